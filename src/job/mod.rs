@@ -1,0 +1,28 @@
+//! What a job is: identifiers, events, the state machine, and the fold.
+//!
+//! Everything here is a plain function of values. Time, identifiers and looked-up data are passed in; there is no I/O, no
+//! clock, no randomness, no logging and no serialisation (stored shapes live in [`crate::wire`]).
+
+mod decide;
+mod event;
+mod id;
+mod item;
+mod lifecycle;
+mod progress;
+mod spec;
+mod state;
+mod time;
+
+pub use decide::{Decision, MAX_ITEMS, MAX_NOTES, Refusal, decide};
+pub use event::{
+    Cancelled, Completed, Counts, Created, Credentials, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
+    Progress, Provider, Started, Stream,
+};
+pub use id::{BadId, ItemId, JobId, JobKey, OrgId, Position};
+pub use item::{Item, ItemStatus, Items};
+pub use lifecycle::{Conflict, State, Status};
+pub use progress::Tally;
+pub(crate) use spec::words;
+pub use spec::{Action, ActionType, DbRoleSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType};
+pub use state::{Change, Fact, HOOK_HEAD, Hook, Job, Note};
+pub use time::{BadTime, Time};

@@ -1,0 +1,235 @@
+//! The fold: a job and what each event makes of it. It exists once; what decides, what the views store, what is rendered
+//! and what is replayed are this `Job`.
+
+use super::event::{Event, HookExit, HookOutput};
+use super::id::{JobKey, Position};
+use super::item::{Item, Items};
+use super::lifecycle::{Conflict, Moment, State, Step, step};
+use super::progress::Tally;
+use super::spec::{Labels, Spec};
+use super::time::Time;
+
+/// How much hook output the fold keeps, in bytes; the whole is read from the log.
+pub const HOOK_HEAD: usize = 4096;
+
+/// Everything that is known of one job at one position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its name.
+    pub key: JobKey,
+    /// The position of `job.created`: the order of every list.
+    pub created_position: Position,
+    /// The position of its newest event: its revision.
+    pub position: Position,
+    /// When it was created.
+    pub created_at: Time,
+    /// Whom it was created for.
+    pub created_by: String,
+    /// For finding.
+    pub labels: Labels,
+    /// What it is to do.
+    pub spec: Spec,
+    /// Where it stands.
+    pub state: State,
+    /// The newest message of started, progress, completed or failed.
+    pub message: Option<String>,
+    /// The newest step reported.
+    pub current_step: Option<String>,
+    /// Counts and percentage.
+    pub tally: Tally,
+    /// Its parts.
+    pub items: Items,
+    /// Its hook, once that wrote something or ended.
+    pub hook: Option<Hook>,
+    /// Remarks, oldest first.
+    pub notes: Vec<Note>,
+}
+
+/// A job's hook.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hook {
+    /// The first [`HOOK_HEAD`] bytes of its output, less what would cut a character.
+    pub head: String,
+    /// How much it wrote in all, in bytes.
+    pub len: u64,
+    /// How it ended.
+    pub exit: Option<HookExit>,
+}
+
+impl Hook {
+    fn take(&mut self, chunk: &HookOutput) {
+        let text = chunk.output.as_deref().unwrap_or("");
+        // Once something was left out the head is closed: a shorter character must not slip in behind the gap.
+        if self.head.len() as u64 == self.len {
+            self.head.push_str(&text[..text.floor_char_boundary(HOOK_HEAD - self.head.len())]);
+        }
+        self.len += text.len() as u64;
+        self.exit = chunk.exit.or(self.exit);
+    }
+}
+
+/// A remark on a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What was said.
+    pub text: String,
+    /// Who said it.
+    pub by: String,
+    /// When.
+    pub at: Time,
+}
+
+/// An event of one job as it is recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// The job.
+    pub key: JobKey,
+    /// The event's place in the log.
+    pub position: Position,
+    /// When it happened.
+    pub time: Time,
+    /// Who did it.
+    pub actor: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Which stored rows an event touched besides the job's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Only the job's own row.
+    Job,
+    /// The item at this place.
+    Item(usize),
+    /// The newest note.
+    Note,
+}
+
+impl Job {
+    /// The job that `fact` (a `job.created`) begins.
+    pub fn begin(fact: Fact) -> Result<Job, Conflict> {
+        let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
+        let (Step::Enter(state), Event::Created(created)) = (step(None, &fact.event, moment)?, &fact.event) else {
+            return Err(Conflict { state: None, event: fact.event.type_name() });
+        };
+        let created = created.clone();
+        let (items, total) = match &created.spec {
+            Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None),
+            Spec::Task(task) => (Vec::new(), task.total_records),
+            Spec::DbRole(_) => (Vec::new(), None),
+        };
+        Ok(Job {
+            key: fact.key,
+            created_position: fact.position,
+            position: fact.position,
+            created_at: fact.time,
+            created_by: created.created_by.unwrap_or(fact.actor),
+            labels: created.labels,
+            spec: created.spec,
+            state,
+            message: None,
+            current_step: None,
+            tally: Tally::of_total(total),
+            items: Items::from_list(items),
+            hook: None,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Takes the job's next event. Costs O(1), however many items, notes or output the job has.
+    ///
+    /// Events are refused only for what the state machine refuses; counts and texts were checked when they were decided.
+    pub fn apply(&mut self, fact: Fact) -> Result<Change, Conflict> {
+        let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
+        match step(Some(&self.state), &fact.event, moment)? {
+            Step::Enter(state) => self.state = state,
+            Step::Stay => {}
+            Step::Repeat(_) => {
+                return Err(Conflict { state: Some(self.state.status()), event: fact.event.type_name() });
+            }
+        }
+        self.position = fact.position;
+        self.tally = self.tally.after(&fact.event);
+        Ok(match fact.event {
+            Event::Created(_) | Event::Cancelled(_) => Change::Job,
+            Event::Started(started) => self.say(started.message),
+            Event::Progress(progress) => {
+                self.current_step = progress.current_step.or(self.current_step.take());
+                self.say(progress.message)
+            }
+            Event::Completed(completed) => self.say(completed.message),
+            Event::Failed(failed) => self.say(Some(failed.message)),
+            Event::ItemResult(result) => Change::Item(self.items.report(result, fact.time)),
+            Event::HookOutput(chunk) => {
+                self.hook.get_or_insert_default().take(&chunk);
+                Change::Job
+            }
+            Event::Noted(noted) => {
+                self.notes.push(Note { text: noted.text, by: fact.actor, at: fact.time });
+                Change::Note
+            }
+        })
+    }
+
+    /// The job after `fact`, whichever event of its life that is.
+    pub fn evolve(job: Option<Job>, fact: Fact) -> Result<Job, Conflict> {
+        match job {
+            None => Job::begin(fact),
+            Some(mut job) => job.apply(fact).map(|_| job),
+        }
+    }
+
+    /// The percentage to show: a completed job shows 100 whatever was reported last.
+    pub fn percent(&self) -> u8 {
+        if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
+    }
+
+    /// Whole milliseconds from start to end, or to `now` while it runs; `None` for a job never started.
+    pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
+        Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
+    }
+
+    /// About how many bytes the job takes in memory: what a cache counts.
+    pub fn weight(&self) -> usize {
+        let actions = match &self.spec {
+            Spec::Rule(rule) => rule.actions.iter().map(|a| a.rule.0.len() + 200).sum(),
+            Spec::DbRole(_) | Spec::Task(_) => 0,
+        };
+        let notes: usize = self.notes.iter().map(|n| n.text.len() + 100).sum();
+        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + 400 * self.items.len() + actions + notes
+    }
+
+    fn say(&mut self, message: Option<String>) -> Change {
+        if message.is_some() {
+            self.message = message;
+        }
+        Change::Job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(output: &str) -> HookOutput {
+        HookOutput { output: Some(output.into()), ..HookOutput::default() }
+    }
+
+    #[test]
+    fn the_head_is_cut_on_a_character_and_stays_closed() {
+        let mut hook = Hook::default();
+        hook.take(&chunk(&"x".repeat(HOOK_HEAD - 1)));
+        hook.take(&chunk("é"));
+        hook.take(&chunk("y"));
+        assert_eq!(hook.head.len(), HOOK_HEAD - 1);
+        assert_eq!(hook.len, HOOK_HEAD as u64 + 2);
+    }
+
+    #[test]
+    fn a_head_filled_exactly_keeps_every_byte() {
+        let mut hook = Hook::default();
+        hook.take(&chunk(&"x".repeat(HOOK_HEAD - 2)));
+        hook.take(&chunk("é"));
+        assert_eq!((hook.head.len() as u64, hook.len), (4096, 4096));
+    }
+}

@@ -1,0 +1,115 @@
+//! Field types of the stored shapes: each refuses, at the place where it stands, what may not be stored.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::json;
+use crate::job::RawJson;
+
+/// Texts for people: up to 16 KiB.
+pub(super) const TEXT: usize = 16 * 1024;
+/// A chunk of hook output: up to 1 MiB.
+pub(super) const CHUNK: usize = 1024 * 1024;
+/// The largest count, 2^53: beyond it JSON numbers are not whole numbers everywhere.
+pub(super) const MAX_COUNT: u64 = 1 << 53;
+
+/// Text of at most `MAX` bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Text<const MAX: usize>(pub String);
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() > MAX {
+            return Err(D::Error::custom(format!("expected at most {MAX} bytes of text, found {}", text.len())));
+        }
+        Ok(Text(text))
+    }
+}
+
+impl<const MAX: usize> Serialize for Text<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A whole number from 0 to `MAX`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole<const MAX: u64>(pub u64);
+
+/// A count of records.
+pub(super) type Count = Whole<MAX_COUNT>;
+/// A percentage.
+pub(super) type Percent = Whole<100>;
+
+impl<'de, const MAX: u64> Deserialize<'de> for Whole<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number<const MAX: u64>;
+        impl<const MAX: u64> Visitor<'_> for Number<MAX> {
+            type Value = Whole<MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from 0 to {MAX}")
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Whole<MAX>, E> {
+                if n <= MAX { Ok(Whole(n)) } else { Err(E::invalid_value(serde::de::Unexpected::Unsigned(n), &self)) }
+            }
+        }
+        deserializer.deserialize_u64(Number)
+    }
+}
+
+impl<const MAX: u64> Serialize for Whole<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+/// A value that has a text form with rules of its own: enums of words, ids.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Spelled<T>(PhantomData<T>);
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Spelled<T> {
+            type Value = Word<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Word<T>, E> {
+                text.parse().map(Word).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Spelled(PhantomData))
+    }
+}
+
+impl<T: fmt::Display> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Any JSON value, kept as its own compact text.
+#[derive(Debug, Clone)]
+pub(super) struct Raw(pub RawJson);
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Raw(RawJson(Arc::from(json::compact(raw.get())))))
+    }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}

@@ -1,0 +1,270 @@
+//! CloudEvents as producers send them: structured, batched, binary.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{json, stored};
+use crate::job::{Event, ItemId, JobId, Time};
+
+/// Most events in one request.
+pub const MAX_BATCH: usize = 1000;
+/// Most bytes of data in one event: 8 MiB.
+pub const MAX_DATA: usize = 8 * 1024 * 1024;
+const MAX_ID: usize = 256;
+const MAX_SOURCE: usize = 1024;
+
+/// Why a request cannot be taken, before any job is asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// Not JSON, or not a CloudEvent.
+    #[error("{detail}")]
+    Malformed {
+        /// JSON pointer of the attribute; empty for the whole.
+        pointer: Cow<'static, str>,
+        /// What was expected and found.
+        detail: String,
+    },
+    /// A CloudEvent whose content is wrong.
+    #[error("{detail}")]
+    Invalid {
+        /// JSON pointer of the field.
+        pointer: Cow<'static, str>,
+        /// What was expected and found.
+        detail: String,
+    },
+    /// Data over [`MAX_DATA`].
+    #[error("expected at most {MAX_DATA} bytes of data in an event, found {found}")]
+    TooLarge {
+        /// How many there were.
+        found: usize,
+    },
+}
+
+impl Reject {
+    pub(super) fn invalid(pointer: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Reject {
+        Reject::Invalid { pointer: pointer.into(), detail: detail.into() }
+    }
+
+    fn malformed(pointer: &'static str, detail: impl Into<String>) -> Reject {
+        Reject::Malformed { pointer: Cow::Borrowed(pointer), detail: detail.into() }
+    }
+}
+
+/// A producer's event, read and checked as far as it can be without its job.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Who produced it.
+    pub source: String,
+    /// Its id, unique for ever together with `source`.
+    pub id: String,
+    /// The job; `None` only on `job.created`, where the ledger mints one.
+    pub subject: Option<JobId>,
+    /// When it happened, where the producer says.
+    pub time: Option<Time>,
+    /// What happened.
+    pub event: Event,
+    /// The version of the stored shape.
+    pub version: u32,
+    /// The bytes to store.
+    pub data: Vec<u8>,
+}
+
+/// The attributes of a CloudEvent as read; those of the ledger are named so that they can be refused by name.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    specversion: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type")]
+    event_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    subject: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    time: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    datacontenttype: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    data_base64: Option<IgnoredAny>,
+    dataschema: Option<IgnoredAny>,
+    position: Option<IgnoredAny>,
+    recordedtime: Option<IgnoredAny>,
+    actor: Option<IgnoredAny>,
+    orgid: Option<IgnoredAny>,
+    jobkind: Option<IgnoredAny>,
+}
+
+/// Reads one event.
+pub fn single(body: &[u8]) -> Result<Incoming, Reject> {
+    let text = utf8(body)?;
+    envelope(text)?.check()
+}
+
+/// Reads a JSON array of 1 to [`MAX_BATCH`] events; an error comes with the index of the event at fault.
+pub fn batch(body: &[u8]) -> Result<Vec<Incoming>, (Option<usize>, Reject)> {
+    let text = utf8(body).map_err(|reject| (None, reject))?;
+    let events: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        (None, Reject::malformed("", format!("expected a JSON array of CloudEvents: {}", json::message(&error))))
+    })?;
+    if events.is_empty() || events.len() > MAX_BATCH {
+        let detail = format!("expected 1 to {MAX_BATCH} events, found {}", events.len());
+        return Err((None, Reject::malformed("", detail)));
+    }
+    let read = |(index, event): (usize, &RawValue)| {
+        envelope(event.get()).and_then(Envelope::check).map_err(|reject| (Some(index), reject))
+    };
+    events.into_iter().enumerate().map(read).collect()
+}
+
+/// Reads an event in binary mode: attributes from `ce-` headers (names without the prefix), data from the body.
+///
+/// Values are percent-decoded (CloudEvents HTTP binding 1.0.2, section 3.1.3.2).
+pub fn binary<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
+    content_type: &'a str,
+    body: &[u8],
+) -> Result<Incoming, Reject> {
+    let data = (!body.is_empty())
+        .then(|| serde_json::from_str::<&RawValue>(utf8(body)?).map_err(|error| not_json(&error)))
+        .transpose()?;
+    let mut read = Envelope { data, datacontenttype: Some(Cow::Borrowed(content_type)), ..Envelope::default() };
+    for (name, value) in attributes {
+        let text = percent_decoded(value)
+            .ok_or_else(|| Reject::malformed("", format!("expected percent-encoded UTF-8 in header `ce-{name}`")))?;
+        let slot = match name {
+            "specversion" => &mut read.specversion,
+            "id" => &mut read.id,
+            "source" => &mut read.source,
+            "type" => &mut read.event_type,
+            "subject" => &mut read.subject,
+            "time" => &mut read.time,
+            _ => return Err(foreign(name)),
+        };
+        if slot.replace(Cow::Owned(text)).is_some() {
+            return Err(Reject::malformed("", format!("expected header `ce-{name}` once")));
+        }
+    }
+    read.check()
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(body).map_err(|_| Reject::malformed("", "expected JSON in UTF-8"))
+}
+
+fn not_json(error: &serde_json::Error) -> Reject {
+    Reject::malformed("", format!("expected JSON: {error}"))
+}
+
+fn foreign(name: &str) -> Reject {
+    let name: String = name.chars().take(64).collect();
+    let ours = ["dataschema", "position", "recordedtime", "actor", "orgid", "jobkind"];
+    let why = if ours.contains(&name.as_str()) { "is set by the ledger alone" } else { "is not kept by the ledger" };
+    Reject::Malformed {
+        pointer: Cow::Owned(format!("/{}", json::escape(&name))),
+        detail: format!("attribute `{name}` {why}; leave it out"),
+    }
+}
+
+fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        if error.inner().is_data() {
+            let pointer = Cow::Owned(json::pointer("", error.path()));
+            Reject::Malformed { pointer, detail: format!("not a CloudEvent: {}", json::message(error.inner())) }
+        } else {
+            not_json(error.inner())
+        }
+    })?;
+    reader.end().map_err(|error| not_json(&error))?;
+    Ok(read)
+}
+
+impl Envelope<'_> {
+    fn check(self) -> Result<Incoming, Reject> {
+        self.refuse_foreign()?;
+        if self.specversion.as_deref() != Some("1.0") {
+            return Err(Reject::malformed("/specversion", "expected \"1.0\""));
+        }
+        let id = attribute("/id", self.id, MAX_ID)?;
+        let source = attribute("/source", self.source, MAX_SOURCE)?;
+        let event_type = attribute("/type", self.event_type, MAX_ID)?;
+        if let Some(found) = self.datacontenttype.as_deref().filter(|found| !is_json(found)) {
+            let detail = format!("expected `application/json`, found `{}`", found.chars().take(64).collect::<String>());
+            return Err(Reject::malformed("/datacontenttype", detail));
+        }
+        let subject = self.subject.map(|text| text.parse::<JobId>()).transpose();
+        let subject = subject.map_err(|error| Reject::invalid("/subject", error.to_string()))?;
+        if subject.is_none() && event_type != "job.created" {
+            return Err(Reject::invalid("/subject", "expected the job's id; only `job.created` may leave it out"));
+        }
+        let time = self.time.map(|text| text.parse::<Time>()).transpose();
+        let time = time.map_err(|error| Reject::invalid("/time", error.to_string()))?;
+        let data = self.data.map_or("{}", RawValue::get);
+        if data.len() > MAX_DATA {
+            return Err(Reject::TooLarge { found: data.len() });
+        }
+        let parsed = stored::parse(&event_type, data, |n| action_id(&source, &id, n))?;
+        Ok(Incoming { source, id, subject, time, event: parsed.event, version: parsed.version, data: parsed.data })
+    }
+
+    fn refuse_foreign(&self) -> Result<(), Reject> {
+        let found = [
+            ("data_base64", &self.data_base64),
+            ("dataschema", &self.dataschema),
+            ("position", &self.position),
+            ("recordedtime", &self.recordedtime),
+            ("actor", &self.actor),
+            ("orgid", &self.orgid),
+            ("jobkind", &self.jobkind),
+        ];
+        match found.iter().find(|(_, value)| value.is_some()) {
+            Some((name, _)) => Err(foreign(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn attribute(pointer: &'static str, value: Option<Cow<'_, str>>, max: usize) -> Result<String, Reject> {
+    let text = value.unwrap_or_default().into_owned();
+    if text.is_empty() || text.len() > max || text.chars().any(char::is_control) {
+        return Err(Reject::malformed(pointer, format!("expected 1 to {max} bytes without control characters")));
+    }
+    Ok(text)
+}
+
+/// `application/json`, with or without parameters.
+fn is_json(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The id of the n-th rule action that has none. It follows from the event's own name, so that a retry of the same event
+/// is the same content.
+fn action_id(source: &str, id: &str, n: usize) -> ItemId {
+    let name = format!("{source}\n{id}\n{n}");
+    let uuid = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());
+    uuid.hyphenated().to_string().parse().expect("a UUID is a valid item id")
+}
+
+fn percent_decoded(value: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}

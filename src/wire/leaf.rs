@@ -1,0 +1,185 @@
+//! The leaf: an event without its data, as one line of compact JSON in a fixed member order.
+//!
+//! It is built once, stored as bytes, and never re-encoded: who verifies hashes bytes first and parses then.
+
+use std::borrow::Cow;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::job::{Kind, OrgId, Position, Time};
+
+/// Bytes of salt under each event's data.
+pub const SALT_LEN: usize = 32;
+/// Hex digits of a data digest.
+pub const DIGEST_LEN: usize = 64;
+/// The largest leaf, 16 KiB.
+const MAX_LEAF: usize = 16 * 1024;
+
+/// Bytes that are not a leaf of this format.
+#[derive(Debug, thiserror::Error)]
+#[error("not a leaf of format 1: {0}")]
+pub struct BadLeaf(pub String);
+
+/// One leaf. Members are written in the order of the fields; strings only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaf<'a> {
+    /// CloudEvents version, "1.0".
+    #[serde(borrow)]
+    pub specversion: Cow<'a, str>,
+    /// The producer's id of the event.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// The producer.
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    /// What happened.
+    #[serde(borrow, rename = "type")]
+    pub event_type: Cow<'a, str>,
+    /// The job; absent on the ledger's own events.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Cow<'a, str>>,
+    /// When it happened.
+    #[serde(borrow)]
+    pub time: Cow<'a, str>,
+    /// Always `application/json`.
+    #[serde(borrow)]
+    pub datacontenttype: Cow<'a, str>,
+    /// `/schema/events/<type>.v<N>.json`: names the version of the data.
+    #[serde(borrow)]
+    pub dataschema: Cow<'a, str>,
+    /// Place in the log, decimal.
+    #[serde(borrow)]
+    pub position: Cow<'a, str>,
+    /// When the ledger recorded it, six digits.
+    #[serde(borrow)]
+    pub recordedtime: Cow<'a, str>,
+    /// Who the ledger saw do it.
+    #[serde(borrow)]
+    pub actor: Cow<'a, str>,
+    /// The organisation; absent on the ledger's own events.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub orgid: Option<Cow<'a, str>>,
+    /// The job's kind; absent on the ledger's own events.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub jobkind: Option<Cow<'a, str>>,
+    /// Hex HMAC-SHA256 of the stored data under the event's salt.
+    #[serde(borrow)]
+    pub datadigest: Cow<'a, str>,
+    /// Position of the job's previous event; absent on its first.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Cow<'a, str>>,
+}
+
+impl<'a> Leaf<'a> {
+    /// The stored bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a leaf is strings only")
+    }
+
+    /// Reads stored bytes.
+    pub fn parse(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
+        if bytes.len() > MAX_LEAF {
+            return Err(BadLeaf(format!("expected at most {MAX_LEAF} bytes, found {}", bytes.len())));
+        }
+        serde_json::from_slice(bytes).map_err(|error| BadLeaf(error.to_string()))
+    }
+
+    /// Reads bytes that come from outside: also checks that they are in the one form that a ledger writes.
+    pub fn parse_strict(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
+        let leaf = Leaf::parse(bytes)?;
+        if leaf.to_bytes() != bytes {
+            return Err(BadLeaf("members are not in the one form that a ledger writes".into()));
+        }
+        leaf.version()?;
+        leaf.position()?;
+        leaf.recorded()?;
+        leaf.time()?;
+        leaf.org()?;
+        leaf.kind()?;
+        leaf.prev()?;
+        Ok(leaf)
+    }
+
+    /// The version of the stored data, from `dataschema`.
+    pub fn version(&self) -> Result<u32, BadLeaf> {
+        self.dataschema
+            .strip_prefix("/schema/events/")
+            .and_then(|rest| rest.strip_prefix(&*self.event_type))
+            .and_then(|rest| rest.strip_prefix(".v")?.strip_suffix(".json"))
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| BadLeaf(format!("dataschema `{}`", self.dataschema)))
+    }
+
+    /// Its place in the log.
+    pub fn position(&self) -> Result<Position, BadLeaf> {
+        self.position.parse().map_err(|_| BadLeaf(format!("position `{}`", self.position)))
+    }
+
+    /// The position of the job's previous event.
+    pub fn prev(&self) -> Result<Option<Position>, BadLeaf> {
+        let prev = self.prev.as_deref().map(str::parse).transpose();
+        prev.map_err(|_| BadLeaf(format!("prev {:?}", self.prev)))
+    }
+
+    /// When it happened.
+    pub fn time(&self) -> Result<Time, BadLeaf> {
+        self.time.parse().map_err(|_| BadLeaf(format!("time `{}`", self.time)))
+    }
+
+    /// When it was recorded.
+    pub fn recorded(&self) -> Result<Time, BadLeaf> {
+        self.recordedtime.parse().map_err(|_| BadLeaf(format!("recordedtime `{}`", self.recordedtime)))
+    }
+
+    /// The organisation.
+    pub fn org(&self) -> Result<Option<OrgId>, BadLeaf> {
+        let org = self.orgid.as_deref().map(str::parse).transpose();
+        org.map_err(|_| BadLeaf(format!("orgid {:?}", self.orgid)))
+    }
+
+    /// The job's kind.
+    pub fn kind(&self) -> Result<Option<Kind>, BadLeaf> {
+        let kind = self.jobkind.as_deref().map(str::parse).transpose();
+        kind.map_err(|_| BadLeaf(format!("jobkind {:?}", self.jobkind)))
+    }
+}
+
+/// The commitment to `data` in the leaf: hex HMAC-SHA256 under the event's salt, of the bytes as stored.
+pub fn datadigest(salt: &[u8; SALT_LEN], data: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("HMAC takes keys of any length");
+    mac.update(data);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The RFC 6962 hash of a leaf: SHA-256 of a zero byte and the leaf's bytes. Views name the history they were made of by it.
+pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update([0]);
+    hash.update(leaf);
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_ledger_writes_is_read_back_and_other_forms_are_refused() {
+        let bytes = br#"{"specversion":"1.0","id":"1","source":"w","type":"job.noted","subject":"j","time":"2025-01-01T00:00:00Z","datacontenttype":"application/json","dataschema":"/schema/events/job.noted.v1.json","position":"7","recordedtime":"2025-01-01T00:00:00.000000Z","actor":"a","orgid":"00000000-0000-0000-0000-000000000000","jobkind":"task","datadigest":"00","prev":"3"}"#;
+        let leaf = Leaf::parse_strict(bytes).unwrap();
+        assert_eq!((leaf.version().unwrap(), leaf.prev().unwrap()), (1, Some(Position::new(3))));
+        let spaced = String::from_utf8(bytes.to_vec()).unwrap().replace("\"id\":", "\"id\": ");
+        assert!(Leaf::parse_strict(spaced.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_digest_is_what_openssl_computes() {
+        // printf '{}' | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(printf '07%.0s' $(seq 32))
+        let digest = datadigest(&[7; SALT_LEN], b"{}");
+        assert_eq!(digest.len(), DIGEST_LEN);
+        assert_eq!(digest, "7204813b88da3469d9b37525eab7411cea611dd13401dd13e609fb07d86ac348");
+    }
+}

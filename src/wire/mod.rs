@@ -1,0 +1,20 @@
+//! Stored and exchanged shapes: CloudEvents as producers send them, data as it is stored, the leaf, the export line.
+//!
+//! Shapes are frozen by (type, version). Nothing that was stored is ever re-encoded: readers splice stored bytes.
+
+mod cloudevent;
+mod export;
+mod fields;
+mod incoming;
+mod json;
+mod leaf;
+mod ledger_events;
+mod stored;
+mod v1;
+
+pub use cloudevent::{REDACTED, cloudevent};
+pub use export::{ExportLine, NotAnExportLine};
+pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
+pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest, leaf_hash};
+pub use ledger_events::{LedgerContinued, LedgerCreated, PreviousLog};
+pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

@@ -1,0 +1,227 @@
+//! Data as it is stored: which (type, version) there is, how it is read on the way in, and how it is read again.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::fields::Word;
+use super::incoming::Reject;
+use super::json;
+use super::v1::{
+    Action1, Cancelled1, Completed1, Created1, CreatedHead1, DbRole1, Failed1, HookOutput1, ItemResult1, Noted1,
+    Progress1, Rule1, Shape, Spec1, Started1, Task1, Wrong,
+};
+use crate::job::{ActionType, Event, ItemId, Kind, RuleSpec, Spec};
+
+/// Data that was accepted: the event, and the bytes to store.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What happened.
+    pub event: Event,
+    /// The version of the stored shape.
+    pub version: u32,
+    /// Compact JSON, members in the shape's order: equal content gives equal bytes.
+    pub data: Vec<u8>,
+}
+
+/// Stored data that this program cannot read: the log was written by a newer one, or is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    /// An unknown (type, version).
+    #[error("unknown event `{event_type}` version {version}; a newer jobledger wrote it: use that one")]
+    Unknown {
+        /// The CloudEvents type.
+        event_type: String,
+        /// The version of its data.
+        version: u32,
+    },
+    /// The data is not of its shape.
+    #[error("data of `{event_type}` does not have its stored shape: {detail}")]
+    Damaged {
+        /// The CloudEvents type.
+        event_type: String,
+        /// What was expected and found.
+        detail: String,
+    },
+}
+
+/// Reads a producer's data for `event_type`. `mint` gives the id of the n-th rule action that has none.
+pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Parsed, Reject> {
+    match event_type {
+        "job.created" => accept(read_created(data, mint)?),
+        "job.started" => accept(read::<Started1>(data)?),
+        "job.progress" => accept(read::<Progress1>(data)?),
+        "job.item_result" => accept(read::<ItemResult1>(data)?),
+        "job.hook_output" => accept(read::<HookOutput1>(data)?),
+        "job.completed" => accept(read::<Completed1>(data)?),
+        "job.failed" => accept(read::<Failed1>(data)?),
+        "job.cancelled" => accept(read::<Cancelled1>(data)?),
+        "job.noted" => accept(read::<Noted1>(data)?),
+        _ => Err(Reject::invalid(
+            "/type",
+            format!(
+                "expected job.created, job.started, job.progress, job.item_result, job.hook_output, job.completed, \
+                 job.failed, job.cancelled or job.noted, found `{}`",
+                event_type.chars().take(64).collect::<String>()
+            ),
+        )),
+    }
+}
+
+/// Reads stored data again; older versions are turned into today's event here, one arm each.
+pub fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, Undecodable> {
+    let damaged = |detail: String| Undecodable::Damaged { event_type: event_type.to_owned(), detail };
+    let text = std::str::from_utf8(data).map_err(|error| damaged(error.to_string()))?;
+    let event = match (event_type, version) {
+        ("job.created", 1) => read_created(text, |_| unreachable_id()).map(Shape::into_event),
+        ("job.started", 1) => again::<Started1>(text),
+        ("job.progress", 1) => again::<Progress1>(text),
+        ("job.item_result", 1) => again::<ItemResult1>(text),
+        ("job.hook_output", 1) => again::<HookOutput1>(text),
+        ("job.completed", 1) => again::<Completed1>(text),
+        ("job.failed", 1) => again::<Failed1>(text),
+        ("job.cancelled", 1) => again::<Cancelled1>(text),
+        ("job.noted", 1) => again::<Noted1>(text),
+        _ => return Err(Undecodable::Unknown { event_type: event_type.to_owned(), version }),
+    };
+    event.map_err(|reject| damaged(reject.to_string()))
+}
+
+/// Reads a spec that was stored inside `job.created`, for who keeps specs by themselves (the views).
+pub fn read_spec(kind: Kind, spec: &str) -> Result<Spec, Undecodable> {
+    spec1(kind, spec)
+        .map(Spec1::into_spec)
+        .map_err(|reject| Undecodable::Damaged { event_type: "job.created".into(), detail: reject.to_string() })
+}
+
+fn accept<S: Shape + Serialize>(shape: S) -> Result<Parsed, Reject> {
+    shape.check().map_err(|(pointer, detail)| Reject::invalid(format!("/data{pointer}"), detail))?;
+    let data = serde_json::to_vec(&shape).expect("stored shapes hold nothing that JSON cannot");
+    Ok(Parsed { event: shape.into_event(), version: 1, data })
+}
+
+/// A shape from a producer, with the place of whatever is wrong.
+fn read<'a, S: Deserialize<'a>>(data: &'a str) -> Result<S, Reject> {
+    read_at("/data", data)
+}
+
+fn read_at<'a, S: Deserialize<'a>>(root: &str, data: &'a str) -> Result<S, Reject> {
+    // The plain reader is twice as fast as the one that tracks the path, and nearly every read succeeds.
+    if let Ok(shape) = serde_json::from_str(data) {
+        return Ok(shape);
+    }
+    let mut reader = serde_json::Deserializer::from_str(data);
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Reject::invalid(json::pointer(root, error.path()), json::message(error.inner())))
+}
+
+fn again<'a, S: Shape + Deserialize<'a>>(data: &'a str) -> Result<Event, Reject> {
+    read::<S>(data).map(Shape::into_event)
+}
+
+fn read_created(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, Reject> {
+    let head: CreatedHead1<'_> = read(data)?;
+    let mut spec = spec1(head.kind.0, head.spec.get())?;
+    if let Spec1::Rule(rule) = &mut spec {
+        for (n, action) in rule.actions.iter_mut().enumerate() {
+            action.id.get_or_insert_with(|| Word(mint(n)));
+        }
+    }
+    Ok(Created1 { kind: head.kind, spec, created_by: head.created_by, labels: head.labels.unwrap_or_default() })
+}
+
+fn spec1(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
+    let root = "/data/spec";
+    Ok(match kind {
+        Kind::DbRole => Spec1::DbRole(read_at::<DbRole1>(root, spec)?),
+        Kind::Task => Spec1::Task(read_at::<Task1>(root, spec)?),
+        Kind::Rule => Spec1::Rule(read_at::<Rule1>(root, spec)?),
+    })
+}
+
+/// Ids are given before `job.created` is stored; a stored one without is damaged, and its empty-looking id says so.
+fn unreachable_id() -> ItemId {
+    "missing".parse().expect("a valid item id")
+}
+
+/// Rule actions: how many, each id once, and the known keys of each rule (unknown keys are kept as they are).
+pub(super) fn check_actions(actions: &[Action1]) -> Result<(), Wrong> {
+    let pointer = "/spec/actions";
+    if actions.is_empty() || actions.len() > RuleSpec::MAX_ACTIONS {
+        let detail = format!("expected 1 to {} actions, found {}", RuleSpec::MAX_ACTIONS, actions.len());
+        return Err((pointer.into(), detail));
+    }
+    let mut seen = HashSet::new();
+    for (n, action) in actions.iter().enumerate() {
+        let id = action.id.as_ref().map_or("", |id| id.0.as_str());
+        if !seen.insert(id) {
+            return Err((format!("{pointer}/{n}/id"), format!("expected each action id once, found `{id}` again")));
+        }
+        check_rule(&action.rule.0.0, action.action.0)
+            .map_err(|(at, detail)| (format!("{pointer}/{n}/rule{at}"), detail))?;
+    }
+    Ok(())
+}
+
+/// The keys of a rule that are known, by seed document 004; only read, the rule's own text is what is kept.
+#[derive(Deserialize)]
+struct KnownRule {
+    #[serde(rename = "type", default)]
+    _type: Option<Word<Effect>>,
+    #[serde(rename = "permissions", default)]
+    _permissions: Option<Vec<Word<Permission>>>,
+    #[serde(rename = "version", default)]
+    _version: Option<i64>,
+    #[serde(rename = "enabled", default)]
+    _enabled: Option<bool>,
+    #[serde(rename = "matchParams", default)]
+    _match_params: Option<bool>,
+    #[serde(default)]
+    id: Option<Box<RawValue>>,
+}
+
+crate::job::words! {
+    /// What a rule does.
+    Effect, "rule type" {
+        /// Allows.
+        Grant = "grant",
+        /// Forbids.
+        Prohibit = "prohibit",
+    }
+}
+
+crate::job::words! {
+    /// What a rule is about.
+    Permission, "permission" {
+        /// Add to a container.
+        Add = "add",
+        /// Create.
+        Create = "create",
+        /// Delete.
+        Delete = "delete",
+        /// Read.
+        Read = "read",
+        /// Remove from a container.
+        Remove = "remove",
+        /// Change who may.
+        Secure = "secure",
+        /// Change.
+        Update = "update",
+    }
+}
+
+fn check_rule(rule: &str, action: ActionType) -> Result<(), Wrong> {
+    if !rule.starts_with('{') {
+        return Err((String::new(), "expected an object".into()));
+    }
+    // Read as a whole too: the text is served verbatim, so it must be JSON that every reader accepts.
+    serde_json::from_str::<serde_json::Value>(rule).map_err(|error| (String::new(), json::message(&error)))?;
+    let known: KnownRule = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(rule))
+        .map_err(|error| (json::pointer("", error.path()), json::message(error.inner())))?;
+    let named = known.id.is_some_and(|id| id.get().len() > 2 && id.get().starts_with('"'));
+    if action != ActionType::Create && !named {
+        return Err(("/id".into(), format!("expected the id of the rule to {action}, found none")));
+    }
+    Ok(())
+}

@@ -1,0 +1,393 @@
+//! Version 1 of every event's data. Released shapes are never edited; a change is a new file beside this one, a line in
+//! [`super::stored`], and a function that turns the old shape into today's event.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{CHUNK, Count, Percent, Raw, TEXT, Text, Whole, Word};
+use crate::job::{
+    Action, ActionType, Cancelled, Completed, Counts, Created, Credentials, DbRoleSpec, Event, Failed, HookExit,
+    HookOutput, ItemId, ItemResult, ItemStatus, Kind, Noted, Progress, Provider, RuleSpec, Spec, Started, Stream, Tag,
+    TaskSpec, TaskType,
+};
+
+/// `job.created` with its spec already read for its kind.
+#[derive(Debug, Serialize)]
+pub(super) struct Created1 {
+    pub kind: Word<Kind>,
+    pub spec: Spec1,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Text<256>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `job.created` as it is read: what `spec` must look like depends on `kind`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreatedHead1<'a> {
+    pub kind: Word<Kind>,
+    #[serde(borrow)]
+    pub spec: &'a serde_json::value::RawValue,
+    pub created_by: Option<Text<256>>,
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Spec1 {
+    DbRole(DbRole1),
+    Task(Task1),
+    Rule(Rule1),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DbRole1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_arn: Option<Text<TEXT>>,
+    db_arn: Text<TEXT>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    db_name: Option<Text<TEXT>>,
+    db_engine: Text<TEXT>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    db_tags: Option<Vec<Tag1>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tag1 {
+    key: Text<TEXT>,
+    value: Text<TEXT>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Task1 {
+    job_type: Word<TaskType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_records: Option<Count>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule1 {
+    pub actions: Vec<Action1>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action1 {
+    /// Absent only on the way in; the ledger gives one before anything is stored.
+    pub id: Option<Word<ItemId>>,
+    #[serde(rename = "type")]
+    pub action: Word<ActionType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    pub rule: Raw,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Started1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text<TEXT>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_records: Option<Count>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Percent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_step: Option<Text<TEXT>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_processed: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_records: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_created: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_updated: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_deleted: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text<TEXT>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ItemResult1 {
+    item: Word<ItemId>,
+    status: Word<ItemStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text<TEXT>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Detail1>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detail1 {
+    credentials_info: Credentials1,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credentials1 {
+    secrets_manager_provider: Word<Provider>,
+    #[serde(default)]
+    secret_id: Option<Text<TEXT>>,
+    #[serde(default)]
+    secret_keys: Option<Vec<Text<256>>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HookOutput1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<Text<CHUNK>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Word<Stream>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_time_sec: Option<Whole<{ super::fields::MAX_COUNT }>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Completed1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text<TEXT>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_processed: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_records: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_created: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_updated: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records_deleted: Option<Count>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Failed1 {
+    message: Text<TEXT>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cancelled1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Text<TEXT>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Noted1 {
+    text: Text<TEXT>,
+}
+
+/// What is wrong in data that has the right shape: the pointer below `/data`, and what was expected.
+pub(super) type Wrong = (String, String);
+
+/// A shape that knows which event it is.
+pub(super) trait Shape {
+    /// Rules that need more than one field.
+    fn check(&self) -> Result<(), Wrong> {
+        Ok(())
+    }
+
+    /// Today's event.
+    fn into_event(self) -> Event;
+}
+
+fn text<const MAX: usize>(text: Option<Text<MAX>>) -> Option<String> {
+    text.map(|text| text.0)
+}
+
+fn count(count: Option<Count>) -> Option<u64> {
+    count.map(|count| count.0)
+}
+
+impl Shape for Created1 {
+    fn check(&self) -> Result<(), Wrong> {
+        check_labels(&self.labels)?;
+        match &self.spec {
+            Spec1::Rule(rule) => super::stored::check_actions(&rule.actions),
+            Spec1::DbRole(_) | Spec1::Task(_) => Ok(()),
+        }
+    }
+
+    fn into_event(self) -> Event {
+        Event::Created(Created { spec: self.spec.into_spec(), created_by: text(self.created_by), labels: self.labels })
+    }
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Wrong> {
+    if labels.len() > 16 {
+        return Err(("/labels".into(), format!("expected at most 16 labels, found {}", labels.len())));
+    }
+    let key_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    for (key, value) in labels {
+        if key.is_empty() || key.len() > 64 || !key.chars().all(key_ok) {
+            return Err(("/labels".into(), "expected label names of 1 to 64 of `A-Z a-z 0-9 . _ - /`".into()));
+        }
+        if value.len() > 256 {
+            let pointer = format!("/labels/{}", super::json::escape(key));
+            return Err((pointer, format!("expected at most 256 bytes, found {}", value.len())));
+        }
+    }
+    Ok(())
+}
+
+impl Spec1 {
+    /// Today's spec.
+    pub(super) fn into_spec(self) -> Spec {
+        match self {
+            Spec1::DbRole(spec) => Spec::DbRole(DbRoleSpec {
+                account_arn: text(spec.account_arn),
+                db_arn: spec.db_arn.0,
+                db_engine: spec.db_engine.0,
+                db_name: text(spec.db_name),
+                db_tags: spec
+                    .db_tags
+                    .map(|tags| tags.into_iter().map(|t| Tag { key: t.key.0, value: t.value.0 }).collect()),
+            }),
+            Spec1::Task(spec) => {
+                Spec::Task(TaskSpec { job_type: spec.job_type.0, total_records: count(spec.total_records) })
+            }
+            Spec1::Rule(spec) => Spec::Rule(RuleSpec {
+                actions: spec
+                    .actions
+                    .into_iter()
+                    .map(|a| Action {
+                        id: a.id.expect("given before the event was checked or stored").0,
+                        action: a.action.0,
+                        priority: a.priority,
+                        rule: a.rule.0,
+                    })
+                    .collect(),
+            }),
+        }
+    }
+}
+
+impl Shape for Started1 {
+    fn into_event(self) -> Event {
+        Event::Started(Started { message: text(self.message), total_records: count(self.total_records) })
+    }
+}
+
+impl Shape for Progress1 {
+    fn check(&self) -> Result<(), Wrong> {
+        let counts = [
+            self.records_processed,
+            self.total_records,
+            self.records_created,
+            self.records_updated,
+            self.records_deleted,
+        ];
+        let any = self.progress.is_some()
+            || self.current_step.is_some()
+            || self.message.is_some()
+            || counts.iter().any(Option::is_some);
+        if any { Ok(()) } else { Err((String::new(), "expected at least one field of progress".into())) }
+    }
+
+    fn into_event(self) -> Event {
+        Event::Progress(Progress {
+            percent: self.progress.map(|p| u8::try_from(p.0).expect("at most 100")),
+            current_step: text(self.current_step),
+            counts: Counts {
+                processed: count(self.records_processed),
+                total: count(self.total_records),
+                created: count(self.records_created),
+                updated: count(self.records_updated),
+                deleted: count(self.records_deleted),
+            },
+            message: text(self.message),
+        })
+    }
+}
+
+impl Shape for ItemResult1 {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.status.0 == ItemStatus::Pending {
+            return Err(("/status".into(), "expected running, completed or failed, found `pending`".into()));
+        }
+        Ok(())
+    }
+
+    fn into_event(self) -> Event {
+        let credentials = |info: Credentials1| Credentials {
+            provider: info.secrets_manager_provider.0,
+            secret_id: text(info.secret_id).unwrap_or_default(),
+            secret_keys: info.secret_keys.unwrap_or_default().into_iter().map(|key| key.0).collect(),
+        };
+        Event::ItemResult(ItemResult {
+            item: self.item.0,
+            status: self.status.0,
+            message: text(self.message),
+            detail: self.detail.map(|detail| credentials(detail.credentials_info)),
+        })
+    }
+}
+
+impl Shape for HookOutput1 {
+    fn check(&self) -> Result<(), Wrong> {
+        match (self.exit_code, self.execution_time_sec) {
+            (Some(_), None) => Err(("/execution_time_sec".into(), "expected beside `exit_code`, found none".into())),
+            (None, Some(_)) => Err(("/exit_code".into(), "expected beside `execution_time_sec`, found none".into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn into_event(self) -> Event {
+        let exit = self.exit_code.zip(self.execution_time_sec);
+        Event::HookOutput(HookOutput {
+            output: text(self.output),
+            stream: self.stream.map(|stream| stream.0),
+            exit: exit.map(|(code, seconds)| HookExit { code, seconds: seconds.0 }),
+        })
+    }
+}
+
+impl Shape for Completed1 {
+    fn into_event(self) -> Event {
+        Event::Completed(Completed {
+            message: text(self.message),
+            counts: Counts {
+                processed: count(self.records_processed),
+                total: count(self.total_records),
+                created: count(self.records_created),
+                updated: count(self.records_updated),
+                deleted: count(self.records_deleted),
+            },
+        })
+    }
+}
+
+impl Shape for Failed1 {
+    fn into_event(self) -> Event {
+        Event::Failed(Failed { message: self.message.0 })
+    }
+}
+
+impl Shape for Cancelled1 {
+    fn into_event(self) -> Event {
+        Event::Cancelled(Cancelled { reason: text(self.reason) })
+    }
+}
+
+impl Shape for Noted1 {
+    fn into_event(self) -> Event {
+        Event::Noted(Noted { text: self.text.0 })
+    }
+}
