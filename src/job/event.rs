@@ -2,7 +2,7 @@
 
 use super::id::ItemId;
 use super::item::ItemStatus;
-use super::spec::{Labels, Spec, words};
+use super::spec::{Labels, RawJson, Spec, words};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,8 @@ impl Event {
 pub struct Created {
     /// What the job is to do.
     pub spec: Spec,
+    /// The same as it is stored.
+    pub spec_json: RawJson,
     /// Whom it was created for; the actor where absent.
     pub created_by: Option<String>,
     /// Up to 16 short strings, for finding.

@@ -24,5 +24,5 @@ pub use lifecycle::{Conflict, State, Status};
 pub use progress::Tally;
 pub(crate) use spec::words;
 pub use spec::{Action, ActionType, DbRoleSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType};
-pub use state::{Change, Fact, HOOK_HEAD, Hook, Job, Note};
+pub use state::{Change, Fact, HOOK_HEAD, Hook, Job, Note, Summary};
 pub use time::{BadTime, Time};

@@ -1,34 +1,38 @@
 //! The fold: a job and what each event makes of it. It exists once; what decides, what the views store, what is rendered
 //! and what is replayed are this `Job`.
 
+use std::ops::Deref;
+
 use super::event::{Event, HookExit, HookOutput};
 use super::id::{JobKey, Position};
 use super::item::{Item, Items};
 use super::lifecycle::{Conflict, Moment, State, Step, step};
 use super::progress::Tally;
-use super::spec::{Labels, Spec};
+use super::spec::{Kind, Labels, RawJson, Spec, TaskType};
 use super::time::Time;
 
 /// How much hook output the fold keeps, in bytes; the whole is read from the log.
 pub const HOOK_HEAD: usize = 4096;
 
-/// Everything that is known of one job at one position.
+/// A job without its parts: what lists show, and what one row of the views holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Job {
+pub struct Summary {
     /// Its name.
     pub key: JobKey,
     /// The position of `job.created`: the order of every list.
     pub created_position: Position,
     /// The position of its newest event: its revision.
     pub position: Position,
+    /// Which documented API shows it.
+    pub kind: Kind,
+    /// The documented type of a background job; `None` for other kinds.
+    pub task_type: Option<TaskType>,
     /// When it was created.
     pub created_at: Time,
     /// Whom it was created for.
     pub created_by: String,
     /// For finding.
     pub labels: Labels,
-    /// What it is to do.
-    pub spec: Spec,
     /// Where it stands.
     pub state: State,
     /// The newest message of started, progress, completed or failed.
@@ -37,12 +41,43 @@ pub struct Job {
     pub current_step: Option<String>,
     /// Counts and percentage.
     pub tally: Tally,
-    /// Its parts.
-    pub items: Items,
     /// Its hook, once that wrote something or ended.
     pub hook: Option<Hook>,
+}
+
+/// Everything that is known of one job at one position. Reads as its [`Summary`], which it adds the parts to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The job without its parts.
+    pub summary: Summary,
+    /// What it is to do.
+    pub spec: Spec,
+    /// The spec as it is stored.
+    pub spec_json: RawJson,
+    /// Its parts.
+    pub items: Items,
     /// Remarks, oldest first.
     pub notes: Vec<Note>,
+}
+
+impl Summary {
+    /// The percentage to show: a completed job shows 100 whatever was reported last.
+    pub fn percent(&self) -> u8 {
+        if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
+    }
+
+    /// Whole milliseconds from start to end, or to `now` while it runs; `None` for a job never started.
+    pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
+        Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
+    }
+}
+
+impl Deref for Job {
+    type Target = Summary;
+
+    fn deref(&self) -> &Summary {
+        &self.summary
+    }
 }
 
 /// A job's hook.
@@ -113,25 +148,31 @@ impl Job {
             return Err(Conflict { state: None, event: fact.event.type_name() });
         };
         let created = created.clone();
-        let (items, total) = match &created.spec {
-            Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None),
-            Spec::Task(task) => (Vec::new(), task.total_records),
-            Spec::DbRole(_) => (Vec::new(), None),
+        let (items, task_type, total) = match &created.spec {
+            Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None, None),
+            Spec::Task(task) => (Vec::new(), Some(task.job_type), task.total_records),
+            Spec::DbRole(_) => (Vec::new(), None, None),
         };
-        Ok(Job {
+        let summary = Summary {
             key: fact.key,
             created_position: fact.position,
             position: fact.position,
+            kind: created.spec.kind(),
+            task_type,
             created_at: fact.time,
             created_by: created.created_by.unwrap_or(fact.actor),
             labels: created.labels,
-            spec: created.spec,
             state,
             message: None,
             current_step: None,
             tally: Tally::of_total(total),
-            items: Items::from_list(items),
             hook: None,
+        };
+        Ok(Job {
+            summary,
+            spec: created.spec,
+            spec_json: created.spec_json,
+            items: Items::from_list(items),
             notes: Vec::new(),
         })
     }
@@ -141,27 +182,27 @@ impl Job {
     /// Events are refused only for what the state machine refuses; counts and texts were checked when they were decided.
     pub fn apply(&mut self, fact: Fact) -> Result<Change, Conflict> {
         let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
-        match step(Some(&self.state), &fact.event, moment)? {
-            Step::Enter(state) => self.state = state,
+        match step(Some(&self.summary.state), &fact.event, moment)? {
+            Step::Enter(state) => self.summary.state = state,
             Step::Stay => {}
             Step::Repeat(_) => {
-                return Err(Conflict { state: Some(self.state.status()), event: fact.event.type_name() });
+                return Err(Conflict { state: Some(self.summary.state.status()), event: fact.event.type_name() });
             }
         }
-        self.position = fact.position;
-        self.tally = self.tally.after(&fact.event);
+        self.summary.position = fact.position;
+        self.summary.tally = self.summary.tally.after(&fact.event);
         Ok(match fact.event {
             Event::Created(_) | Event::Cancelled(_) => Change::Job,
             Event::Started(started) => self.say(started.message),
             Event::Progress(progress) => {
-                self.current_step = progress.current_step.or(self.current_step.take());
+                self.summary.current_step = progress.current_step.or(self.summary.current_step.take());
                 self.say(progress.message)
             }
             Event::Completed(completed) => self.say(completed.message),
             Event::Failed(failed) => self.say(Some(failed.message)),
             Event::ItemResult(result) => Change::Item(self.items.report(result, fact.time)),
             Event::HookOutput(chunk) => {
-                self.hook.get_or_insert_default().take(&chunk);
+                self.summary.hook.get_or_insert_default().take(&chunk);
                 Change::Job
             }
             Event::Noted(noted) => {
@@ -179,16 +220,6 @@ impl Job {
         }
     }
 
-    /// The percentage to show: a completed job shows 100 whatever was reported last.
-    pub fn percent(&self) -> u8 {
-        if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
-    }
-
-    /// Whole milliseconds from start to end, or to `now` while it runs; `None` for a job never started.
-    pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
-        Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
-    }
-
     /// About how many bytes the job takes in memory: what a cache counts.
     pub fn weight(&self) -> usize {
         let actions = match &self.spec {
@@ -201,7 +232,7 @@ impl Job {
 
     fn say(&mut self, message: Option<String>) -> Change {
         if message.is_some() {
-            self.message = message;
+            self.summary.message = message;
         }
         Change::Job
     }

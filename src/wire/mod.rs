@@ -4,6 +4,7 @@
 
 mod cloudevent;
 mod export;
+mod fact;
 mod fields;
 mod incoming;
 mod json;
@@ -14,6 +15,7 @@ mod v1;
 
 pub use cloudevent::{REDACTED, cloudevent};
 pub use export::{ExportLine, NotAnExportLine};
+pub use fact::{Unreadable, UnreadableCause, fact};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest, leaf_hash};
 pub use ledger_events::{LedgerContinued, LedgerCreated, PreviousLog};

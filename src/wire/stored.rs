@@ -1,18 +1,19 @@
 //! Data as it is stored: which (type, version) there is, how it is read on the way in, and how it is read again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::fields::Word;
+use super::fields::{Raw, Word};
 use super::incoming::Reject;
 use super::json;
 use super::v1::{
     Action1, Cancelled1, Completed1, Created1, CreatedHead1, DbRole1, Failed1, HookOutput1, ItemResult1, Noted1,
     Progress1, Rule1, Shape, Spec1, Started1, Task1, Wrong,
 };
-use crate::job::{ActionType, Event, ItemId, Kind, RuleSpec, Spec};
+use crate::job::{ActionType, Event, ItemId, Kind, RawJson, RuleSpec, Spec};
 
 /// Data that was accepted: the event, and the bytes to store.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ pub enum Undecodable {
 /// Reads a producer's data for `event_type`. `mint` gives the id of the n-th rule action that has none.
 pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Parsed, Reject> {
     match event_type {
-        "job.created" => accept(read_created(data, mint)?),
+        "job.created" => accept(new_created(data, mint)?),
         "job.started" => accept(read::<Started1>(data)?),
         "job.progress" => accept(read::<Progress1>(data)?),
         "job.item_result" => accept(read::<ItemResult1>(data)?),
@@ -74,7 +75,7 @@ pub fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, Unde
     let damaged = |detail: String| Undecodable::Damaged { event_type: event_type.to_owned(), detail };
     let text = std::str::from_utf8(data).map_err(|error| damaged(error.to_string()))?;
     let event = match (event_type, version) {
-        ("job.created", 1) => read_created(text, |_| unreachable_id()).map(Shape::into_event),
+        ("job.created", 1) => old_created(text).map(Shape::into_event),
         ("job.started", 1) => again::<Started1>(text),
         ("job.progress", 1) => again::<Progress1>(text),
         ("job.item_result", 1) => again::<ItemResult1>(text),
@@ -91,7 +92,7 @@ pub fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, Unde
 /// Reads a spec that was stored inside `job.created`, for who keeps specs by themselves (the views).
 pub fn read_spec(kind: Kind, spec: &str) -> Result<Spec, Undecodable> {
     spec1(kind, spec)
-        .map(Spec1::into_spec)
+        .and_then(|spec| require_ids(&spec).map(|()| spec.into_spec()))
         .map_err(|reject| Undecodable::Damaged { event_type: "job.created".into(), detail: reject.to_string() })
 }
 
@@ -120,15 +121,44 @@ fn again<'a, S: Shape + Deserialize<'a>>(data: &'a str) -> Result<Event, Reject>
     read::<S>(data).map(Shape::into_event)
 }
 
-fn read_created(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, Reject> {
-    let head: CreatedHead1<'_> = read(data)?;
-    let mut spec = spec1(head.kind.0, head.spec.get())?;
+/// `job.created` from a producer: actions without an id are given one before anything is checked or stored.
+fn new_created(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, Reject> {
+    let (head, mut spec) = created_parts(data)?;
     if let Spec1::Rule(rule) = &mut spec {
         for (n, action) in rule.actions.iter_mut().enumerate() {
             action.id.get_or_insert_with(|| Word(mint(n)));
         }
     }
-    Ok(Created1 { kind: head.kind, spec, created_by: head.created_by, labels: head.labels.unwrap_or_default() })
+    let json = serde_json::to_string(&spec).expect("stored shapes hold nothing that JSON cannot");
+    Ok(created1(head, spec, &json))
+}
+
+/// `job.created` as it was stored.
+fn old_created(data: &str) -> Result<Created1, Reject> {
+    let (head, spec) = created_parts(data)?;
+    require_ids(&spec)?;
+    let json = head.spec.get();
+    Ok(created1(head, spec, json))
+}
+
+fn require_ids(spec: &Spec1) -> Result<(), Reject> {
+    match spec {
+        Spec1::Rule(rule) if rule.actions.iter().any(|action| action.id.is_none()) => {
+            Err(Reject::invalid("/data/spec/actions", "expected an id on every stored action"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn created_parts(data: &str) -> Result<(CreatedHead1<'_>, Spec1), Reject> {
+    let head: CreatedHead1<'_> = read(data)?;
+    let spec = spec1(head.kind.0, head.spec.get())?;
+    Ok((head, spec))
+}
+
+fn created1(head: CreatedHead1<'_>, read: Spec1, json: &str) -> Created1 {
+    let spec = Raw(RawJson(Arc::from(json)));
+    Created1 { kind: head.kind, spec, read, created_by: head.created_by, labels: head.labels.unwrap_or_default() }
 }
 
 fn spec1(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
@@ -138,11 +168,6 @@ fn spec1(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
         Kind::Task => Spec1::Task(read_at::<Task1>(root, spec)?),
         Kind::Rule => Spec1::Rule(read_at::<Rule1>(root, spec)?),
     })
-}
-
-/// Ids are given before `job.created` is stored; a stored one without is damaged, and its empty-looking id says so.
-fn unreachable_id() -> ItemId {
-    "missing".parse().expect("a valid item id")
 }
 
 /// Rule actions: how many, each id once, and the known keys of each rule (unknown keys are kept as they are).

@@ -16,7 +16,9 @@ use crate::job::{
 #[derive(Debug, Serialize)]
 pub(super) struct Created1 {
     pub kind: Word<Kind>,
-    pub spec: Spec1,
+    pub spec: Raw,
+    #[serde(skip)]
+    pub read: Spec1,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Text<256>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -219,14 +221,19 @@ fn count(count: Option<Count>) -> Option<u64> {
 impl Shape for Created1 {
     fn check(&self) -> Result<(), Wrong> {
         check_labels(&self.labels)?;
-        match &self.spec {
+        match &self.read {
             Spec1::Rule(rule) => super::stored::check_actions(&rule.actions),
             Spec1::DbRole(_) | Spec1::Task(_) => Ok(()),
         }
     }
 
     fn into_event(self) -> Event {
-        Event::Created(Created { spec: self.spec.into_spec(), created_by: text(self.created_by), labels: self.labels })
+        Event::Created(Created {
+            spec: self.read.into_spec(),
+            spec_json: self.spec.0,
+            created_by: text(self.created_by),
+            labels: self.labels,
+        })
     }
 }
 
@@ -268,7 +275,7 @@ impl Spec1 {
                     .actions
                     .into_iter()
                     .map(|a| Action {
-                        id: a.id.expect("given before the event was checked or stored").0,
+                        id: a.id.expect("given on the way in, required when read again").0,
                         action: a.action.0,
                         priority: a.priority,
                         rule: a.rule.0,
