@@ -1,0 +1,80 @@
+-- views.db: the fold of log.db, one row a job, one an item. Disposable: deleting the file is always safe.
+
+-- Where the views stand. The leaf's hash tells views of another history from views of this one.
+CREATE TABLE checkpoint (
+  one       INTEGER PRIMARY KEY CHECK (one = 1),
+  position  INTEGER NOT NULL,
+  leaf_hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE job (
+  id                 INTEGER PRIMARY KEY, -- the position of job.created: newest first is this, descending
+  org                TEXT NOT NULL,
+  subject            TEXT NOT NULL,
+  kind               TEXT NOT NULL,
+  task_type          TEXT,
+  status             TEXT NOT NULL,
+  position           INTEGER NOT NULL,
+  -- Times are nanoseconds since 1970.
+  created_at         INTEGER NOT NULL,
+  started_at         INTEGER,
+  ended_at           INTEGER,
+  created_by         TEXT NOT NULL,
+  labels             TEXT, -- a JSON object
+  cancelled_by       TEXT,
+  cancelled_reason   TEXT,
+  cancelled_position INTEGER,
+  message            TEXT,
+  current_step       TEXT,
+  percent            INTEGER NOT NULL,
+  records_processed  INTEGER,
+  total_records      INTEGER,
+  records_created    INTEGER,
+  records_updated    INTEGER,
+  records_deleted    INTEGER,
+  hook_head          TEXT,
+  hook_len           INTEGER,
+  hook_exit_code     INTEGER,
+  hook_seconds       INTEGER,
+  items              INTEGER NOT NULL,
+  notes              INTEGER NOT NULL
+) STRICT;
+
+-- Here and not with the other indexes: jobs are found by it while views are rebuilt.
+CREATE UNIQUE INDEX job_key ON job (org, subject);
+
+-- Apart from the job's row, which is written again with every change, because a spec may have megabytes.
+CREATE TABLE spec (
+  job  INTEGER PRIMARY KEY,
+  spec TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE item (
+  job         INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  item        TEXT NOT NULL,
+  status      TEXT NOT NULL,
+  message     TEXT,
+  provider    TEXT,
+  secret_id   TEXT,
+  secret_keys TEXT, -- a JSON array
+  at          INTEGER,
+  PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE note (
+  job  INTEGER NOT NULL,
+  seq  INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  by   TEXT NOT NULL,
+  at   INTEGER NOT NULL,
+  PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE label (
+  org   TEXT NOT NULL,
+  key   TEXT NOT NULL,
+  value TEXT NOT NULL,
+  job   INTEGER NOT NULL,
+  PRIMARY KEY (org, key, value, job)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,294 @@
+//! One request inside a commit: known already, guarded, decided, and written.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use uuid::Uuid;
+
+use super::append::{AppendError, Appended, AppendedEvent, Guard, Prepared, Request};
+use super::projection::Projection;
+use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
+use crate::log::{self, Found, NewEvent, StreamId, Writer};
+use crate::views::{self, JobCache, fold_job, load_job};
+use crate::wire::{Incoming, Leaf};
+
+/// Jobs that the writer keeps to decide on, about 128 MiB.
+const CACHE: usize = 128 << 20;
+/// Rows of jobs that the writer remembers.
+const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+
+/// Who decides: the log's writer, the jobs as they are at this point of the commit, and the next position.
+pub(super) struct Desk {
+    pub log: Writer,
+    pub head: Position,
+    recorded: Time,
+    jobs: JobCache,
+    streams: LruCache<JobKey, StreamId>,
+    views: Arc<Projection>,
+}
+
+/// Why a request has no answer yet.
+enum Stop {
+    /// The request is refused; the commit goes on.
+    Refuse(AppendError),
+    /// The log failed; the commit is off.
+    Fail(log::Error),
+}
+
+impl From<log::Error> for Stop {
+    fn from(error: log::Error) -> Stop {
+        Stop::Fail(error)
+    }
+}
+
+impl From<AppendError> for Stop {
+    fn from(error: AppendError) -> Stop {
+        Stop::Refuse(error)
+    }
+}
+
+impl Desk {
+    pub(super) fn new(log: Writer, views: Arc<Projection>) -> Result<Desk, log::Error> {
+        let mut desk = Desk {
+            log,
+            head: Position::GENESIS,
+            recorded: Time::from_micros(0),
+            jobs: JobCache::new(CACHE),
+            streams: LruCache::new(STREAMS),
+            views,
+        };
+        desk.reload()?;
+        Ok(desk)
+    }
+
+    /// Drops everything that is kept in memory and reads the head from the file again: after a commit that failed, the
+    /// file is the only witness.
+    pub(super) fn reload(&mut self) -> Result<(), log::Error> {
+        self.jobs.clear();
+        self.streams.clear();
+        let reader = self.log.reader();
+        self.head = reader.head()?;
+        self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
+        Ok(())
+    }
+
+    /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves
+    /// no trace of it; the outer one ends the commit.
+    pub(super) fn admit(&mut self, request: &Request, now: Time) -> Result<Result<Appended, AppendError>, log::Error> {
+        let (head, recorded) = (self.head, self.recorded);
+        // A single event writes only after everything is decided, so only several need a way back.
+        let several = request.events.len() > 1;
+        if several {
+            self.log.savepoint()?;
+        }
+        // Recorded times never fall, whatever the machine's clock does.
+        self.recorded = self.recorded.max(now);
+        match self.admit_all(request) {
+            Ok(appended) => {
+                if several {
+                    self.log.release()?;
+                }
+                Ok(Ok(appended))
+            }
+            Err(Stop::Fail(error)) => Err(error),
+            Err(Stop::Refuse(refusal)) => {
+                if several {
+                    self.log.rollback_to_savepoint()?;
+                    self.forget(request);
+                }
+                (self.head, self.recorded) = (head, recorded);
+                Ok(Err(refusal))
+            }
+        }
+    }
+
+    fn admit_all(&mut self, request: &Request) -> Result<Appended, Stop> {
+        let mut guard = request.guard.as_ref();
+        let mut events = Vec::with_capacity(request.events.len());
+        for (index, prepared) in request.events.iter().enumerate() {
+            let incoming = &prepared.incoming;
+            if let Some(known) = self.known(request, index, incoming)? {
+                events.push(known);
+                continue;
+            }
+            let id = incoming.subject.clone().unwrap_or_else(mint);
+            let key = JobKey { org: request.org, id };
+            self.ensure_loaded(&key, index)?;
+            if let Some(guard) = guard.take() {
+                check_guard(guard, self.jobs.get(&key).map(|job| job.position))?;
+            }
+            let recorded = self.record(request, index, prepared, &key)?;
+            let (position, duplicate) = match recorded {
+                Decision::Record => (self.head, false),
+                Decision::AlreadyCancelled(position) => (position, true),
+            };
+            events.push(AppendedEvent {
+                id: incoming.id.clone(),
+                source: incoming.source.clone(),
+                subject: key.id,
+                position,
+                duplicate,
+            });
+        }
+        Ok(Appended { events })
+    }
+
+    /// The answer to an event that the log has already: the same content, the first answer.
+    fn known(&mut self, request: &Request, index: usize, incoming: &Incoming) -> Result<Option<AppendedEvent>, Stop> {
+        let Some(found) = self.log.find(request.org, &incoming.source, &incoming.id)? else { return Ok(None) };
+        match same_content(&found, incoming) {
+            Some(subject) => Ok(Some(AppendedEvent {
+                id: incoming.id.clone(),
+                source: incoming.source.clone(),
+                subject,
+                position: found.position,
+                duplicate: true,
+            })),
+            None => Err(AppendError::IdReused { index, position: found.position }.into()),
+        }
+    }
+
+    /// Decides one event and, where it is to be recorded, writes it at the new head.
+    fn record(&mut self, request: &Request, index: usize, prepared: &Prepared, key: &JobKey) -> Result<Decision, Stop> {
+        let incoming = &prepared.incoming;
+        let time = incoming.time.unwrap_or(self.recorded);
+        let job = self.jobs.get(key);
+        let decision = decide(job, key, &incoming.event, time, self.recorded)
+            .map_err(|refusal| AppendError::Refused { index, refusal })?;
+        if decision != Decision::Record {
+            return Ok(decision);
+        }
+        let prev = job.map(|job| job.position);
+        let position = self.head.next();
+        self.write(request, prepared, key, time, prev, position)?;
+        self.head = position;
+        let fact =
+            Fact { key: key.clone(), position, time, actor: request.actor.clone(), event: incoming.event.clone() };
+        match self.jobs.get_mut(key) {
+            Some(job) => drop(job.apply(fact).expect("decided by the same state machine")),
+            None => self.jobs.put(Job::begin(fact).expect("decided by the same state machine")),
+        }
+        Ok(Decision::Record)
+    }
+
+    fn write(
+        &mut self,
+        request: &Request,
+        prepared: &Prepared,
+        key: &JobKey,
+        time: Time,
+        prev: Option<Position>,
+        position: Position,
+    ) -> Result<(), Stop> {
+        let incoming = &prepared.incoming;
+        let kind = match (self.jobs.get(key), &incoming.event) {
+            (Some(job), _) => job.kind,
+            (None, Event::Created(created)) => created.spec.kind(),
+            (None, _) => unreachable!("only `job.created` is decided without a job"),
+        };
+        let stream = self.stream(key, prev, kind)?;
+        let event_type = incoming.event.type_name();
+        let text = Cow::Borrowed::<str>;
+        let leaf = Leaf {
+            specversion: text("1.0"),
+            id: text(&incoming.id),
+            source: text(&incoming.source),
+            event_type: text(event_type),
+            subject: Some(text(key.id.as_str())),
+            time: Cow::Owned(time.to_string()),
+            datacontenttype: text("application/json"),
+            dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{}.json", incoming.version)),
+            position: Cow::Owned(position.to_string()),
+            recordedtime: Cow::Owned(self.recorded.with_micros()),
+            actor: text(&request.actor),
+            orgid: Some(Cow::Owned(request.org.to_string())),
+            jobkind: Some(text(kind.as_str())),
+            datadigest: text(&prepared.digest),
+            prev: prev.map(|prev| Cow::Owned(prev.to_string())),
+        };
+        let leaf = leaf.to_bytes();
+        self.log.append(&NewEvent {
+            position,
+            leaf: &leaf,
+            data: &incoming.data,
+            salt: &prepared.salt,
+            job: Some((request.org, stream, kind, prev.unwrap_or(Position::GENESIS))),
+            source: &incoming.source,
+            id: &incoming.id,
+            event_type,
+            version: incoming.version,
+            recorded: self.recorded,
+        })?;
+        Ok(())
+    }
+
+    /// The job's row in the log; made with the job.
+    fn stream(&mut self, key: &JobKey, prev: Option<Position>, kind: Kind) -> Result<StreamId, Stop> {
+        if let Some(stream) = self.streams.get(key) {
+            return Ok(*stream);
+        }
+        let known = if prev.is_some() { self.log.reader().stream(key.org, &key.id)? } else { None };
+        let stream = match known {
+            Some(stream) => stream,
+            None => self.log.new_stream(key.org, &key.id, kind)?,
+        };
+        self.streams.put(key.clone(), stream);
+        Ok(stream)
+    }
+
+    /// Brings the job into memory: from the views as far as those are, then from the log, this commit's events included.
+    fn ensure_loaded(&mut self, key: &JobKey, index: usize) -> Result<(), Stop> {
+        if self.jobs.get(key).is_some() {
+            return Ok(());
+        }
+        // Views that are missing or being made again only cost time: the log alone gives the same job.
+        let known = self.views.read(|conn| load_job(conn, key)).unwrap_or_default();
+        match fold_job(&self.log.reader(), key, known, Position::MAX) {
+            Ok(Some(job)) => self.jobs.put(job),
+            Ok(None) => {}
+            Err(views::Error::Log(error)) => return Err(Stop::Fail(error)),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, job = %key.id, "a job cannot be read");
+                return Err(AppendError::Unreadable { index }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the jobs of a refused request: they hold events that were rolled back.
+    fn forget(&mut self, request: &Request) {
+        for prepared in &request.events {
+            if let Some(id) = &prepared.incoming.subject {
+                let key = JobKey { org: request.org, id: id.clone() };
+                self.jobs.take(&key);
+                self.streams.pop(&key);
+            }
+        }
+    }
+}
+
+fn mint() -> JobId {
+    Uuid::now_v7().hyphenated().to_string().parse().expect("a UUID is a valid job id")
+}
+
+fn check_guard(guard: &Guard, found: Option<Position>) -> Result<(), AppendError> {
+    let holds = match guard {
+        Guard::NoJob => found.is_none(),
+        Guard::Newest(expected) => found.is_some_and(|found| expected.contains(&found)),
+    };
+    if holds { Ok(()) } else { Err(AppendError::GuardFailed { found }) }
+}
+
+/// Whether the stored event is what the producer sends now; answers its subject. What the producer left out matches
+/// whatever was filled in, and erased data matches any.
+fn same_content(found: &Found, incoming: &Incoming) -> Option<JobId> {
+    let leaf = Leaf::parse(&found.leaf).ok()?;
+    let subject: JobId = leaf.subject.as_deref()?.parse().ok()?;
+    let same = leaf.event_type == incoming.event.type_name()
+        && incoming.subject.as_ref().is_none_or(|given| *given == subject)
+        && incoming.time.is_none_or(|given| leaf.time().is_ok_and(|time| time == given))
+        && found.data.as_ref().is_none_or(|data| *data == incoming.data);
+    same.then_some(subject)
+}

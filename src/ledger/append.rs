@@ -1,0 +1,142 @@
+//! What is asked of the writer, and what it answers.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::job::{JobId, OrgId, Position, Refusal};
+use crate::wire::{Incoming, SALT_LEN, datadigest};
+
+/// Events to append, all or none.
+#[derive(Debug)]
+pub struct Append {
+    /// The organisation that they belong to.
+    pub org: OrgId,
+    /// Who does it: the name on the token.
+    pub actor: String,
+    /// 1 to 1000 events.
+    pub events: Vec<Incoming>,
+    /// What the job must look like; for requests that append to one job only.
+    pub guard: Option<Guard>,
+}
+
+/// What a producer expects of the job that it appends to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// There is no such job yet.
+    NoJob,
+    /// Its newest event is at one of these positions.
+    Newest(Vec<Position>),
+}
+
+/// All events of a request are in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// One entry an event, in order.
+    pub events: Vec<AppendedEvent>,
+}
+
+impl Appended {
+    /// The newest position of the request.
+    pub fn position(&self) -> Position {
+        self.events.iter().map(|event| event.position).max().unwrap_or_default()
+    }
+
+    /// Whether nothing was new.
+    pub fn all_known(&self) -> bool {
+        self.events.iter().all(|event| event.duplicate)
+    }
+}
+
+/// Where one event is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendedEvent {
+    /// The producer's id.
+    pub id: String,
+    /// The producer.
+    pub source: String,
+    /// The job.
+    pub subject: JobId,
+    /// Its place.
+    pub position: Position,
+    /// Whether it was there before.
+    pub duplicate: bool,
+}
+
+/// Why nothing of a request was appended (or, for [`AppendError::OutcomeUnknown`], why nobody knows).
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// An event may not happen.
+    #[error("{refusal}")]
+    Refused {
+        /// Which of the request's events.
+        index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The name (source, id) is taken by other content.
+    #[error(
+        "an event with this `source` and `id` and other content is at position {position}; give a new event a new id"
+    )]
+    IdReused {
+        /// Which of the request's events.
+        index: usize,
+        /// Where the other one is.
+        position: Position,
+    },
+    /// The guard does not hold: a lost race.
+    #[error("the job's newest event is {}; read it again and decide anew", found.map_or("none, there is no such job".into(), |p| format!("at position {p}")))]
+    GuardFailed {
+        /// The job's newest position; `None` where there is no job.
+        found: Option<Position>,
+    },
+    /// A guard on a request for more than one job.
+    #[error("expected events of one job, because the request has a guard (`If-Match` or `If-None-Match`)")]
+    GuardOnMany,
+    /// A job cannot be decided on, because its events cannot be read.
+    #[error("the job's history cannot be read, so nothing can be decided about it; see `/readyz`")]
+    Unreadable {
+        /// Which of the request's events.
+        index: usize,
+    },
+    /// Too much is waiting already.
+    #[error("the ledger is at its limit of waiting requests; try again")]
+    Overloaded,
+    /// The views are too far behind.
+    #[error("the views are too far behind; try again")]
+    Behind,
+    /// The ledger takes no writes.
+    #[error("the ledger is read-only: {0}")]
+    ReadOnly(String),
+    /// The ledger is stopping.
+    #[error("the ledger is stopping; try again")]
+    Stopping,
+    /// The commit failed, so whether the events are in the log is not known here.
+    #[error("the commit failed and its outcome is unknown; send the same events with the same ids again")]
+    OutcomeUnknown,
+}
+
+/// A request on its way to the writer, with everything computed that needs no place in the log.
+pub(super) struct Request {
+    pub org: OrgId,
+    pub actor: String,
+    pub events: Vec<Prepared>,
+    pub guard: Option<Guard>,
+    pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Gives its bytes back to the queue's budget when the request is done.
+    pub _budget: OwnedSemaphorePermit,
+}
+
+/// An event with the salt and digest of its data.
+pub(super) struct Prepared {
+    pub incoming: Incoming,
+    pub salt: [u8; SALT_LEN],
+    pub digest: String,
+}
+
+impl Prepared {
+    pub(super) fn new(incoming: Incoming) -> Prepared {
+        let mut salt = [0; SALT_LEN];
+        getrandom::fill(&mut salt).expect("the operating system gives randomness");
+        let digest = datadigest(&salt, &incoming.data);
+        Prepared { incoming, salt, digest }
+    }
+}

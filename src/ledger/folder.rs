@@ -1,0 +1,86 @@
+//! The data folder: what lies where, and whose it is while a server runs.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It cannot be made or written.
+    #[error("cannot write in `{}`; the ledger needs a folder that it may write", .path.display())]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("`{}` is in use by another jobledger; stop that one first, or use another --data", .0.display())]
+    InUse(PathBuf),
+}
+
+/// A data folder.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+/// While it lives no other process has the folder. The lock goes with the process, however that ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Folder {
+    /// The folder at `path`, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Folder {
+        Folder(path.into())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The log, the truth.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log.db")
+    }
+
+    /// The views, disposable.
+    pub fn views(&self) -> PathBuf {
+        self.0.join("views.db")
+    }
+
+    /// Views being made, not yet in use.
+    pub fn new_views(&self) -> PathBuf {
+        self.0.join("views.db.new")
+    }
+
+    /// Tokens and sessions.
+    pub fn access(&self) -> PathBuf {
+        self.0.join("access.db")
+    }
+
+    /// The signing key, readable by its owner alone.
+    pub fn key(&self) -> PathBuf {
+        self.0.join("ledger.key")
+    }
+
+    /// Makes the folder where there is none.
+    pub fn create(&self) -> Result<(), FolderError> {
+        std::fs::create_dir_all(&self.0).map_err(|cause| FolderError::Unwritable { path: self.0.clone(), cause })
+    }
+
+    /// Takes the folder for this process.
+    pub fn lock(&self) -> Result<Lock, FolderError> {
+        self.create()?;
+        let unwritable = |cause| FolderError::Unwritable { path: self.0.clone(), cause };
+        let path = self.0.join("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::InUse(self.0.clone())),
+            Err(TryLockError::Error(cause)) => Err(unwritable(cause)),
+        }
+    }
+}

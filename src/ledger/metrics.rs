@@ -1,0 +1,85 @@
+//! What the ledger counts, for `/metrics`.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use super::append::{AppendError, Appended};
+
+/// How a request to append ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    outcome: &'static str,
+}
+
+/// The ledger's counters. Names carry their units.
+#[derive(Debug)]
+pub struct Metrics {
+    events: Counter,
+    requests: Family<Outcome, Counter>,
+    commit_events: Histogram,
+    commit_seconds: Histogram,
+    /// Commits whose outcome is unknown.
+    pub failed_commits: Counter,
+    /// Requests waiting for the writer.
+    pub queued: Gauge,
+    /// Newest position.
+    pub head: Gauge,
+    /// Events that the views are behind.
+    pub view_lag: Gauge,
+    /// Open tails.
+    pub tails: Gauge,
+    /// Bytes of `log.db-wal`.
+    pub wal_bytes: Gauge,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Metrics {
+        Metrics {
+            events: Counter::default(),
+            requests: Family::default(),
+            commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            failed_commits: Counter::default(),
+            queued: Gauge::default(),
+            head: Gauge::default(),
+            view_lag: Gauge::default(),
+            tails: Gauge::default(),
+            wal_bytes: Gauge::default(),
+        }
+    }
+
+    /// Everything, under the names that `/metrics` shows.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("jobledger_events_appended", "Events appended", self.events.clone());
+        registry.register("jobledger_append_requests", "Requests to append, by outcome", self.requests.clone());
+        registry.register("jobledger_commit_events", "Events in a commit", self.commit_events.clone());
+        registry.register("jobledger_commit_seconds", "Time of a commit, sync included", self.commit_seconds.clone());
+        registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
+        registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
+        registry.register("jobledger_head", "Newest position", self.head.clone());
+        registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
+        registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
+        registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());
+    }
+
+    pub(super) fn committed(&self, events: u64, took: Duration) {
+        self.events.inc_by(events);
+        self.commit_events.observe(events as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn answered(&self, answer: &Result<Appended, AppendError>) {
+        let outcome = match answer {
+            Ok(appended) if appended.all_known() => "known",
+            Ok(_) => "appended",
+            Err(_) => "refused",
+        };
+        self.requests.get_or_create(&Outcome { outcome }).inc();
+    }
+}

@@ -1,0 +1,205 @@
+//! The ledger: one data folder, one writer, one projector; load, decide, append, read.
+//!
+//! Invariants: nobody in a group commit is answered before it has returned; the bell carries a position and nothing else;
+//! no read holds a transaction longer than it runs.
+
+mod admit;
+mod append;
+mod folder;
+mod genesis;
+mod hook;
+mod key;
+mod metrics;
+mod projection;
+mod read;
+mod writer;
+
+pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
+pub use folder::{Folder, FolderError};
+pub use genesis::{Identity, continue_log, identity};
+pub use hook::hook_output;
+pub use key::{KeyError, SigningKey};
+pub use metrics::Metrics;
+pub use projection::{Health, Rebuild};
+pub use read::{AsOf, ReadError, Shown};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::job::{Position, Time};
+use crate::{log, views};
+
+/// Where the ledger gets the time from: passed in, so that recorded histories can be made and replayed exactly.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// The machine's clock, to the microsecond.
+pub fn system_clock() -> Clock {
+    Arc::new(|| Time::from_micros(chrono::Utc::now().timestamp_micros()))
+}
+
+/// How a ledger is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Whether something else (Litestream) copies the WAL into `log.db`.
+    pub external_checkpoint: bool,
+    /// Requests that may wait for the writer; one more is refused.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { clock: system_clock(), external_checkpoint: false, queue: 4096 }
+    }
+}
+
+/// Why a ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The log's own events.
+    #[error("the ledger's own events cannot be read: {0}")]
+    Identity(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// An open ledger. Cheap to clone; the last clone's [`Ledger::close`] stops the threads.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    folder: Folder,
+    clock: Clock,
+    identity: Identity,
+    read_only: Option<String>,
+    writer: writer::Handle,
+    projection: Arc<projection::Projection>,
+    readers: log::Pool,
+    head: watch::Receiver<Position>,
+    metrics: Arc<Metrics>,
+    // Held for its lock: dropped last, when nothing writes any more.
+    _lock: folder::Lock,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder`, makes it where there is none, and starts its threads.
+    ///
+    /// A log without the key that signs for it (an import, a backup) opens read-only; [`Ledger::read_only`] says why.
+    pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
+        let lock = folder.lock()?;
+        let log_path = folder.log();
+        let log = log::Writer::open(&log_path, options.external_checkpoint, |writer| {
+            genesis::create(writer, &folder, &options.clock)
+        })?;
+        let identity = identity(&log.reader())?;
+        let read_only = key::why_read_only(&folder, &identity);
+        let metrics = Arc::new(Metrics::new());
+        let head = log.reader().head()?;
+        let (head_bell, head) = watch::channel(head);
+        let projection = Arc::new(projection::Projection::new(&folder, metrics.clone()));
+        let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
+        let shared = writer::Shared { projection: projection.clone(), head: head_bell, metrics: metrics.clone() };
+        let (writer, thread) = writer::start(log, shared, &options).map_err(OpenError::Thread)?;
+        let inner = Inner {
+            readers: log::Pool::new(&log_path),
+            threads: Mutex::new(vec![thread, projector]),
+            _lock: lock,
+            clock: options.clock,
+            folder,
+            identity,
+            read_only,
+            writer,
+            projection,
+            head,
+            metrics,
+        };
+        Ok(Ledger { inner: Arc::new(inner) })
+    }
+
+    /// Takes no more appends, finishes those taken, brings the views forward, and waits for the threads.
+    pub fn close(&self) {
+        self.inner.writer.stop();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for (n, thread) in threads.into_iter().enumerate() {
+            if n == 1 {
+                self.inner.projection.stop();
+            }
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger panicked");
+            }
+        }
+    }
+
+    /// The newest position.
+    pub fn head(&self) -> Position {
+        *self.inner.head.borrow()
+    }
+
+    /// A bell that rings with every new head.
+    pub fn bell(&self) -> watch::Receiver<Position> {
+        self.inner.head.clone()
+    }
+
+    /// Why the ledger takes no writes; `None` where it does.
+    pub fn read_only(&self) -> Option<&str> {
+        self.inner.read_only.as_deref()
+    }
+
+    /// Who this ledger is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Folder {
+        &self.inner.folder
+    }
+
+    /// The time by the ledger's clock.
+    pub fn now(&self) -> Time {
+        (self.inner.clock)()
+    }
+
+    /// What the ledger counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// How the views are, and where they stand.
+    pub fn views(&self) -> (Health, Position) {
+        self.inner.projection.health()
+    }
+
+    /// Starts making the views again beside the old ones, or joins the rebuild that runs.
+    pub fn rebuild(&self) -> Rebuild {
+        projection::rebuild_beside(&self.inner.projection, &self.inner.folder)
+    }
+
+    /// Reads the log over a short-lived connection.
+    pub fn log<T, E: From<log::Error>>(&self, read: impl FnOnce(&log::Reader<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.inner.readers.with(|conn| read(&log::Reader::new(conn)))
+    }
+
+    /// Reads the views as they are.
+    fn views_now<T>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, views::Error>,
+    ) -> Result<T, views::Error> {
+        self.inner.projection.read(read)
+    }
+}

@@ -1,0 +1,141 @@
+//! Reads of jobs: as they are, at least as new as everything answered before, or as of a moment.
+
+use rusqlite::Connection;
+
+use super::Ledger;
+use super::projection::Health;
+use crate::job::{Job, JobKey, Position, Time};
+use crate::views::{JobList, JobQuery, checkpoint, fold_job, list_jobs, load_job};
+use crate::{log, views};
+
+/// The moment that a read is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// After the event at this position.
+    Position(Position),
+    /// After everything recorded at or before this time.
+    Time(Time),
+}
+
+/// What was read, and which position it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown<T> {
+    /// What was read.
+    pub value: T,
+    /// Everything up to here is in it, and nothing after.
+    pub position: Position,
+    /// What the clock said then: now, or for an as-of read the moment asked for.
+    pub now: Time,
+}
+
+/// Why a read has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The moment asked for is not there yet.
+    #[error("expected `as_of` at or before {head}, the newest there is, found {found}")]
+    Beyond {
+        /// What was asked for.
+        found: String,
+        /// The newest there is.
+        head: String,
+    },
+    /// The views did not get there in time.
+    #[error("the views show position {shown} and not yet {wanted}{}; try again", why.as_deref().unwrap_or_default())]
+    Late {
+        /// What they show.
+        shown: Position,
+        /// What was asked for.
+        wanted: Position,
+        /// What keeps them.
+        why: Option<String>,
+    },
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The views, or a job's events.
+    #[error(transparent)]
+    Views(#[from] views::Error),
+}
+
+impl Ledger {
+    /// One job as it is now (`min`: at least as new as that position), or as of a moment. `None` where there was no such job.
+    pub async fn job(
+        &self,
+        key: &JobKey,
+        as_of: Option<AsOf>,
+        min: Option<Position>,
+    ) -> Result<Shown<Option<Job>>, ReadError> {
+        match as_of {
+            None => self.view(min, |conn| load_job(conn, key)).await,
+            Some(moment) => {
+                let (ledger, key) = (self.clone(), key.clone());
+                off_thread(move || ledger.job_as_of(&key, moment)).await
+            }
+        }
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn jobs(
+        &self,
+        query: &JobQuery,
+        limit: usize,
+        min: Option<Position>,
+    ) -> Result<Shown<JobList>, ReadError> {
+        self.view(min, |conn| list_jobs(conn, query, limit)).await
+    }
+
+    /// Reads the views once they show everything answered before this was asked, in one transaction.
+    ///
+    /// The read runs where it is awaited: it is short, and handing it to another thread would cost more than it does.
+    pub async fn view<T>(
+        &self,
+        min: Option<Position>,
+        read: impl FnOnce(&Connection) -> Result<T, views::Error>,
+    ) -> Result<Shown<T>, ReadError> {
+        let wanted = min.unwrap_or_default().max(self.head());
+        if !self.inner.projection.wait_for(wanted).await {
+            let (health, shown) = self.views();
+            let why = match health {
+                Health::Following => None,
+                Health::Rebuilding => Some(" (they are being made again)".to_owned()),
+                Health::Stopped(why) => Some(format!(" (they have stopped: {why})")),
+            };
+            return Err(ReadError::Late { shown, wanted, why });
+        }
+        let (value, position) = self.views_now(|conn| {
+            let doing = |cause| views::Error::Sqlite { doing: "begin a read of the views", cause };
+            let transaction = conn.unchecked_transaction().map_err(doing)?;
+            let position = checkpoint(&transaction)?.map_or(Position::GENESIS, |(position, _)| position);
+            Ok((read(&transaction)?, position))
+        })?;
+        Ok(Shown { value, position, now: self.now() })
+    }
+
+    fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Job>>, ReadError> {
+        self.log(|log| {
+            let head = log.head()?;
+            let (position, now) = match moment {
+                AsOf::Position(position) if position > head => {
+                    return Err(ReadError::Beyond { found: position.to_string(), head: head.to_string() });
+                }
+                AsOf::Position(position) => (position, log.recorded(position)?.unwrap_or_else(|| self.now())),
+                AsOf::Time(time) => {
+                    let now = self.now();
+                    if time > now {
+                        return Err(ReadError::Beyond { found: time.to_string(), head: now.to_string() });
+                    }
+                    (log.at_time(time)?, time)
+                }
+            };
+            let value = fold_job(log, key, None, position)?;
+            Ok(Shown { value, position, now })
+        })
+    }
+}
+
+/// Runs a read that may take long where it blocks nobody.
+pub(super) async fn off_thread<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

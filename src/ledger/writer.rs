@@ -1,0 +1,179 @@
+//! The writer thread: drains its queue into one commit, answers when the commit has returned, then rings the bell.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::admit::Desk;
+use super::append::{Append, AppendError, Appended, Prepared, Request};
+use super::projection::Projection;
+use super::{Clock, Ledger, Metrics, Options};
+use crate::job::Position;
+use crate::log::{self, Writer};
+
+/// Most events in one commit: a bound on what a crash makes unknown and on how long anybody waits.
+const COMMIT_EVENTS: usize = 4096;
+/// Most bytes of data waiting for the writer, 256 MiB.
+const QUEUED_BYTES: usize = 256 << 20;
+/// How far the views may fall behind before appends wait for them, in events.
+const VIEW_LAG: u64 = 50_000;
+
+/// The way to the writer thread.
+pub(super) struct Handle {
+    queue: std::sync::Mutex<Option<mpsc::Sender<Request>>>,
+    budget: Arc<Semaphore>,
+}
+
+/// What the writer shares with the rest of the ledger.
+pub(super) struct Shared {
+    pub projection: Arc<Projection>,
+    pub head: watch::Sender<Position>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Handle {
+    /// Takes no more requests; the thread ends when the queue is empty.
+    pub(super) fn stop(&self) {
+        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    }
+
+    fn queue(&self) -> Option<mpsc::Sender<Request>> {
+        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(
+    log: Writer,
+    shared: Shared,
+    options: &Options,
+) -> Result<(Handle, std::thread::JoinHandle<()>), std::io::Error> {
+    let (sender, receiver) = mpsc::channel(options.queue);
+    let handle = Handle { queue: std::sync::Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
+    let clock = options.clock.clone();
+    let desk = Desk::new(log, shared.projection.clone()).map_err(std::io::Error::other)?;
+    let thread = std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || WriterThread { desk, clock, shared }.run(receiver))?;
+    Ok((handle, thread))
+}
+
+impl Ledger {
+    /// Appends events, all or none; they are durable when this answers.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if let Some(why) = self.read_only() {
+            return Err(AppendError::ReadOnly(why.to_owned()));
+        }
+        if append.guard.is_some() && !one_job(&append) {
+            return Err(AppendError::GuardOnMany);
+        }
+        self.inner.projection.wait_for_lag(self.head(), VIEW_LAG).await?;
+        let bytes: usize = append.events.iter().map(|event| event.data.len() + 512).sum();
+        let budget = self.inner.writer.budget.clone().try_acquire_many_owned(bytes as u32);
+        let budget = budget.map_err(|_| AppendError::Overloaded)?;
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            org: append.org,
+            actor: append.actor,
+            events: append.events.into_iter().map(Prepared::new).collect(),
+            guard: append.guard,
+            answer,
+            _budget: budget,
+        };
+        let queue = self.inner.writer.queue().ok_or(AppendError::Stopping)?;
+        queue.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopping,
+        })?;
+        self.metrics().queued.inc();
+        drop(queue);
+        // A writer that is gone without an answer has ended in the middle of it.
+        answered.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+    }
+}
+
+fn one_job(append: &Append) -> bool {
+    append.events.windows(2).all(|pair| pair[0].subject.is_some() && pair[0].subject == pair[1].subject)
+}
+
+struct WriterThread {
+    desk: Desk,
+    clock: Clock,
+    shared: Shared,
+}
+
+impl WriterThread {
+    fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut requests = vec![first];
+            let mut events = requests[0].events.len();
+            while events < COMMIT_EVENTS {
+                let Ok(next) = queue.try_recv() else { break };
+                events += next.events.len();
+                requests.push(next);
+            }
+            self.shared.metrics.queued.dec_by(requests.len() as i64);
+            self.commit(requests);
+        }
+    }
+
+    /// Commits what was drained. Nobody is answered before the commit has returned, refusals included: a refusal may rest
+    /// on an event that is not durable yet.
+    fn commit(&mut self, requests: Vec<Request>) {
+        let started = Instant::now();
+        let before = self.desk.head;
+        match self.try_commit(&requests) {
+            Ok(answers) => {
+                let head = self.desk.head;
+                let appended = head.get() - before.get();
+                if appended > 0 {
+                    self.shared.metrics.committed(appended, started.elapsed());
+                    self.shared.head.send_replace(head);
+                    self.shared.projection.wake(head);
+                }
+                for (request, answer) in requests.into_iter().zip(answers) {
+                    self.shared.metrics.answered(&answer);
+                    // A client that went away does not matter: its events are in the log.
+                    let _ = request.answer.send(answer);
+                }
+            }
+            Err(error) => self.failed(requests, &error),
+        }
+    }
+
+    fn try_commit(&mut self, requests: &[Request]) -> Result<Vec<Result<Appended, AppendError>>, log::Error> {
+        let before = self.desk.head;
+        self.desk.log.begin()?;
+        let now = (self.clock)();
+        let answers = requests.iter().map(|request| self.desk.admit(request, now)).collect::<Result<_, _>>()?;
+        if self.desk.head == before {
+            // Nothing to make durable, and what the answers rest on was committed before.
+            self.desk.log.rollback()?;
+        } else {
+            self.desk.log.commit()?;
+        }
+        Ok(answers)
+    }
+
+    fn failed(&mut self, requests: Vec<Request>, error: &log::Error) {
+        tracing::error!(error = error as &dyn std::error::Error, requests = requests.len(), "a commit failed");
+        if error.is_failed_sync() {
+            // What the file holds is unknown to this process for good; the next start reads it from the disk.
+            tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
+            std::process::exit(2);
+        }
+        let reloaded = self.desk.log.rollback().and_then(|()| self.desk.reload());
+        if let Err(error) = reloaded {
+            tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
+            std::process::exit(2);
+        }
+        self.shared.metrics.failed_commits.inc();
+        // The commit may have happened after all: whoever watches must not be behind the file.
+        self.shared.head.send_replace(self.desk.head);
+        self.shared.projection.wake(self.desk.head);
+        for request in requests {
+            let _ = request.answer.send(Err(AppendError::OutcomeUnknown));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `log.db`: the append-only store. It knows bytes, positions and chains; what an event means it does not know.
+//!
+//! Deliberately absent: an update, a delete, an expected version of "any". SQLite itself refuses them (`schema/log.sql`).
+
+mod backup;
+mod open;
+mod pool;
+mod reader;
+mod writer;
+
+pub use backup::copy_database;
+pub use open::{FORMAT, FileState, file_state, sqlite_is_sound};
+pub use pool::{Pool, READ_ONLY};
+pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId};
+pub use writer::{Found, NewEvent, Writer};
+
+use std::path::PathBuf;
+
+/// What can go wrong with the log's file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite refused.
+    #[error("{doing}")]
+    Sqlite {
+        /// What was being done.
+        doing: &'static str,
+        /// SQLite's own words.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file cannot be opened as it must be.
+    #[error("cannot open `{}`", .path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// SQLite's own words.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// A newer program made the file.
+    #[error(
+        "`{}` has format {found}, and this jobledger knows formats up to {known}; use the newer jobledger that wrote it \
+         (nothing was changed)", .path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// Some other program's database.
+    #[error("`{}` is an SQLite database, but not a jobledger log; point --data at the right folder", .0.display())]
+    NotALog(PathBuf),
+    /// There is no log in the folder.
+    #[error("no log at `{}`; start one with `jobledger serve --data` or `jobledger import`", .0.display())]
+    Missing(PathBuf),
+    /// The SQLite that was built in can lose data.
+    #[error("built with SQLite {0}, which can lose committed data; 3.51.3 or newer is needed")]
+    Unsound(&'static str),
+    /// A setting did not take.
+    #[error("SQLite did not take `{setting}`: expected {expected}, found {found}; is the folder on a network drive?")]
+    Setting {
+        /// The pragma.
+        setting: &'static str,
+        /// What was asked for.
+        expected: String,
+        /// What it said afterwards.
+        found: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+        move |cause| Error::Sqlite { doing, cause }
+    }
+
+    /// SQLite's extended result code, where SQLite refused.
+    pub fn sqlite_code(&self) -> Option<i32> {
+        match self {
+            Error::Sqlite { cause, .. } | Error::Open { cause, .. } => extended_code(cause),
+            _ => None,
+        }
+    }
+
+    /// Whether a sync failed: the kernel may have dropped the pages, so what the file holds is unknown and only a fresh
+    /// start can tell. (SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.)
+    pub fn is_failed_sync(&self) -> bool {
+        matches!(self.sqlite_code(), Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC))
+    }
+
+    /// Whether the file itself is damaged or no database at all.
+    pub fn is_damage(&self) -> bool {
+        self.sqlite_code()
+            .is_some_and(|code| matches!(code & 0xff, rusqlite::ffi::SQLITE_CORRUPT | rusqlite::ffi::SQLITE_NOTADB))
+    }
+}
+
+/// The extended result code of an SQLite error.
+pub fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => Some(failure.extended_code),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! Opening `log.db`: the settings that durability rests on, set and read back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Error;
+
+/// The newest format of `log.db` known here, kept in `user_version`.
+pub const FORMAT: i64 = 1;
+/// "jobl": marks the file as a log (`application_id`).
+const APPLICATION_ID: i64 = 0x6a6f_626c;
+const SCHEMA: &str = include_str!("../../schema/log.sql");
+/// WAL pages after which the writer copies them into the file: at 10,000 large commits are a fifth faster than at 1,000.
+const CHECKPOINT_PAGES: i64 = 10_000;
+
+/// What a path holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing, or a database in which nothing was made yet.
+    Empty,
+    /// A log of a known format.
+    Log,
+}
+
+/// Refuses an SQLite that can lose committed data (3.7.0 to 3.51.2, when two connections write and checkpoint at once).
+pub fn sqlite_is_sound() -> Result<(), Error> {
+    if rusqlite::version_number() < 3_051_003 { Err(Error::Unsound(rusqlite::version())) } else { Ok(()) }
+}
+
+/// Whether `conn` is empty, a log, or something that must not be touched.
+pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
+    let open = |cause| Error::Open { path: path.to_owned(), cause };
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(open)?;
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(open)?;
+    let format: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(open)?;
+    match (tables, application, format) {
+        (0, 0, 0) => Ok(FileState::Empty),
+        (_, APPLICATION_ID, found) if found > FORMAT => {
+            Err(Error::Newer { path: path.to_owned(), found, known: FORMAT })
+        }
+        (_, APPLICATION_ID, FORMAT) => Ok(FileState::Log),
+        _ => Err(Error::NotALog(path.to_owned())),
+    }
+}
+
+/// Opens the file for writing; makes it where there is none.
+pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Connection, FileState), Error> {
+    sqlite_is_sound()?;
+    let open = |cause| Error::Open { path: path.to_owned(), cause };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(open)?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;
+    // Before anything is set: a file that is not ours is not touched.
+    let state = file_state(&conn, path)?;
+    set(&conn, "journal_mode", "WAL", "wal")?;
+    set(&conn, "synchronous", "FULL", "2")?;
+    set(&conn, "recursive_triggers", "ON", "1")?;
+    // Constraints between rows are kept by the trigger; checking each reference again would cost a fifth of an append.
+    set(&conn, "foreign_keys", "OFF", "0")?;
+    let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
+    set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
+    set(&conn, "cache_size", "-131072", "-131072")?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok((conn, state))
+}
+
+/// Makes the tables, inside the transaction that also writes the genesis event.
+pub(super) fn create_tables(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(SCHEMA).map_err(Error::doing("make the log's tables"))?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(Error::doing("mark the log"))?;
+    conn.pragma_update(None, "user_version", FORMAT).map_err(Error::doing("mark the log's format"))
+}
+
+/// Sets a pragma and reads it back: one that was silently refused is an error here, not a loss later.
+fn set(conn: &Connection, setting: &'static str, value: &str, expected: &str) -> Result<(), Error> {
+    let doing = Error::doing("set up the connection");
+    conn.execute_batch(&format!("PRAGMA {setting} = {value}")).map_err(doing)?;
+    let found: rusqlite::types::Value = conn
+        .pragma_query_value(None, setting, |row| row.get(0))
+        .map_err(Error::doing("read a setting of the connection back"))?;
+    let found = match found {
+        rusqlite::types::Value::Integer(n) => n.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => format!("{other:?}"),
+    };
+    if found == expected { Ok(()) } else { Err(Error::Setting { setting, expected: expected.to_owned(), found }) }
+}

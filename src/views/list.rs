@@ -1,0 +1,117 @@
+//! Lists of jobs, newest first.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::Error;
+use super::load::{SUMMARY, summary};
+use crate::job::{Kind, OrgId, Position, Status, Summary, TaskType, Time};
+
+/// Which jobs a list shows. `None` everywhere shows all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobQuery {
+    /// Of one organisation.
+    pub org: Option<OrgId>,
+    /// Of one kind.
+    pub kind: Option<Kind>,
+    /// In one state.
+    pub status: Option<Status>,
+    /// Background jobs of one type.
+    pub task_type: Option<TaskType>,
+    /// With this label.
+    pub label: Option<(String, String)>,
+    /// Created for this name.
+    pub created_by: Option<String>,
+    /// Created strictly after.
+    pub created_after: Option<Time>,
+    /// Created strictly before.
+    pub created_before: Option<Time>,
+    /// Started strictly after.
+    pub started_after: Option<Time>,
+    /// Started strictly before.
+    pub started_before: Option<Time>,
+    /// Whose id starts so.
+    pub id_prefix: Option<String>,
+    /// Created at a position before this one: where the page before ended.
+    pub before: Option<Position>,
+}
+
+/// A page of jobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobList {
+    /// Newest first, by the position of `job.created`.
+    pub jobs: Vec<Summary>,
+    /// Whether there are older ones behind it.
+    pub more: bool,
+}
+
+/// Reads a page of at most `limit` jobs. Costs what it shows where an index serves the filter; `label` and the dates look at
+/// every job that the rest lets through. Nothing is ever counted.
+pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<JobList, Error> {
+    let mut conditions = Conditions::default();
+    if let Some((key, value)) = &query.label {
+        conditions.add("label.key = ?", key.clone());
+        conditions.add("label.value = ?", value.clone());
+    }
+    let org = if query.label.is_some() { "label.org = ?" } else { "job.org = ?" };
+    conditions.maybe(org, query.org.map(|org| org.to_string()));
+    conditions.maybe("job.kind = ?", query.kind.map(|kind| kind.as_str().to_owned()));
+    conditions.maybe("job.status = ?", query.status.map(|status| status.as_str().to_owned()));
+    conditions.maybe("job.task_type = ?", query.task_type.map(|task_type| task_type.as_str().to_owned()));
+    conditions.maybe("job.created_by = ?", query.created_by.clone());
+    conditions.maybe("job.created_at > ?", query.created_after.map(Time::nanos));
+    conditions.maybe("job.created_at < ?", query.created_before.map(Time::nanos));
+    conditions.maybe("job.started_at > ?", query.started_after.map(Time::nanos));
+    conditions.maybe("job.started_at < ?", query.started_before.map(Time::nanos));
+    conditions.maybe("job.id < ?", query.before.map(|position| position.get() as i64));
+    if let Some(prefix) = &query.id_prefix {
+        // `~` is above every character of an id, so this is the range of ids that start with the prefix.
+        conditions.add("job.subject >= ?", prefix.clone());
+        conditions.add("job.subject < ?", format!("{prefix}~"));
+    }
+    let from = if query.label.is_some() { "label JOIN job ON job.id = label.job" } else { "job" };
+    let sql = format!(
+        "SELECT {SUMMARY} FROM {from} {} ORDER BY {} DESC LIMIT {}",
+        conditions.sql(),
+        if query.label.is_some() { "label.job" } else { "job.id" },
+        limit.saturating_add(1).min(i64::MAX as usize),
+    );
+    let mut jobs = read(conn, &sql, conditions.values)?;
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    Ok(JobList { jobs, more })
+}
+
+fn read(conn: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Summary>, Error> {
+    let doing = || Error::doing("list jobs");
+    let mut statement = conn.prepare_cached(sql).map_err(doing())?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next().map_err(doing())? {
+        jobs.push(summary(row)?);
+    }
+    Ok(jobs)
+}
+
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn add(&mut self, sql: &'static str, value: impl Into<Value>) {
+        self.sql.push(sql);
+        self.values.push(value.into());
+    }
+
+    fn maybe(&mut self, sql: &'static str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.add(sql, value);
+        }
+    }
+
+    fn sql(&self) -> String {
+        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
+    }
+}

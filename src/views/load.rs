@@ -1,0 +1,162 @@
+//! Rows into a job: the exact `Job` that was saved.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Error;
+use crate::job::{
+    Counts, Credentials, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
+    RawJson, Spec, State, Status, Summary, Tally, Time,
+};
+use crate::wire;
+
+/// The columns of [`summary`], in its order.
+pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.task_type, job.status, job.position, \
+     job.created_at, job.started_at, job.ended_at, job.created_by, job.labels, job.cancelled_by, job.cancelled_reason, \
+     job.cancelled_position, job.message, job.current_step, job.percent, job.records_processed, job.total_records, \
+     job.records_created, job.records_updated, job.records_deleted, job.hook_head, job.hook_len, job.hook_exit_code, \
+     job.hook_seconds";
+
+/// The whole job; `None` where there is none of that name.
+pub fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
+    let doing = || Error::doing("read a job");
+    let sql = format!("SELECT {SUMMARY}, job.items, job.notes FROM job WHERE org = ?1 AND subject = ?2");
+    let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
+    let row = statement.query_row(params![key.org.to_string(), key.id.as_str()], |row| {
+        Ok((summary(row), row.get::<_, i64>("items")?, row.get::<_, i64>("notes")?))
+    });
+    let Some((summary, items, notes)) = row.optional().map_err(doing())? else { return Ok(None) };
+    let summary = summary?;
+    let row = summary.created_position.get() as i64;
+    let (spec, spec_json) = load_spec(conn, row, summary.kind)?;
+    // Most jobs have neither, and a look-up that finds nothing costs as much as one that does.
+    let items = if items > 0 { load_items(conn, row)? } else { Vec::new() };
+    let notes = if notes > 0 { load_notes(conn, row)? } else { Vec::new() };
+    Ok(Some(Job { summary, spec, spec_json, items: Items::from_list(items), notes }))
+}
+
+/// Reads a row of [`SUMMARY`].
+pub(super) fn summary(row: &Row<'_>) -> Result<Summary, Error> {
+    let text = |at: usize| row.get::<_, Option<String>>(at).map_err(Error::doing("read a job's row"));
+    let number = |at: usize| row.get::<_, Option<i64>>(at).map_err(Error::doing("read a job's row"));
+    let needed = |at: usize| number(at)?.ok_or_else(|| Error::Damaged(format!("column {at} of a job is NULL")));
+    let word = |at: usize| text(at)?.ok_or_else(|| Error::Damaged(format!("column {at} of a job is NULL")));
+    let count = |at: usize| Ok::<_, Error>(number(at)?.map(|n| n as u64));
+    let time = |at: usize| Ok::<_, Error>(number(at)?.map(Time::from_nanos));
+
+    let created_position = Position::new(needed(0)? as u64);
+    let org: OrgId = read(&word(1)?)?;
+    let labels = match text(11)? {
+        Some(json) => serde_json::from_str(&json).map_err(|error| Error::Damaged(error.to_string()))?,
+        None => Labels::new(),
+    };
+    let cancelled = match (text(12)?, number(14)?) {
+        (Some(by), Some(position)) => Some((by, text(13)?, Position::new(position as u64))),
+        _ => None,
+    };
+    let hook = match (text(23)?, number(24)?) {
+        (Some(head), Some(len)) => {
+            let exit = match (number(25)?, number(26)?) {
+                (Some(code), Some(seconds)) => Some(HookExit { code: code as i32, seconds: seconds as u64 }),
+                _ => None,
+            };
+            Some(Hook { head, len: len as u64, exit })
+        }
+        _ => None,
+    };
+    Ok(Summary {
+        key: JobKey { org, id: read(&word(2)?)? },
+        created_position,
+        position: Position::new(needed(6)? as u64),
+        kind: read(&word(3)?)?,
+        task_type: text(4)?.map(|word| read(&word)).transpose()?,
+        created_at: Time::from_nanos(needed(7)?),
+        created_by: word(10)?,
+        labels,
+        state: state(read(&word(5)?)?, time(8)?, time(9)?, cancelled)?,
+        message: text(15)?,
+        current_step: text(16)?,
+        tally: Tally {
+            percent: needed(17)? as u8,
+            counts: Counts {
+                processed: count(18)?,
+                total: count(19)?,
+                created: count(20)?,
+                updated: count(21)?,
+                deleted: count(22)?,
+            },
+        },
+        hook,
+    })
+}
+
+fn state(
+    status: Status,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
+    cancelled: Option<(String, Option<String>, Position)>,
+) -> Result<State, Error> {
+    Ok(match (status, started_at, ended_at, cancelled) {
+        (Status::Pending, None, None, None) => State::Pending,
+        (Status::Running, Some(started_at), None, None) => State::Running { started_at },
+        (Status::Completed, Some(started_at), Some(ended_at), None) => State::Completed { started_at, ended_at },
+        (Status::Failed, started_at, Some(ended_at), None) => State::Failed { started_at, ended_at },
+        (Status::Cancelled, started_at, Some(ended_at), Some((by, reason, position))) => {
+            State::Cancelled { started_at, ended_at, by, reason, position }
+        }
+        (status, ..) => return Err(Error::Damaged(format!("a {status} job without what such a job has"))),
+    })
+}
+
+fn load_spec(conn: &Connection, row: i64, kind: Kind) -> Result<(Spec, RawJson), Error> {
+    let json: String = conn
+        .prepare_cached("SELECT spec FROM spec WHERE job = ?1")
+        .and_then(|mut statement| statement.query_row([row], |row| row.get(0)))
+        .map_err(Error::doing("read a job's spec"))?;
+    let spec = wire::read_spec(kind, &json).map_err(|error| Error::Damaged(error.to_string()))?;
+    Ok((spec, RawJson(json.into())))
+}
+
+fn load_items(conn: &Connection, row: i64) -> Result<Vec<Item>, Error> {
+    let doing = || Error::doing("read a job's items");
+    let sql =
+        "SELECT item, status, message, provider, secret_id, secret_keys, at FROM item WHERE job = ?1 ORDER BY seq";
+    let mut statement = conn.prepare_cached(sql).map_err(doing())?;
+    let mut rows = statement.query([row]).map_err(doing())?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next().map_err(doing())? {
+        let text = |at: usize| row.get::<_, String>(at).map_err(doing());
+        let optional = |at: usize| row.get::<_, Option<String>>(at).map_err(doing());
+        let detail = match (optional(3)?, optional(4)?, optional(5)?) {
+            (Some(provider), Some(secret_id), Some(keys)) => Some(Credentials {
+                provider: read(&provider)?,
+                secret_id,
+                secret_keys: serde_json::from_str(&keys).map_err(|error| Error::Damaged(error.to_string()))?,
+            }),
+            _ => None,
+        };
+        items.push(Item {
+            id: read::<ItemId>(&text(0)?)?,
+            status: read(&text(1)?)?,
+            message: optional(2)?,
+            detail,
+            at: row.get::<_, Option<i64>>(6).map_err(doing())?.map(Time::from_nanos),
+        });
+    }
+    Ok(items)
+}
+
+fn load_notes(conn: &Connection, row: i64) -> Result<Vec<Note>, Error> {
+    let doing = Error::doing("read a job's notes");
+    conn.prepare_cached("SELECT text, by, at FROM note WHERE job = ?1 ORDER BY seq")
+        .and_then(|mut statement| {
+            let note =
+                |row: &Row<'_>| Ok(Note { text: row.get(0)?, by: row.get(1)?, at: Time::from_nanos(row.get(2)?) });
+            statement.query_map([row], note)?.collect()
+        })
+        .map_err(doing)
+}
+
+/// A word or id as it was saved.
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Error> {
+    text.parse().map_err(|error: T::Err| Error::Damaged(error.to_string()))
+}

@@ -1,0 +1,80 @@
+//! `views.db`: the rebuilt tables. The fold of the log's events, one row a job, one an item.
+//!
+//! Invariants: replay asks no clock, no network and nobody else; the file may be deleted at any time; rows and checkpoint
+//! are written in one transaction, so the views are always those of one position.
+
+mod cache;
+mod fold;
+mod list;
+mod load;
+mod open;
+mod projector;
+mod rebuild;
+mod save;
+
+pub use cache::JobCache;
+pub use fold::fold_job;
+pub use list::{JobList, JobQuery, list_jobs};
+pub use load::load_job;
+pub use open::{checkpoint, fits};
+pub use projector::Projector;
+pub use rebuild::rebuild;
+pub(crate) use rebuild::remove_database;
+
+use crate::job::{Conflict, Position};
+use crate::{log, wire};
+
+/// Why views cannot be read or brought forward.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// SQLite refused.
+    #[error("{doing}")]
+    Sqlite {
+        /// What was being done.
+        doing: &'static str,
+        /// SQLite's own words.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// An event that this program cannot read: it stops the projector, not the log.
+    #[error(transparent)]
+    Unreadable(#[from] wire::Unreadable),
+    /// An event that the state machine refuses: the log holds what was never decided.
+    #[error("event {position} does not fit its job")]
+    Misfit {
+        /// Where it is.
+        position: Position,
+        /// What the state machine says.
+        #[source]
+        cause: Conflict,
+    },
+    /// A row that is not what the projector writes.
+    #[error("the views are damaged: {0}")]
+    Damaged(String),
+}
+
+impl Error {
+    fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+        move |cause| Error::Sqlite { doing, cause }
+    }
+
+    /// Whether making the views again would help.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Sqlite { cause, .. } => match log::extended_code(cause) {
+                // A full disk, a lock or a failing device is not mended by writing everything again.
+                Some(code) => matches!(
+                    code & 0xff,
+                    rusqlite::ffi::SQLITE_CORRUPT | rusqlite::ffi::SQLITE_NOTADB | rusqlite::ffi::SQLITE_ERROR
+                ),
+                None => true,
+            },
+            Error::Damaged(_) => true,
+            Error::Log(error) => error.is_damage(),
+            Error::Unreadable(_) | Error::Misfit { .. } => false,
+        }
+    }
+}

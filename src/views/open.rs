@@ -1,0 +1,95 @@
+//! Opening `views.db`, and telling whose views they are.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::Error;
+use crate::job::Position;
+use crate::log::Reader;
+use crate::wire;
+
+/// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
+const VERSION: i64 = 1;
+/// "jobv": marks the file as views.
+const APPLICATION_ID: i64 = 0x6a6f_6276;
+const TABLES: &str = include_str!("../../schema/views.sql");
+const INDEXES: &str = include_str!("../../schema/views-indexes.sql");
+
+/// Opens existing views for writing.
+pub(super) fn open_existing(path: &Path) -> Result<Connection, Error> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;")
+        .map_err(Error::doing("set up the views"))?;
+    Ok(conn)
+}
+
+/// Makes new, empty views in a file of their own. Nothing in it need survive a crash: it is not the views yet.
+pub(super) fn create(path: &Path) -> Result<Connection, Error> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let doing = Error::doing("make new views");
+    conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
+        .and_then(|()| conn.execute_batch(TABLES))
+        .map_err(doing)?;
+    Ok(conn)
+}
+
+/// The last step of new views: indexes, the marks that make them views, everything on disk.
+pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
+    let doing = || Error::doing("finish new views");
+    conn.execute_batch(INDEXES).map_err(doing())?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(doing())?;
+    conn.pragma_update(None, "user_version", VERSION).map_err(doing())?;
+    conn.close().map_err(|(_, cause)| Error::Sqlite { doing: "close new views", cause })?;
+    std::fs::File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|cause| Error::Damaged(format!("cannot sync `{}`: {cause}", path.display())))
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let doing = || Error::doing("open the views");
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(doing())?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(doing())?;
+    conn.pragma_update(None, "cache_size", -65_536).map_err(doing())?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+/// Where the views stand: the position, and the hash of its leaf. `None` for views of nothing.
+pub fn checkpoint(conn: &Connection) -> Result<Option<(Position, [u8; 32])>, Error> {
+    let doing = Error::doing("read where the views stand");
+    conn.prepare_cached("SELECT position, leaf_hash FROM checkpoint")
+        .and_then(|mut s| s.query_row([], |r| Ok((Position::new(r.get::<_, i64>(0)? as u64), r.get(1)?))).optional())
+        .map_err(doing)
+}
+
+pub(super) fn set_checkpoint(conn: &Connection, position: Position, leaf_hash: &[u8; 32]) -> Result<(), Error> {
+    let doing = Error::doing("note where the views stand");
+    conn.prepare_cached("INSERT OR REPLACE INTO checkpoint (one, position, leaf_hash) VALUES (1, ?1, ?2)")
+        .and_then(|mut s| s.execute(params![position.get() as i64, leaf_hash.as_slice()]))
+        .map(|_| ())
+        .map_err(doing)
+}
+
+/// Whether the file at `path` holds views of this log in today's shape; the text says why not.
+pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
+    if !path.exists() {
+        return Err("there are none".into());
+    }
+    let describe = |error: Error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(describe)?;
+    let mark = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|e| e.to_string());
+    if mark("application_id")? != APPLICATION_ID || mark("user_version")? != VERSION {
+        return Err("they have another shape".into());
+    }
+    let (position, hash) = checkpoint(&conn).map_err(describe)?.ok_or("they were never finished")?;
+    match log.at(position, |row| wire::leaf_hash(row.leaf)).map_err(|error| error.to_string())? {
+        Some(found) if found == hash => Ok(()),
+        Some(_) => Err("they are of another history".into()),
+        None => Err(format!("they stand at {position}, beyond the head of the log")),
+    }
+}

@@ -1,0 +1,116 @@
+//! Brings the views forward: reads events, folds them, writes the rows that changed.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::load::load_job;
+use super::save::{Dirty, save};
+use super::{Error, JobCache, open};
+use crate::job::{Event, Fact, Job, JobKey, Position};
+use crate::log::{Reader, Row};
+use crate::wire;
+
+/// Jobs kept in memory between two batches, about 64 MiB.
+const CACHE: usize = 64 << 20;
+/// A batch is cut at about this many bytes of events, so that its memory is bounded whatever the events hold.
+const BATCH_BYTES: usize = 32 << 20;
+
+/// The writer of the views.
+#[derive(Debug)]
+pub struct Projector {
+    conn: Connection,
+    cache: JobCache,
+    position: Option<Position>,
+}
+
+/// Where a batch ended.
+struct Batch {
+    touched: HashMap<JobKey, (Job, Dirty)>,
+    end: Option<(Position, [u8; 32])>,
+    bytes: usize,
+}
+
+impl Projector {
+    /// Opens existing views, which must fit the log ([`super::fits`]).
+    pub fn open(path: &Path) -> Result<Projector, Error> {
+        let conn = open::open_existing(path)?;
+        let position = open::checkpoint(&conn)?.map(|(position, _)| position);
+        Ok(Projector { conn, cache: JobCache::new(CACHE), position })
+    }
+
+    /// Starts new views in a file of their own.
+    pub(super) fn create(path: &Path) -> Result<Projector, Error> {
+        Ok(Projector { conn: open::create(path)?, cache: JobCache::new(4 * CACHE), position: None })
+    }
+
+    /// Ends new views: after this the file can take the place of the old one.
+    pub(super) fn finish(self, path: &Path) -> Result<(), Error> {
+        open::finish(self.conn, path)
+    }
+
+    /// The position that the views show; `None` before the genesis event was seen.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any.
+    pub fn advance(&mut self, log: &Reader<'_>, limit: u64) -> Result<bool, Error> {
+        let from = self.position.map_or(Position::GENESIS, Position::next);
+        let mut batch = Batch { touched: HashMap::new(), end: None, bytes: 0 };
+        // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
+        log.scan(from, limit, |row| self.take(&mut batch, row))?;
+        let Some((position, leaf_hash)) = batch.end else { return Ok(false) };
+        let doing = || Error::doing("commit the views");
+        let transaction = self.conn.unchecked_transaction().map_err(doing())?;
+        for (job, dirty) in batch.touched.values() {
+            save(&transaction, job, dirty)?;
+        }
+        open::set_checkpoint(&transaction, position, &leaf_hash)?;
+        transaction.commit().map_err(doing())?;
+        for (job, _) in batch.touched.into_values() {
+            self.cache.put(job);
+        }
+        self.position = Some(position);
+        Ok(true)
+    }
+
+    fn take(&mut self, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
+        if let Some(fact) = wire::fact(row.position, row.leaf, row.data)? {
+            self.fold(&mut batch.touched, fact)?;
+        }
+        batch.end = Some((row.position, wire::leaf_hash(row.leaf)));
+        batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
+        Ok(if batch.bytes > BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn fold(&mut self, touched: &mut HashMap<JobKey, (Job, Dirty)>, fact: Fact) -> Result<(), Error> {
+        let position = fact.position;
+        let misfit = |cause| Error::Misfit { position, cause };
+        if let Some((job, dirty)) = touched.get_mut(&fact.key) {
+            return dirty.take(job, fact).map_err(misfit);
+        }
+        let known = match (self.cache.take(&fact.key), &fact.event) {
+            (Some(job), _) => Some(job),
+            // A new job is in no row yet; were it there, the unique key would refuse the second.
+            (None, Event::Created(_)) => None,
+            (None, _) => load_job(&self.conn, &fact.key)?,
+        };
+        let entry = match known {
+            Some(mut job) => {
+                let mut dirty = Dirty::default();
+                dirty.take(&mut job, fact).map_err(misfit)?;
+                (job, dirty)
+            }
+            None => {
+                let job = Job::begin(fact).map_err(misfit)?;
+                let dirty = Dirty::new_job(&job);
+                (job, dirty)
+            }
+        };
+        touched.insert(entry.0.key.clone(), entry);
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! New views from nothing, in a file of their own beside the old ones.
+
+use std::path::Path;
+
+use super::{Error, Projector};
+use crate::job::Position;
+use crate::log::Reader;
+
+/// Events taken at a time.
+const STEP: u64 = 20_000;
+
+/// Makes views of everything in the log up to its head of this moment in the new file `path`, telling `progress` the
+/// position reached after each batch. The file is complete and on disk when this returns; a leftover of an earlier,
+/// interrupted rebuild is removed first.
+pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)) -> Result<(), Error> {
+    remove_database(path).map_err(|cause| Error::Damaged(format!("cannot remove `{}`: {cause}", path.display())))?;
+    let mut projector = Projector::create(path)?;
+    while projector.advance(log, STEP)? {
+        progress(projector.position().unwrap_or_default());
+    }
+    projector.finish(path)
+}
+
+/// Removes a database file with what SQLite keeps beside it.
+pub(crate) fn remove_database(path: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! A job into rows: only the rows that changed.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
+
+use super::Error;
+use crate::job::{Change, Conflict, Fact, Item, Job, State, Time};
+
+/// Which rows of a job changed since it was last saved.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    /// The job has no rows yet.
+    pub new: bool,
+    /// Its state moved.
+    pub state: bool,
+    /// Places of changed items.
+    pub items: BTreeSet<usize>,
+    /// How many new notes.
+    pub notes: usize,
+}
+
+impl Dirty {
+    /// A job that has no rows yet: everything is to be written.
+    pub(super) fn new_job(job: &Job) -> Dirty {
+        Dirty { new: true, state: true, items: (0..job.items.len()).collect(), notes: job.notes.len() }
+    }
+
+    /// Lets `fact` happen to `job` and notes which rows that changes.
+    pub(super) fn take(&mut self, job: &mut Job, fact: Fact) -> Result<(), Conflict> {
+        let before = job.state.status();
+        match job.apply(fact)? {
+            Change::Job => {}
+            Change::Item(place) => drop(self.items.insert(place)),
+            Change::Note => self.notes += 1,
+        }
+        self.state |= job.state.status() != before;
+        Ok(())
+    }
+}
+
+/// Writes what changed.
+pub(super) fn save(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), Error> {
+    write(conn, job, dirty).map_err(Error::doing("write a job's rows"))
+}
+
+fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), rusqlite::Error> {
+    let row = job.created_position.get() as i64;
+    if dirty.new {
+        insert_job(conn, row, job)?;
+    }
+    if dirty.state {
+        update_state(conn, row, &job.state)?;
+    }
+    update_job(conn, row, job)?;
+    for place in &dirty.items {
+        put_item(conn, row, *place, &job.items.as_slice()[*place])?;
+    }
+    for (seq, note) in job.notes.iter().enumerate().skip(job.notes.len() - dirty.notes) {
+        conn.prepare_cached("INSERT INTO note (job, seq, text, by, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![row, seq as i64, note.text, note.by, note.at.nanos()])?;
+    }
+    Ok(())
+}
+
+fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Error> {
+    let org = job.key.org.to_string();
+    let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
+    conn.prepare_cached(
+        "INSERT INTO job (id, org, subject, kind, task_type, status, position, created_at, created_by, labels, percent, \
+         items, notes) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0)",
+    )?
+    .execute(params![
+        row,
+        org,
+        job.key.id.as_str(),
+        job.kind.as_str(),
+        job.task_type.map(|task_type| task_type.as_str()),
+        job.created_at.nanos(),
+        job.created_by,
+        labels,
+    ])?;
+    conn.prepare_cached("INSERT INTO spec (job, spec) VALUES (?1, ?2)")?.execute(params![row, &*job.spec_json.0])?;
+    for (key, value) in &job.labels {
+        conn.prepare_cached("INSERT INTO label (org, key, value, job) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![org, key, value, row])?;
+    }
+    Ok(())
+}
+
+/// Apart from the other columns, because the status is indexed: naming it writes the index again, moved or not.
+fn update_state(conn: &Connection, row: i64, state: &State) -> Result<(), rusqlite::Error> {
+    let cancelled = match state {
+        State::Cancelled { by, reason, position, .. } => Some((by, reason, position)),
+        _ => None,
+    };
+    conn.prepare_cached(
+        "UPDATE job SET status = ?2, started_at = ?3, ended_at = ?4, cancelled_by = ?5, cancelled_reason = ?6, \
+         cancelled_position = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        row,
+        state.status().as_str(),
+        state.started_at().map(Time::nanos),
+        state.ended_at().map(Time::nanos),
+        cancelled.map(|(by, ..)| by),
+        cancelled.and_then(|(_, reason, _)| reason.as_ref()),
+        cancelled.map(|(.., position)| position.get() as i64),
+    ])
+    .map(|_| ())
+}
+
+fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Error> {
+    let counts = job.tally.counts;
+    let number = |count: Option<u64>| count.map(|n| n as i64);
+    let hook = job.hook.as_ref();
+    let exit = hook.and_then(|hook| hook.exit);
+    conn.prepare_cached(
+        "UPDATE job SET position = ?2, message = ?3, current_step = ?4, percent = ?5, records_processed = ?6, \
+         total_records = ?7, records_created = ?8, records_updated = ?9, records_deleted = ?10, hook_head = ?11, \
+         hook_len = ?12, hook_exit_code = ?13, hook_seconds = ?14, items = ?15, notes = ?16 WHERE id = ?1",
+    )?
+    .execute(params![
+        row,
+        job.position.get() as i64,
+        job.message,
+        job.current_step,
+        job.tally.percent,
+        number(counts.processed),
+        number(counts.total),
+        number(counts.created),
+        number(counts.updated),
+        number(counts.deleted),
+        hook.map(|hook| &hook.head),
+        hook.map(|hook| hook.len as i64),
+        exit.map(|exit| exit.code),
+        exit.map(|exit| exit.seconds as i64),
+        job.items.len() as i64,
+        job.notes.len() as i64,
+    ])
+    .map(|_| ())
+}
+
+fn put_item(conn: &Connection, row: i64, place: usize, item: &Item) -> Result<(), rusqlite::Error> {
+    let detail = item.detail.as_ref();
+    let keys = detail.map(|detail| serde_json::to_string(&detail.secret_keys).expect("keys are text"));
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO item (job, seq, item, status, message, provider, secret_id, secret_keys, at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        row,
+        place as i64,
+        item.id.as_str(),
+        item.status.as_str(),
+        item.message,
+        detail.map(|detail| detail.provider.as_str()),
+        detail.map(|detail| &detail.secret_id),
+        keys,
+        item.at.map(Time::nanos),
+    ])
+    .map(|_| ())
+}
