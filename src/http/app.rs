@@ -1,0 +1,44 @@
+//! What every route shares.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::tail::Tails;
+use crate::access::Access;
+use crate::ledger::Ledger;
+
+/// The state of the server. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+/// See [`App`].
+pub struct Shared {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Who may do what.
+    pub access: Access,
+    /// Open tails.
+    pub tails: Arc<Tails>,
+    /// Turns true when the server stops: streams end then.
+    pub stopping: watch::Receiver<bool>,
+    /// Whether browsers reach this over TLS, so that cookies are `Secure`.
+    pub tls: bool,
+    /// The API description, as text.
+    pub openapi: String,
+}
+
+impl App {
+    /// Shares `shared`.
+    pub fn new(shared: Shared) -> App {
+        App(Arc::new(shared))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
