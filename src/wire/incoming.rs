@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::fields::Object;
 use super::{json, stored};
 use crate::job::{Event, ItemId, JobId, Time};
 
@@ -175,7 +176,7 @@ fn foreign(name: &str) -> Reject {
 
 fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
             let pointer = Cow::Owned(json::pointer("", error.path()));
             Reject::Malformed { pointer, detail: format!("not a CloudEvent: {}", json::message(error.inner())) }

@@ -1,0 +1,3 @@
+//! The integration tests, all in one binary: one thing to link, one thing to run.
+
+mod wire;

@@ -1,0 +1,45 @@
+//! CloudEvents on the way in: what is refused, where and as what, and what is kept.
+
+use jobledger::wire::{self, Incoming, Reject};
+
+fn send(event_type: &str, data: &str) -> Result<Incoming, Reject> {
+    wire::single(envelope(event_type, data).as_bytes())
+}
+
+fn envelope(event_type: &str, data: &str) -> String {
+    format!(r#"{{"specversion":"1.0","id":"1","source":"w","type":"{event_type}","subject":"job-1","data":{data}}}"#)
+}
+
+/// The class and the pointer of a refusal.
+fn blame<T: std::fmt::Debug>(answer: Result<T, Reject>) -> (&'static str, String) {
+    match answer.unwrap_err() {
+        Reject::Malformed { pointer, .. } => ("malformed", pointer.into_owned()),
+        Reject::Invalid { pointer, .. } => ("invalid", pointer.into_owned()),
+        Reject::TooLarge { .. } => ("too large", String::new()),
+    }
+}
+
+#[test]
+fn an_array_does_not_stand_for_an_object() {
+    for (event_type, data, pointer) in [
+        ("job.failed", r#"["why"]"#, "/data"),
+        ("job.created", r#"["task",{"job_type":"full_sync"},null,null]"#, "/data"),
+        ("job.created", r#"{"kind":"task","spec":["full_sync",5]}"#, "/data/spec"),
+        (
+            "job.created",
+            r#"{"kind":"dbrole","spec":{"db_arn":"a","db_engine":"b","db_tags":[["k","v"]]}}"#,
+            "/data/spec/db_tags/0",
+        ),
+        ("job.created", r#"{"kind":"rule","spec":{"actions":[["a","create",1,{}]]}}"#, "/data/spec/actions/0"),
+        ("job.item_result", r#"{"item":"a","status":"running","detail":[{}]}"#, "/data/detail"),
+        (
+            "job.item_result",
+            r#"{"item":"a","status":"running","detail":{"credentials_info":["vault","x",["K"]]}}"#,
+            "/data/detail/credentials_info",
+        ),
+    ] {
+        assert_eq!(blame(send(event_type, data)), ("invalid", pointer.to_owned()), "{data}");
+    }
+    let event = br#"["1.0","1","w","job.noted","job-1",null,null,{"text":"x"},null,null,null,null,null,null,null]"#;
+    assert_eq!(blame(wire::single(event)), ("malformed", String::new()));
+}
