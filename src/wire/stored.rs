@@ -113,9 +113,11 @@ fn read_at<'a, S: Deserialize<'a>>(root: &str, data: &'a str) -> Result<S, Rejec
         return Ok(shape);
     }
     let mut reader = serde_json::Deserializer::from_str(data);
-    serde_path_to_error::deserialize(&mut reader)
-        .map(|Object(shape)| shape)
-        .map_err(|error| Reject::invalid(json::pointer(root, error.path()), json::message(error.inner())))
+    let Object(shape) = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Reject::invalid(json::pointer(root, error.path()), json::message(error.inner())))?;
+    // Without this, what follows the object would turn the refusal of the plain reader into an acceptance.
+    reader.end().map_err(|error| Reject::invalid(root.to_owned(), json::message(&error)))?;
+    Ok(shape)
 }
 
 fn again<'a, S: Shape + Deserialize<'a>>(data: &'a str) -> Result<Event, Reject> {

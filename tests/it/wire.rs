@@ -43,3 +43,9 @@ fn an_array_does_not_stand_for_an_object() {
     let event = br#"["1.0","1","w","job.noted","job-1",null,null,{"text":"x"},null,null,null,null,null,null,null]"#;
     assert_eq!(blame(wire::single(event)), ("malformed", String::new()));
 }
+
+#[test]
+fn stored_data_ends_where_its_object_ends() {
+    assert!(wire::decode("job.failed", 1, br#"{"message":"x"} "#).is_ok());
+    assert!(wire::decode("job.failed", 1, br#"{"message":"x"}{"message":"y"}"#).is_err());
+}
