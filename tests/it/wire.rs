@@ -1,5 +1,6 @@
 //! CloudEvents on the way in: what is refused, where and as what, and what is kept.
 
+use jobledger::job::Kind;
 use jobledger::wire::{self, Incoming, Reject};
 
 fn send(event_type: &str, data: &str) -> Result<Incoming, Reject> {
@@ -48,4 +49,12 @@ fn an_array_does_not_stand_for_an_object() {
 fn stored_data_ends_where_its_object_ends() {
     assert!(wire::decode("job.failed", 1, br#"{"message":"x"} "#).is_ok());
     assert!(wire::decode("job.failed", 1, br#"{"message":"x"}{"message":"y"}"#).is_err());
+}
+
+#[test]
+fn a_stored_action_without_an_id_is_damage() {
+    let spec = r#"{"actions":[{"id":"a","type":"create","rule":{}},{"id":null,"type":"create","rule":{}}]}"#;
+    assert!(wire::read_spec(Kind::Rule, spec).is_err());
+    let error = wire::decode("job.created", 1, format!(r#"{{"kind":"rule","spec":{spec}}}"#).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("expected an id on every stored action"), "{error}");
 }
