@@ -1,5 +1,6 @@
 //! Field types of the stored shapes: each refuses, at the place where it stands, what may not be stored.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -120,6 +121,32 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 impl<T: Serialize> Serialize for Object<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+/// Names and texts, each name once: of two values of one name a map would silently keep the second.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Names, A::Error> {
+                let mut names = BTreeMap::new();
+                while let Some((name, text)) = pairs.next_entry::<String, String>()? {
+                    if names.insert(name, text).is_some() {
+                        return Err(A::Error::custom("expected each name once"));
+                    }
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
     }
 }
 

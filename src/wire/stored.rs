@@ -161,7 +161,7 @@ fn created_parts(data: &str) -> Result<(CreatedHead1<'_>, Spec1), Reject> {
 
 fn created1(head: CreatedHead1<'_>, read: Spec1, json: &str) -> Created1 {
     let spec = Raw(RawJson(Arc::from(json)));
-    Created1 { kind: head.kind, spec, read, created_by: head.created_by, labels: head.labels.unwrap_or_default() }
+    Created1 { kind: head.kind, spec, read, created_by: head.created_by, labels: head.labels.unwrap_or_default().0 }
 }
 
 fn spec1(kind: Kind, spec: &str) -> Result<Spec1, Reject> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{CHUNK, Count, Object, Percent, Raw, TEXT, Text, Whole, Word};
+use super::fields::{CHUNK, Count, Names, Object, Percent, Raw, TEXT, Text, Whole, Word};
 use crate::job::{
     Action, ActionType, Cancelled, Completed, Counts, Created, Credentials, DbRoleSpec, Event, Failed, HookExit,
     HookOutput, ItemId, ItemResult, ItemStatus, Kind, Noted, Progress, Provider, RuleSpec, Spec, Started, Stream, Tag,
@@ -33,7 +33,7 @@ pub(super) struct CreatedHead1<'a> {
     #[serde(borrow)]
     pub spec: &'a serde_json::value::RawValue,
     pub created_by: Option<Text<256>>,
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<Names>,
 }
 
 #[derive(Debug, Serialize)]

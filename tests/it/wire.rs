@@ -58,3 +58,27 @@ fn a_stored_action_without_an_id_is_damage() {
     let error = wire::decode("job.created", 1, format!(r#"{{"kind":"rule","spec":{spec}}}"#).as_bytes()).unwrap_err();
     assert!(error.to_string().contains("expected an id on every stored action"), "{error}");
 }
+
+#[test]
+fn no_member_is_given_twice() {
+    for (event_type, data, pointer) in [
+        ("job.failed", r#"{"message":"a","message":"b"}"#, "/data"),
+        ("job.created", r#"{"kind":"task","spec":{"job_type":"full_sync","job_type":"enrichment"}}"#, "/data/spec"),
+        (
+            "job.created",
+            r#"{"kind":"task","spec":{"job_type":"full_sync"},"labels":{"ticket":"1","ticket":"2"}}"#,
+            "/data/labels",
+        ),
+        (
+            "job.created",
+            r#"{"kind":"rule","spec":{"actions":[{"type":"create","rule":{"enabled":true,"enabled":false}}]}}"#,
+            "/data/spec/actions/0/rule",
+        ),
+    ] {
+        let (class, found) = blame(send(event_type, data));
+        assert_eq!(class, "invalid", "{data}");
+        assert!(found.starts_with(pointer), "{found} for {data}");
+    }
+    let twice = envelope("job.noted", r#"{"text":"x"}"#).replace(r#""id":"1""#, r#""id":"1","id":"2""#);
+    assert_eq!(blame(wire::single(twice.as_bytes())).0, "malformed");
+}
