@@ -82,3 +82,29 @@ fn no_member_is_given_twice() {
     let twice = envelope("job.noted", r#"{"text":"x"}"#).replace(r#""id":"1""#, r#""id":"1","id":"2""#);
     assert_eq!(blame(wire::single(twice.as_bytes())).0, "malformed");
 }
+
+/// An event in binary mode whose `ce-source` is `source`.
+fn binary(source: &[u8]) -> Result<Incoming, Reject> {
+    let noted: [(&str, &[u8]); 5] =
+        [("specversion", b"1.0"), ("id", b"1"), ("type", b"job.noted"), ("subject", b"job-1"), ("source", source)];
+    wire::binary(noted.into_iter(), "application/json", br#"{"text":"x"}"#)
+}
+
+#[test]
+fn header_values_are_unquoted_and_decoded_once() {
+    for (sent, source) in [
+        ("w", "w"),
+        ("caf%C3%A9", "café"),
+        ("caf%c3%a9", "café"),
+        ("50%2525", "50%25"),
+        ("café", "café"),
+        (r#""my worker""#, "my worker"),
+        (r#""a \"b\" \\ %C3%A9""#, r#"a "b" \ é"#),
+        (r#"a"b"#, r#"a"b"#),
+    ] {
+        assert_eq!(binary(sent.as_bytes()).unwrap().source, source, "{sent}");
+    }
+    for bad in ["%", "%4", "%zz", "%+1", "%ff", r#"""#, r#""open"#, r#""a"b"#, r#""a\"#] {
+        assert_eq!(blame(binary(bad.as_bytes())).0, "malformed", "{bad}");
+    }
+}
