@@ -1,3 +1,5 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod samples;
+mod schema;
 mod wire;
