@@ -1,6 +1,8 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
 mod binary;
+mod given;
+mod lifecycle;
 mod samples;
 mod schema;
 mod wire;
