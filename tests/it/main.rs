@@ -2,6 +2,7 @@
 
 mod binary;
 mod given;
+mod laws;
 mod lifecycle;
 mod samples;
 mod schema;
