@@ -1,4 +1,4 @@
-//! Given what happened, when something more happens, then it is recorded or refused: the words of the lifecycle's tests.
+//! Given what happened, when more happens, then it is recorded or refused: the words of the lifecycle's tests.
 
 use std::sync::Arc;
 

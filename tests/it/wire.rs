@@ -157,7 +157,7 @@ fn data_may_have_eight_mebibytes_and_not_a_byte_more() {
 
 #[test]
 fn a_rule_is_kept_as_it_was_given() {
-    let rule = r#"{"z":9007199254740993,"a":1.0,"n":1e5,"s":"\u00e9\ud83d\ude00 \/ ","permissions":["read"],"deep":[{"b":null,"a":-0}]}"#;
+    let rule = r#"{"z":9007199254740993,"a":1.0,"n":1e5,"s":"\u00e9\ud83d\ude00 \/ \"  \\","permissions":["read"],"deep":[{"b":null,"a":-0}]}"#;
     let spaced = rule.replace(':', " :\t").replace(",\"", "\n,\"");
     let read = ruled(&spaced).unwrap();
     let Event::Created(created) = read.event else { panic!("not a created job") };
