@@ -3,6 +3,7 @@
 mod binary;
 mod given;
 mod laws;
+mod leaves;
 mod lifecycle;
 mod samples;
 mod schema;
