@@ -69,7 +69,7 @@ fn reports() -> impl Strategy<Value = (Kind, Vec<(Event, i64)>)> {
     (select(Kind::ALL), prop::collection::vec((event(), -27..27_i64), 0..40))
 }
 
-/// Reports everything to one job: the job after each report, and the recorded facts with the job after each of them.
+/// Reports everything to one job: each answer, and the job after it.
 fn tell(kind: Kind, reports: Vec<(Event, i64)>) -> Vec<(When, Option<Job>)> {
     let mut given = given([]);
     let mut told = Vec::new();
