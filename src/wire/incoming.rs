@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::fields::Object;
 use super::{json, stored};
 use crate::job::{Event, ItemId, JobId, Time};
 
@@ -126,7 +127,7 @@ pub fn batch(body: &[u8]) -> Result<Vec<Incoming>, (Option<usize>, Reject)> {
 
 /// Reads an event in binary mode: attributes from `ce-` headers (names without the prefix), data from the body.
 ///
-/// Values are percent-decoded (CloudEvents HTTP binding 1.0.2, section 3.1.3.2).
+/// Values are unquoted, then percent-decoded once (CloudEvents HTTP binding 1.0.2, section 3.1.3.2).
 pub fn binary<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
     content_type: &'a str,
@@ -137,7 +138,9 @@ pub fn binary<'a>(
         .transpose()?;
     let mut read = Envelope { data, datacontenttype: Some(Cow::Borrowed(content_type)), ..Envelope::default() };
     for (name, value) in attributes {
-        let text = percent_decoded(value)
+        let text = unquoted(value)
+            .as_deref()
+            .and_then(percent_decoded)
             .ok_or_else(|| Reject::malformed("", format!("expected percent-encoded UTF-8 in header `ce-{name}`")))?;
         let slot = match name {
             "specversion" => &mut read.specversion,
@@ -175,7 +178,7 @@ fn foreign(name: &str) -> Reject {
 
 fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
             let pointer = Cow::Owned(json::pointer("", error.path()));
             Reject::Malformed { pointer, detail: format!("not a CloudEvent: {}", json::message(error.inner())) }
@@ -253,6 +256,20 @@ fn action_id(source: &str, id: &str, n: usize) -> ItemId {
     uuid.hyphenated().to_string().parse().expect("a UUID is a valid item id")
 }
 
+/// A header value without the double quotes and backslashes that older versions of the binding put around spaces.
+fn unquoted(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let [b'"', inner @ ..] = value else { return Some(Cow::Borrowed(value)) };
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner.iter();
+    loop {
+        match rest.next()? {
+            b'"' => return rest.as_slice().is_empty().then_some(Cow::Owned(bytes)),
+            b'\\' => bytes.push(*rest.next()?),
+            byte => bytes.push(*byte),
+        }
+    }
+}
+
 fn percent_decoded(value: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
@@ -263,7 +280,9 @@ fn percent_decoded(value: &[u8]) -> Option<String> {
             continue;
         }
         let (digits, tail) = rest.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        let mut byte = [0];
+        hex::decode_to_slice(digits, &mut byte).ok()?;
+        bytes.extend(byte);
         rest = tail;
     }
     String::from_utf8(bytes).ok()

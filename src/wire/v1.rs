@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{CHUNK, Count, Percent, Raw, TEXT, Text, Whole, Word};
+use super::fields::{CHUNK, Count, Names, Object, Percent, Raw, TEXT, Text, Whole, Word};
 use crate::job::{
     Action, ActionType, Cancelled, Completed, Counts, Created, Credentials, DbRoleSpec, Event, Failed, HookExit,
     HookOutput, ItemId, ItemResult, ItemStatus, Kind, Noted, Progress, Provider, RuleSpec, Spec, Started, Stream, Tag,
@@ -33,7 +33,7 @@ pub(super) struct CreatedHead1<'a> {
     #[serde(borrow)]
     pub spec: &'a serde_json::value::RawValue,
     pub created_by: Option<Text<256>>,
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<Names>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +54,7 @@ pub(super) struct DbRole1 {
     db_name: Option<Text<TEXT>>,
     db_engine: Text<TEXT>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    db_tags: Option<Vec<Tag1>>,
+    db_tags: Option<Vec<Object<Tag1>>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub(super) struct Task1 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule1 {
-    pub actions: Vec<Action1>,
+    pub actions: Vec<Object<Action1>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,13 +128,13 @@ pub(super) struct ItemResult1 {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Text<TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<Detail1>,
+    detail: Option<Object<Detail1>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Detail1 {
-    credentials_info: Credentials1,
+    credentials_info: Object<Credentials1>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -265,7 +265,7 @@ impl Spec1 {
                 db_name: text(spec.db_name),
                 db_tags: spec
                     .db_tags
-                    .map(|tags| tags.into_iter().map(|t| Tag { key: t.key.0, value: t.value.0 }).collect()),
+                    .map(|tags| tags.into_iter().map(|Object(t)| Tag { key: t.key.0, value: t.value.0 }).collect()),
             }),
             Spec1::Task(spec) => {
                 Spec::Task(TaskSpec { job_type: spec.job_type.0, total_records: count(spec.total_records) })
@@ -274,7 +274,7 @@ impl Spec1 {
                 actions: spec
                     .actions
                     .into_iter()
-                    .map(|a| Action {
+                    .map(|Object(a)| Action {
                         id: a.id.expect("given on the way in, required when read again").0,
                         action: a.action.0,
                         priority: a.priority,
@@ -342,7 +342,7 @@ impl Shape for ItemResult1 {
             item: self.item.0,
             status: self.status.0,
             message: text(self.message),
-            detail: self.detail.map(|detail| credentials(detail.credentials_info)),
+            detail: self.detail.map(|detail| credentials(detail.0.credentials_info.0)),
         })
     }
 }

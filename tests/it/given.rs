@@ -1,0 +1,178 @@
+//! Given what happened, when more happens, then it is recorded or refused: the words of the lifecycle's tests.
+
+use std::sync::Arc;
+
+use jobledger::job::{
+    Action, ActionType, Cancelled, Completed, Conflict, Counts, Created, DbRoleSpec, Decision, Event, Fact, Failed,
+    HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position, Progress, RawJson,
+    Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
+};
+
+/// When the first event of every story happens; later ones follow a second apart.
+pub fn dawn() -> Time {
+    "2025-02-28T12:00:00Z".parse().unwrap()
+}
+
+/// A job so far, and what comes next.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub key: JobKey,
+    pub job: Option<Job>,
+    time: Option<Time>,
+    now: Option<Time>,
+}
+
+/// A job to which `events` happened, each of them legal.
+pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
+    let id = "67d7d053-3caf-430e-97ba-6d4933d3fd5b".parse().unwrap();
+    let nothing = Given { key: JobKey { org: OrgId::default(), id }, job: None, time: None, now: None };
+    events.into_iter().fold(nothing, |given, event| given.when(event).recorded())
+}
+
+impl Given {
+    /// The same under another id.
+    pub fn named(mut self, id: &str) -> Given {
+        self.key.id = id.parse().unwrap();
+        self
+    }
+
+    /// The next event happens then, not a second after the newest one.
+    pub fn at(self, time: Time) -> Given {
+        Given { time: Some(time), ..self }
+    }
+
+    /// The ledger's clock says so, and not the time of the event.
+    pub fn when_the_clock_says(self, now: Time) -> Given {
+        Given { now: Some(now), ..self }
+    }
+
+    /// The job, which must exist.
+    pub fn job(self) -> Job {
+        self.job.expect("a job")
+    }
+
+    /// `event` is reported.
+    pub fn when(mut self, event: Event) -> When {
+        let position = self.job.as_ref().map_or(Position::new(1), |job| job.position.next());
+        let seconds = i64::try_from(position.get() - 1).unwrap();
+        let time = self.time.take().unwrap_or_else(|| dawn().plus(seconds * 1_000_000_000));
+        let now = self.now.take().unwrap_or(time);
+        let answer = decide(self.job.as_ref(), &self.key, &event, time, now);
+        let fact = Fact { key: self.key.clone(), position, time, actor: "worker".into(), event };
+        When { given: self, fact, answer }
+    }
+}
+
+/// The answer to a report. Each of its methods says which one is expected, and gives what is worth a second look.
+#[derive(Debug)]
+pub struct When {
+    pub given: Given,
+    pub fact: Fact,
+    pub answer: Result<Decision, Refusal>,
+}
+
+impl When {
+    /// What the fold makes of the event, whatever was decided.
+    pub fn folded(&self) -> Result<Job, Conflict> {
+        Job::evolve(self.given.job.clone(), self.fact.clone())
+    }
+
+    #[track_caller]
+    pub fn recorded(self) -> Given {
+        assert_eq!(self.answer, Ok(Decision::Record), "{:?}", self.fact.event);
+        let job = self.folded().unwrap();
+        Given { job: Some(job), ..self.given }
+    }
+
+    /// Known already: nothing is recorded, and the fold would not take it.
+    #[track_caller]
+    pub fn repeated(self) -> Position {
+        let Ok(Decision::AlreadyCancelled(position)) = self.answer else { panic!("{:?}", self.answer) };
+        assert!(self.folded().is_err());
+        position
+    }
+
+    /// Refused for the state; the fold refuses it in the same words.
+    #[track_caller]
+    pub fn conflict(self) -> Conflict {
+        let folded = self.folded().unwrap_err();
+        match self.answer {
+            Err(Refusal::Lifecycle(conflict)) => assert_eq!(conflict, folded),
+            Err(Refusal::NoSuchJob(id)) => assert_eq!((id.as_str(), folded.state), (self.given.key.id.as_str(), None)),
+            other => panic!("{other:?}"),
+        }
+        folded
+    }
+
+    /// Refused for a part of the job: the reason.
+    #[track_caller]
+    pub fn part(self) -> String {
+        let Err(Refusal::Part { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
+        assert_eq!(Some(state), self.given.job.map(|job| job.state.status()));
+        assert_eq!(event, self.fact.event.type_name());
+        reason
+    }
+
+    /// Refused for what is wrong in itself: the pointer of the field.
+    #[track_caller]
+    pub fn invalid(self) -> &'static str {
+        let Err(Refusal::Invalid { pointer, .. }) = self.answer else { panic!("{:?}", self.answer) };
+        pointer
+    }
+}
+
+/// `job.created` of a kind; a rule job has the actions `a` and `b`.
+pub fn created(kind: Kind) -> Event {
+    created_with(match kind {
+        Kind::DbRole => Spec::DbRole(DbRoleSpec::default()),
+        Kind::Task => Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None }),
+        Kind::Rule => Spec::Rule(RuleSpec { actions: ["a", "b"].map(action).into() }),
+    })
+}
+
+pub fn created_with(spec: Spec) -> Event {
+    // Nobody but who stores and shows the spec looks at its text.
+    let spec_json = RawJson(Arc::from("{}"));
+    Event::Created(Created { spec, spec_json, created_by: None, labels: Default::default() })
+}
+
+fn action(id: &str) -> Action {
+    Action { id: id.parse().unwrap(), action: ActionType::Create, priority: None, rule: RawJson(Arc::from("{}")) }
+}
+
+pub fn started() -> Event {
+    Event::Started(Started::default())
+}
+
+/// `job.progress` with these counts.
+pub fn counted(processed: Option<u64>, total: Option<u64>) -> Event {
+    Event::Progress(Progress { counts: Counts { processed, total, ..Counts::default() }, ..Progress::default() })
+}
+
+pub fn item(id: &str, status: ItemStatus) -> Event {
+    Event::ItemResult(ItemResult { item: id.parse().unwrap(), status, message: None, detail: None })
+}
+
+pub fn hook(output: &str) -> Event {
+    Event::HookOutput(HookOutput { output: Some(output.into()), ..HookOutput::default() })
+}
+
+pub fn hook_ended(code: i32) -> Event {
+    Event::HookOutput(HookOutput { exit: Some(HookExit { code, seconds: 1 }), ..HookOutput::default() })
+}
+
+pub fn completed() -> Event {
+    Event::Completed(Completed::default())
+}
+
+pub fn failed() -> Event {
+    Event::Failed(Failed { message: "no".into() })
+}
+
+pub fn cancelled() -> Event {
+    Event::Cancelled(Cancelled { reason: Some("enough".into()) })
+}
+
+pub fn noted() -> Event {
+    Event::Noted(Noted { text: "a remark".into() })
+}

@@ -1,0 +1,241 @@
+//! The lifecycle: which event may happen to which job, and what it makes of it.
+
+use jobledger::job::{
+    Completed, Counts, Credentials, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Provider, Spec, State,
+    Status, TaskSpec, TaskType, Time,
+};
+
+use crate::given::*;
+
+/// What an event does to a job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Does {
+    /// It is recorded, and the job is in this state then.
+    To(Status),
+    /// It is answered with the position of the cancellation.
+    Repeat,
+    /// It is refused.
+    No,
+}
+use Does::{No, Repeat, To};
+use Status::{Cancelled, Completed as Done, Failed, Pending, Running};
+
+/// The whole table: a line for each state, a column for each event.
+#[rustfmt::skip]
+const TABLE: [(Option<Status>, [Does; 9]); 6] = [
+    //                created      started      progress     item_result  hook_output  completed failed      cancelled      noted
+    (None,            [To(Pending), No,          No,          No,          No,          No,       No,         No,            No]),
+    (Some(Pending),   [No,          To(Running), No,          No,          No,          No,       To(Failed), To(Cancelled), To(Pending)]),
+    (Some(Running),   [No,          No,          To(Running), To(Running), To(Running), To(Done), To(Failed), To(Cancelled), To(Running)]),
+    (Some(Done),      [No,          No,          No,          No,          No,          No,       No,         No,            To(Done)]),
+    (Some(Failed),    [No,          No,          No,          No,          No,          No,       No,         No,            To(Failed)]),
+    (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled)]),
+];
+
+/// Every event, in the order of the columns; each is flawless in itself for a job of that kind.
+fn events(kind: Kind) -> [Event; 9] {
+    let progress = counted(Some(1), Some(2));
+    let result = item("a", ItemStatus::Completed);
+    [created(kind), started(), progress, result, hook("x"), completed(), failed(), cancelled(), noted()]
+}
+
+/// A job of that kind that is in that state, with all its items completed where it could complete.
+fn in_state(kind: Kind, state: Option<Status>) -> Given {
+    let Some(status) = state else { return given([]) };
+    let results = [item("a", ItemStatus::Completed), item("b", ItemStatus::Completed)];
+    let running = || given([created(kind), started()].into_iter().chain(results));
+    match status {
+        Pending => given([created(kind)]),
+        Running => running(),
+        Done => running().when(completed()).recorded(),
+        Failed => running().when(failed()).recorded(),
+        Cancelled => running().when(cancelled()).recorded(),
+    }
+}
+
+#[test]
+fn every_state_meets_every_event() {
+    for kind in Kind::ALL {
+        for (state, line) in TABLE {
+            for (event, does) in events(*kind).into_iter().zip(line) {
+                let (before, name) = (in_state(*kind, state), event.type_name());
+                let when = before.clone().when(event);
+                match does {
+                    To(status) => assert_eq!(when.recorded().job().state.status(), status, "{kind} {state:?} {name}"),
+                    Repeat => assert_eq!(when.repeated(), before.job().position, "{kind} {state:?} {name}"),
+                    No => {
+                        let conflict = when.conflict();
+                        assert_eq!((conflict.state, conflict.event), (state, name), "{kind}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_columns_of_the_table_are_every_event_once() {
+    let names = events(Kind::Task).map(|event| event.type_name());
+    let expected = [
+        "job.created",
+        "job.started",
+        "job.progress",
+        "job.item_result",
+        "job.hook_output",
+        "job.completed",
+        "job.failed",
+        "job.cancelled",
+        "job.noted",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_state_knows_when_it_began_and_ended() {
+    let second = |n: i64| dawn().plus(n * 1_000_000_000);
+    let state = |events: Vec<Event>| given(events).job().summary.state;
+    let (created, started_at) = (created(Kind::Task), second(1));
+    let early = state(vec![created.clone(), failed()]);
+    assert_eq!(early, State::Failed { started_at: None, ended_at: second(1) });
+    let late = state(vec![created.clone(), started(), failed()]);
+    assert_eq!(late, State::Failed { started_at: Some(started_at), ended_at: second(2) });
+    let done = state(vec![created.clone(), started(), noted(), completed(), noted()]);
+    assert_eq!(done, State::Completed { started_at, ended_at: second(3) });
+    let State::Cancelled { started_at, ended_at, by, reason, position } = state(vec![created, cancelled()]) else {
+        panic!("not cancelled")
+    };
+    assert_eq!((started_at, ended_at, position.get()), (None, second(1), 2));
+    assert_eq!((by.as_str(), reason.as_deref()), ("worker", Some("enough")));
+}
+
+#[test]
+fn a_repeated_cancellation_is_answered_with_the_first_one() {
+    let job = given([created(Kind::Task), cancelled(), noted(), noted()]);
+    assert_eq!(job.clone().when(cancelled()).repeated().get(), 2);
+    assert_eq!(job.job().position.get(), 4);
+}
+
+#[test]
+fn an_item_with_an_outcome_never_runs_again_and_its_later_result_replaces_the_earlier() {
+    use ItemStatus::{Completed, Failed, Running};
+    for ended in [Completed, Failed] {
+        let job = given([created(Kind::DbRole), started(), item("a", Running), item("a", ended)]);
+        assert!(job.clone().when(item("a", Running)).part().contains("`a` is"));
+        job.clone().when(item("b", Running)).recorded();
+        for later in [Completed, Failed] {
+            let job = job.clone().when(item("a", later)).recorded().job();
+            assert_eq!((job.items.len(), job.items.as_slice()[0].status), (1, later));
+        }
+    }
+    // Replaced whole: a message or a detail of the earlier result does not stay behind.
+    let told = ItemResult { item: "a".parse().unwrap(), status: Failed, message: Some("m".into()), detail: detail() };
+    let job = given([created(Kind::DbRole), started(), Event::ItemResult(told), item("a", Completed)]).job();
+    let item = &job.items.as_slice()[0];
+    assert_eq!((&item.message, &item.detail, item.at), (&None, &None, Some(dawn().plus(3_000_000_000))));
+}
+
+#[test]
+fn the_items_of_a_rule_job_are_its_actions_and_it_completes_with_all_of_them() {
+    use ItemStatus::{Completed, Failed, Running};
+    let job = given([created(Kind::Rule), started()]);
+    assert_eq!(job.clone().when(item("c", Completed)).invalid(), "/data/item");
+    assert!(job.clone().when(completed()).part().contains("every action"));
+    let job = job.when(item("b", Completed)).recorded();
+    for not_yet in [Running, Failed] {
+        job.clone().when(item("a", not_yet)).recorded().when(completed()).part();
+    }
+    let both = job.clone().when(item("a", Completed)).recorded();
+    assert_eq!(both.clone().when(completed()).recorded().job().state.status(), Done);
+    both.when(item("b", Failed)).recorded().when(completed()).part();
+    // It may fail or be cancelled at any time, and its items keep the order of the actions.
+    let items = job.when(failed()).recorded().job().items;
+    let shown: Vec<_> = items.as_slice().iter().map(|item| (item.id.as_str(), item.status)).collect();
+    assert_eq!(shown, [("a", ItemStatus::Pending), ("b", Completed)]);
+}
+
+#[test]
+fn a_hook_ends_once_and_does_not_decide_the_job() {
+    let job = given([created(Kind::DbRole), started(), hook("x"), hook_ended(7)]);
+    for more in [hook("y"), hook_ended(0)] {
+        assert!(job.clone().when(more).part().contains("hook has ended"));
+    }
+    let job = job.when(completed()).recorded().job();
+    assert_eq!(job.state.status(), Done);
+    assert_eq!(job.summary.hook.unwrap().exit.unwrap().code, 7);
+}
+
+#[test]
+fn no_more_is_processed_than_there_is() {
+    let total = |total_records| {
+        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records });
+        given([created_with(spec), started()])
+    };
+    let (processed, total_of) = ("/data/records_processed", "/data/total_records");
+    assert_eq!(total(None).when(counted(Some(3), Some(2))).invalid(), processed);
+    assert_eq!(total(Some(2)).when(counted(Some(3), None)).invalid(), processed);
+    assert_eq!(total(None).when(counted(Some(3), None)).recorded().when(counted(None, Some(2))).invalid(), total_of);
+    total(Some(2)).when(counted(Some(3), Some(4))).recorded();
+    total(Some(2)).when(counted(Some(2), None)).recorded();
+    let last = |processed| {
+        Event::Completed(Completed { counts: Counts { processed, ..Counts::default() }, ..Completed::default() })
+    };
+    assert_eq!(total(Some(2)).when(last(Some(3))).invalid(), processed);
+    total(Some(2)).when(last(Some(2))).recorded();
+    total(Some(2)).when(completed()).recorded();
+}
+
+#[test]
+fn clocks_may_be_a_day_off_and_not_a_nanosecond_more() {
+    let (job, created_at) = (given([created(Kind::Task)]), dawn());
+    let now = created_at.plus(5 * Time::DAY);
+    let at = |time| job.clone().at(time).when_the_clock_says(now).when(started());
+    at(created_at.plus(-Time::DAY)).recorded();
+    assert_eq!(at(created_at.plus(-Time::DAY - 1)).invalid(), "/time");
+    at(now.plus(Time::DAY)).recorded();
+    assert_eq!(at(now.plus(Time::DAY + 1)).invalid(), "/time");
+    // A new job may be as old as it likes: an import brings old ones.
+    let new = |time| given([]).at(time).when_the_clock_says(now).when(created(Kind::Task));
+    new(now.plus(-9000 * Time::DAY)).recorded();
+    assert_eq!(new(now.plus(Time::DAY + 1)).invalid(), "/time");
+    // Durations do not run backwards for it.
+    assert_eq!(at(now).recorded().at(created_at).when(completed()).recorded().job().elapsed_ms(now), Some(0));
+}
+
+#[test]
+fn only_a_database_role_job_needs_a_uuid_and_has_details() {
+    for kind in Kind::ALL {
+        let named = given([]).named("job-123").when(created(*kind));
+        let detailed =
+            ItemResult { item: "a".parse().unwrap(), status: ItemStatus::Completed, message: None, detail: detail() };
+        let detailed = given([created(*kind), started()]).when(Event::ItemResult(detailed));
+        if *kind == Kind::DbRole {
+            assert_eq!(named.invalid(), "/subject");
+            assert_eq!(detailed.recorded().job().items.as_slice()[0].detail, detail());
+        } else {
+            named.recorded();
+            assert_eq!(detailed.invalid(), "/data/detail");
+        }
+    }
+}
+
+fn detail() -> Option<Credentials> {
+    Some(Credentials { provider: Provider::Vault, secret_id: "s".into(), secret_keys: vec!["HOST".into()] })
+}
+
+#[test]
+fn a_job_has_so_many_items_and_notes_and_no_more() {
+    // By the fold alone: what leads up to a limit is not in question, and asking for each event takes long.
+    let mut full = given([created(Kind::Task), started()]);
+    let mut job = full.job.take().unwrap();
+    let items = (0..MAX_ITEMS).map(|n| item(&format!("i{n}"), ItemStatus::Running));
+    for event in items.chain((0..MAX_NOTES).map(|_| noted())) {
+        let fact = given([]).when(event).fact;
+        let position = job.position.next();
+        job.apply(jobledger::job::Fact { position, ..fact }).unwrap();
+    }
+    full.job = Some(job);
+    assert_eq!(full.clone().when(item("one more", ItemStatus::Running)).invalid(), "/data/item");
+    full.clone().when(item("i0", ItemStatus::Completed)).recorded();
+    assert!(full.clone().when(noted()).part().contains("10000 notes"));
+    full.when(completed()).recorded();
+}

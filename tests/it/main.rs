@@ -1,0 +1,10 @@
+//! The integration tests, all in one binary: one thing to link, one thing to run.
+
+mod binary;
+mod given;
+mod laws;
+mod leaves;
+mod lifecycle;
+mod samples;
+mod schema;
+mod wire;
