@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `jobledger` command.
+
+fn main() -> std::process::ExitCode {
+    jobledger::cli::main()
+}

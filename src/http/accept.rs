@@ -26,11 +26,6 @@ pub fn choose<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<&'o str> {
     best.map(|(offer, _)| offer)
 }
 
-/// Whether the request asks for a live stream rather than one answer.
-pub fn wants_stream(headers: &HeaderMap, otherwise: &str) -> bool {
-    choose(headers, &[otherwise, "text/event-stream"]) == Some("text/event-stream")
-}
-
 /// `type/subtype;q=0.5` as the lower-cased range and its quality; parameters other than `q` do not matter here.
 fn range(text: &str) -> Option<(String, f32)> {
     let mut parts = text.split(';');

@@ -25,9 +25,13 @@ impl Caller {
         }
         let needs = match capability {
             Capability::Append => "appending needs the role worker or admin",
-            Capability::Tasks => "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role",
+            Capability::Tasks => {
+                "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
+            }
             Capability::Rebuild => "making the views again needs the role admin",
-            Capability::ReadLedger | Capability::ReadJobs | Capability::AllOrganisations => "the role may not read this",
+            Capability::ReadLedger | Capability::ReadJobs | Capability::AllOrganisations => {
+                "the role may not read this"
+            }
         };
         Err(Error::forbidden(format!("the token `{}` has the role {}; {needs}", self.0.name, self.0.role)))
     }

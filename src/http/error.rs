@@ -109,7 +109,9 @@ impl Error {
         let unavailable = |code| Error::new(StatusCode::SERVICE_UNAVAILABLE, code, detail.clone());
         match error {
             AppendError::Refused { index, refusal } => match refusal {
-                Refusal::NoSuchJob(_) => Error::new(StatusCode::NOT_FOUND, "no-such-job", detail).at(place(index), None),
+                Refusal::NoSuchJob(_) => {
+                    Error::new(StatusCode::NOT_FOUND, "no-such-job", detail).at(place(index), None)
+                }
                 Refusal::Lifecycle(_) | Refusal::Part { .. } => {
                     Error::new(StatusCode::CONFLICT, "lifecycle", detail).at(place(index), None)
                 }
@@ -119,10 +121,9 @@ impl Error {
             AppendError::IdReused { index, .. } => {
                 Error::new(StatusCode::CONFLICT, "id-reused", detail).at(place(index), None)
             }
-            AppendError::GuardFailed { found } => Error {
-                position: found,
-                ..Error::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail)
-            },
+            AppendError::GuardFailed { found } => {
+                Error { position: found, ..Error::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail) }
+            }
             AppendError::GuardOnMany => Error::bad_request(detail),
             AppendError::Unreadable { index } => unavailable("job-unreadable").at(place(index), None),
             AppendError::Overloaded => unavailable("overloaded"),
@@ -238,13 +239,18 @@ pub fn title(status: StatusCode) -> &'static str {
 
 const PROBLEM: ErrorStyle = ErrorStyle { prefix: "", content_type: "application/problem+json", body: problem };
 
+/// Marks an answer of an error status whose body is to stay.
+#[derive(Debug, Clone, Copy)]
+pub struct AsItIs;
+
 /// Middleware: gives every error the body that its path asks for, those of the framework too (an unknown path, a method
 /// that a path does not have).
 pub async fn render(State(styles): State<&'static [ErrorStyle]>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.extensions().get::<AsItIs>().is_some() {
         return response;
     }
     let (parts, _) = response.into_parts();

@@ -276,6 +276,7 @@ fn mint() -> JobId {
 fn check_guard(guard: &Guard, found: Option<Position>) -> Result<(), AppendError> {
     let holds = match guard {
         Guard::NoJob => found.is_none(),
+        Guard::AnyJob => found.is_some(),
         Guard::Newest(expected) => found.is_some_and(|found| expected.contains(&found)),
     };
     if holds { Ok(()) } else { Err(AppendError::GuardFailed { found }) }

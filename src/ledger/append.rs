@@ -23,6 +23,8 @@ pub struct Append {
 pub enum Guard {
     /// There is no such job yet.
     NoJob,
+    /// There is such a job.
+    AnyJob,
     /// Its newest event is at one of these positions.
     Newest(Vec<Position>),
 }

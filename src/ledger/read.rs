@@ -111,6 +111,14 @@ impl Ledger {
         Ok(Shown { value, position, now: self.now() })
     }
 
+    /// Where the job ended; `None` while it has not, or where there is none.
+    pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
+        self.log(|log| match log.stream(key.org, &key.id)? {
+            Some(stream) => log.newest_of(stream, &["job.completed", "job.failed", "job.cancelled"]),
+            None => Ok(None),
+        })
+    }
+
     fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Job>>, ReadError> {
         self.log(|log| {
             let head = log.head()?;

@@ -92,6 +92,17 @@ impl<'c> Reader<'c> {
         Ok(found.map_err(Error::doing(doing))?.map(StreamId))
     }
 
+    /// The position of the job's newest event of one of these types, searched from its end.
+    pub fn newest_of(&self, job: StreamId, types: &[&str]) -> Result<Option<Position>, Error> {
+        let doing = "find a job's newest event of a type";
+        let sql = "SELECT position FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') > 0 \
+                   ORDER BY prev DESC LIMIT 1";
+        let mut statement = self.prepare(doing, sql)?;
+        let types = format!(",{},", types.join(","));
+        let found = statement.query_row(params![job.0, types], |row| row.get::<_, i64>(0)).optional();
+        Ok(found.map_err(Error::doing(doing))?.map(|position| Position::new(position as u64)))
+    }
+
     /// One event, given to `each`; `None` where there is no such position.
     pub fn at<T>(&self, position: Position, each: impl FnOnce(Row<'_>) -> T) -> Result<Option<T>, Error> {
         let doing = "read an event";

@@ -141,9 +141,9 @@ pub(super) struct Detail1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct Credentials1 {
     secrets_manager_provider: Word<Provider>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret_id: Option<Text<TEXT>>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret_keys: Option<Vec<Text<256>>>,
 }
 

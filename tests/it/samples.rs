@@ -63,8 +63,8 @@ pub const JOB_EVENTS: &[Sample] = &[
     sample("job.item_result", r#"{"status":"running","item":"hoop_ro"}"#, r#"{"item":"hoop_ro","status":"running"}"#),
     sample(
         "job.item_result",
+        r#"{"item":"é","status":"failed","message":"no","detail":{"credentials_info":{"secrets_manager_provider":"database","secret_id":null}}}"#,
         r#"{"item":"é","status":"failed","message":"no","detail":{"credentials_info":{"secrets_manager_provider":"database"}}}"#,
-        r#"{"item":"é","status":"failed","message":"no","detail":{"credentials_info":{"secrets_manager_provider":"database","secret_id":null,"secret_keys":null}}}"#,
     ),
     sample(
         "job.item_result",

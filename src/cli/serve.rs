@@ -1,0 +1,129 @@
+//! `jobledger serve`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use super::stop::stop_signal;
+use super::{Data, Failure, Outcome};
+use crate::http::Tls;
+use crate::ledger::Options;
+use crate::server::Server;
+
+/// Serve the ledger over HTTP
+///
+/// Starts on an empty folder too, and answers 401 until `jobledger token create` has made a token. Ctrl-C and SIGTERM end it
+/// cleanly.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    data: Data,
+
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+
+    /// Certificate chain for TLS, PEM
+    #[arg(long, env = "JOBLEDGER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Key of the certificate, PEM
+    #[arg(long, env = "JOBLEDGER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve an address that others reach without TLS: tokens then travel in clear, unless something in front encrypts
+    #[arg(long, env = "JOBLEDGER_INSECURE_HTTP")]
+    insecure_http: bool,
+
+    /// Who copies the WAL into log.db: the ledger itself, or something outside, such as Litestream
+    #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
+    checkpoint: Checkpoint,
+
+    /// Appends that may wait for the writer; one more is answered 503
+    #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    queue: u32,
+
+    /// Print the first line and the log as JSON, one object a line
+    #[arg(long, env = "JOBLEDGER_JSON")]
+    json: bool,
+
+    /// What to log: error, warn, info, debug or trace, also by part (`info,jobledger::http=debug`)
+    #[arg(long, env = "JOBLEDGER_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Checkpoint {
+    Internal,
+    External,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Outcome {
+        start_logging(&self.log, self.json)?;
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::load(certificate.clone(), key.clone())?),
+            _ => None,
+        };
+        if !self.listen.ip().is_loopback() && tls.is_none() && !self.insecure_http {
+            return Err(Failure::CouldNotRun(format!(
+                "{} can be reached by others, and without TLS they could read every token\n  hint: give --tls-cert and \
+                 --tls-key, or say --insecure-http if something in front of it encrypts",
+                self.listen
+            )));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(tls))
+    }
+
+    async fn serve(self, tls: Option<Tls>) -> Outcome {
+        let stopping = stop_signal()?;
+        let options = Options {
+            external_checkpoint: self.checkpoint == Checkpoint::External,
+            queue: self.queue as usize,
+            ..Options::default()
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let server = Server::open(self.data.folder(), options, tls, stopping)?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;
+        let url = format!("{scheme}://{}", listener.local_addr()?);
+        announce(&url, self.json)?;
+        if let Some(why) = server.ledger().read_only() {
+            tracing::warn!(why, "the ledger is read-only");
+        }
+        tracing::info!(url, head = server.ledger().head().get(), origin = server.ledger().identity().origin, "serving");
+        server.run(listener).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The first line on stdout, at once: who started this may be waiting for it.
+fn announce(url: &str, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::json!({ "listening": url }))?;
+    } else {
+        writeln!(out, "listening on {url}")?;
+    }
+    out.flush()
+}
+
+/// The log goes to stderr: stdout is for the first line.
+pub(super) fn start_logging(filter: &str, json: bool) -> Outcome {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Failure::CouldNotRun(format!("--log: cannot read `{filter}`: {error}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        builder.json().init()
+    } else {
+        builder.init()
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! `POST /ledger/events`: events in, one or many, all or none.
+
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::app::App;
+use super::auth::Caller;
+use super::error::{Error, Problem};
+use super::params::Params;
+use super::{POSITION, body};
+use crate::access::Capability;
+use crate::job::Position;
+use crate::ledger::{Append, Appended, Guard};
+use crate::wire::{self, Incoming};
+
+/// What an append answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AppendAnswer {
+    /// One entry an event, in the order of the request.
+    events: Vec<AppendedEvent>,
+    /// The newest position of this request.
+    #[schema(minimum = 0)]
+    position: u64,
+}
+
+/// Where one event is.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppendedEvent {
+    /// The producer's id.
+    id: String,
+    /// The producer.
+    source: String,
+    /// The job; one that the ledger minted where the producer gave none.
+    subject: String,
+    /// Its place in the log.
+    #[schema(minimum = 0)]
+    position: u64,
+    /// Whether it was there before.
+    duplicate: bool,
+}
+
+impl From<Appended> for AppendAnswer {
+    fn from(appended: Appended) -> AppendAnswer {
+        let position = appended.position().get();
+        let events = appended.events.into_iter().map(|event| AppendedEvent {
+            id: event.id,
+            source: event.source,
+            subject: event.subject.to_string(),
+            position: event.position.get(),
+            duplicate: event.duplicate,
+        });
+        AppendAnswer { events: events.collect(), position }
+    }
+}
+
+/// Append events.
+///
+/// One CloudEvent (`application/cloudevents+json`, `application/json`, or binary mode with `ce-` headers and the data as the
+/// body), or 1 to 1000 (`application/cloudevents-batch+json`, or a JSON array). All or none, across jobs, and durable before
+/// the answer. The same (`source`, `id`) with the same content again is answered as the first time.
+#[utoipa::path(
+    post, path = "/ledger/events", tag = "ledger",
+    params(
+        ("If-Match" = Option<String>, Header, description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such job yet"),
+    ),
+    request_body(
+        description = "One CloudEvent, or an array of them",
+        content(
+            (crate::http::docs::CloudEventIn = "application/cloudevents+json"),
+            (crate::http::docs::CloudEventInOrBatch = "application/json"),
+            (Vec<crate::http::docs::CloudEventIn> = "application/cloudevents-batch+json"),
+        )
+    ),
+    responses(
+        (status = 201, description = "All events are in the log, at least one of them new", body = AppendAnswer),
+        (status = 200, description = "All events were in the log before", body = AppendAnswer),
+        (status = 400, description = "Not JSON, not a CloudEvent, a batch of 0 or over 1000, or a guard on many jobs", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role may not append", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The job's state does not allow it, or the id is taken by other content", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The guard does not hold", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "A content type that is none of the above", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Content that is wrong in itself", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded, read-only, stopping, or the outcome is unknown: send the same events with the same ids again", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn append(
+    State(app): State<App>,
+    caller: Caller,
+    params: Params,
+    request: Request,
+) -> Result<Response, Error> {
+    caller.require(Capability::Append)?;
+    let (parts, body) = request.into_parts();
+    // The body is read before anything in it or about it is refused: drained first.
+    let body = body::read(body).await?;
+    params.finish()?;
+    let guard = guard(&parts.headers)?;
+    let (events, batch) = events(&parts.headers, &body)?;
+    let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
+    let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
+    let status = if appended.all_known() { StatusCode::OK } else { StatusCode::CREATED };
+    let answer = AppendAnswer::from(appended);
+    let position = HeaderValue::from(answer.position);
+    Ok((status, [(POSITION, position)], axum::Json(answer)).into_response())
+}
+
+/// The events of a request, and whether they came as a batch.
+fn events(headers: &HeaderMap, body: &Bytes) -> Result<(Vec<Incoming>, bool), Error> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let one = |event: Result<Incoming, wire::Reject>| match event {
+        Ok(event) => Ok((vec![event], false)),
+        Err(reject) => Err(Error::rejected(None, reject)),
+    };
+    let batch = || match wire::batch(body) {
+        Ok(events) => Ok((events, true)),
+        Err((index, reject)) => Err(Error::rejected(index, reject)),
+    };
+    let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    match essence.as_str() {
+        "application/cloudevents+json" => one(wire::single(body)),
+        "application/cloudevents-batch+json" => batch(),
+        "application/json" if headers.contains_key("ce-specversion") => {
+            let attributes = headers
+                .iter()
+                .filter_map(|(name, value)| name.as_str().strip_prefix("ce-").map(|name| (name, value.as_bytes())));
+            one(wire::binary(attributes, content_type, body))
+        }
+        "application/json" if is_array => batch(),
+        "application/json" => one(wire::single(body)),
+        _ => {
+            let detail = "expected `application/cloudevents+json`, `application/cloudevents-batch+json` or \
+                          `application/json`";
+            Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
+        }
+    }
+}
+
+fn guard(headers: &HeaderMap) -> Result<Option<Guard>, Error> {
+    let text = |name| match headers.get(name) {
+        None => Ok(None),
+        Some(value) => value.to_str().map(|value| Some(value.trim())).map_err(|_| Error::bad_request("expected ASCII")),
+    };
+    match (text(IF_MATCH)?, text(IF_NONE_MATCH)?) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(Guard::NoJob)),
+        (None, Some(_)) => {
+            Err(Error::bad_request("expected `If-None-Match: *`, which asks that there is no such job yet"))
+        }
+        (Some("*"), None) => Ok(Some(Guard::AnyJob)),
+        (Some(tags), None) => {
+            tags.split(',').map(quoted_position).collect::<Result<_, _>>().map(|p| Some(Guard::Newest(p)))
+        }
+        (Some(_), Some(_)) => Err(Error::bad_request("expected `If-Match` or `If-None-Match`, not both")),
+    }
+}
+
+fn quoted_position(tag: &str) -> Result<Position, Error> {
+    let digits = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        let found: String = tag.chars().take(64).collect();
+        Error::bad_request(format!(
+            "expected `If-Match: \"<position>\"`, the job's newest position in quotes, found `{found}`"
+        ))
+    })
+}

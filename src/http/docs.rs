@@ -1,0 +1,244 @@
+//! What describes the API: `/openapi.json`, `/docs`, `/schema/…`, and the schemas that stand for stored shapes.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use include_dir::{Dir, include_dir};
+use serde::Serialize;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+
+use super::app::App;
+use super::error::{Error, Problem};
+
+static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
+
+/// The head of the API description; the paths come with the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "jobledger",
+        description = "An append-only, event-sourced ledger of access-governance jobs. Workers append events; three documented job \
+                       APIs, the ledger's own reads and server-sent-event tails show what became of them. Every read carries \
+                       `Ledger-Position`, the position that it shows.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "ledger", description = "The ledger's own API"),
+        (name = "dbrole", description = "Database-role jobs"),
+        (name = "task", description = "Background jobs"),
+        (name = "rule", description = "Authorization-rule jobs"),
+        (name = "operation", description = "Operation"),
+        (name = "session", description = "Browsers"),
+        (name = "description", description = "This description"),
+    ),
+    security(("bearer" = [])),
+    modifiers(&Bearer)
+)]
+pub struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token made by `jobledger token create`"))
+            .build();
+        openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The API description (OpenAPI 3.1).
+#[utoipa::path(get, path = "/openapi.json", tag = "description", security(()),
+    responses((status = 200, description = "The description", body = Object, content_type = "application/json")))]
+pub async fn openapi(State(app): State<App>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
+}
+
+/// The JSON Schema of an event's data.
+#[utoipa::path(get, path = "/schema/events/{name}", tag = "description", security(()),
+    params(("name" = String, Path, description = "`<type>.v<N>.json`", example = "job.created.v1.json")),
+    responses(
+        (status = 200, description = "The schema", body = Object, content_type = "application/schema+json"),
+        (status = 404, description = "No such schema", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
+    match EVENT_SCHEMAS.get_file(&name) {
+        Some(file) => Ok(([(CONTENT_TYPE, "application/schema+json")], file.contents()).into_response()),
+        None => {
+            Err(Error::new(StatusCode::NOT_FOUND, "no-such-schema", "no such schema; names are `<type>.v<N>.json`"))
+        }
+    }
+}
+
+/// The parameters of every single-job read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes what `Params::reading` takes")]
+pub struct ReadingParams {
+    /// A position or an RFC 3339 time of recording (inclusive): the answer as the ledger stood then.
+    as_of: Option<String>,
+    /// Answer only when the views show this position.
+    min_position: Option<u64>,
+    /// The job's organisation, for auditors.
+    org: Option<uuid::Uuid>,
+}
+
+/// A CloudEvent as a producer sends it.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what `wire::single` reads")]
+pub struct CloudEventIn {
+    /// Always "1.0".
+    #[schema(example = "1.0")]
+    specversion: String,
+    /// Unique for ever together with `source`.
+    #[schema(min_length = 1, max_length = 256)]
+    id: String,
+    /// The producer.
+    #[schema(min_length = 1, max_length = 1024, example = "/workers/sync-1")]
+    source: String,
+    /// What happened.
+    r#type: ProducedType,
+    /// The job; only `job.created` may leave it out, and then the ledger mints one.
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9._:-]+$")]
+    subject: Option<String>,
+    /// When it happened; the ledger's clock where absent.
+    time: Option<chrono::DateTime<chrono::Utc>>,
+    /// `application/json` where present.
+    datacontenttype: Option<String>,
+    /// As `/schema/events/<type>.v1.json` says.
+    data: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// One event or a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes what `application/json` may hold")]
+pub enum CloudEventInOrBatch {
+    /// One event.
+    One(CloudEventIn),
+    /// 1 to 1000 events.
+    Batch(Vec<CloudEventIn>),
+}
+
+/// A CloudEvent as the ledger shows it.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what `wire::cloudevent` writes")]
+pub struct CloudEvent {
+    /// Always "1.0".
+    specversion: String,
+    /// The producer's id.
+    id: String,
+    /// The producer.
+    source: String,
+    /// What happened.
+    r#type: String,
+    /// The job; absent on the ledger's own events.
+    subject: Option<String>,
+    /// When it happened.
+    time: chrono::DateTime<chrono::Utc>,
+    /// Always `application/json`.
+    datacontenttype: String,
+    /// The schema of `data`, on this server.
+    dataschema: String,
+    /// Its place in the log, decimal.
+    #[schema(pattern = "^[0-9]+$")]
+    position: String,
+    /// When the ledger recorded it, six digits.
+    recordedtime: chrono::DateTime<chrono::Utc>,
+    /// Who the ledger saw do it.
+    actor: String,
+    /// The organisation; absent on the ledger's own events.
+    orgid: Option<uuid::Uuid>,
+    /// The job's kind; absent on the ledger's own events.
+    jobkind: Option<KindName>,
+    /// As `dataschema` says; `"[redacted]"` where it was erased.
+    data: serde_json::Value,
+}
+
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what `events::page` writes")]
+pub struct EventPage {
+    /// In order; may be short, or empty, with a `next`.
+    events: Vec<CloudEvent>,
+    /// `after` of the next page; null at the head.
+    #[schema(minimum = 0)]
+    next: Option<u64>,
+    /// The newest position.
+    #[schema(minimum = 0)]
+    head: u64,
+}
+
+/// The words of an enum, as the API describes them.
+macro_rules! described {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Serialize, ToSchema)]
+        #[allow(dead_code, missing_docs, reason = "describes the words of an enum")]
+        pub enum $name { $(#[serde(rename = $word)] $variant),+ }
+
+        #[cfg(test)]
+        impl $name {
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+        }
+    };
+}
+
+described! {
+    /// Which documented API shows a job.
+    KindName { DbRole = "dbrole", Task = "task", Rule = "rule" }
+}
+described! {
+    /// Where a job stands.
+    StatusName { Pending = "pending", Running = "running", Completed = "completed", Failed = "failed", Cancelled = "cancelled" }
+}
+described! {
+    /// Where an item stands.
+    ItemStatusName { Pending = "pending", Running = "running", Completed = "completed", Failed = "failed" }
+}
+described! {
+    /// Who keeps credentials.
+    ProviderName { Database = "database", Vault = "vault" }
+}
+described! {
+    /// The type of a background job.
+    TaskTypeName {
+        FullSync = "full_sync", IncrementalSync = "incremental_sync", AccountSync = "account_sync", OwnerSync = "owner_sync",
+        GroupSync = "group_sync", ApplicationSync = "application_sync", RoleGeneration = "role_generation",
+        PolicyAnalysis = "policy_analysis", ManagerResolution = "manager_resolution", Enrichment = "enrichment",
+    }
+}
+described! {
+    /// An event that a producer may send.
+    ProducedType {
+        Created = "job.created", Started = "job.started", Progress = "job.progress", ItemResult = "job.item_result",
+        HookOutput = "job.hook_output", Completed = "job.completed", Failed = "job.failed", Cancelled = "job.cancelled",
+        Noted = "job.noted",
+    }
+}
+described! {
+    /// An event that can be filtered for.
+    EventType {
+        Created = "job.created", Started = "job.started", Progress = "job.progress", ItemResult = "job.item_result",
+        HookOutput = "job.hook_output", Completed = "job.completed", Failed = "job.failed", Cancelled = "job.cancelled",
+        Noted = "job.noted", Redacted = "job.redacted", LedgerContinued = "ledger.continued",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ItemStatus, Kind, Provider, Status, TaskType};
+
+    #[test]
+    fn the_description_has_the_words_of_the_code() {
+        assert_eq!(KindName::WORDS, Kind::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(StatusName::WORDS, Status::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(ItemStatusName::WORDS, ItemStatus::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(ProviderName::WORDS, Provider::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(TaskTypeName::WORDS, TaskType::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,252 @@
+//! `GET /ledger/events`, `/ledger/events/{position}` and `/ledger/jobs/{id}/events`: the log itself, as a page, an export,
+//! or a tail.
+
+use async_stream::try_stream;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::POSITION;
+use super::accept;
+use super::app::App;
+use super::auth::Caller;
+use super::docs::{CloudEvent, EventPage};
+use super::error::{Error, Problem};
+use super::params::Params;
+use super::path::Segment;
+use super::tail::{TailOf, tail};
+use crate::access::Capability;
+use crate::job::{JobId, Kind, OrgId, Position};
+use crate::log::Filter;
+use crate::wire::{self, Leaf};
+
+/// Events of an export read at a time.
+const EXPORT_STEP: u64 = 500;
+/// The events that can be filtered for.
+const TYPES: [&str; 10] = [
+    "job.created",
+    "job.started",
+    "job.progress",
+    "job.item_result",
+    "job.hook_output",
+    "job.completed",
+    "job.failed",
+    "job.cancelled",
+    "job.noted",
+    "job.redacted",
+];
+
+/// What a route over the log asks for.
+struct Asked {
+    filter: Filter,
+    after: Option<Position>,
+    limit: u64,
+}
+
+fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Option<OrgId>) -> Result<Asked, Error> {
+    let after = params.one("after")?;
+    let limit = params.count("limit", 50, 1000)? as u64;
+    let kind = params.one::<Kind>("kind")?;
+    let types = params.many("type");
+    let job = match job {
+        Some(job) => Some(job),
+        None => params.one("job")?,
+    };
+    let org = match fixed_org {
+        Some(org) => Some(org),
+        None => caller.org_of_list(params.one("org")?)?,
+    };
+    params.one::<Position>("min_position")?;
+    params.finish()?;
+    if let Some(unknown) = types.iter().find(|name| !TYPES.contains(&name.as_str()) && !name.starts_with("ledger.")) {
+        let found: String = unknown.chars().take(64).collect();
+        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", TYPES.join(", "))));
+    }
+    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit })
+}
+
+/// Read the log.
+///
+/// A page after `after`; with `Accept: application/x-ndjson` everything to the head of this moment, one event a line; with
+/// `Accept: text/event-stream` a tail, which starts after `Last-Event-ID`, else after `after`, else at the head.
+#[utoipa::path(
+    get, path = "/ledger/events", tag = "ledger",
+    params(
+        ("after" = Option<u64>, Query, description = "Events after this position; default 0"),
+        ("limit" = Option<u64>, Query, description = "Events on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
+        ("job" = Option<String>, Query, description = "Of one job"),
+        ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
+        ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
+        ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
+        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
+    ),
+    responses(
+        (status = 200, description = "A page, an export or a tail",
+            content((EventPage = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
+        (status = 204, description = "The tailed job has ended, and `Last-Event-ID` is at or past its end"),
+        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`org` is not the caller's", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` allows none of the three forms", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let asked = asked(params, &caller, None, None)?;
+    show(app, caller, headers, asked).await
+}
+
+/// Read one job's events.
+///
+/// As `/ledger/events?job=`, in the same three forms; a tail sends `closed` after the final event and ends.
+#[utoipa::path(
+    get, path = "/ledger/jobs/{id}/events", tag = "ledger",
+    params(
+        ("id" = String, Path, description = "The job"),
+        ("after" = Option<u64>, Query, description = "Events after this position; default 0"),
+        ("limit" = Option<u64>, Query, description = "Events on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
+        ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
+        ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
+        ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
+        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
+    ),
+    responses(
+        (status = 200, description = "A page, an export or a tail",
+            content((EventPage = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
+        (status = 204, description = "The job has ended, and `Last-Event-ID` is at or past its end"),
+        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` allows none of the three forms", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn of_job(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    mut params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let org = caller.org_of_job(params.one("org")?)?;
+    let job = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
+    let asked = asked(params, &caller, Some(job.clone()), Some(org))?;
+    if app.ledger.log(|log| log.stream(org, &job))?.is_none() {
+        return Err(Error::no_such_job());
+    }
+    show(app, caller, headers, asked).await
+}
+
+/// Read one event.
+#[utoipa::path(
+    get, path = "/ledger/events/{position}", tag = "ledger",
+    params(("position" = u64, Path, description = "Its place in the log")),
+    responses(
+        (status = 200, description = "The event", body = CloudEvent, content_type = "application/cloudevents+json"),
+        (status = 400, description = "Not a position", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such event", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(position): Segment,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    params.finish()?;
+    let position: Position = position.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
+    let missing = || Error::new(StatusCode::NOT_FOUND, "no-such-event", "no such event");
+    let read = app.ledger.log(|log| {
+        log.at(position, |row| {
+            let leaf = Leaf::parse(row.leaf).map_err(|error| Error::internal(&error))?;
+            let org = leaf.org().map_err(|error| Error::internal(&error))?;
+            Ok::<_, Error>((org, wire::cloudevent(row.leaf, row.data)))
+        })
+    });
+    let (org, event) = read?.ok_or_else(missing)??;
+    if org != Some(caller.0.org) && !caller.0.role.may(Capability::AllOrganisations) {
+        return Err(missing());
+    }
+    Ok(([(CONTENT_TYPE, "application/cloudevents+json")], event).into_response())
+}
+
+async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {
+    let offered = ["application/json", "application/x-ndjson", "text/event-stream"];
+    match accept::choose(&headers, &offered) {
+        Some("application/json") => off_thread(move || page(&app, &asked)).await,
+        Some("application/x-ndjson") => export(app, asked),
+        Some(_) => tail(&app, &caller, &headers, TailOf { filter: asked.filter, after: asked.after }),
+        None => Err(Error::not_acceptable(&offered.join(", "))),
+    }
+}
+
+fn page(app: &App, asked: &Asked) -> Result<Response, Error> {
+    let after = asked.after.unwrap_or_default();
+    let mut body = b"{\"events\":[".to_vec();
+    let page = app.ledger.log(|log| {
+        log.page(after, asked.limit, &asked.filter, |row| {
+            if body.last() != Some(&b'[') {
+                body.push(b',');
+            }
+            body.extend(wire::cloudevent(row.leaf, row.data));
+            Ok::<(), Error>(())
+        })
+    })?;
+    let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
+    body.extend(format!("],\"next\":{next},\"head\":{}}}", page.head).bytes());
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (POSITION, page.head.get().into())];
+    Ok((headers, body).into_response())
+}
+
+/// Every event to the head of this moment, one a line. Read in short pages, so a slow reader holds no transaction.
+fn export(app: App, asked: Asked) -> Result<Response, Error> {
+    let head = app.ledger.head();
+    let lines = try_stream! {
+        let mut after = asked.after.unwrap_or_default();
+        while after < head {
+            let (app, filter) = (app.clone(), asked.filter.clone());
+            let (lines, scanned) = off_thread(move || lines(&app, after, head, &filter)).await.map_err(|_| {
+                std::io::Error::other("the log cannot be read")
+            })?;
+            after = scanned;
+            if !lines.is_empty() {
+                yield Bytes::from(lines);
+            }
+        }
+    };
+    let lines: std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<Bytes, std::io::Error>> + Send>> =
+        Box::pin(lines);
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")), (POSITION, head.get().into())];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+fn lines(app: &App, after: Position, head: Position, filter: &Filter) -> Result<(Vec<u8>, Position), Error> {
+    let mut lines = Vec::new();
+    let page = app.ledger.log(|log| {
+        log.page(after, EXPORT_STEP, filter, |row| {
+            if row.position <= head {
+                lines.extend(wire::cloudevent(row.leaf, row.data));
+                lines.push(b'\n');
+            }
+            Ok::<(), Error>(())
+        })
+    })?;
+    Ok((lines, page.scanned))
+}
+
+/// Pages look at a stretch of the log that may be long: not on a thread that serves others.
+async fn off_thread<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

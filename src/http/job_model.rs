@@ -1,0 +1,236 @@
+//! A job as the ledger's own API shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::job::{Credentials, Hook, Item, Job, Note, RawJson, State, Summary};
+
+/// A job without its parts: an entry of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobEntry {
+    /// Its id inside the organisation.
+    id: String,
+    /// The organisation.
+    org_id: String,
+    /// Which documented API shows it.
+    #[schema(value_type = super::docs::KindName)]
+    kind: &'static str,
+    /// Where it stands.
+    #[schema(value_type = super::docs::StatusName)]
+    status: &'static str,
+    /// When it was created.
+    created_at: String,
+    /// When it was started; null until then.
+    started_at: Option<String>,
+    /// When it ended; null until then.
+    ended_at: Option<String>,
+    /// Whom it was created for.
+    created_by: String,
+    /// For finding.
+    labels: BTreeMap<String, String>,
+    /// The newest message.
+    message: Option<String>,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: u8,
+    /// The newest step.
+    current_step: Option<String>,
+    /// Totals so far; null until reported.
+    #[schema(minimum = 0)]
+    records_processed: Option<u64>,
+    /// Records to process.
+    #[schema(minimum = 0)]
+    total_records: Option<u64>,
+    /// Records created.
+    #[schema(minimum = 0)]
+    records_created: Option<u64>,
+    /// Records updated.
+    #[schema(minimum = 0)]
+    records_updated: Option<u64>,
+    /// Records deleted.
+    #[schema(minimum = 0)]
+    records_deleted: Option<u64>,
+    /// Who cancelled it; null unless cancelled.
+    cancelled: Option<CancelledModel>,
+    /// Its revision: the position of its newest event.
+    #[schema(minimum = 0)]
+    position: u64,
+}
+
+/// Everything the ledger knows of a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobModel {
+    /// What lists show too.
+    #[serde(flatten)]
+    entry: JobEntry,
+    /// What it is to do, as it was stored.
+    #[schema(value_type = Object)]
+    spec: Box<RawValue>,
+    /// Its parts, in the order in which each was declared or first reported.
+    items: Vec<ItemModel>,
+    /// Its hook; null until that wrote something or ended.
+    hook: Option<HookModel>,
+    /// Remarks, oldest first.
+    notes: Vec<NoteModel>,
+}
+
+/// One part of a job.
+#[derive(Debug, Serialize, ToSchema)]
+struct ItemModel {
+    /// Its id.
+    item: String,
+    /// Where it stands.
+    #[schema(value_type = super::docs::ItemStatusName)]
+    status: &'static str,
+    /// The newest result's message.
+    message: Option<String>,
+    /// The newest result's detail.
+    detail: Option<DetailModel>,
+    /// When the newest result happened; null while nothing was reported.
+    at: Option<String>,
+}
+
+/// What a result says beyond its status.
+#[derive(Debug, Serialize, ToSchema)]
+struct DetailModel {
+    /// Where the credentials lie.
+    credentials_info: CredentialsModel,
+}
+
+/// Where credentials lie.
+#[derive(Debug, Serialize, ToSchema)]
+struct CredentialsModel {
+    /// Who keeps them.
+    #[schema(value_type = super::docs::ProviderName)]
+    secrets_manager_provider: &'static str,
+    /// The secret's id.
+    secret_id: String,
+    /// The names of its keys.
+    secret_keys: Vec<String>,
+}
+
+/// A hook.
+#[derive(Debug, Serialize, ToSchema)]
+struct HookModel {
+    /// What it wrote, up to 1 MiB; all of it is at `/ledger/jobs/{id}/output`.
+    output: String,
+    /// Its exit code; null until it ended.
+    exit_code: Option<i32>,
+    /// Whole seconds; null until it ended.
+    #[schema(minimum = 0)]
+    execution_time_sec: Option<u64>,
+}
+
+/// A cancellation.
+#[derive(Debug, Serialize, ToSchema)]
+struct CancelledModel {
+    /// Who did it.
+    by: String,
+    /// Why.
+    reason: Option<String>,
+    /// When.
+    at: String,
+}
+
+/// A remark.
+#[derive(Debug, Serialize, ToSchema)]
+struct NoteModel {
+    /// What was said.
+    text: String,
+    /// Who said it.
+    by: String,
+    /// When.
+    at: String,
+}
+
+impl From<&Summary> for JobEntry {
+    fn from(job: &Summary) -> JobEntry {
+        let counts = job.tally.counts;
+        JobEntry {
+            id: job.key.id.to_string(),
+            org_id: job.key.org.to_string(),
+            kind: job.kind.as_str(),
+            status: job.state.status().as_str(),
+            created_at: job.created_at.to_string(),
+            started_at: job.state.started_at().map(|time| time.to_string()),
+            ended_at: job.state.ended_at().map(|time| time.to_string()),
+            created_by: job.created_by.clone(),
+            labels: job.labels.clone(),
+            message: job.message.clone(),
+            progress: job.percent(),
+            current_step: job.current_step.clone(),
+            records_processed: counts.processed,
+            total_records: counts.total,
+            records_created: counts.created,
+            records_updated: counts.updated,
+            records_deleted: counts.deleted,
+            cancelled: cancelled(&job.state),
+            position: job.position.get(),
+        }
+    }
+}
+
+impl JobModel {
+    /// The model of `job`, whose hook wrote `output`.
+    pub fn new(job: &Job, output: String) -> JobModel {
+        let note = |note: &Note| NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() };
+        JobModel {
+            entry: JobEntry::from(&job.summary),
+            spec: raw(&job.spec_json),
+            items: job.items.as_slice().iter().map(ItemModel::from).collect(),
+            hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
+            notes: job.notes.iter().map(note).collect(),
+        }
+    }
+}
+
+/// A value as it was stored, verbatim.
+pub fn raw(json: &RawJson) -> Box<RawValue> {
+    RawValue::from_string(json.0.to_string()).expect("stored after it was read as JSON")
+}
+
+fn cancelled(state: &State) -> Option<CancelledModel> {
+    match state {
+        State::Cancelled { by, reason, ended_at, .. } => {
+            Some(CancelledModel { by: by.clone(), reason: reason.clone(), at: ended_at.to_string() })
+        }
+        _ => None,
+    }
+}
+
+impl HookModel {
+    fn new(hook: &Hook, output: String) -> HookModel {
+        HookModel {
+            output,
+            exit_code: hook.exit.map(|exit| exit.code),
+            execution_time_sec: hook.exit.map(|exit| exit.seconds),
+        }
+    }
+}
+
+impl From<&Item> for ItemModel {
+    fn from(item: &Item) -> ItemModel {
+        ItemModel {
+            item: item.id.to_string(),
+            status: item.status.as_str(),
+            message: item.message.clone(),
+            detail: item.detail.as_ref().map(DetailModel::from),
+            at: item.at.map(|time| time.to_string()),
+        }
+    }
+}
+
+impl From<&Credentials> for DetailModel {
+    fn from(credentials: &Credentials) -> DetailModel {
+        DetailModel {
+            credentials_info: CredentialsModel {
+                secrets_manager_provider: credentials.provider.as_str(),
+                secret_id: credentials.secret_id.clone(),
+                secret_keys: credentials.secret_keys.clone(),
+            },
+        }
+    }
+}

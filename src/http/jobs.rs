@@ -1,0 +1,165 @@
+//! `GET /ledger/jobs`, `/ledger/jobs/{id}` and its whole hook output.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::app::App;
+use super::auth::Caller;
+use super::error::{Error, Problem};
+use super::job_model::{JobEntry, JobModel};
+use super::params::Params;
+use super::path::Segment;
+use super::single::{View, single_job};
+use super::{POSITION, cursor};
+use crate::access::Capability;
+use crate::ledger::hook_output;
+use crate::views::JobQuery;
+
+/// How much hook output a job shows: 1 MiB.
+const SHOWN_OUTPUT: usize = 1024 * 1024;
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobPage {
+    /// Newest first.
+    jobs: Vec<JobEntry>,
+    /// `after` of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// List jobs of all kinds, newest first.
+#[utoipa::path(
+    get, path = "/ledger/jobs", tag = "ledger",
+    params(
+        ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
+        ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
+        ("job_type" = Option<super::docs::TaskTypeName>, Query, description = "Background jobs of one type"),
+        ("label" = Option<String>, Query, description = "With this label, `name:value`"),
+        ("created_by" = Option<String>, Query, description = "Created for this name"),
+        ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
+        ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly before"),
+        ("id_prefix" = Option<String>, Query, description = "Whose id starts so"),
+        ("first" = Option<u64>, Query, description = "Jobs on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = JobPage),
+        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`org` is not the caller's", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let first = params.count("first", 50, 1000)?;
+    let after = params.text("after")?;
+    let min = params.one("min_position")?;
+    let label = params.text("label")?.map(|label| match label.split_once(':') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(Error::parameter("label", "expected `name:value`")),
+    });
+    let query = JobQuery {
+        org: caller.org_of_list(params.one("org")?)?,
+        kind: params.one("kind")?,
+        status: params.one("status")?,
+        task_type: params.one("job_type")?,
+        label: label.transpose()?,
+        created_by: params.text("created_by")?,
+        created_after: params.time("created_after")?,
+        created_before: params.time("created_before")?,
+        id_prefix: params.text("id_prefix")?,
+        ..JobQuery::default()
+    };
+    params.finish()?;
+    let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
+    let shown = app.ledger.jobs(&JobQuery { before, ..query.clone() }, first, min).await?;
+    let last = shown.value.jobs.last().filter(|_| shown.value.more);
+    let page = JobPage {
+        next: last.map(|job| cursor::encode(job.created_position, &query)),
+        jobs: shown.value.jobs.iter().map(JobEntry::from).collect(),
+    };
+    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(page)).into_response())
+}
+
+/// Read one job: everything the ledger knows of it.
+///
+/// With `as_of` (a position, or an RFC 3339 time of recording) as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/ledger/jobs/{id}", tag = "ledger",
+    params(("id" = String, Path, description = "The job"), super::docs::ReadingParams),
+    responses(
+        (status = 200, description = "The job", content((JobModel = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 304, description = "The caller's `If-None-Match` names this revision"),
+        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` allows neither form", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let reading = params.reading(&caller, &id)?;
+    let view = View {
+        kind: None,
+        content_type: "application/json",
+        also: &[],
+        revisioned: true,
+        render: |app, shown| {
+            Box::pin(async move {
+                let output = hook_output(&app.ledger, &shown.value, SHOWN_OUTPUT).await?;
+                Ok(serde_json::to_vec(&JobModel::new(&shown.value, output)).expect("the model is JSON"))
+            })
+        },
+    };
+    single_job(app, caller, headers, reading, view).await
+}
+
+/// Read all of a job's hook output.
+#[utoipa::path(
+    get, path = "/ledger/jobs/{id}/output", tag = "ledger",
+    params(
+        ("id" = String, Path, description = "The job"),
+        ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
+        ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
+    ),
+    responses(
+        (status = 200, description = "What the hook wrote, stdout and stderr as they came", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn output(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let reading = params.reading(&caller, &id)?;
+    let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
+    let job = shown.value.ok_or_else(Error::no_such_job)?;
+    let output = hook_output(&app.ledger, &job, usize::MAX).await?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (POSITION, HeaderValue::from(shown.position.get())),
+    ];
+    Ok((headers, output).into_response())
+}

@@ -1,0 +1,89 @@
+//! The server kit: who asks, what is answered, errors, appends, pages, tails, operation. Only this layer knows status codes.
+
+mod accept;
+mod app;
+mod append;
+mod auth;
+mod body;
+mod cursor;
+mod docs;
+mod error;
+mod events;
+mod job_model;
+mod jobs;
+mod observe;
+mod ops;
+mod params;
+mod path;
+mod serve;
+mod session;
+mod single;
+mod tail;
+
+pub use app::{App, Shared};
+pub use auth::Caller;
+pub use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub use docs::{Description, ItemStatusName, KindName, ProviderName, ReadingParams, StatusName, TaskTypeName};
+pub use error::{Error, ErrorStyle, Problem, title};
+pub use job_model::raw;
+pub use params::{Params, Reading};
+pub use path::Segment;
+pub use serve::{ServeError, Tls, serve};
+pub use single::{View, single_job};
+pub use tail::{Tails, publish};
+
+use axum::Router;
+use axum::http::HeaderName;
+use axum::middleware;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// The header that tells which position an answer shows.
+pub const POSITION: HeaderName = HeaderName::from_static("ledger-position");
+
+/// What a documented API brings: its routes and its error body.
+pub struct Api {
+    /// Its routes, described.
+    pub routes: OpenApiRouter<App>,
+    /// What its errors look like.
+    pub errors: ErrorStyle,
+}
+
+/// The ledger's own routes, described.
+fn own_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(append::append, events::list))
+        .routes(routes!(events::one))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::output))
+        .routes(routes!(events::of_job))
+        .routes(routes!(ops::rebuild))
+        .routes(routes!(ops::healthz))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(ops::metrics))
+        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::event_schema))
+}
+
+/// All routes with their description: the ledger's own and those of `apis`.
+pub fn described(apis: Vec<Api>) -> (Router<App>, utoipa::openapi::OpenApi, Vec<ErrorStyle>) {
+    let styles = apis.iter().map(|api| api.errors).collect();
+    let all = apis.into_iter().fold(own_routes(), |all, api| all.merge(api.routes));
+    let (router, mut description) = all.split_for_parts();
+    description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    (router, description, styles)
+}
+
+/// The whole server as a service.
+pub fn router(app: App, routes: Router<App>, styles: &'static [ErrorStyle]) -> Router {
+    let reference = SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(false));
+    routes
+        .merge(Router::from(reference))
+        .layer(middleware::from_fn_with_state(styles, error::render))
+        .layer(middleware::from_fn(observe::observe))
+        .with_state(app)
+}

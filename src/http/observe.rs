@@ -1,0 +1,52 @@
+//! A request id on every answer, and a line in the log for what went wrong.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+
+/// The header that carries the id, both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
+pub async fn observe(mut request: Request, next: Next) -> Response {
+    let id = given(&request).unwrap_or_else(fresh);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path);
+    let started = Instant::now();
+    async move {
+        let mut response = next.run(request).await;
+        let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
+        match status {
+            500.. => tracing::warn!(status, ms, "answered"),
+            400.. => tracing::info!(status, ms, "answered"),
+            _ => tracing::debug!(status, ms, "answered"),
+        }
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The caller's own id, where it is short and plain: it goes into the log.
+fn given(request: &Request) -> Option<HeaderValue> {
+    let id = request.headers().get(REQUEST_ID)?;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    (!id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(plain)).then(|| id.clone())
+}
+
+/// Unique without asking for randomness each time: a prefix of this process and a number.
+fn fresh() -> HeaderValue {
+    static PREFIX: OnceLock<String> = OnceLock::new();
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let prefix = PREFIX.get_or_init(|| uuid::Uuid::new_v4().simple().to_string()[..12].to_owned());
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    HeaderValue::from_str(&format!("{prefix}-{number:x}")).expect("hex digits and a hyphen")
+}

@@ -1,0 +1,53 @@
+//! `POST /session`, `DELETE /session`: a browser trades its token for a cookie, because EventSource cannot send headers.
+
+use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
+use super::error::{Error, Problem};
+
+/// How long a session lasts, in seconds: 12 h.
+const MAX_AGE: u32 = 12 * 3600;
+
+/// Sign a browser in: trade the bearer token for a session cookie.
+#[utoipa::path(
+    post, path = "/session", tag = "session",
+    responses(
+        (status = 204, description = "Signed in for 12 hours; the cookie is HttpOnly and SameSite=Strict"),
+        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
+    let now = app.ledger.now();
+    // A token only: a session that could make sessions would never end.
+    let token = bearer(&headers).ok_or_else(Error::unauthorized)?;
+    let principal = app.access.authenticate(token, now)?.ok_or_else(Error::unauthorized)?;
+    let session = app.access.sign_in(&principal, now)?;
+    Ok(with_cookie(&app, session.reveal(), MAX_AGE))
+}
+
+/// Sign the browser out.
+#[utoipa::path(
+    delete, path = "/session", tag = "session",
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 401, description = "Not signed in", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Asked from a page of another site", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMap) -> Result<Response, Error> {
+    if let Some(session) = session_cookie(&headers) {
+        same_origin(&headers)?;
+        app.access.sign_out(session)?;
+    }
+    Ok(with_cookie(&app, "", 0))
+}
+
+fn with_cookie(app: &App, value: &str, max_age: u32) -> Response {
+    let secure = if app.tls { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
+    (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
+}

@@ -1,0 +1,79 @@
+//! The single-job read that all four APIs share: as of a moment, conditional, live.
+
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::POSITION;
+use super::accept;
+use super::app::App;
+use super::auth::Caller;
+use super::error::Error;
+use super::params::Reading;
+use super::tail::{Render, live};
+use crate::job::{Job, Kind};
+use crate::ledger::Shown;
+
+/// How a documented read shows a job.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// Jobs of which kind there are here; `None` for all.
+    pub kind: Option<Kind>,
+    /// The content type of the answer.
+    pub content_type: &'static str,
+    /// What `Accept` may ask for besides: other names of the same answer.
+    pub also: &'static [&'static str],
+    /// Whether the answer follows from the job's revision alone, and so has an `ETag`; one that depends on the clock has none.
+    pub revisioned: bool,
+    /// The read model.
+    pub render: Render,
+}
+
+/// Answers a single-job read.
+pub async fn single_job(
+    app: App,
+    caller: Caller,
+    headers: HeaderMap,
+    reading: Reading,
+    view: View,
+) -> Result<Response, Error> {
+    let mut offered = vec![view.content_type];
+    offered.extend(view.also);
+    offered.push("text/event-stream");
+    let chosen = accept::choose(&headers, &offered).ok_or_else(|| Error::not_acceptable(&offered.join(", ")))?;
+    if chosen == "text/event-stream" {
+        if reading.as_of.is_some() {
+            return Err(Error::parameter("as_of", "expected none on a live read, which shows the job as it becomes"));
+        }
+        return live(&app, &caller, &headers, reading.key, view.kind, view.render).await;
+    }
+    let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
+    let position = shown.position;
+    let job = shown.value.filter(|job| view.kind.is_none_or(|kind| job.kind == kind));
+    let shown = Shown { value: job.ok_or_else(Error::no_such_job)?, position, now: shown.now };
+    let etag = view.revisioned.then(|| etag(&shown.value));
+    let mut response = if let Some(etag) = etag.as_ref().filter(|etag| matches(&headers, etag)) {
+        tracing::trace!(?etag, "not modified");
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let body = (view.render)(app, shown).await?;
+        ([(CONTENT_TYPE, view.content_type)], body).into_response()
+    };
+    response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
+    if let Some(etag) = etag {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// A job's revision: the position of its newest event, quoted.
+fn etag(job: &Job) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{}\"", job.position)).expect("digits in quotes")
+}
+
+/// Weak comparison (RFC 9110, section 13.1.2).
+fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let etag = etag.to_str().unwrap_or("");
+    let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|value| value.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}

@@ -1,0 +1,130 @@
+//! A tail of the log: every event after the cursor that passes the filter, then every new one.
+
+use async_stream::stream;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+use super::frame::{self, Frame, Taken};
+use super::ring::{JobBell, TAKE};
+use super::{Ending, Woken, answer, last_event_id};
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::error::Error;
+use crate::job::{JobKey, Position};
+use crate::log::Filter;
+
+/// Events read from the log at a time, by a watcher that is behind the ring.
+const STEP: u64 = 256;
+
+/// What to tail.
+#[derive(Debug, Clone)]
+pub struct TailOf {
+    /// Which events.
+    pub filter: Filter,
+    /// Where to start, unless the watcher says `Last-Event-ID`; at the head where neither says.
+    pub after: Option<Position>,
+}
+
+/// The bell that a tail waits for: of its one job, or of everything.
+enum Bell {
+    Job(JobBell),
+    All(watch::Receiver<Position>),
+}
+
+impl Bell {
+    fn receiver(&mut self) -> &mut watch::Receiver<Position> {
+        match self {
+            Bell::Job(job) => &mut job.bell,
+            Bell::All(all) => all,
+        }
+    }
+}
+
+/// Answers with a tail. 204, which ends an EventSource for good, to a watcher that has seen its one job end.
+pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
+    let resumed = last_event_id(headers)?;
+    // Counted before the first look at the log: from here on the ring takes every event.
+    let open = app.tails.enter(&app.ledger);
+    let one_job = of.filter.org.zip(of.filter.job.clone()).map(|(org, id)| JobKey { org, id });
+    let mut bell = match &one_job {
+        Some(key) => Bell::Job(app.tails.job_bell(key)),
+        None => Bell::All(app.tails.bell()),
+    };
+    let ended = match &one_job {
+        Some(key) => app.ledger.final_position(key)?,
+        None => None,
+    };
+    if let (Some(ended), Some(resumed)) = (ended, resumed)
+        && resumed >= ended
+    {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let head = app.ledger.head();
+    let mut cursor = resumed.or(of.after).unwrap_or(head);
+    let mut closing = ended.filter(|ended| *ended <= cursor);
+    let mut ending = Ending::new(app, caller);
+    let (app, filter) = (app.clone(), of.filter);
+    Ok(answer(stream! {
+        let _open = open;
+        yield frame::RETRY;
+        if cursor > head {
+            // The watcher has seen more than there is: the log was restored from an older copy.
+            yield frame::at("reset", head);
+            return;
+        }
+        loop {
+            let Ok(taken) = after(&app, cursor, &filter).await else { return };
+            cursor = taken.cursor;
+            closing = closing.or(taken.ended);
+            if !taken.bytes.is_empty() {
+                ending.sent();
+                yield taken.bytes;
+            }
+            if taken.more {
+                if ending.is_over() {
+                    return;
+                }
+                continue;
+            }
+            if let Some(position) = closing {
+                yield frame::at("closed", position);
+                return;
+            }
+            match ending.wait(bell.receiver(), cursor).await {
+                Woken::Bell => {}
+                Woken::Heartbeat => {
+                    // Nothing for this watcher up to where every bell has rung: its cursor moves on.
+                    let reached = app.tails.reached();
+                    if *bell.receiver().borrow() <= cursor {
+                        cursor = cursor.max(reached);
+                    }
+                    yield frame::heartbeat(cursor);
+                }
+                Woken::End => return,
+            }
+        }
+    }))
+}
+
+/// What comes after `cursor`: from the ring, or for a late watcher from the log.
+async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Error> {
+    if let Some(taken) = app.tails.take(cursor, filter) {
+        return Ok(taken);
+    }
+    let (app, filter) = (app.clone(), filter.clone());
+    let read = move || {
+        // Types are looked at afterwards: the event that ends the job counts, shown or not.
+        let all = Filter { types: Vec::new(), ..filter.clone() };
+        let mut frames = Vec::new();
+        let page = app.ledger.log(|log| {
+            log.page(cursor, STEP, &all, |row| {
+                frames.push(Frame::new(row).map_err(|error| Error::internal(&error))?);
+                Ok::<(), Error>(())
+            })
+        })?;
+        let taken = Taken::from(frames.iter(), &filter, page.scanned, TAKE);
+        Ok(Taken { more: taken.more || page.scanned < page.head, ..taken })
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

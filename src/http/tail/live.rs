@@ -1,0 +1,80 @@
+//! A single job as it changes: its read model at once, then again after each change, then `closed`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_stream::stream;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+
+use super::frame;
+use super::{Ending, Woken, answer, last_event_id};
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::error::Error;
+use crate::job::{Job, JobKey, Kind};
+use crate::ledger::Shown;
+
+/// Makes a job's read model: one line of JSON, or text without newlines.
+pub type Render = fn(App, Shown<Job>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+
+/// Least time between two snapshots: at most five a second, and always the newest.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Answers with the job, live. 204 to a watcher that has seen it end.
+pub async fn live(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    key: JobKey,
+    kind: Option<Kind>,
+    render: Render,
+) -> Result<Response, Error> {
+    let resumed = last_event_id(headers)?;
+    let open = app.tails.enter(&app.ledger);
+    // Subscribed before the job is read: what happens in between rings.
+    let mut bell = app.tails.job_bell(&key);
+    let first = read(app, &key, kind).await?;
+    let first_text = render(app.clone(), first.clone()).await?;
+    if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
+        && resumed >= ended
+    {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut ending = Ending::new(app, caller);
+    let app = app.clone();
+    Ok(answer(stream! {
+        let _open = open;
+        yield frame::RETRY;
+        let (mut shown, mut text) = (first.value, first_text);
+        loop {
+            yield frame::sent(Some(shown.position), "snapshot", &text);
+            ending.sent();
+            let sent = Instant::now();
+            if shown.state.ended_at().is_some() {
+                yield frame::at("closed", shown.position);
+                return;
+            }
+            loop {
+                match ending.wait(&mut bell.bell, shown.position).await {
+                    Woken::Bell => break,
+                    Woken::Heartbeat => yield frame::heartbeat(shown.position),
+                    Woken::End => return,
+                }
+            }
+            tokio::time::sleep_until(sent + PACE).await;
+            let Ok(next) = read(&app, &key, kind).await else { return };
+            shown = next.value.clone();
+            let Ok(next) = render(app.clone(), next).await else { return };
+            text = next;
+        }
+    }))
+}
+
+async fn read(app: &App, key: &JobKey, kind: Option<Kind>) -> Result<Shown<Job>, Error> {
+    let shown = app.ledger.job(key, None, None).await?;
+    let job = shown.value.filter(|job| kind.is_none_or(|kind| job.kind == kind)).ok_or_else(Error::no_such_job)?;
+    Ok(Shown { value: job, position: shown.position, now: shown.now })
+}

@@ -1,0 +1,140 @@
+//! Server-sent events: tails of the log, and single jobs as they change.
+//!
+//! A tail is a loop: read after the cursor, send, wait for the bell. The bell carries a position and nothing else, so a slow
+//! watcher costs its own socket only; nothing is dropped for it, and no transaction is held while a socket is written to.
+
+mod events;
+mod frame;
+mod live;
+mod ring;
+
+pub use events::{TailOf, tail};
+pub use live::{Render, live};
+pub use ring::{Tails, publish};
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_stream::Stream;
+
+use super::app::App;
+use super::auth::Caller;
+use super::error::Error;
+use crate::access::Principal;
+use crate::job::Position;
+
+/// How long a tail is silent at the most.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// A stream of frames as an answer. Never compressed, never buffered, never kept.
+fn answer(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let frames = tokio_stream::StreamExt::map(frames, Ok::<Bytes, Infallible>);
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(frames)).into_response()
+}
+
+/// The position in `Last-Event-ID`; a browser sends it when it reconnects.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim);
+    match text {
+        Some("") => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(position) => Ok(Some(position)),
+            Err(error) => Err(Error::bad_request(format!("`Last-Event-ID`: {error}"))),
+        },
+        None => Err(Error::bad_request("`Last-Event-ID`: expected a position")),
+    }
+}
+
+/// What ends a stream from outside: the server stops, or the token behind it does.
+struct Ending {
+    app: App,
+    principal: Principal,
+    stopping: watch::Receiver<bool>,
+    changes: watch::Receiver<u64>,
+    /// When the next heartbeat is due.
+    heartbeat: Instant,
+}
+
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// There may be something new.
+    Bell,
+    /// Nothing was sent for a while.
+    Heartbeat,
+    /// The stream ends.
+    End,
+}
+
+impl Ending {
+    fn new(app: &App, caller: &Caller) -> Ending {
+        Ending {
+            app: app.clone(),
+            principal: caller.0.clone(),
+            stopping: app.stopping.clone(),
+            changes: app.access.changes(),
+            heartbeat: Instant::now() + HEARTBEAT,
+        }
+    }
+
+    /// Something was sent.
+    fn sent(&mut self) {
+        self.heartbeat = Instant::now() + HEARTBEAT;
+    }
+
+    /// Waits until `bell` shows a position after `cursor`, a heartbeat is due, or the stream ends.
+    async fn wait(&mut self, bell: &mut watch::Receiver<Position>, cursor: Position) -> Woken {
+        loop {
+            let expiry = self.time_left();
+            let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
+            let rung = async { bell.wait_for(|position| *position > cursor).await.is_ok() };
+            let woken = tokio::select! {
+                biased;
+                _ = stopped => Woken::End,
+                changed = self.changes.changed() => {
+                    if changed.is_ok() && self.app.access.still_valid(&self.principal, self.app.ledger.now()) {
+                        continue;
+                    }
+                    Woken::End
+                }
+                () = tokio::time::sleep(expiry) => Woken::End,
+                rung = rung => if rung { Woken::Bell } else { Woken::End },
+                () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
+            };
+            if woken == Woken::Heartbeat {
+                self.sent();
+            }
+            return woken;
+        }
+    }
+
+    /// Whether the stream is to end now; asked between two pages of a long replay, which never waits.
+    fn is_over(&self) -> bool {
+        *self.stopping.borrow()
+            || (self.changes.has_changed().unwrap_or(true)
+                && !self.app.access.still_valid(&self.principal, self.app.ledger.now()))
+            || self.time_left().is_zero()
+    }
+
+    /// How long the token is good; a year for one that does not expire, because timers want an end.
+    fn time_left(&self) -> Duration {
+        let now = self.app.ledger.now();
+        match self.principal.expires {
+            Some(expires) => Duration::from_millis(expires.millis_since(now)),
+            None => Duration::from_secs(365 * 24 * 3600),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Database-role jobs, `/dbroles/jobs` (seed document 000).
+
+mod model;
+mod routes;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{Api, Error, ErrorStyle};
+
+/// The error body of this API, for every status.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DbRoleError)]
+struct ErrorBody<'a> {
+    /// What is wrong.
+    #[schema(example = "job not found")]
+    message: &'a str,
+}
+
+/// Its routes and its error body.
+pub(super) fn api() -> Api {
+    Api {
+        routes: OpenApiRouter::new().routes(routes!(routes::get)),
+        errors: ErrorStyle { prefix: "/dbroles/jobs", content_type: "application/json", body: error_body },
+    }
+}
+
+fn error_body(error: &Error, _path: &str) -> Vec<u8> {
+    // The vendor's own words where there are some.
+    let message = match (error.status.as_u16(), error.code) {
+        (401 | 403, _) => "access denied",
+        (404, "no-such-job") => "job not found",
+        _ => &error.detail,
+    };
+    serde_json::to_vec(&ErrorBody { message }).expect("text is JSON")
+}

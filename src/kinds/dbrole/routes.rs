@@ -1,0 +1,55 @@
+//! `GET /dbroles/jobs/{id}`.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::ErrorBody;
+use super::model::DbRoleJob;
+use crate::access::Capability;
+use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::job::{JobId, Kind};
+
+const VIEW: View = View {
+    kind: Some(Kind::DbRole),
+    content_type: "application/json",
+    also: &[],
+    revisioned: true,
+    render: |_, shown| {
+        Box::pin(async move { Ok(serde_json::to_vec(&DbRoleJob::of(&shown.value)).expect("the model is JSON")) })
+    },
+};
+
+/// Get DB Role Job.
+///
+/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/dbroles/jobs/{id}", tag = "dbrole", operation_id = "get_db_role_job",
+    params(("id" = String, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
+    responses(
+        (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 304, description = "The caller's `If-None-Match` names this revision"),
+        (status = 400, description = "The id is no UUID, or a parameter is not what was expected", body = ErrorBody<'static>),
+        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>),
+        (status = 404, description = "No such job, or not yet then", body = ErrorBody<'static>),
+        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadJobs)?;
+    if id.parse::<JobId>().ok().and_then(|id| id.as_uuid()).is_none() {
+        let found: String = id.chars().take(64).collect();
+        return Err(Error::bad_request(format!("expected the id to be a UUID, found `{found}`")));
+    }
+    let reading = params.reading(&caller, &id)?;
+    single_job(app, caller, headers, reading, VIEW).await
+}

@@ -1,0 +1,60 @@
+//! Authorization-rule jobs, `/authorization/rules/jobs` (seed document 004).
+
+mod model;
+mod routes;
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{Api, Error, ErrorStyle};
+
+/// The error body of this API, for every status.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleError)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    /// The version of the representation.
+    version: u8,
+    /// The status.
+    http_status_code: u16,
+    /// Always 0.
+    error_code: u32,
+    /// What is wrong.
+    message: &'a str,
+    /// The path asked for.
+    details: Vec<String>,
+    /// None.
+    #[schema(value_type = Vec<Object>)]
+    links: [(); 0],
+}
+
+/// Its routes and its error body.
+pub(super) fn api() -> Api {
+    Api {
+        routes: OpenApiRouter::new().routes(routes!(routes::get)).routes(routes!(routes::state)),
+        errors: ErrorStyle {
+            prefix: "/authorization/rules/jobs",
+            content_type: "application/vnd.sas.error+json",
+            body: error_body,
+        },
+    }
+}
+
+fn error_body(error: &Error, path: &str) -> Vec<u8> {
+    let message = match (error.status, error.code) {
+        (StatusCode::NOT_FOUND, "no-such-job") => "No rule job with the specified ID was found.",
+        _ => &error.detail,
+    };
+    let body = ErrorBody {
+        version: 2,
+        http_status_code: error.status.as_u16(),
+        error_code: 0,
+        message,
+        details: vec![format!("path: {path}")],
+        links: [],
+    };
+    serde_json::to_vec(&body).expect("text and numbers are JSON")
+}

@@ -1,0 +1,165 @@
+//! The read model of seed document 004, keys in the document's order. It has no times.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::http::raw;
+use crate::job::{Action, Items, Job, Spec, Status};
+
+/// The version of the representation; never a counter.
+const VERSION: u8 = 2;
+
+/// A rule job.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RuleJob {
+    /// The ID of the rule job.
+    id: String,
+    /// Whom it was created for.
+    created_by: String,
+    /// Where it stands, in the older words.
+    #[schema(value_type = RuleJobStatus)]
+    status: &'static str,
+    /// The version of the representation.
+    version: u8,
+    /// Where it stands.
+    #[schema(value_type = RuleJobState)]
+    state: &'static str,
+    /// Itself, and its state.
+    links: [Link; 2],
+    /// The actions, in the order of submission.
+    actions: Vec<ActionModel>,
+}
+
+/// The words of `state`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the words of `state`")]
+enum RuleJobState {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+    Canceled,
+}
+
+/// The words of `status`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the words of `status`")]
+enum RuleJobStatus {
+    NotStarted,
+    Running,
+    Completed,
+    Failed,
+    Canceled,
+}
+
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+struct Link {
+    method: &'static str,
+    rel: &'static str,
+    href: String,
+    uri: String,
+    #[serde(rename = "type")]
+    media_type: &'static str,
+}
+
+/// One action.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleJobAction)]
+struct ActionModel {
+    /// Its id.
+    id: String,
+    /// The rule, exactly as it was given.
+    #[schema(value_type = Object)]
+    rule: Box<RawValue>,
+    /// What to do with the rule.
+    #[serde(rename = "type")]
+    #[schema(value_type = RuleActionType)]
+    action: &'static str,
+    /// Where the action stands.
+    #[schema(value_type = crate::http::ItemStatusName)]
+    status: &'static str,
+    /// The same.
+    #[schema(value_type = crate::http::ItemStatusName)]
+    state: &'static str,
+    /// The producer's priority; null where it gave none.
+    priority: Option<i64>,
+}
+
+/// What to do with a rule.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "describes the words of an action's `type`")]
+enum RuleActionType {
+    Create,
+    Update,
+    Delete,
+}
+
+impl RuleJob {
+    /// The model of a rule job.
+    pub(super) fn of(job: &Job) -> RuleJob {
+        let id = job.key.id.to_string();
+        let path = format!("/authorization/rules/jobs/{id}");
+        let actions = match &job.spec {
+            Spec::Rule(spec) => spec.actions.iter().map(|action| ActionModel::of(action, &job.items)).collect(),
+            // The view lets no other kind through.
+            Spec::DbRole(_) | Spec::Task(_) => Vec::new(),
+        };
+        RuleJob {
+            created_by: job.created_by.clone(),
+            status: status_word(job.state.status()),
+            version: VERSION,
+            state: state_word(job.state.status()),
+            links: [
+                Link::get("self", path.clone(), "application/vnd.sas.authorization.rule.job"),
+                Link::get("ruleJobState", format!("{path}/state"), "text/plain"),
+            ],
+            actions,
+            id,
+        }
+    }
+}
+
+impl Link {
+    fn get(rel: &'static str, path: String, media_type: &'static str) -> Link {
+        Link { method: "GET", rel, href: path.clone(), uri: path, media_type }
+    }
+}
+
+impl ActionModel {
+    fn of(action: &Action, items: &Items) -> ActionModel {
+        let state = items.get(&action.id).map_or("pending", |item| item.status.as_str());
+        ActionModel {
+            id: action.id.to_string(),
+            rule: raw(&action.rule),
+            action: action.action.as_str(),
+            status: state,
+            state,
+            priority: action.priority,
+        }
+    }
+}
+
+/// `state` of a job.
+pub(super) fn state_word(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "pending",
+        Status::Running => "running",
+        Status::Completed => "completed",
+        Status::Failed => "failed",
+        Status::Cancelled => "canceled",
+    }
+}
+
+/// `status` of a job: another word for a job that has not started.
+fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "notStarted",
+        other => state_word(other),
+    }
+}

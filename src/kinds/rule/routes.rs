@@ -1,0 +1,90 @@
+//! `GET /authorization/rules/jobs/{jobId}` and its `/state`.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::ErrorBody;
+use super::model::{RuleJob, state_word};
+use crate::access::Capability;
+use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::job::Kind;
+
+const JOB: View = View {
+    kind: Some(Kind::Rule),
+    content_type: "application/vnd.sas.authorization.rule.job+json",
+    also: &["application/json"],
+    revisioned: true,
+    render: |_, shown| {
+        Box::pin(async move { Ok(serde_json::to_vec(&RuleJob::of(&shown.value)).expect("the model is JSON")) })
+    },
+};
+
+const STATE: View = View {
+    content_type: "text/plain;charset=UTF-8",
+    also: &[],
+    render: |_, shown| Box::pin(async move { Ok(state_word(shown.value.state.status()).as_bytes().to_vec()) }),
+    ..JOB
+};
+
+/// Get information about a rule job.
+///
+/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/authorization/rules/jobs/{jobId}", tag = "rule", operation_id = "get_rule_job",
+    params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
+    responses(
+        (status = 200, description = "The specified rule job exists",
+            content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 304, description = "The caller's `If-None-Match` names this revision"),
+        (status = 400, description = "A parameter is not what was expected", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 404, description = "No rule job with the specified ID was found", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 406, description = "`Accept` allows no form of it", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadJobs)?;
+    let reading = params.reading(&caller, &id)?;
+    single_job(app, caller, headers, reading, JOB).await
+}
+
+/// Get the state of a rule job.
+///
+/// The bare word; with `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/authorization/rules/jobs/{jobId}/state", tag = "rule", operation_id = "get_rule_job_state",
+    params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
+    responses(
+        (status = 200, description = "The state",
+            content((String = "text/plain;charset=UTF-8"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 304, description = "The caller's `If-None-Match` names this revision"),
+        (status = 400, description = "A parameter is not what was expected", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 404, description = "No rule job with the specified ID was found", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 406, description = "`Accept` allows no form of it", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+    )
+)]
+pub(super) async fn state(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadJobs)?;
+    let reading = params.reading(&caller, &id)?;
+    single_job(app, caller, headers, reading, STATE).await
+}

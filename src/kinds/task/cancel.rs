@@ -1,0 +1,68 @@
+//! `DELETE /api/v1/jobs/{id}`: cancels, and records who did it.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::ErrorBody;
+use crate::access::Capability;
+use crate::http::{App, Caller, Error, POSITION, Params, Segment};
+use crate::job::{Kind, Refusal};
+use crate::ledger::{Append, AppendError};
+use crate::wire;
+
+/// The source of the events that this route records.
+const SOURCE: &str = "/api/v1/jobs";
+
+/// Cancel Job.
+///
+/// Records already processed will remain; the job stays readable as `cancelled`, its counters kept.
+#[utoipa::path(
+    delete, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "cancel_task",
+    params(("id" = String, Path, description = "Job ID")),
+    responses(
+        (status = 204, description = "Cancelled, now or before"),
+        (status = 400, description = "The job has ended otherwise, or a parameter is unknown", body = ErrorBody<'static>),
+        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
+        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
+        (status = 404, description = "Job does not exist", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The ledger takes no writes just now", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::Tasks)?;
+    let reading = params.reading(&caller, &id)?;
+    // Only the kind is asked of the views: whether the job may be cancelled is decided where events are.
+    let found = app.ledger.job(&reading.key, None, None).await?;
+    if found.value.is_none_or(|job| job.kind != Kind::Task) {
+        return Err(Error::no_such_job());
+    }
+    let event = serde_json::json!({
+        "specversion": "1.0",
+        "id": Uuid::now_v7(),
+        "source": SOURCE,
+        "type": "job.cancelled",
+        "subject": reading.key.id.as_str(),
+    });
+    let incoming = wire::single(event.to_string().as_bytes()).map_err(|reject| Error::rejected(None, reject))?;
+    let append = Append { org: reading.key.org, actor: caller.0.name, events: vec![incoming], guard: None };
+    match app.ledger.append(append).await {
+        Ok(appended) => {
+            let position = HeaderValue::from(appended.position().get());
+            Ok((StatusCode::NO_CONTENT, [(POSITION, position)]).into_response())
+        }
+        // The document lists no 409.
+        Err(AppendError::Refused { refusal: Refusal::Lifecycle(conflict), .. }) => {
+            let state = conflict.state.map_or("gone", |state| state.as_str());
+            Err(Error::bad_request(format!("the job is {state}, and only a pending or running job can be cancelled")))
+        }
+        Err(error) => Err(Error::append(error, false)),
+    }
+}

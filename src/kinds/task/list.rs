@@ -1,0 +1,130 @@
+//! `GET /api/v1/jobs` and `GET /api/v1/jobs/running`.
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ErrorBody;
+use super::model::{RunningTask, TaskEntry};
+use crate::access::Capability;
+use crate::http::{App, Caller, Error, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor};
+use crate::job::{Kind, Status, Time};
+use crate::views::JobQuery;
+
+/// A page of background jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct TaskPage {
+    /// Newest first.
+    jobs: Vec<TaskEntry>,
+    /// Where the next page starts.
+    #[serde(rename = "pageInfo")]
+    page_info: PageInfo,
+}
+
+/// Where the next page starts.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    /// Whether there is one.
+    has_next_page: bool,
+    /// Its `after`; null where this page is empty.
+    end_cursor: Option<String>,
+}
+
+/// The running background jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct RunningTasks {
+    /// Newest first.
+    jobs: Vec<RunningTask>,
+}
+
+/// List Jobs.
+#[utoipa::path(
+    get, path = "/api/v1/jobs", tag = "task", operation_id = "list_tasks",
+    params(
+        ("job_type" = Option<TaskTypeName>, Query, description = "Filter by job type"),
+        ("status" = Option<StatusName>, Query, description = "Filter by status"),
+        ("start_date" = Option<String>, Query, description = "Filter jobs started after this date (ISO 8601)"),
+        ("end_date" = Option<String>, Query, description = "Filter jobs started before this date (ISO 8601)"),
+        ("first" = Option<u64>, Query, description = "Number of items to return, 1 to 1000; default 50", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "Cursor for pagination"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = TaskPage),
+        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
+        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
+        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    caller.require(Capability::Tasks)?;
+    let first = params.count("first", 50, 1000)?;
+    let after = params.text("after")?;
+    let min = params.one("min_position")?;
+    let query = JobQuery {
+        org: Some(caller.0.org),
+        kind: Some(Kind::Task),
+        status: params.one("status")?,
+        task_type: params.one("job_type")?,
+        started_after: date(&mut params, "start_date")?,
+        started_before: date(&mut params, "end_date")?,
+        ..JobQuery::default()
+    };
+    params.finish()?;
+    let before = after.map(|after| decode_cursor(&after, &query)).transpose()?;
+    let shown = app.ledger.jobs(&JobQuery { before, ..query.clone() }, first, min).await?;
+    let page = TaskPage {
+        page_info: PageInfo {
+            has_next_page: shown.value.more,
+            end_cursor: shown.value.jobs.last().map(|job| encode_cursor(job.created_position, &query)),
+        },
+        jobs: shown.value.jobs.iter().map(TaskEntry::of).collect(),
+    };
+    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(page)).into_response())
+}
+
+/// Get Running Jobs.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/running", tag = "task", operation_id = "running_tasks",
+    params(("min_position" = Option<u64>, Query, description = "Answer only when the views show this position")),
+    responses(
+        (status = 200, description = "All currently running jobs", body = RunningTasks),
+        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
+        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
+        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    caller.require(Capability::Tasks)?;
+    let min = params.one("min_position")?;
+    params.finish()?;
+    let query = JobQuery {
+        org: Some(caller.0.org),
+        kind: Some(Kind::Task),
+        status: Some(Status::Running),
+        ..JobQuery::default()
+    };
+    // The document knows no page here: all of them.
+    let shown = app.ledger.jobs(&query, usize::MAX, min).await?;
+    let jobs = RunningTasks { jobs: shown.value.jobs.iter().map(RunningTask::of).collect() };
+    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(jobs)).into_response())
+}
+
+/// ISO 8601: a timestamp with its offset, or a date, which is its midnight in UTC.
+fn date(params: &mut Params, name: &'static str) -> Result<Option<Time>, Error> {
+    let Some(text) = params.text(name)?.map(|text| text.replace(' ', "+")) else { return Ok(None) };
+    let is_date = text.len() == 10 && !text.contains('T');
+    let full = if is_date { format!("{text}T00:00:00Z") } else { text.clone() };
+    full.parse().map(Some).map_err(|_| {
+        let found: String = text.chars().take(64).collect();
+        let expected = "expected an ISO 8601 date or timestamp, such as `2024-02-01` or `2024-02-01T10:00:00Z`";
+        Error::parameter(name, format!("{expected}, found `{found}`"))
+    })
+}

@@ -1,0 +1,58 @@
+//! Background jobs, `/api/v1/jobs` (seed document 003). For administrators only, as the document says.
+
+mod cancel;
+mod list;
+mod model;
+mod one;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{Api, Error, ErrorStyle};
+
+/// The error body of this API, for every status.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskError)]
+struct ErrorBody<'a> {
+    /// What is wrong.
+    error: ErrorDetail<'a>,
+}
+
+/// What is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskErrorDetail)]
+struct ErrorDetail<'a> {
+    /// Stable, for programs.
+    #[schema(example = "NOT_FOUND")]
+    code: &'a str,
+    /// For people.
+    message: &'a str,
+}
+
+/// Its routes and its error body.
+pub(super) fn api() -> Api {
+    Api {
+        routes: OpenApiRouter::new()
+            .routes(routes!(list::list))
+            .routes(routes!(list::running))
+            .routes(routes!(one::get, cancel::cancel))
+            .routes(routes!(one::progress)),
+        errors: ErrorStyle { prefix: "/api/v1/jobs", content_type: "application/json", body: error_body },
+    }
+}
+
+fn error_body(error: &Error, _path: &str) -> Vec<u8> {
+    let code = match error.status.as_u16() {
+        401 => "UNAUTHORIZED",
+        403 => "FORBIDDEN",
+        404 => "NOT_FOUND",
+        405 => "METHOD_NOT_ALLOWED",
+        503 => "SERVICE_UNAVAILABLE",
+        500.. => "INTERNAL_ERROR",
+        _ => "VALIDATION_ERROR",
+    };
+    let body = ErrorBody { error: ErrorDetail { code, message: &error.detail } };
+    serde_json::to_vec(&body).expect("text is JSON")
+}

@@ -1,0 +1,166 @@
+//! The read models of seed document 003, keys in the document's order.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::{StatusName, TaskTypeName};
+use crate::job::{Job, Status, Summary, Time};
+
+/// An entry of the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskEntry {
+    /// Job ID.
+    #[schema(example = "job-123")]
+    id: String,
+    /// One of the ten types.
+    #[schema(value_type = TaskTypeName)]
+    job_type: &'static str,
+    /// Where it stands.
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: u8,
+    /// When it was started; null until then.
+    start_time: Option<String>,
+    /// When it ended; null until then.
+    end_time: Option<String>,
+    /// From start to end; null until then.
+    #[schema(minimum = 0)]
+    duration_ms: Option<u64>,
+    /// Records created so far.
+    #[schema(minimum = 0)]
+    records_created: u64,
+    /// Records updated so far.
+    #[schema(minimum = 0)]
+    records_updated: u64,
+    /// Records deleted so far.
+    #[schema(minimum = 0)]
+    records_deleted: u64,
+}
+
+/// The complete job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskJob {
+    /// What the list shows.
+    #[serde(flatten)]
+    entry: TaskEntry,
+    /// What is being done; null until reported.
+    current_step: Option<String>,
+    /// Records processed so far.
+    #[schema(minimum = 0)]
+    records_processed: u64,
+    /// Records to process; null until known.
+    #[schema(minimum = 0)]
+    total_records: Option<u64>,
+    /// The newest message; null until there is one.
+    message: Option<String>,
+    /// When it was created.
+    created_at: String,
+}
+
+/// How far a job is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskProgress {
+    /// Job ID.
+    id: String,
+    /// Where it stands.
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: u8,
+    /// What is being done; null until reported.
+    current_step: Option<String>,
+    /// Records processed so far.
+    #[schema(minimum = 0)]
+    records_processed: u64,
+    /// Records to process; null until known.
+    #[schema(minimum = 0)]
+    total_records: Option<u64>,
+    /// From start to now, or to the end; null until started.
+    #[schema(minimum = 0)]
+    elapsed_ms: Option<u64>,
+}
+
+/// An entry of the list of running jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RunningTask {
+    /// Job ID.
+    id: String,
+    /// One of the ten types.
+    #[schema(value_type = TaskTypeName)]
+    job_type: &'static str,
+    /// Always `running`.
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: u8,
+    /// When it was started.
+    start_time: Option<String>,
+}
+
+impl TaskEntry {
+    pub(super) fn of(job: &Summary) -> TaskEntry {
+        let counts = job.tally.counts;
+        let (started, ended) = (job.state.started_at(), job.state.ended_at());
+        TaskEntry {
+            id: job.key.id.to_string(),
+            job_type: job_type(job),
+            status: job.state.status().as_str(),
+            progress: job.percent(),
+            start_time: started.map(|time| time.to_string()),
+            end_time: ended.map(|time| time.to_string()),
+            duration_ms: started.zip(ended).map(|(started, ended)| ended.millis_since(started)),
+            records_created: counts.created.unwrap_or(0),
+            records_updated: counts.updated.unwrap_or(0),
+            records_deleted: counts.deleted.unwrap_or(0),
+        }
+    }
+}
+
+impl TaskJob {
+    pub(super) fn of(job: &Job) -> TaskJob {
+        TaskJob {
+            entry: TaskEntry::of(job),
+            current_step: job.current_step.clone(),
+            records_processed: job.tally.counts.processed.unwrap_or(0),
+            total_records: job.tally.counts.total,
+            message: job.message.clone(),
+            created_at: job.created_at.to_string(),
+        }
+    }
+}
+
+impl TaskProgress {
+    /// `now` counts while the job runs: the one documented field that depends on the clock.
+    pub(super) fn of(job: &Job, now: Time) -> TaskProgress {
+        TaskProgress {
+            id: job.key.id.to_string(),
+            status: job.state.status().as_str(),
+            progress: job.percent(),
+            current_step: job.current_step.clone(),
+            records_processed: job.tally.counts.processed.unwrap_or(0),
+            total_records: job.tally.counts.total,
+            elapsed_ms: job.elapsed_ms(now),
+        }
+    }
+}
+
+impl RunningTask {
+    pub(super) fn of(job: &Summary) -> RunningTask {
+        RunningTask {
+            id: job.key.id.to_string(),
+            job_type: job_type(job),
+            status: Status::Running.as_str(),
+            progress: job.percent(),
+            start_time: job.state.started_at().map(|time| time.to_string()),
+        }
+    }
+}
+
+fn job_type(job: &Summary) -> &'static str {
+    // Lists and views let only background jobs through, and every one of those has a type.
+    job.task_type.map_or("", |task_type| task_type.as_str())
+}

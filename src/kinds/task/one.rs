@@ -1,0 +1,93 @@
+//! `GET /api/v1/jobs/{id}` and `GET /api/v1/jobs/{id}/progress`.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::ErrorBody;
+use super::model::{TaskJob, TaskProgress};
+use crate::access::Capability;
+use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::job::Kind;
+
+const JOB: View = View {
+    kind: Some(Kind::Task),
+    content_type: "application/json",
+    also: &[],
+    revisioned: true,
+    render: |_, shown| {
+        Box::pin(async move { Ok(serde_json::to_vec(&TaskJob::of(&shown.value)).expect("the model is JSON")) })
+    },
+};
+
+const PROGRESS: View = View {
+    // `elapsed_ms` depends on the clock.
+    revisioned: false,
+    render: |_, shown| {
+        Box::pin(async move {
+            Ok(serde_json::to_vec(&TaskProgress::of(&shown.value, shown.now)).expect("the model is JSON"))
+        })
+    },
+    ..JOB
+};
+
+/// Get Job.
+///
+/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "get_task",
+    params(("id" = String, Path, description = "Job ID"), ReadingParams),
+    responses(
+        (status = 200, description = "The complete job object with all details", content((TaskJob = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 304, description = "The caller's `If-None-Match` names this revision"),
+        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
+        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
+        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
+        (status = 404, description = "Job does not exist, or did not yet then", body = ErrorBody<'static>),
+        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::Tasks)?;
+    let reading = params.reading(&caller, &id)?;
+    single_job(app, caller, headers, reading, JOB).await
+}
+
+/// Get Job Progress.
+///
+/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}/progress", tag = "task", operation_id = "get_task_progress",
+    params(("id" = String, Path, description = "Job ID"), ReadingParams),
+    responses(
+        (status = 200, description = "How far the job is", content((TaskProgress = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
+        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
+        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
+        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
+        (status = 404, description = "Job does not exist, or did not yet then", body = ErrorBody<'static>),
+        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
+        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
+        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+    )
+)]
+pub(super) async fn progress(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::Tasks)?;
+    let reading = params.reading(&caller, &id)?;
+    single_job(app, caller, headers, reading, PROGRESS).await
+}

@@ -1,0 +1,112 @@
+//! The whole server put together: ledger, access, tails, routes. The caller brings the folder, the socket and the signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::access::{Access, AccessError};
+use crate::http::{self, App, ErrorStyle, Shared, Tails, Tls};
+use crate::kinds;
+use crate::ledger::{Folder, Ledger, OpenError, Options};
+
+/// How often open tails are told of tokens that another process revoked.
+const ACCESS_POLL: Duration = Duration::from_millis(250);
+/// How often the use of tokens is written down, in polls: every ten seconds.
+const FLUSH_USED: u32 = 40;
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// The tokens.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+/// A server that is ready to serve.
+pub struct Server {
+    app: App,
+    router: Router,
+    tls: Option<Tls>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Opens everything in `folder`. Serves nothing yet.
+    pub fn open(
+        folder: Folder,
+        options: Options,
+        tls: Option<Tls>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Server, StartError> {
+        let ledger = Ledger::open(folder, options)?;
+        let access = Access::open(&ledger.folder().access())?;
+        let (routes, description, styles) = http::described(kinds::apis());
+        let app = App::new(Shared {
+            ledger,
+            access,
+            tails: Arc::new(Tails::default()),
+            stopping: stopping.clone(),
+            tls: tls.is_some(),
+            openapi: text(&description),
+        });
+        // Once a process: the styles live as long as it does.
+        let styles: &'static [ErrorStyle] = Box::leak(styles.into_boxed_slice());
+        let router = http::router(app.clone(), routes, styles);
+        Ok(Server { app, router, tls, stopping })
+    }
+
+    /// The ledger that is served.
+    pub fn ledger(&self) -> &Ledger {
+        &self.app.ledger
+    }
+
+    /// The tokens that are honoured.
+    pub fn access(&self) -> &Access {
+        &self.app.access
+    }
+
+    /// Serves until told to stop; then ends every stream, gives every answer, and closes the ledger.
+    pub async fn run(self, listener: TcpListener) {
+        let publisher = tokio::spawn(http::publish(self.app.ledger.clone(), self.app.tails.clone()));
+        let watcher = tokio::spawn(watch_access(self.app.clone()));
+        http::serve(listener, self.router, self.tls, self.stopping).await;
+        publisher.abort();
+        watcher.abort();
+        if let Err(error) = self.app.access.flush_used() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
+        }
+        let ledger = self.app.ledger.clone();
+        // Waits for threads, so not on one that serves others.
+        let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+    }
+}
+
+/// The API description as text, the same in `/openapi.json` and `schema/openapi.json`.
+pub fn openapi() -> String {
+    text(&http::described(kinds::apis()).1)
+}
+
+fn text(description: &utoipa::openapi::OpenApi) -> String {
+    let mut text = description.to_pretty_json().expect("a description is JSON");
+    text.push('\n');
+    text
+}
+
+async fn watch_access(app: App) {
+    let mut polls: u32 = 0;
+    loop {
+        tokio::time::sleep(ACCESS_POLL).await;
+        polls = polls.wrapping_add(1);
+        let looked = app.access.poll();
+        let written = if polls.is_multiple_of(FLUSH_USED) { app.access.flush_used() } else { Ok(()) };
+        if let Err(error) = looked.and(written) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be read or written just now");
+        }
+    }
+}
