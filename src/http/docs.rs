@@ -181,6 +181,7 @@ macro_rules! described {
         pub enum $name { $(#[serde(rename = $word)] $variant),+ }
 
         #[cfg(test)]
+        #[allow(dead_code, missing_docs, reason = "only words of the core are compared with it")]
         impl $name {
             pub const WORDS: &'static [&'static str] = &[$($word),+];
         }

@@ -1,5 +1,6 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod append;
 mod binary;
 mod given;
 mod laws;
@@ -7,4 +8,6 @@ mod leaves;
 mod lifecycle;
 mod samples;
 mod schema;
+mod support;
+mod tails;
 mod wire;
