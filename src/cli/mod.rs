@@ -3,9 +3,18 @@
 //! Human text to a terminal, `--json` for machines, progress bars on long work. Exit codes: 0 done, 1 refused or not found,
 //! 2 could not run.
 
+mod append;
+mod backup;
+mod client;
 mod config;
+mod export;
+mod progress;
+mod rebuild;
+mod recover;
+mod replay;
 mod serve;
 mod stop;
+mod tail;
 mod token;
 
 use std::path::PathBuf;
@@ -32,6 +41,15 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Token(token::Token),
+    Append(append::Append),
+    Tail(tail::Tail),
+    Replay(replay::Replay),
+    Export(export::Export),
+    Import(export::Import),
+    Rebuild(rebuild::Rebuild),
+    Backup(backup::Backup),
+    Recover(recover::Recover),
+    Key(recover::Key),
 }
 
 /// Where the ledger lies.
@@ -59,13 +77,17 @@ enum Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
+        Failure::CouldNotRun(crate::log::chain(&error))
+    }
+}
+
+impl Failure {
+    /// The same failure, told where.
+    fn within(self, place: &str) -> Failure {
+        match self {
+            Failure::Refused(text) => Failure::Refused(format!("{place}: {text}")),
+            Failure::CouldNotRun(text) => Failure::CouldNotRun(format!("{place}: {text}")),
         }
-        Failure::CouldNotRun(text)
     }
 }
 
@@ -85,6 +107,15 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.run(),
+        Command::Append(append) => append.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
+        Command::Rebuild(rebuild) => rebuild.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Recover(recover) => recover.run(),
+        Command::Key(key) => key.run(),
     };
     let (text, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

@@ -25,7 +25,7 @@ pub use auth::Caller;
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use docs::{Description, ItemStatusName, KindName, ProviderName, ReadingParams, StatusName, TaskTypeName};
 pub use error::{Error, ErrorStyle, Problem, title};
-pub use job_model::raw;
+pub use job_model::{JobModel, raw};
 pub use params::{Params, Reading};
 pub use path::Segment;
 pub use serve::{ServeError, Tls, serve};

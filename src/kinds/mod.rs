@@ -7,8 +7,19 @@ mod rule;
 mod task;
 
 use crate::http::Api;
+use crate::job::{Job, Kind};
 
 /// Every documented API.
 pub fn apis() -> Vec<Api> {
     vec![dbrole::api(), task::api(), rule::api()]
+}
+
+/// The read model of a job's documented API, as JSON.
+pub fn read_model(job: &Job) -> Vec<u8> {
+    let model = match job.kind {
+        Kind::DbRole => serde_json::to_vec(&dbrole::DbRoleJob::of(job)),
+        Kind::Task => serde_json::to_vec(&task::TaskJob::of(job)),
+        Kind::Rule => serde_json::to_vec(&rule::RuleJob::of(job)),
+    };
+    model.expect("read models are JSON")
 }

@@ -103,6 +103,11 @@ fn tagged(key: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
+/// Whether the folder has the key that signs for this log.
+pub fn writable(folder: &Folder, identity: &Identity) -> bool {
+    why_read_only(folder, identity).is_none()
+}
+
 /// Why the folder's key cannot sign for this log; `None` where it can. One rule serves an import, a backup and a copy: who
 /// has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
 pub(super) fn why_read_only(folder: &Folder, identity: &Identity) -> Option<String> {

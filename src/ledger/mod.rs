@@ -12,16 +12,18 @@ mod key;
 mod metrics;
 mod projection;
 mod read;
+mod transfer;
 mod writer;
 
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
 pub use folder::{Folder, FolderError};
 pub use genesis::{Identity, continue_log, identity};
 pub use hook::hook_output;
-pub use key::{KeyError, SigningKey};
+pub use key::{KeyError, SigningKey, writable};
 pub use metrics::Metrics;
 pub use projection::{Health, Rebuild};
 pub use read::{AsOf, ReadError, Shown};
+pub use transfer::{ExportError, ImportError, Imported, export, import};
 
 use std::sync::{Arc, Mutex, PoisonError};
 

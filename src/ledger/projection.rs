@@ -11,7 +11,7 @@ use super::append::AppendError;
 use super::folder::Folder;
 use super::metrics::Metrics;
 use crate::job::Position;
-use crate::log::{Pool, Reader};
+use crate::log::{Pool, Reader, chain};
 use crate::views::{self, Projector};
 
 /// Longest wait for the views by anybody.
@@ -309,10 +309,7 @@ impl Thread<'_> {
     }
 
     fn put_in_place(&mut self) -> Result<(), views::Error> {
-        let projection = self.projection;
-        views::remove_database(&projection.path)
-            .and_then(|()| std::fs::rename(&projection.new_path, &projection.path))
-            .map_err(|cause| views::Error::Damaged(format!("cannot replace the old views: {cause}")))?;
+        views::put_in_place(&self.projection.new_path, &self.projection.path)?;
         self.attach()
     }
 
@@ -381,15 +378,4 @@ impl Thread<'_> {
             state = self.projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -103,6 +103,17 @@ impl<'c> Reader<'c> {
         Ok(found.map_err(Error::doing(doing))?.map(|position| Position::new(position as u64)))
     }
 
+    /// The position of the event that `source` named `id`; `None` for the organisation asks for the ledger's own.
+    pub fn named(&self, org: Option<OrgId>, source: &str, id: &str) -> Result<Option<Position>, Error> {
+        let doing = "find an event by its name";
+        let sql = "SELECT event.position FROM org JOIN source ON source.org = org.id \
+                   JOIN event ON event.source = source.id WHERE org.uuid = ?1 AND source.uri = ?2 AND event.id = ?3";
+        let mut statement = self.prepare(doing, sql)?;
+        let org = org.map(|org| org.to_string()).unwrap_or_default();
+        let found = statement.query_row(params![org, source, id], |row| row.get::<_, i64>(0)).optional();
+        Ok(found.map_err(Error::doing(doing))?.map(|position| Position::new(position as u64)))
+    }
+
     /// One event, given to `each`; `None` where there is no such position.
     pub fn at<T>(&self, position: Position, each: impl FnOnce(Row<'_>) -> T) -> Result<Option<T>, Error> {
         let doing = "read an event";

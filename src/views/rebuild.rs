@@ -21,8 +21,15 @@ pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)
     projector.finish(path)
 }
 
+/// Gives complete new views the place of the old ones, which nobody has open.
+pub fn put_in_place(new: &Path, path: &Path) -> Result<(), Error> {
+    remove_database(path)
+        .and_then(|()| std::fs::rename(new, path))
+        .map_err(|cause| Error::Damaged(format!("cannot replace the old views: {cause}")))
+}
+
 /// Removes a database file with what SQLite keeps beside it.
-pub(crate) fn remove_database(path: &Path) -> std::io::Result<()> {
+fn remove_database(path: &Path) -> std::io::Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

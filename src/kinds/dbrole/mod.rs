@@ -3,6 +3,8 @@
 mod model;
 mod routes;
 
+pub(super) use model::DbRoleJob;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

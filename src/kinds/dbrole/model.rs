@@ -8,7 +8,7 @@ use crate::job::{Credentials, DbRoleSpec, Hook, Item, ItemStatus, Job, Provider,
 
 /// A database-role job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DbRoleJob {
+pub(in crate::kinds) struct DbRoleJob {
     /// Unique identifier of the organization that owns this job.
     #[schema(example = "37eebc20-d8df-416b-8ac2-01b6eb456318")]
     org_id: String,
@@ -116,7 +116,7 @@ struct HookModel {
 
 impl DbRoleJob {
     /// The model of a database-role job.
-    pub(super) fn of(job: &Job) -> DbRoleJob {
+    pub(in crate::kinds) fn of(job: &Job) -> DbRoleJob {
         let none = DbRoleSpec::default();
         let spec = match &job.spec {
             Spec::DbRole(spec) => spec,

@@ -4,6 +4,8 @@ mod model;
 mod routes;
 
 use axum::http::StatusCode;
+pub(super) use model::RuleJob;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

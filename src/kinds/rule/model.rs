@@ -13,7 +13,7 @@ const VERSION: u8 = 2;
 /// A rule job.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RuleJob {
+pub(in crate::kinds) struct RuleJob {
     /// The ID of the rule job.
     id: String,
     /// Whom it was created for.
@@ -102,7 +102,7 @@ enum RuleActionType {
 
 impl RuleJob {
     /// The model of a rule job.
-    pub(super) fn of(job: &Job) -> RuleJob {
+    pub(in crate::kinds) fn of(job: &Job) -> RuleJob {
         let id = job.key.id.to_string();
         let path = format!("/authorization/rules/jobs/{id}");
         let actions = match &job.spec {

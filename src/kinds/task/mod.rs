@@ -5,6 +5,8 @@ mod list;
 mod model;
 mod one;
 
+pub(super) use model::TaskJob;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

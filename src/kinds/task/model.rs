@@ -41,7 +41,7 @@ pub(super) struct TaskEntry {
 
 /// The complete job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TaskJob {
+pub(in crate::kinds) struct TaskJob {
     /// What the list shows.
     #[serde(flatten)]
     entry: TaskEntry,
@@ -121,7 +121,7 @@ impl TaskEntry {
 }
 
 impl TaskJob {
-    pub(super) fn of(job: &Job) -> TaskJob {
+    pub(in crate::kinds) fn of(job: &Job) -> TaskJob {
         TaskJob {
             entry: TaskEntry::of(job),
             current_step: job.current_step.clone(),

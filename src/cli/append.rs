@@ -1,0 +1,233 @@
+//! `jobledger append`: events from files into a ledger.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::value::RawValue;
+
+use super::client::{Remote, agent, problem, refused};
+use super::{Failure, Outcome, progress};
+use crate::job::OrgId;
+use crate::ledger::{Append as Request, AppendError, Folder, Ledger, Options};
+use crate::wire::{self, MAX_BATCH};
+
+/// Bytes after which a batch is sent, well under what a request may have.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How often a batch is tried that the server could not take just then.
+const TRIES: u32 = 8;
+
+/// Append events from files, in order
+///
+/// Files hold CloudEvents: one JSON object, several one after the other (NDJSON), or arrays of them. They are appended in
+/// batches, each all or nothing; running the command again appends only what is not there yet.
+#[derive(Debug, Args)]
+pub(super) struct Append {
+    /// Files of events; - is stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The data folder, while no server has it
+    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR", conflicts_with = "url", required_unless_present = "url")]
+    data: Option<PathBuf>,
+
+    /// A running server
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", requires = "token")]
+    url: Option<String>,
+
+    /// The token for it
+    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// With --data: the organisation
+    #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
+    org: OrgId,
+
+    /// With --data: the actor that the log names
+    #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME")]
+    actor: String,
+
+    /// Print the counts as JSON
+    #[arg(long, env = "JOBLEDGER_JSON")]
+    json: bool,
+}
+
+/// What was done so far.
+#[derive(Debug, Default)]
+struct Counts {
+    appended: u64,
+    known: u64,
+    position: u64,
+}
+
+/// Where batches go.
+trait Sink {
+    /// Appends a batch; answers how many were new, how many known, and the newest position.
+    fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure>;
+}
+
+impl Append {
+    pub(super) fn run(self) -> Outcome {
+        let mut sink: Box<dyn Sink> = match (&self.data, &self.url, &self.token) {
+            (Some(data), ..) => Box::new(Local::open(data, self.org, &self.actor)?),
+            (None, Some(url), Some(token)) => Box::new(Server::new(url, token)),
+            _ => return Err(Failure::CouldNotRun("expected --data, or --url and --token".into())),
+        };
+        let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+        let bar = progress::bytes(size);
+        let mut counts = Counts::default();
+        for path in &self.files {
+            send_file(path, &bar, sink.as_mut(), &mut counts)?;
+        }
+        bar.finish_and_clear();
+        let Counts { appended, known, position } = counts;
+        if self.json {
+            println!("{}", serde_json::json!({ "appended": appended, "known": known, "position": position }));
+        } else {
+            println!("appended {appended} events, {known} were there before; newest position {position}");
+        }
+        Ok(())
+    }
+}
+
+fn send_file(path: &Path, bar: &ProgressBar, sink: &mut dyn Sink, counts: &mut Counts) -> Outcome {
+    let name = path.display();
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = File::open(path).map_err(|error| Failure::CouldNotRun(format!("cannot read `{name}`: {error}")))?;
+        Box::new(file)
+    };
+    let reader = BufReader::with_capacity(1 << 20, bar.wrap_read(source));
+    let mut batch: Vec<Box<RawValue>> = Vec::new();
+    let (mut bytes, mut sent) = (0, 0);
+    let mut flush = |batch: &mut Vec<Box<RawValue>>, counts: &mut Counts| {
+        let done = sink.send(batch).map_err(|failure| failure.within(&format!("`{name}`, after {sent} events")))?;
+        sent += batch.len();
+        counts.appended += done.appended;
+        counts.known += done.known;
+        counts.position = counts.position.max(done.position);
+        batch.clear();
+        Ok::<(), Failure>(())
+    };
+    for value in serde_json::Deserializer::from_reader(reader).into_iter::<Box<RawValue>>() {
+        let value = value.map_err(|error| Failure::Refused(format!("`{name}`: expected JSON: {error}")))?;
+        for event in events(value).map_err(|error| Failure::Refused(format!("`{name}`: {error}")))? {
+            if batch.len() == MAX_BATCH || (bytes + event.get().len() > BATCH_BYTES && !batch.is_empty()) {
+                flush(&mut batch, counts)?;
+                bytes = 0;
+            }
+            bytes += event.get().len();
+            batch.push(event);
+        }
+    }
+    if batch.is_empty() { Ok(()) } else { flush(&mut batch, counts) }
+}
+
+/// One event, or those of an array.
+fn events(value: Box<RawValue>) -> Result<Vec<Box<RawValue>>, serde_json::Error> {
+    if value.get().starts_with('[') { serde_json::from_str(value.get()) } else { Ok(vec![value]) }
+}
+
+fn array(batch: &[Box<RawValue>]) -> Vec<u8> {
+    serde_json::to_vec(batch).expect("JSON that was just read")
+}
+
+/// A folder that no server has.
+struct Local {
+    ledger: Ledger,
+    runtime: tokio::runtime::Runtime,
+    org: OrgId,
+    actor: String,
+}
+
+impl Local {
+    fn open(data: &Path, org: OrgId, actor: &str) -> Result<Local, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ledger = Ledger::open(Folder::new(data), Options::default())?;
+        Ok(Local { ledger, runtime, org, actor: actor.to_owned() })
+    }
+}
+
+impl Sink for Local {
+    fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
+        let at = |index: Option<usize>, text: String| match index {
+            Some(index) => Failure::Refused(format!("event {} of the batch: {text}", index + 1)),
+            None => Failure::Refused(text),
+        };
+        let events = wire::batch(&array(batch)).map_err(|(index, reject)| at(index, reject.to_string()))?;
+        let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
+        match self.runtime.block_on(self.ledger.append(append)) {
+            Ok(appended) => {
+                let known = appended.events.iter().filter(|event| event.duplicate).count() as u64;
+                let new = appended.events.len() as u64 - known;
+                Ok(Counts { appended: new, known, position: appended.position().get() })
+            }
+            Err(error @ (AppendError::Refused { index, .. } | AppendError::IdReused { index, .. })) => {
+                Err(at(Some(index), error.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.ledger.close();
+    }
+}
+
+/// A running server.
+struct Server {
+    remote: Remote,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    fn new(url: &str, token: &str) -> Server {
+        let remote = Remote { url: url.to_owned(), token: token.to_owned() };
+        Server { remote, agent: agent(Duration::from_secs(60)) }
+    }
+
+    fn post(&self, body: &[u8]) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        self.agent
+            .post(self.remote.at("/ledger/events"))
+            .header("authorization", self.remote.bearer())
+            .content_type("application/cloudevents-batch+json")
+            .send(body)
+    }
+}
+
+impl Sink for Server {
+    /// Tries again what the server could not take just then, or what nobody knows the outcome of: the same events with the
+    /// same ids are recorded once.
+    fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
+        let body = array(batch);
+        let mut wait = Duration::from_millis(200);
+        for attempt in 1.. {
+            let text = match self.post(&body) {
+                Ok(mut answer) if answer.status().is_success() => return counts(&mut answer),
+                Ok(mut answer) if answer.status() == 503 => problem(&mut answer),
+                Ok(mut answer) => return Err(refused(&mut answer)),
+                Err(error) => error.to_string(),
+            };
+            if attempt == TRIES {
+                return Err(Failure::CouldNotRun(format!("tried {TRIES} times: {text}")));
+            }
+            std::thread::sleep(wait);
+            wait *= 2;
+        }
+        unreachable!("the last try answers")
+    }
+}
+
+fn counts(answer: &mut ureq::http::Response<ureq::Body>) -> Result<Counts, Failure> {
+    let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+    let events = body["events"].as_array().map_or(&[][..], Vec::as_slice);
+    let known = events.iter().filter(|event| event["duplicate"] == true).count() as u64;
+    let appended = events.len() as u64 - known;
+    Ok(Counts { appended, known, position: body["position"].as_u64().unwrap_or(0) })
+}

@@ -1,0 +1,68 @@
+//! Talking to a running server.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use super::Failure;
+
+/// Which server, and as whom.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Remote {
+    /// The server, such as http://127.0.0.1:8347
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
+    pub url: String,
+
+    /// The token
+    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: String,
+}
+
+impl Remote {
+    /// The address of `path` on the server.
+    pub(super) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url.trim_end_matches('/'))
+    }
+
+    /// The value of `Authorization`.
+    pub(super) fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
+
+/// An agent that hands every status to the caller. `answer` bounds the wait for the head of an answer, not for its body.
+pub(super) fn agent(answer: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_recv_response(Some(answer))
+        .build();
+    config.into()
+}
+
+/// What the server says is wrong: its `detail` with what belongs to it, or the status.
+pub(super) fn problem(answer: &mut Response<Body>) -> String {
+    let status = answer.status();
+    let body = answer.body_mut().read_to_string().unwrap_or_default();
+    let Ok(problem) = serde_json::from_str::<Value>(&body) else { return status.to_string() };
+    let mut text = problem["detail"].as_str().map_or(status.to_string(), str::to_owned);
+    if let Some(pointer) = problem["pointer"].as_str() {
+        text = format!("`{pointer}`: {text}");
+    }
+    if let Some(index) = problem["index"].as_u64() {
+        text = format!("event {} of the batch: {text}", index + 1);
+    }
+    match problem["code"].as_str() {
+        Some(code) => format!("{text} ({} {code})", status.as_u16()),
+        None => text,
+    }
+}
+
+/// A request that the server refused is exit code 1; one that it could not answer is 2.
+pub(super) fn refused(answer: &mut Response<Body>) -> Failure {
+    let text = problem(answer);
+    if answer.status().is_client_error() { Failure::Refused(text) } else { Failure::CouldNotRun(text) }
+}

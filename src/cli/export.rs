@@ -1,0 +1,108 @@
+//! `jobledger export` and `jobledger import`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Data, Failure, Outcome, progress};
+use crate::job::{JobId, JobKey, OrgId, Position};
+use crate::ledger::{ExportError, ImportError, export, import};
+use crate::log::Reader;
+
+/// Write every event as a line, with everything that restores it; beside a running server too
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    data: Data,
+
+    /// Only events after this position; without it everything, the genesis event too
+    #[arg(long, value_name = "POSITION")]
+    after: Option<Position>,
+
+    /// Only this job's events
+    #[arg(long, value_name = "ID")]
+    job: Option<JobId>,
+
+    /// The job's organisation
+    #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
+    org: OrgId,
+
+    /// Where to write; stdout where absent
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Outcome {
+        let conn = Reader::open(&self.data.folder().log())?;
+        let log = Reader::new(&conn);
+        let bar = progress::bar(log.head()?.get(), "events");
+        let key = self.job.map(|id| JobKey { org: self.org, id });
+        let write = |out: &mut dyn Write| {
+            let mut out = BufWriter::with_capacity(1 << 20, out);
+            export(&log, self.after, key.as_ref(), &mut out, |position| bar.set_position(position.get()))
+        };
+        let written = match &self.output {
+            None => write(&mut std::io::stdout().lock()),
+            Some(path) => to_file(path, write),
+        };
+        bar.finish_and_clear();
+        match written {
+            Ok(events) => {
+                if self.output.is_some() {
+                    println!("exported {events} events");
+                }
+                Ok(())
+            }
+            Err(error @ ExportError::NoSuchJob(_)) => Err(Failure::Refused(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Writes beside the file and puts it in place when it is whole: half an export never has the name of one.
+fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64, ExportError>) -> Result<u64, ExportError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let mut file = File::create(&partial)?;
+    let events = write(&mut file)?;
+    file.sync_all()?;
+    std::fs::rename(&partial, path)?;
+    Ok(events)
+}
+
+/// Restore an export exactly into an empty folder, or continue a copy that it fits
+///
+/// The copy is read-only until `jobledger recover` continues it under a new name and key. Anything that is not the export of
+/// a ledger, or not of this one, is refused before a byte is written.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    #[command(flatten)]
+    data: Data,
+
+    /// The export
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Import {
+    pub(super) fn run(self) -> Outcome {
+        let size = self.file.metadata().map_or(0, |file| file.len());
+        // It is read twice: to check, and to write.
+        let bar = progress::bytes(2 * size);
+        let imported = import(&self.data.folder(), &self.file, |read| bar.inc(read));
+        bar.finish_and_clear();
+        match imported {
+            Ok(imported) => {
+                println!("imported {} events; the newest position is {}", imported.events, imported.head);
+                Ok(())
+            }
+            Err(error @ (ImportError::Line { .. } | ImportError::Empty | ImportError::Live(_))) => {
+                Err(Failure::Refused(error.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

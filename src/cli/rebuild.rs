@@ -1,0 +1,76 @@
+//! `jobledger rebuild`: the views from nothing.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::client::{Remote, agent, refused};
+use super::{Failure, Outcome, progress};
+use crate::ledger::Folder;
+use crate::log::Reader;
+use crate::views;
+
+/// Make the views again from the log
+///
+/// With --data while no server has the folder; with --url a running server makes new views beside the old ones, which answer
+/// until the new ones take their place.
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    /// The data folder, while no server has it
+    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR", conflicts_with = "url", required_unless_present = "url")]
+    data: Option<PathBuf>,
+
+    /// A running server
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", requires = "token")]
+    url: Option<String>,
+
+    /// An administrator's token for it
+    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Rebuild {
+    pub(super) fn run(self) -> Outcome {
+        match (self.data, self.url, self.token) {
+            (Some(data), ..) => local(&Folder::new(data)),
+            (None, Some(url), Some(token)) => remote(&Remote { url, token }),
+            _ => Err(Failure::CouldNotRun("expected --data, or --url and --token".into())),
+        }
+    }
+}
+
+fn local(folder: &Folder) -> Outcome {
+    let conn = Reader::open(&folder.log())?;
+    let _lock = folder.lock()?;
+    let log = Reader::new(&conn);
+    let head = log.head()?;
+    let bar = progress::bar(head.get(), "events");
+    views::rebuild(&log, &folder.new_views(), |position| bar.set_position(position.get()))?;
+    views::put_in_place(&folder.new_views(), &folder.views())?;
+    bar.finish_and_clear();
+    println!("the views show position {head}");
+    Ok(())
+}
+
+fn remote(remote: &Remote) -> Outcome {
+    let agent = agent(Duration::from_secs(60));
+    let bar = progress::bar(0, "events");
+    loop {
+        let request = agent.post(remote.at("/ledger/rebuild")).header("authorization", remote.bearer());
+        let mut answer = request.send_empty()?;
+        if !answer.status().is_success() {
+            bar.finish_and_clear();
+            return Err(refused(&mut answer));
+        }
+        let state: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+        bar.set_length(state["head"].as_u64().unwrap_or(0));
+        bar.set_position(state["position"].as_u64().unwrap_or(0));
+        if state["state"] == "done" {
+            bar.finish_and_clear();
+            println!("the views were made again, up to position {}", state["position"]);
+            return Ok(());
+        }
+    }
+}

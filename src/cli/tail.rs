@@ -1,0 +1,148 @@
+//! `jobledger tail`: events as they happen, in a terminal. Loses nothing when the connection drops.
+
+use std::io::{BufRead, BufReader, Write};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::client::{Remote, agent, refused};
+use super::{Failure, Outcome};
+use crate::job::{JobId, Kind, OrgId};
+
+/// Longest pause between two tries to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Follow the log of a running server, and go on where it stopped when the connection drops
+///
+/// Starts at the head, or after --after (0 replays everything first). Following one job ends when the job does.
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    #[command(flatten)]
+    remote: Remote,
+
+    /// Only this job's events; ends with the job
+    #[arg(long, value_name = "ID")]
+    job: Option<JobId>,
+
+    /// Only jobs of this kind: dbrole, task or rule
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+
+    /// Only events of this type; may repeat
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+
+    /// Only this organisation's, for auditors
+    #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
+    org: Option<OrgId>,
+
+    /// Start after this position
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
+
+    /// One CloudEvent a line
+    #[arg(long, env = "JOBLEDGER_JSON")]
+    json: bool,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// There is nothing more to come.
+    Closed,
+    /// The cursor was beyond the head, which is here now.
+    Reset(u64),
+    /// It broke off; go on after the cursor.
+    Dropped,
+}
+
+impl Tail {
+    pub(super) fn run(self) -> Outcome {
+        let agent = agent(Duration::from_secs(30));
+        let mut cursor: Option<u64> = None;
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let mut request = agent.get(self.url()).header("accept", "text/event-stream");
+            request = request.header("authorization", self.remote.bearer());
+            if let Some(cursor) = cursor {
+                request = request.header("last-event-id", cursor.to_string());
+            }
+            match request.call() {
+                Ok(answer) if answer.status() == 204 => return Ok(()),
+                Ok(answer) if answer.status() == 200 => {
+                    pause = Duration::from_millis(500);
+                    let lines = BufReader::new(answer.into_body().into_reader());
+                    match self.follow(lines, &mut cursor)? {
+                        Ended::Closed => return Ok(()),
+                        Ended::Reset(head) => {
+                            eprintln!(
+                                "jobledger: the ledger is at position {head}, before what was seen: it was restored from an older copy"
+                            );
+                            cursor = Some(head);
+                        }
+                        Ended::Dropped => eprintln!("jobledger: the connection dropped; trying again"),
+                    }
+                }
+                Ok(mut answer) if answer.status().is_client_error() => return Err(refused(&mut answer)),
+                Ok(answer) => eprintln!("jobledger: the server answers {}; trying again", answer.status()),
+                Err(error) => eprintln!("jobledger: {error}; trying again"),
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn url(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .extend_pairs(self.job.iter().map(|job| ("job", job.as_str())))
+            .extend_pairs(self.kind.iter().map(|kind| ("kind", kind.as_str())))
+            .extend_pairs(self.types.iter().map(|name| ("type", name)))
+            .extend_pairs(self.org.iter().map(|org| ("org", org.to_string())))
+            .extend_pairs(self.after.iter().map(|after| ("after", after.to_string())));
+        self.remote.at(&format!("/ledger/events?{}", query.finish()))
+    }
+
+    fn follow(&self, mut lines: impl BufRead, cursor: &mut Option<u64>) -> Result<Ended, Failure> {
+        let (mut line, mut event, mut data, mut id) = (String::new(), String::new(), String::new(), None);
+        loop {
+            line.clear();
+            match lines.read_line(&mut line) {
+                Ok(0) | Err(_) => return Ok(Ended::Dropped),
+                Ok(_) => {}
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("id", text)) => id = text.parse().ok(),
+                Some(("event", text)) => text.clone_into(&mut event),
+                Some(("data", text)) => text.clone_into(&mut data),
+                Some(_) => {}
+                None if line.trim_end().is_empty() => {
+                    match event.as_str() {
+                        "closed" => return Ok(Ended::Closed),
+                        "reset" => return Ok(Ended::Reset(id.unwrap_or(0))),
+                        "" => {}
+                        _ => self.print(&data)?,
+                    }
+                    // Only what was shown whole moves the cursor.
+                    *cursor = id.or(*cursor);
+                    event.clear();
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn print(&self, data: &str) -> Outcome {
+        let text = if self.json { data.to_owned() } else { as_line(&serde_json::from_str(data)?) };
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::from)
+    }
+}
+
+/// `1042 2026-01-31T14:03:00Z sync-7 job.progress by worker-1 {"progress":40}`
+fn as_line(event: &Value) -> String {
+    let text = |name: &str| event[name].as_str().unwrap_or("-");
+    let data: String = event["data"].to_string().chars().take(200).collect();
+    let shown = [text("position"), text("time"), text("subject"), text("type"), "by", text("actor"), &data];
+    shown.join(" ")
+}

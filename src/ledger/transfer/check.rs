@@ -1,0 +1,153 @@
+//! Whether lines are a log: every line, and that each follows from those before it. Checked before a byte is written.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use super::import::ImportError;
+use crate::job::{Job, JobKey, Position, Time};
+use crate::log::{Reader, chain};
+use crate::views::{self, fold_job};
+use crate::wire::{self, ExportLine, Leaf, LedgerCreated, datadigest};
+
+/// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
+pub(super) struct Checker<'l> {
+    /// The log that the lines continue.
+    base: Option<Reader<'l>>,
+    head: Option<Position>,
+    next: Option<Position>,
+    recorded: Time,
+    jobs: HashMap<JobKey, Job>,
+    names: HashSet<[u8; 16]>,
+}
+
+/// A line that passed.
+pub(super) enum Checked {
+    /// The log has it already.
+    Known,
+    /// It comes after everything before it.
+    New(ExportLine),
+}
+
+impl<'l> Checker<'l> {
+    /// For lines that continue `base`, or for a whole log.
+    pub(super) fn new(base: Option<Reader<'l>>) -> Result<Checker<'l>, ImportError> {
+        let head = base.as_ref().map(Reader::head).transpose()?;
+        let recorded = match (&base, head) {
+            (Some(base), Some(head)) => base.recorded(head)?,
+            _ => None,
+        };
+        Ok(Checker {
+            base,
+            head,
+            next: None,
+            recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
+            jobs: HashMap::new(),
+            names: HashSet::new(),
+        })
+    }
+
+    /// Checks the next line; the text says what is wrong with it.
+    pub(super) fn line(&mut self, text: &str) -> Result<Checked, String> {
+        let line = ExportLine::parse(text).map_err(|error| error.to_string())?;
+        let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| error.to_string())?;
+        let position = leaf.position().map_err(|error| error.to_string())?;
+        self.follows(position)?;
+        let Some((salt, data)) = &line.content else {
+            return Err(format!("the data of event {position} is missing without a recorded erasure"));
+        };
+        if datadigest(salt, data) != leaf.datadigest {
+            return Err(format!("the data of event {position} is not what its leaf commits to"));
+        }
+        if self.head.is_some_and(|head| position <= head) {
+            self.is_the_same(position, &line)?;
+            return Ok(Checked::Known);
+        }
+        self.in_time(&leaf)?;
+        self.named_once(&leaf)?;
+        match wire::fact(position, &line.leaf, Some(data)).map_err(|error| chain(&error))? {
+            Some(fact) => self.fold(&leaf, fact)?,
+            None if position == Position::GENESIS && leaf.event_type != LedgerCreated::TYPE => {
+                return Err(format!("expected `{}` at position 0, found `{}`", LedgerCreated::TYPE, leaf.event_type));
+            }
+            None => {}
+        }
+        Ok(Checked::New(line))
+    }
+
+    /// Whether anything was new.
+    pub(super) fn anything(&self) -> bool {
+        self.next.is_some()
+    }
+
+    fn follows(&mut self, position: Position) -> Result<(), String> {
+        let expected = match (self.next, self.head) {
+            (Some(next), _) => next..=next,
+            (None, Some(head)) => Position::GENESIS..=head.next(),
+            (None, None) => Position::GENESIS..=Position::GENESIS,
+        };
+        if !expected.contains(&position) {
+            return Err(match (self.next, self.head) {
+                (None, Some(head)) => format!("expected a position from 0 to {}, found {position}", head.next()),
+                _ => format!("expected position {}, found {position}", expected.end()),
+            });
+        }
+        self.next = Some(position.next());
+        Ok(())
+    }
+
+    fn is_the_same(&self, position: Position, line: &ExportLine) -> Result<(), String> {
+        let Some(base) = &self.base else { return Ok(()) };
+        let content = line.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
+        let same = base.at(position, |row| row.leaf == line.leaf && row.salt.zip(row.data) == content);
+        match same.map_err(|error| chain(&error))? {
+            Some(true) => Ok(()),
+            _ => Err(format!("event {position} is not the one that this log has there: it is another log's")),
+        }
+    }
+
+    fn in_time(&mut self, leaf: &Leaf<'_>) -> Result<(), String> {
+        let recorded = leaf.recorded().map_err(|error| error.to_string())?;
+        if recorded < self.recorded {
+            return Err(format!("recorded at {}, before the event before it", leaf.recordedtime));
+        }
+        self.recorded = recorded;
+        Ok(())
+    }
+
+    fn named_once(&mut self, leaf: &Leaf<'_>) -> Result<(), String> {
+        let org = leaf.org().map_err(|error| error.to_string())?;
+        let hash = Sha256::digest(serde_json::json!([leaf.orgid, leaf.source, leaf.id]).to_string());
+        let new = self.names.insert(hash.first_chunk().copied().expect("a hash has 32 bytes"));
+        let known = match &self.base {
+            Some(base) => base.named(org, &leaf.source, &leaf.id).map_err(|error| chain(&error))?.is_some(),
+            None => false,
+        };
+        if new && !known {
+            return Ok(());
+        }
+        Err(format!("an event of the source `{}` with the id `{}` came before", leaf.source, leaf.id))
+    }
+
+    fn fold(&mut self, leaf: &Leaf<'_>, fact: crate::job::Fact) -> Result<(), String> {
+        let known = match (self.jobs.remove(&fact.key), &self.base, self.head) {
+            (Some(job), ..) => Some(job),
+            (None, Some(base), Some(head)) => {
+                fold_job(base, &fact.key, None, head).map_err(|error: views::Error| chain(&error))?
+            }
+            (None, ..) => None,
+        };
+        let prev = known.as_ref().map(|job| job.position);
+        if leaf.prev().map_err(|error| error.to_string())? != prev {
+            let name = |position: Option<Position>| position.map_or("none".to_owned(), |p| p.to_string());
+            let found = leaf.prev.as_deref().unwrap_or("none");
+            return Err(format!("expected `prev` {}, the job's event before it, found {found}", name(prev)));
+        }
+        let job = Job::evolve(known, fact).map_err(|error| error.to_string())?;
+        if leaf.jobkind.as_deref() != Some(job.kind.as_str()) {
+            return Err(format!("expected `jobkind` {}, found {:?}", job.kind, leaf.jobkind));
+        }
+        self.jobs.insert(job.key.clone(), job);
+        Ok(())
+    }
+}

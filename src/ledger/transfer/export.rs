@@ -1,0 +1,79 @@
+//! Every event as a line, with everything that restores it.
+
+use std::io::Write;
+
+use crate::job::{JobKey, Position};
+use crate::log::{self, Reader, Row};
+use crate::wire::{ExportLine, SALT_LEN};
+
+/// Events read at a time: short reads, so that a slow disk or pipe keeps nothing open.
+const STEP: u64 = 1000;
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The file or pipe.
+    #[error("cannot write the export")]
+    Write(#[from] std::io::Error),
+    /// There is no such job.
+    #[error("no job `{0}` in this organisation")]
+    NoSuchJob(String),
+}
+
+/// Writes the events after `after` (`None`: the genesis event too), of one job or of all, up to the head of this moment;
+/// answers how many. Tells `progress` the position reached.
+pub fn export(
+    log: &Reader<'_>,
+    after: Option<Position>,
+    job: Option<&JobKey>,
+    out: &mut impl Write,
+    mut progress: impl FnMut(Position),
+) -> Result<u64, ExportError> {
+    let head = log.head()?;
+    let stream = match job {
+        None => None,
+        Some(key) => match log.stream(key.org, &key.id)? {
+            None => return Err(ExportError::NoSuchJob(key.id.to_string())),
+            found => found,
+        },
+    };
+    let (mut next, mut written) = (after.map_or(Position::GENESIS, Position::next), 0);
+    loop {
+        let (mut read, mut last) = (0, next);
+        let mut line = |row: Row<'_>| {
+            (read, last) = (read + 1, row.position);
+            out.write_all(&to_line(row))?;
+            out.write_all(b"\n")?;
+            Ok::<(), ExportError>(())
+        };
+        match stream {
+            // One job's events come after a position; the genesis event is none of them.
+            Some(stream) => {
+                let after = Position::new(next.get().saturating_sub(1));
+                log.scan_job(stream, after, head, STEP, &mut line)?;
+            }
+            None => log.scan(next, STEP.min(head.get() + 1 - next.get().min(head.get() + 1)), |row| {
+                line(row).map(std::ops::ControlFlow::Continue)
+            })?,
+        }
+        written += read;
+        progress(last);
+        if read == 0 || last >= head {
+            out.flush()?;
+            return Ok(written);
+        }
+        next = last.next();
+    }
+}
+
+fn to_line(row: Row<'_>) -> Vec<u8> {
+    let content = row.salt.zip(row.data).map(|(salt, data)| {
+        let mut bytes = [0; SALT_LEN];
+        bytes.copy_from_slice(salt);
+        (bytes, data.to_vec())
+    });
+    ExportLine { leaf: row.leaf.to_vec(), content }.to_bytes()
+}

@@ -1,0 +1,222 @@
+//! An export, restored exactly: positions, recorded times, actors, salts. The copy has no key, so it is read-only until
+//! `recover` continues it under a name of its own.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::check::{Checked, Checker};
+use crate::job::{JobKey, Position};
+use crate::ledger::folder::{Folder, FolderError};
+use crate::ledger::{OpenError, genesis, key};
+use crate::log::{self, NewEvent, Reader, StreamId, Writer};
+use crate::wire::{ExportLine, Leaf};
+
+/// Why a file was not imported. Nothing was written then.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log in the folder.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The log in the folder, again.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The file.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A line is not what comes next.
+    #[error("line {line}: {why}; nothing was imported")]
+    Line {
+        /// Which line, from 1.
+        line: u64,
+        /// What was expected and found.
+        why: String,
+    },
+    /// There is nothing in the file.
+    #[error("the file is empty; expected the lines of `jobledger export`")]
+    Empty,
+    /// The folder has a ledger of its own.
+    #[error("`{}` is a ledger that takes writes; an import goes into an empty folder, or continues a copy that was imported before", .0.display())]
+    Live(PathBuf),
+}
+
+/// What was imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// Events that are new in the folder.
+    pub events: u64,
+    /// The newest position now.
+    pub head: Position,
+}
+
+/// Imports `file` into `folder`. Reads it twice: once to check everything, once to write, in one transaction. Tells `progress`
+/// the bytes read, of twice the file's size.
+pub fn import(folder: &Folder, file: &Path, mut progress: impl FnMut(u64)) -> Result<Imported, ImportError> {
+    // A folder that is not there yet is made only for a file that is good.
+    let early = folder.path().exists().then(|| folder.lock()).transpose()?;
+    let new = check(folder, file, &mut progress)?;
+    let _lock = match early {
+        Some(lock) => lock,
+        None => folder.lock()?,
+    };
+    let mut insert = |writer: &mut Writer| insert(writer, file, new.first, &mut progress);
+    let path = folder.log();
+    if new.events > 0 && new.whole {
+        Writer::open(&path, false, insert)?;
+    } else if new.events > 0 {
+        let mut writer = Writer::open(&path, false, |_| Err(ImportError::from(log::Error::Missing(path.clone()))))?;
+        writer.begin()?;
+        insert(&mut writer)?;
+        writer.commit()?;
+    }
+    let conn = Reader::open(&path)?;
+    Ok(Imported { events: new.events, head: Reader::new(&conn).head()? })
+}
+
+struct New {
+    /// Whether the folder is empty.
+    whole: bool,
+    /// Where the new events start.
+    first: Position,
+    events: u64,
+}
+
+fn check(folder: &Folder, file: &Path, progress: &mut impl FnMut(u64)) -> Result<New, ImportError> {
+    let base = if folder.log().exists() { existing(folder)? } else { None };
+    let mut checker = Checker::new(base.as_ref().map(Reader::new))?;
+    let (mut first, mut events) = (Position::GENESIS, 0);
+    lines(file, progress, |number, text| {
+        let checked = checker.line(text).map_err(|why| ImportError::Line { line: number, why })?;
+        if let Checked::New(line) = checked {
+            if events == 0 {
+                first = Leaf::parse(&line.leaf).and_then(|leaf| leaf.position()).unwrap_or_default();
+            }
+            events += 1;
+        }
+        Ok(())
+    })?;
+    if checker.anything() { Ok(New { whole: base.is_none(), first, events }) } else { Err(ImportError::Empty) }
+}
+
+/// The log that an import would continue: `None` for one that holds nothing yet.
+fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError> {
+    let conn = match Reader::open(&folder.log()) {
+        Err(log::Error::Missing(_)) => return Ok(None),
+        opened => opened?,
+    };
+    let identity = genesis::identity(&Reader::new(&conn))?;
+    match key::why_read_only(folder, &identity) {
+        Some(_) => Ok(Some(conn)),
+        None => Err(ImportError::Live(folder.path().to_owned())),
+    }
+}
+
+fn insert(
+    writer: &mut Writer,
+    file: &Path,
+    first: Position,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), ImportError> {
+    let mut streams = HashMap::new();
+    lines(file, progress, |number, text| {
+        // The file was checked; one that changed in between fails here, and the transaction with it.
+        let wrong = |why: String| ImportError::Line { line: number, why };
+        let line = ExportLine::parse(text).map_err(|error| wrong(error.to_string()))?;
+        let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| wrong(error.to_string()))?;
+        if leaf.position().is_ok_and(|position| position < first) {
+            return Ok(());
+        }
+        append(writer, &mut streams, &line, &leaf).map_err(|error| match error {
+            Insert::Log(error) => ImportError::Log(error),
+            Insert::Line(why) => wrong(why),
+        })
+    })
+}
+
+enum Insert {
+    Log(log::Error),
+    Line(String),
+}
+
+impl From<log::Error> for Insert {
+    fn from(error: log::Error) -> Insert {
+        Insert::Log(error)
+    }
+}
+
+impl From<crate::wire::BadLeaf> for Insert {
+    fn from(error: crate::wire::BadLeaf) -> Insert {
+        Insert::Line(error.to_string())
+    }
+}
+
+fn append(
+    writer: &mut Writer,
+    streams: &mut HashMap<JobKey, StreamId>,
+    line: &ExportLine,
+    leaf: &Leaf<'_>,
+) -> Result<(), Insert> {
+    let Some((salt, data)) = &line.content else { return Err(Insert::Line("its data is missing".into())) };
+    let prev = leaf.prev()?;
+    let job = match (leaf.org()?, leaf.kind()?, leaf.subject.as_deref()) {
+        (Some(org), Some(kind), Some(subject)) => {
+            let id = subject.parse().map_err(|_| Insert::Line(format!("subject `{subject}`")))?;
+            let key = JobKey { org, id };
+            let stream = match (streams.get(&key), prev) {
+                (Some(stream), _) => *stream,
+                (None, Some(_)) => {
+                    let found = writer.reader().stream(org, &key.id)?;
+                    found.ok_or_else(|| Insert::Line("its job is missing".into()))?
+                }
+                (None, None) => writer.new_stream(org, &key.id, kind)?,
+            };
+            streams.insert(key, stream);
+            Some((org, stream, kind, prev.unwrap_or(Position::GENESIS)))
+        }
+        _ => None,
+    };
+    writer.append(&NewEvent {
+        position: leaf.position()?,
+        leaf: &line.leaf,
+        data,
+        salt,
+        job,
+        source: &leaf.source,
+        id: &leaf.id,
+        event_type: &leaf.event_type,
+        version: leaf.version()?,
+        recorded: leaf.recorded()?,
+    })?;
+    Ok(())
+}
+
+/// Gives `each` every line with its number, from 1, and `progress` the bytes read.
+fn lines(
+    path: &Path,
+    progress: &mut impl FnMut(u64),
+    mut each: impl FnMut(u64, &str) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let failed = |cause| ImportError::Read { path: path.to_owned(), cause };
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
+    let (mut line, mut number) = (String::new(), 0);
+    loop {
+        line.clear();
+        let read = reader.read_line(&mut line).map_err(failed)?;
+        if read == 0 {
+            return Ok(());
+        }
+        number += 1;
+        progress(read as u64);
+        each(number, line.strip_suffix('\n').unwrap_or(&line))?;
+    }
+}

@@ -1,0 +1,8 @@
+//! The log as a file of lines, out and in again, to the byte.
+
+mod check;
+mod export;
+mod import;
+
+pub use export::{ExportError, export};
+pub use import::{ImportError, Imported, import};
