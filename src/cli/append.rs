@@ -169,6 +169,7 @@ impl Sink for Local {
             Err(error @ (AppendError::Refused { index, .. } | AppendError::IdReused { index, .. })) => {
                 Err(at(Some(index), error.to_string()))
             }
+            Err(error @ AppendError::ReadOnly(_)) => Err(Failure::Refused(error.to_string())),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Failure, Outcome};
@@ -156,16 +158,27 @@ fn as_of(text: &str) -> Result<AsOf, String> {
     }
 }
 
+/// A step as a line; the read model is kept as its API writes it.
+#[derive(Serialize)]
+struct StepLine<'a> {
+    position: u64,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    time: String,
+    actor: &'a str,
+    job: Box<RawValue>,
+}
+
 fn as_json(step: &Step) -> String {
-    let model: Value = serde_json::from_slice(&kinds::read_model(&step.job)).unwrap_or_default();
-    json!({
-        "position": step.job.position.get(),
-        "type": step.event_type,
-        "time": step.time.to_string(),
-        "actor": step.actor,
-        "job": model,
-    })
-    .to_string()
+    let model = String::from_utf8(kinds::read_model(&step.job)).expect("JSON is UTF-8");
+    let line = StepLine {
+        position: step.job.position.get(),
+        event_type: step.event_type,
+        time: step.time.to_string(),
+        actor: &step.actor,
+        job: RawValue::from_string(model).expect("read models are JSON"),
+    };
+    serde_json::to_string(&line).expect("text, numbers and JSON")
 }
 
 /// The event and, below it, each field that it changed.
