@@ -2,6 +2,8 @@
 
 mod append;
 mod binary;
+mod crash;
+mod fault;
 mod given;
 mod laws;
 mod leaves;

@@ -2,10 +2,12 @@
 
 mod client;
 mod events;
+mod process;
 mod server;
 
 pub use client::{Answer, Client, Frame, Stream};
 pub use events::{created, event, nil};
+pub use process::Process;
 pub use server::TestServer;
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
