@@ -12,4 +12,7 @@ mod samples;
 mod schema;
 mod support;
 mod tails;
+mod tails_end;
+mod tails_filters;
+mod tails_live;
 mod wire;

@@ -1,14 +1,20 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
 mod client;
+mod clock;
 mod events;
 mod process;
+pub mod histories;
+pub mod raw;
 mod server;
+mod streams;
 
 pub use client::{Answer, Client, Frame, Stream};
+pub use clock::HandClock;
 pub use events::{created, event, nil};
 pub use process::Process;
 pub use server::TestServer;
+pub use streams::position;
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
 #[allow(dead_code, reason = "not every test needs something")]
