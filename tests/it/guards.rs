@@ -53,6 +53,15 @@ fn match_asks_for_the_newest_position() {
 }
 
 #[test]
+fn tags_in_several_lines_are_one_list() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let lines = [("if-match", "\"9\""), ("if-match", "\"1\"")];
+    worker.append_with(&noted("a", "n"), &lines).expect(201);
+}
+
+#[test]
 fn a_guard_on_a_batch_looks_at_the_job_before_it() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
