@@ -146,11 +146,13 @@ fn events(headers: &HeaderMap, body: &Bytes) -> Result<(Vec<Incoming>, bool), Er
 }
 
 fn guard(headers: &HeaderMap) -> Result<Option<Guard>, Error> {
-    let text = |name| match headers.get(name) {
-        None => Ok(None),
-        Some(value) => value.to_str().map(|value| Some(value.trim())).map_err(|_| Error::bad_request("expected ASCII")),
+    // Several lines of one header are one list (RFC 9110, section 5.3).
+    let text = |name| {
+        let lines = headers.get_all(name).iter().map(|line| line.to_str().map(str::trim));
+        let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|_| Error::bad_request("expected ASCII"))?;
+        Ok::<_, Error>((!lines.is_empty()).then(|| lines.join(",")))
     };
-    match (text(IF_MATCH)?, text(IF_NONE_MATCH)?) {
+    match (text(IF_MATCH)?.as_deref(), text(IF_NONE_MATCH)?.as_deref()) {
         (None, None) => Ok(None),
         (None, Some("*")) => Ok(Some(Guard::NoJob)),
         (None, Some(_)) => {

@@ -1,10 +1,14 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
 mod append;
+mod append_refusals;
+mod atomic;
 mod binary;
 mod crash;
 mod fault;
 mod given;
+mod guards;
+mod idempotency;
 mod laws;
 mod leaves;
 mod lifecycle;

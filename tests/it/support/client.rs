@@ -86,6 +86,16 @@ impl Client {
         self.send(Method::POST, "/ledger/events", &all, events.to_string().as_bytes())
     }
 
+    /// Posts bytes to `/ledger/events` as they are.
+    pub fn post(&self, content_type: &str, body: &[u8]) -> Answer {
+        self.send(Method::POST, "/ledger/events", &[("content-type", content_type)], body)
+    }
+
+    /// The newest position of the log.
+    pub fn head(&self) -> u64 {
+        self.get("/ledger/events?limit=1").expect(200).json()["head"].as_u64().unwrap()
+    }
+
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{path}: {error}"))
     }

@@ -1,17 +1,21 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+mod bodies;
 mod client;
 mod clock;
 mod events;
-mod process;
 pub mod histories;
+mod jobs;
+mod process;
 pub mod raw;
 mod server;
 mod streams;
 
+pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
 pub use clock::HandClock;
 pub use events::{created, event, nil};
+pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
 pub use process::Process;
 pub use server::TestServer;
 pub use streams::position;
