@@ -44,6 +44,7 @@ struct Asked {
     filter: Filter,
     after: Option<Position>,
     limit: u64,
+    min: Option<Position>,
 }
 
 fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Option<OrgId>) -> Result<Asked, Error> {
@@ -59,13 +60,13 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         Some(org) => Some(org),
         None => caller.org_of_list(params.one("org")?)?,
     };
-    params.one::<Position>("min_position")?;
+    let min = params.one("min_position")?;
     params.finish()?;
     if let Some(unknown) = types.iter().find(|name| !TYPES.contains(&name.as_str()) && !name.starts_with("ledger.")) {
         let found: String = unknown.chars().take(64).collect();
         return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", TYPES.join(", "))));
     }
-    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit })
+    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit, min })
 }
 
 /// Read the log.
@@ -81,7 +82,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
     ),
     responses(
@@ -116,7 +117,7 @@ pub async fn list(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
     ),
     responses(
@@ -181,6 +182,9 @@ pub async fn one(
 
 async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {
     let offered = ["application/json", "application/x-ndjson", "text/event-stream"];
+    if let Some(min) = asked.min {
+        app.ledger.reach(min).await?;
+    }
     match accept::choose(&headers, &offered) {
         Some("application/json") => off_thread(move || page(&app, &asked)).await,
         Some("application/x-ndjson") => export(app, asked),

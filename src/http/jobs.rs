@@ -1,10 +1,16 @@
 //! `GET /ledger/jobs`, `/ledger/jobs/{id}` and its whole hook output.
 
+use std::pin::Pin;
+
+use async_stream::try_stream;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
+use tokio_stream::Stream;
 use utoipa::ToSchema;
 
 use super::app::App;
@@ -16,7 +22,8 @@ use super::path::Segment;
 use super::single::{View, single_job};
 use super::{POSITION, cursor};
 use crate::access::Capability;
-use crate::ledger::hook_output;
+use crate::job::Position;
+use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::views::JobQuery;
 
 /// How much hook output a job shows: 1 MiB.
@@ -153,10 +160,19 @@ pub async fn output(
     let reading = params.reading(&caller, &id)?;
     let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
     let job = shown.value.ok_or_else(Error::no_such_job)?;
-    let output = hook_output(&app.ledger, &job, usize::MAX).await?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (POSITION, HeaderValue::from(shown.position.get())),
     ];
-    Ok((headers, output).into_response())
+    // Streamed, because there is no bound on how much a hook may write.
+    let chunks = try_stream! {
+        let mut after = job.hook.is_some().then_some(Position::GENESIS);
+        while let Some(from) = after {
+            let (chunk, next) = hook_chunk(&app.ledger, &job.key, from, job.position).await?;
+            yield Bytes::from(chunk);
+            after = next;
+        }
+    };
+    let chunks: Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>> = Box::pin(chunks);
+    Ok((headers, Body::from_stream(chunks)).into_response())
 }
