@@ -2,12 +2,14 @@
 
 mod bodies;
 mod client;
+mod clock;
 mod events;
 mod jobs;
 mod server;
 
 pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
+pub use clock::Hands;
 pub use events::{created, event, nil};
 pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
 pub use server::TestServer;
