@@ -251,3 +251,14 @@ fn what_has_ended_or_is_not_there_is_not_cancelled() {
     }
     assert_eq!(admin.head(), 7);
 }
+
+#[test]
+fn cancelling_takes_no_parameters() {
+    let (_server, admin, _) = ledger(START);
+    admin.append(&created("a")).expect(201);
+    for parameter in ["as_of", "min_position", "reason"] {
+        let error = admin.delete(&format!("/api/v1/jobs/a?{parameter}=1")).expect(400).json();
+        assert!(error["error"]["message"].as_str().unwrap().contains(parameter), "{error}");
+    }
+    assert_eq!(admin.head(), 1);
+}
