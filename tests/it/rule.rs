@@ -162,6 +162,41 @@ fn what_a_rule_must_be() {
 }
 
 #[test]
+fn what_accept_may_ask_for() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&rule_job("r", &["a"])).expect(201);
+    let vendor = "application/vnd.sas.authorization.rule.job+json";
+    for (accept, content_type) in [
+        (vendor, vendor),
+        ("*/*", vendor),
+        ("application/*", vendor),
+        ("application/json;q=0.5, application/vnd.sas.authorization.rule.job+json", vendor),
+        ("text/html, */*;q=0.1", vendor),
+        ("application/json", "application/json"),
+        ("application/json, text/plain, */*", vendor),
+    ] {
+        let answer = worker.get_with(&path("r"), &[("accept", accept)]).expect(200);
+        assert_eq!(answer.header("content-type"), content_type, "{accept}");
+        assert_eq!(answer.text(), worker.get(&path("r")).text());
+    }
+    for accept in ["text/plain", "*/*", "text/*", "text/plain;charset=UTF-8"] {
+        let answer = worker.get_with(&format!("{}/state", path("r")), &[("accept", accept)]).expect(200);
+        assert_eq!((answer.header("content-type"), answer.text().as_str()), ("text/plain;charset=UTF-8", "pending"));
+    }
+    for (suffix, accept) in [
+        ("", "text/plain"),
+        ("", "image/png"),
+        ("", "application/xml"),
+        ("/state", "application/json"),
+        ("/state", vendor),
+    ] {
+        let answer = worker.get_with(&format!("{}{suffix}", path("r")), &[("accept", accept)]).expect(406);
+        assert_eq!(answer.header("content-type"), "application/vnd.sas.error+json");
+    }
+}
+
+#[test]
 fn the_live_form_starts_with_the_same_text() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
