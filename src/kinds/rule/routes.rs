@@ -34,7 +34,7 @@ const STATE: View = View {
     params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
     responses(
         (status = 200, description = "The specified rule job exists",
-            content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (String = "text/event-stream"))),
+            content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (RuleJob = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "A parameter is not what was expected"),
