@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::ErrorBody;
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, POSITION, Params, Segment};
-use crate::job::{Kind, Refusal};
+use crate::job::{JobId, JobKey, Kind, Refusal};
 use crate::ledger::{Append, AppendError};
 use crate::wire;
 
@@ -38,9 +38,12 @@ pub(super) async fn cancel(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
-    let reading = params.reading(&caller, &id)?;
+    // None of the parameters of a read: a cancellation `as_of` a moment would be one of now.
+    params.finish()?;
+    let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
+    let key = JobKey { org: caller.0.org, id };
     // Only the kind is asked of the views: whether the job may be cancelled is decided where events are.
-    let found = app.ledger.job(&reading.key, None, None).await?;
+    let found = app.ledger.job(&key, None, None).await?;
     if found.value.is_none_or(|job| job.kind != Kind::Task) {
         return Err(Error::no_such_job());
     }
@@ -49,10 +52,10 @@ pub(super) async fn cancel(
         "id": Uuid::now_v7(),
         "source": SOURCE,
         "type": "job.cancelled",
-        "subject": reading.key.id.as_str(),
+        "subject": key.id.as_str(),
     });
     let incoming = wire::single(event.to_string().as_bytes()).map_err(|reject| Error::rejected(None, reject))?;
-    let append = Append { org: reading.key.org, actor: caller.0.name, events: vec![incoming], guard: None };
+    let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard: None };
     match app.ledger.append(append).await {
         Ok(appended) => {
             let position = HeaderValue::from(appended.position().get());
