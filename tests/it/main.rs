@@ -2,6 +2,7 @@
 
 mod append;
 mod binary;
+mod fixtures;
 mod given;
 mod laws;
 mod leaves;

@@ -2,11 +2,15 @@
 
 mod client;
 mod events;
+mod history;
 mod server;
+mod stage;
 
 pub use client::{Answer, Client, Frame, Stream};
 pub use events::{created, event, nil};
+pub use history::{Answered, History, histories};
 pub use server::TestServer;
+pub use stage::{Stage, restore};
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
 #[allow(dead_code, reason = "not every test needs something")]
