@@ -7,6 +7,7 @@ mod given;
 mod laws;
 mod leaves;
 mod lifecycle;
+mod many_actions;
 mod samples;
 mod schema;
 mod support;
