@@ -35,6 +35,7 @@ pub(super) async fn cancel(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
+    // None of the parameters of a read: a cancellation `as_of` a moment would be one of now.
     params.finish()?;
     let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
     let key = JobKey { org: caller.0.org, id };
