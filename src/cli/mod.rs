@@ -7,6 +7,7 @@ mod append;
 mod backup;
 mod client;
 mod config;
+mod demo;
 mod export;
 mod progress;
 mod rebuild;
@@ -40,6 +41,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Token(token::Token),
     Append(append::Append),
     Tail(tail::Tail),
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
         Command::Token(token) => token.run(),
         Command::Append(append) => append.run(),
         Command::Tail(tail) => tail.run(),

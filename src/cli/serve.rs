@@ -1,6 +1,6 @@
 //! `jobledger serve`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -119,7 +119,10 @@ fn announce(url: &str, json: bool) -> std::io::Result<()> {
 pub(super) fn start_logging(filter: &str, json: bool) -> Outcome {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::CouldNotRun(format!("--log: cannot read `{filter}`: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if json {
         builder.json().init()
     } else {

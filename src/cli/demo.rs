@@ -1,0 +1,194 @@
+//! `jobledger demo`: a ledger to look at, with histories that play by themselves.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use super::serve::start_logging;
+use super::stop::stop_signal;
+use super::{Failure, Outcome};
+use crate::access::{NewToken, Role};
+use crate::job::OrgId;
+use crate::ledger::{Append, AppendError, Folder, Ledger, Options};
+use crate::server::Server;
+use crate::wire;
+
+/// What workers sent once; see `replay-fixtures/README.md`.
+const HISTORIES: [&str; 6] = [
+    include_str!("../../replay-fixtures/task.sample/sent.ndjson"),
+    include_str!("../../replay-fixtures/dbrole.vault/sent.ndjson"),
+    include_str!("../../replay-fixtures/rule.failed/sent.ndjson"),
+    include_str!("../../replay-fixtures/dbrole.vault-failed/sent.ndjson"),
+    include_str!("../../replay-fixtures/task.cancelled-half-way/sent.ndjson"),
+    include_str!("../../replay-fixtures/dbrole.hook-failed/sent.ndjson"),
+];
+/// A job that runs until somebody cancels it.
+const LASTING: &str = "cancel-me";
+
+/// Start a ledger in a temporary folder, play recorded histories live, and print what to try
+///
+/// Everything is gone when it ends (Ctrl-C).
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+
+    /// Milliseconds between two events of a history
+    #[arg(long, env = "JOBLEDGER_PACE", default_value_t = 700, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pace: u64,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Outcome {
+        if !self.listen.ip().is_loopback() {
+            return Err(Failure::CouldNotRun("a demo listens on this machine only; use `jobledger serve`".into()));
+        }
+        start_logging("warn", false)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.play())
+    }
+
+    async fn play(self) -> Outcome {
+        let stopping = stop_signal()?;
+        let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
+        let server = Server::open(Folder::new(dir.path()), Options::default(), None, stopping)?;
+        let listener = TcpListener::bind(self.listen).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let tokens = tokens(&server)?;
+        let ledger = server.ledger().clone();
+        start_lasting(&ledger).await?;
+        print_help(&url, &tokens, dir.path());
+        let pace = Duration::from_millis(self.pace);
+        let players = (0..2).map(|lane| tokio::spawn(play_for_ever(ledger.clone(), lane, pace)));
+        let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
+        server.run(listener).await;
+        players.iter().for_each(tokio::task::JoinHandle::abort);
+        println!("\nthe demo has ended, and its ledger is gone");
+        Ok(())
+    }
+}
+
+/// A token for each role, shown once.
+fn tokens(server: &Server) -> Result<HashMap<Role, String>, Failure> {
+    let now = server.ledger().now();
+    let make = |role: &Role| {
+        let token = NewToken { name: format!("demo-{role}"), role: *role, org: OrgId::default(), expires: None };
+        Ok((*role, server.access().create(&token, now)?.reveal().to_owned()))
+    };
+    Role::ALL.iter().map(make).collect()
+}
+
+fn print_help(url: &str, tokens: &HashMap<Role, String>, dir: &std::path::Path) {
+    println!("listening on {url}\n");
+    println!("a ledger in {}, gone when this ends (Ctrl-C); recorded histories play by themselves", dir.display());
+    println!("the API is described at {url}/docs\n");
+    println!("tokens, shown only here; for the lines below:\n");
+    for role in Role::ALL {
+        println!("  export {}={}", role.as_str().to_uppercase(), tokens[role]);
+    }
+    println!("\ntry:\n");
+    let line = |what: &str, curl: String| println!("  # {what}\n  {curl}\n");
+    let get = |role: &str, path: &str| format!("curl -s -H \"Authorization: Bearer ${role}\" '{url}{path}'");
+    line("jobs of all kinds, newest first", get("VIEWER", "/ledger/jobs?first=3"));
+    line("one job, in full", get("VIEWER", &format!("/ledger/jobs/{LASTING}")));
+    line("the documented list of background jobs", get("ADMIN", "/api/v1/jobs"));
+    let tail =
+        format!("curl -sN -H \"Authorization: Bearer $VIEWER\" -H 'Accept: text/event-stream' '{url}/ledger/events'");
+    line("everything, as it happens (a tail)", tail);
+    let cancel = format!("curl -si -X DELETE -H \"Authorization: Bearer $ADMIN\" '{url}/api/v1/jobs/{LASTING}'");
+    line("cancel a running job; the ledger records who did it", cancel);
+    line("the same job as the ledger stood at position 2", get("VIEWER", &format!("/ledger/jobs/{LASTING}?as_of=2")));
+}
+
+/// Creates and starts the job that lasts: positions 1 and 2.
+async fn start_lasting(ledger: &Ledger) -> Result<(), Failure> {
+    let created = json!({"kind": "task", "spec": {"job_type": "enrichment", "total_records": 100_000}});
+    let both = [event("job.created", LASTING, &created), event("job.started", LASTING, &json!({}))];
+    append(ledger, &both).await.map_err(|error| Failure::CouldNotRun(error.to_string()))
+}
+
+/// Reports a little progress of the lasting job, until it is refused because somebody cancelled it.
+async fn keep_lasting(ledger: Ledger, pace: Duration) {
+    for n in 1..=100_000_u64 {
+        tokio::time::sleep(pace * 2).await;
+        let progress = json!({"records_processed": n, "current_step": "waiting for somebody to cancel this"});
+        if append(&ledger, &[event("job.progress", LASTING, &progress)]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Plays every other history, again and again.
+async fn play_for_ever(ledger: Ledger, lane: usize, pace: Duration) {
+    for round in 1.. {
+        for history in HISTORIES.iter().skip(lane).step_by(2) {
+            // A history that is refused is a mistake in the demo; the others go on.
+            if let Err(error) = play_once(&ledger, history, round, pace).await {
+                tracing::warn!(error, "a history of the demo was refused");
+            }
+        }
+    }
+}
+
+async fn play_once(ledger: &Ledger, history: &str, round: u64, pace: Duration) -> Result<(), String> {
+    let mut names = HashMap::new();
+    for line in history.lines() {
+        let sent: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        for event in live_events(&sent, round, &mut names) {
+            append(ledger, &[event]).await.map_err(|error| error.to_string())?;
+            tokio::time::sleep(pace).await;
+        }
+    }
+    Ok(())
+}
+
+/// The events of a recorded request as if they happened now, to a job of this round; none where the request was refused.
+fn live_events(sent: &Value, round: u64, names: &mut HashMap<String, String>) -> Vec<Value> {
+    let mut job = |name: &str, is_uuid: bool| {
+        let fresh = || {
+            if is_uuid {
+                Uuid::new_v4().to_string()
+            } else {
+                format!("{name}-{round}-{}", &Uuid::new_v4().simple().to_string()[..4])
+            }
+        };
+        names.entry(name.to_lowercase()).or_insert_with(fresh).clone()
+    };
+    if let Some(path) = sent["delete"].as_str() {
+        if sent["expect"] != 204 || path.contains('?') {
+            return Vec::new();
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        return vec![event("job.cancelled", &job(name, false), &json!({}))];
+    }
+    if sent["expect"] != 201 {
+        return Vec::new();
+    }
+    let events = sent["events"].as_array().map_or(&[][..], Vec::as_slice);
+    let live = |recorded: &Value| {
+        let name = recorded["subject"].as_str().unwrap_or("job");
+        let subject = job(name, Uuid::try_parse(name).is_ok());
+        event(recorded["type"].as_str().unwrap_or(""), &subject, &recorded["data"])
+    };
+    events.iter().map(live).collect()
+}
+
+fn event(event_type: &str, job: &str, data: &Value) -> Value {
+    json!({"specversion": "1.0", "id": Uuid::now_v7(), "source": "/demo", "type": event_type, "subject": job, "data": data})
+}
+
+async fn append(ledger: &Ledger, events: &[Value]) -> Result<(), AppendError> {
+    let body = serde_json::to_vec(events).expect("JSON values");
+    let events = wire::batch(&body).map_err(|(_, reject)| AppendError::Refused {
+        index: 0,
+        refusal: crate::job::Refusal::Invalid { pointer: "", detail: reject.to_string() },
+    })?;
+    let append = Append { org: OrgId::default(), actor: "demo-worker".into(), events, guard: None };
+    ledger.append(append).await.map(|_| ())
+}
