@@ -44,8 +44,7 @@ impl TestServer {
         let folder = Folder::new(path);
         let options = Options { clock: clock.clone(), ..Options::default() };
         let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 let server = Server::open(folder, options, None, stopping).unwrap();
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
