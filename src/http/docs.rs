@@ -33,7 +33,7 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
         (name = "session", description = "Browsers"),
         (name = "description", description = "This description"),
     ),
-    components(schemas(EventType)),
+    components(schemas(EventType, Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]
@@ -63,7 +63,7 @@ pub async fn openapi(State(app): State<App>) -> Response {
     params(("name" = String, Path, description = "`<type>.v<N>.json`", example = "job.created.v1.json")),
     responses(
         (status = 200, description = "The schema", body = Object, content_type = "application/schema+json"),
-        (status = 404, description = "No such schema", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such schema"),
     ))]
 pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
     match EVENT_SCHEMAS.get_file(&name) {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
-use super::error::{Error, Problem};
+use super::error::Error;
 use super::job_model::{JobEntry, JobModel};
 use super::params::Params;
 use super::path::Segment;
@@ -33,7 +33,7 @@ pub struct JobPage {
 
 /// List jobs of all kinds, newest first.
 #[utoipa::path(
-    get, path = "/ledger/jobs", tag = "ledger",
+    get, path = "/ledger/jobs", tag = "ledger", operation_id = "list_jobs",
     params(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
         ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
@@ -50,10 +50,9 @@ pub struct JobPage {
     ),
     responses(
         (status = 200, description = "A page", body = JobPage),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`org` is not the caller's", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "`org` is not the caller's"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -92,17 +91,16 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
 ///
 /// With `as_of` (a position, or an RFC 3339 time of recording) as the ledger stood then; with `Accept: text/event-stream` live.
 #[utoipa::path(
-    get, path = "/ledger/jobs/{id}", tag = "ledger",
+    get, path = "/ledger/jobs/{id}", tag = "ledger", operation_id = "get_job",
     params(("id" = String, Path, description = "The job"), super::docs::ReadingParams),
     responses(
         (status = 200, description = "The job", content((JobModel = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
-        (status = 406, description = "`Accept` allows neither form", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No such job, or not yet then"),
+        (status = 406, description = "`Accept` allows neither form"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn one(
@@ -131,7 +129,7 @@ pub async fn one(
 
 /// Read all of a job's hook output.
 #[utoipa::path(
-    get, path = "/ledger/jobs/{id}/output", tag = "ledger",
+    get, path = "/ledger/jobs/{id}/output", tag = "ledger", operation_id = "get_job_output",
     params(
         ("id" = String, Path, description = "The job"),
         ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
@@ -140,10 +138,9 @@ pub async fn one(
     ),
     responses(
         (status = 200, description = "What the hook wrote, stdout and stderr as they came", body = String, content_type = "text/plain; charset=utf-8"),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No such job, or not yet then"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn output(

@@ -5,7 +5,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::ErrorBody;
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, POSITION, Params, Segment};
 use crate::job::{Kind, Refusal};
@@ -23,12 +22,10 @@ const SOURCE: &str = "/api/v1/jobs";
     params(("id" = String, Path, description = "Job ID")),
     responses(
         (status = 204, description = "Cancelled, now or before"),
-        (status = 400, description = "The job has ended otherwise, or a parameter is unknown", body = ErrorBody<'static>),
-        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
-        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
-        (status = 404, description = "Job does not exist", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The ledger takes no writes just now", body = ErrorBody<'static>),
+        (status = 400, description = "The job has ended otherwise, or a parameter is unknown"),
+        (status = 403, description = "Insufficient permissions"),
+        (status = 404, description = "Job does not exist"),
+        (status = 503, description = "The ledger takes no writes just now"),
     )
 )]
 pub(super) async fn cancel(
