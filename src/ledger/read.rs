@@ -32,10 +32,8 @@ pub struct Shown<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The moment asked for is not there yet.
-    #[error("expected `{what}` at or before {head}, the newest there is, found {found}")]
+    #[error("expected `as_of` at or before {head}, the newest there is, found {found}")]
     Beyond {
-        /// Which parameter asked.
-        what: &'static str,
         /// What was asked for.
         found: String,
         /// The newest there is.
@@ -94,7 +92,7 @@ impl Ledger {
         min: Option<Position>,
         read: impl FnOnce(&Connection) -> Result<T, views::Error>,
     ) -> Result<Shown<T>, ReadError> {
-        let wanted = self.at_head(min)?;
+        let wanted = min.unwrap_or_default().max(self.head());
         if !self.inner.projection.wait_for(wanted).await {
             let (health, shown) = self.views();
             let why = match health {
@@ -113,19 +111,6 @@ impl Ledger {
         Ok(Shown { value, position, now: self.now() })
     }
 
-    /// What a reader must be shown who asks for at least `min`: everything up to the head. A position that is not in the log
-    /// is nothing to wait for: who was told of it saw another, newer copy of the log.
-    pub fn at_head(&self, min: Option<Position>) -> Result<Position, ReadError> {
-        let head = self.head();
-        let Some(min) = min.filter(|min| *min > head) else { return Ok(head) };
-        // Asked of the log itself: a page of it may show an event just before the bell rings for it.
-        let head = self.log(|log| log.head())?;
-        if min > head {
-            return Err(ReadError::Beyond { what: "min_position", found: min.to_string(), head: head.to_string() });
-        }
-        Ok(head)
-    }
-
     /// Where the job ended; `None` while it has not, or where there is none.
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
@@ -139,21 +124,13 @@ impl Ledger {
             let head = log.head()?;
             let (position, now) = match moment {
                 AsOf::Position(position) if position > head => {
-                    return Err(ReadError::Beyond {
-                        what: "as_of",
-                        found: position.to_string(),
-                        head: head.to_string(),
-                    });
+                    return Err(ReadError::Beyond { found: position.to_string(), head: head.to_string() });
                 }
                 AsOf::Position(position) => (position, log.recorded(position)?.unwrap_or_else(|| self.now())),
                 AsOf::Time(time) => {
                     let now = self.now();
                     if time > now {
-                        return Err(ReadError::Beyond {
-                            what: "as_of",
-                            found: time.to_string(),
-                            head: now.to_string(),
-                        });
+                        return Err(ReadError::Beyond { found: time.to_string(), head: now.to_string() });
                     }
                     (log.at_time(time)?, time)
                 }
