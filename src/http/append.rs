@@ -66,8 +66,8 @@ impl From<Appended> for AppendAnswer {
 #[utoipa::path(
     post, path = "/ledger/events", tag = "ledger", operation_id = "append_events",
     params(
-        ("If-Match" = Option<String>, Header, description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such job yet"),
+        ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
+        ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: there is no such job yet"),
     ),
     request_body(
         description = "One CloudEvent, or an array of them",

@@ -1,13 +1,16 @@
 //! What describes the API: `/openapi.json`, `/docs`, `/schema/…`, and the schemas that stand for stored shapes.
 
+use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::error::{Error, Problem};
@@ -33,7 +36,7 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
         (name = "session", description = "Browsers"),
         (name = "description", description = "This description"),
     ),
-    components(schemas(EventType, Problem)),
+    components(schemas(EventType, Moment, Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]
@@ -49,6 +52,20 @@ impl Modify for Bearer {
             .build();
         openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
+}
+
+/// What a browser may load for `/docs`: what this server has, and the pictures that its style sheet carries in itself.
+const FROM_HERE_ONLY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+                              base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `/docs`: the description as a page that needs nothing from outside. By itself it would show a badge that another host
+/// draws.
+pub fn reference() -> Router<App> {
+    let config = Config::from("/openapi.json").use_base_layout().validator_url("none").try_it_out_enabled(false);
+    Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(async |mut page: Response| {
+        page.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(FROM_HERE_ONLY));
+        page
+    }))
 }
 
 /// The API description (OpenAPI 3.1).
@@ -80,34 +97,52 @@ pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
 #[allow(dead_code, reason = "describes what `Params::reading` takes")]
 pub struct ReadingParams {
     /// A position or an RFC 3339 time of recording (inclusive): the answer as the ledger stood then.
-    as_of: Option<String>,
+    #[param(value_type = Option<Moment>)]
+    as_of: Option<Moment>,
     /// Answer only when the views show this position.
     min_position: Option<u64>,
     /// The job's organisation, for auditors.
     org: Option<uuid::Uuid>,
 }
 
+/// A position, or an RFC 3339 time of recording.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes what `Params::reading` takes")]
+pub enum Moment {
+    /// A position.
+    Position(u64),
+    /// A time of recording.
+    Time(chrono::DateTime<chrono::Utc>),
+}
+
 /// A CloudEvent as a producer sends it.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "specversion": "1.0", "id": "1", "source": "/workers/sync-1", "type": "job.created", "subject": "job-124",
+    "data": {"kind": "task", "spec": {"job_type": "full_sync"}}
+}))]
 #[allow(dead_code, reason = "describes what `wire::single` reads")]
 pub struct CloudEventIn {
     /// Always "1.0".
-    #[schema(example = "1.0")]
+    #[schema(example = "1.0", pattern = "^1\\.0$")]
     specversion: String,
     /// Unique for ever together with `source`.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]+$")]
     id: String,
     /// The producer.
-    #[schema(min_length = 1, max_length = 1024, example = "/workers/sync-1")]
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]+$", example = "/workers/sync-1")]
     source: String,
     /// What happened.
     r#type: ProducedType,
     /// The job; only `job.created` may leave it out, and then the ledger mints one.
-    #[schema(max_length = 128, pattern = "^[A-Za-z0-9._:-]+$")]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:-]+$")]
     subject: Option<String>,
     /// When it happened; the ledger's clock where absent.
     time: Option<chrono::DateTime<chrono::Utc>>,
     /// `application/json` where present.
+    #[schema(pattern = "^application/json$")]
     datacontenttype: Option<String>,
     /// As `/schema/events/<type>.v1.json` says.
     data: Option<serde_json::Map<String, serde_json::Value>>,

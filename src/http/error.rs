@@ -166,7 +166,7 @@ impl From<AccessError> for Error {
     }
 }
 
-/// Carries the error to [`render`], which knows the path and so the body.
+/// Carries the error to the middleware that renders it, which knows the path and so the body.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

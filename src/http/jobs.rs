@@ -45,7 +45,7 @@ pub struct JobPage {
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
         ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
         ("job_type" = Option<super::docs::TaskTypeName>, Query, description = "Background jobs of one type"),
-        ("label" = Option<String>, Query, description = "With this label, `name:value`"),
+        ("label" = Option<String>, Query, pattern = "^[^:]*:", description = "With this label, `name:value`"),
         ("created_by" = Option<String>, Query, description = "Created for this name"),
         ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
         ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly before"),
@@ -139,7 +139,7 @@ pub async fn one(
     get, path = "/ledger/jobs/{id}/output", tag = "ledger", operation_id = "get_job_output",
     params(
         ("id" = String, Path, description = "The job"),
-        ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
+        ("as_of" = Option<super::docs::Moment>, Query, description = "A position or an RFC 3339 time of recording"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
     ),

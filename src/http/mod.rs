@@ -40,7 +40,6 @@ use axum::middleware;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// The header that tells which position an answer shows.
 pub const POSITION: HeaderName = HeaderName::from_static("ledger-position");
@@ -83,9 +82,8 @@ pub fn described(apis: Vec<Api>) -> (Router<App>, utoipa::openapi::OpenApi, Vec<
 
 /// The whole server as a service.
 pub fn router(app: App, routes: Router<App>, styles: &'static [ErrorStyle]) -> Router {
-    let reference = SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(false));
     routes
-        .merge(Router::from(reference))
+        .merge(docs::reference())
         .layer(middleware::from_fn_with_state(styles, error::render))
         .layer(middleware::from_fn(observe::observe))
         .with_state(app)

@@ -113,7 +113,7 @@ impl Ledger {
         let metrics = Arc::new(Metrics::new());
         let head = log.reader().head()?;
         let (head_bell, head) = watch::channel(head);
-        let projection = Arc::new(projection::Projection::new(&folder, metrics.clone()));
+        let projection = Arc::new(projection::Projection::new(&folder));
         let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
         let shared = writer::Shared { projection: projection.clone(), head: head_bell, metrics: metrics.clone() };
         let (writer, thread) = writer::start(log, shared, &options).map_err(OpenError::Thread)?;

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 
 use super::append::AppendError;
 use super::folder::Folder;
-use super::metrics::Metrics;
 use crate::job::Position;
 use crate::log::{Pool, Reader, chain};
 use crate::views::{self, Projector};
@@ -53,7 +52,6 @@ pub struct Projection {
     state: Mutex<State>,
     changed: Condvar,
     position: watch::Sender<Position>,
-    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -71,7 +69,7 @@ struct State {
 }
 
 impl Projection {
-    pub(super) fn new(folder: &Folder, metrics: Arc<Metrics>) -> Projection {
+    pub(super) fn new(folder: &Folder) -> Projection {
         let state = State {
             head: Position::GENESIS,
             hurry: false,
@@ -88,7 +86,6 @@ impl Projection {
             state: Mutex::new(state),
             changed: Condvar::new(),
             position: watch::Sender::new(Position::GENESIS),
-            metrics,
         }
     }
 
@@ -100,8 +97,6 @@ impl Projection {
     pub(super) fn wake(&self, head: Position) {
         self.state().head = head;
         self.changed.notify_one();
-        self.metrics.head.set(head.get() as i64);
-        self.metrics.view_lag.set(head.get().saturating_sub(self.position.borrow().get()) as i64);
     }
 
     /// Ends the thread, once it has taken everything there is.
@@ -281,7 +276,6 @@ impl Thread<'_> {
             let projection = self.projection;
             projection.position.send_replace(position);
             let state = projection.state();
-            projection.metrics.view_lag.set(state.head.get().saturating_sub(position.get()) as i64);
             if state.swap || state.damaged || position >= state.head {
                 break;
             }

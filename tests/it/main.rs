@@ -17,6 +17,8 @@ mod ledger_jobs;
 mod ledger_reads;
 mod lifecycle;
 mod many_actions;
+mod openapi;
+mod operation;
 mod rebuilds;
 mod rule;
 mod samples;

@@ -24,7 +24,7 @@ const VIEW: View = View {
 /// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
 #[utoipa::path(
     get, path = "/dbroles/jobs/{id}", tag = "dbrole", operation_id = "get_db_role_job",
-    params(("id" = String, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
+    params(("id" = uuid::Uuid, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
     responses(
         (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
