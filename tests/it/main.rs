@@ -1,5 +1,6 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod api_errors;
 mod append;
 mod append_refusals;
 mod atomic;
@@ -11,6 +12,7 @@ mod idempotency;
 mod laws;
 mod leaves;
 mod lifecycle;
+mod reads;
 mod rule;
 mod samples;
 mod schema;
