@@ -109,12 +109,33 @@ pub struct Access {
     changes: watch::Sender<u64>,
 }
 
+/// As what a secret was shown. Part of what is remembered: a session's secret is no token, and a token is no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Shown {
+    Token,
+    Session,
+}
+
+impl Shown {
+    fn sql(self) -> &'static str {
+        match self {
+            Shown::Token => "SELECT id, name, role, org, expires_at FROM token WHERE hash = ?1 AND revoked_at IS NULL",
+            // A session ends with its token.
+            Shown::Session => {
+                "SELECT token.id, name, role, org, min(session.expires_at, ifnull(token.expires_at, session.expires_at)) \
+                 FROM session JOIN token ON token.id = session.token \
+                 WHERE session.hash = ?1 AND revoked_at IS NULL GROUP BY session.hash"
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     conn: Connection,
     /// SQLite's count of changes by other connections.
     version: i64,
-    known: HashMap<[u8; 32], Principal>,
+    known: HashMap<(Shown, [u8; 32]), Principal>,
     used: HashMap<i64, Time>,
 }
 
@@ -197,25 +218,22 @@ impl Access {
 
     /// Who has this token; `None` for one that is unknown, revoked or expired.
     pub fn authenticate(&self, token: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let sql = "SELECT id, name, role, org, expires_at FROM token WHERE hash = ?1 AND revoked_at IS NULL";
-        self.find(sql, token, now)
+        self.find(Shown::Token, token, now)
     }
 
     /// Who has this session; it ends with its token.
     pub fn session(&self, session: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let sql = "SELECT token.id, name, role, org, min(session.expires_at, ifnull(token.expires_at, session.expires_at)) \
-                   FROM session JOIN token ON token.id = session.token \
-                   WHERE session.hash = ?1 AND revoked_at IS NULL GROUP BY session.hash";
-        self.find(sql, session, now)
+        self.find(Shown::Session, session, now)
     }
 
-    fn find(&self, sql: &str, secret: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let key = hash(secret);
+    fn find(&self, shown: Shown, secret: &str, now: Time) -> Result<Option<Principal>, AccessError> {
+        let hash = hash(secret);
+        let key = (shown, hash);
         let mut inner = self.inner();
         self.refresh(&mut inner)?;
         if !inner.known.contains_key(&key) {
-            let mut statement = inner.conn.prepare_cached(sql).map_err(doing("look a token up"))?;
-            let found = statement.query_row([key], principal).optional().map_err(doing("look a token up"))?;
+            let mut statement = inner.conn.prepare_cached(shown.sql()).map_err(doing("look a token up"))?;
+            let found = statement.query_row([hash], principal).optional().map_err(doing("look a token up"))?;
             drop(statement);
             let Some(found) = found else { return Ok(None) };
             if inner.known.len() >= CACHED {
@@ -256,9 +274,9 @@ impl Access {
     /// Signs a browser out. A session that is not there is no error.
     pub fn sign_out(&self, session: &str) -> Result<(), AccessError> {
         let mut inner = self.inner();
-        let key = hash(session);
-        inner.known.remove(&key);
-        let changed = inner.conn.execute("DELETE FROM session WHERE hash = ?1", [key]);
+        let hash = hash(session);
+        inner.known.remove(&(Shown::Session, hash));
+        let changed = inner.conn.execute("DELETE FROM session WHERE hash = ?1", [hash]);
         changed.map(|_| ()).map_err(doing("sign out"))
     }
 
