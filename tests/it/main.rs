@@ -24,4 +24,5 @@ mod tails;
 mod task;
 mod task_list;
 mod tokens;
+mod unread;
 mod wire;
