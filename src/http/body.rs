@@ -1,12 +1,20 @@
 //! Request bodies: bounded in size and time. One that is too large is drained before it is refused, because a client that
 //! still writes would otherwise see a broken connection instead of the answer.
 
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
 
 use super::error::Error;
 
@@ -16,6 +24,9 @@ pub const MAX_BODY: usize = 16 * 1024 * 1024;
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(60);
+
+/// How long a body that nobody wants may take.
+const REST_TIME: Duration = Duration::from_secs(5);
 
 /// Reads a body of at most [`MAX_BODY`] bytes.
 pub async fn read(body: Body) -> Result<Bytes, Error> {
@@ -46,4 +57,74 @@ async fn collect(mut body: Body) -> Result<Bytes, Error> {
     }
     let detail = format!("expected a body of at most {MAX_BODY} bytes; send the events in more requests");
     Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail))
+}
+
+/// Middleware. A body that nobody read is read to its end and thrown away before the answer goes out; otherwise the
+/// connection would break under the client's next request, or under this one while it still writes. Where that would take
+/// too long, or the client waits to be asked for the body, the answer says that the connection ends.
+pub async fn read_the_rest(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let asks_first = request.headers().contains_key(EXPECT);
+    let (parts, body) = request.into_parts();
+    let lent = Lent(Arc::new(Mutex::new(Some(body))));
+    let mut response = next.run(Request::from_parts(parts, Body::new(lent.clone()))).await;
+    let ended = match lent.take() {
+        None => true,
+        Some(_) if asks_first => false,
+        Some(rest) => tokio::time::timeout(REST_TIME, discard(rest)).await.unwrap_or(false),
+    };
+    if !ended {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Throws at most [`MAX_BODY`] bytes away; whether that was all.
+async fn discard(mut body: Body) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MAX_BODY {
+            return false;
+        }
+    }
+    true
+}
+
+/// A body that comes back when the handler drops it; `None` once it has been read to its end.
+#[derive(Clone)]
+struct Lent(Arc<Mutex<Option<Body>>>);
+
+impl Lent {
+    fn take(&self) -> Option<Body> {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        body.filter(|body| !body.is_end_stream())
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let mut lent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(body) = lent.as_mut() else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if frame.is_none() {
+            *lent = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let lent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lent.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
 }

@@ -85,6 +85,7 @@ pub fn router(app: App, routes: Router<App>, styles: &'static [ErrorStyle]) -> R
     routes
         .merge(docs::reference())
         .layer(middleware::from_fn_with_state(styles, error::render))
+        .layer(middleware::from_fn(body::read_the_rest))
         .layer(middleware::from_fn(observe::observe))
         .with_state(app)
 }

@@ -1,8 +1,10 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod api_errors;
 mod append;
 mod append_refusals;
 mod atomic;
+mod auth;
 mod binary;
 mod crash;
 mod dbrole;
@@ -19,10 +21,13 @@ mod lifecycle;
 mod many_actions;
 mod openapi;
 mod operation;
+mod organisations;
+mod reads;
 mod rebuilds;
 mod rule;
 mod samples;
 mod schema;
+mod sessions;
 mod support;
 mod tails;
 mod tails_end;
@@ -31,4 +36,6 @@ mod tails_live;
 mod task;
 mod task_list;
 mod time_travel;
+mod tokens;
+mod unread;
 mod wire;

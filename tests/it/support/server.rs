@@ -61,11 +61,15 @@ impl TestServer {
         &self.path
     }
 
+    /// The tokens, as the commands beside a running server open them.
+    pub fn access(&self) -> Access {
+        Access::open(&Folder::new(&self.path).access()).unwrap()
+    }
+
     /// A token of `role` in `org`, made as `jobledger token create` makes it: through the file, beside the server.
     pub fn token(&self, name: &str, role: Role, org: OrgId) -> String {
-        let access = Access::open(&Folder::new(&self.path).access()).unwrap();
         let token = NewToken { name: name.into(), role, org, expires: None };
-        access.create(&token, (self.clock)()).unwrap().reveal().to_owned()
+        self.access().create(&token, (self.clock)()).unwrap().reveal().to_owned()
     }
 
     /// A client with a fresh token of `role` in the default organisation; its name (the actor) is the role's.

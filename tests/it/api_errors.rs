@@ -1,0 +1,227 @@
+//! The error bodies of the three documented APIs: each its own, for every status, to the byte.
+
+use jobledger::access::Role;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::support::{Answer, Client, ROLE_JOB, TestServer, created, role_job, rule_job};
+
+/// A documented API: its content type for errors, and its body for a status, a message and a path.
+#[derive(Clone, Copy)]
+struct Api {
+    content_type: &'static str,
+    message: &'static str,
+    body: fn(u16, &Value, &str) -> String,
+}
+
+const ROLES: Api = Api {
+    content_type: "application/json",
+    message: "/message",
+    body: |_, message, _| format!(r#"{{"message":{message}}}"#),
+};
+
+const TASKS: Api = Api {
+    content_type: "application/json",
+    message: "/error/message",
+    body: |status, message, _| {
+        let code = match status {
+            400 | 406 => "VALIDATION_ERROR",
+            401 => "UNAUTHORIZED",
+            403 => "FORBIDDEN",
+            404 => "NOT_FOUND",
+            405 => "METHOD_NOT_ALLOWED",
+            _ => unreachable!("not asked for here"),
+        };
+        format!(r#"{{"error":{{"code":"{code}","message":{message}}}}}"#)
+    },
+};
+
+const RULES: Api = Api {
+    content_type: "application/vnd.sas.error+json",
+    message: "/message",
+    body: |status, message, path| {
+        format!(
+            r#"{{"version":2,"httpStatusCode":{status},"errorCode":0,"message":{message},"details":["path: {path}"],"links":[]}}"#
+        )
+    },
+};
+
+impl Api {
+    /// Fails unless the answer is this API's error; gives its message.
+    #[track_caller]
+    fn message(self, answer: Answer, status: u16, path: &str) -> String {
+        let answer = answer.expect(status);
+        assert_eq!(answer.header("content-type"), self.content_type, "{path}");
+        let message = answer.json().pointer(self.message).cloned().unwrap_or_default();
+        let path = path.split('?').next().unwrap();
+        assert_eq!(answer.text(), (self.body)(status, &message, path), "{path}");
+        message.as_str().unwrap().to_owned()
+    }
+}
+
+/// A job of each kind in the default organisation (all three ids are UUIDs), and a token of each sort.
+struct Ledger {
+    server: TestServer,
+    admin: Client,
+    task: &'static str,
+    rule: &'static str,
+}
+
+const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const RULE: &str = "cc2cb37c-24e6-4398-b7c8-4b6603bc4608";
+const NOWHERE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+fn ledger() -> Ledger {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([role_job(ROLE_JOB), created(TASK), rule_job(RULE, &["a"])])).expect(201);
+    Ledger { server, admin, task: TASK, rule: RULE }
+}
+
+impl Ledger {
+    /// Every single-job read of the three APIs, before and after the id, and the job that is there.
+    fn reads(&self) -> [(Api, &'static str, &'static str, &'static str); 5] {
+        [
+            (ROLES, "/dbroles/jobs/", "", ROLE_JOB),
+            (TASKS, "/api/v1/jobs/", "", self.task),
+            (TASKS, "/api/v1/jobs/", "/progress", self.task),
+            (RULES, "/authorization/rules/jobs/", "", self.rule),
+            (RULES, "/authorization/rules/jobs/", "/state", self.rule),
+        ]
+    }
+}
+
+#[test]
+fn no_such_job_is_told_one_way_whatever_the_reason() {
+    let ledger = ledger();
+    let org = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
+    let other = Client::new(&ledger.server.url, Some(&ledger.server.token("other", Role::Admin, org)));
+    for (api, before, after, own) in ledger.reads() {
+        let path = |job: &str| format!("{before}{job}{after}");
+        ledger.admin.get(&path(own)).expect(200);
+        let unknown = api.message(ledger.admin.get(&path(NOWHERE)), 404, &path(NOWHERE));
+        for kind in [ROLE_JOB, ledger.task, ledger.rule].into_iter().filter(|job| *job != own) {
+            assert_eq!(api.message(ledger.admin.get(&path(kind)), 404, &path(kind)), unknown, "of another kind");
+        }
+        assert_eq!(api.message(other.get(&path(own)), 404, &path(own)), unknown, "of another organisation");
+        let named = format!("{}?org=37eebc20-d8df-416b-8ac2-01b6eb456318", path(own));
+        assert_eq!(api.message(ledger.admin.get(&named), 404, &named), unknown, "in an organisation not one's own");
+        let early = format!("{}?as_of=0", path(own));
+        assert_eq!(api.message(ledger.admin.get(&early), 404, &early), unknown, "not yet");
+    }
+    let said = |path: &str| ledger.admin.get(path).expect(404).text();
+    assert_eq!(said(&format!("/dbroles/jobs/{NOWHERE}")), r#"{"message":"job not found"}"#);
+    let path = format!("/authorization/rules/jobs/{NOWHERE}");
+    assert!(said(&path).contains(r#""message":"No rule job with the specified ID was found.""#));
+}
+
+#[test]
+fn paths_that_are_not_there() {
+    let ledger = ledger();
+    for (api, path) in [
+        (ROLES, "/dbroles/jobs".to_owned()),
+        (ROLES, "/dbroles/jobs/".to_owned()),
+        (ROLES, format!("/dbroles/jobs/{ROLE_JOB}/state")),
+        (TASKS, "/api/v1/jobs/".to_owned()),
+        (TASKS, format!("/api/v1/jobs/{TASK}/state")),
+        (TASKS, format!("/api/v1/jobs/{TASK}/progress/x")),
+        (RULES, "/authorization/rules/jobs".to_owned()),
+        (RULES, format!("/authorization/rules/jobs/{RULE}/progress")),
+        (RULES, format!("/authorization/rules/jobs/{RULE}/state/")),
+    ] {
+        api.message(ledger.admin.get(&path), 404, &path);
+        api.message(ledger.server.anonymous().get(&path), 404, &path);
+    }
+    for path in ["/dbroles/jobsx", "/dbroles", "/api/v1", "/api/v1/jobs-1/a", "/authorization/rules/jobz/a"] {
+        assert_eq!(ledger.admin.get(path).expect(404).header("content-type"), "application/problem+json");
+    }
+}
+
+#[test]
+fn who_has_no_token_is_told_in_the_apis_own_words() {
+    let ledger = ledger();
+    let wrong = Client::new(&ledger.server.url, Some("jl_wrong"));
+    let lists = [(TASKS, "/api/v1/jobs", "", ""), (TASKS, "/api/v1/jobs/running", "", "")];
+    for (api, before, after, job) in ledger.reads().into_iter().chain(lists) {
+        let path = format!("{before}{job}{after}");
+        for client in [&ledger.server.anonymous(), &wrong] {
+            let answer = client.get(&path);
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            api.message(answer, 401, &path);
+        }
+    }
+    let answer = ledger.server.anonymous().get(&format!("/dbroles/jobs/{ROLE_JOB}"));
+    assert_eq!(answer.text(), r#"{"message":"access denied"}"#);
+}
+
+#[test]
+fn background_jobs_are_for_administrators() {
+    let ledger = ledger();
+    for role in [Role::Worker, Role::Viewer, Role::Auditor] {
+        let client = ledger.server.client(role);
+        for path in ["/api/v1/jobs", "/api/v1/jobs/running", "/api/v1/jobs/x", "/api/v1/jobs/x/progress"] {
+            TASKS.message(client.get(path), 403, path);
+        }
+        let path = format!("/api/v1/jobs/{TASK}");
+        TASKS.message(client.get(&path), 403, &path);
+        TASKS.message(client.delete(&path), 403, &path);
+    }
+    assert_eq!(ledger.admin.head(), 3, "nobody cancelled anything");
+}
+
+#[test]
+fn other_methods_are_refused_with_those_that_there_are() {
+    let ledger = ledger();
+    let lists = [(TASKS, "/api/v1/jobs", "", ""), (TASKS, "/api/v1/jobs/running", "", "")];
+    for (api, before, after, job) in ledger.reads().into_iter().chain(lists) {
+        let path = format!("{before}{job}{after}");
+        let allowed: &[&str] =
+            if path == format!("/api/v1/jobs/{TASK}") { &["DELETE", "GET", "HEAD"] } else { &["GET", "HEAD"] };
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            if allowed.contains(&method.as_str()) {
+                continue;
+            }
+            let answer = ledger.admin.send(method, &path, &[], b"");
+            let mut allow: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+            allow.sort_unstable();
+            assert_eq!(allow, allowed, "{path}");
+            api.message(answer, 405, &path);
+        }
+    }
+}
+
+#[test]
+fn a_form_that_is_not_there_is_refused() {
+    let ledger = ledger();
+    for (api, before, after, job) in ledger.reads() {
+        let path = format!("{before}{job}{after}");
+        let message = api.message(ledger.admin.get_with(&path, &[("accept", "image/png")]), 406, &path);
+        assert!(message.contains("text/event-stream"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_request_is_named() {
+    let ledger = ledger();
+    for (api, before, after, job) in ledger.reads() {
+        for (query, named) in [
+            ("verbose=1", "`verbose`"),
+            ("as_of=4", "at or before 3"),
+            ("as_of=yesterday", "`as_of`"),
+            ("as_of=1&as_of=2", "`as_of`"),
+            ("as_of=-1", "`as_of`"),
+            ("min_position=x", "`min_position`"),
+            ("org=me", "`org`"),
+        ] {
+            let path = format!("{before}{job}{after}?{query}");
+            let message = api.message(ledger.admin.get(&path), 400, &path);
+            assert!(message.contains(named), "{message}");
+        }
+        let path = format!("{before}%ff{after}");
+        api.message(ledger.admin.get(&path), 400, &path);
+    }
+    for id in ["nope", "67d7d053", "67d7d0533caf430e97ba6d4933d3fd5b", "%7B67d7d053-3caf-430e-97ba-6d4933d3fd5b%7D"] {
+        let path = format!("/dbroles/jobs/{id}");
+        assert!(ROLES.message(ledger.admin.get(&path), 400, &path).contains("UUID"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Who may do what: every route of the server's own description, for every role, inside and outside its organisation.
+
+use std::collections::BTreeMap;
+
+use jobledger::access::{NewToken, Role};
+use jobledger::job::OrgId;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::support::{
+    Answer, Client, Hands, ROLE_JOB, TestServer, created, nil, noted, role_job, rule_job, started, with,
+};
+
+/// One line a route: what nobody is answered (no token, a wrong, a revoked, an expired one); then admin, worker, viewer and
+/// auditor of the jobs' own organisation; then the four of another organisation; then those again, naming the jobs'
+/// organisation with `org=`, or `-` where the route has no such parameter.
+const TABLE: &str = "
+GET    /api/v1/jobs                               401   200 403 403 403   200 403 403 403   -
+GET    /api/v1/jobs/running                       401   200 403 403 403   200 403 403 403   -
+GET    /api/v1/jobs/{id}                          401   200 403 403 403   404 403 403 403   404 403 403 403
+DELETE /api/v1/jobs/{id}                          401   204 403 403 403   404 403 403 403   -
+GET    /api/v1/jobs/{id}/progress                 401   200 403 403 403   404 403 403 403   404 403 403 403
+GET    /authorization/rules/jobs/{jobId}          401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /authorization/rules/jobs/{jobId}/state    401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /dbroles/jobs/{id}                         401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /healthz                                   200   200 200 200 200   200 200 200 200   -
+GET    /ledger/events                             401   200 200 200 200   200 200 200 200   404 404 404 200
+POST   /ledger/events                             401   201 201 403 403   404 404 403 403   -
+GET    /ledger/events/{position}                  401   200 200 200 200   404 404 404 200   -
+GET    /ledger/jobs                               401   200 200 200 200   200 200 200 200   404 404 404 200
+GET    /ledger/jobs/{id}                          401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
+POST   /ledger/rebuild                            401   200 403 403 403   200 403 403 403   -
+GET    /metrics                                   401   200 200 200 200   200 200 200 200   -
+GET    /openapi.json                              200   200 200 200 200   200 200 200 200   -
+GET    /readyz                                    200   200 200 200 200   200 200 200 200   -
+GET    /schema/events/{name}                      200   200 200 200 200   200 200 200 200   -
+POST   /session                                   401   204 204 204 204   204 204 204 204   -
+DELETE /session                                   401   204 204 204 204   204 204 204 204   -
+";
+
+const ROLES: [Role; 4] = [Role::Admin, Role::Worker, Role::Viewer, Role::Auditor];
+
+/// Method and path, and the expected answers: nobody's, own, other, named (where the route has `org`).
+type Expected = BTreeMap<(String, String), (u16, [u16; 4], [u16; 4], Option<[u16; 4]>)>;
+
+fn table() -> Expected {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let key = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
+        let statuses: Vec<&str> = words.collect();
+        let four = |at: usize| [0, 1, 2, 3].map(|n| statuses[at + n].parse().unwrap());
+        let named = (statuses[9] != "-").then(|| four(9));
+        (key, (statuses[0].parse().unwrap(), four(1), four(5), named))
+    };
+    TABLE.trim().lines().map(line).collect()
+}
+
+/// Every route that the server describes, and whether it takes `org`.
+fn described() -> BTreeMap<(String, String), bool> {
+    let description: Value = serde_json::from_str(&jobledger::server::openapi()).unwrap();
+    let mut routes = BTreeMap::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let org = parameters.iter().any(|parameter| parameter["name"] == "org");
+            routes.insert((method.to_uppercase(), path.clone()), org);
+        }
+    }
+    routes
+}
+
+/// A ledger whose jobs, all called zebra where the kind allows it, belong to the default organisation.
+fn ledger() -> TestServer {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    let rule = rule_job("zebra-rule", &["a"]);
+    worker
+        .append(&json!([created("zebra"), started("zebra"), created("zebra-2"), role_job(ROLE_JOB), rule]))
+        .expect(201);
+    server
+}
+
+/// Asks for a route of the table, about a job of the default organisation.
+fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
+    let job = match path {
+        _ if path.starts_with("/dbroles") => ROLE_JOB,
+        _ if path.starts_with("/authorization") => "zebra-rule",
+        _ if method == "DELETE" => "zebra-2",
+        _ => "zebra",
+    };
+    let mut path = path.to_owned();
+    for (part, value) in [("{id}", job), ("{jobId}", job), ("{position}", "1"), ("{name}", "job.created.v1.json")] {
+        path = path.replace(part, value);
+    }
+    assert!(!path.contains('{'), "an unknown part in {path}");
+    let body =
+        if path == "/ledger/events" && method == "POST" { noted("zebra", "n").to_string() } else { String::new() };
+    let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };
+    let method: Method = method.parse().unwrap();
+    client.send(method, &format!("{path}{query}"), headers, body.as_bytes())
+}
+
+#[test]
+fn every_route_is_in_the_table_and_the_other_way_round() {
+    let org: BTreeMap<_, _> = table().into_iter().map(|(route, (.., named))| (route, named.is_some())).collect();
+    assert_eq!(org, described(), "the table above and the server's own description differ");
+}
+
+#[test]
+fn nobody_gets_more_than_is_open_to_all() {
+    let server = ledger();
+    let revoked = server.token("revoked", Role::Admin, nil());
+    let expired = NewToken {
+        name: "expired".into(),
+        role: Role::Admin,
+        org: nil(),
+        expires: Some("2020-01-01T00:00:00Z".parse().unwrap()),
+    };
+    let now = "2025-01-01T00:00:00Z".parse().unwrap();
+    let expired = server.access().create(&expired, now).unwrap().reveal().to_owned();
+    server.access().revoke(nil(), "revoked", now).unwrap();
+    let wrong = "jl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for token in [None, Some(""), Some(wrong), Some(revoked.as_str()), Some(expired.as_str())] {
+        let client = Client::new(&server.url, token);
+        for ((method, path), (expected, ..)) in table() {
+            let answer = ask(&client, &method, &path, "");
+            assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text());
+            assert!(!answer.text().contains("zebra") || answer.status == 401, "{method} {path}");
+        }
+    }
+}
+
+/// Asks for every route with every role of `org`; `column` picks what is expected.
+fn walk(
+    server: &TestServer,
+    org: OrgId,
+    query: &str,
+    column: fn(&([u16; 4], [u16; 4], Option<[u16; 4]>)) -> Option<[u16; 4]>,
+) {
+    for (n, role) in ROLES.into_iter().enumerate() {
+        let client = Client::new(&server.url, Some(&server.token(&format!("{role}-{}", query.len()), role, org)));
+        for ((method, path), (_, own, other, named)) in table() {
+            let Some(expected) = column(&(own, other, named)) else { continue };
+            let answer = ask(&client, &method, &path, query);
+            // A rebuild that takes longer than a second is answered while it runs.
+            let status = if answer.status == 202 { 200 } else { answer.status };
+            assert_eq!(status, expected[n], "{role} {method} {path}{query}: {}", answer.text());
+            let may_see = org == nil() || role == Role::Auditor;
+            let lists =
+                ["/api/v1/jobs", "/api/v1/jobs/running", "/ledger/events", "/ledger/jobs"].contains(&path.as_str());
+            if status == 200 && (lists || !may_see) {
+                assert_eq!(answer.text().contains("zebra"), may_see && lists, "{role} {method} {path}{query}");
+            }
+        }
+    }
+}
+
+#[test]
+fn roles_inside_their_organisation() {
+    walk(&ledger(), nil(), "", |(own, ..)| Some(*own));
+}
+
+#[test]
+fn roles_outside_their_organisation() {
+    let server = ledger();
+    let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
+    walk(&server, other, "", |(_, other, _)| Some(*other));
+    walk(&server, other, "?org=00000000-0000-0000-0000-000000000000", |(.., named)| *named);
+    let owner = server.client(Role::Admin);
+    assert_eq!(owner.get("/ledger/jobs/zebra-2").expect(200).json()["status"], "pending", "nobody cancelled it");
+    assert_eq!(owner.head(), 5, "nobody wrote anything");
+}
+
+#[test]
+fn the_reference_page_is_open_and_unknown_paths_tell_nothing() {
+    let server = ledger();
+    let anonymous = server.anonymous();
+    let page = anonymous.get("/docs/").expect(200);
+    assert!(page.header("content-type").starts_with("text/html"), "{}", page.header("content-type"));
+    for path in ["/ledger", "/ledger/job/zebra", "/ledger/jobs/zebra/x", "/schema/log.sql"] {
+        assert_eq!(anonymous.get(path).expect(404).json()["code"], "not-found", "{path}");
+    }
+    anonymous.get("/schema/events/..%2flog.sql").expect(404);
+}
+
+#[test]
+fn the_actor_is_the_name_on_the_token_whatever_the_body_says() {
+    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let server = TestServer::start_with(hands.clock());
+    let ann = Client::new(&server.url, Some(&server.token("ann@example", Role::Worker, nil())));
+    let make =
+        with(created("a"), "data", json!({"kind": "task", "spec": {"job_type": "full_sync"}, "created_by": "bob"}));
+    ann.append(&make).expect(201);
+    ann.append(&noted("a", "n")).expect(201);
+    let job = ann.get("/ledger/jobs/a").expect(200).json();
+    assert_eq!((&job["created_by"], &job["notes"][0]["by"]), (&json!("bob"), &json!("ann@example")));
+    assert_eq!(ann.get("/ledger/events/1").expect(200).json()["actor"], "ann@example");
+}

@@ -1,0 +1,169 @@
+//! `POST /session` and `DELETE /session`: a browser's cookie instead of a token.
+
+use jobledger::access::{NewToken, Role};
+use serde_json::json;
+use ureq::http::Method;
+
+use crate::support::{Answer, Client, Hands, TestServer, created, nil, noted};
+
+/// Signs in with the client's token; gives the `Cookie` header.
+#[track_caller]
+fn sign_in(client: &Client) -> String {
+    let answer = client.send(Method::POST, "/session", &[], b"").expect(204);
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+/// Who a cookie is for: a request without a token.
+fn read(server: &TestServer, cookie: &str) -> u16 {
+    server.anonymous().get_with("/ledger/jobs", &[("cookie", cookie)]).status
+}
+
+/// Appends a note to the job `a` by cookie, from where `headers` say.
+fn write(server: &TestServer, cookie: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut all = vec![("cookie", cookie)];
+    all.extend(headers);
+    server.anonymous().append_with(&noted("a", "n"), &all)
+}
+
+#[test]
+fn the_cookie_is_for_this_server_and_no_script() {
+    let server = TestServer::start();
+    let answer = server.client(Role::Viewer).send(Method::POST, "/session", &[], b"").expect(204);
+    let cookie = answer.header("set-cookie");
+    let (secret, rest) = cookie.strip_prefix("jobledger_session=").unwrap().split_once("; ").unwrap();
+    assert_eq!((secret.len(), rest), (43, "Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"));
+    assert_eq!(answer.text(), "");
+    assert_eq!(read(&server, &format!("theme=dark; jobledger_session={secret}; x=y")), 200);
+    assert_eq!(read(&server, "jobledger_session="), 401);
+    assert_eq!(read(&server, &format!("jobledger_session={secret}x")), 401);
+    assert_eq!(read(&server, &format!("other_jobledger_session={secret}")), 401);
+}
+
+#[test]
+fn only_a_token_makes_a_session() {
+    let server = TestServer::start();
+    let viewer = server.client(Role::Viewer);
+    let cookie = sign_in(&viewer);
+    assert_eq!(read(&server, &cookie), 200);
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    server.anonymous().send(Method::POST, "/session", &headers, b"").expect(401);
+    // The session's secret is no token, and a token is no session, also when each was used as what it is before.
+    let secret = cookie.split_once('=').unwrap().1;
+    let posing = Client::new(&server.url, Some(secret));
+    posing.get("/ledger/jobs").expect(401);
+    posing.send(Method::POST, "/session", &[], b"").expect(401);
+    viewer.get("/ledger/jobs").expect(200);
+    assert_eq!(read(&server, &format!("jobledger_session={}", viewer.token.as_deref().unwrap())), 401);
+}
+
+#[test]
+fn a_write_by_cookie_must_come_from_a_page_of_this_server() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let cookie = sign_in(&worker);
+    let host = server.url.strip_prefix("http://").unwrap();
+    for (headers, status) in [
+        (vec![], 403),
+        (vec![("sec-fetch-site", "cross-site")], 403),
+        (vec![("sec-fetch-site", "same-site")], 403),
+        (vec![("sec-fetch-site", "none")], 403),
+        (vec![("origin", "http://evil.example")], 403),
+        (vec![("origin", "null")], 403),
+        (vec![("origin", host)], 403),
+        (vec![("sec-fetch-site", "cross-site"), ("origin", server.url.as_str())], 403),
+        (vec![("sec-fetch-site", "same-origin")], 201),
+        (vec![("origin", server.url.as_str())], 201),
+    ] {
+        let answer = write(&server, &cookie, &headers).expect(status);
+        assert!(status == 201 || answer.json()["code"] == "forbidden", "{headers:?}");
+    }
+    assert_eq!(worker.head(), 3);
+    assert_eq!(worker.get("/ledger/events/3").expect(200).json()["actor"], "worker", "the actor is the token's name");
+    let elsewhere = [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example")];
+    worker.append_with(&noted("a", "a token cannot be sent by accident"), &elsewhere).expect(201);
+}
+
+#[test]
+fn cancelling_by_cookie_needs_the_same_origin_too() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&created("a")).expect(201);
+    let cookie = sign_in(&admin);
+    let cancel = |site| {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site)];
+        server.anonymous().send(Method::DELETE, "/api/v1/jobs/a", &headers, b"")
+    };
+    let refused = cancel("cross-site").expect(403).json();
+    assert_eq!(refused["error"]["code"], "FORBIDDEN");
+    assert_eq!(admin.head(), 1);
+    cancel("same-origin").expect(204);
+}
+
+#[test]
+fn a_session_lasts_twelve_hours() {
+    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let mut server = TestServer::start_with(hands.clock());
+    let cookie = sign_in(&server.client(Role::Viewer));
+    hands.set("2025-01-01T11:59:59.999999Z");
+    assert_eq!(read(&server, &cookie), 200);
+    server.restart();
+    assert_eq!(read(&server, &cookie), 200, "it outlives the process");
+    hands.set("2025-01-01T12:00:00Z");
+    assert_eq!(read(&server, &cookie), 401);
+}
+
+#[test]
+fn a_session_ends_with_its_token() {
+    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let server = TestServer::start_with(hands.clock());
+    let kept = sign_in(&server.client(Role::Viewer));
+    let revoked = sign_in(&Client::new(&server.url, Some(&server.token("revoked", Role::Viewer, nil()))));
+    let expires = Some("2025-01-01T01:00:00Z".parse().unwrap());
+    let short = NewToken { name: "short".into(), role: Role::Viewer, org: nil(), expires };
+    let now = "2025-01-01T00:00:00Z".parse().unwrap();
+    let short = server.access().create(&short, now).unwrap().reveal().to_owned();
+    let short = sign_in(&Client::new(&server.url, Some(&short)));
+    assert_eq!([&kept, &revoked, &short].map(|cookie| read(&server, cookie)), [200; 3]);
+    server.access().revoke(nil(), "revoked", now).unwrap();
+    assert_eq!([&kept, &revoked, &short].map(|cookie| read(&server, cookie)), [200, 401, 200]);
+    hands.set("2025-01-01T01:00:00Z");
+    assert_eq!([&kept, &revoked, &short].map(|cookie| read(&server, cookie)), [200, 401, 401]);
+}
+
+#[test]
+fn signing_out_ends_this_session_and_no_other() {
+    let server = TestServer::start();
+    let viewer = server.client(Role::Viewer);
+    let (this, other) = (sign_in(&viewer), sign_in(&viewer));
+    assert_ne!(this, other);
+    let sign_out = |site| {
+        let headers = [("cookie", this.as_str()), ("sec-fetch-site", site)];
+        server.anonymous().send(Method::DELETE, "/session", &headers, b"")
+    };
+    sign_out("cross-site").expect(403);
+    assert_eq!((read(&server, &this), read(&server, &other)), (200, 200));
+    let answer = sign_out("same-origin").expect(204);
+    assert_eq!(
+        answer.header("set-cookie"),
+        "jobledger_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict",
+        "the browser forgets it too"
+    );
+    assert_eq!((read(&server, &this), read(&server, &other)), (401, 200));
+    sign_out("same-origin").expect(401);
+    viewer.get("/ledger/jobs").expect(200);
+}
+
+#[test]
+fn a_token_that_is_wrong_is_not_saved_by_a_cookie() {
+    let server = TestServer::start();
+    let cookie = sign_in(&server.client(Role::Viewer));
+    for authorization in ["Bearer jl_wrong", "Basic dmlld2VyOng=", "Bearer"] {
+        let headers = [("cookie", cookie.as_str()), ("authorization", authorization)];
+        server.anonymous().get_with("/ledger/jobs", &headers).expect(401);
+    }
+    let answer = server.anonymous().send(Method::POST, "/session", &[("authorization", "Bearer jl_wrong")], b"");
+    assert_eq!(answer.expect(401).header("set-cookie"), "");
+    let both = json!([created("a")]);
+    server.client(Role::Worker).append_with(&both, &[("cookie", &cookie)]).expect(201);
+}
