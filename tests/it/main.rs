@@ -2,6 +2,9 @@
 
 mod append;
 mod binary;
+mod cli_help;
+mod cli_serve;
+mod cli_token;
 mod given;
 mod laws;
 mod leaves;

@@ -1,5 +1,6 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+pub mod cli;
 mod client;
 mod events;
 mod server;
