@@ -15,6 +15,7 @@ mod replay;
 mod serve;
 mod stop;
 mod tail;
+mod target;
 mod token;
 
 use std::path::PathBuf;

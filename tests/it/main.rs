@@ -2,6 +2,7 @@
 
 mod append;
 mod binary;
+mod cli_config;
 mod cli_help;
 mod cli_serve;
 mod cli_token;
