@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::watch;
 
 use super::role::Role;
-use super::token::{Secret, hash};
+use super::token::{Secret, session_hash, token_hash};
 use crate::job::{OrgId, Time};
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
@@ -151,7 +151,7 @@ impl Access {
         let sql = "INSERT INTO token (org, name, role, hash, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                    ON CONFLICT (org, name) DO NOTHING";
         let expires = token.expires.map(Time::micros);
-        let hash = hash(secret.reveal());
+        let hash = token_hash(secret.reveal());
         let values = params![token.org.to_string(), token.name, token.role.as_str(), hash, now.micros(), expires];
         match inner.conn.execute(sql, values).map_err(doing("make a token"))? {
             0 => Err(AccessError::Taken(token.name.clone())),
@@ -198,7 +198,7 @@ impl Access {
     /// Who has this token; `None` for one that is unknown, revoked or expired.
     pub fn authenticate(&self, token: &str, now: Time) -> Result<Option<Principal>, AccessError> {
         let sql = "SELECT id, name, role, org, expires_at FROM token WHERE hash = ?1 AND revoked_at IS NULL";
-        self.find(sql, token, now)
+        self.find(sql, token_hash(token), now)
     }
 
     /// Who has this session; it ends with its token.
@@ -206,11 +206,10 @@ impl Access {
         let sql = "SELECT token.id, name, role, org, min(session.expires_at, ifnull(token.expires_at, session.expires_at)) \
                    FROM session JOIN token ON token.id = session.token \
                    WHERE session.hash = ?1 AND revoked_at IS NULL GROUP BY session.hash";
-        self.find(sql, session, now)
+        self.find(sql, session_hash(session), now)
     }
 
-    fn find(&self, sql: &str, secret: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let key = hash(secret);
+    fn find(&self, sql: &str, key: [u8; 32], now: Time) -> Result<Option<Principal>, AccessError> {
         let mut inner = self.inner();
         self.refresh(&mut inner)?;
         if !inner.known.contains_key(&key) {
@@ -248,7 +247,7 @@ impl Access {
         let doing = || doing("sign in");
         inner.conn.execute("DELETE FROM session WHERE expires_at <= ?1", [now.micros()]).map_err(doing())?;
         let sql = "INSERT INTO session (hash, token, expires_at) VALUES (?1, ?2, ?3)";
-        let values = params![hash(secret.reveal()), principal.id, now.micros() + SESSION];
+        let values = params![session_hash(secret.reveal()), principal.id, now.micros() + SESSION];
         inner.conn.execute(sql, values).map_err(doing())?;
         Ok(secret)
     }
@@ -256,7 +255,7 @@ impl Access {
     /// Signs a browser out. A session that is not there is no error.
     pub fn sign_out(&self, session: &str) -> Result<(), AccessError> {
         let mut inner = self.inner();
-        let key = hash(session);
+        let key = session_hash(session);
         inner.known.remove(&key);
         let changed = inner.conn.execute("DELETE FROM session WHERE hash = ?1", [key]);
         changed.map(|_| ()).map_err(doing("sign out"))

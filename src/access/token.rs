@@ -36,6 +36,11 @@ fn random() -> Zeroizing<String> {
 
 /// What is stored and looked up. There is nothing to guess in 256 random bits, so a fast hash is enough, and looking a hash
 /// up tells by its timing nothing about the secret.
-pub(super) fn hash(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
+pub(super) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The same for a session id, under another name: neither may ever pass for the other.
+pub(super) fn session_hash(session: &str) -> [u8; 32] {
+    Sha256::digest(format!("session\n{session}").as_bytes()).into()
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
-use super::error::{Error, Problem};
+use super::error::Error;
 use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
@@ -64,7 +64,7 @@ impl From<Appended> for AppendAnswer {
 /// body), or 1 to 1000 (`application/cloudevents-batch+json`, or a JSON array). All or none, across jobs, and durable before
 /// the answer. The same (`source`, `id`) with the same content again is answered as the first time.
 #[utoipa::path(
-    post, path = "/ledger/events", tag = "ledger",
+    post, path = "/ledger/events", tag = "ledger", operation_id = "append_events",
     params(
         ("If-Match" = Option<String>, Header, description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such job yet"),
@@ -80,17 +80,16 @@ impl From<Appended> for AppendAnswer {
     responses(
         (status = 201, description = "All events are in the log, at least one of them new", body = AppendAnswer),
         (status = 200, description = "All events were in the log before", body = AppendAnswer),
-        (status = 400, description = "Not JSON, not a CloudEvent, a batch of 0 or over 1000, or a guard on many jobs", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role may not append", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The job's state does not allow it, or the id is taken by other content", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The guard does not hold", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "A content type that is none of the above", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Content that is wrong in itself", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Overloaded, read-only, stopping, or the outcome is unknown: send the same events with the same ids again", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "Not JSON, not a CloudEvent, a batch of 0 or over 1000, or a guard on many jobs"),
+        (status = 403, description = "The role may not append"),
+        (status = 404, description = "No such job"),
+        (status = 408, description = "The body took too long"),
+        (status = 409, description = "The job's state does not allow it, or the id is taken by other content"),
+        (status = 412, description = "The guard does not hold"),
+        (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB"),
+        (status = 415, description = "A content type that is none of the above"),
+        (status = 422, description = "Content that is wrong in itself"),
+        (status = 503, description = "Overloaded, read-only, stopping, or the outcome is unknown: send the same events with the same ids again"),
     )
 )]
 pub async fn append(
@@ -147,11 +146,13 @@ fn events(headers: &HeaderMap, body: &Bytes) -> Result<(Vec<Incoming>, bool), Er
 }
 
 fn guard(headers: &HeaderMap) -> Result<Option<Guard>, Error> {
-    let text = |name| match headers.get(name) {
-        None => Ok(None),
-        Some(value) => value.to_str().map(|value| Some(value.trim())).map_err(|_| Error::bad_request("expected ASCII")),
+    // Several lines of one header are one list (RFC 9110, section 5.3).
+    let text = |name| {
+        let lines = headers.get_all(name).iter().map(|line| line.to_str().map(str::trim));
+        let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|_| Error::bad_request("expected ASCII"))?;
+        Ok::<_, Error>((!lines.is_empty()).then(|| lines.join(",")))
     };
-    match (text(IF_MATCH)?, text(IF_NONE_MATCH)?) {
+    match (text(IF_MATCH)?.as_deref(), text(IF_NONE_MATCH)?.as_deref()) {
         (None, None) => Ok(None),
         (None, Some("*")) => Ok(Some(Guard::NoJob)),
         (None, Some(_)) => {

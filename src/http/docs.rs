@@ -33,6 +33,7 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
         (name = "session", description = "Browsers"),
         (name = "description", description = "This description"),
     ),
+    components(schemas(EventType, Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]
@@ -62,7 +63,7 @@ pub async fn openapi(State(app): State<App>) -> Response {
     params(("name" = String, Path, description = "`<type>.v<N>.json`", example = "job.created.v1.json")),
     responses(
         (status = 200, description = "The schema", body = Object, content_type = "application/schema+json"),
-        (status = 404, description = "No such schema", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such schema"),
     ))]
 pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
     match EVENT_SCHEMAS.get_file(&name) {
@@ -172,19 +173,14 @@ pub struct EventPage {
     head: u64,
 }
 
-/// The words of an enum, as the API describes them.
+/// The words of an enum, as the API describes them. The words are `tt`: a `literal` would reach the derive macro in a group
+/// of its own, and that passes over a rename it cannot read.
 macro_rules! described {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:tt),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Serialize, ToSchema)]
         #[allow(dead_code, missing_docs, reason = "describes the words of an enum")]
         pub enum $name { $(#[serde(rename = $word)] $variant),+ }
-
-        #[cfg(test)]
-        #[allow(dead_code, missing_docs, reason = "only words of the core are compared with it")]
-        impl $name {
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-        }
     };
 }
 
@@ -231,15 +227,22 @@ described! {
 
 #[cfg(test)]
 mod tests {
+    use utoipa::PartialSchema;
+
     use super::*;
     use crate::job::{ItemStatus, Kind, Provider, Status, TaskType};
 
+    fn words<T: PartialSchema>() -> Vec<String> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        serde_json::from_value(schema["enum"].clone()).unwrap()
+    }
+
     #[test]
     fn the_description_has_the_words_of_the_code() {
-        assert_eq!(KindName::WORDS, Kind::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(StatusName::WORDS, Status::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(ItemStatusName::WORDS, ItemStatus::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(ProviderName::WORDS, Provider::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(TaskTypeName::WORDS, TaskType::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(words::<KindName>(), Kind::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(words::<StatusName>(), Status::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(words::<ItemStatusName>(), ItemStatus::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(words::<ProviderName>(), Provider::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
+        assert_eq!(words::<TaskTypeName>(), TaskType::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
     }
 }

@@ -184,9 +184,16 @@ pub struct ErrorStyle {
     pub content_type: &'static str,
     /// Its body.
     pub body: fn(&Error, &str) -> Vec<u8>,
+    /// The name of the body's schema.
+    pub schema: fn() -> Cow<'static, str>,
 }
 
 impl ErrorStyle {
+    /// The style for `path`: one of `styles`, or else the ledger's own.
+    pub fn of<'s>(styles: &'s [ErrorStyle], path: &str) -> &'s ErrorStyle {
+        styles.iter().find(|style| style.serves(path)).unwrap_or(&PROBLEM)
+    }
+
     fn serves(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
@@ -237,7 +244,12 @@ pub fn title(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or("Error")
 }
 
-const PROBLEM: ErrorStyle = ErrorStyle { prefix: "", content_type: "application/problem+json", body: problem };
+static PROBLEM: ErrorStyle = ErrorStyle {
+    prefix: "",
+    content_type: "application/problem+json",
+    body: problem,
+    schema: <Problem as ToSchema>::name,
+};
 
 /// Marks an answer of an error status whose body is to stay.
 #[derive(Debug, Clone, Copy)]
@@ -258,7 +270,7 @@ pub async fn render(State(styles): State<&'static [ErrorStyle]>, request: Reques
         Some(error) => error.clone(),
         None => Arc::new(by_framework(status)),
     };
-    let style = styles.iter().find(|style| style.serves(&path)).unwrap_or(&PROBLEM);
+    let style = ErrorStyle::of(styles, &path);
     let mut answer = (status, (style.body)(&error, &path)).into_response();
     keep(&parts.headers, answer.headers_mut());
     let headers = answer.headers_mut();

@@ -14,7 +14,7 @@ use super::accept;
 use super::app::App;
 use super::auth::Caller;
 use super::docs::{CloudEvent, EventPage};
-use super::error::{Error, Problem};
+use super::error::Error;
 use super::params::Params;
 use super::path::Segment;
 use super::tail::{TailOf, tail};
@@ -44,6 +44,7 @@ struct Asked {
     filter: Filter,
     after: Option<Position>,
     limit: u64,
+    min: Option<Position>,
 }
 
 fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Option<OrgId>) -> Result<Asked, Error> {
@@ -59,13 +60,13 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         Some(org) => Some(org),
         None => caller.org_of_list(params.one("org")?)?,
     };
-    params.one::<Position>("min_position")?;
+    let min = params.one("min_position")?;
     params.finish()?;
     if let Some(unknown) = types.iter().find(|name| !TYPES.contains(&name.as_str()) && !name.starts_with("ledger.")) {
         let found: String = unknown.chars().take(64).collect();
         return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", TYPES.join(", "))));
     }
-    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit })
+    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit, min })
 }
 
 /// Read the log.
@@ -73,7 +74,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
 /// A page after `after`; with `Accept: application/x-ndjson` everything to the head of this moment, one event a line; with
 /// `Accept: text/event-stream` a tail, which starts after `Last-Event-ID`, else after `after`, else at the head.
 #[utoipa::path(
-    get, path = "/ledger/events", tag = "ledger",
+    get, path = "/ledger/events", tag = "ledger", operation_id = "list_events",
     params(
         ("after" = Option<u64>, Query, description = "Events after this position; default 0"),
         ("limit" = Option<u64>, Query, description = "Events on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
@@ -81,17 +82,16 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
     ),
     responses(
         (status = 200, description = "A page, an export or a tail",
             content((EventPage = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
         (status = 204, description = "The tailed job has ended, and `Last-Event-ID` is at or past its end"),
-        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`org` is not the caller's", body = Problem, content_type = "application/problem+json"),
-        (status = 406, description = "`Accept` allows none of the three forms", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
+        (status = 404, description = "`org` is not the caller's"),
+        (status = 406, description = "`Accept` allows none of the three forms"),
     )
 )]
 pub async fn list(
@@ -109,7 +109,7 @@ pub async fn list(
 ///
 /// As `/ledger/events?job=`, in the same three forms; a tail sends `closed` after the final event and ends.
 #[utoipa::path(
-    get, path = "/ledger/jobs/{id}/events", tag = "ledger",
+    get, path = "/ledger/jobs/{id}/events", tag = "ledger", operation_id = "list_job_events",
     params(
         ("id" = String, Path, description = "The job"),
         ("after" = Option<u64>, Query, description = "Events after this position; default 0"),
@@ -117,17 +117,16 @@ pub async fn list(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Accepted as on every read; the log itself is never behind"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
     ),
     responses(
         (status = 200, description = "A page, an export or a tail",
             content((EventPage = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
         (status = 204, description = "The job has ended, and `Last-Event-ID` is at or past its end"),
-        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
-        (status = 406, description = "`Accept` allows none of the three forms", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
+        (status = 404, description = "No such job"),
+        (status = 406, description = "`Accept` allows none of the three forms"),
     )
 )]
 pub async fn of_job(
@@ -149,13 +148,12 @@ pub async fn of_job(
 
 /// Read one event.
 #[utoipa::path(
-    get, path = "/ledger/events/{position}", tag = "ledger",
+    get, path = "/ledger/events/{position}", tag = "ledger", operation_id = "get_event",
     params(("position" = u64, Path, description = "Its place in the log")),
     responses(
         (status = 200, description = "The event", body = CloudEvent, content_type = "application/cloudevents+json"),
-        (status = 400, description = "Not a position", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such event", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "Not a position"),
+        (status = 404, description = "No such event"),
     )
 )]
 pub async fn one(
@@ -184,6 +182,9 @@ pub async fn one(
 
 async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {
     let offered = ["application/json", "application/x-ndjson", "text/event-stream"];
+    if let Some(min) = asked.min {
+        app.ledger.reach(min).await?;
+    }
     match accept::choose(&headers, &offered) {
         Some("application/json") => off_thread(move || page(&app, &asked)).await,
         Some("application/x-ndjson") => export(app, asked),

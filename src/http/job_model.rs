@@ -11,6 +11,47 @@ use crate::job::{Credentials, Hook, Item, Job, Note, RawJson, State, Summary};
 /// A job without its parts: an entry of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobEntry {
+    /// What it is and where it stands.
+    #[serde(flatten)]
+    head: JobHead,
+    /// How far it is.
+    #[serde(flatten)]
+    reported: JobReported,
+    /// Who cancelled it; null unless cancelled.
+    cancelled: Option<CancelledModel>,
+    /// Its revision: the position of its newest event.
+    #[schema(minimum = 0)]
+    position: u64,
+}
+
+/// Everything the ledger knows of a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobModel {
+    /// What it is and where it stands.
+    #[serde(flatten)]
+    head: JobHead,
+    /// What it is to do, as it was stored.
+    #[schema(value_type = Object)]
+    spec: Box<RawValue>,
+    /// How far it is.
+    #[serde(flatten)]
+    reported: JobReported,
+    /// Its parts, in the order in which each was declared or first reported.
+    items: Vec<ItemModel>,
+    /// Its hook; null until that wrote something or ended.
+    hook: Option<HookModel>,
+    /// Who cancelled it; null unless cancelled.
+    cancelled: Option<CancelledModel>,
+    /// Remarks, oldest first.
+    notes: Vec<NoteModel>,
+    /// Its revision: the position of its newest event.
+    #[schema(minimum = 0)]
+    position: u64,
+}
+
+/// What a job is and where it stands.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobHead {
     /// Its id inside the organisation.
     id: String,
     /// The organisation.
@@ -31,6 +72,11 @@ pub struct JobEntry {
     created_by: String,
     /// For finding.
     labels: BTreeMap<String, String>,
+}
+
+/// What was reported of a job as a whole.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobReported {
     /// The newest message.
     message: Option<String>,
     /// Percent.
@@ -53,28 +99,6 @@ pub struct JobEntry {
     /// Records deleted.
     #[schema(minimum = 0)]
     records_deleted: Option<u64>,
-    /// Who cancelled it; null unless cancelled.
-    cancelled: Option<CancelledModel>,
-    /// Its revision: the position of its newest event.
-    #[schema(minimum = 0)]
-    position: u64,
-}
-
-/// Everything the ledger knows of a job.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct JobModel {
-    /// What lists show too.
-    #[serde(flatten)]
-    entry: JobEntry,
-    /// What it is to do, as it was stored.
-    #[schema(value_type = Object)]
-    spec: Box<RawValue>,
-    /// Its parts, in the order in which each was declared or first reported.
-    items: Vec<ItemModel>,
-    /// Its hook; null until that wrote something or ended.
-    hook: Option<HookModel>,
-    /// Remarks, oldest first.
-    notes: Vec<NoteModel>,
 }
 
 /// One part of a job.
@@ -146,10 +170,9 @@ struct NoteModel {
     at: String,
 }
 
-impl From<&Summary> for JobEntry {
-    fn from(job: &Summary) -> JobEntry {
-        let counts = job.tally.counts;
-        JobEntry {
+impl From<&Summary> for JobHead {
+    fn from(job: &Summary) -> JobHead {
+        JobHead {
             id: job.key.id.to_string(),
             org_id: job.key.org.to_string(),
             kind: job.kind.as_str(),
@@ -159,6 +182,14 @@ impl From<&Summary> for JobEntry {
             ended_at: job.state.ended_at().map(|time| time.to_string()),
             created_by: job.created_by.clone(),
             labels: job.labels.clone(),
+        }
+    }
+}
+
+impl From<&Summary> for JobReported {
+    fn from(job: &Summary) -> JobReported {
+        let counts = job.tally.counts;
+        JobReported {
             message: job.message.clone(),
             progress: job.percent(),
             current_step: job.current_step.clone(),
@@ -167,6 +198,15 @@ impl From<&Summary> for JobEntry {
             records_created: counts.created,
             records_updated: counts.updated,
             records_deleted: counts.deleted,
+        }
+    }
+}
+
+impl From<&Summary> for JobEntry {
+    fn from(job: &Summary) -> JobEntry {
+        JobEntry {
+            head: job.into(),
+            reported: job.into(),
             cancelled: cancelled(&job.state),
             position: job.position.get(),
         }
@@ -178,11 +218,14 @@ impl JobModel {
     pub fn new(job: &Job, output: String) -> JobModel {
         let note = |note: &Note| NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() };
         JobModel {
-            entry: JobEntry::from(&job.summary),
+            head: JobHead::from(&job.summary),
             spec: raw(&job.spec_json),
+            reported: JobReported::from(&job.summary),
             items: job.items.as_slice().iter().map(ItemModel::from).collect(),
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
+            cancelled: cancelled(&job.state),
             notes: job.notes.iter().map(note).collect(),
+            position: job.position.get(),
         }
     }
 }

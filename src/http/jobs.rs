@@ -1,22 +1,29 @@
 //! `GET /ledger/jobs`, `/ledger/jobs/{id}` and its whole hook output.
 
+use std::pin::Pin;
+
+use async_stream::try_stream;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
+use tokio_stream::Stream;
 use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
-use super::error::{Error, Problem};
+use super::error::Error;
 use super::job_model::{JobEntry, JobModel};
 use super::params::Params;
 use super::path::Segment;
 use super::single::{View, single_job};
 use super::{POSITION, cursor};
 use crate::access::Capability;
-use crate::ledger::hook_output;
+use crate::job::Position;
+use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::views::JobQuery;
 
 /// How much hook output a job shows: 1 MiB.
@@ -33,7 +40,7 @@ pub struct JobPage {
 
 /// List jobs of all kinds, newest first.
 #[utoipa::path(
-    get, path = "/ledger/jobs", tag = "ledger",
+    get, path = "/ledger/jobs", tag = "ledger", operation_id = "list_jobs",
     params(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
         ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
@@ -50,10 +57,9 @@ pub struct JobPage {
     ),
     responses(
         (status = 200, description = "A page", body = JobPage),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`org` is not the caller's", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "`org` is not the caller's"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -92,17 +98,16 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
 ///
 /// With `as_of` (a position, or an RFC 3339 time of recording) as the ledger stood then; with `Accept: text/event-stream` live.
 #[utoipa::path(
-    get, path = "/ledger/jobs/{id}", tag = "ledger",
+    get, path = "/ledger/jobs/{id}", tag = "ledger", operation_id = "get_job",
     params(("id" = String, Path, description = "The job"), super::docs::ReadingParams),
     responses(
         (status = 200, description = "The job", content((JobModel = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
-        (status = 406, description = "`Accept` allows neither form", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No such job, or not yet then"),
+        (status = 406, description = "`Accept` allows neither form"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn one(
@@ -131,7 +136,7 @@ pub async fn one(
 
 /// Read all of a job's hook output.
 #[utoipa::path(
-    get, path = "/ledger/jobs/{id}/output", tag = "ledger",
+    get, path = "/ledger/jobs/{id}/output", tag = "ledger", operation_id = "get_job_output",
     params(
         ("id" = String, Path, description = "The job"),
         ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
@@ -140,10 +145,9 @@ pub async fn one(
     ),
     responses(
         (status = 200, description = "What the hook wrote, stdout and stderr as they came", body = String, content_type = "text/plain; charset=utf-8"),
-        (status = 400, description = "A parameter is not what was expected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such job, or not yet then", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The views are not there yet", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No such job, or not yet then"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub async fn output(
@@ -156,10 +160,19 @@ pub async fn output(
     let reading = params.reading(&caller, &id)?;
     let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
     let job = shown.value.ok_or_else(Error::no_such_job)?;
-    let output = hook_output(&app.ledger, &job, usize::MAX).await?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (POSITION, HeaderValue::from(shown.position.get())),
     ];
-    Ok((headers, output).into_response())
+    // Streamed, because there is no bound on how much a hook may write.
+    let chunks = try_stream! {
+        let mut after = job.hook.is_some().then_some(Position::GENESIS);
+        while let Some(from) = after {
+            let (chunk, next) = hook_chunk(&app.ledger, &job.key, from, job.position).await?;
+            yield Bytes::from(chunk);
+            after = next;
+        }
+    };
+    let chunks: Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>> = Box::pin(chunks);
+    Ok((headers, Body::from_stream(chunks)).into_response())
 }

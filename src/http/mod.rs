@@ -6,6 +6,7 @@ mod append;
 mod auth;
 mod body;
 mod cursor;
+mod describe;
 mod docs;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ mod tail;
 pub use app::{App, Shared};
 pub use auth::Caller;
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub use describe::routes_with_errors;
 pub use docs::{Description, ItemStatusName, KindName, ProviderName, ReadingParams, StatusName, TaskTypeName};
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use job_model::{JobModel, raw};
@@ -71,10 +73,11 @@ fn own_routes() -> OpenApiRouter<App> {
 
 /// All routes with their description: the ledger's own and those of `apis`.
 pub fn described(apis: Vec<Api>) -> (Router<App>, utoipa::openapi::OpenApi, Vec<ErrorStyle>) {
-    let styles = apis.iter().map(|api| api.errors).collect();
+    let styles: Vec<ErrorStyle> = apis.iter().map(|api| api.errors).collect();
     let all = apis.into_iter().fold(own_routes(), |all, api| all.merge(api.routes));
     let (router, mut description) = all.split_for_parts();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    describe::complete(&mut description, &styles);
     (router, description, styles)
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
-use super::error::{Error, Problem};
+use super::error::Error;
 use super::params::Params;
 use crate::access::Capability;
 use crate::ledger::Health;
@@ -96,7 +96,6 @@ fn lag_ms(app: &App) -> Option<u64> {
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses(
         (status = 200, description = "The counters", body = String, content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
@@ -131,10 +130,8 @@ pub struct RebuildState {
     responses(
         (status = 200, description = "Done", body = RebuildState),
         (status = 202, description = "Running", body = RebuildState),
-        (status = 400, description = "A parameter that is unknown here", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role may not", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "It failed", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter that is unknown here"),
+        (status = 403, description = "The role may not"),
     ))]
 pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> Result<Response, Error> {
     caller.require(Capability::Rebuild)?;

@@ -56,7 +56,7 @@ impl Tls {
 /// Serves `router` on `listener` until `stopping` turns true, then answers what was asked and returns. The caller brings the
 /// socket and the signal, so tests bind port 0.
 pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, mut stopping: watch::Receiver<bool>) {
-    let connections = Arc::new(GracefulShutdown::new());
+    let connections = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -74,7 +74,6 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, mut 
         tokio::spawn(connection(stream, router.clone(), tls.clone(), watcher));
     }
     drop(listener);
-    let Ok(connections) = Arc::try_unwrap(connections) else { return };
     if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
         tracing::warn!("some clients did not take their answers in time");
     }

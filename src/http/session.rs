@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
-use super::error::{Error, Problem};
+use super::error::Error;
 
 /// How long a session lasts, in seconds: 12 h.
 const MAX_AGE: u32 = 12 * 3600;
@@ -17,7 +17,6 @@ const MAX_AGE: u32 = 12 * 3600;
     post, path = "/session", tag = "session",
     responses(
         (status = 204, description = "Signed in for 12 hours; the cookie is HttpOnly and SameSite=Strict"),
-        (status = 401, description = "No token, or none that is valid", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
@@ -34,8 +33,7 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     delete, path = "/session", tag = "session",
     responses(
         (status = 204, description = "Signed out"),
-        (status = 401, description = "Not signed in", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Asked from a page of another site", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Asked from a page of another site"),
     )
 )]
 pub async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMap) -> Result<Response, Error> {

@@ -21,7 +21,7 @@ pub struct View {
     pub kind: Option<Kind>,
     /// The content type of the answer.
     pub content_type: &'static str,
-    /// What `Accept` may ask for besides: other names of the same answer.
+    /// What `Accept` may ask for besides: other names of the same answer, which then goes under that name.
     pub also: &'static [&'static str],
     /// Whether the answer follows from the job's revision alone, and so has an `ETag`; one that depends on the clock has none.
     pub revisioned: bool,
@@ -57,7 +57,7 @@ pub async fn single_job(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let body = (view.render)(app, shown).await?;
-        ([(CONTENT_TYPE, view.content_type)], body).into_response()
+        ([(CONTENT_TYPE, chosen)], body).into_response()
     };
     response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
     if let Some(etag) = etag {

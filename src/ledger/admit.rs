@@ -166,9 +166,10 @@ impl Desk {
         self.head = position;
         let fact =
             Fact { key: key.clone(), position, time, actor: request.actor.clone(), event: incoming.event.clone() };
-        match self.jobs.get_mut(key) {
-            Some(job) => drop(job.apply(fact).expect("decided by the same state machine")),
-            None => self.jobs.put(Job::begin(fact).expect("decided by the same state machine")),
+        let decided = "decided by the same state machine";
+        match prev {
+            Some(_) => drop(self.jobs.update(key, incoming.data.len(), |job| job.apply(fact).expect(decided))),
+            None => self.jobs.put(Job::begin(fact).expect(decided)),
         }
         Ok(Decision::Record)
     }

@@ -2,13 +2,13 @@
 
 use super::Ledger;
 use super::read::{ReadError, off_thread};
-use crate::job::{Event, Job, Position};
+use crate::job::{Event, Job, JobKey, Position};
 use crate::log::Filter;
 use crate::views;
 use crate::wire;
 
-/// Events read at a time.
-const STEP: u64 = 256;
+/// Events read at a time: of at most 1 MiB each.
+const STEP: u64 = 16;
 
 /// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character.
 ///
@@ -18,35 +18,41 @@ pub async fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<Str
     if hook.head.len() as u64 == hook.len {
         return Ok(hook.head.clone());
     }
-    let filter = Filter {
-        org: Some(job.key.org),
-        job: Some(job.key.id.clone()),
-        kind: None,
-        types: vec!["job.hook_output".into()],
-    };
-    let (ledger, upto) = (ledger.clone(), job.position);
+    let mut output = String::new();
+    let mut after = Some(Position::GENESIS);
+    while let Some(from) = after.filter(|_| output.len() < limit) {
+        let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position).await?;
+        output.push_str(&chunk);
+        after = next;
+    }
+    output.truncate(output.floor_char_boundary(limit));
+    Ok(output)
+}
+
+/// The hook output in the job's next few events after `after`, up to `upto`, and where to go on; `None` at the end.
+pub async fn hook_chunk(
+    ledger: &Ledger,
+    key: &JobKey,
+    after: Position,
+    upto: Position,
+) -> Result<(String, Option<Position>), ReadError> {
+    let types = vec!["job.hook_output".to_owned()];
+    let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types };
+    let ledger = ledger.clone();
     off_thread(move || {
-        ledger.log(|log| {
-            let mut output = String::new();
-            let mut after = Position::GENESIS;
-            while after < upto && output.len() < limit {
-                let page = log.page(after, STEP, &filter, |row| {
-                    if row.position <= upto && output.len() < limit {
-                        let fact = wire::fact(row.position, row.leaf, row.data).map_err(views::Error::from)?;
-                        if let Some(Event::HookOutput(chunk)) = fact.map(|fact| fact.event) {
-                            output.push_str(chunk.output.as_deref().unwrap_or(""));
-                        }
+        let mut output = String::new();
+        let page = ledger.log(|log| {
+            log.page(after, STEP, &filter, |row| {
+                if row.position <= upto {
+                    let fact = wire::fact(row.position, row.leaf, row.data).map_err(views::Error::from)?;
+                    if let Some(Event::HookOutput(chunk)) = fact.map(|fact| fact.event) {
+                        output.push_str(chunk.output.as_deref().unwrap_or(""));
                     }
-                    Ok::<(), ReadError>(())
-                })?;
-                if page.scanned <= after {
-                    break;
                 }
-                after = page.scanned;
-            }
-            output.truncate(output.floor_char_boundary(limit));
-            Ok(output)
-        })
+                Ok::<(), ReadError>(())
+            })
+        })?;
+        Ok((output, (page.scanned < upto).then_some(page.scanned)))
     })
     .await
 }

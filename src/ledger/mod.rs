@@ -18,7 +18,7 @@ mod writer;
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
 pub use folder::{Folder, FolderError};
 pub use genesis::{Identity, continue_log, identity};
-pub use hook::hook_output;
+pub use hook::{hook_chunk, hook_output};
 pub use key::{KeyError, SigningKey, writable};
 pub use metrics::Metrics;
 pub use projection::{Health, Rebuild};

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::Ledger;
-use super::projection::Health;
+use super::projection::{Health, PATIENCE};
 use crate::job::{Job, JobKey, Position, Time};
 use crate::views::{JobList, JobQuery, checkpoint, fold_job, list_jobs, load_job};
 use crate::{log, views};
@@ -81,7 +81,12 @@ impl Ledger {
         limit: usize,
         min: Option<Position>,
     ) -> Result<Shown<JobList>, ReadError> {
-        self.view(min, |conn| list_jobs(conn, query, limit)).await
+        // What no index serves may look at every job: the thread's other work is handed on meanwhile.
+        self.view(min, |conn| match query.is_indexed() {
+            true => list_jobs(conn, query, limit),
+            false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
+        })
+        .await
     }
 
     /// Reads the views once they show everything answered before this was asked, in one transaction.
@@ -109,6 +114,15 @@ impl Ledger {
             Ok((read(&transaction)?, position))
         })?;
         Ok(Shown { value, position, now: self.now() })
+    }
+
+    /// Waits until the log has reached `min`, for reads that ask the log itself.
+    pub async fn reach(&self, min: Position) -> Result<(), ReadError> {
+        let mut bell = self.bell();
+        match tokio::time::timeout(PATIENCE, bell.wait_for(|head| *head >= min)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(ReadError::Late { shown: self.head(), wanted: min, why: None }),
+        }
     }
 
     /// Where the job ended; `None` while it has not, or where there is none.

@@ -54,7 +54,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let open = |cause| Error::Open { path: path.to_owned(), cause };
     let conn = Connection::open_with_flags(path, READ_ONLY).map_err(open)?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;
-    conn.pragma_update(None, "mmap_size", 1_i64 << 30).map_err(open)?;
+    // No memory map: a file that is cut short under it would end the process instead of giving an error.
     conn.pragma_update(None, "cache_size", -8192).map_err(open)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)

@@ -30,9 +30,14 @@ impl JobCache {
         self.jobs.get(key).map(|(job, _)| job)
     }
 
-    /// The job, to be changed in place. What it gains is counted when it is next put.
-    pub fn get_mut(&mut self, key: &JobKey) -> Option<&mut Job> {
-        self.jobs.get_mut(key).map(|(job, _)| job)
+    /// Changes a job in place, by which it grows about `grown` bytes; `None` where it is not here.
+    pub fn update<T>(&mut self, key: &JobKey, grown: usize, change: impl FnOnce(&mut Job) -> T) -> Option<T> {
+        let (job, weight) = self.jobs.get_mut(key)?;
+        *weight += grown;
+        self.weight += grown;
+        let changed = change(job);
+        self.shrink();
+        Some(changed)
     }
 
     /// Keeps a job.
@@ -42,6 +47,10 @@ impl JobCache {
         if let Some((_, (_, old))) = self.jobs.push(job.key.clone(), (job, weight)) {
             self.weight -= old;
         }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         while self.weight > self.limit && self.jobs.len() > 1 {
             let Some((_, (_, weight))) = self.jobs.pop_lru() else { break };
             self.weight -= weight;

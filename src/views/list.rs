@@ -36,6 +36,14 @@ pub struct JobQuery {
     pub before: Option<Position>,
 }
 
+impl JobQuery {
+    /// Whether a page costs what it shows, however many jobs there are.
+    pub fn is_indexed(&self) -> bool {
+        let unindexed = [self.created_after, self.created_before, self.started_after, self.started_before];
+        unindexed.iter().all(Option::is_none) && self.label.is_none() && self.id_prefix.is_none()
+    }
+}
+
 /// A page of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobList {

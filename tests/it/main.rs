@@ -1,17 +1,36 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
 mod append;
+mod append_refusals;
+mod atomic;
 mod binary;
 mod cli_config;
 mod cli_help;
 mod cli_serve;
 mod cli_token;
+mod crash;
+mod dbrole;
+mod fault;
+mod fixtures;
 mod given;
+mod guards;
+mod idempotency;
 mod laws;
 mod leaves;
+mod ledger_jobs;
+mod ledger_reads;
 mod lifecycle;
+mod many_actions;
+mod rebuilds;
+mod rule;
 mod samples;
 mod schema;
 mod support;
 mod tails;
+mod tails_end;
+mod tails_filters;
+mod tails_live;
+mod task;
+mod task_list;
+mod time_travel;
 mod wire;

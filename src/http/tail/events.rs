@@ -51,6 +51,8 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
         Some(key) => Bell::Job(app.tails.job_bell(key)),
         None => Bell::All(app.tails.bell()),
     };
+    // Before the end is asked for: a job that ends in between ends after the cursor, and the tail sees it.
+    let known = app.ledger.head();
     let ended = match &one_job {
         Some(key) => app.ledger.final_position(key)?,
         None => None,
@@ -60,8 +62,9 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let head = app.ledger.head();
-    let mut cursor = resumed.or(of.after).unwrap_or(head);
+    let mut cursor = resumed.or(of.after).unwrap_or(known);
+    // The file is a moment ahead of what was told: an event read there may be named here before its bell has rung.
+    let head = if cursor > known { app.ledger.log(|log| log.head())? } else { known };
     let mut closing = ended.filter(|ended| *ended <= cursor);
     let mut ending = Ending::new(app, caller);
     let (app, filter) = (app.clone(), of.filter);

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{JobId, Kind, OrgId, Position, Status};
+use crate::job::{JobId, JobKey, Kind, OrgId, Position, Status};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
@@ -36,6 +36,11 @@ impl Frame {
         })
     }
 
+    /// The job that the frame is about; `None` for the ledger's own events.
+    pub(super) fn job_key(&self) -> Option<JobKey> {
+        Some(JobKey { org: self.org?, id: self.job.clone()? })
+    }
+
     /// Whether `filter` lets the frame through.
     pub(super) fn passes(&self, filter: &Filter) -> bool {
         self.is_of(filter) && (filter.types.is_empty() || filter.types.iter().any(|name| **name == *self.event_type))
@@ -46,6 +51,13 @@ impl Frame {
         let state = self.event_type.strip_prefix("job.").and_then(|name| name.parse::<Status>().ok());
         let ended = matches!(state, Some(Status::Completed | Status::Failed | Status::Cancelled));
         ended && filter.org.is_some() && filter.job.is_some() && self.is_of(filter)
+    }
+
+    /// A frame of one job with nothing in it.
+    #[cfg(test)]
+    pub(super) fn bare(position: Position, key: &JobKey) -> Frame {
+        let (org, job) = (Some(key.org), Some(key.id.clone()));
+        Frame { position, org, job, kind: None, event_type: "job.noted".into(), bytes: Bytes::from_static(b"\n\n") }
     }
 
     fn is_of(&self, filter: &Filter) -> bool {

@@ -81,11 +81,14 @@ enum Woken {
 
 impl Ending {
     fn new(app: &App, caller: &Caller) -> Ending {
+        let mut changes = app.access.changes();
+        // The first wait looks once more: the token may have been revoked since it was let in.
+        changes.mark_changed();
         Ending {
             app: app.clone(),
             principal: caller.0.clone(),
             stopping: app.stopping.clone(),
-            changes: app.access.changes(),
+            changes,
             heartbeat: Instant::now() + HEARTBEAT,
         }
     }
@@ -122,10 +125,11 @@ impl Ending {
     }
 
     /// Whether the stream is to end now; asked between two pages of a long replay, which never waits.
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
+        let changed = self.changes.has_changed().unwrap_or(true);
+        self.changes.mark_unchanged();
         *self.stopping.borrow()
-            || (self.changes.has_changed().unwrap_or(true)
-                && !self.app.access.still_valid(&self.principal, self.app.ledger.now()))
+            || (changed && !self.app.access.still_valid(&self.principal, self.app.ledger.now()))
             || self.time_left().is_zero()
     }
 

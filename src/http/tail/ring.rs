@@ -90,11 +90,11 @@ impl Tails {
         Some(Taken::from(frames, filter, ring.end.max(cursor), TAKE))
     }
 
-    fn push(&self, frames: Vec<Frame>, end: Position) {
+    fn push(&self, frames: &[Arc<Frame>], end: Position) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for frame in frames {
             ring.bytes += frame.bytes.len();
-            ring.frames.push_back(Arc::new(frame));
+            ring.frames.push_back(frame.clone());
         }
         ring.end = end;
         while ring.frames.len() > FRAMES || ring.bytes > BYTES {
@@ -104,26 +104,30 @@ impl Tails {
         }
     }
 
-    /// Nobody watches: nothing is rendered.
+    /// Nobody watches: nothing is rendered. Whoever came since that was asked is woken, and reads from the log.
     fn skip_to(&self, head: Position) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         *ring = Ring { start: head, end: head, ..Ring::default() };
+        drop(ring);
+        for bell in self.jobs().values() {
+            bell.send_replace(head);
+        }
+        self.bell.send_replace(head);
     }
 
     /// Puts frames into the ring, then rings: first the jobs' own bells, then the common one. Whoever sees the common bell
     /// at a position knows that its job's bell has rung for everything up to there.
+    ///
+    /// Which jobs are listened to is asked after the ring has the frames: whoever comes later finds them in it.
     fn publish(&self, frames: Vec<Frame>, end: Position) {
-        let keys: Vec<(JobKey, Position)> = if self.jobs().is_empty() {
-            Vec::new()
-        } else {
-            let key = |frame: &Frame| Some((JobKey { org: frame.org?, id: frame.job.clone()? }, frame.position));
-            frames.iter().filter_map(key).collect()
-        };
-        self.push(frames, end);
+        let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
+        self.push(&frames, end);
         let jobs = self.jobs();
-        for (key, position) in keys {
-            if let Some(bell) = jobs.get(&key) {
-                bell.send_replace(position);
+        if !jobs.is_empty() {
+            for frame in &frames {
+                if let Some(bell) = frame.job_key().and_then(|key| jobs.get(&key)) {
+                    bell.send_replace(frame.position);
+                }
             }
         }
         drop(jobs);
@@ -168,7 +172,6 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
         let head = *head_bell.borrow_and_update();
         if tails.open() == 0 {
             tails.skip_to(head);
-            tails.bell.send_replace(head);
         } else if let Err(error) = render_up_to(&ledger, &tails, head) {
             tracing::error!(detail = error.detail, "tails cannot be served");
         }
@@ -197,5 +200,52 @@ fn render_up_to(ledger: &Ledger, tails: &Tails, head: Position) -> Result<(), Er
         })?;
         let Some(last) = frames.last().map(|frame| frame.position) else { return Ok(()) };
         tails.publish(frames, last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::job::OrgId;
+
+    fn key() -> JobKey {
+        JobKey { org: OrgId::default(), id: "a".parse().unwrap() }
+    }
+
+    /// Whoever listens to one job while its event is published finds the event in the ring or hears the bell.
+    fn nobody_misses(publish: impl Fn(&Tails, Position) + Sync) {
+        let (tails, ready) = (Arc::new(Tails::default()), Barrier::new(2));
+        let filter = Filter { org: Some(key().org), job: Some(key().id), ..Filter::default() };
+        for round in 1..2000 {
+            let position = Position::new(round);
+            std::thread::scope(|scope| {
+                let listener = scope.spawn(|| {
+                    ready.wait();
+                    let bell = tails.job_bell(&key());
+                    (tails.take(Position::new(round - 1), &filter), bell)
+                });
+                ready.wait();
+                publish(&tails, position);
+                let (taken, bell) = listener.join().unwrap();
+                // `None` sends the listener to the log, which has the event.
+                let found = taken.is_none_or(|taken| taken.cursor >= position);
+                assert!(found || *bell.bell.borrow() >= position, "the event at {position} was missed");
+            });
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_rendered_while_somebody_comes_is_not_missed() {
+        nobody_misses(|tails, position| {
+            let frame = |_| Frame::bare(position, &key());
+            tails.publish((0..64).map(frame).collect(), position);
+        });
+    }
+
+    #[test]
+    fn an_event_that_is_skipped_while_somebody_comes_is_not_missed() {
+        nobody_misses(Tails::skip_to);
     }
 }

@@ -7,10 +7,9 @@ pub(super) use model::DbRoleJob;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{Api, Error, ErrorStyle};
+use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
 /// The error body of this API, for every status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,8 +23,13 @@ struct ErrorBody<'a> {
 /// Its routes and its error body.
 pub(super) fn api() -> Api {
     Api {
-        routes: OpenApiRouter::new().routes(routes!(routes::get)),
-        errors: ErrorStyle { prefix: "/dbroles/jobs", content_type: "application/json", body: error_body },
+        routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)),
+        errors: ErrorStyle {
+            prefix: "/dbroles/jobs",
+            content_type: "application/json",
+            body: error_body,
+            schema: ErrorBody::name,
+        },
     }
 }
 

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::ErrorBody;
 use super::model::DbRoleJob;
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
@@ -30,12 +29,10 @@ const VIEW: View = View {
         (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "The id is no UUID, or a parameter is not what was expected", body = ErrorBody<'static>),
-        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>),
-        (status = 404, description = "No such job, or not yet then", body = ErrorBody<'static>),
-        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+        (status = 400, description = "The id is no UUID, or a parameter is not what was expected"),
+        (status = 404, description = "No such job, or not yet then"),
+        (status = 406, description = "`Accept` allows neither form"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn get(

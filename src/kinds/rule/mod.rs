@@ -8,10 +8,9 @@ pub(super) use model::RuleJob;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{Api, Error, ErrorStyle};
+use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
 /// The error body of this API, for every status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,11 +35,12 @@ struct ErrorBody<'a> {
 /// Its routes and its error body.
 pub(super) fn api() -> Api {
     Api {
-        routes: OpenApiRouter::new().routes(routes!(routes::get)).routes(routes!(routes::state)),
+        routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)).routes(routes!(routes::state)),
         errors: ErrorStyle {
             prefix: "/authorization/rules/jobs",
             content_type: "application/vnd.sas.error+json",
             body: error_body,
+            schema: ErrorBody::name,
         },
     }
 }

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::ErrorBody;
 use super::model::{RuleJob, state_word};
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
@@ -35,15 +34,13 @@ const STATE: View = View {
     params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
     responses(
         (status = 200, description = "The specified rule job exists",
-            content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (String = "text/event-stream"))),
+            content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (RuleJob = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "A parameter is not what was expected", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 404, description = "No rule job with the specified ID was found", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 406, description = "`Accept` allows no form of it", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No rule job with the specified ID was found"),
+        (status = 406, description = "`Accept` allows no form of it"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn get(
@@ -69,12 +66,10 @@ pub(super) async fn get(
             content((String = "text/plain;charset=UTF-8"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "A parameter is not what was expected", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 401, description = "No token, or none that is valid", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 404, description = "No rule job with the specified ID was found", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 406, description = "`Accept` allows no form of it", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>, content_type = "application/vnd.sas.error+json"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No rule job with the specified ID was found"),
+        (status = 406, description = "`Accept` allows no form of it"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn state(

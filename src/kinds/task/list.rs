@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ErrorBody;
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor};
@@ -54,11 +53,9 @@ struct RunningTasks {
     ),
     responses(
         (status = 200, description = "A page", body = TaskPage),
-        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
-        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
-        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+        (status = 400, description = "Invalid parameters"),
+        (status = 403, description = "Insufficient permissions"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -94,11 +91,9 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
     params(("min_position" = Option<u64>, Query, description = "Answer only when the views show this position")),
     responses(
         (status = 200, description = "All currently running jobs", body = RunningTasks),
-        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
-        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
-        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+        (status = 400, description = "Invalid parameters"),
+        (status = 403, description = "Insufficient permissions"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {

@@ -9,10 +9,9 @@ pub(super) use model::TaskJob;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{Api, Error, ErrorStyle};
+use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
 /// The error body of this API, for every status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,12 +35,17 @@ struct ErrorDetail<'a> {
 /// Its routes and its error body.
 pub(super) fn api() -> Api {
     Api {
-        routes: OpenApiRouter::new()
+        routes: routes_with_errors::<ErrorBody>()
             .routes(routes!(list::list))
             .routes(routes!(list::running))
             .routes(routes!(one::get, cancel::cancel))
             .routes(routes!(one::progress)),
-        errors: ErrorStyle { prefix: "/api/v1/jobs", content_type: "application/json", body: error_body },
+        errors: ErrorStyle {
+            prefix: "/api/v1/jobs",
+            content_type: "application/json",
+            body: error_body,
+            schema: ErrorBody::name,
+        },
     }
 }
 

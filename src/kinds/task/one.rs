@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::ErrorBody;
 use super::model::{TaskJob, TaskProgress};
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
@@ -41,13 +40,11 @@ const PROGRESS: View = View {
         (status = 200, description = "The complete job object with all details", content((TaskJob = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 304, description = "The caller's `If-None-Match` names this revision"),
-        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
-        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
-        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
-        (status = 404, description = "Job does not exist, or did not yet then", body = ErrorBody<'static>),
-        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+        (status = 400, description = "Invalid parameters"),
+        (status = 403, description = "Insufficient permissions"),
+        (status = 404, description = "Job does not exist, or did not yet then"),
+        (status = 406, description = "`Accept` allows neither form"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn get(
@@ -71,13 +68,11 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "How far the job is", content((TaskProgress = "application/json"), (String = "text/event-stream"))),
         (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 400, description = "Invalid parameters", body = ErrorBody<'static>),
-        (status = 401, description = "Authentication required", body = ErrorBody<'static>),
-        (status = 403, description = "Insufficient permissions", body = ErrorBody<'static>),
-        (status = 404, description = "Job does not exist, or did not yet then", body = ErrorBody<'static>),
-        (status = 406, description = "`Accept` allows neither form", body = ErrorBody<'static>),
-        (status = 500, description = "Internal Server Error", body = ErrorBody<'static>),
-        (status = 503, description = "The views are not there yet", body = ErrorBody<'static>),
+        (status = 400, description = "Invalid parameters"),
+        (status = 403, description = "Insufficient permissions"),
+        (status = 404, description = "Job does not exist, or did not yet then"),
+        (status = 406, description = "`Accept` allows neither form"),
+        (status = 503, description = "The views are not there yet"),
     )
 )]
 pub(super) async fn progress(

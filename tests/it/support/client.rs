@@ -86,7 +86,33 @@ impl Client {
         self.send(Method::POST, "/ledger/events", &all, events.to_string().as_bytes())
     }
 
+    /// Posts bytes to `/ledger/events` as they are.
+    pub fn post(&self, content_type: &str, body: &[u8]) -> Answer {
+        self.send(Method::POST, "/ledger/events", &[("content-type", content_type)], body)
+    }
+
+    /// The newest position of the log.
+    pub fn head(&self) -> u64 {
+        self.get("/ledger/events?limit=1").expect(200).json()["head"].as_u64().unwrap()
+    }
+
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Appends where the server may die in the middle of it.
+    pub fn try_append(&self, events: &Value) -> Result<Answer, ureq::Error> {
+        let headers = [("content-type", "application/json")];
+        self.try_send(Method::POST, "/ledger/events", &headers, events.to_string().as_bytes())
+    }
+
+    fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -99,9 +125,9 @@ impl Client {
         } else {
             self.agent.run(request.body(body).unwrap())
         };
-        let mut answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
-        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
+        let mut answer = answer?;
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
 
     /// Opens a stream of server-sent events.

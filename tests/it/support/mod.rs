@@ -1,13 +1,30 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+pub mod answers;
+mod bodies;
 pub mod cli;
 mod client;
+mod clock;
 mod events;
+pub mod histories;
+mod history;
+mod jobs;
+mod process;
+pub mod raw;
 mod server;
+mod stage;
+mod streams;
 
+pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
+pub use clock::HandClock;
 pub use events::{created, event, nil};
+pub use history::{Answered, History, histories};
+pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
+pub use process::Process;
 pub use server::TestServer;
+pub use stage::{Stage, restore};
+pub use streams::position;
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
 #[allow(dead_code, reason = "not every test needs something")]

@@ -1,0 +1,207 @@
+//! What `POST /ledger/events` refuses: the status, the code and the place of each.
+
+use jobledger::access::Role;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::support::{Client, TestServer, completed, created, event, named, noted, problem, started, with};
+
+/// A worker of a fresh ledger in which `ended` is a job that is completed, events 1 to 3.
+fn ledger() -> (TestServer, Client) {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([named("e-1", created("ended")), started("ended"), completed("ended")])).expect(201);
+    (server, worker)
+}
+
+/// Every refusal that a single event can meet, with the pointer of the field at fault.
+fn refused() -> Vec<(Value, u16, &'static str, Option<&'static str>)> {
+    let progress = |data| event("job.progress", "ended", data);
+    let text = "x".repeat(16 * 1024 + 1);
+    vec![
+        (json!(1), 400, "not-a-cloudevent", None),
+        (json!({}), 400, "not-a-cloudevent", Some("/specversion")),
+        (with(created("a"), "specversion", json!("0.3")), 400, "not-a-cloudevent", Some("/specversion")),
+        (with(created("a"), "id", Value::Null), 400, "not-a-cloudevent", Some("/id")),
+        (with(created("a"), "id", json!("")), 400, "not-a-cloudevent", Some("/id")),
+        (with(created("a"), "source", Value::Null), 400, "not-a-cloudevent", Some("/source")),
+        (with(created("a"), "type", Value::Null), 400, "not-a-cloudevent", Some("/type")),
+        (with(created("a"), "type", json!(5)), 400, "not-a-cloudevent", Some("/type")),
+        (with(created("a"), "datacontenttype", json!("text/xml")), 400, "not-a-cloudevent", Some("/datacontenttype")),
+        (with(created("a"), "data_base64", json!("e30=")), 400, "not-a-cloudevent", Some("/data_base64")),
+        (with(created("a"), "dataschema", json!("x")), 400, "not-a-cloudevent", Some("/dataschema")),
+        (with(created("a"), "position", json!("1")), 400, "not-a-cloudevent", Some("/position")),
+        (with(created("a"), "recordedtime", json!("x")), 400, "not-a-cloudevent", Some("/recordedtime")),
+        (with(created("a"), "actor", json!("me")), 400, "not-a-cloudevent", Some("/actor")),
+        (with(created("a"), "orgid", json!("x")), 400, "not-a-cloudevent", Some("/orgid")),
+        (with(created("a"), "jobkind", json!("task")), 400, "not-a-cloudevent", Some("/jobkind")),
+        (started("unknown"), 404, "no-such-job", None),
+        (started("ended"), 409, "lifecycle", None),
+        (created("ended"), 409, "lifecycle", None),
+        (named("e-1", created("other")), 409, "id-reused", None),
+        (with(created("a"), "type", json!("job.unheard")), 422, "invalid", Some("/type")),
+        (with(created("a"), "subject", json!("a/b")), 422, "invalid", Some("/subject")),
+        (with(created("a"), "subject", json!("")), 422, "invalid", Some("/subject")),
+        (with(started("a"), "subject", Value::Null), 422, "invalid", Some("/subject")),
+        (
+            event("job.created", "a", json!({"kind": "dbrole", "spec": {"db_arn": "a", "db_engine": "b"}})),
+            422,
+            "invalid",
+            Some("/subject"),
+        ),
+        (event("job.created", "a", json!({"kind": "cron", "spec": {}})), 422, "invalid", Some("/data/kind")),
+        (
+            event("job.created", "a", json!({"kind": "task", "spec": {"job_type": "x"}})),
+            422,
+            "invalid",
+            Some("/data/spec/job_type"),
+        ),
+        (with(created("a"), "time", json!("yesterday")), 422, "invalid", Some("/time")),
+        (with(created("a"), "time", json!("2199-01-01T00:00:00Z")), 422, "invalid", Some("/time")),
+        (with(noted("ended", "n"), "time", json!("2001-01-01T00:00:00Z")), 422, "invalid", Some("/time")),
+        (noted("ended", &text), 422, "invalid", Some("/data/text")),
+        (progress(json!({})), 422, "invalid", Some("/data")),
+        (progress(json!({"progress": 101})), 422, "invalid", Some("/data/progress")),
+        (progress(json!({"progress": 1.5})), 422, "invalid", Some("/data/progress")),
+        (progress(json!({"records_processed": -1})), 422, "invalid", Some("/data/records_processed")),
+        (
+            progress(json!({"records_created": 9_007_199_254_740_993_u64})),
+            422,
+            "invalid",
+            Some("/data/records_created"),
+        ),
+    ]
+}
+
+#[test]
+fn each_refusal_of_one_event_says_what_is_wrong_and_where() {
+    let (_server, worker) = ledger();
+    for (event, status, code, pointer) in refused() {
+        let body = problem(worker.append(&event), status, code);
+        assert_eq!((body.get("pointer").and_then(Value::as_str), body.get("index")), (pointer, None), "{event}");
+    }
+    assert_eq!(worker.head(), 3, "nothing was recorded");
+}
+
+#[test]
+fn each_refusal_in_a_batch_names_the_event() {
+    let (_server, worker) = ledger();
+    for (n, (event, status, code, pointer)) in refused().into_iter().enumerate() {
+        let batch = json!([created(&format!("x-{n}")), noted("ended", "n"), event]);
+        let body = problem(worker.append(&batch), status, code);
+        assert_eq!((body.get("pointer").and_then(Value::as_str), &body["index"]), (pointer, &json!(2)), "{batch}");
+    }
+    assert_eq!(worker.head(), 3, "nothing was recorded");
+}
+
+#[test]
+fn a_problem_is_written_in_its_order() {
+    let (_server, worker) = ledger();
+    let answer = worker.append(&json!([noted("ended", "n"), started("ended")])).expect(409);
+    assert_eq!(
+        answer.text(),
+        r#"{"type":"urn:jobledger:problem:lifecycle","title":"Conflict","status":409,"detail":"`job.started` is not possible: the job is completed","code":"lifecycle","index":1}"#
+    );
+}
+
+#[test]
+fn bodies_that_are_no_events_are_refused() {
+    let (_server, worker) = ledger();
+    for (content_type, body) in [
+        ("application/json", &b""[..]),
+        ("application/json", b"{"),
+        ("application/json", b"nothing"),
+        ("application/json", b"[]"),
+        ("application/json", b"[{}"),
+        ("application/json", b"{} {}"),
+        ("application/json", b"\xff\xfe{}"),
+        ("application/json", b"[\"\xc3\x28\"]"),
+        ("application/cloudevents+json", b"[]"),
+        ("application/cloudevents-batch+json", b"{}"),
+        ("application/cloudevents-batch+json", b"[]"),
+        ("application/cloudevents+json", br#"{"id":"1","id":"2"}"#),
+    ] {
+        let body = problem(worker.post(content_type, body), 400, "not-a-cloudevent");
+        assert_eq!(body.get("index"), None, "{body}");
+    }
+    let many: Vec<Value> = (0..1001).map(|n| noted("ended", &n.to_string())).collect();
+    problem(worker.append(&json!(many)), 400, "not-a-cloudevent");
+    assert_eq!(worker.append(&json!(many[..1000])).expect(201).json()["position"], 1003);
+}
+
+#[test]
+fn other_content_types_are_refused() {
+    let (_server, worker) = ledger();
+    let body = created("a").to_string();
+    for content_type in ["text/plain", "application/xml", "application/cloudevents", "application/jsonx"] {
+        problem(worker.post(content_type, body.as_bytes()), 415, "unsupported-media-type");
+    }
+    problem(worker.send(Method::POST, "/ledger/events", &[], body.as_bytes()), 415, "unsupported-media-type");
+    let binary = [("content-type", "text/plain"), ("ce-specversion", "1.0")];
+    problem(worker.send(Method::POST, "/ledger/events", &binary, b"{}"), 415, "unsupported-media-type");
+}
+
+#[test]
+fn parameters_are_refused() {
+    let (_server, worker) = ledger();
+    let body = created("a").to_string();
+    let json = [("content-type", "application/json")];
+    problem(worker.send(Method::POST, "/ledger/events?dry=1", &json, body.as_bytes()), 400, "bad-parameter");
+}
+
+#[test]
+fn a_body_that_is_too_large_gets_its_answer() {
+    let (_server, worker) = ledger();
+    let body = vec![b' '; 17 << 20];
+    problem(worker.post("application/json", &body), 413, "too-large");
+    worker.append(&noted("ended", "the connection and the ledger live")).expect(201);
+}
+
+#[test]
+fn a_body_as_large_as_may_be_is_taken() {
+    let (_server, worker) = ledger();
+    let mut body = noted("ended", "n").to_string().into_bytes();
+    body.resize(16 << 20, b' ');
+    worker.post("application/json", &body).expect(201);
+    body.push(b' ');
+    problem(worker.post("application/json", &body), 413, "too-large");
+}
+
+#[test]
+fn data_that_is_too_large_is_refused_by_its_place() {
+    let (_server, worker) = ledger();
+    let large = noted("ended", &"x".repeat(8 << 20));
+    let body = problem(worker.append(&large), 413, "too-large");
+    assert_eq!((&body["pointer"], body.get("index")), (&json!("/data"), None));
+    let body = problem(worker.append(&json!([noted("ended", "n"), large])), 413, "too-large");
+    assert_eq!((&body["pointer"], &body["index"]), (&json!("/data"), &json!(1)));
+    assert_eq!(worker.head(), 3);
+}
+
+#[test]
+fn who_may_not_append_is_told() {
+    let (server, worker) = ledger();
+    for role in [Role::Viewer, Role::Auditor] {
+        problem(server.client(role).append(&noted("ended", "n")), 403, "forbidden");
+    }
+    let answer = server.anonymous().append(&noted("ended", "n"));
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    problem(answer, 401, "unauthorized");
+    assert_eq!(worker.head(), 3);
+    server.client(Role::Admin).append(&noted("ended", "n")).expect(201);
+}
+
+#[test]
+fn a_ledger_without_its_key_is_read_only() {
+    let (mut server, worker) = ledger();
+    server.stop();
+    let key = jobledger::ledger::Folder::new(server.path()).key();
+    std::fs::remove_file(key).unwrap();
+    server.restart();
+    let worker = worker.at(&server.url);
+    let answer = worker.append(&noted("ended", "n"));
+    assert_eq!(answer.header("retry-after"), "1");
+    problem(answer, 503, "read-only");
+    worker.get("/ledger/jobs/ended").expect(200);
+    assert_eq!(server.anonymous().get("/readyz").expect(503).json()["status"], "not ready");
+}

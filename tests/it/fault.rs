@@ -1,0 +1,97 @@
+//! What the disk does to a ledger: no space, and a sync that fails.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jobledger::access::Role;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{Client, Process, created, event};
+
+/// A server whose writes to `log.db-wal` fail while a trigger file is there.
+struct Faulty {
+    dir: TempDir,
+    shim: PathBuf,
+    server: Process,
+    client: Client,
+}
+
+impl Faulty {
+    fn start() -> Faulty {
+        let dir = tempfile::tempdir().unwrap();
+        let shim = compile(dir.path());
+        let server = Faulty::serve(dir.path(), &shim);
+        let client = server.client(&dir.path().join("data"), "worker", Role::Worker);
+        Faulty { dir, shim, server, client }
+    }
+
+    fn serve(dir: &Path, shim: &Path) -> Process {
+        let env = [
+            ("LD_PRELOAD", shim.to_str().unwrap()),
+            ("FAULT_FILE", "log.db-wal"),
+            ("FAULT_DIR", dir.to_str().unwrap()),
+        ];
+        Process::serve(&dir.join("data"), &env)
+    }
+
+    fn trigger(&self, name: &str) {
+        std::fs::write(self.dir.path().join(name), "").unwrap();
+    }
+
+    fn mend(&self, name: &str) {
+        std::fs::remove_file(self.dir.path().join(name)).unwrap();
+    }
+
+    fn restart(&mut self) {
+        self.server = Faulty::serve(self.dir.path(), &self.shim);
+        self.client = self.client.at(&self.server.url);
+    }
+}
+
+/// The C compiler that builds SQLite builds this too.
+fn compile(dir: &Path) -> PathBuf {
+    let shim = dir.join("shim.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fault/shim.c");
+    let done = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status();
+    assert!(done.expect("a C compiler, which SQLite needs too").success());
+    shim
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_answered_is_lost() {
+    let faulty = Faulty::start();
+    faulty.client.append(&created("a")).expect(201);
+    faulty.trigger("fail-write");
+    let (start, other) = (event("job.started", "a", json!({})), created("b"));
+    for event in [&start, &other] {
+        let refused = faulty.client.append(event).expect(503).json();
+        assert_eq!(refused["code"], "outcome-unknown");
+    }
+    // Reads go on, and show what was answered and nothing else.
+    assert_eq!(faulty.client.get("/ledger/jobs/a").expect(200).json()["status"], "pending");
+    faulty.client.get("/ledger/jobs/b").expect(404);
+    faulty.mend("fail-write");
+    // Nothing of the failed commits stayed in memory: the same events follow the last durable one.
+    assert_eq!(faulty.client.append(&start).expect(201).json()["position"], 2);
+    assert_eq!(faulty.client.append(&other).expect(201).json()["position"], 3);
+    assert_eq!(faulty.client.append(&start).expect(200).json()["position"], 2);
+    assert_eq!(faulty.client.get("/ledger/jobs/a").expect(200).json()["status"], "running");
+}
+
+#[test]
+fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
+    let mut faulty = Faulty::start();
+    faulty.client.append(&created("a")).expect(201);
+    faulty.trigger("fail-sync");
+    let start = event("job.started", "a", json!({}));
+    assert!(faulty.client.try_append(&start).is_err(), "no answer: whether it is on the disk is not known");
+    assert_eq!(faulty.server.ended().code(), Some(2));
+    faulty.mend("fail-sync");
+    faulty.restart();
+    faulty.client.get("/ledger/jobs/a").expect(200);
+    let again = faulty.client.append(&start);
+    assert!(again.status == 200 || again.status == 201, "{}", again.text());
+    assert_eq!(again.json()["position"], 2);
+    assert_eq!(faulty.client.get("/ledger/jobs/a").expect(200).json()["status"], "running");
+}

@@ -1,0 +1,193 @@
+//! The recorded histories in `replay-fixtures/`: the code of today gives the answers of then.
+
+use std::collections::BTreeSet;
+
+use jobledger::wire::{ExportLine, Leaf, datadigest};
+use serde_json::Value;
+
+use crate::support::{Answered, History, Stage, histories, restore};
+
+/// Every case, each with its two tests.
+macro_rules! cases {
+    ($($test:ident = $name:literal,)+) => {
+        const CASES: &[&str] = &[$($name),+];
+        $(mod $test {
+            #[test]
+            fn replays() {
+                super::replay($name);
+            }
+            #[test]
+            fn resends() {
+                super::resend($name);
+            }
+        })+
+    };
+}
+
+cases! {
+    dbrole_cancelled_pending = "dbrole.cancelled-pending",
+    dbrole_cancelled_running = "dbrole.cancelled-running",
+    dbrole_hook_boundary = "dbrole.hook-boundary",
+    dbrole_hook_failed = "dbrole.hook-failed",
+    dbrole_minted = "dbrole.minted",
+    dbrole_partial = "dbrole.partial",
+    dbrole_sample = "dbrole.sample",
+    dbrole_unicode = "dbrole.unicode",
+    dbrole_vault = "dbrole.vault",
+    dbrole_vault_failed = "dbrole.vault-failed",
+    rule_batch = "rule.batch",
+    rule_cancelled = "rule.cancelled",
+    rule_failed = "rule.failed",
+    rule_out_of_order = "rule.out-of-order",
+    rule_sample = "rule.sample",
+    rule_ten_thousand = "rule.ten-thousand",
+    rule_verbatim = "rule.verbatim",
+    task_cancelled_half_way = "task.cancelled-half-way",
+    task_cancelled_pending = "task.cancelled-pending",
+    task_clock_skew = "task.clock-skew",
+    task_failed_before_start = "task.failed-before-start",
+    task_fractions = "task.fractions",
+    task_guards = "task.guards",
+    task_huge = "task.huge",
+    task_lists = "task.lists",
+    task_notes = "task.notes",
+    task_nothing = "task.nothing",
+    task_percentages = "task.percentages",
+    task_progress_sample = "task.progress-sample",
+    task_refused = "task.refused",
+    task_retries = "task.retries",
+    task_running_sample = "task.running-sample",
+    task_sample = "task.sample",
+    task_two_orgs = "task.two-orgs",
+}
+
+/// A folder that holds the recorded log and nothing else gives every recorded answer, byte for byte.
+fn replay(name: &'static str) {
+    let history = History::named(name);
+    let events = history.events();
+    for (n, line) in events.iter().enumerate() {
+        let leaf = Leaf::parse_strict(&line.leaf).unwrap();
+        let (salt, data) = line.content.as_ref().unwrap();
+        assert_eq!(leaf.position().unwrap().get(), n as u64);
+        assert_eq!(leaf.datadigest, datadigest(salt, data), "position {n}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    restore(dir.path(), &events);
+    let stage = Stage::on(dir.path(), history.end());
+    history.record_answers(|ask| stage.ask(ask));
+    for expected in history.answers() {
+        same_answer(&expected, &stage.ask(expected.ask.clone()));
+    }
+    assert_eq!(stage.log(), events, "reading changes nothing");
+}
+
+/// What the workers sent gives the recorded log and the recorded answers again, but for what is made at random.
+fn resend(name: &'static str) {
+    let history = History::named(name);
+    let stage = Stage::empty(history.begin());
+    stage.send(&history.sent());
+    let log = stage.log();
+    history.record_events(&log);
+    let random = same_history(&history.events(), &log);
+    let now = |text: &str| random.iter().fold(text.to_owned(), |text, (then, now)| text.replace(then, now));
+    for mut expected in history.answers() {
+        expected.ask.get = now(&expected.ask.get);
+        expected.body = now(&expected.body);
+        same_answer(&expected, &stage.ask(expected.ask.clone()));
+    }
+}
+
+/// Fails unless `fresh` says what `recorded` says. Answers what was made at random, then and now: job ids that the ledger
+/// gave, event ids of its own `DELETE` route.
+fn same_history(recorded: &[ExportLine], fresh: &[ExportLine]) -> BTreeSet<(String, String)> {
+    assert_eq!(recorded.len(), fresh.len(), "events in the log");
+    let mut random = BTreeSet::new();
+    for (then, now) in recorded.iter().zip(fresh) {
+        let old = Leaf::parse(&then.leaf).unwrap();
+        let mut new = Leaf::parse(&now.leaf).unwrap();
+        let genesis = old.subject.is_none();
+        if old.id != new.id {
+            assert!(genesis || old.source == "/api/v1/jobs", "{}", old.id);
+            random.insert((old.id.to_string(), new.id.to_string()));
+        }
+        if old.subject != new.subject {
+            let subjects = [&old, &new].map(|leaf| leaf.subject.as_deref().unwrap().to_owned());
+            let minted = |id: &String| uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 7);
+            assert!(subjects.iter().all(minted), "{subjects:?}");
+            let [then, now] = subjects;
+            random.insert((then, now));
+        }
+        new.id = old.id.clone();
+        new.subject = old.subject.clone();
+        new.datadigest = old.datadigest.clone();
+        assert_eq!(old, new);
+        // The genesis event names its ledger, and every ledger has a name and key of its own.
+        if !genesis {
+            let [then, now] = [then, now].map(|line| &line.content.as_ref().unwrap().1);
+            assert!(then == now, "data of position {}: {}", old.position, String::from_utf8_lossy(now));
+        }
+    }
+    random
+}
+
+#[track_caller]
+fn same_answer(expected: &Answered, found: &Answered) {
+    let asked = format!("{} as {}", expected.ask.get, expected.ask.role);
+    let head = |answer: &Answered| (answer.status, answer.content_type.clone(), answer.etag.clone());
+    assert_eq!(head(expected), head(found), "{asked}: {:.500}", found.body);
+    if expected.body != found.body {
+        // Bodies may have megabytes: only the place is shown.
+        let same = expected.body.bytes().zip(found.body.bytes()).take_while(|(a, b)| a == b).count();
+        let around = |body: &str| {
+            let from = body.floor_char_boundary(same.saturating_sub(60));
+            body[from..body.floor_char_boundary(same + 60)].to_owned()
+        };
+        assert_eq!(around(&expected.body), around(&found.body), "{asked}: bodies differ at byte {same}");
+    }
+}
+
+#[test]
+fn every_folder_is_a_case_and_every_kind_has_some() {
+    let folders = std::fs::read_dir(histories()).unwrap().map(Result::unwrap);
+    let folders = folders.filter(|entry| entry.file_type().unwrap().is_dir());
+    let folders: BTreeSet<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let cases: BTreeSet<_> = CASES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(folders, cases);
+    assert!(cases.len() >= 20);
+    for kind in ["dbrole.", "rule.", "task."] {
+        assert!(cases.iter().any(|name| name.starts_with(kind)), "{kind}");
+    }
+    for name in &cases {
+        let files = std::fs::read_dir(histories().join(name)).unwrap();
+        let files: BTreeSet<_> = files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(files, BTreeSet::from(["answers.json", "events.ndjson", "sent.ndjson"].map(String::from)), "{name}");
+    }
+}
+
+#[test]
+fn every_route_that_reads_jobs_is_answered_somewhere() {
+    let api: Value = serde_json::from_str(&jobledger::server::openapi()).unwrap();
+    let mut unread = BTreeSet::new();
+    for (path, operations) in api["paths"].as_object().unwrap() {
+        let tag = &operations["get"]["tags"][0];
+        if ["ledger", "dbrole", "task", "rule"].iter().any(|of_jobs| tag == of_jobs) {
+            unread.insert(path.as_str());
+        }
+    }
+    assert!(unread.contains("/ledger/jobs/{id}/output"), "{unread:?}");
+    let routes = unread.clone();
+    for answer in CASES.iter().flat_map(|name| History::named(name).answers()).filter(|answer| answer.status == 200) {
+        let path = answer.ask.get.split('?').next().unwrap();
+        // A route of its own comes before one with `{…}` in the same place.
+        let fits = |route: &&&str| serves(route, path);
+        let route = routes.get(path).or_else(|| routes.iter().find(fits));
+        unread.remove(*route.unwrap_or_else(|| panic!("no route serves {path}")));
+    }
+    assert_eq!(unread, BTreeSet::new());
+}
+
+/// Whether `path` is one of `route`, which may have `{…}` for a segment.
+fn serves(route: &str, path: &str) -> bool {
+    let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+    route.len() == path.len() && route.iter().zip(&path).all(|(r, p)| r.starts_with('{') || r == p)
+}

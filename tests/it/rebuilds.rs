@@ -1,0 +1,95 @@
+//! Random histories: a read as of each prefix is the read that was made then, and views made anew answer the same bytes.
+
+use std::cell::Cell;
+
+use jobledger::access::Role;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use crate::support::answers::{Read, all_reads, bodies, single_reads};
+use crate::support::histories::{completed, dbrole, noted, output, result, rule, started};
+use crate::support::{Client, HandClock, TestServer, event};
+
+const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000-7000-8000-000000000002"];
+
+/// An event of one of a few jobs; whether it is possible then is the ledger's to say.
+fn reported() -> impl Strategy<Value = Value> {
+    let roles = select(&ROLES[..]);
+    let task = select(&["t-1", "t-2", "t-3"][..]);
+    let any = select(&["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]][..]);
+    let item = select(&["hoop_ro", "hoop_rw", "one", "two"][..]);
+    let status = select(&["running", "completed", "failed"][..]);
+    let counts = (0..9_u64, 0..9_u64, 0..=100_u8).prop_map(|(done, created, progress)| {
+        json!({"records_processed": done, "records_created": created, "progress": progress, "message": format!("{done}")})
+    });
+    let labelled = |job: &str, n: u8| {
+        let spec =
+            json!({"job_type": if n == 0 { "full_sync" } else { "enrichment" }, "total_records": 7 + u64::from(n)});
+        event("job.created", job, json!({"kind": "task", "spec": spec, "labels": {"n": n.to_string()}}))
+    };
+    prop_oneof![
+        3 => roles.prop_map(dbrole),
+        3 => (task, 0..3_u8).prop_map(move |(job, n)| labelled(job, n)),
+        2 => Just(()).prop_map(|()| rule("r-1", &["one", "two"])),
+        8 => any.clone().prop_map(started),
+        6 => (any.clone(), counts).prop_map(|(job, counts)| event("job.progress", job, counts)),
+        6 => (any.clone(), item, status).prop_map(|(job, item, status)| result(job, item, status)),
+        4 => (any.clone(), "[a-zé€]{0,9}", 1..900_usize).prop_map(|(job, text, times)| output(job, &text.repeat(times))),
+        1 => any.clone().prop_map(|job| {
+            event("job.hook_output", job, json!({"exit_code": 2, "execution_time_sec": 1}))
+        }),
+        2 => any.clone().prop_map(|job| noted(job, "hm")),
+        1 => any.clone().prop_map(completed),
+        1 => any.clone().prop_map(|job| event("job.failed", job, json!({"message": "no"}))),
+        1 => any.prop_map(|job| event("job.cancelled", job, json!({}))),
+    ]
+}
+
+/// Reports everything, and remembers after each event that was taken what was read then.
+fn told(admin: &Client, clock: &HandClock, jobs: &[&str], events: &[Value]) -> Vec<(u64, Vec<Read>)> {
+    let mut seen = Vec::new();
+    for event in events {
+        clock.pass(1_000_000);
+        let answer = admin.append(event);
+        match answer.status {
+            201 => seen.push((answer.json()["position"].as_u64().unwrap(), single_reads(admin, jobs, ""))),
+            200 | 404 | 409 | 422 => {}
+            other => panic!("{other}: {}", answer.text()),
+        }
+    }
+    seen
+}
+
+#[test]
+fn the_past_and_the_rebuilt_present_are_what_was_seen() {
+    let config = Config { cases: 5, failure_persistence: None, ..Config::default() };
+    let events = prop::collection::vec(reported(), 40..60);
+    let jobs = ["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]];
+    let most = Cell::new(0);
+    TestRunner::new(config)
+        .run(&events, |events| {
+            let clock = HandClock::new();
+            let mut server = TestServer::start_with(clock.clock());
+            let mut admin = server.client(Role::Admin);
+            let seen = told(&admin, &clock, &jobs, &events);
+            most.set(most.get().max(seen.len()));
+            for (position, reads) in &seen {
+                let then = single_reads(&admin, &jobs, &format!("?as_of={position}"));
+                prop_assert_eq!(bodies(&then), bodies(reads));
+            }
+            let live = all_reads(&admin, &jobs);
+            server.stop();
+            std::fs::remove_file(server.path().join("views.db")).unwrap();
+            server.restart();
+            admin = admin.at(&server.url);
+            prop_assert_eq!(all_reads(&admin, &jobs), live.clone());
+            // And beside the old views, in a running server.
+            while admin.send(ureq::http::Method::POST, "/ledger/rebuild", &[], b"").status == 202 {}
+            prop_assert_eq!(all_reads(&admin, &jobs), live);
+            Ok(())
+        })
+        .unwrap();
+    assert!(most.get() > 10, "too little was possible: {}", most.get());
+}

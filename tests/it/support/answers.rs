@@ -1,0 +1,61 @@
+//! What every read answers of some jobs, to be compared with what it answers at another time.
+
+use jobledger::access::Role;
+use jobledger::job::OrgId;
+
+use super::{Client, TestServer};
+
+/// Every single-job read of all four APIs, `{}` for the job.
+pub const SINGLE_READS: [&str; 7] = [
+    "/ledger/jobs/{}",
+    "/ledger/jobs/{}/output",
+    "/dbroles/jobs/{}",
+    "/api/v1/jobs/{}",
+    "/api/v1/jobs/{}/progress",
+    "/authorization/rules/jobs/{}",
+    "/authorization/rules/jobs/{}/state",
+];
+
+/// Every list, with filters that make the views use their indexes.
+const LISTS: [&str; 8] = [
+    "/ledger/jobs?first=1000",
+    "/ledger/jobs?status=running",
+    "/ledger/jobs?kind=rule",
+    "/ledger/jobs?job_type=full_sync",
+    "/ledger/jobs?created_by=admin",
+    "/ledger/jobs?label=n:1",
+    "/api/v1/jobs?first=1000",
+    "/api/v1/jobs/running",
+];
+
+/// One read: its path, status and exact body.
+pub type Read = (String, u16, String);
+
+/// Reads `path`.
+pub fn read(client: &Client, path: String) -> Read {
+    let answer = client.get(&path);
+    (path, answer.status, answer.text())
+}
+
+/// What every single-job read answers about each of `jobs`; `query` is put behind each path.
+pub fn single_reads(client: &Client, jobs: &[&str], query: &str) -> Vec<Read> {
+    let paths = jobs.iter().flat_map(|job| SINGLE_READS.map(|path| path.replace("{}", job)));
+    paths.map(|path| read(client, format!("{path}{query}"))).collect()
+}
+
+/// What every single-job read and every list answers.
+pub fn all_reads(client: &Client, jobs: &[&str]) -> Vec<Read> {
+    let lists = LISTS.iter().map(|path| read(client, (*path).to_owned()));
+    single_reads(client, jobs, "").into_iter().chain(lists).collect()
+}
+
+/// Status and body of each, the path left away: what must be equal between a read then and a read as of then.
+pub fn bodies(reads: &[Read]) -> Vec<(u16, &str)> {
+    reads.iter().map(|(_, status, body)| (*status, body.as_str())).collect()
+}
+
+/// An administrator of another organisation.
+pub fn admin_of(server: &TestServer, org: &str) -> Client {
+    let org: OrgId = org.parse().unwrap();
+    Client::new(&server.url, Some(&server.token("admin", Role::Admin, org)))
+}

@@ -1,0 +1,144 @@
+//! Recorded histories: the folders of `replay-fixtures/`, whose README says what is in them.
+
+use std::path::{Path, PathBuf};
+
+use jobledger::access::Role;
+use jobledger::job::{OrgId, Time};
+use jobledger::wire::ExportLine;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Where all of them are.
+pub fn histories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("replay-fixtures")
+}
+
+/// One folder.
+pub struct History {
+    name: &'static str,
+    dir: PathBuf,
+}
+
+/// A line of `sent.ndjson`: one request, in order.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sent {
+    pub actor: String,
+    pub role: String,
+    pub org: String,
+    /// What the ledger's clock says.
+    pub at: String,
+    /// The status of the answer.
+    pub expect: u16,
+    /// The code in the answer, where the ledger refuses.
+    pub code: Option<String>,
+    pub if_match: Option<String>,
+    pub if_none_match: Option<String>,
+    /// The array of CloudEvents, exactly as it goes over the wire.
+    pub events: Option<Box<RawValue>>,
+    /// Or the path of a `DELETE`.
+    pub delete: Option<String>,
+}
+
+/// What is asked of the ledger afterwards.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Ask {
+    pub get: String,
+    pub role: String,
+    pub org: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
+}
+
+/// An entry of `answers.json`.
+#[derive(Serialize, Deserialize)]
+pub struct Answered {
+    #[serde(flatten)]
+    pub ask: Ask,
+    pub status: u16,
+    pub content_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    pub body: String,
+}
+
+/// A role, as files spell it.
+pub fn role(word: &str) -> Role {
+    word.parse().unwrap()
+}
+
+/// An organisation, as files spell it.
+pub fn org(uuid: &str) -> OrgId {
+    uuid.parse().unwrap()
+}
+
+impl Sent {
+    pub fn time(&self) -> Time {
+        self.at.parse().unwrap()
+    }
+}
+
+impl History {
+    pub fn named(name: &'static str) -> History {
+        History { name, dir: histories().join(name) }
+    }
+
+    fn read(&self, file: &str) -> String {
+        let path = self.dir.join(file);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// What the workers sent; `minted` stands for the newest job id that the ledger gave.
+    pub fn sent(&self) -> Vec<String> {
+        self.read("sent.ndjson").lines().map(str::to_owned).collect()
+    }
+
+    /// The clock after the last request.
+    pub fn end(&self) -> Time {
+        let last = self.sent().pop().unwrap();
+        serde_json::from_str::<Sent>(&last).unwrap().time()
+    }
+
+    /// The clock at the first request.
+    pub fn begin(&self) -> Time {
+        serde_json::from_str::<Sent>(&self.sent()[0]).unwrap().time()
+    }
+
+    /// The log.
+    pub fn events(&self) -> Vec<ExportLine> {
+        let text = self.read("events.ndjson");
+        let lines: Vec<_> = text.lines().map(|line| ExportLine::parse(line).unwrap()).collect();
+        assert_eq!(written(&lines), text, "{}: events.ndjson is not what an export writes", self.name);
+        lines
+    }
+
+    /// What it must answer.
+    pub fn answers(&self) -> Vec<Answered> {
+        serde_json::from_str(&self.read("answers.json")).unwrap()
+    }
+
+    /// Whether this history is being recorded now. What is recorded already is never written again.
+    fn lacks(&self, file: &str) -> bool {
+        std::env::var("JOBLEDGER_RECORD").is_ok_and(|name| name == self.name) && !self.dir.join(file).exists()
+    }
+
+    /// Writes `events.ndjson` while recording, where there is none.
+    pub fn record_events(&self, lines: &[ExportLine]) {
+        if self.lacks("events.ndjson") {
+            std::fs::write(self.dir.join("events.ndjson"), written(lines)).unwrap();
+        }
+    }
+
+    /// Writes `answers.json` while recording, where there is none: `answer` to each of `asks.json`.
+    pub fn record_answers(&self, answer: impl Fn(Ask) -> Answered) {
+        if self.lacks("answers.json") {
+            let asks: Vec<Ask> = serde_json::from_str(&self.read("asks.json")).unwrap();
+            let lines: Vec<_> = asks.into_iter().map(|ask| serde_json::to_string(&answer(ask)).unwrap()).collect();
+            std::fs::write(self.dir.join("answers.json"), format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
+        }
+    }
+}
+
+fn written(lines: &[ExportLine]) -> String {
+    lines.iter().map(|line| String::from_utf8(line.to_bytes()).unwrap() + "\n").collect()
+}

@@ -1,0 +1,62 @@
+//! Jobs of each kind and what happens to them, as workers report it.
+
+use serde_json::{Value, json};
+
+use super::events::event;
+
+/// The id of the database-role job in the document, in lower case.
+pub const ROLE_JOB: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
+
+/// A database-role job, created; its id must be a UUID.
+pub fn role_job(job: &str) -> Value {
+    event("job.created", job, json!({"kind": "dbrole", "spec": {"db_arn": "arn:db", "db_engine": "postgres"}}))
+}
+
+/// A rule job with an action for each of `actions`, created.
+pub fn rule_job(job: &str, actions: &[&str]) -> Value {
+    let actions: Vec<Value> = actions
+        .iter()
+        .map(|id| json!({"id": id, "type": "create", "priority": 1, "rule": {"type": "grant"}}))
+        .collect();
+    event("job.created", job, json!({"kind": "rule", "spec": {"actions": actions}}))
+}
+
+/// The job is started.
+pub fn started(job: &str) -> Value {
+    event("job.started", job, json!({}))
+}
+
+/// The job has ended well.
+pub fn completed(job: &str) -> Value {
+    event("job.completed", job, json!({}))
+}
+
+/// A remark, which every job takes in every state.
+pub fn noted(job: &str, text: &str) -> Value {
+    event("job.noted", job, json!({"text": text}))
+}
+
+/// An item's result.
+pub fn result(job: &str, item: &str, status: &str) -> Value {
+    event("job.item_result", job, json!({"item": item, "status": status}))
+}
+
+/// The same event, which happened at `time`.
+pub fn at(time: &str, event: Value) -> Value {
+    with(event, "time", json!(time))
+}
+
+/// The same event under a name of its own.
+pub fn named(id: &str, event: Value) -> Value {
+    with(event, "id", json!(id))
+}
+
+/// The same event with another value of one attribute; `null` takes the attribute away.
+pub fn with(mut event: Value, attribute: &str, value: Value) -> Value {
+    if value.is_null() {
+        event.as_object_mut().unwrap().remove(attribute);
+    } else {
+        event[attribute] = value;
+    }
+    event
+}

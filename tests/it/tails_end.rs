@@ -1,0 +1,157 @@
+//! How tails of one job end, and how those of a token that is no longer good do.
+
+use jobledger::access::{Access, NewToken, Role};
+use jobledger::ledger::{Folder, system_clock};
+use serde_json::json;
+
+use crate::support::histories::{completed, noted, started};
+use crate::support::{Client, Frame, HandClock, TestServer, created, event, nil};
+
+/// A job that ends at position 3, with remarks at 4 and 5 after its end; another job has 6.
+fn ended(worker: &Client) {
+    let events = [created("a"), started("a"), completed("a"), noted("a", "4"), noted("a", "5"), created("b")];
+    worker.append(&json!(events)).expect(201);
+}
+
+fn ids(frames: &[Frame]) -> Vec<(String, u64)> {
+    frames.iter().map(|frame| (frame.event.clone(), frame.id.unwrap())).collect()
+}
+
+#[test]
+fn closed_comes_after_each_kind_of_final_event() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    let last = [
+        completed("completed"),
+        event("job.failed", "failed", json!({"message": "no"})),
+        event("job.cancelled", "cancelled", json!({})),
+    ];
+    for last in last {
+        let job = last["subject"].as_str().unwrap();
+        worker.append(&json!([created(job), started(job)])).expect(201);
+        let tail = worker.tail(&format!("/ledger/jobs/{job}/events"), &[]);
+        let by_filter = worker.tail(&format!("/ledger/events?job={job}"), &[]);
+        let position = worker.append(&last).expect(201).json()["position"].as_u64().unwrap();
+        for tail in [tail, by_filter] {
+            let frames = tail.rest();
+            let expected = [(format!("job.{job}"), position), ("closed".to_owned(), position)];
+            assert_eq!(ids(&frames), expected);
+            assert_eq!(frames[1].json(), json!({"position": position}));
+        }
+    }
+}
+
+#[test]
+fn a_first_connection_to_an_ended_job_streams_and_closes() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    ended(&worker);
+    let all = ["job.created", "job.started", "job.completed", "job.noted", "job.noted"];
+    for path in ["/ledger/jobs/a/events", "/ledger/events?job=a"] {
+        for after in 0..=7_u64 {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let frames = worker.tail(&format!("{path}{joint}after={after}"), &[]).rest();
+            let (last, events) = frames.split_last().unwrap();
+            if after == 7 {
+                assert_eq!((last.event.as_str(), last.id), ("reset", Some(6)));
+                continue;
+            }
+            let expected = (after + 1..=5).map(|n| (all[n as usize - 1].to_owned(), n));
+            assert_eq!(ids(events), expected.collect::<Vec<_>>(), "{path} after {after}");
+            assert_eq!((last.event.as_str(), last.id), ("closed", Some(3)), "{path} after {after}");
+        }
+        // Without any cursor it starts at the head, and has nothing but the end to tell.
+        assert_eq!(ids(&worker.tail(path, &[]).rest()), [("closed".to_owned(), 3)]);
+    }
+}
+
+#[test]
+fn only_who_says_that_it_saw_the_end_is_told_to_stop() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    ended(&worker);
+    for path in ["/ledger/jobs/a/events", "/ledger/events?job=a", "/ledger/jobs/a"] {
+        for id in 3..=6 {
+            let headers = [("accept", "text/event-stream"), ("last-event-id", &id.to_string())];
+            let answer = worker.get_with(path, &headers).expect(204);
+            assert!(answer.body.is_empty());
+        }
+        let frames = worker.resume(path, 2).rest();
+        assert_eq!(frames.last().unwrap().event, "closed", "{path}");
+    }
+    // A tail of more than one job never ends by itself, so nobody is told to stop.
+    let mut all = worker.resume("/ledger/events", 6);
+    worker.append(&noted("b", "7")).expect(201);
+    assert_eq!(all.ids(1), [7]);
+}
+
+#[test]
+fn a_filter_that_hides_the_final_event_closes_all_the_same() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let live = worker.tail("/ledger/jobs/a/events?type=job.noted", &[]);
+    worker.append(&json!([noted("a", "3"), completed("a")])).expect(201);
+    let expected = [("job.noted".to_owned(), 3), ("closed".to_owned(), 4)];
+    assert_eq!(ids(&live.rest()), expected);
+    assert_eq!(ids(&worker.tail("/ledger/jobs/a/events?after=0&type=job.noted", &[]).rest()), expected);
+    assert_eq!(ids(&worker.tail("/ledger/events?job=a&after=0&type=job.noted", &[]).rest()), expected);
+}
+
+#[test]
+fn a_tail_of_a_job_that_is_not_there() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    let stream = [("accept", "text/event-stream")];
+    assert_eq!(worker.get_with("/ledger/jobs/a/events", &stream).expect(404).json()["code"], "no-such-job");
+    // As a filter it may wait for a job to come.
+    let tail = worker.tail("/ledger/events?job=a", &[]);
+    worker.append(&json!([created("a"), event("job.cancelled", "a", json!({}))])).expect(201);
+    let all = [("job.created".to_owned(), 1), ("job.cancelled".to_owned(), 2), ("closed".to_owned(), 2)];
+    assert_eq!(ids(&tail.rest()), all);
+}
+
+/// Opens one of each kind of stream.
+fn streams(client: &Client) -> Vec<crate::support::Stream> {
+    let mut streams: Vec<_> =
+        ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"].map(|path| client.tail(path, &[])).into();
+    assert_eq!(streams[2].event().event, "snapshot");
+    streams
+}
+
+#[test]
+fn a_revoked_token_ends_its_streams_and_no_others() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let viewer = server.client(Role::Viewer);
+    let (ending, mut staying) = (streams(&viewer), worker.tail("/ledger/events", &[]));
+    // Beside the server, as `token revoke` does it.
+    let access = Access::open(&Folder::new(server.path()).access()).unwrap();
+    access.revoke(nil(), "viewer", system_clock()()).unwrap();
+    for stream in ending {
+        assert_eq!(stream.rest(), []);
+    }
+    viewer.get("/ledger/jobs/a").expect(401);
+    worker.append(&noted("a", "2")).expect(201);
+    assert_eq!(staying.ids(1), [2]);
+}
+
+#[test]
+fn a_token_that_expires_ends_its_streams() {
+    // The clock stands while the streams are opened, so that this does not depend on how long that takes.
+    let clock = HandClock::new();
+    let server = TestServer::start_with(clock.clock());
+    server.client(Role::Worker).append(&created("a")).expect(201);
+    let access = Access::open(&Folder::new(server.path()).access()).unwrap();
+    let expires = Some(clock.now().plus(1_000_000_000));
+    let token = NewToken { name: "short".into(), role: Role::Viewer, org: nil(), expires };
+    let secret = access.create(&token, clock.now()).unwrap();
+    let viewer = Client::new(&server.url, Some(secret.reveal()));
+    for stream in streams(&viewer) {
+        assert_eq!(stream.rest(), []);
+    }
+    viewer.get("/ledger/jobs/a").expect(200);
+    clock.pass(1_000_000);
+    viewer.get("/ledger/jobs/a").expect(401);
+}
