@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 
 use super::client::{Remote, agent, problem, refused};
+use super::target::Target;
 use super::{Failure, Outcome, progress};
 use crate::job::OrgId;
 use crate::ledger::{Append as Request, AppendError, Folder, Ledger, Options};
@@ -30,17 +31,8 @@ pub(super) struct Append {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The data folder, while no server has it
-    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR", conflicts_with = "url", required_unless_present = "url")]
-    data: Option<PathBuf>,
-
-    /// A running server
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", requires = "token")]
-    url: Option<String>,
-
-    /// The token for it
-    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    target: Target,
 
     /// With --data: the organisation
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
@@ -71,10 +63,9 @@ trait Sink {
 
 impl Append {
     pub(super) fn run(self) -> Outcome {
-        let mut sink: Box<dyn Sink> = match (&self.data, &self.url, &self.token) {
-            (Some(data), ..) => Box::new(Local::open(data, self.org, &self.actor)?),
-            (None, Some(url), Some(token)) => Box::new(Server::new(url, token)),
-            _ => return Err(Failure::CouldNotRun("expected --data, or --url and --token".into())),
+        let mut sink: Box<dyn Sink> = match self.target {
+            Target::Folder(data) => Box::new(Local::open(&data, self.org, &self.actor)?),
+            Target::Server(remote) => Box::new(Server { remote, agent: agent(Duration::from_secs(60)) }),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
         let bar = progress::bytes(size);
@@ -188,11 +179,6 @@ struct Server {
 }
 
 impl Server {
-    fn new(url: &str, token: &str) -> Server {
-        let remote = Remote { url: url.to_owned(), token: token.to_owned() };
-        Server { remote, agent: agent(Duration::from_secs(60)) }
-    }
-
     fn post(&self, body: &[u8]) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         self.agent
             .post(self.remote.at("/ledger/events"))

@@ -16,6 +16,7 @@ mod replay;
 mod serve;
 mod stop;
 mod tail;
+mod target;
 mod token;
 
 use std::path::PathBuf;

@@ -1,13 +1,13 @@
 //! `jobledger rebuild`: the views from nothing.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 
 use super::client::{Remote, agent, refused};
-use super::{Failure, Outcome, progress};
+use super::target::Target;
+use super::{Outcome, progress};
 use crate::ledger::Folder;
 use crate::log::Reader;
 use crate::views;
@@ -18,25 +18,15 @@ use crate::views;
 /// until the new ones take their place.
 #[derive(Debug, Args)]
 pub(super) struct Rebuild {
-    /// The data folder, while no server has it
-    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR", conflicts_with = "url", required_unless_present = "url")]
-    data: Option<PathBuf>,
-
-    /// A running server
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", requires = "token")]
-    url: Option<String>,
-
-    /// An administrator's token for it
-    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Rebuild {
     pub(super) fn run(self) -> Outcome {
-        match (self.data, self.url, self.token) {
-            (Some(data), ..) => local(&Folder::new(data)),
-            (None, Some(url), Some(token)) => remote(&Remote { url, token }),
-            _ => Err(Failure::CouldNotRun("expected --data, or --url and --token".into())),
+        match self.target {
+            Target::Folder(data) => local(&Folder::new(data)),
+            Target::Server(server) => remote(&server),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Replay {
     job: JobId,
 
     /// The data folder
-    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR", required_unless_present = "file")]
+    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
     /// An export instead of a data folder

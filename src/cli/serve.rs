@@ -28,11 +28,11 @@ pub(super) struct Serve {
     listen: SocketAddr,
 
     /// Certificate chain for TLS, PEM
-    #[arg(long, env = "JOBLEDGER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "JOBLEDGER_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
     /// Key of the certificate, PEM
-    #[arg(long, env = "JOBLEDGER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "JOBLEDGER_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
     /// Serve an address that others reach without TLS: tokens then travel in clear, unless something in front encrypts
@@ -67,7 +67,8 @@ impl Serve {
         start_logging(&self.log, self.json)?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(Tls::load(certificate.clone(), key.clone())?),
-            _ => None,
+            (None, None) => None,
+            _ => return Err(Failure::CouldNotRun("--tls-cert and --tls-key belong together; give both".into())),
         };
         if !self.listen.ip().is_loopback() && tls.is_none() && !self.insecure_http {
             return Err(Failure::CouldNotRun(format!(

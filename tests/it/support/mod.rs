@@ -2,6 +2,7 @@
 
 pub mod answers;
 mod bodies;
+pub mod cli;
 mod client;
 mod clock;
 mod events;

@@ -1,0 +1,74 @@
+//! `--data`, or `--url` and `--token`: a folder that no server has, or a running server.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+
+use super::client::Remote;
+
+/// Which ledger a command works on.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// The ledger in a folder that no server has.
+    Folder(PathBuf),
+    /// The ledger of a running server.
+    Server(Remote),
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// The data folder, while no server has it
+    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// A running server, instead of --data
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
+    url: Option<String>,
+
+    /// The token for it
+    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl FromArgMatches for Target {
+    /// Where folder and server are both told, the nearer word counts: a `JOBLEDGER_DATA` or a line in a file must not keep
+    /// anybody from saying `--url`. That is why clap's own conflicts, which know nothing of near and far, are not used.
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Target, Error> {
+        let near = |name| match matches.value_source(name) {
+            Some(ValueSource::CommandLine) => 2,
+            Some(ValueSource::EnvVariable) => 1,
+            _ => 0,
+        };
+        let Options { data, url, token } = Options::from_arg_matches(matches)?;
+        let told = match (data, url) {
+            (Some(_), Some(_)) if near("data") == near("url") => {
+                return Err(Error::raw(ErrorKind::ArgumentConflict, "expected --data or --url, found both\n"));
+            }
+            (Some(_), Some(url)) if near("url") > near("data") => (None, Some(url)),
+            (Some(data), _) => (Some(data), None),
+            (None, url) => (None, url),
+        };
+        match (told, token) {
+            ((Some(data), _), _) => Ok(Target::Folder(data)),
+            ((None, Some(url)), Some(token)) => Ok(Target::Server(Remote { url, token })),
+            _ => Err(Error::raw(ErrorKind::MissingRequiredArgument, "expected --data, or --url and --token\n")),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Target::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Target {
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}

@@ -1,0 +1,146 @@
+//! Options from the command line, the environment and a file, in that order.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::cli::{Done, Serving, cli, token};
+use crate::support::created;
+
+/// A file of options in `dir`.
+fn file(dir: &Path, text: &str) -> PathBuf {
+    let path = dir.join("jobledger.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_server_takes_every_option_from_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = cli(["serve"])
+        .env("JOBLEDGER_DATA", dir.path())
+        .env("JOBLEDGER_LISTEN", "127.0.0.1:0")
+        .env("JOBLEDGER_CHECKPOINT", "external")
+        .env("JOBLEDGER_QUEUE", "10")
+        .env("JOBLEDGER_INSECURE_HTTP", "true")
+        .env("JOBLEDGER_LOG", "debug");
+    let server = Serving::of(told);
+    server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+    let second = cli(["serve", "--listen", "127.0.0.1:0"]).env("JOBLEDGER_DATA", dir.path());
+    second.env("JOBLEDGER_JSON", "true").run().refused(2, &["is in use"]);
+    for (variable, value, option) in [
+        ("JOBLEDGER_LISTEN", "here", "--listen"),
+        ("JOBLEDGER_QUEUE", "many", "--queue"),
+        ("JOBLEDGER_CHECKPOINT", "sometimes", "--checkpoint"),
+        ("JOBLEDGER_JSON", "perhaps", "--json"),
+    ] {
+        cli(["serve", "--data"]).arg(dir.path()).env(variable, value).run().refused(2, &[option, value]);
+    }
+}
+
+#[test]
+fn a_server_takes_every_option_from_a_file_in_either_spelling() {
+    for text in [
+        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nlog = 'error'\njson = false\n",
+        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\n",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let config = file(dir.path(), &text.replace("DIR", data.to_str().unwrap()));
+        let server = Serving::of(cli(["serve", "--config"]).arg(&config));
+        server.client(&token(&data, "worker")).append(&created("a")).expect(201);
+        drop(server);
+        Serving::of(cli(["serve"]).env("JOBLEDGER_CONFIG", &config)).end("TERM").expect(0);
+        let joined = format!("--config={}", config.display());
+        Serving::of(cli([joined.as_str(), "serve"])).end("TERM").expect(0);
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| dir.path().join(name);
+    let config = file(dir.path(), &format!("data = '{}'\n", folder("file").display()));
+    let create = || cli(["token", "create", "--name", "a", "--role", "viewer", "--config"]).arg(&config);
+    create().run().expect(0);
+    assert!(folder("file").exists());
+    create().env("JOBLEDGER_DATA", folder("environment")).run().expect(0);
+    assert!(folder("environment").exists());
+    create().env("JOBLEDGER_DATA", folder("never")).arg("--data").arg(folder("line")).run().expect(0);
+    assert!(folder("line").exists() && !folder("never").exists());
+}
+
+#[test]
+fn what_a_file_says_wrongly_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, words) in [
+        ("no_such_option = 1", &["`no_such_option`"][..]),
+        ("listen = ['127.0.0.1:0']", &["`listen`"]),
+        ("queue = 'many'", &["--queue", "many"]),
+        ("queue = 0", &["--queue"]),
+        ("json = 3", &["--json", "3"]),
+        ("insecure-http = 'perhaps'", &["--insecure-http", "perhaps"]),
+        ("listen = 'here'", &["--listen", "here"]),
+        ("tls-cert = 'cert.pem'", &["--tls-cert", "--tls-key"]),
+        ("listen", &["jobledger.toml"]),
+        ("[serve]\nlisten = '127.0.0.1:0'", &["`serve`"]),
+    ] {
+        let config = file(dir.path(), text);
+        let told = cli(["serve", "--data"]).arg(dir.path().join("data")).arg("--config").arg(&config);
+        told.run().refused(2, words);
+    }
+    assert!(!dir.path().join("data").exists());
+    let missing = dir.path().join("missing.toml");
+    cli(["serve", "--config"]).arg(&missing).run().refused(2, &[missing.to_str().unwrap()]);
+}
+
+#[test]
+fn where_to_append_may_stand_in_a_file_or_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, events) = (dir.path().join("data"), dir.path().join("events.ndjson"));
+    std::fs::write(&events, created("a").to_string()).unwrap();
+    let server = Serving::start(&data);
+    let token = token(&data, "worker");
+    let append = || cli(["append", "--json"]).arg(&events);
+    let appended = |done: Done| done.expect(0).json_lines()[0]["appended"].as_u64();
+    // Each of the three names the server, by itself and split over two of them.
+    let config = file(dir.path(), &format!("url = '{}'\ntoken = '{token}'\n", server.url));
+    assert_eq!(appended(append().arg("--config").arg(&config).run()), Some(1));
+    let told = append().env("JOBLEDGER_URL", &server.url).env("JOBLEDGER_TOKEN", &token);
+    assert_eq!(appended(told.run()), Some(0));
+    let config = file(dir.path(), &format!("token = '{token}'\n"));
+    assert_eq!(appended(append().args(["--url", &server.url]).arg("--config").arg(&config).run()), Some(0));
+    // Said here, it wins over a folder said further away.
+    let told = append().args(["--url", &server.url, "--token", &token]);
+    assert_eq!(appended(told.env("JOBLEDGER_DATA", dir.path().join("never")).run()), Some(0));
+    let config = file(dir.path(), &format!("data = '{}'\n", dir.path().join("never").display()));
+    let told = append().args(["--url", &server.url, "--token", &token]).arg("--config").arg(&config);
+    assert_eq!(appended(told.run()), Some(0));
+    assert!(!dir.path().join("never").exists());
+    drop(server);
+    let config = file(dir.path(), &format!("data = '{}'\n", data.display()));
+    assert_eq!(appended(append().arg("--config").arg(&config).run()), Some(0));
+    let told = append().arg("--data").arg(&data).env("JOBLEDGER_URL", "http://127.0.0.1:1");
+    assert_eq!(appended(told.env("JOBLEDGER_TOKEN", &token).run()), Some(0));
+}
+
+#[test]
+fn a_folder_and_a_server_told_alike_are_refused() {
+    let told = |line: &[&str]| cli(["append", "events.ndjson"]).args(line);
+    let url = "http://127.0.0.1:1";
+    told(&["--data", "d", "--url", url, "--token", "t"]).run().refused(2, &["--data", "--url"]);
+    let both = told(&["--token", "t"]).env("JOBLEDGER_DATA", "d").env("JOBLEDGER_URL", url);
+    both.run().refused(2, &["--data", "--url"]);
+    told(&["--url", url]).run().refused(2, &["--token"]);
+    told(&[]).run().refused(2, &["--data", "--url"]);
+    cli(["rebuild"]).run().refused(2, &["--data", "--url"]);
+}
+
+#[test]
+fn replay_takes_its_folder_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    cli(["append", "-", "--data"]).arg(&data).run_with(created("a").to_string()).expect(0);
+    let config = file(dir.path(), &format!("data = '{}'\n", data.display()));
+    let replayed = cli(["replay", "a", "--config"]).arg(&config).run().expect(0);
+    assert!(replayed.stdout.starts_with("#1 "), "{}", replayed.stdout);
+    cli(["replay", "a"]).run().refused(2, &["--data", "--file"]);
+}

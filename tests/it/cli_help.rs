@@ -1,0 +1,130 @@
+//! `--help` and `--version` of every command.
+
+use crate::support::cli::{Done, cli};
+
+/// A command as its own help describes it.
+struct Described {
+    /// `["token", "create"]`.
+    path: Vec<String>,
+    help: String,
+}
+
+fn help(path: &[String]) -> Done {
+    cli(path).arg("--help").run().expect(0)
+}
+
+/// The names under `Commands:` in a help text.
+fn subcommands(help: &str) -> Vec<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned));
+    names.filter(|name| !name.is_empty() && name != "help").collect()
+}
+
+/// Every command below `path`, groups of commands too.
+fn walk(path: &[String], found: &mut Vec<Described>) {
+    let help = help(path).stdout;
+    for name in subcommands(&help) {
+        walk(&[path, &[name]].concat(), found);
+    }
+    found.push(Described { path: path.to_vec(), help });
+}
+
+fn commands() -> Vec<Described> {
+    let mut found = Vec::new();
+    walk(&[], &mut found);
+    found
+}
+
+/// The long options of a help text, each with its paragraph.
+fn options(help: &str) -> Vec<(String, String)> {
+    let mut options: Vec<(String, String)> = Vec::new();
+    for line in help.lines().skip_while(|line| *line != "Options:").skip(1) {
+        let flags = line.trim_start();
+        let long = flags.strip_prefix("--").or_else(|| flags.split_once(", --").map(|(_, long)| long));
+        match long.filter(|_| flags.starts_with('-')) {
+            Some(long) => {
+                let name = long.split([' ', '<']).next().unwrap();
+                options.push((name.to_owned(), line.to_owned()));
+            }
+            None => options.last_mut().into_iter().for_each(|(_, text)| text.push_str(line)),
+        }
+    }
+    options
+}
+
+#[test]
+fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
+    let commands = commands();
+    let names: Vec<String> = commands.iter().map(|command| command.path.join(" ")).collect();
+    for name in [
+        "",
+        "serve",
+        "token",
+        "token create",
+        "token list",
+        "token revoke",
+        "append",
+        "tail",
+        "replay",
+        "export",
+        "import",
+        "rebuild",
+        "backup",
+        "recover",
+        "key",
+        "key show",
+    ] {
+        assert!(names.iter().any(|found| found == name), "`{name}` is not in {names:?}");
+    }
+    for Described { path, help } in &commands {
+        assert!(
+            help.contains(&format!("Usage: {}", [&["jobledger".to_owned()], &path[..]].concat().join(" "))),
+            "{help}"
+        );
+        if path.first().is_none_or(|first| first != "demo") {
+            cli(path).run().expect(2);
+        }
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let said = cli(["--version"]).run().expect(0).stdout;
+    assert_eq!(said, format!("jobledger {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_option_of_serve_has_its_variable_and_every_variable_is_named_after_its_option() {
+    let mut of_serve = 0;
+    for Described { path, help } in commands() {
+        for (name, text) in options(&help) {
+            let variable = format!("JOBLEDGER_{}", name.to_uppercase().replace('-', "_"));
+            let has_one = text.contains("[env: ");
+            assert!(!has_one || text.contains(&format!("[env: {variable}")), "{path:?} --{name}: {text}");
+            if path == ["serve"] && name != "help" {
+                assert!(has_one, "serve --{name} has no variable");
+                of_serve += 1;
+            }
+        }
+    }
+    assert!(of_serve >= 9, "found {of_serve} options of serve");
+}
+
+#[test]
+fn every_variable_that_help_names_is_read() {
+    for Described { path, help } in commands() {
+        for (name, text) in options(&help) {
+            let Some((_, variable)) = text.split_once("[env: ") else { continue };
+            let variable = variable.split(['=', ']']).next().unwrap();
+            if name == "config" {
+                // Read before anything else: what it names must be there.
+                cli(&path).arg("--help").env(variable, "as-told").run().refused(2, &["--config as-told"]);
+                continue;
+            }
+            // Help shows what it found in the environment, but for secrets.
+            let shown = cli(&path).arg("--help").env(variable, "as-told").run().expect(0).stdout;
+            let secret = name == "token";
+            assert_eq!(shown.contains("as-told"), !secret, "{path:?} --{name}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `jobledger serve`: starts, says where, stops, refuses.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::cli::{Serving, cli, on, token};
+use crate::support::{Client, created, skipped};
+
+#[test]
+fn it_says_where_it_listens_and_either_signal_ends_it_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Serving::start(dir.path());
+        let port = server.url.strip_prefix("http://127.0.0.1:").unwrap().parse::<u16>().unwrap();
+        assert_ne!(port, 0);
+        Client::new(&server.url, None).get("/healthz").expect(200);
+        let done = server.end(signal).expect(0);
+        assert_eq!(done.stdout, "", "the first line is the only one");
+        assert!(done.stderr.contains("stopped"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_open_tail_ends_with_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let mut tail = server.client(&token(dir.path(), "worker")).stream("/ledger/events", &[]);
+    assert_eq!(tail.next().unwrap().retry, Some(1000));
+    server.end("TERM").expect(0);
+    assert_eq!(tail.next(), None);
+}
+
+#[test]
+fn with_json_every_line_on_both_outputs_is_an_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = cli(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).start();
+    let first: serde_json::Value = serde_json::from_str(&running.line().unwrap()).unwrap();
+    let url = first["listening"].as_str().unwrap();
+    Client::new(url, None).get("/healthz").expect(200);
+    running.signal("TERM");
+    let done = running.wait().expect(0);
+    assert_eq!(done.stdout, "");
+    let lines: Vec<serde_json::Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(serde_json::Value::is_object));
+    assert!(lines.iter().any(|line| line["fields"]["message"] == "serving" && line["fields"]["url"] == url));
+}
+
+#[test]
+fn an_empty_folder_answers_401_until_there_is_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("not/there/yet");
+    let server = Serving::start(&folder);
+    Client::new(&server.url, None).append(&created("a")).expect(401);
+    server.client("jl_guessed").append(&created("a")).expect(401);
+    let token = token(&folder, "worker");
+    server.client(&token).append(&created("a")).expect(201);
+}
+
+#[test]
+fn others_are_not_served_in_clear_unless_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        on(&folder, "serve", &["--listen", address]).refused(2, &["hint:", "--tls-cert", "--insecure-http"]);
+    }
+    assert!(!folder.exists(), "nothing is made by a server that does not start");
+    let told = cli(["serve", "--listen", "0.0.0.0:0", "--insecure-http", "--data"]).arg(&folder);
+    Serving::of(told).end("TERM").expect(0);
+}
+
+/// A self-signed certificate for 127.0.0.1 in `dir`, and its key; `None` where there is no openssl.
+fn certificate(dir: &Path) -> Option<(String, String)> {
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test".split(' '))
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output();
+    match made {
+        Ok(made) => {
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            Some((certificate, key))
+        }
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn tls_is_served_and_nothing_else_on_that_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((certificate, key)) = certificate(dir.path()) else { return skipped("openssl") };
+    let folder = dir.path().join("data");
+    let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key, "--data"]);
+    let server = Serving::of(told.arg(&folder));
+    assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
+    let pem = ureq::tls::Certificate::from_pem(&std::fs::read(&certificate).unwrap()).unwrap();
+    let trusted = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[pem])).build();
+    let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(trusted).build().into();
+    let answer = agent.get(format!("{}/healthz", server.url)).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    let in_clear = server.url.replace("https://", "http://");
+    assert!(ureq::get(format!("{in_clear}/healthz")).call().is_err());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let wrong = dir.path().join("wrong.pem");
+    std::fs::write(&wrong, "not a key").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    on(&folder, "serve", &["--tls-cert", wrong, "--tls-key", wrong]).refused(2, &["TLS", wrong]);
+    on(&folder, "serve", &["--tls-cert", wrong]).refused(2, &["--tls-key"]);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_second_server_on_the_folder_is_refused_and_the_first_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    on(dir.path(), "serve", &["--listen", "127.0.0.1:0"]).refused(2, &["is in use", dir.path().to_str().unwrap()]);
+    server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    on(dir.path(), "serve", &["--listen", &address]).refused(2, &["cannot listen on", &address]);
+}
+
+#[test]
+fn what_cannot_be_understood_is_refused_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    for (option, value) in [("--listen", "here"), ("--checkpoint", "sometimes"), ("--queue", "0"), ("--log", "a=b=c")] {
+        on(dir.path(), "serve", &[option, value]).refused(2, &[option]);
+    }
+    cli(["serve"]).run().refused(2, &["--data"]);
+    cli(["serve", "--no-such-thing"]).run().refused(2, &["--no-such-thing"]);
+}

@@ -1,0 +1,125 @@
+//! `jobledger token create`, `list` and `revoke`.
+
+use crate::support::cli::{Serving, on, token};
+use crate::support::{created, event};
+
+const ORG: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
+
+#[test]
+fn a_token_stands_alone_on_stdout_and_is_honoured_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let made = on(dir.path(), "token create", &["--name", "w", "--role", "worker"]).expect(0);
+    let secret = made.stdout.strip_suffix('\n').unwrap();
+    assert!(secret.starts_with("jl_") && secret.len() > 40 && !secret.contains(char::is_whitespace), "{secret}");
+    assert_eq!(made.stderr, "");
+    let worker = server.client(secret);
+    worker.append(&created("a")).expect(201);
+    assert_eq!(worker.get("/ledger/events").json()["events"][0]["actor"], "w");
+    // It is kept as a hash.
+    let bytes = std::fs::read(dir.path().join("access.db")).unwrap();
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+}
+
+#[test]
+fn a_revoked_token_ends_at_once_and_its_tail_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let worker = server.client(&token(dir.path(), "worker"));
+    let mut tail = worker.stream("/ledger/events", &[]);
+    assert_eq!(tail.next().unwrap().retry, Some(1000));
+    on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
+    worker.append(&created("a")).expect(401);
+    worker.get("/ledger/events").expect(401);
+    assert_eq!(tail.next(), None);
+    // For ever: revoking it again changes nothing, and its name stays taken.
+    on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
+    on(dir.path(), "token create", &["--name", "worker", "--role", "admin"]).refused(1, &["`worker`", "for ever"]);
+    worker.get("/ledger/events").expect(401);
+}
+
+#[test]
+fn an_expired_token_ends_and_its_tail_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(3)).to_rfc3339();
+    let made = on(dir.path(), "token create", &["--name", "t", "--role", "viewer", "--expires", &soon]).expect(0);
+    let viewer = server.client(made.stdout.trim_end());
+    let mut tail = viewer.stream("/ledger/events", &[]);
+    assert_eq!(tail.next().unwrap().retry, Some(1000));
+    // Nothing is appended, so only the expiry can end it.
+    assert_eq!(tail.next(), None);
+    viewer.get("/ledger/events").expect(401);
+}
+
+#[test]
+fn bad_names_roles_organisations_and_times_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = |name: &str, more: &[&str]| {
+        on(dir.path(), "token create", &[&["--name", name, "--role", "viewer"], more].concat())
+    };
+    for name in ["", " ", "a b", "é", "a/b", &"n".repeat(65)] {
+        create(name, &[]).refused(1, &["name"]);
+    }
+    create(&"n".repeat(64), &[]).expect(0);
+    create("A.b_c@d-9", &[]).expect(0);
+    for name in ["ledger", "Ledger", "LEDGER"] {
+        create(name, &[]).refused(1, &["reserved"]);
+    }
+    create("late", &["--expires", "2020-01-01T00:00:00Z"]).refused(1, &["--expires"]);
+    create("odd", &["--expires", "tomorrow"]).refused(2, &["--expires"]);
+    create("odd", &["--org", "acme"]).refused(2, &["--org"]);
+    on(dir.path(), "token create", &["--name", "odd", "--role", "king"]).refused(2, &["--role", "king"]);
+    on(dir.path(), "token create", &["--name", "odd"]).refused(2, &["--role"]);
+    on(dir.path(), "token revoke", &["--name", "nobody"]).refused(1, &["`nobody`"]);
+    assert_eq!(on(dir.path(), "token list", &["--json"]).json_lines().len(), 2);
+}
+
+#[test]
+fn names_are_taken_once_an_organisation() {
+    let dir = tempfile::tempdir().unwrap();
+    let create =
+        |more: &[&str]| on(dir.path(), "token create", &[&["--name", "sync", "--role", "worker"], more].concat());
+    let (nil, other) = (create(&[]).expect(0), create(&["--org", ORG]).expect(0));
+    create(&[]).refused(1, &["`sync`", "taken"]);
+    create(&["--org", &ORG.to_uppercase()]).refused(1, &["`sync`", "taken"]);
+    let server = Serving::start(dir.path());
+    let (nil, other) = (server.client(nil.stdout.trim_end()), server.client(other.stdout.trim_end()));
+    nil.append(&created("a")).expect(201);
+    other.get("/ledger/jobs/a").expect(404);
+    other.append(&created("a")).expect(201);
+    assert_eq!(other.get("/ledger/jobs/a").expect(200).json()["org_id"], ORG);
+    // Revoked in one organisation, it goes on in the other.
+    on(dir.path(), "token revoke", &["--name", "sync", "--org", ORG]).expect(0);
+    other.get("/ledger/jobs/a").expect(401);
+    nil.append(&event("job.started", "a", serde_json::json!({}))).expect(201);
+}
+
+#[test]
+fn the_list_shows_every_token_and_when_it_was_last_used() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(on(dir.path(), "token list", &[]).expect(0).stdout, "");
+    let worker = token(dir.path(), "worker");
+    let later = "2100-01-01T00:00:00Z";
+    on(dir.path(), "token create", &["--name", "v", "--role", "viewer", "--org", ORG, "--expires", later]).expect(0);
+    on(dir.path(), "token revoke", &["--name", "v", "--org", ORG]).expect(0);
+    let server = Serving::start(dir.path());
+    let before = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
+    assert!(before[0]["last_used"].is_null() && before[0]["created"].is_string());
+    server.client(&worker).append(&created("a")).expect(201);
+    // A server that stops writes down what it still knows.
+    server.end("TERM").expect(0);
+    let after = on(dir.path(), "token list", &["--json"]).expect(0);
+    assert!(!after.stdout.contains(&worker), "no list shows a token");
+    let tokens = after.json_lines();
+    assert_eq!((&tokens[0]["name"], &tokens[0]["role"]), (&"worker".into(), &"worker".into()));
+    assert_eq!(tokens[0]["org"], "00000000-0000-0000-0000-000000000000");
+    assert!(tokens[0]["last_used"].as_str() >= tokens[0]["created"].as_str());
+    assert!(tokens[0]["revoked"].is_null() && tokens[0]["expires"].is_null());
+    assert_eq!((&tokens[1]["org"], &tokens[1]["expires"]), (&ORG.into(), &later.into()));
+    assert!(tokens[1]["revoked"].is_string() && tokens[1]["last_used"].is_null());
+    let text = on(dir.path(), "token list", &[]).expect(0).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("worker ") && lines[0].contains("last used 20"), "{text}");
+    assert!(lines[1].starts_with("v ") && lines[1].contains("revoked 20") && lines[1].contains("never used"), "{text}");
+}

@@ -1,0 +1,223 @@
+//! The real binary: a command that runs to its end, and a server that is stopped with the test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::client::Client;
+
+/// Longest wait for a command: one that hangs fails the test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a command ended. A signal that ends it counts as 128 and its number, as in a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    /// Fails with everything that was said unless the exit code is `code`.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Done {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails unless the exit code is `code` and stderr has every one of `words`.
+    #[track_caller]
+    pub fn refused(self, code: i32, words: &[&str]) {
+        let done = self.expect(code);
+        for word in words {
+            assert!(done.stderr.contains(word), "expected {word:?} in: {}", done.stderr);
+        }
+    }
+
+    /// The lines of stdout as JSON.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+    }
+}
+
+/// A command that is about to run. Nothing of this machine's environment reaches it.
+pub struct Cli(Command);
+
+/// `jobledger` with these arguments.
+pub fn cli<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Cli {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jobledger"));
+    command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Cli(command)
+}
+
+/// Runs `jobledger COMMAND --data FOLDER MORE…` to its end; `command` may be two words.
+pub fn on(folder: &Path, command: &str, more: &[&str]) -> Done {
+    cli(command.split(' ')).arg("--data").arg(folder).args(more).run()
+}
+
+/// Makes a token in `folder` with `jobledger token create`; its name is the role's.
+#[track_caller]
+pub fn token(folder: &Path, role: &str) -> String {
+    on(folder, "token create", &["--name", role, "--role", role]).expect(0).stdout.trim_end().to_owned()
+}
+
+impl Cli {
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Cli {
+        self.0.arg(arg);
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Cli {
+        self.0.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Cli {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Done {
+        self.start().wait()
+    }
+
+    /// Runs it to its end with `input` as stdin.
+    pub fn run_with(mut self, input: impl Into<Vec<u8>>) -> Done {
+        self.0.stdin(Stdio::piped());
+        let mut running = self.start();
+        let (mut stdin, input) = (running.child.stdin.take().unwrap(), input.into());
+        // A command that refuses early closes its end, which is none of the writer's business.
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let done = running.wait();
+        writer.join().unwrap();
+        done
+    }
+
+    /// Starts it, and reads what it says as it says it.
+    pub fn start(mut self) -> Running {
+        let mut child = self.0.spawn().unwrap();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (send, lines) = channel();
+        let stdout = std::thread::spawn(move || {
+            for line in BufReader::new(out).lines() {
+                // Nobody may be listening any more.
+                let _ = send.send(line.unwrap());
+            }
+        });
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            BufReader::new(err).read_to_string(&mut text).unwrap();
+            text
+        });
+        Running { child, lines, stdout: Some(stdout), stderr: Some(stderr) }
+    }
+}
+
+/// A command that runs. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    stdout: Option<JoinHandle<()>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    /// The next line of stdout; `None` when there will be none.
+    #[track_caller]
+    pub fn line(&self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the command says nothing"),
+        }
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill -s {name}");
+    }
+
+    /// Waits for its end; stdout is what nobody took line by line.
+    #[track_caller]
+    pub fn wait(mut self) -> Done {
+        let mut stdout = String::new();
+        // Its end closes stdout, so the lines end with it.
+        while let Some(line) = self.line() {
+            stdout += &line;
+            stdout.push('\n');
+        }
+        let status = self.child.wait().unwrap();
+        let code =
+            status.code().unwrap_or_else(|| 128 + std::os::unix::process::ExitStatusExt::signal(&status).unwrap());
+        self.stdout.take().unwrap().join().unwrap();
+        Done { code, stdout, stderr: self.stderr.take().unwrap().join().unwrap() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Mostly it has ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `jobledger serve` on a port. SIGTERM ends it with the test.
+pub struct Serving {
+    pub url: String,
+    running: Option<Running>,
+}
+
+impl Serving {
+    /// On a free port.
+    #[track_caller]
+    pub fn start(folder: &Path) -> Serving {
+        Serving::on(folder, "127.0.0.1:0")
+    }
+
+    /// At this address.
+    #[track_caller]
+    pub fn on(folder: &Path, address: &str) -> Serving {
+        Serving::of(cli(["serve", "--listen", address, "--data"]).arg(folder))
+    }
+
+    /// As `command` says.
+    #[track_caller]
+    pub fn of(command: Cli) -> Serving {
+        let running = command.start();
+        let Some(line) = running.line() else { panic!("no first line: {}", running.wait().stderr) };
+        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Serving { url, running: Some(running) }
+    }
+
+    /// A client with this token.
+    pub fn client(&self, token: &str) -> Client {
+        Client::new(&self.url, Some(token))
+    }
+
+    /// Ends it with a signal, by name, and answers how it ended.
+    #[track_caller]
+    pub fn end(mut self, signal: &str) -> Done {
+        let running = self.running.take().unwrap();
+        running.signal(signal);
+        running.wait()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.signal("TERM");
+            if !std::thread::panicking() {
+                running.wait().expect(0);
+            }
+        }
+    }
+}
