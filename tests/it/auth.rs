@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::{
-    Answer, Client, Hands, ROLE_JOB, TestServer, created, nil, noted, role_job, rule_job, started, with,
+    Answer, Client, HandClock, ROLE_JOB, TestServer, created, nil, noted, role_job, rule_job, started, with,
 };
 
 /// One line a route: what nobody is answered (no token, a wrong, a revoked, an expired one); then admin, worker, viewer and
@@ -187,7 +187,7 @@ fn the_reference_page_is_open_and_unknown_paths_tell_nothing() {
 
 #[test]
 fn the_actor_is_the_name_on_the_token_whatever_the_body_says() {
-    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let ann = Client::new(&server.url, Some(&server.token("ann@example", Role::Worker, nil())));
     let make =

@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Hands, ROLE_JOB, TestServer, completed, created, event, noted, result, role_job, rule_job, started,
+    Client, HandClock, ROLE_JOB, TestServer, completed, created, event, noted, result, role_job, rule_job, started,
 };
 
 /// A kind of job: its life, and every route that shows it. A route that depends on the clock has no `ETag`.
@@ -52,7 +52,7 @@ fn shown(client: &Client, path: &str) -> String {
 
 #[test]
 fn every_read_shows_every_moment_again() {
-    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let admin = server.client(Role::Admin);
     let mut moments = Vec::new();
@@ -89,7 +89,7 @@ fn every_read_shows_every_moment_again() {
 
 #[test]
 fn a_moment_between_two_events_shows_the_one_before() {
-    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let admin = server.client(Role::Admin);
     admin.append(&json!([created("t"), created("other")])).expect(201);

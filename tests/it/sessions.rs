@@ -4,7 +4,7 @@ use jobledger::access::{NewToken, Role};
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, Hands, TestServer, created, nil, noted};
+use crate::support::{Answer, Client, HandClock, TestServer, created, nil, noted};
 
 /// Signs in with the client's token; gives the `Cookie` header.
 #[track_caller]
@@ -102,7 +102,7 @@ fn cancelling_by_cookie_needs_the_same_origin_too() {
 
 #[test]
 fn a_session_lasts_twelve_hours() {
-    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let hands = HandClock::at("2025-01-01T00:00:00Z");
     let mut server = TestServer::start_with(hands.clock());
     let cookie = sign_in(&server.client(Role::Viewer));
     hands.set("2025-01-01T11:59:59.999999Z");
@@ -115,7 +115,7 @@ fn a_session_lasts_twelve_hours() {
 
 #[test]
 fn a_session_ends_with_its_token() {
-    let hands = Hands::at("2025-01-01T00:00:00Z");
+    let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let kept = sign_in(&server.client(Role::Viewer));
     let revoked = sign_in(&Client::new(&server.url, Some(&server.token("revoked", Role::Viewer, nil()))));

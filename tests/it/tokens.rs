@@ -3,7 +3,7 @@
 use jobledger::access::{AccessError, NewToken, Role};
 use jobledger::job::{OrgId, Time};
 
-use crate::support::{Client, Hands, TestServer, created, nil};
+use crate::support::{Client, HandClock, TestServer, created, nil};
 
 const NOW: &str = "2025-01-01T00:00:00Z";
 
@@ -71,7 +71,7 @@ fn a_revoked_token_stays_revoked_after_a_restart() {
 
 #[test]
 fn a_token_expires_by_the_ledgers_clock() {
-    let hands = Hands::at(NOW);
+    let hands = HandClock::at(NOW);
     let server = TestServer::start_with(hands.clock());
     let expires = Some(time("2025-01-01T01:00:00Z"));
     let secret = server.access().create(&NewToken { expires, ..token("short", nil()) }, time(NOW)).unwrap();
@@ -84,7 +84,7 @@ fn a_token_expires_by_the_ledgers_clock() {
 
 #[test]
 fn last_use_is_written_down() {
-    let hands = Hands::at(NOW);
+    let hands = HandClock::at(NOW);
     let mut server = TestServer::start_with(hands.clock());
     let (used, _unused) = (server.client(Role::Viewer), server.client(Role::Admin));
     hands.set("2025-01-01T00:00:05Z");
