@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use jobledger::wire::{ExportLine, Leaf, datadigest};
+use jobledger::ledger::{Folder, import};
+use jobledger::wire::{ExportLine, Leaf};
 use serde_json::Value;
 
-use crate::support::{Answered, History, Stage, histories, restore};
+use crate::support::{Answered, Recording, Stage};
 
 /// Every case, each with its two tests.
 macro_rules! cases {
@@ -61,40 +62,37 @@ cases! {
     task_two_orgs = "task.two-orgs",
 }
 
-/// A folder that holds the recorded log and nothing else gives every recorded answer, byte for byte.
+/// A folder into which the recorded log was imported gives every recorded answer, byte for byte.
 fn replay(name: &'static str) {
-    let history = History::named(name);
-    let events = history.events();
-    for (n, line) in events.iter().enumerate() {
-        let leaf = Leaf::parse_strict(&line.leaf).unwrap();
-        let (salt, data) = line.content.as_ref().unwrap();
-        assert_eq!(leaf.position().unwrap().get(), n as u64);
-        assert_eq!(leaf.datadigest, datadigest(salt, data), "position {n}");
-    }
+    let recording = Recording::named(name);
     let dir = tempfile::tempdir().unwrap();
-    restore(dir.path(), &events);
-    let stage = Stage::on(dir.path(), history.end());
-    history.record_answers(|ask| stage.ask(ask));
-    for expected in history.answers() {
+    import(&Folder::new(dir.path()), &recording.events_file(), |_| {}).unwrap();
+    let stage = Stage::on(dir.path(), &recording.span().1);
+    recording.record_answers(|ask| stage.ask(ask));
+    for expected in recording.answers() {
         same_answer(&expected, &stage.ask(expected.ask.clone()));
     }
-    assert_eq!(stage.log(), events, "reading changes nothing");
+    assert!(stage.export() == recording.events(), "events.ndjson is not what an export writes");
 }
 
 /// What the workers sent gives the recorded log and the recorded answers again, but for what is made at random.
 fn resend(name: &'static str) {
-    let history = History::named(name);
-    let stage = Stage::empty(history.begin());
-    stage.send(&history.sent());
-    let log = stage.log();
-    history.record_events(&log);
-    let random = same_history(&history.events(), &log);
+    let recording = Recording::named(name);
+    let stage = Stage::empty(&recording.span().0);
+    stage.send(&recording.sent());
+    let export = stage.export();
+    recording.record_events(&export);
+    let random = same_history(&lines(&recording.events()), &lines(&export));
     let now = |text: &str| random.iter().fold(text.to_owned(), |text, (then, now)| text.replace(then, now));
-    for mut expected in history.answers() {
+    for mut expected in recording.answers() {
         expected.ask.get = now(&expected.ask.get);
         expected.body = now(&expected.body);
         same_answer(&expected, &stage.ask(expected.ask.clone()));
     }
+}
+
+fn lines(export: &str) -> Vec<ExportLine> {
+    export.lines().map(|line| ExportLine::parse(line).unwrap()).collect()
 }
 
 /// Fails unless `fresh` says what `recorded` says. Answers what was made at random, then and now: job ids that the ledger
@@ -148,7 +146,7 @@ fn same_answer(expected: &Answered, found: &Answered) {
 
 #[test]
 fn every_folder_is_a_case_and_every_kind_has_some() {
-    let folders = std::fs::read_dir(histories()).unwrap().map(Result::unwrap);
+    let folders = std::fs::read_dir(Recording::all()).unwrap().map(Result::unwrap);
     let folders = folders.filter(|entry| entry.file_type().unwrap().is_dir());
     let folders: BTreeSet<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
     let cases: BTreeSet<_> = CASES.iter().map(|name| (*name).to_owned()).collect();
@@ -158,7 +156,7 @@ fn every_folder_is_a_case_and_every_kind_has_some() {
         assert!(cases.iter().any(|name| name.starts_with(kind)), "{kind}");
     }
     for name in &cases {
-        let files = std::fs::read_dir(histories().join(name)).unwrap();
+        let files = std::fs::read_dir(Recording::all().join(name)).unwrap();
         let files: BTreeSet<_> = files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         assert_eq!(files, BTreeSet::from(["answers.json", "events.ndjson", "sent.ndjson"].map(String::from)), "{name}");
     }
@@ -176,7 +174,7 @@ fn every_route_that_reads_jobs_is_answered_somewhere() {
     }
     assert!(unread.contains("/ledger/jobs/{id}/output"), "{unread:?}");
     let routes = unread.clone();
-    for answer in CASES.iter().flat_map(|name| History::named(name).answers()).filter(|answer| answer.status == 200) {
+    for answer in CASES.iter().flat_map(|name| Recording::named(name).answers()).filter(|answer| answer.status == 200) {
         let path = answer.ask.get.split('?').next().unwrap();
         // A route of its own comes before one with `{…}` in the same place.
         let fits = |route: &&&str| serves(route, path);

@@ -7,10 +7,10 @@ mod client;
 mod clock;
 mod events;
 pub mod histories;
-mod history;
 mod jobs;
 mod process;
 pub mod raw;
+mod recording;
 mod server;
 mod stage;
 mod streams;
@@ -19,11 +19,11 @@ pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
 pub use clock::HandClock;
 pub use events::{created, event, nil};
-pub use history::{Answered, History, histories};
 pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
 pub use process::Process;
+pub use recording::{Answered, Recording};
 pub use server::TestServer;
-pub use stage::{Stage, restore};
+pub use stage::Stage;
 pub use streams::position;
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.

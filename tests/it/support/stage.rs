@@ -3,17 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use jobledger::job::{JobId, OrgId, Position, Time};
-use jobledger::ledger::{Clock, Folder};
-use jobledger::log::{self, NewEvent, Reader, StreamId, Writer};
-use jobledger::wire::{ExportLine, Leaf};
+use jobledger::job::OrgId;
+use jobledger::ledger::{Folder, export};
+use jobledger::log::Reader;
 use ureq::http::Method;
 
 use super::client::{Answer, Client};
-use super::history::{Answered, Ask, Sent, org, role};
+use super::clock::HandClock;
+use super::recording::{Answered, Ask, Sent, org, role};
 use super::server::TestServer;
 
 /// In a line of `sent.ndjson`: the newest job id that the ledger gave.
@@ -22,21 +20,21 @@ const MINTED: &str = "{minted}";
 /// The server and who talks to it.
 pub struct Stage {
     server: TestServer,
-    clock: Arc<AtomicI64>,
+    clock: HandClock,
     clients: RefCell<HashMap<(String, OrgId), Client>>,
 }
 
 impl Stage {
     /// On an empty folder.
-    pub fn empty(now: Time) -> Stage {
-        let (clock, hand) = clock(now);
-        Stage { server: TestServer::start_with(clock), clock: hand, clients: RefCell::default() }
+    pub fn empty(now: &str) -> Stage {
+        let clock = HandClock::at(now);
+        Stage { server: TestServer::start_with(clock.clock()), clock, clients: RefCell::default() }
     }
 
     /// On a folder that holds a history already.
-    pub fn on(path: &Path, now: Time) -> Stage {
-        let (clock, hand) = clock(now);
-        Stage { server: TestServer::on(path, clock), clock: hand, clients: RefCell::default() }
+    pub fn on(path: &Path, now: &str) -> Stage {
+        let clock = HandClock::at(now);
+        Stage { server: TestServer::on(path, clock.clock()), clock, clients: RefCell::default() }
     }
 
     fn client(&self, name: &str, role_word: &str, org_text: &str) -> Client {
@@ -51,7 +49,7 @@ impl Stage {
         let mut minted = String::new();
         for (n, line) in lines.iter().enumerate() {
             let sent: Sent = serde_json::from_str(&line.replace(MINTED, &minted)).unwrap();
-            self.clock.store(sent.time().nanos(), Ordering::SeqCst);
+            self.clock.set(&sent.at);
             let answer = self.request(&sent);
             assert_eq!(answer.status, sent.expect, "line {}: {}", n + 1, answer.text());
             if let Some(code) = &sent.code {
@@ -87,62 +85,11 @@ impl Stage {
         Answered { status: answer.status, content_type, etag, body: answer.text(), ask }
     }
 
-    /// Everything in the log.
-    pub fn log(&self) -> Vec<ExportLine> {
+    /// Everything in the log, as `jobledger export` writes it.
+    pub fn export(&self) -> String {
         let conn = Reader::open(&Folder::new(self.server.path()).log()).unwrap();
-        let mut lines = Vec::new();
-        let all = Reader::new(&conn).scan(Position::GENESIS, i64::MAX as u64, |row| {
-            let salt = row.salt.map(|salt| salt.try_into().unwrap());
-            lines.push(ExportLine { leaf: row.leaf.to_vec(), content: salt.zip(row.data.map(<[u8]>::to_vec)) });
-            Ok::<_, log::Error>(std::ops::ControlFlow::Continue(()))
-        });
-        all.unwrap();
-        lines
+        let mut bytes = Vec::new();
+        export(&Reader::new(&conn), None, None, &mut bytes, |_| {}).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
-}
-
-fn clock(now: Time) -> (Clock, Arc<AtomicI64>) {
-    let hand = Arc::new(AtomicI64::new(now.nanos()));
-    let read = hand.clone();
-    (Arc::new(move || Time::from_nanos(read.load(Ordering::SeqCst))), hand)
-}
-
-/// Makes a folder whose log holds exactly `lines`. It has no key, so it opens read-only, as a copy should.
-pub fn restore(dir: &Path, lines: &[ExportLine]) {
-    let mut streams = HashMap::new();
-    let mut writer =
-        Writer::open(&Folder::new(dir).log(), false, |writer| append(writer, &mut streams, &lines[0])).unwrap();
-    writer.begin().unwrap();
-    for line in &lines[1..] {
-        append(&mut writer, &mut streams, line).unwrap();
-    }
-    writer.commit().unwrap();
-}
-
-fn append(
-    log: &mut Writer,
-    streams: &mut HashMap<(OrgId, JobId), StreamId>,
-    line: &ExportLine,
-) -> Result<(), log::Error> {
-    let leaf = Leaf::parse_strict(&line.leaf).unwrap();
-    let (salt, data) = line.content.as_ref().unwrap();
-    let job = leaf.org().unwrap().map(|org| {
-        let id: JobId = leaf.subject.as_deref().unwrap().parse().unwrap();
-        let kind = leaf.kind().unwrap().unwrap();
-        let new = || log.new_stream(org, &id, kind).unwrap();
-        let stream = *streams.entry((org, id.clone())).or_insert_with(new);
-        (org, stream, kind, leaf.prev().unwrap().unwrap_or_default())
-    });
-    log.append(&NewEvent {
-        position: leaf.position().unwrap(),
-        leaf: &line.leaf,
-        data,
-        salt,
-        job,
-        source: &leaf.source,
-        id: &leaf.id,
-        event_type: &leaf.event_type,
-        version: leaf.version().unwrap(),
-        recorded: leaf.recorded().unwrap(),
-    })
 }

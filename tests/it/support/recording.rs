@@ -3,18 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use jobledger::access::Role;
-use jobledger::job::{OrgId, Time};
-use jobledger::wire::ExportLine;
+use jobledger::job::OrgId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Where all of them are.
-pub fn histories() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("replay-fixtures")
-}
-
 /// One folder.
-pub struct History {
+pub struct Recording {
     name: &'static str,
     dir: PathBuf,
 }
@@ -72,15 +66,14 @@ pub fn org(uuid: &str) -> OrgId {
     uuid.parse().unwrap()
 }
 
-impl Sent {
-    pub fn time(&self) -> Time {
-        self.at.parse().unwrap()
+impl Recording {
+    pub fn named(name: &'static str) -> Recording {
+        Recording { name, dir: Recording::all().join(name) }
     }
-}
 
-impl History {
-    pub fn named(name: &'static str) -> History {
-        History { name, dir: histories().join(name) }
+    /// Where all of them are.
+    pub fn all() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("replay-fixtures")
     }
 
     fn read(&self, file: &str) -> String {
@@ -93,23 +86,21 @@ impl History {
         self.read("sent.ndjson").lines().map(str::to_owned).collect()
     }
 
-    /// The clock after the last request.
-    pub fn end(&self) -> Time {
-        let last = self.sent().pop().unwrap();
-        serde_json::from_str::<Sent>(&last).unwrap().time()
+    /// The clock at the first request, and at the last.
+    pub fn span(&self) -> (String, String) {
+        let sent = self.sent();
+        let at = |line: &String| serde_json::from_str::<Sent>(line).unwrap().at;
+        (at(&sent[0]), at(&sent[sent.len() - 1]))
     }
 
-    /// The clock at the first request.
-    pub fn begin(&self) -> Time {
-        serde_json::from_str::<Sent>(&self.sent()[0]).unwrap().time()
+    /// The log, as an export.
+    pub fn events(&self) -> String {
+        self.read("events.ndjson")
     }
 
-    /// The log.
-    pub fn events(&self) -> Vec<ExportLine> {
-        let text = self.read("events.ndjson");
-        let lines: Vec<_> = text.lines().map(|line| ExportLine::parse(line).unwrap()).collect();
-        assert_eq!(written(&lines), text, "{}: events.ndjson is not what an export writes", self.name);
-        lines
+    /// The file that holds the log.
+    pub fn events_file(&self) -> PathBuf {
+        self.dir.join("events.ndjson")
     }
 
     /// What it must answer.
@@ -123,9 +114,9 @@ impl History {
     }
 
     /// Writes `events.ndjson` while recording, where there is none.
-    pub fn record_events(&self, lines: &[ExportLine]) {
+    pub fn record_events(&self, export: &str) {
         if self.lacks("events.ndjson") {
-            std::fs::write(self.dir.join("events.ndjson"), written(lines)).unwrap();
+            std::fs::write(self.events_file(), export).unwrap();
         }
     }
 
@@ -137,8 +128,4 @@ impl History {
             std::fs::write(self.dir.join("answers.json"), format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
         }
     }
-}
-
-fn written(lines: &[ExportLine]) -> String {
-    lines.iter().map(|line| String::from_utf8(line.to_bytes()).unwrap() + "\n").collect()
 }
