@@ -14,6 +14,7 @@ mod laws;
 mod leaves;
 mod lifecycle;
 mod organisations;
+mod overload;
 mod reads;
 mod rule;
 mod samples;
