@@ -30,6 +30,7 @@ const TASKS: Api = Api {
             403 => "FORBIDDEN",
             404 => "NOT_FOUND",
             405 => "METHOD_NOT_ALLOWED",
+            503 => "SERVICE_UNAVAILABLE",
             _ => unreachable!("not asked for here"),
         };
         format!(r#"{{"error":{{"code":"{code}","message":{message}}}}}"#)
@@ -224,4 +225,18 @@ fn what_is_wrong_in_a_request_is_named() {
         let path = format!("/dbroles/jobs/{id}");
         assert!(ROLES.message(ledger.admin.get(&path), 400, &path).contains("UUID"));
     }
+}
+
+#[test]
+fn a_ledger_that_takes_no_writes_cancels_nothing() {
+    let mut ledger = ledger();
+    ledger.server.stop();
+    std::fs::remove_file(jobledger::ledger::Folder::new(ledger.server.path()).key()).unwrap();
+    ledger.server.restart();
+    let admin = ledger.admin.at(&ledger.server.url);
+    let path = format!("/api/v1/jobs/{TASK}");
+    let answer = admin.delete(&path);
+    assert_eq!(answer.header("retry-after"), "1");
+    TASKS.message(answer, 503, &path);
+    assert_eq!(admin.get(&path).expect(200).json()["status"], "pending");
 }

@@ -42,17 +42,26 @@ DELETE /session                                   401   204 204 204 204   204 20
 
 const ROLES: [Role; 4] = [Role::Admin, Role::Worker, Role::Viewer, Role::Auditor];
 
-/// Method and path, and the expected answers: nobody's, own, other, named (where the route has `org`).
-type Expected = BTreeMap<(String, String), (u16, [u16; 4], [u16; 4], Option<[u16; 4]>)>;
+/// What the four roles are answered.
+type Statuses = [u16; 4];
 
-fn table() -> Expected {
+/// A line of the table.
+struct Expected {
+    nobody: u16,
+    own: Statuses,
+    other: Statuses,
+    named: Option<Statuses>,
+}
+
+/// By method and path.
+fn table() -> BTreeMap<(String, String), Expected> {
     let line = |line: &str| {
         let mut words = line.split_whitespace();
         let key = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
         let statuses: Vec<&str> = words.collect();
         let four = |at: usize| [0, 1, 2, 3].map(|n| statuses[at + n].parse().unwrap());
         let named = (statuses[9] != "-").then(|| four(9));
-        (key, (statuses[0].parse().unwrap(), four(1), four(5), named))
+        (key, Expected { nobody: statuses[0].parse().unwrap(), own: four(1), other: four(5), named })
     };
     TABLE.trim().lines().map(line).collect()
 }
@@ -104,7 +113,7 @@ fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
 
 #[test]
 fn every_route_is_in_the_table_and_the_other_way_round() {
-    let org: BTreeMap<_, _> = table().into_iter().map(|(route, (.., named))| (route, named.is_some())).collect();
+    let org: BTreeMap<_, _> = table().into_iter().map(|(route, expected)| (route, expected.named.is_some())).collect();
     assert_eq!(org, described(), "the table above and the server's own description differ");
 }
 
@@ -124,7 +133,7 @@ fn nobody_gets_more_than_is_open_to_all() {
     let wrong = "jl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     for token in [None, Some(""), Some(wrong), Some(revoked.as_str()), Some(expired.as_str())] {
         let client = Client::new(&server.url, token);
-        for ((method, path), (expected, ..)) in table() {
+        for ((method, path), Expected { nobody: expected, .. }) in table() {
             let answer = ask(&client, &method, &path, "");
             assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text());
             assert!(!answer.text().contains("zebra") || answer.status == 401, "{method} {path}");
@@ -133,16 +142,11 @@ fn nobody_gets_more_than_is_open_to_all() {
 }
 
 /// Asks for every route with every role of `org`; `column` picks what is expected.
-fn walk(
-    server: &TestServer,
-    org: OrgId,
-    query: &str,
-    column: fn(&([u16; 4], [u16; 4], Option<[u16; 4]>)) -> Option<[u16; 4]>,
-) {
+fn walk(server: &TestServer, org: OrgId, query: &str, column: fn(&Expected) -> Option<Statuses>) {
     for (n, role) in ROLES.into_iter().enumerate() {
         let client = Client::new(&server.url, Some(&server.token(&format!("{role}-{}", query.len()), role, org)));
-        for ((method, path), (_, own, other, named)) in table() {
-            let Some(expected) = column(&(own, other, named)) else { continue };
+        for ((method, path), expected) in table() {
+            let Some(expected) = column(&expected) else { continue };
             let answer = ask(&client, &method, &path, query);
             // A rebuild that takes longer than a second is answered while it runs.
             let status = if answer.status == 202 { 200 } else { answer.status };
@@ -159,15 +163,15 @@ fn walk(
 
 #[test]
 fn roles_inside_their_organisation() {
-    walk(&ledger(), nil(), "", |(own, ..)| Some(*own));
+    walk(&ledger(), nil(), "", |expected| Some(expected.own));
 }
 
 #[test]
 fn roles_outside_their_organisation() {
     let server = ledger();
     let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
-    walk(&server, other, "", |(_, other, _)| Some(*other));
-    walk(&server, other, "?org=00000000-0000-0000-0000-000000000000", |(.., named)| *named);
+    walk(&server, other, "", |expected| Some(expected.other));
+    walk(&server, other, "?org=00000000-0000-0000-0000-000000000000", |expected| expected.named);
     let owner = server.client(Role::Admin);
     assert_eq!(owner.get("/ledger/jobs/zebra-2").expect(200).json()["status"], "pending", "nobody cancelled it");
     assert_eq!(owner.head(), 5, "nobody wrote anything");

@@ -26,6 +26,7 @@ mod many_actions;
 mod openapi;
 mod operation;
 mod organisations;
+mod overload;
 mod reads;
 mod rebuilds;
 mod rule;

@@ -107,7 +107,7 @@ fn pages_exports_and_tails_keep_to_the_organisation() {
         let joint = if query.is_empty() { '?' } else { '&' };
         let tail = client.stream(&format!("/ledger/events{query}{joint}after=0"), &[]);
         let tail: Vec<u64> =
-            tail.filter(|frame| frame.event != "").take(page.len()).map(|frame| frame.id.unwrap()).collect();
+            tail.filter(|frame| !frame.event.is_empty()).take(page.len()).map(|frame| frame.id.unwrap()).collect();
         assert_eq!((&lines, &tail), (&page, &page), "{query}");
         page
     };

@@ -39,10 +39,15 @@ impl TestServer {
 
     /// On a folder that stays after it.
     pub fn on(path: &Path, clock: Clock) -> TestServer {
+        TestServer::open(path, Options { clock, ..Options::default() })
+    }
+
+    /// On a folder that stays after it, opened as `options` say.
+    pub fn open(path: &Path, options: Options) -> TestServer {
         let (stop, stopping) = watch::channel(false);
         let (send_url, url) = std::sync::mpsc::channel();
         let folder = Folder::new(path);
-        let options = Options { clock: clock.clone(), ..Options::default() };
+        let clock = options.clock.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {

@@ -1,0 +1,91 @@
+//! More appends than the bounded queue holds.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use jobledger::access::Role;
+use jobledger::ledger::{Clock, Options, system_clock};
+
+use crate::support::{TestServer, created, noted, problem};
+
+/// A clock that makes the writer wait while the gate is shut, in the middle of a commit.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<Shut>, Condvar)>);
+
+#[derive(Default)]
+struct Shut {
+    shut: bool,
+    waiting: bool,
+}
+
+impl Gate {
+    fn clock(&self) -> Clock {
+        let (gate, clock) = (self.clone(), system_clock());
+        Arc::new(move || {
+            // Everybody asks the clock; only the writer is to wait.
+            if std::thread::current().name() == Some("writer") {
+                gate.pass();
+            }
+            clock()
+        })
+    }
+
+    fn pass(&self) {
+        let (state, bell) = &*self.0;
+        let mut state = state.lock().unwrap();
+        state.waiting = state.shut;
+        bell.notify_all();
+        while state.shut {
+            state = bell.wait(state).unwrap();
+        }
+        state.waiting = false;
+    }
+
+    fn set(&self, shut: bool) {
+        let (state, bell) = &*self.0;
+        state.lock().unwrap().shut = shut;
+        bell.notify_all();
+    }
+
+    /// Returns once the writer stands at the gate.
+    fn reached(&self) {
+        let (state, bell) = &*self.0;
+        let mut state = state.lock().unwrap();
+        while !state.waiting {
+            state = bell.wait(state).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_at_once_and_loses_nothing() {
+    let gate = Gate::default();
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::open(dir.path(), Options { clock: gate.clock(), queue: 1, ..Options::default() });
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    gate.set(true);
+    let (send, answers) = mpsc::channel();
+    let append = |text: &'static str| {
+        let (worker, send) = (worker.clone(), send.clone());
+        std::thread::spawn(move || send.send(worker.append(&noted("a", text))).unwrap())
+    };
+    let mut sending = vec![append("in the commit")];
+    gate.reached();
+    // One of these two fills the queue; the other is refused while both others still wait.
+    sending.extend([append("second"), append("third")]);
+    let refused = answers.recv_timeout(Duration::from_secs(30));
+    // Opened before anything can fail: a server whose writer waits does not stop.
+    gate.set(false);
+    let refused = refused.unwrap();
+    assert_eq!(refused.header("retry-after"), "1");
+    problem(refused, 503, "overloaded");
+    for _ in 0..2 {
+        answers.recv().unwrap().expect(201);
+    }
+    for thread in sending {
+        thread.join().unwrap();
+    }
+    assert_eq!(worker.head(), 3);
+}
