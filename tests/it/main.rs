@@ -2,12 +2,14 @@
 
 mod append;
 mod binary;
+mod damage;
 mod given;
 mod laws;
 mod leaves;
 mod ledger_jobs;
 mod ledger_reads;
 mod lifecycle;
+mod log_triggers;
 mod rebuilds;
 mod samples;
 mod schema;
@@ -17,4 +19,5 @@ mod tails_end;
 mod tails_filters;
 mod tails_live;
 mod time_travel;
+mod unknown_events;
 mod wire;

@@ -6,6 +6,7 @@ mod clock;
 mod events;
 pub mod histories;
 pub mod raw;
+pub mod rows;
 mod server;
 mod streams;
 
