@@ -1,6 +1,7 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
 mod append;
+mod bad_clients;
 mod binary;
 mod damage;
 mod given;
