@@ -116,7 +116,7 @@ impl Ledger {
         let shared = writer::Shared { projection: projection.clone(), head: head_bell, metrics: metrics.clone() };
         let (writer, thread) = writer::start(log, shared, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
-            readers: log::Pool::new(&log_path),
+            readers: log::Pool::new(&log_path, log::Map::Mapped),
             threads: Mutex::new(vec![thread, projector]),
             _lock: lock,
             clock: options.clock,

@@ -11,7 +11,7 @@ use super::append::AppendError;
 use super::folder::Folder;
 use super::metrics::Metrics;
 use crate::job::Position;
-use crate::log::{Pool, Reader};
+use crate::log::{Map, Pool, Reader};
 use crate::views::{self, Projector};
 
 /// Longest wait for the views by anybody.
@@ -279,7 +279,7 @@ impl<'a> Thread<'a> {
         let projector = Projector::open(&self.projection.path)?;
         let position = projector.position().unwrap_or_default();
         self.projector = Some(projector);
-        *readers = Some(Pool::new(&self.projection.path));
+        *readers = Some(Pool::new(&self.projection.path, Map::Unmapped));
         self.projection.state().health = Health::Following;
         // It may be less than before: a reader that finds less than it waited for waits again.
         self.projection.position.send_replace(position);

@@ -10,7 +10,7 @@ mod writer;
 
 pub use backup::copy_database;
 pub use open::{FORMAT, FileState, file_state, sqlite_is_sound};
-pub use pool::{Pool, READ_ONLY};
+pub use pool::{Map, Pool, READ_ONLY};
 pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId};
 pub use writer::{Found, NewEvent, Writer};
 

@@ -68,7 +68,7 @@ impl<'c> Reader<'c> {
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
-        let conn = super::pool::open_reader(path)?;
+        let conn = super::pool::open_reader(path, super::Map::Mapped)?;
         match file_state(&conn, path)? {
             FileState::Log => Ok(conn),
             FileState::Empty => Err(Error::Missing(path.to_owned())),

@@ -109,14 +109,23 @@ fn leftovers_of_an_interrupted_rebuild_do_not_matter() {
 }
 
 #[test]
-fn views_that_are_damaged_while_they_are_used_come_back() {
+fn views_that_are_overwritten_while_they_are_used_come_back() {
+    come_back_while_used(|views| scribble_in_place(views, 4096));
+}
+
+#[test]
+fn views_that_are_cut_while_they_are_used_come_back() {
+    come_back_while_used(|views| fs::OpenOptions::new().write(true).open(views).unwrap().set_len(4096).unwrap());
+}
+
+fn come_back_while_used(damage: impl Fn(&Path)) {
     let (mut server, admin, mut expected) = answered();
     server.restart();
     let admin = admin.at(&server.url);
     comes_back(&admin, &expected);
     let views = server.path().join("views.db");
     let inode = fs::metadata(&views).unwrap().ino();
-    scribble_in_place(&views, 4096);
+    damage(&views);
     // New views of the log as it is then: a change makes every connection look at the file again.
     let append = || admin.append(&event("job.progress", "task", json!({"message": "still here"}))).expect(201);
     append();
