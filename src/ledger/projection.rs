@@ -1,7 +1,7 @@
 //! The views while a ledger is open: the thread that brings them forward, who reads them, and how new ones take their place.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -110,8 +110,8 @@ impl Projection {
         (self.state().health.clone(), *self.position.borrow())
     }
 
-    /// Waits until the views show `position`; `false` when that took longer than anybody may wait.
-    pub(super) async fn wait_for(&self, position: Position) -> bool {
+    /// Waits until the views show `position`; `false` when they do not by `until`.
+    pub(super) async fn wait_for(&self, position: Position, until: Instant) -> bool {
         if *self.position.borrow() >= position {
             return true;
         }
@@ -119,7 +119,7 @@ impl Projection {
         self.state().hurry = true;
         self.changed.notify_one();
         let reached = shown.wait_for(|shown| *shown >= position);
-        matches!(tokio::time::timeout(PATIENCE, reached).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout_at(until.into(), reached).await, Ok(Ok(_)))
     }
 
     /// Waits until the views are at most `lag` events behind `head`: appends slow down before reads fail. Views that have
@@ -129,7 +129,7 @@ impl Projection {
         if *self.position.borrow() >= enough || self.state().health != Health::Following {
             return Ok(());
         }
-        if self.wait_for(enough).await { Ok(()) } else { Err(AppendError::Behind) }
+        if self.wait_for(enough, Instant::now() + PATIENCE).await { Ok(()) } else { Err(AppendError::Behind) }
     }
 
     /// Reads the views as they are.
@@ -138,7 +138,11 @@ impl Projection {
         let Some(pool) = readers.as_ref() else {
             return Err(views::Error::Damaged("they are being made again".into()));
         };
-        let answer = pool.with(read);
+        let answer = match pool.with(read) {
+            // Whoever still has the old file open reads on; new connections need one.
+            Err(_) if !self.path.exists() => Err(views::Error::Damaged("their file is gone".into())),
+            answer => answer,
+        };
         if let Err(error) = &answer
             && error.is_damage()
         {
@@ -222,7 +226,7 @@ enum Next {
     Stop,
 }
 
-impl Thread<'_> {
+impl<'a> Thread<'a> {
     fn run(mut self) -> Result<(), views::Error> {
         self.projection.wake(self.log.head()?);
         let mut next = match views::fits(&self.projection.path, &self.log) {
@@ -248,24 +252,33 @@ impl Thread<'_> {
 
     /// Opens the views in place for writing and for readers.
     fn attach(&mut self) -> Result<(), views::Error> {
-        let projector = Projector::open(&self.projection.path)?;
-        let position = projector.position().unwrap_or_default();
-        self.projector = Some(projector);
-        let mut readers = self.projection.readers.write().unwrap_or_else(PoisonError::into_inner);
-        *readers = Some(Pool::new(&self.projection.path));
-        drop(readers);
-        self.projection.state().health = Health::Following;
-        self.projection.position.send_replace(position);
-        Ok(())
+        let mut readers = self.detach();
+        self.open(&mut readers)
     }
 
-    fn detach(&mut self) {
-        // Waits for the reads under way, so that nothing has the old file open when it goes.
-        let mut readers = self.projection.readers.write().unwrap_or_else(PoisonError::into_inner);
+    /// Closes the views. Waits for the reads under way, so that nothing has the old file open when it goes; as long as the
+    /// answer is held, new ones wait.
+    fn detach(&mut self) -> RwLockWriteGuard<'a, Option<Pool>> {
+        let projection = self.projection;
+        let mut readers = projection.readers.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = readers.take() {
             pool.close();
         }
         self.projector = None;
+        // Whatever was found was found in the file that goes.
+        projection.state().damaged = false;
+        readers
+    }
+
+    fn open(&mut self, readers: &mut Option<Pool>) -> Result<(), views::Error> {
+        let projector = Projector::open(&self.projection.path)?;
+        let position = projector.position().unwrap_or_default();
+        self.projector = Some(projector);
+        *readers = Some(Pool::new(&self.projection.path));
+        self.projection.state().health = Health::Following;
+        // It may be less than before: a reader that finds less than it waited for waits again.
+        self.projection.position.send_replace(position);
+        Ok(())
     }
 
     /// Takes everything that is in the log.
@@ -286,25 +299,26 @@ impl Thread<'_> {
     /// Makes the views from nothing in this thread: there are none to read meanwhile.
     fn remake(&mut self, why: &str) -> Result<(), views::Error> {
         tracing::info!(why, "making the views from the log");
-        self.detach();
         self.projection.state().health = Health::Rebuilding;
         self.projection.position.send_replace(Position::GENESIS);
+        drop(self.detach());
         views::rebuild(&self.log, &self.projection.new_path, |_| {})?;
         self.put_in_place()
     }
 
     /// Takes the views that were made beside the old ones.
     fn swap(&mut self) -> Result<(), views::Error> {
-        self.detach();
         let taken = self.put_in_place();
         self.projection.state().swap = false;
         self.projection.changed.notify_all();
         taken
     }
 
+    /// Readers wait meanwhile; it takes no longer than a rename.
     fn put_in_place(&mut self) -> Result<(), views::Error> {
+        let mut readers = self.detach();
         views::put_in_place(&self.projection.new_path, &self.projection.path)?;
-        self.attach()
+        self.open(&mut readers)
     }
 
     /// Waits for something to do. While nobody waits for the views, events are gathered for a moment.

@@ -1,5 +1,7 @@
 //! Reads of jobs: as they are, at least as new as everything answered before, or as of a moment.
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 
 use super::Ledger;
@@ -7,6 +9,9 @@ use super::projection::{Health, PATIENCE};
 use crate::job::{Job, JobKey, Position, Time};
 use crate::views::{JobList, JobQuery, checkpoint, fold_job, list_jobs, load_job};
 use crate::{log, views};
+
+/// How often a read begins again because the views were replaced under it.
+const SWAPS: u32 = 3;
 
 /// The moment that a read is to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,25 +100,32 @@ impl Ledger {
     pub async fn view<T>(
         &self,
         min: Option<Position>,
-        read: impl FnOnce(&Connection) -> Result<T, views::Error>,
+        read: impl Fn(&Connection) -> Result<T, views::Error>,
     ) -> Result<Shown<T>, ReadError> {
         let wanted = min.unwrap_or_default().max(self.head());
-        if !self.inner.projection.wait_for(wanted).await {
-            let (health, shown) = self.views();
-            let why = match health {
-                Health::Following => None,
-                Health::Rebuilding => Some(" (they are being made again)".to_owned()),
-                Health::Stopped(why) => Some(format!(" (they have stopped: {why})")),
-            };
-            return Err(ReadError::Late { shown, wanted, why });
+        let until = Instant::now() + PATIENCE;
+        // More than once only where new views took the place of those that were waited for, and are behind them.
+        for _ in 0..SWAPS {
+            if !self.inner.projection.wait_for(wanted, until).await {
+                break;
+            }
+            let (value, position) = self.views_now(|conn| {
+                let doing = |cause| views::Error::Sqlite { doing: "begin a read of the views", cause };
+                let transaction = conn.unchecked_transaction().map_err(doing)?;
+                let position = checkpoint(&transaction)?.map_or(Position::GENESIS, |(position, _)| position);
+                Ok((read(&transaction)?, position))
+            })?;
+            if position >= wanted {
+                return Ok(Shown { value, position, now: self.now() });
+            }
         }
-        let (value, position) = self.views_now(|conn| {
-            let doing = |cause| views::Error::Sqlite { doing: "begin a read of the views", cause };
-            let transaction = conn.unchecked_transaction().map_err(doing)?;
-            let position = checkpoint(&transaction)?.map_or(Position::GENESIS, |(position, _)| position);
-            Ok((read(&transaction)?, position))
-        })?;
-        Ok(Shown { value, position, now: self.now() })
+        let (health, shown) = self.views();
+        let why = match health {
+            Health::Following => None,
+            Health::Rebuilding => Some(" (they are being made again)".to_owned()),
+            Health::Stopped(why) => Some(format!(" (they have stopped: {why})")),
+        };
+        Err(ReadError::Late { shown, wanted, why })
     }
 
     /// Waits until the log has reached `min`, for reads that ask the log itself.

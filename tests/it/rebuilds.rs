@@ -9,8 +9,8 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::support::answers::{Read, all_reads, bodies, single_reads};
-use crate::support::histories::{completed, dbrole, noted, output, result, rule, started};
-use crate::support::{Client, HandClock, TestServer, event};
+use crate::support::histories::{completed, dbrole, noted, output, processed, reports, result, rule, started};
+use crate::support::{Client, HandClock, TestServer, created, event};
 
 const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000-7000-8000-000000000002"];
 
@@ -92,4 +92,30 @@ fn the_past_and_the_rebuilt_present_are_what_was_seen() {
         })
         .unwrap();
     assert!(most.get() > 10, "too little was possible: {}", most.get());
+}
+
+#[test]
+fn nobody_notices_a_rebuild_beside_the_views_in_use() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
+    for batch in reports("a", 5000) {
+        admin.append(&batch).expect(201);
+    }
+    std::thread::scope(|scope| {
+        let rebuilding = scope.spawn(|| {
+            let mut done = 0;
+            while done < 8 {
+                let answer = admin.send(ureq::http::Method::POST, "/ledger/rebuild", &[], b"");
+                done += usize::from(answer.status == 200);
+            }
+        });
+        // A writer reads its own write, whichever views are in use just then.
+        let mut n = 0;
+        while !rebuilding.is_finished() {
+            n += 1;
+            admin.append(&processed("a", n)).expect(201);
+            assert_eq!(admin.get("/ledger/jobs/a").expect(200).json()["records_processed"], n);
+        }
+    });
 }

@@ -42,6 +42,19 @@ fn closed_comes_after_each_kind_of_final_event() {
 }
 
 #[test]
+fn a_cancellation_through_the_documented_api_closes_too() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&created("a")).expect(201);
+    let (tail, live) = (admin.tail("/ledger/jobs/a/events", &[]), admin.tail("/api/v1/jobs/a", &[]));
+    admin.delete("/api/v1/jobs/a").expect(204);
+    let frames = tail.rest();
+    assert_eq!(ids(&frames), [("job.cancelled".to_owned(), 2), ("closed".to_owned(), 2)]);
+    assert_eq!(frames[0].json()["actor"], "admin");
+    assert_eq!(ids(&live.rest()), [("snapshot".to_owned(), 1), ("snapshot".to_owned(), 2), ("closed".to_owned(), 2)]);
+}
+
+#[test]
 fn a_first_connection_to_an_ended_job_streams_and_closes() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);

@@ -11,6 +11,7 @@ mod jobs;
 mod process;
 pub mod raw;
 mod recording;
+pub mod rows;
 mod server;
 mod stage;
 mod streams;

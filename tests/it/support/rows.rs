@@ -1,0 +1,111 @@
+//! Rows of `log.db`, made by hand: what no ledger writes.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use jobledger::wire::{Leaf, SALT_LEN, datadigest};
+use rusqlite::{Connection, params};
+
+/// A row of `event`.
+#[derive(Clone)]
+pub struct EventRow {
+    pub position: i64,
+    pub leaf: Vec<u8>,
+    pub data: Option<Vec<u8>>,
+    pub salt: Option<Vec<u8>>,
+    pub org: i64,
+    pub job: Option<i64>,
+    pub prev: Option<i64>,
+    pub source: i64,
+    pub id: String,
+    pub event_type: String,
+    pub version: i64,
+    pub kind: Option<String>,
+    pub recorded: i64,
+}
+
+/// Opens a log that no server has open, with the setting that the ledger itself uses.
+pub fn open(path: &Path) -> Connection {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch("PRAGMA recursive_triggers = ON").unwrap();
+    conn
+}
+
+impl EventRow {
+    /// The row at `position`.
+    pub fn at(conn: &Connection, position: i64) -> EventRow {
+        let sql = "SELECT position, leaf, data, salt, org, job, prev, source, id, type, version, kind, recorded \
+                   FROM event WHERE position = ?1";
+        let row = conn.query_row(sql, [position], |row| {
+            Ok(EventRow {
+                position: row.get(0)?,
+                leaf: row.get(1)?,
+                data: row.get(2)?,
+                salt: row.get(3)?,
+                org: row.get(4)?,
+                job: row.get(5)?,
+                prev: row.get(6)?,
+                source: row.get(7)?,
+                id: row.get(8)?,
+                event_type: row.get(9)?,
+                version: row.get(10)?,
+                kind: row.get(11)?,
+                recorded: row.get(12)?,
+            })
+        });
+        row.unwrap()
+    }
+
+    /// A row that follows the newest one and continues its job: chain, leaf and digest are as they must be.
+    pub fn next(conn: &Connection, event_type: &str, version: i64, data: &str) -> EventRow {
+        let head = conn.query_row("SELECT max(position) FROM event", [], |row| row.get(0)).unwrap();
+        let newest = EventRow::at(conn, head);
+        let (position, salt) = (head + 1, [7; SALT_LEN]);
+        let id = format!("forged-{position}");
+        let leaf = Leaf {
+            id: Cow::Borrowed(&id),
+            event_type: Cow::Borrowed(event_type),
+            dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{version}.json")),
+            position: Cow::Owned(position.to_string()),
+            prev: Some(Cow::Owned(head.to_string())),
+            datadigest: Cow::Owned(datadigest(&salt, data.as_bytes())),
+            ..Leaf::parse(&newest.leaf).unwrap()
+        };
+        EventRow {
+            position,
+            leaf: leaf.to_bytes(),
+            data: Some(data.into()),
+            salt: Some(salt.into()),
+            prev: Some(head),
+            event_type: event_type.into(),
+            version,
+            id: id.clone(),
+            ..newest
+        }
+    }
+
+    /// Writes it; `verb` is `INSERT`, or one of the forms that replace.
+    pub fn write(&self, conn: &Connection, verb: &str) -> Result<usize, rusqlite::Error> {
+        let sql = format!(
+            "{verb} INTO event (position, leaf, data, salt, org, job, prev, source, id, type, version, kind, recorded) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+        );
+        let row = self.clone();
+        let bound = params![
+            row.position,
+            row.leaf,
+            row.data,
+            row.salt,
+            row.org,
+            row.job,
+            row.prev,
+            row.source,
+            row.id,
+            row.event_type,
+            row.version,
+            row.kind,
+            row.recorded
+        ];
+        conn.execute(&sql, bound)
+    }
+}
