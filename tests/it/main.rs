@@ -9,6 +9,7 @@ mod lifecycle;
 mod min_position;
 mod openapi;
 mod operation;
+mod parameters;
 mod samples;
 mod schema;
 mod support;

@@ -19,7 +19,11 @@ const SOURCE: &str = "/api/v1/jobs";
 /// Records already processed will remain; the job stays readable as `cancelled`, its counters kept.
 #[utoipa::path(
     delete, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "cancel_task",
-    params(("id" = String, Path, description = "Job ID")),
+    params(
+        ("id" = String, Path, description = "Job ID"),
+        ("min_position" = Option<u64>, Query, description = "Only when the views show this position"),
+        ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation; the caller's own"),
+    ),
     responses(
         (status = 204, description = "Cancelled, now or before"),
         (status = 400, description = "The job has ended otherwise, or a parameter is unknown"),
@@ -36,8 +40,11 @@ pub(super) async fn cancel(
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
     let reading = params.reading(&caller, &id)?;
+    if reading.as_of.is_some() {
+        return Err(Error::parameter("as_of", "expected none: a job is cancelled as it stands now"));
+    }
     // Only the kind is asked of the views: whether the job may be cancelled is decided where events are.
-    let found = app.ledger.job(&reading.key, None, None).await?;
+    let found = app.ledger.job(&reading.key, None, reading.min).await?;
     if found.value.is_none_or(|job| job.kind != Kind::Task) {
         return Err(Error::no_such_job());
     }
