@@ -1,6 +1,7 @@
 """What no schema can tell schemathesis: how far the log goes, which cursor an earlier page answered, how old a time may be."""
 
 from datetime import date
+from uuid import uuid4
 
 import schemathesis
 from hypothesis import strategies as st
@@ -10,18 +11,47 @@ from schemathesis.generation import GenerationMode
 LISTS = {"/api/v1/jobs", "/ledger/jobs"}
 # A position that the seed jobs reach.
 REACHED = 6
+# What the description only refers to: the data of each type of event.
+DATA = {
+    "job.created": {"kind": "task", "spec": {"job_type": "enrichment", "total_records": 3}, "labels": {"ticket": "A-2"}},
+    "job.started": {"message": "on it"},
+    "job.progress": {"progress": 40, "current_step": "reading", "records_processed": 4, "total_records": 10},
+    "job.item_result": {"item": "part", "status": "running"},
+    "job.hook_output": {"output": "héllo", "stream": "stdout"},
+    "job.completed": {"records_created": 1},
+    "job.failed": {"message": "no"},
+    "job.cancelled": {"reason": "not needed"},
+    "job.noted": {"text": "seen"},
+}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Makes a request that fits the schema one that must be answered. What does not fit is left alone."""
-    if not case.meta or case.meta.generation.mode is not GenerationMode.POSITIVE or not case.query:
+    if not case.meta or case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    if case.path == "/ledger/events" and case.method == "POST":
+        case.body = [whole(event) for event in case.body] if isinstance(case.body, list) else whole(case.body)
+    if not case.query:
         return
     if case.path in LISTS:
         case.query.pop("after", None)
     for name in ("min_position", "as_of"):
         if str(case.query.get(name, "")).isdigit():
             case.query[name] = min(int(case.query[name]), REACHED)
+
+
+def whole(event):
+    """Every other event new, with the data of its type, about a job that is there; the others as they were made up."""
+    if len(event["id"]) % 2 == 0:
+        return event
+    event = {**event, "id": str(uuid4()), "data": DATA[event["type"]]}
+    event.pop("time", None)
+    if event["type"] == "job.created":
+        event.pop("subject", None)
+    else:
+        event["subject"] = "job-123"
+    return event
 
 
 # The ledger keeps times of 1678 to 2261; `as_of` may not be ahead of its clock.

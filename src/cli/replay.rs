@@ -89,13 +89,13 @@ impl Replay {
             each(Step { event_type, actor, time, job: next })
         };
         match (&self.file, &self.data) {
-            (Some(file), _) => self.from_export(file, key, &mut fold),
-            (None, Some(data)) => self.from_log(&Folder::new(data), key, &mut fold),
+            (Some(file), _) => self.read_export(file, key, &mut fold),
+            (None, Some(data)) => self.read_log(&Folder::new(data), key, &mut fold),
             (None, None) => Err(Failure::CouldNotRun("expected --data or --file".into())),
         }
     }
 
-    fn from_log(&self, folder: &Folder, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
+    fn read_log(&self, folder: &Folder, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
         let conn = Reader::open(&folder.log())?;
         let log = Reader::new(&conn);
         let head = log.head()?;
@@ -121,7 +121,7 @@ impl Replay {
         }
     }
 
-    fn from_export(&self, file: &Path, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
+    fn read_export(&self, file: &Path, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
         let cannot_read =
             |error: std::io::Error| Failure::CouldNotRun(format!("cannot read `{}`: {error}", file.display()));
         let reader = BufReader::new(std::fs::File::open(file).map_err(cannot_read)?);

@@ -110,16 +110,25 @@ impl Projection {
         (self.state().health.clone(), *self.position.borrow())
     }
 
-    /// Waits until the views show `position`; `false` when they do not by `until`.
+    /// Waits until the views show `position`; `false` when they do not by `until`, or have stopped before it.
     pub(super) async fn wait_for(&self, position: Position, until: Instant) -> bool {
         if *self.position.borrow() >= position {
             return true;
         }
         let mut shown = self.position.subscribe();
-        self.state().hurry = true;
-        self.changed.notify_one();
+        if !self.hurry() {
+            return false;
+        }
         let reached = shown.wait_for(|shown| *shown >= position);
         matches!(tokio::time::timeout_at(until.into(), reached).await, Ok(Ok(_)))
+    }
+
+    /// Has the views brought forward at once; `false` where they have stopped.
+    fn hurry(&self) -> bool {
+        let mut state = self.state();
+        state.hurry = true;
+        self.changed.notify_one();
+        !matches!(state.health, Health::Stopped(_))
     }
 
     /// Waits until the views are at most `lag` events behind `head`: appends slow down before reads fail. Views that have

@@ -25,12 +25,11 @@ const TASKS: Api = Api {
     message: "/error/message",
     body: |status, message, _| {
         let code = match status {
-            400 | 406 => "VALIDATION_ERROR",
+            400 | 405 | 406 => "VALIDATION_ERROR",
             401 => "UNAUTHORIZED",
             403 => "FORBIDDEN",
             404 => "NOT_FOUND",
-            405 => "METHOD_NOT_ALLOWED",
-            503 => "SERVICE_UNAVAILABLE",
+            500.. => "INTERNAL_ERROR",
             _ => unreachable!("not asked for here"),
         };
         format!(r#"{{"error":{{"code":"{code}","message":{message}}}}}"#)

@@ -30,6 +30,7 @@ mod openapi;
 mod operation;
 mod organisations;
 mod overload;
+mod parameters;
 mod reads;
 mod rebuilds;
 mod rule;

@@ -9,11 +9,10 @@ use crate::support::{Answer, Client, TestServer, created, event};
 
 #[test]
 fn a_plain_request_id_comes_back() {
-    let anyone = TestServer::start();
-    let anyone = (anyone.anonymous(), anyone);
+    let server = TestServer::start();
     for given in ["a", "3f2c-91", "trace:1.2_3", &"x".repeat(128)] {
         for path in ["/healthz", "/ledger/jobs", "/nowhere"] {
-            let answer = anyone.0.get_with(path, &[("x-request-id", given)]);
+            let answer = server.anonymous().get_with(path, &[("x-request-id", given)]);
             assert_eq!(answer.header("x-request-id"), given, "{path}");
         }
     }

@@ -54,8 +54,6 @@ fn error_body(error: &Error, _path: &str) -> Vec<u8> {
         401 => "UNAUTHORIZED",
         403 => "FORBIDDEN",
         404 => "NOT_FOUND",
-        405 => "METHOD_NOT_ALLOWED",
-        503 => "SERVICE_UNAVAILABLE",
         500.. => "INTERNAL_ERROR",
         _ => "VALIDATION_ERROR",
     };

@@ -1,0 +1,49 @@
+//! Query parameters: none is ignored.
+
+use jobledger::access::Role;
+use serde_json::{Value, json};
+
+use crate::support::{TestServer, created};
+
+/// What takes no parameters and looks at none.
+const LOOKS_AT_NONE: [&str; 6] =
+    ["/healthz", "/metrics", "/openapi.json", "/readyz", "/schema/events/{name}", "/session"];
+
+#[test]
+fn every_route_refuses_a_parameter_that_it_does_not_know() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    let rule = json!({"kind": "rule", "spec": {"actions": [{"type": "create", "rule": {}}]}});
+    admin.append(&json!([created("67d7d053-3caf-430e-97ba-6d4933d3fd5b")])).expect(201);
+    let mut of_rule = created("rule");
+    of_rule["data"] = rule;
+    admin.append(&of_rule).expect(201);
+    let description: Value = serde_json::from_str(&jobledger::server::openapi()).unwrap();
+    let mut asked = 0;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        if LOOKS_AT_NONE.contains(&path.as_str()) {
+            continue;
+        }
+        let filled = path.replace("{id}", "67d7d053-3caf-430e-97ba-6d4933d3fd5b");
+        let filled = filled.replace("{jobId}", "rule").replace("{position}", "1");
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = admin.send(method, &format!("{filled}?as-of=1"), &[], b"");
+            assert!(answer.status == 400 && answer.text().contains("`as-of`"), "{path}: {}", answer.text());
+            asked += 1;
+        }
+    }
+    assert!(asked >= 15, "{asked}");
+}
+
+#[test]
+fn a_job_is_not_cancelled_as_of_another_moment() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&created("a")).expect(201);
+    let refused = admin.delete("/api/v1/jobs/a?as_of=1").expect(400);
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("`as_of`"), "{}", refused.text());
+    admin.delete("/api/v1/jobs/a?min_position=1").expect(400);
+    assert_eq!(admin.get("/api/v1/jobs/a").expect(200).json()["status"], "pending");
+    admin.delete("/api/v1/jobs/a").expect(204);
+}
