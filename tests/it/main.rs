@@ -7,6 +7,7 @@ mod binary;
 mod cli_config;
 mod cli_help;
 mod cli_serve;
+mod cli_tail;
 mod cli_token;
 mod crash;
 mod dbrole;
