@@ -4,6 +4,7 @@ mod append;
 mod append_refusals;
 mod atomic;
 mod binary;
+mod cli_append;
 mod cli_config;
 mod cli_help;
 mod cli_serve;
