@@ -5,5 +5,5 @@ mod store;
 mod token;
 
 pub use role::{Capability, Role};
-pub use store::{Access, AccessError, NewToken, Principal, TokenInfo};
+pub use store::{Access, AccessError, NewToken, Principal, TokenInfo, check_name};
 pub use token::Secret;

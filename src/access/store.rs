@@ -326,7 +326,8 @@ where
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error)))
 }
 
-fn check_name(name: &str) -> Result<(), AccessError> {
+/// Whether the log may name somebody so: the rule for tokens, and for whoever appends without one.
+pub fn check_name(name: &str) -> Result<(), AccessError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
         return Err(AccessError::BadName(name.chars().take(80).collect()));

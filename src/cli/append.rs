@@ -9,9 +9,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 
-use super::client::{Remote, agent, problem, refused};
+use super::client::{Remote, agent, placed, problem, refused};
 use super::target::Target;
 use super::{Failure, Outcome, progress};
+use crate::access::{AccessError, check_name};
+use crate::http::Error;
 use crate::job::OrgId;
 use crate::ledger::{Append as Request, AppendError, Folder, Ledger, Options};
 use crate::wire::{self, MAX_BATCH};
@@ -39,7 +41,7 @@ pub(super) struct Append {
     org: OrgId,
 
     /// With --data: the actor that the log names
-    #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME")]
+    #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME", value_parser = actor)]
     actor: String,
 
     /// Print the counts as JSON
@@ -82,6 +84,10 @@ impl Append {
         }
         Ok(())
     }
+}
+
+fn actor(name: &str) -> Result<String, AccessError> {
+    check_name(name).map(|()| name.to_owned())
 }
 
 fn send_file(path: &Path, bar: &ProgressBar, sink: &mut dyn Sink, counts: &mut Counts) -> Outcome {
@@ -145,11 +151,7 @@ impl Local {
 
 impl Sink for Local {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
-        let at = |index: Option<usize>, text: String| match index {
-            Some(index) => Failure::Refused(format!("event {} of the batch: {text}", index + 1)),
-            None => Failure::Refused(text),
-        };
-        let events = wire::batch(&array(batch)).map_err(|(index, reject)| at(index, reject.to_string()))?;
+        let events = wire::batch(&array(batch)).map_err(|(index, reject)| refusal(&Error::rejected(index, reject)))?;
         let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
         match self.runtime.block_on(self.ledger.append(append)) {
             Ok(appended) => {
@@ -157,13 +159,19 @@ impl Sink for Local {
                 let new = appended.events.len() as u64 - known;
                 Ok(Counts { appended: new, known, position: appended.position().get() })
             }
-            Err(error @ (AppendError::Refused { index, .. } | AppendError::IdReused { index, .. })) => {
-                Err(at(Some(index), error.to_string()))
-            }
             Err(error @ AppendError::ReadOnly(_)) => Err(Failure::Refused(error.to_string())),
+            Err(error @ (AppendError::Refused { .. } | AppendError::IdReused { .. })) => {
+                Err(refusal(&Error::append(error, true)))
+            }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A refusal in the words in which a server would give it.
+fn refusal(error: &Error) -> Failure {
+    let index = error.index.map(|index| index as u64);
+    Failure::Refused(placed(error.detail.clone(), error.pointer.as_deref(), index))
 }
 
 impl Drop for Local {
@@ -197,7 +205,11 @@ impl Sink for Server {
         for attempt in 1.. {
             let text = match self.post(&body) {
                 Ok(mut answer) if answer.status().is_success() => return counts(&mut answer),
-                Ok(mut answer) if answer.status() == 503 => problem(&mut answer),
+                Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
+                    // That does not pass by waiting.
+                    (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
+                    (text, _) => text,
+                },
                 Ok(mut answer) => return Err(refused(&mut answer)),
                 Err(error) => error.to_string(),
             };

@@ -43,26 +43,27 @@ pub(super) fn agent(answer: Duration) -> Agent {
     config.into()
 }
 
-/// What the server says is wrong: its `detail` with what belongs to it, or the status.
-pub(super) fn problem(answer: &mut Response<Body>) -> String {
+/// What the server says is wrong: its `detail` with what belongs to it, or the status; and its `code`.
+pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
     let status = answer.status();
     let body = answer.body_mut().read_to_string().unwrap_or_default();
-    let Ok(problem) = serde_json::from_str::<Value>(&body) else { return status.to_string() };
-    let mut text = problem["detail"].as_str().map_or(status.to_string(), str::to_owned);
-    if let Some(pointer) = problem["pointer"].as_str() {
-        text = format!("`{pointer}`: {text}");
-    }
-    if let Some(index) = problem["index"].as_u64() {
-        text = format!("event {} of the batch: {text}", index + 1);
-    }
+    let Ok(problem) = serde_json::from_str::<Value>(&body) else { return (status.to_string(), String::new()) };
+    let detail = problem["detail"].as_str().map_or(status.to_string(), str::to_owned);
+    let text = placed(detail, problem["pointer"].as_str(), problem["index"].as_u64());
     match problem["code"].as_str() {
-        Some(code) => format!("{text} ({} {code})", status.as_u16()),
-        None => text,
+        Some(code) => (format!("{text} ({} {code})", status.as_u16()), code.to_owned()),
+        None => (text, String::new()),
     }
+}
+
+/// What is wrong, and where: the field, and the event of a batch.
+pub(super) fn placed(detail: String, pointer: Option<&str>, index: Option<u64>) -> String {
+    let text = pointer.map_or(detail.clone(), |pointer| format!("`{pointer}`: {detail}"));
+    index.map_or(text.clone(), |index| format!("event {} of the batch: {text}", index + 1))
 }
 
 /// A request that the server refused is exit code 1; one that it could not answer is 2.
 pub(super) fn refused(answer: &mut Response<Body>) -> Failure {
-    let text = problem(answer);
+    let (text, _) = problem(answer);
     if answer.status().is_client_error() { Failure::Refused(text) } else { Failure::CouldNotRun(text) }
 }

@@ -70,7 +70,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     let (app, filter) = (app.clone(), of.filter);
     Ok(answer(stream! {
         let _open = open;
-        yield frame::RETRY;
+        yield frame::start(cursor.min(head));
         if cursor > head {
             // The watcher has seen more than there is: the log was restored from an older copy.
             yield frame::at("reset", head);

@@ -138,6 +138,11 @@ impl Running {
         }
     }
 
+    /// The next line of stdout, if it was said already.
+    pub fn line_if_any(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     /// Sends it a signal, by name.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();

@@ -1,0 +1,186 @@
+//! `jobledger append`: into a folder, and into a running server.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::cli::{Cli, Serving, cli, on, token};
+use crate::support::{completed, created, event, noted, started};
+
+/// A folder and a server, each to append to: what holds for one holds for the other.
+struct Both {
+    dir: tempfile::TempDir,
+    server: Serving,
+    token: String,
+}
+
+impl Both {
+    fn new() -> Both {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Serving::start(&dir.path().join("served"));
+        let token = token(&dir.path().join("served"), "worker");
+        Both { dir, server, token }
+    }
+
+    /// The same command for both.
+    fn append(&self, files: &[&Path]) -> [Cli; 2] {
+        let append = || cli(["append", "--json"]).args(files);
+        let local = append().arg("--data").arg(self.dir.path().join("local"));
+        [local, append().args(["--url", &self.server.url, "--token", &self.token])]
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+fn lines(events: &[Value]) -> String {
+    events.iter().map(|event| format!("{event}\n")).collect()
+}
+
+#[test]
+fn files_of_every_form_and_stdin_are_appended_in_order() {
+    let both = Both::new();
+    let single = both.file("single.json", &format!("{:#}", created("a")));
+    let many = both.file("many.ndjson", &lines(&[started("a"), noted("a", "é")]));
+    let array = both.file("array.json", &format!("\n {:#}\n", json!([created("b"), started("b")])));
+    let files = [single.as_path(), &many, Path::new("-"), &array];
+    let stdin = format!("{}{}[]{}", completed("a"), json!([noted("a", "1"), noted("a", "2")]), noted("a", "3"));
+    for append in both.append(&files) {
+        let counts = append.run_with(stdin.clone()).expect(0).json_lines();
+        assert_eq!(counts, [json!({"appended": 9, "known": 0, "position": 9})]);
+    }
+    let client = both.server.client(&both.token);
+    let events = client.get("/ledger/events").json();
+    let seen: Vec<_> = events["events"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+    let noted = "job.noted";
+    let types =
+        ["job.created", "job.started", noted, "job.completed", noted, noted, noted, "job.created", "job.started"];
+    assert_eq!(seen, types);
+    // Running it again appends nothing, and says so to people too.
+    for append in both.append(&files) {
+        let counts = append.run_with(stdin.clone()).expect(0).json_lines();
+        assert_eq!(counts, [json!({"appended": 0, "known": 9, "position": 9})]);
+    }
+    let told = cli(["append", "--url", &both.server.url, "--token", &both.token]).arg(&single).run().expect(0);
+    assert_eq!(told.stdout, "appended 0 events, 1 were there before; newest position 1\n");
+}
+
+#[test]
+fn what_is_refused_is_named_by_file_and_event() {
+    let both = Both::new();
+    let good = both.file("good.ndjson", &lines(&[created("a"), started("a"), completed("a")]));
+    for (name, second, words) in [
+        ("late", event("job.progress", "a", json!({"progress": 1})), &["completed", "job.progress"][..]),
+        ("unknown", event("job.noted", "nobody", json!({"text": "x"})), &["nobody"]),
+        ("invalid", event("job.noted", "a", json!({"text": 7})), &["/data/text"]),
+        ("odd", json!({"specversion": "1.0"}), &["`/id`"]),
+    ] {
+        let bad = both.file(&format!("{name}.ndjson"), &lines(&[noted("a", "first"), second]));
+        for append in both.append(&[&good, &bad]) {
+            append.run().refused(1, &[&[bad.to_str().unwrap(), "event 2"], words].concat());
+        }
+    }
+    let reused = both.file("reused.ndjson", &lines(&[json!({"specversion": "1.0", "id": "1", "source": "w", "type": "job.noted", "subject": "a", "data": {"text": "x"}})]));
+    for append in both.append(&[&reused]) {
+        append.run().expect(0);
+    }
+    let text = std::fs::read_to_string(&reused).unwrap().replace("\"x\"", "\"y\"");
+    let reused = both.file("reused.ndjson", &text);
+    for append in both.append(&[&reused]) {
+        append.run().refused(1, &[reused.to_str().unwrap(), "event 1"]);
+    }
+    // Nothing of a refused batch is there: three events, and the one with the reused id.
+    let head = both.server.client(&both.token).get("/ledger/events").json()["head"].clone();
+    assert_eq!(head, 4);
+}
+
+#[test]
+fn what_is_not_json_is_refused_and_what_cannot_be_read_could_not_run() {
+    let both = Both::new();
+    for (name, text) in
+        [("half.json", "{\"specversion\":"), ("text.json", "hello"), ("broken.json", "[{}"), ("after.json", "[] x")]
+    {
+        let file = both.file(name, text);
+        for append in both.append(&[&file]) {
+            append.run().refused(1, &[file.to_str().unwrap(), "JSON"]);
+        }
+    }
+    let number = both.file("number.json", "7");
+    let missing = both.dir.path().join("missing.ndjson");
+    for (refused, could_not) in both.append(&[&number]).into_iter().zip(both.append(&[&missing])) {
+        refused.run().refused(1, &["number.json", "event 1"]);
+        could_not.run().refused(2, &["missing.ndjson"]);
+    }
+    let empty = both.file("empty.ndjson", "\n\n");
+    for append in both.append(&[&empty]) {
+        assert_eq!(append.run().expect(0).json_lines(), [json!({"appended": 0, "known": 0, "position": 0})]);
+    }
+}
+
+#[test]
+fn more_than_a_batch_goes_in_several_each_all_or_nothing() {
+    let both = Both::new();
+    let mut events = vec![created("a")];
+    events.extend((1..2500).map(|n| noted("a", &format!("{n}"))));
+    let good = both.file("good.ndjson", &lines(&events));
+    events[1700] = event("job.noted", "a", json!({}));
+    let bad = both.file("bad.json", &json!(events).to_string());
+    for append in both.append(&[&bad]) {
+        append.run().refused(1, &["bad.json", "after 1000 events", "event 701 of the batch"]);
+    }
+    // The first batch was appended, the second not at all; once mended, the rest is.
+    for append in both.append(&[&good]) {
+        let counts = append.run().expect(0).json_lines();
+        assert_eq!(counts, [json!({"appended": 1500, "known": 1000, "position": 2500})]);
+    }
+}
+
+#[test]
+fn large_events_go_in_requests_that_the_server_takes() {
+    let both = Both::new();
+    let chunk = "x".repeat(1024 * 1024);
+    let mut events = vec![created("a"), started("a")];
+    events.extend((0..20).map(|_| event("job.hook_output", "a", json!({"output": chunk}))));
+    let file = both.file("large.ndjson", &lines(&events));
+    for append in both.append(&[&file]) {
+        assert_eq!(append.run().expect(0).json_lines()[0]["appended"], 22);
+    }
+    let output = both.server.client(&both.token).get("/ledger/jobs/a/output").expect(200);
+    assert_eq!(output.body.len(), 20 * chunk.len());
+}
+
+#[test]
+fn who_may_not_is_refused() {
+    let both = Both::new();
+    let file = both.file("good.ndjson", &lines(&[created("a")]));
+    let viewer = token(&both.dir.path().join("served"), "viewer");
+    let append = |token: &str| cli(["append", "--url", &both.server.url, "--token", token]).arg(&file).run();
+    append("jl_guessed").refused(1, &["401"]);
+    append(&viewer).refused(1, &["403"]);
+    // A folder that a server has is the server's.
+    let folder = both.dir.path().join("served");
+    on(&folder, "append", &[file.to_str().unwrap()]).refused(2, &["is in use"]);
+}
+
+#[test]
+fn a_folder_takes_an_organisation_and_an_actor() {
+    let dir = tempfile::tempdir().unwrap();
+    let org = "37eebc20-d8df-416b-8ac2-01b6eb456318";
+    let append = |more: &[&str]| {
+        let told = cli(["append", "-", "--data"]).arg(dir.path()).args(more);
+        told.run_with(created("a").to_string())
+    };
+    append(&["--org", org, "--actor", "sync-7"]).expect(0);
+    append(&[]).expect(0);
+    // The ledger's own name is nobody else's, and a name is what a token could have.
+    for actor in ["ledger", "Ledger", "", "a b", &"n".repeat(65)] {
+        append(&["--actor", actor]).refused(2, &["--actor"]);
+    }
+    let lines = on(dir.path(), "export", &["--after", "0"]).expect(0).json_lines();
+    let leaf = |n: usize| serde_json::from_str::<Value>(lines[n]["leaf"].as_str().unwrap()).unwrap();
+    assert_eq!((&leaf(0)["actor"], &leaf(0)["orgid"]), (&json!("sync-7"), &json!(org)));
+    assert_eq!((&leaf(1)["actor"], lines.len()), (&json!("local"), 2));
+}
