@@ -67,10 +67,11 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     let head = if cursor > known { app.ledger.log(|log| log.head())? } else { known };
     let mut closing = ended.filter(|ended| *ended <= cursor);
     let mut ending = Ending::new(app, caller);
+    let given = resumed.is_some() || of.after.is_some();
     let (app, filter) = (app.clone(), of.filter);
     Ok(answer(stream! {
         let _open = open;
-        yield frame::start(cursor.min(head));
+        yield if given { frame::RETRY } else { frame::start(cursor) };
         if cursor > head {
             // The watcher has seen more than there is: the log was restored from an older copy.
             yield frame::at("reset", head);

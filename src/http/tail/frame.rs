@@ -6,7 +6,7 @@ use crate::job::{JobId, JobKey, Kind, OrgId, Position, Status};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
-/// The first frame of a stream that says by itself where it stands: reconnect after a second.
+/// The first frame of a stream whose watcher knows where it starts: reconnect after a second.
 pub(super) const RETRY: Bytes = Bytes::from_static(b"retry: 1000\n\n");
 
 /// An event of the log as it is sent to whoever may see it.
@@ -139,8 +139,8 @@ pub(super) fn at(event: &str, position: Position) -> Bytes {
     sent(Some(position), event, format!("{{\"position\":{position}}}").as_bytes())
 }
 
-/// The first frame of a tail. It carries the cursor, so that a watcher of the head that loses the connection before
-/// anything came goes on where it began, not at the head of then.
+/// The first frame of a tail that starts at the head. It carries the cursor, so that a watcher that loses the connection
+/// before anything came goes on where it began, not at the head of then.
 pub(super) fn start(cursor: Position) -> Bytes {
     Bytes::from(format!("retry: 1000\nid: {cursor}\n\n"))
 }
