@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
@@ -61,6 +62,8 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     set(&conn, "foreign_keys", "OFF", "0")?;
     let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
+    // Closing the last connection would copy the WAL too, behind the back of whoever follows it from outside.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, external_checkpoint).map_err(open)?;
     set(&conn, "cache_size", "-131072", "-131072")?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok((conn, state))
