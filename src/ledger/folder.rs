@@ -51,9 +51,14 @@ impl Folder {
         self.0.join("views.db")
     }
 
-    /// Views being made, not yet in use.
+    /// Views being made beside those in use.
     pub fn new_views(&self) -> PathBuf {
         self.0.join("views.db.new")
+    }
+
+    /// Views being made because there are none.
+    pub fn remade_views(&self) -> PathBuf {
+        self.0.join("views.db.remade")
     }
 
     /// Tokens and sessions.

@@ -46,7 +46,9 @@ pub struct Rebuild {
 #[derive(Debug)]
 pub struct Projection {
     path: PathBuf,
+    /// Views made beside those in use, and views made because there are none: both may be under way at once.
     new_path: PathBuf,
+    remade_path: PathBuf,
     /// Read-locked by every read, write-locked while new views take the place of the old.
     readers: RwLock<Option<Pool>>,
     state: Mutex<State>,
@@ -82,6 +84,7 @@ impl Projection {
         Projection {
             path: folder.views(),
             new_path: folder.new_views(),
+            remade_path: folder.remade_views(),
             readers: RwLock::new(None),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -238,6 +241,9 @@ enum Next {
 impl<'a> Thread<'a> {
     fn run(mut self) -> Result<(), views::Error> {
         self.projection.wake(self.log.head()?);
+        for leftover in [&self.projection.new_path, &self.projection.remade_path] {
+            views::discard(leftover)?;
+        }
         let mut next = match views::fits(&self.projection.path, &self.log) {
             Ok(()) => match self.attach() {
                 Ok(()) => Next::Advance,
@@ -311,22 +317,22 @@ impl<'a> Thread<'a> {
         self.projection.state().health = Health::Rebuilding;
         self.projection.position.send_replace(Position::GENESIS);
         drop(self.detach());
-        views::rebuild(&self.log, &self.projection.new_path, |_| {})?;
-        self.put_in_place()
+        views::rebuild(&self.log, &self.projection.remade_path, |_| {})?;
+        self.put_in_place(&self.projection.remade_path)
     }
 
     /// Takes the views that were made beside the old ones.
     fn swap(&mut self) -> Result<(), views::Error> {
-        let taken = self.put_in_place();
+        let taken = self.put_in_place(&self.projection.new_path);
         self.projection.state().swap = false;
         self.projection.changed.notify_all();
         taken
     }
 
     /// Readers wait meanwhile; it takes no longer than a rename.
-    fn put_in_place(&mut self) -> Result<(), views::Error> {
+    fn put_in_place(&mut self, new: &Path) -> Result<(), views::Error> {
         let mut readers = self.detach();
-        views::put_in_place(&self.projection.new_path, &self.projection.path)?;
+        views::put_in_place(new, &self.projection.path)?;
         self.open(&mut readers)
     }
 

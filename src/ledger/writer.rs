@@ -129,8 +129,9 @@ impl WriterThread {
                 let appended = head.get() - before.get();
                 if appended > 0 {
                     self.shared.metrics.committed(appended, started.elapsed());
-                    self.shared.head.send_replace(head);
+                    // First the views, so that whoever reads because of the new head finds them under way.
                     self.shared.projection.wake(head);
+                    self.shared.head.send_replace(head);
                 }
                 for (request, answer) in requests.into_iter().zip(answers) {
                     self.shared.metrics.answered(&answer);
@@ -170,8 +171,8 @@ impl WriterThread {
         }
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
-        self.shared.head.send_replace(self.desk.head);
         self.shared.projection.wake(self.desk.head);
+        self.shared.head.send_replace(self.desk.head);
         for request in requests {
             let _ = request.answer.send(Err(AppendError::OutcomeUnknown));
         }

@@ -13,7 +13,7 @@ const STEP: u64 = 20_000;
 /// position reached after each batch. The file is complete and on disk when this returns; a leftover of an earlier,
 /// interrupted rebuild is removed first.
 pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)) -> Result<(), Error> {
-    remove_database(path).map_err(|cause| Error::Damaged(format!("cannot remove `{}`: {cause}", path.display())))?;
+    discard(path)?;
     let mut projector = Projector::create(path)?;
     while projector.advance(log, STEP)? {
         progress(projector.position().unwrap_or_default());
@@ -23,9 +23,15 @@ pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)
 
 /// Gives complete new views the place of the old ones, which nobody has open.
 pub fn put_in_place(new: &Path, path: &Path) -> Result<(), Error> {
-    remove_database(path)
-        .and_then(|()| std::fs::rename(new, path))
-        .map_err(|cause| Error::Damaged(format!("cannot replace the old views: {cause}")))
+    let failed = |cause| Error::Damaged(format!("cannot replace the old views: {cause}"));
+    // Nothing is removed for a file that is not there.
+    new.metadata().map_err(failed)?;
+    remove_database(path).and_then(|()| std::fs::rename(new, path)).map_err(failed)
+}
+
+/// Removes views that are not in use, such as what an interrupted rebuild left.
+pub fn discard(path: &Path) -> Result<(), Error> {
+    remove_database(path).map_err(|cause| Error::Damaged(format!("cannot remove `{}`: {cause}", path.display())))
 }
 
 /// Removes a database file with what SQLite keeps beside it.
