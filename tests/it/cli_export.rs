@@ -124,11 +124,9 @@ fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
     append_to(&original, &Value::Array(events), &[]);
     let file = dir.path().join("all.ndjson");
     on(&original, "export", &["-o", file.to_str().unwrap()]).expect(0);
-    let running = cli(["import", "--data"]).arg(&copy).arg(&file).start();
+    let mut running = cli(["import", "--data"]).arg(&copy).arg(&file).start();
     // The file is checked first; once there is a database it is being written.
-    while !copy.join("log.db").exists() {
-        std::thread::yield_now();
-    }
+    running.until(|| copy.join("log.db").exists());
     running.signal("KILL");
     running.wait().expect(128 + 9);
     on(&copy, "export", &[]).refused(2, &[copy.to_str().unwrap()]);
