@@ -18,11 +18,9 @@ fn next(tail: &Running) -> u64 {
     event["position"].as_str().unwrap().parse().unwrap()
 }
 
-/// Returns when a tail is open.
-fn until_open(client: &Client) {
-    while !client.get("/metrics").text().lines().any(|line| line == "jobledger_tails_open 1") {
-        std::thread::yield_now();
-    }
+/// Whether the server has one open tail.
+fn is_open(client: &Client) -> bool {
+    client.get("/metrics").text().lines().any(|line| line == "jobledger_tails_open 1")
 }
 
 #[test]
@@ -100,8 +98,8 @@ fn a_tail_from_the_head_has_no_gap_where_nothing_had_come_before_the_server_was_
     let token = token(dir.path(), "admin");
     let admin = server.client(&token);
     admin.append(&created("a")).expect(201);
-    let follow = tail(&server, &token, &["--json"]).start();
-    until_open(&admin);
+    let mut follow = tail(&server, &token, &["--json"]).start();
+    follow.until(|| is_open(&admin));
     server.end("KILL").expect(128 + 9);
     // It is back, and further, before the tail looks again.
     let _server = Serving::on(dir.path(), &free);

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
 use crate::job::{Job, JobKey, Position, Time};
+use crate::ledger::genesis;
 use crate::log::{Reader, chain};
 use crate::views::{self, fold_job};
-use crate::wire::{self, ExportLine, Leaf, LedgerCreated, datadigest};
+use crate::wire::{self, ExportLine, Leaf, LedgerContinued, LedgerCreated, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
 pub(super) struct Checker<'l> {
@@ -17,6 +18,8 @@ pub(super) struct Checker<'l> {
     head: Option<Position>,
     next: Option<Position>,
     recorded: Time,
+    /// Who the log is by now.
+    origin: String,
     jobs: HashMap<JobKey, Job>,
     names: HashSet<[u8; 16]>,
 }
@@ -37,11 +40,13 @@ impl<'l> Checker<'l> {
             (Some(base), Some(head)) => base.recorded(head)?,
             _ => None,
         };
+        let origin = base.as_ref().map(genesis::identity).transpose()?.map_or(String::new(), |known| known.origin);
         Ok(Checker {
             base,
             head,
             next: None,
             recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
+            origin,
             jobs: HashMap::new(),
             names: HashSet::new(),
         })
@@ -66,11 +71,8 @@ impl<'l> Checker<'l> {
         self.in_time(&leaf)?;
         self.named_once(&leaf)?;
         match wire::fact(position, &line.leaf, Some(data)).map_err(|error| chain(&error))? {
-            Some(fact) => self.fold(&leaf, fact)?,
-            None if position == Position::GENESIS && leaf.event_type != LedgerCreated::TYPE => {
-                return Err(format!("expected `{}` at position 0, found `{}`", LedgerCreated::TYPE, leaf.event_type));
-            }
-            None => {}
+            Some(fact) if position > Position::GENESIS => self.fold(&leaf, fact)?,
+            _ => self.own(position, &leaf, data)?,
         }
         Ok(Checked::New(line))
     }
@@ -127,6 +129,41 @@ impl<'l> Checker<'l> {
             return Ok(());
         }
         Err(format!("an event of the source `{}` with the id `{}` came before", leaf.source, leaf.id))
+    }
+
+    /// The ledger's own events say who the log is, so nothing goes in that would leave nobody, or somebody else.
+    fn own(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), String> {
+        let unreadable =
+            |error: serde_json::Error| format!("the data of `{}` cannot be read: {error}", leaf.event_type);
+        if leaf.subject.is_some() || leaf.orgid.is_some() || leaf.jobkind.is_some() || leaf.prev.is_some() {
+            return Err(format!(
+                "expected an event of the ledger, without job or organisation, at position {position}"
+            ));
+        }
+        match (position, &*leaf.event_type) {
+            (Position::GENESIS, LedgerCreated::TYPE) => {
+                self.origin = serde_json::from_slice::<LedgerCreated>(data).map_err(unreadable)?.origin;
+            }
+            (Position::GENESIS, _) | (_, LedgerCreated::TYPE) => {
+                return Err(format!(
+                    "expected `{}` at position 0 and nowhere else, found `{}` at {position}",
+                    LedgerCreated::TYPE,
+                    leaf.event_type
+                ));
+            }
+            (_, LedgerContinued::TYPE) => {
+                let continued: LedgerContinued = serde_json::from_slice(data).map_err(unreadable)?;
+                if continued.previous.origin != self.origin {
+                    let (expected, found) = (&self.origin, continued.previous.origin);
+                    return Err(format!("expected an event that continues `{expected}`, found one of `{found}`"));
+                }
+                self.origin = continued.origin;
+            }
+            // One that only a newer program knows.
+            (_, name) if name.starts_with("ledger.") => {}
+            (_, name) => return Err(format!("expected the job of `{name}`, found none")),
+        }
+        Ok(())
     }
 
     fn fold(&mut self, leaf: &Leaf<'_>, fact: crate::job::Fact) -> Result<(), String> {

@@ -208,15 +208,16 @@ fn lines(
 ) -> Result<(), ImportError> {
     let failed = |cause| ImportError::Read { path: path.to_owned(), cause };
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
-    let (mut line, mut number) = (String::new(), 0);
+    let (mut line, mut number) = (Vec::new(), 0);
     loop {
         line.clear();
-        let read = reader.read_line(&mut line).map_err(failed)?;
+        let read = reader.read_until(b'\n', &mut line).map_err(failed)?;
         if read == 0 {
             return Ok(());
         }
         number += 1;
         progress(read as u64);
-        each(number, line.strip_suffix('\n').unwrap_or(&line))?;
+        let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(&line));
+        each(number, text.map_err(|error| ImportError::Line { line: number, why: error.to_string() })?)?;
     }
 }

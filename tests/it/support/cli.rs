@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -138,9 +138,23 @@ impl Running {
         }
     }
 
-    /// The next line of stdout, if it was said already.
+    /// The next line of stdout, if it was said already. A command that will say no more fails the test.
+    #[track_caller]
     pub fn line_if_any(&self) -> Option<String> {
-        self.lines.try_recv().ok()
+        match self.lines.try_recv() {
+            Ok(line) => Some(line),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => panic!("the command has ended"),
+        }
+    }
+
+    /// Waits until something shows that the command is so far, and fails the test if it ends before.
+    #[track_caller]
+    pub fn until(&mut self, so_far: impl Fn() -> bool) {
+        while !so_far() {
+            assert!(self.child.try_wait().unwrap().is_none(), "the command has ended");
+            std::thread::yield_now();
+        }
     }
 
     /// Sends it a signal, by name.

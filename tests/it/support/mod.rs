@@ -6,6 +6,7 @@ pub mod cli;
 mod client;
 mod clock;
 mod events;
+pub mod exports;
 pub mod histories;
 mod jobs;
 mod process;

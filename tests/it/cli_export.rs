@@ -1,0 +1,135 @@
+//! `jobledger export`, and `jobledger import` of what it wrote: the same bytes again.
+
+use serde_json::Value;
+
+use crate::support::cli::{Serving, cli, on, token};
+use crate::support::exports::{OTHER, append_to, exported, import, small_ledger};
+use crate::support::{ROLE_JOB, histories, noted};
+
+#[test]
+fn an_export_restores_everything_and_exports_the_same_bytes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = small_ledger(dir.path());
+    let (copy, all) = (dir.path().join("copy"), exported(&original, &[]));
+    assert_eq!(all.lines().count(), 9);
+    assert!(all.starts_with("{\"leaf\":\"{") && all.lines().next().unwrap().contains("ledger.created"));
+    let done = import(&copy, &all).expect(0);
+    assert_eq!(done.stdout, "imported 9 events; the newest position is 8\n");
+    assert_eq!(exported(&copy, &[]), all);
+    // Once more changes nothing.
+    let done = import(&copy, &all).expect(0);
+    assert_eq!(done.stdout, "imported 0 events; the newest position is 8\n");
+    assert_eq!(exported(&copy, &[]), all);
+}
+
+#[test]
+fn every_recorded_history_is_restored_exactly() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(histories()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let all = std::fs::read_to_string(entry.path().join("events.ndjson")).unwrap();
+            let copy = dir.path().join(entry.file_name());
+            import(&copy, &all).expect(0);
+            assert!(exported(&copy, &[]) == all, "{:?}", entry.file_name());
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count} histories");
+}
+
+#[test]
+fn a_part_of_a_log_can_be_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let all = exported(&folder, &[]);
+    let lines = |numbers: &[usize]| -> String {
+        numbers.iter().map(|n| format!("{}\n", all.lines().nth(*n).unwrap())).collect()
+    };
+    for (more, numbers) in [
+        (&["--after", "0"][..], &[1, 2, 3, 4, 5, 6, 7, 8][..]),
+        (&["--after", "6"], &[7, 8]),
+        (&["--after", "8"], &[]),
+        (&["--after", "999"], &[]),
+        (&["--job", "a"], &[1, 2, 4, 5, 7, 8]),
+        (&["--job", "a", "--after", "4"], &[5, 7, 8]),
+        (&["--job", ROLE_JOB, "--org", OTHER], &[3]),
+        (&["--job", &ROLE_JOB.to_uppercase(), "--org", OTHER], &[3]),
+    ] {
+        assert_eq!(exported(&folder, more), lines(numbers), "{more:?}");
+    }
+    on(&folder, "export", &["--job", ROLE_JOB]).refused(1, &[ROLE_JOB]);
+    on(&folder, "export", &["--after", "x"]).refused(2, &["--after"]);
+    on(&dir.path().join("nowhere"), "export", &[]).refused(2, &["nowhere"]);
+    assert!(!dir.path().join("nowhere").exists());
+}
+
+#[test]
+fn an_export_goes_to_a_file_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let file = dir.path().join("out.ndjson");
+    let path = file.to_str().unwrap();
+    assert_eq!(on(&folder, "export", &["-o", path]).expect(0).stdout, "exported 9 events\n");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), exported(&folder, &[]));
+    on(&folder, "export", &["--output", path, "--job", "nobody"]).refused(1, &["nobody"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), exported(&folder, &[]), "what was there stays");
+    let nowhere = dir.path().join("no/such/out.ndjson");
+    on(&folder, "export", &["-o", nowhere.to_str().unwrap()]).expect(2);
+}
+
+#[test]
+fn an_export_beside_a_running_server_is_what_the_server_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let server = Serving::start(&folder);
+    server.client(&token(&folder, "worker")).append(&noted("a", "live")).expect(201);
+    let lines = on(&folder, "export", &["--after", "0"]).expect(0).json_lines();
+    assert_eq!(lines.len(), 9);
+    let auditor = server.client(&token(&folder, "auditor"));
+    let shown = auditor.get("/ledger/events?after=0").json();
+    for (line, event) in lines.iter().zip(shown["events"].as_array().unwrap()) {
+        let leaf: Value = serde_json::from_str(line["leaf"].as_str().unwrap()).unwrap();
+        for name in ["id", "source", "type", "subject", "time", "position", "recordedtime", "actor", "orgid", "jobkind"]
+        {
+            assert_eq!(leaf[name], event[name], "{name}");
+        }
+        assert_eq!(line["data"], event["data"]);
+    }
+}
+
+#[test]
+fn a_longer_export_continues_a_copy_whole_or_from_where_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = small_ledger(dir.path());
+    let (first, copies) = (exported(&original, &[]), ["whole", "rest", "overlap"].map(|name| dir.path().join(name)));
+    append_to(&original, &serde_json::json!([noted("a", "later"), crate::support::created("b")]), &[]);
+    let all = exported(&original, &[]);
+    let continuations = [all.clone(), exported(&original, &["--after", "8"]), exported(&original, &["--after", "3"])];
+    for (copy, more) in copies.iter().zip(&continuations) {
+        import(copy, &first).expect(0);
+        let done = import(copy, more).expect(0);
+        assert_eq!(done.stdout, "imported 2 events; the newest position is 10\n");
+        assert_eq!(exported(copy, &[]), all);
+    }
+}
+
+#[test]
+fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (original, copy) = (dir.path().join("original"), dir.path().join("copy"));
+    let mut events: Vec<Value> = (0..10).map(|n| crate::support::created(&format!("j{n}"))).collect();
+    events.extend((0..20_000).map(|n| noted(&format!("j{}", n % 10), &"x".repeat(100))));
+    append_to(&original, &Value::Array(events), &[]);
+    let file = dir.path().join("all.ndjson");
+    on(&original, "export", &["-o", file.to_str().unwrap()]).expect(0);
+    let mut running = cli(["import", "--data"]).arg(&copy).arg(&file).start();
+    // The file is checked first; once there is a database it is being written.
+    running.until(|| copy.join("log.db").exists());
+    running.signal("KILL");
+    running.wait().expect(128 + 9);
+    on(&copy, "export", &[]).refused(2, &[copy.to_str().unwrap()]);
+    on(&copy, "import", &[file.to_str().unwrap()]).expect(0);
+    assert!(exported(&copy, &[]) == std::fs::read_to_string(&file).unwrap());
+}

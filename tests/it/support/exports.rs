@@ -1,0 +1,64 @@
+//! Exports as text, to be changed in ways in which nobody should.
+
+use std::path::{Path, PathBuf};
+
+use jobledger::wire::{ExportLine, Leaf, datadigest};
+use serde_json::{Value, json};
+
+use super::cli::{Done, cli, on};
+use super::events::{created, event};
+use super::jobs::{ROLE_JOB, completed, noted, role_job, rule_job, started};
+
+/// An organisation that is not the default one.
+pub const OTHER: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
+
+/// What `jobledger export` writes, with `more` on its command line.
+#[track_caller]
+pub fn exported(folder: &Path, more: &[&str]) -> String {
+    on(folder, "export", more).expect(0).stdout
+}
+
+/// Appends to a folder that no server has.
+#[track_caller]
+pub fn append_to(folder: &Path, events: &Value, more: &[&str]) {
+    let append = cli(["append", "-", "--data"]).arg(folder).args(more);
+    append.run_with(events.to_string()).expect(0);
+}
+
+/// A ledger in `dir` with jobs of all kinds in two organisations: the genesis event and eight more.
+///
+/// 1 `a` created, 2 started, 3 a role job of the other organisation, 4 `a` progress, 5 a note, 6 a rule job, 7 `a` completed,
+/// 8 a note.
+pub fn small_ledger(dir: &Path) -> PathBuf {
+    let folder = dir.join("original");
+    append_to(&folder, &json!([created("a"), started("a")]), &[]);
+    append_to(&folder, &role_job(ROLE_JOB), &["--org", OTHER, "--actor", "gateway"]);
+    let progress =
+        event("job.progress", "a", json!({"records_processed": 1, "total_records": 4, "message": "Größe: 10 €"}));
+    let rest =
+        [progress, noted("a", "x \" \u{2028} \\ y"), rule_job("r", &["1", "2"]), completed("a"), noted("a", "end")];
+    append_to(&folder, &json!(rest), &[]);
+    folder
+}
+
+/// Imports `text` into `folder`, from a file beside it.
+pub fn import(folder: &Path, text: impl AsRef<[u8]>) -> Done {
+    let path = folder.with_extension("ndjson");
+    std::fs::write(&path, text).unwrap();
+    on(folder, "import", &[path.to_str().unwrap()])
+}
+
+/// An export in which one line was changed, and its digest made right again: what only somebody who means it would write.
+pub fn forged(export: &str, line: usize, change: impl FnOnce(&mut Leaf<'_>, &mut Value)) -> String {
+    let mut lines: Vec<String> = export.lines().map(str::to_owned).collect();
+    let ExportLine { leaf, content } = ExportLine::parse(&lines[line]).unwrap();
+    let (salt, data) = content.unwrap();
+    let mut leaf = Leaf::parse(&leaf).unwrap();
+    let mut value = serde_json::from_slice(&data).unwrap();
+    change(&mut leaf, &mut value);
+    let data = serde_json::to_vec(&value).unwrap();
+    leaf.datadigest = datadigest(&salt, &data).into();
+    let line_of = ExportLine { leaf: leaf.to_bytes(), content: Some((salt, data)) };
+    lines[line] = String::from_utf8(line_of.to_bytes()).unwrap();
+    lines.join("\n") + "\n"
+}
