@@ -236,8 +236,8 @@ impl Access {
             .conn
             .prepare_cached("SELECT revoked_at IS NOT NULL FROM token WHERE id = ?1")
             .and_then(|mut statement| statement.query_row([principal.id], |row| row.get(0)));
-        // A file that cannot be read just now ends nobody's tail; the next look will tell.
-        principal.expires.is_none_or(|expires| now < expires) && !revoked.unwrap_or(false)
+        // Where the file cannot be read just now the stream ends: whoever comes again is looked up again.
+        principal.expires.is_none_or(|expires| now < expires) && !revoked.unwrap_or(true)
     }
 
     /// Signs a browser in: the answer goes into a cookie.
