@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::{OTHER, append_to, exported, import, small_ledger};
-use crate::support::{ROLE_JOB, histories, noted};
+use crate::support::{ROLE_JOB, Recording, noted};
 
 #[test]
 fn an_export_restores_everything_and_exports_the_same_bytes_again() {
@@ -26,7 +26,7 @@ fn an_export_restores_everything_and_exports_the_same_bytes_again() {
 fn every_recorded_history_is_restored_exactly() {
     let dir = tempfile::tempdir().unwrap();
     let mut count = 0;
-    for entry in std::fs::read_dir(histories()).unwrap() {
+    for entry in std::fs::read_dir(Recording::all()).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
             let all = std::fs::read_to_string(entry.path().join("events.ndjson")).unwrap();

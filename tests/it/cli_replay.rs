@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::{OTHER, exported, import, small_ledger};
-use crate::support::{ROLE_JOB, histories};
+use crate::support::{ROLE_JOB, Recording};
 
 /// The export of a recorded history, and a copy that was imported from it.
 fn copy_of(dir: &Path, history: &str) -> (PathBuf, PathBuf) {
-    let export = histories().join(history).join("events.ndjson");
+    let export = Recording::all().join(history).join("events.ndjson");
     let copy = dir.join(history);
     import(&copy, std::fs::read(&export).unwrap()).expect(0);
     (export, copy)
