@@ -10,6 +10,7 @@ mod writer;
 
 pub use backup::copy_database;
 pub use open::{FORMAT, FileState, file_state, sqlite_is_sound};
+pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
 pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId};
 pub use writer::{Found, NewEvent, Writer};

@@ -62,7 +62,7 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
     set(&conn, "cache_size", "-131072", "-131072")?;
-    conn.set_prepared_statement_cache_capacity(64);
+    super::plan_once(&conn).map_err(open)?;
     Ok((conn, state))
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
@@ -56,6 +57,34 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;
     conn.pragma_update(None, "mmap_size", 1_i64 << 30).map_err(open)?;
     conn.pragma_update(None, "cache_size", -8192).map_err(open)?;
-    conn.set_prepared_statement_cache_capacity(64);
+    plan_once(&conn).map_err(open)?;
     Ok(conn)
+}
+
+/// Keeps statements, and plans each of them once. Left to itself SQLite plans again whenever a parameter that the planner has
+/// looked at (that of a `LIMIT`) is bound, which costs more than a short read itself; and a plan that cannot change is the
+/// same at any size of the log.
+pub(crate) fn plan_once(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound() {
+        let conn = Connection::open_in_memory().unwrap();
+        plan_once(&conn).unwrap();
+        conn.execute_batch("CREATE TABLE t (a)").unwrap();
+        let mut statement = conn.prepare("SELECT a FROM t ORDER BY a LIMIT ?1").unwrap();
+        for limit in 1..5 {
+            let rows = statement.query_map([limit], |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(rows.count(), 0);
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }

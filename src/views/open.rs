@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::Error;
 use crate::job::Position;
 use crate::log::Reader;
-use crate::wire;
+use crate::{log, wire};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
 const VERSION: i64 = 1;
@@ -52,7 +52,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(doing())?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(doing())?;
     conn.pragma_update(None, "cache_size", -65_536).map_err(doing())?;
-    conn.set_prepared_statement_cache_capacity(64);
+    log::plan_once(&conn).map_err(doing())?;
     Ok(conn)
 }
 
