@@ -55,7 +55,8 @@ WHEN NEW.position <> (SELECT ifnull(max(position), -1) + 1 FROM event)
   OR NEW.recorded < (SELECT ifnull(max(recorded), NEW.recorded) FROM event WHERE position = NEW.position - 1)
   OR (NEW.prev > 0 AND NEW.job IS NOT (SELECT job FROM event WHERE position = NEW.prev))
 BEGIN
-  SELECT RAISE(ABORT, 'an event follows the newest one in position and time, and its own job''s newest');
+  -- FAIL, not ABORT: the row is refused before it is written, and SQLite need not copy pages to take a statement back.
+  SELECT RAISE(FAIL, 'an event follows the newest one in position and time, and its own job''s newest');
 END;
 
 CREATE TRIGGER event_stays BEFORE DELETE ON event

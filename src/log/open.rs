@@ -62,6 +62,9 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
     set(&conn, "cache_size", "-131072", "-131072")?;
+    // What a savepoint needs to come back stays in memory: the most that one request touches is a few megabytes, and a file
+    // made and removed for each costs more than the rows.
+    set(&conn, "temp_store", "MEMORY", "2")?;
     super::plan_once(&conn).map_err(open)?;
     Ok((conn, state))
 }

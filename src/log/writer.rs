@@ -141,7 +141,9 @@ impl Writer {
     pub fn append(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
         let org = self.org(event.job.map(|(org, ..)| org))?;
         let source = self.source(org, event.source)?;
-        let sql = "INSERT INTO event \
+        // FAIL leaves behind what the statement wrote before it was refused, and one row is refused before anything is
+        // written. ABORT, because it takes back, copies every page before the statement changes it: a quarter of the time.
+        let sql = "INSERT OR FAIL INTO event \
                    (position, leaf, data, salt, org, job, prev, source, id, type, version, kind, recorded) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let bound = params![
