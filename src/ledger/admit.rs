@@ -243,6 +243,9 @@ impl Desk {
         if self.jobs.get(key).is_some() {
             return Ok(());
         }
+        // A job that the log does not name has no events, and needs no look at the views.
+        let Some(stream) = self.log.reader().stream(key.org, &key.id)? else { return Ok(()) };
+        self.streams.put(key.clone(), stream);
         // Views that are missing or being made again only cost time: the log alone gives the same job.
         let known = self.views.read(|conn| load_job(conn, key)).unwrap_or_default();
         match fold_job(&self.log.reader(), key, known, Position::MAX) {
