@@ -1,4 +1,6 @@
 -- Every index ends in the rowid, so each of these lists newest first without a sort. Made last when views are rebuilt.
+CREATE INDEX job_org ON job (org);
+CREATE INDEX job_org_status ON job (org, status);
 CREATE INDEX job_kind ON job (org, kind);
 CREATE INDEX job_status ON job (org, kind, status);
 CREATE INDEX job_task_type ON job (org, task_type) WHERE task_type IS NOT NULL;

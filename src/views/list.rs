@@ -48,6 +48,15 @@ pub struct JobList {
 /// Reads a page of at most `limit` jobs. Costs what it shows where an index serves the filter; `label` and the dates look at
 /// every job that the rest lets through. Nothing is ever counted.
 pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<JobList, Error> {
+    let (sql, values) = statement(query, limit);
+    let mut jobs = read(conn, &sql, values)?;
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    Ok(JobList { jobs, more })
+}
+
+/// The statement of a page, which reads one job more than it shows, and its values.
+fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     let mut conditions = Conditions::default();
     if let Some((key, value)) = &query.label {
         conditions.add("label.key = ?", key.clone());
@@ -76,10 +85,7 @@ pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<Jo
         if query.label.is_some() { "label.job" } else { "job.id" },
         limit.saturating_add(1).min(i64::MAX as usize),
     );
-    let mut jobs = read(conn, &sql, conditions.values)?;
-    let more = jobs.len() > limit;
-    jobs.truncate(limit);
-    Ok(JobList { jobs, more })
+    (sql, conditions.values)
 }
 
 fn read(conn: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Summary>, Error> {
@@ -113,5 +119,39 @@ impl Conditions {
 
     fn sql(&self) -> String {
         if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::{INDEXES, TABLES};
+    use super::*;
+
+    fn plan(query: &JobQuery) -> String {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(&format!("{TABLES}{INDEXES}")).unwrap();
+        let (sql, values) = statement(query, 50);
+        let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explain.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_page_sorts_nothing_and_reads_no_jobs_of_others() {
+        let org = Some(OrgId::default());
+        let before = Some(Position::new(9));
+        let queries = [
+            JobQuery { org, ..JobQuery::default() },
+            JobQuery { org, before, ..JobQuery::default() },
+            JobQuery { org, kind: Some(Kind::Task), before, ..JobQuery::default() },
+            JobQuery { org, status: Some(Status::Running), before, ..JobQuery::default() },
+            JobQuery { org, kind: Some(Kind::Task), status: Some(Status::Running), ..JobQuery::default() },
+            JobQuery { org, created_by: Some("ann".into()), before, ..JobQuery::default() },
+            JobQuery { org, created_after: Some(Time::from_micros(0)), ..JobQuery::default() },
+        ];
+        for query in queries {
+            let plan = plan(&query);
+            assert!(plan.starts_with("SEARCH job USING INDEX") && !plan.contains("TEMP B-TREE"), "{query:?}: {plan}");
+        }
     }
 }

@@ -11,11 +11,11 @@ use crate::log::Reader;
 use crate::{log, wire};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// "jobv": marks the file as views.
 const APPLICATION_ID: i64 = 0x6a6f_6276;
-const TABLES: &str = include_str!("../../schema/views.sql");
-const INDEXES: &str = include_str!("../../schema/views-indexes.sql");
+pub(super) const TABLES: &str = include_str!("../../schema/views.sql");
+pub(super) const INDEXES: &str = include_str!("../../schema/views-indexes.sql");
 
 /// Opens existing views for writing.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, Error> {
