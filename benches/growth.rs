@@ -1,0 +1,171 @@
+//! Does it stay flat? Latencies, start-up and memory of `jobledger serve` over logs of 10 thousand, 1 million and 5 million
+//! events. The three servers run at the same time and take turns, so that they are compared on the same machine.
+//!
+//! `cargo bench --bench growth [-- [--quick] [--largest 1000000]]` (quick: 10 thousand and 200 thousand)
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{
+    BenchServer, Connection, Jobs, LIFE, Series, Table, client, fill, folder, get, option, post, probe, quick,
+    run_round, token,
+};
+
+fn main() {
+    let (rounds, sizes): (usize, &[usize]) =
+        if quick() { (5, &[10_000, 200_000]) } else { (9, &[10_000, 1_000_000, 5_000_000]) };
+    let largest = option("largest").map_or(usize::MAX, |n| n.parse().expect("a number of events"));
+    let sizes: Vec<usize> = sizes.iter().copied().filter(|size| *size <= largest).collect();
+    let folder = folder();
+    let client = client();
+    let logs = build(&client, folder.path(), &sizes);
+    probe("before");
+
+    let mut servers: Vec<Served> = logs.into_iter().map(|log| Served::start(&client, log)).collect();
+    for _ in 0..rounds {
+        for server in &mut servers {
+            server.round(&client);
+        }
+    }
+    let mut table = Table::new([
+        "events in the log",
+        "start, ms",
+        "memory, MiB (of it file pages)",
+        "append, 1 connection, p50 / p99, ms",
+        "64 connections",
+        "one job",
+        "page of 50 jobs",
+        "log.db, MiB",
+    ]);
+    for server in &mut servers {
+        let memory = server.memory();
+        table.row([
+            server.log.events.to_string(),
+            format!("{:.0}", server.start.as_secs_f64() * 1e3),
+            memory,
+            server.one.latencies(),
+            server.many.latencies(),
+            server.job.latencies(),
+            server.page.latencies(),
+            (std::fs::metadata(server.log.path.join("log.db")).map_or(0, |file| file.len()) >> 20).to_string(),
+        ]);
+    }
+    table.print();
+    probe("after");
+}
+
+/// A ledger of some size.
+struct Log {
+    path: PathBuf,
+    events: usize,
+    jobs: Vec<String>,
+}
+
+/// Ledgers of these sizes, each grown from a copy of the one before.
+fn build(client: &tokio::runtime::Runtime, folder: &Path, sizes: &[usize]) -> Vec<Log> {
+    let mut logs: Vec<Log> = Vec::new();
+    for events in sizes {
+        let path = folder.join(events.to_string());
+        let (had, mut jobs) = match logs.last() {
+            Some(smaller) => {
+                copy(&smaller.path, &path);
+                (smaller.events, smaller.jobs.clone())
+            }
+            None => (0, Vec::new()),
+        };
+        let started = Instant::now();
+        let server = BenchServer::start(&path);
+        jobs.extend(client.block_on(fill(&server.ledger, (events - had) / LIFE)));
+        drop(server);
+        println!("{events} events after {:.0} s", started.elapsed().as_secs_f64());
+        logs.push(Log { path, events: *events, jobs });
+    }
+    logs
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a new folder");
+    for file in std::fs::read_dir(from).expect("a data folder") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("room for a copy");
+    }
+}
+
+/// `jobledger serve` in a process of its own.
+struct Served {
+    log: Log,
+    process: Child,
+    address: SocketAddr,
+    token: String,
+    /// From the start of the process to the first answer about a job.
+    start: Duration,
+    one: Series,
+    many: Series,
+    job: Series,
+    page: Series,
+}
+
+impl Served {
+    fn start(client: &tokio::runtime::Runtime, log: Log) -> Served {
+        let token = token(&log.path);
+        let started = Instant::now();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_jobledger"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+            .arg(&log.path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let out = process.stdout.take().expect("its first line");
+        BufReader::new(out).read_line(&mut line).expect("its first line");
+        let address =
+            line.trim().strip_prefix("listening on http://").expect("an address").parse().expect("an address");
+        client.block_on(async {
+            let request = get(&format!("/ledger/jobs/{}", log.jobs[0]), &token, "application/json");
+            Connection::open(address).await.ask(&request).await;
+        });
+        let start = started.elapsed();
+        let (one, many, job, page) = Default::default();
+        Served { log, process, address, token, start, one, many, job, page }
+    }
+
+    fn round(&mut self, client: &tokio::runtime::Runtime) {
+        let append = |event: String| post("/ledger/events", &self.token, &event);
+        let appends = |connections: usize, each: usize| -> Vec<Vec<Vec<u8>>> {
+            (0..connections).map(|_| Jobs::default().take(each).map(append).collect()).collect()
+        };
+        self.one.add(client.block_on(run_round(self.address, appends(1, 500))));
+        self.many.add(client.block_on(run_round(self.address, appends(64, 100))));
+        let jobs = &self.log.jobs;
+        let read = |n: usize| {
+            let job = &jobs[uuid::Uuid::new_v4().as_u128() as usize % jobs.len()];
+            let path = if n == 0 { format!("/ledger/jobs/{job}") } else { "/ledger/jobs?first=50".to_owned() };
+            get(&path, &self.token, "application/json")
+        };
+        let reads = |which: usize, each: usize| -> Vec<Vec<Vec<u8>>> { vec![(0..each).map(|_| read(which)).collect()] };
+        self.job.add(client.block_on(run_round(self.address, reads(0, 2_000))));
+        self.page.add(client.block_on(run_round(self.address, reads(1, 500))));
+    }
+
+    /// Resident memory as the kernel counts it, and how much of it are pages of files, which it takes back when it needs to.
+    fn memory(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) >> 10
+        };
+        format!("{} ({})", mib("VmRSS:"), mib("RssFile:"))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

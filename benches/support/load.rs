@@ -1,0 +1,134 @@
+//! The load generator: keep-alive HTTP/1.1 over bare sockets, requests made beforehand, answers parsed only as far as needed,
+//! so that the client, which shares the processors with the server, costs little.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+use super::figures::{latency, median, per_second};
+
+/// One thread for all connections.
+pub fn client() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// One keep-alive connection.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Connection { stream, buffer: Vec::with_capacity(64 * 1024) }
+    }
+
+    /// Sends a request and reads its whole answer; returns the length of the body.
+    pub async fn ask(&mut self, request: &[u8]) -> usize {
+        self.stream.write_all(request).await.expect("the server reads");
+        self.buffer.clear();
+        loop {
+            let read = self.stream.read_buf(&mut self.buffer).await.expect("the server answers");
+            assert!(read > 0, "the server closed: {}", String::from_utf8_lossy(&self.buffer));
+            let Some(head) = find(&self.buffer, b"\r\n\r\n") else { continue };
+            let body = content_length(&self.buffer[..head]);
+            assert!(self.buffer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(&self.buffer));
+            if self.buffer.len() >= head + 4 + body {
+                return body;
+            }
+        }
+    }
+
+    /// The body of the last answer.
+    pub fn body(&self) -> &[u8] {
+        &self.buffer[find(&self.buffer, b"\r\n\r\n").expect("an answer") + 4..]
+    }
+
+    /// Sends a request whose answer does not end.
+    pub async fn start(mut self, request: &[u8]) -> TcpStream {
+        self.stream.write_all(request).await.expect("the server reads");
+        self.stream
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let name = b"content-length: ";
+    let at = find(head, name).expect("an answer with a length") + name.len();
+    head[at..].iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + usize::from(b - b'0'))
+}
+
+/// What a round took.
+pub struct Round {
+    pub requests: usize,
+    pub took: Duration,
+    /// Of each request, sorted.
+    pub latencies: Vec<Duration>,
+}
+
+/// Sends each connection's requests one after the other, all connections at once.
+pub async fn run_round(address: SocketAddr, requests: Vec<Vec<Vec<u8>>>) -> Round {
+    let start = Arc::new(Barrier::new(requests.len() + 1));
+    let count = requests.iter().map(Vec::len).sum();
+    let connections: Vec<_> = requests
+        .into_iter()
+        .map(|requests| {
+            let start = start.clone();
+            tokio::spawn(async move {
+                let mut connection = Connection::open(address).await;
+                let mut latencies = Vec::with_capacity(requests.len());
+                start.wait().await;
+                for request in &requests {
+                    let sent = Instant::now();
+                    connection.ask(request).await;
+                    latencies.push(sent.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    start.wait().await;
+    let started = Instant::now();
+    let mut latencies = Vec::with_capacity(count);
+    for connection in connections {
+        latencies.extend(connection.await.expect("every request is answered"));
+    }
+    let took = started.elapsed();
+    latencies.sort();
+    Round { requests: count, took, latencies }
+}
+
+/// Rounds of one thing.
+#[derive(Default)]
+pub struct Series {
+    pub rates: Vec<f64>,
+    latencies: Vec<Duration>,
+}
+
+impl Series {
+    /// Takes a round in.
+    pub fn add(&mut self, round: Round) {
+        self.rates.push(per_second(round.requests, round.took));
+        self.latencies.extend(round.latencies);
+    }
+
+    /// Requests a second, the median round.
+    pub fn rate(&self) -> f64 {
+        median(&self.rates)
+    }
+
+    /// The median and the 99th percentile of all rounds.
+    pub fn latencies(&mut self) -> String {
+        self.latencies.sort();
+        format!("{} / {}", latency(&self.latencies, 0.5), latency(&self.latencies, 0.99))
+    }
+}

@@ -1,0 +1,79 @@
+//! Servers inside the bench's process, each in a runtime of its own with as many threads as `jobledger serve` takes.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use jobledger::access::{Access, NewToken, Role};
+use jobledger::job::OrgId;
+use jobledger::ledger::{Folder, Ledger, Options, system_clock};
+use jobledger::server::Server;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Something that serves until it is dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Runs `serve` on a free port of loopback.
+    pub fn start<F: Future<Output = ()>>(
+        serve: impl FnOnce(TcpListener, watch::Receiver<bool>) -> F + Send + 'static,
+    ) -> Running {
+        let (stop, stopping) = watch::channel(false);
+        let (send_address, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
+                send_address.send(listener.local_addr().expect("an address")).expect("somebody waits");
+                serve(listener, stopping).await;
+            });
+        });
+        Running { address: address.recv().expect("it starts"), stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The ledger's own server, as `jobledger serve` runs it.
+pub struct BenchServer {
+    pub running: Running,
+    pub ledger: Ledger,
+    pub token: String,
+}
+
+impl BenchServer {
+    pub fn start(path: &Path) -> BenchServer {
+        let folder = Folder::new(path);
+        let (send_ledger, ledger) = std::sync::mpsc::channel();
+        let running = Running::start(move |listener, stopping| async move {
+            let server = Server::open(folder, Options::default(), None, stopping).expect("the ledger opens");
+            send_ledger.send(server.ledger().clone()).expect("somebody waits");
+            server.run(listener).await;
+        });
+        BenchServer { running, ledger: ledger.recv().expect("it opens"), token: token(path) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+}
+
+/// A fresh administrator's token, made as `jobledger token create` makes it: through the file, beside the server.
+pub fn token(path: &Path) -> String {
+    let access = Access::open(&Folder::new(path).access()).expect("access.db opens");
+    let name = format!("bench-{}", uuid::Uuid::new_v4().simple());
+    let token = NewToken { name, role: Role::Admin, org: OrgId::default(), expires: None };
+    access.create(&token, system_clock()()).expect("a new name").reveal().to_owned()
+}

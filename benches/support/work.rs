@@ -1,0 +1,116 @@
+//! The work: jobs of ten events (created, started, seven times progress, completed), UUIDs as ids.
+
+use jobledger::job::OrgId;
+use jobledger::ledger::{Append, Ledger};
+use jobledger::wire;
+use uuid::Uuid;
+
+/// Events of one job.
+pub const LIFE: usize = 10;
+
+/// The life of one job, event by event, as CloudEvents.
+pub struct Life {
+    pub job: String,
+    next: usize,
+    ordered: bool,
+}
+
+impl Life {
+    pub fn new() -> Life {
+        let ordered = super::option("ids").is_some_and(|ids| ids == "v7");
+        Life { job: Uuid::new_v4().to_string(), next: 0, ordered }
+    }
+}
+
+impl Iterator for Life {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let n = self.next;
+        self.next += 1;
+        let (event, data) = match n {
+            0 => ("created", r#"{"kind":"task","spec":{"job_type":"full_sync","total_records":7000}}"#.to_owned()),
+            1 => ("started", r#"{"message":"Connected to the directory"}"#.to_owned()),
+            2..=8 => ("progress", progress(n - 1)),
+            9 => ("completed", r#"{"message":"All records synchronised","records_processed":7000}"#.to_owned()),
+            _ => return None,
+        };
+        let id = if self.ordered { Uuid::now_v7() } else { Uuid::new_v4() };
+        let job = &self.job;
+        Some(format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/workers/sync-1","type":"job.{event}","subject":"{job}","data":{data}}}"#
+        ))
+    }
+}
+
+fn progress(step: usize) -> String {
+    let done = step * 1000;
+    format!(r#"{{"progress":{},"current_step":"Synchronising users","records_processed":{done}}}"#, step * 14)
+}
+
+/// Jobs one after the other, without an end, as one stream of events.
+#[derive(Default)]
+pub struct Jobs {
+    life: Option<Life>,
+}
+
+impl Iterator for Jobs {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(event) = self.life.as_mut().and_then(Iterator::next) {
+                return Some(event);
+            }
+            self.life = Some(Life::new());
+        }
+    }
+}
+
+/// A `POST` of `body`.
+pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// A `GET`.
+pub fn get(path: &str, token: &str, accept: &str) -> Vec<u8> {
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\naccept: {accept}\r\n\r\n");
+    head.into_bytes()
+}
+
+/// Appends `jobs` jobs through the library, in batches; answers the ids of some of them, spread over all.
+pub async fn fill(ledger: &Ledger, jobs: usize) -> Vec<String> {
+    const BATCH: usize = 50;
+    const AT_ONCE: usize = 8;
+    let keep = (jobs / 10_000).max(1);
+    let mut ids = Vec::new();
+    let mut running = tokio::task::JoinSet::new();
+    for first in (0..jobs).step_by(BATCH) {
+        let mut events = Vec::with_capacity(BATCH * LIFE);
+        for n in first..jobs.min(first + BATCH) {
+            let life = Life::new();
+            if n % keep == 0 {
+                ids.push(life.job.clone());
+            }
+            events.extend(life.map(|event| wire::single(event.as_bytes()).expect("a valid event")));
+        }
+        if running.len() >= AT_ONCE {
+            running.join_next().await;
+        }
+        let ledger = ledger.clone();
+        running.spawn(async move {
+            let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None };
+            ledger.append(append).await.expect("the events are taken");
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.expect("the events are taken");
+    }
+    ids
+}

@@ -1,0 +1,155 @@
+//! Tails: events delivered while appends run, and what watchers cost those appends.
+//!
+//! `cargo bench --bench tail [-- --quick]`
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use support::{
+    BenchServer, Connection, Jobs, Life, Series, Table, client, folder, get, median, percent, post, probe, quick,
+    run_round, thousands,
+};
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 16;
+/// Longest wait for a watcher to see everything.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() {
+    let (rounds, scale) = if quick() { (3, 4) } else { (7, 1) };
+    let folder = folder();
+    let server = BenchServer::start(&folder.path().join("ledger"));
+    let client = client();
+    // Jobs that have not ended: a tail of one that has would be closed at once.
+    let (jobs, created): (Vec<String>, Vec<Vec<u8>>) = (0..1_000)
+        .map(|_| {
+            let mut life = Life::new();
+            let created = post("/ledger/events", &server.token, &life.next().expect("it is created"));
+            (life.job, created)
+        })
+        .unzip();
+    client.block_on(run_round(server.address(), vec![created]));
+    probe("before");
+
+    println!("\nwatchers of the whole log, {CONNECTIONS} connections that append one event a request");
+    let mut table = Table::new([
+        "watchers",
+        "delivered, events/s",
+        "appends/s",
+        "appends/s without",
+        "slower by",
+        "last seen after, ms",
+    ]);
+    for (watchers, appends) in [(1, 32_000), (100, 16_000), (1_000, 1_600)] {
+        let all = |_| "/ledger/events".to_owned();
+        let seen = client.block_on(compare(&server, watchers, appends / scale, rounds, &all, true));
+        table.row([
+            watchers.to_string(),
+            thousands(median(&seen.delivered)),
+            thousands(seen.with.rate()),
+            thousands(seen.without.rate()),
+            slower(&seen),
+            format!("{:.0}", 1e3 * median(&seen.behind)),
+        ]);
+    }
+    table.print();
+
+    println!("idle watchers: nothing that happens is for them");
+    let mut table = Table::new(["watchers", "watching", "appends/s", "appends/s without", "slower by"]);
+    let one_job = |n: usize| format!("/ledger/jobs/{}/events", jobs[n % jobs.len()]);
+    let kind = |_| "/ledger/events?kind=rule".to_owned();
+    let idle: [(&str, &dyn Fn(usize) -> String); 2] = [("a job each, live", &one_job), ("one kind of job", &kind)];
+    for (name, path) in idle {
+        let seen = client.block_on(compare(&server, 1_000, 32_000 / scale, rounds, path, false));
+        let (with, without) = (thousands(seen.with.rate()), thousands(seen.without.rate()));
+        table.row(["1000".to_owned(), name.to_owned(), with, without, slower(&seen)]);
+    }
+    table.print();
+    probe("after");
+}
+
+/// Rounds of appends without and with watchers.
+#[derive(Default)]
+struct Seen {
+    with: Series,
+    without: Series,
+    /// Events delivered a second, to all watchers together.
+    delivered: Vec<f64>,
+    /// How long after the last append the last watcher had seen it, in seconds.
+    behind: Vec<f64>,
+}
+
+fn slower(seen: &Seen) -> String {
+    let pairs = seen.with.rates.iter().zip(&seen.without.rates);
+    let slower: Vec<f64> = pairs.map(|(with, without)| 1.0 - with / without).collect();
+    percent(median(&slower), 1.0)
+}
+
+async fn compare(
+    server: &BenchServer,
+    watchers: usize,
+    appends: usize,
+    rounds: usize,
+    path: &dyn Fn(usize) -> String,
+    expects: bool,
+) -> Seen {
+    let mut seen = Seen::default();
+    for _ in 0..rounds {
+        seen.without.add(run_round(server.address(), requests(appends, &server.token)).await);
+        let frames = Arc::new(AtomicU64::new(0));
+        let mut open = JoinSet::new();
+        for n in 0..watchers {
+            let request = get(&path(n), &server.token, "text/event-stream");
+            let stream = Connection::open(server.address()).await.start(&request).await;
+            open.spawn(watch(stream, frames.clone()));
+        }
+        // Each has sent its first frame once it listens; it has no events in it.
+        wait_for(|| server.ledger.metrics().tails.get() >= watchers as i64).await;
+        let (started, before) = (Instant::now(), frames.load(Ordering::Relaxed));
+        let round = run_round(server.address(), requests(appends, &server.token)).await;
+        let (took, expected) = (round.took, if expects { (round.requests * watchers) as u64 } else { 0 });
+        seen.with.add(round);
+        wait_for(|| frames.load(Ordering::Relaxed) - before >= expected).await;
+        let all = started.elapsed();
+        seen.delivered.push(expected as f64 / all.as_secs_f64());
+        seen.behind.push(all.saturating_sub(took).as_secs_f64());
+        open.shutdown().await;
+        wait_for(|| server.ledger.metrics().tails.get() == 0).await;
+    }
+    seen
+}
+
+async fn wait_for(done: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < PATIENCE, "the watchers have not seen everything");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Counts the events of a stream, cheaply. A frame with an event has four newlines, and everything else that ends in a newline
+/// (the head, the lengths of chunks) has a carriage return before it, but for the first frame, which has two.
+async fn watch(mut stream: tokio::net::TcpStream, frames: Arc<AtomicU64>) {
+    let mut buffer = vec![0; 256 * 1024];
+    let (mut newlines, mut counted) = (0, 0);
+    loop {
+        let Ok(read) = stream.read(&mut buffer).await else { return };
+        if read == 0 {
+            return;
+        }
+        let count = |byte: u8| buffer[..read].iter().filter(|found| **found == byte).count() as i64;
+        newlines += count(b'\n') - count(b'\r');
+        let events = ((newlines - 2) / 4).max(0) as u64;
+        frames.fetch_add(events - counted, Ordering::Relaxed);
+        counted = events;
+    }
+}
+
+fn requests(appends: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
+    let one = |event: String| post("/ledger/events", token, &event);
+    (0..CONNECTIONS).map(|_| Jobs::default().take(appends / CONNECTIONS).map(one).collect()).collect()
+}
