@@ -1,7 +1,7 @@
 //! Does it stay flat? Latencies, start-up and memory of `jobledger serve` over logs of 10 thousand, 1 million and 5 million
 //! events. The three servers run at the same time and take turns, so that they are compared on the same machine.
 //!
-//! `cargo bench --bench growth [-- --quick]` (quick: 10 thousand and 200 thousand)
+//! `cargo bench --bench growth [-- [--quick] [--largest 1000000]]` (quick: 10 thousand and 200 thousand)
 
 mod support;
 
@@ -12,15 +12,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{
-    BenchServer, Connection, Jobs, LIFE, Series, Table, client, fill, folder, get, post, probe, quick, run_round, token,
+    BenchServer, Connection, Jobs, LIFE, Series, Table, client, fill, folder, get, option, post, probe, quick,
+    run_round, token,
 };
 
 fn main() {
     let (rounds, sizes): (usize, &[usize]) =
         if quick() { (5, &[10_000, 200_000]) } else { (9, &[10_000, 1_000_000, 5_000_000]) };
+    let largest = option("largest").map_or(usize::MAX, |n| n.parse().expect("a number of events"));
+    let sizes: Vec<usize> = sizes.iter().copied().filter(|size| *size <= largest).collect();
     let folder = folder();
     let client = client();
-    let logs = build(&client, folder.path(), sizes);
+    let logs = build(&client, folder.path(), &sizes);
     probe("before");
 
     let mut servers: Vec<Served> = logs.into_iter().map(|log| Served::start(&client, log)).collect();
