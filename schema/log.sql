@@ -26,10 +26,6 @@ CREATE TABLE job (
 
 CREATE TABLE event (
   position INTEGER PRIMARY KEY CHECK (position >= 0),
-  -- The exact bytes that are hashed: BLOBs, because text may be normalised by whoever touches it.
-  leaf     BLOB NOT NULL CHECK (length(leaf) BETWEEN 2 AND 16384),
-  data     BLOB,
-  salt     BLOB CHECK (length(salt) = 32),
   org      INTEGER NOT NULL REFERENCES org (id),
   -- NULL for the ledger's own events.
   job      INTEGER REFERENCES job (id),
@@ -43,6 +39,11 @@ CREATE TABLE event (
   kind     TEXT,
   -- Microseconds since 1970; never falls, so that a moment can be found by bisection.
   recorded INTEGER NOT NULL,
+  -- The exact bytes that are hashed: BLOBs, because text may be normalised by whoever touches it. Last, because whoever
+  -- looks for something must not have to read past them.
+  leaf     BLOB NOT NULL CHECK (length(leaf) BETWEEN 2 AND 16384),
+  salt     BLOB CHECK (length(salt) = 32),
+  data     BLOB,
   UNIQUE (source, id),
   UNIQUE (job, prev),
   CHECK ((job IS NULL) = (prev IS NULL) AND (job IS NULL) = (kind IS NULL) AND (job IS NULL) = (org = 0)),

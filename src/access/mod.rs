@@ -5,5 +5,5 @@ mod store;
 mod token;
 
 pub use role::{Capability, Role};
-pub use store::{Access, AccessError, NewToken, Principal, TokenInfo, check_name};
+pub use store::{Access, AccessError, NewToken, Principal, SESSION_SECONDS, TokenInfo, check_name};
 pub use token::Secret;

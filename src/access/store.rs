@@ -11,13 +11,12 @@ use tokio::sync::watch;
 use super::role::Role;
 use super::token::{Secret, session_hash, token_hash};
 use crate::job::{OrgId, Time};
+use crate::ledger::LEDGER;
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
 const VERSION: i64 = 1;
-/// The name that the ledger itself acts under.
-const RESERVED: &str = "ledger";
-/// How long a browser stays signed in, in microseconds: 12 h.
-const SESSION: i64 = 12 * 3600 * 1_000_000;
+/// How long a browser stays signed in, in seconds: 12 h.
+pub const SESSION_SECONDS: u32 = 12 * 3600;
 /// Principals kept in memory.
 const CACHED: usize = 10_000;
 
@@ -43,7 +42,7 @@ pub enum AccessError {
     #[error("expected a token name of 1 to 64 of `A-Z a-z 0-9 . _ @ -`, found `{0}`")]
     BadName(String),
     /// The ledger's own name.
-    #[error("the name `{RESERVED}` is reserved for the ledger itself; choose another")]
+    #[error("the name `{LEDGER}` is reserved for the ledger itself; choose another")]
     Reserved,
     /// Taken, perhaps by a revoked token.
     #[error(
@@ -247,7 +246,11 @@ impl Access {
         let doing = || doing("sign in");
         inner.conn.execute("DELETE FROM session WHERE expires_at <= ?1", [now.micros()]).map_err(doing())?;
         let sql = "INSERT INTO session (hash, token, expires_at) VALUES (?1, ?2, ?3)";
-        let values = params![session_hash(secret.reveal()), principal.id, now.micros() + SESSION];
+        let values = params![
+            session_hash(secret.reveal()),
+            principal.id,
+            now.plus(i64::from(SESSION_SECONDS) * 1_000_000_000).micros()
+        ];
         inner.conn.execute(sql, values).map_err(doing())?;
         Ok(secret)
     }
@@ -332,5 +335,5 @@ pub fn check_name(name: &str) -> Result<(), AccessError> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
         return Err(AccessError::BadName(name.chars().take(80).collect()));
     }
-    if name.eq_ignore_ascii_case(RESERVED) { Err(AccessError::Reserved) } else { Ok(()) }
+    if name.eq_ignore_ascii_case(LEDGER) { Err(AccessError::Reserved) } else { Ok(()) }
 }

@@ -57,5 +57,6 @@ fn copy(source: &Connection, dest: &Path) -> Outcome {
     })?;
     bar.finish_and_clear();
     std::fs::File::open(&partial)?.sync_all()?;
-    Ok(std::fs::rename(&partial, dest)?)
+    std::fs::rename(&partial, dest)?;
+    Ok(Folder::sync(dest.parent().unwrap_or(Path::new(".")))?)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Data, Failure, Outcome, progress};
 use crate::job::{JobId, JobKey, OrgId, Position};
-use crate::ledger::{ExportError, ImportError, export, import};
+use crate::ledger::{ExportError, Folder, ImportError, export, import};
 use crate::log::Reader;
 
 /// Write every event as a line, with everything that restores it; beside a running server too
@@ -70,6 +70,8 @@ fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64, Export
     let events = write(&mut file)?;
     file.sync_all()?;
     std::fs::rename(&partial, path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Folder::sync(parent.unwrap_or(Path::new(".")))?;
     Ok(events)
 }
 

@@ -20,9 +20,12 @@ use super::path::Segment;
 use super::tail::{TailOf, tail};
 use crate::access::Capability;
 use crate::job::{JobId, Kind, OrgId, Position};
-use crate::log::Filter;
+use crate::ledger::off_thread;
+use crate::log::{Filter, enough};
 use crate::wire::{self, Leaf};
 
+/// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
+const PAGE_BYTES: usize = 4 << 20;
 /// Events of an export read at a time.
 const EXPORT_STEP: u64 = 500;
 /// The events that can be filtered for.
@@ -149,7 +152,10 @@ pub async fn of_job(
 /// Read one event.
 #[utoipa::path(
     get, path = "/ledger/events/{position}", tag = "ledger", operation_id = "get_event",
-    params(("position" = u64, Path, description = "Its place in the log")),
+    params(
+        ("position" = u64, Path, description = "Its place in the log"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
+    ),
     responses(
         (status = 200, description = "The event", body = CloudEvent, content_type = "application/cloudevents+json"),
         (status = 400, description = "Not a position"),
@@ -160,12 +166,17 @@ pub async fn one(
     State(app): State<App>,
     caller: Caller,
     Segment(position): Segment,
-    params: Params,
+    mut params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
+    let min = params.one("min_position")?;
     params.finish()?;
     let position: Position = position.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
     let missing = || Error::new(StatusCode::NOT_FOUND, "no-such-event", "no such event");
+    if let Some(min) = min {
+        app.ledger.reach(min).await?;
+    }
+    let head = app.ledger.head();
     let read = app.ledger.log(|log| {
         log.at(position, |row| {
             let leaf = Leaf::parse(row.leaf).map_err(|error| Error::internal(&error))?;
@@ -177,7 +188,9 @@ pub async fn one(
     if org != Some(caller.0.org) && !caller.0.role.may(Capability::AllOrganisations) {
         return Err(missing());
     }
-    Ok(([(CONTENT_TYPE, "application/cloudevents+json")], event).into_response())
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json")), (POSITION, head.get().into())];
+    Ok((headers, event).into_response())
 }
 
 async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {
@@ -202,7 +215,7 @@ fn page(app: &App, asked: &Asked) -> Result<Response, Error> {
                 body.push(b',');
             }
             body.extend(wire::cloudevent(row.leaf, row.data));
-            Ok::<(), Error>(())
+            Ok::<_, Error>(enough(body.len(), PAGE_BYTES))
         })
     })?;
     let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
@@ -241,13 +254,8 @@ fn lines(app: &App, after: Position, head: Position, filter: &Filter) -> Result<
                 lines.extend(wire::cloudevent(row.leaf, row.data));
                 lines.push(b'\n');
             }
-            Ok::<(), Error>(())
+            Ok::<_, Error>(enough(lines.len(), PAGE_BYTES))
         })
     })?;
     Ok((lines, page.scanned))
-}
-
-/// Pages look at a stretch of the log that may be long: not on a thread that serves others.
-async fn off_thread<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

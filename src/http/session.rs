@@ -8,9 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
 use super::error::Error;
-
-/// How long a session lasts, in seconds: 12 h.
-const MAX_AGE: u32 = 12 * 3600;
+use crate::access::SESSION_SECONDS;
 
 /// Sign a browser in: trade the bearer token for a session cookie.
 #[utoipa::path(
@@ -25,7 +23,7 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     let token = bearer(&headers).ok_or_else(Error::unauthorized)?;
     let principal = app.access.authenticate(token, now)?.ok_or_else(Error::unauthorized)?;
     let session = app.access.sign_in(&principal, now)?;
-    Ok(with_cookie(&app, session.reveal(), MAX_AGE))
+    Ok(with_cookie(&app, session.reveal(), SESSION_SECONDS))
 }
 
 /// Sign the browser out.

@@ -45,7 +45,7 @@ pub async fn single_job(
         if reading.as_of.is_some() {
             return Err(Error::parameter("as_of", "expected none on a live read, which shows the job as it becomes"));
         }
-        return live(&app, &caller, &headers, reading.key, view.kind, view.render).await;
+        return live(&app, &caller, &headers, &reading, view.kind, view.render).await;
     }
     let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
     let position = shown.position;

@@ -28,6 +28,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// The types that end a job.
+    pub const FINAL: [&'static str; 3] = ["job.completed", "job.failed", "job.cancelled"];
+    /// The types that may come after the end.
+    pub const AFTERWARDS: [&'static str; 2] = ["job.noted", "job.redacted"];
+
     /// The CloudEvents `type`.
     pub fn type_name(&self) -> &'static str {
         match self {

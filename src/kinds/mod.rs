@@ -1,6 +1,6 @@
 //! The documented job APIs, one folder each: the read model, the routes, the error body.
 //!
-//! A new one is a folder and two lines here; its spec is in `job/spec.rs`, because the fold has to know it.
+//! A new one is a folder and three lines here; its spec is in `job/spec.rs`, because the fold has to know it.
 
 mod dbrole;
 mod rule;

@@ -20,6 +20,9 @@ pub enum FolderError {
     InUse(PathBuf),
 }
 
+/// The name of the signing key's file.
+pub(super) const KEY_FILE: &str = "ledger.key";
+
 /// A data folder.
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);
@@ -68,7 +71,12 @@ impl Folder {
 
     /// The signing key, readable by its owner alone.
     pub fn key(&self) -> PathBuf {
-        self.0.join("ledger.key")
+        self.0.join(KEY_FILE)
+    }
+
+    /// Makes what was renamed in the folder durable.
+    pub fn sync(path: &Path) -> std::io::Result<()> {
+        std::fs::File::open(path)?.sync_all()
     }
 
     /// Makes the folder where there is none.

@@ -13,7 +13,7 @@ use crate::log::{self, NewEvent, Reader, Writer};
 use crate::wire::{Leaf, LedgerContinued, LedgerCreated, PreviousLog, SALT_LEN, datadigest};
 
 /// The actor and source of the ledger's own events; no token may have this name.
-pub(crate) const LEDGER: &str = "ledger";
+pub const LEDGER: &str = "ledger";
 const LEAF_FORMAT: u32 = 1;
 
 /// Who a log is now.
@@ -48,13 +48,18 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<(Identity, Positio
     let mut log = Writer::open(&folder.log(), false, |_| Err(OpenError::from(log::Error::Missing(folder.log()))))?;
     let old = identity(&log.reader())?;
     let head = log.reader().head()?;
+    let staged = folder.path().join("ledger.key.new");
+    // A crash between the commit and the rename left the key that the log names already.
+    if SigningKey::load(&staged)?.is_some_and(|key| key.verifier_key() == old.verifier_key) {
+        put_in_place(folder, &staged)?;
+        return Ok((old, head));
+    }
     let key = SigningKey::generate(&new_origin());
     let data = LedgerContinued {
         origin: key.name().to_owned(),
         verifier_key: key.verifier_key(),
         previous: PreviousLog { origin: old.origin, head: head.to_string(), checkpoint: None },
     };
-    let staged = folder.path().join("ledger.key.new");
     remove(&staged)?;
     key.save(&staged)?;
     let recorded = log.reader().recorded(head)?.map_or(clock(), |newest| newest.max(clock()));
@@ -151,7 +156,7 @@ fn put_in_place(folder: &Folder, staged: &std::path::Path) -> Result<(), OpenErr
         std::fs::rename(&path, folder.path().join("ledger.key.before-recover")).map_err(failed)?;
     }
     std::fs::rename(staged, &path).map_err(failed)?;
-    std::fs::File::open(folder.path()).and_then(|dir| dir.sync_all()).map_err(failed)?;
+    Folder::sync(folder.path()).map_err(failed)?;
     Ok(())
 }
 

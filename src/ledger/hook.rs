@@ -1,5 +1,7 @@
 //! A hook's whole output, which the fold does not keep: read from the log.
 
+use std::ops::ControlFlow;
+
 use super::Ledger;
 use super::read::{ReadError, off_thread};
 use crate::job::{Event, Job, JobKey, Position};
@@ -49,7 +51,7 @@ pub async fn hook_chunk(
                         output.push_str(chunk.output.as_deref().unwrap_or(""));
                     }
                 }
-                Ok::<(), ReadError>(())
+                Ok::<_, ReadError>(ControlFlow::Continue(()))
             })
         })?;
         Ok((output, (page.scanned < upto).then_some(page.scanned)))

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::folder::Folder;
+use super::folder::{Folder, KEY_FILE};
 use super::genesis::Identity;
 
 /// Ed25519, in the first byte of every encoded key.
@@ -111,15 +111,16 @@ pub fn writable(folder: &Folder, identity: &Identity) -> bool {
 /// Why the folder's key cannot sign for this log; `None` where it can. One rule serves an import, a backup and a copy: who
 /// has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
 pub(super) fn why_read_only(folder: &Folder, identity: &Identity) -> Option<String> {
+    // Told to whoever asks whether the server is ready: it names no path.
     let path = folder.key();
     let hint = "put the key file back, or continue the copy under a new name with `jobledger recover`";
     match SigningKey::load(&path) {
         Ok(Some(key)) if key.verifier_key() == identity.verifier_key => None,
         Ok(Some(key)) => {
-            Some(format!("`{}` is the key of `{}`, not of `{}`; {hint}", path.display(), key.name(), identity.origin))
+            Some(format!("the folder's `{KEY_FILE}` is the key of another ledger, `{}`; {hint}", key.name()))
         }
-        Ok(None) => Some(format!("there is no key `{}` for `{}`; {hint}", path.display(), identity.origin)),
-        Err(error) => Some(format!("{error}; {hint}")),
+        Ok(None) => Some(format!("the folder has no `{KEY_FILE}` that signs for this ledger; {hint}")),
+        Err(_) => Some(format!("the folder's `{KEY_FILE}` cannot be read; {hint}")),
     }
 }
 

@@ -17,12 +17,12 @@ mod writer;
 
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
 pub use folder::{Folder, FolderError};
-pub use genesis::{Identity, continue_log, identity};
+pub use genesis::{Identity, LEDGER, continue_log, identity};
 pub use hook::{hook_chunk, hook_output};
 pub use key::{KeyError, SigningKey, writable};
 pub use metrics::Metrics;
 pub use projection::{Health, Rebuild};
-pub use read::{AsOf, ReadError, Shown};
+pub use read::{AsOf, ReadError, Shown, off_thread};
 pub use transfer::{ExportError, ImportError, Imported, export, import};
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +89,7 @@ struct Inner {
     identity: Identity,
     read_only: Option<String>,
     writer: writer::Handle,
+    commits: Arc<writer::Commits>,
     projection: Arc<projection::Projection>,
     readers: log::Pool,
     head: watch::Receiver<Position>,
@@ -115,7 +116,13 @@ impl Ledger {
         let (head_bell, head) = watch::channel(head);
         let projection = Arc::new(projection::Projection::new(&folder));
         let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
-        let shared = writer::Shared { projection: projection.clone(), head: head_bell, metrics: metrics.clone() };
+        let commits = Arc::new(writer::Commits::default());
+        let shared = writer::Shared {
+            commits: commits.clone(),
+            projection: projection.clone(),
+            head: head_bell,
+            metrics: metrics.clone(),
+        };
         let (writer, thread) = writer::start(log, shared, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
@@ -126,6 +133,7 @@ impl Ledger {
             identity,
             read_only,
             writer,
+            commits,
             projection,
             head,
             metrics,

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::Ledger;
 use super::projection::{Health, PATIENCE};
-use crate::job::{Job, JobKey, Position, Time};
+use crate::job::{Event, Job, JobKey, Position, Time};
 use crate::views::{JobList, JobQuery, checkpoint, fold_job, list_jobs, load_job};
 use crate::{log, views};
 
@@ -73,6 +73,10 @@ impl Ledger {
         match as_of {
             None => self.view(min, |conn| load_job(conn, key)).await,
             Some(moment) => {
+                if let Some(min) = min {
+                    self.reach(min).await?;
+                }
+                self.settle(moment).await;
                 let (ledger, key) = (self.clone(), key.clone());
                 off_thread(move || ledger.job_as_of(&key, moment)).await
             }
@@ -140,9 +144,22 @@ impl Ledger {
     /// Where the job ended; `None` while it has not, or where there is none.
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
-            Some(stream) => log.newest_of(stream, &["job.completed", "job.failed", "job.cancelled"]),
+            Some(stream) => {
+                let newest = log.newest_but(stream, &Event::AFTERWARDS)?;
+                Ok(newest.filter(|(_, name)| Event::FINAL.contains(&name.as_str())).map(|(position, _)| position))
+            }
             None => Ok(None),
         })
+    }
+
+    /// Waits until no commit is open that may still record something at or before the moment: the answer for one moment is
+    /// the same whenever it is asked for. Commits that begin later have a later clock.
+    async fn settle(&self, moment: AsOf) {
+        if let AsOf::Time(_) = moment {
+            let begun = self.inner.commits.begun();
+            let mut ended = self.inner.commits.ended();
+            let _ = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await;
+        }
     }
 
     fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Job>>, ReadError> {
@@ -168,8 +185,8 @@ impl Ledger {
 }
 
 /// Runs a read that may take long where it blocks nobody.
-pub(super) async fn off_thread<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
+pub async fn off_thread<T: Send + 'static, E: Send + 'static>(
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

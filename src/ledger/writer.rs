@@ -1,6 +1,7 @@
 //! The writer thread: drains its queue into one commit, answers when the commit has returned, then rings the bell.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -25,8 +26,35 @@ pub(super) struct Handle {
     budget: Arc<Semaphore>,
 }
 
+/// How many commits have begun and ended: one that has begun may record at any time since.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    begun: AtomicU64,
+    ended: watch::Sender<u64>,
+}
+
+impl Commits {
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+
+    /// Comes before the clock is read.
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.ended.send_replace(self.begun());
+    }
+}
+
 /// What the writer shares with the rest of the ledger.
 pub(super) struct Shared {
+    pub commits: Arc<Commits>,
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
@@ -123,7 +151,10 @@ impl WriterThread {
     fn commit(&mut self, requests: Vec<Request>) {
         let started = Instant::now();
         let before = self.desk.head;
-        match self.try_commit(&requests) {
+        self.shared.commits.begin();
+        let committed = self.try_commit(&requests);
+        self.shared.commits.end();
+        match committed {
             Ok(answers) => {
                 let head = self.desk.head;
                 let appended = head.get() - before.get();

@@ -12,7 +12,7 @@ pub use backup::copy_database;
 pub use open::{FORMAT, FileState, file_state, sqlite_is_sound};
 pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
-pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId};
+pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
 pub use writer::{Found, NewEvent, Writer};
 
 use std::path::PathBuf;

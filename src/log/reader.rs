@@ -92,15 +92,26 @@ impl<'c> Reader<'c> {
         Ok(found.map_err(Error::doing(doing))?.map(StreamId))
     }
 
-    /// The position of the job's newest event of one of these types, searched from its end.
-    pub fn newest_of(&self, job: StreamId, types: &[&str]) -> Result<Option<Position>, Error> {
-        let doing = "find a job's newest event of a type";
-        let sql = "SELECT position FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') > 0 \
+    /// Where and how the job's history ends, remarks left out: the newest event that is of none of the types `but`. Looks at
+    /// no more than the remarks behind it.
+    pub fn newest_but(&self, job: StreamId, but: &[&str]) -> Result<Option<(Position, String)>, Error> {
+        let doing = "find where a job's history ends";
+        let sql = "SELECT position, type FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') = 0 \
                    ORDER BY prev DESC LIMIT 1";
         let mut statement = self.prepare(doing, sql)?;
-        let types = format!(",{},", types.join(","));
-        let found = statement.query_row(params![job.0, types], |row| row.get::<_, i64>(0)).optional();
-        Ok(found.map_err(Error::doing(doing))?.map(|position| Position::new(position as u64)))
+        let found = statement.query_row(params![job.0, words(but)], |row| {
+            Ok((Position::new(row.get::<_, i64>(0)? as u64), row.get(1)?))
+        });
+        found.optional().map_err(Error::doing(doing))
+    }
+
+    /// The kind of a job; `None` where there is no such job.
+    pub fn job_kind(&self, org: OrgId, job: &JobId) -> Result<Option<Kind>, Error> {
+        let doing = "find a job's kind";
+        let sql = "SELECT job.kind FROM org JOIN job ON job.org = org.id WHERE org.uuid = ?1 AND job.subject = ?2";
+        let mut statement = self.prepare(doing, sql)?;
+        let kind = statement.query_row(params![org.to_string(), job.as_str()], |row| row.get::<_, String>(0));
+        Ok(kind.optional().map_err(Error::doing(doing))?.and_then(|word| word.parse().ok()))
     }
 
     /// The position of the event that `source` named `id`; `None` for the organisation asks for the ledger's own.
@@ -154,52 +165,70 @@ impl<'c> Reader<'c> {
         self.each("read a job's events", sql, bounds, each)
     }
 
-    /// Gives `each` the events after `after` that `filter` lets through, `limit` at the most.
+    /// Gives `each` the events after `after` that `filter` lets through, `limit` at the most, until it breaks.
     ///
-    /// A single job is read through its own index. Anything else looks at a bounded stretch of the log, so a page may be
-    /// short, or empty, with more behind it.
+    /// Looks at a bounded stretch only, of the log or of the one job: a page may be short, or empty, with more behind it.
     pub fn page<E: From<Error>>(
         &self,
         after: Position,
         limit: u64,
         filter: &Filter,
-        mut each: impl FnMut(Row<'_>) -> Result<(), E>,
+        mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Page, E> {
+        // Read once: whatever is committed from here on is of another page.
         let head = self.head()?;
-        let one_job = filter.org.zip(filter.job.as_ref());
-        let end =
-            if one_job.is_some() { head } else { head.min(Position::new(after.get().saturating_add(SCAN_LIMIT))) };
-        let (mut shown, mut last) = (0, after);
+        let (mut shown, mut last, mut broke) = (0, after, false);
         let mut take = |row: Row<'_>| {
             (shown, last) = (shown + 1, row.position);
-            each(row)
+            let flow = each(row)?;
+            broke = flow.is_break();
+            Ok::<_, E>(flow)
         };
-        match one_job {
+        let end = match filter.org.zip(filter.job.as_ref()) {
             Some((org, job)) => {
-                if let Some(stream) = self.stream(org, job)? {
-                    self.job_page(stream, after, limit, filter, &mut take)?;
+                let kind_fits = filter.kind.is_none() || filter.kind == self.job_kind(org, job)?;
+                match self.stream(org, job)?.filter(|_| kind_fits) {
+                    Some(stream) => self.job_page(stream, after, head, limit, &filter.types, &mut take)?,
+                    None => head,
                 }
             }
-            None => self.stretch(after, end, limit, filter, &mut take)?,
-        }
-        Ok(Page { scanned: if shown < limit { end.max(after) } else { last }, head })
+            None => {
+                let end = head.min(Position::new(after.get().saturating_add(SCAN_LIMIT)));
+                self.stretch(after, end, limit, filter, &mut take)?;
+                end
+            }
+        };
+        let scanned = if shown == limit || broke { last } else { end.max(after) };
+        Ok(Page { scanned, head })
     }
 
+    /// One job's part of a page; answers how far it looked.
     fn job_page<E: From<Error>>(
         &self,
         job: StreamId,
         after: Position,
+        head: Position,
         limit: u64,
-        filter: &Filter,
-        each: impl FnMut(Row<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 \
+        types: &[String],
+        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Position, E> {
+        let doing = "find where a page of a job's events ends";
+        let (after, mut end) = (after.get() as i64, head.get() as i64);
+        // Without types every event is shown, and the limit is bound enough.
+        if !types.is_empty() {
+            let sql = "SELECT position FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
+                       AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
+                       ORDER BY prev LIMIT 1 OFFSET ?4";
+            let mut statement = self.prepare(doing, sql)?;
+            let last = statement.query_row(params![job.0, after, end, SCAN_LIMIT as i64 - 1], |row| row.get(0));
+            end = last.optional().map_err(Error::doing(doing))?.unwrap_or(end);
+        }
+        let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
                    AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                   AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR instr(?4, ',' || type || ',') > 0) \
-                   ORDER BY prev LIMIT ?5";
-        let kind = filter.kind.map(Kind::as_str);
-        let bounds = params![job.0, after.get() as i64, kind, types(filter), limit as i64];
-        self.each("read a page of a job's events", sql, bounds, each)
+                   AND (?4 IS NULL OR instr(?4, ',' || type || ',') > 0) ORDER BY prev LIMIT ?5";
+        let types = (!types.is_empty()).then(|| words(types));
+        self.until("read a page of a job's events", sql, params![job.0, after, end, types, limit as i64], each)?;
+        Ok(Position::new(end as u64))
     }
 
     fn stretch<E: From<Error>>(
@@ -208,7 +237,7 @@ impl<'c> Reader<'c> {
         end: Position,
         limit: u64,
         filter: &Filter,
-        each: impl FnMut(Row<'_>) -> Result<(), E>,
+        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         let sql = "SELECT position, leaf, data, salt FROM event WHERE position > ?1 AND position <= ?2 \
                    AND (?3 IS NULL OR org = (SELECT id FROM org WHERE uuid = ?3)) \
@@ -218,8 +247,9 @@ impl<'c> Reader<'c> {
         let org = filter.org.map(|org| org.to_string());
         let job = filter.job.as_ref().map(JobId::as_str);
         let kind = filter.kind.map(Kind::as_str);
-        let bounds = params![after.get() as i64, end.get() as i64, org, job, kind, types(filter), limit as i64];
-        self.each("read a page of events", sql, bounds, each)
+        let types = (!filter.types.is_empty()).then(|| words(&filter.types));
+        let bounds = params![after.get() as i64, end.get() as i64, org, job, kind, types, limit as i64];
+        self.until("read a page of events", sql, bounds, each)
     }
 
     /// Gives `each` the ledger's own events, the genesis event first.
@@ -282,9 +312,14 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// The types of a filter as one text to search in: `,job.started,job.failed,`.
-fn types(filter: &Filter) -> Option<String> {
-    (!filter.types.is_empty()).then(|| format!(",{},", filter.types.join(",")))
+/// Whether a read that has gathered `size` bytes goes on, up to about `limit`.
+pub fn enough(size: usize, limit: usize) -> ControlFlow<()> {
+    if size >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// Words as one text to search in: `,job.started,job.failed,`.
+fn words(words: &[impl AsRef<str>]) -> String {
+    words.iter().fold(",".to_owned(), |text, word| text + word.as_ref() + ",")
 }
 
 fn borrow<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {

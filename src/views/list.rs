@@ -39,8 +39,13 @@ pub struct JobQuery {
 impl JobQuery {
     /// Whether a page costs what it shows, however many jobs there are.
     pub fn is_indexed(&self) -> bool {
-        let unindexed = [self.created_after, self.created_before, self.started_after, self.started_before];
-        unindexed.iter().all(Option::is_none) && self.label.is_none() && self.id_prefix.is_none()
+        let times = [self.created_after, self.created_before, self.started_after, self.started_before];
+        let unindexed = times.iter().any(Option::is_some) || self.label.is_some() || self.id_prefix.is_some();
+        // Every index begins with the organisation and serves one of these; a second one is looked for in what that finds.
+        let words = [self.status.is_some(), self.task_type.is_some(), self.created_by.is_some()];
+        let filters = words.iter().filter(|set| **set).count();
+        let every = filters == 0 && self.kind.is_none();
+        !unindexed && filters <= 1 && (self.org.is_some() || every)
     }
 }
 

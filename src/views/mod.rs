@@ -72,8 +72,8 @@ impl Error {
                 None => true,
             },
             Error::Damaged(_) => true,
-            Error::Log(error) => error.is_damage(),
-            Error::Unreadable(_) | Error::Misfit { .. } => false,
+            // New views would be made of the same log.
+            Error::Log(_) | Error::Unreadable(_) | Error::Misfit { .. } => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::load::load_job;
 use super::save::{Dirty, save};
 use super::{Error, JobCache, open};
 use crate::job::{Event, Fact, Job, JobKey, Position};
-use crate::log::{Reader, Row};
+use crate::log::{Reader, Row, enough};
 use crate::wire;
 
 /// Jobs kept in memory between two batches, about 64 MiB.
@@ -83,7 +83,7 @@ impl Projector {
         }
         batch.end = Some((row.position, wire::leaf_hash(row.leaf)));
         batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
-        Ok(if batch.bytes > BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(enough(batch.bytes, BATCH_BYTES))
     }
 
     fn fold(&mut self, touched: &mut HashMap<JobKey, (Job, Dirty)>, fact: Fact) -> Result<(), Error> {

@@ -122,6 +122,33 @@ fn one_event_by_its_position() {
 }
 
 #[test]
+fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let chunk = "x".repeat(1024 * 1024);
+    for _ in 0..12 {
+        worker.append(&event("job.hook_output", "a", json!({"output": chunk}))).expect(201);
+    }
+    for path in ["/ledger/events?limit=1000", "/ledger/jobs/a/events?limit=1000"] {
+        let (mut after, mut seen) = (0, Vec::new());
+        loop {
+            let answer = worker.get(&format!("{path}&after={after}")).expect(200);
+            assert!(answer.body.len() < 8 << 20, "{}", answer.body.len());
+            let page = answer.json();
+            seen.extend(positions(&page));
+            match page["next"].as_u64() {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(seen, (1..=14).collect::<Vec<u64>>(), "{path}");
+    }
+    let tailed: Vec<u64> = worker.tail("/ledger/events?after=0", &[]).take(14).filter_map(|frame| frame.id).collect();
+    assert_eq!(tailed, (1..=14).collect::<Vec<u64>>());
+}
+
+#[test]
 fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -140,14 +167,20 @@ fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
     let empty = worker.get("/ledger/events?type=job.failed").expect(200).json();
     assert!(positions(&empty).is_empty() && empty["next"].is_u64());
     assert_eq!(worker.positions("&type=job.noted"), [3, 21_004]);
-    // One job is found through its own index, however long the log.
+    // One job is found through its own index, however long the log; of its own events a bounded number is looked at.
+    worker.append(&json!([created("b"), noted("b", "only")])).expect(201);
+    let page = worker.get("/ledger/jobs/b/events?type=job.noted").expect(200).json();
+    assert_eq!((positions(&page), &page["next"]), (vec![21_006], &Value::Null));
     let page = worker.get("/ledger/jobs/a/events?type=job.noted").expect(200).json();
-    assert_eq!((positions(&page), &page["next"]), (vec![3, 21_004], &Value::Null));
+    assert_eq!(positions(&page), [3]);
+    let next = page["next"].as_u64().unwrap();
+    let page = worker.get(&format!("/ledger/jobs/a/events?type=job.noted&after={next}")).expect(200).json();
+    assert_eq!((positions(&page), &page["next"]), (vec![21_004], &Value::Null));
     // An export goes on to the end by itself.
     let noted: Vec<u64> = lines(&export(&worker, "/ledger/events?type=job.noted")).iter().map(position).collect();
-    assert_eq!(noted, [3, 21_004]);
+    assert_eq!(noted, [3, 21_004, 21_006]);
     let all: Vec<u64> = lines(&export(&worker, "/ledger/events")).iter().map(position).collect();
-    assert_eq!(all, (1..=21_004).collect::<Vec<u64>>());
+    assert_eq!(all, (1..=21_006).collect::<Vec<u64>>());
 }
 
 #[test]

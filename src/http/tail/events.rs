@@ -12,7 +12,8 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
 use crate::job::{JobKey, Position};
-use crate::log::Filter;
+use crate::ledger::off_thread;
+use crate::log::{Filter, enough};
 
 /// Events read from the log at a time, by a watcher that is behind the ring.
 const STEP: u64 = 256;
@@ -117,18 +118,20 @@ async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Er
         return Ok(taken);
     }
     let (app, filter) = (app.clone(), filter.clone());
-    let read = move || {
+    off_thread(move || {
         // Types are looked at afterwards: the event that ends the job counts, shown or not.
-        let all = Filter { types: Vec::new(), ..filter.clone() };
-        let mut frames = Vec::new();
+        let all = Filter { types: Vec::new(), kind: None, ..filter.clone() };
+        let (mut frames, mut size) = (Vec::new(), 0);
         let page = app.ledger.log(|log| {
             log.page(cursor, STEP, &all, |row| {
-                frames.push(Frame::new(row).map_err(|error| Error::internal(&error))?);
-                Ok::<(), Error>(())
+                let frame = Frame::new(row).map_err(|error| Error::internal(&error))?;
+                size += frame.bytes.len();
+                frames.push(frame);
+                Ok::<_, Error>(enough(size, TAKE))
             })
         })?;
         let taken = Taken::from(frames.iter(), &filter, page.scanned, TAKE);
         Ok(Taken { more: taken.more || page.scanned < page.head, ..taken })
-    };
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    })
+    .await
 }

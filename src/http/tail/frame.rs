@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{JobId, JobKey, Kind, OrgId, Position, Status};
+use crate::job::{Event, JobId, JobKey, Kind, OrgId, Position};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
@@ -48,9 +48,8 @@ impl Frame {
 
     /// Whether the frame ends the one job that `filter` is about, shown or not.
     pub(super) fn ends(&self, filter: &Filter) -> bool {
-        let state = self.event_type.strip_prefix("job.").and_then(|name| name.parse::<Status>().ok());
-        let ended = matches!(state, Some(Status::Completed | Status::Failed | Status::Cancelled));
-        ended && filter.org.is_some() && filter.job.is_some() && self.is_of(filter)
+        let ended = Event::FINAL.contains(&&*self.event_type);
+        ended && filter.org.is_some() && filter.org == self.org && filter.job.is_some() && filter.job == self.job
     }
 
     /// A frame of one job with nothing in it.

@@ -14,7 +14,8 @@ use super::{Ending, Woken, answer, last_event_id};
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
-use crate::job::{Job, JobKey, Kind};
+use crate::http::params::Reading;
+use crate::job::{Job, JobKey, Kind, Position};
 use crate::ledger::Shown;
 
 /// Makes a job's read model: one line of JSON, or text without newlines.
@@ -28,15 +29,16 @@ pub async fn live(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    key: JobKey,
+    reading: &Reading,
     kind: Option<Kind>,
     render: Render,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     let open = app.tails.enter(&app.ledger);
     // Subscribed before the job is read: what happens in between rings.
+    let key = reading.key.clone();
     let mut bell = app.tails.job_bell(&key);
-    let first = read(app, &key, kind).await?;
+    let first = read(app, &key, kind, reading.min).await?;
     let first_text = render(app.clone(), first.clone()).await?;
     if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
         && resumed >= ended
@@ -65,7 +67,7 @@ pub async fn live(
                 }
             }
             tokio::time::sleep_until(sent + PACE).await;
-            let Ok(next) = read(&app, &key, kind).await else { return };
+            let Ok(next) = read(&app, &key, kind, None).await else { return };
             shown = next.value.clone();
             let Ok(next) = render(app.clone(), next).await else { return };
             text = next;
@@ -73,8 +75,8 @@ pub async fn live(
     }))
 }
 
-async fn read(app: &App, key: &JobKey, kind: Option<Kind>) -> Result<Shown<Job>, Error> {
-    let shown = app.ledger.job(key, None, None).await?;
+async fn read(app: &App, key: &JobKey, kind: Option<Kind>, min: Option<Position>) -> Result<Shown<Job>, Error> {
+    let shown = app.ledger.job(key, None, min).await?;
     let job = shown.value.filter(|job| kind.is_none_or(|kind| job.kind == kind)).ok_or_else(Error::no_such_job)?;
     Ok(Shown { value: job, position: shown.position, now: shown.now })
 }

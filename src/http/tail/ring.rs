@@ -11,7 +11,7 @@ use super::frame::{Frame, Taken};
 use crate::http::error::Error;
 use crate::job::{JobKey, Position};
 use crate::ledger::Ledger;
-use crate::log::Filter;
+use crate::log::{Filter, enough};
 
 /// Most frames kept.
 const FRAMES: usize = 8192;
@@ -19,6 +19,8 @@ const FRAMES: usize = 8192;
 const BYTES: usize = 32 << 20;
 /// Events read at a time.
 const STEP: u64 = 512;
+/// Bytes of frames after which a step ends: 4 MiB.
+const STEP_BYTES: usize = 4 << 20;
 /// Most bytes that one watcher takes at a time.
 pub(super) const TAKE: usize = 64 << 10;
 /// Rest between two rings of the bell for each open tail: waking a thousand tails costs some 10 ms, so under load they are
@@ -191,11 +193,13 @@ fn render_up_to(ledger: &Ledger, tails: &Tails, head: Position) -> Result<(), Er
         if end >= head {
             return Ok(());
         }
-        let mut frames = Vec::new();
+        let (mut frames, mut size) = (Vec::new(), 0);
         ledger.log(|log| {
             log.scan(end.next(), STEP, |row| {
-                frames.push(Frame::new(row).map_err(|error| Error::internal(&error))?);
-                Ok::<_, Error>(std::ops::ControlFlow::Continue(()))
+                let frame = Frame::new(row).map_err(|error| Error::internal(&error))?;
+                size += frame.bytes.len();
+                frames.push(frame);
+                Ok::<_, Error>(enough(size, STEP_BYTES))
             })
         })?;
         let Some(last) = frames.last().map(|frame| frame.position) else { return Ok(()) };

@@ -39,9 +39,8 @@ pub(super) async fn cancel(
     params.finish()?;
     let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
     let key = JobKey { org: caller.0.org, id };
-    // Only the kind is asked of the views: whether the job may be cancelled is decided where events are.
-    let found = app.ledger.job(&key, None, None).await?;
-    if found.value.is_none_or(|job| job.kind != Kind::Task) {
+    // Only the kind is asked here: whether the job may be cancelled is decided where events are.
+    if app.ledger.log(|log| log.job_kind(key.org, &key.id))? != Some(Kind::Task) {
         return Err(Error::no_such_job());
     }
     let event = serde_json::json!({
