@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::watch;
@@ -17,6 +17,8 @@ const SCHEMA: &str = include_str!("../../schema/access.sql");
 const VERSION: i64 = 1;
 /// How long a browser stays signed in, in seconds: 12 h.
 pub const SESSION_SECONDS: u32 = 12 * 3600;
+/// How long what was found of other processes' changes holds.
+const FRESH: Duration = Duration::from_millis(1);
 /// Principals kept in memory.
 const CACHED: usize = 10_000;
 
@@ -113,6 +115,8 @@ struct Inner {
     conn: Connection,
     /// SQLite's count of changes by other connections.
     version: i64,
+    /// When it was last asked for.
+    looked: Option<Instant>,
     known: HashMap<[u8; 32], Principal>,
     used: HashMap<i64, Time>,
 }
@@ -134,7 +138,7 @@ impl Access {
             found => return Err(AccessError::Newer { found }),
         }
         transaction.commit().map_err(doing())?;
-        let inner = Inner { conn, version: 0, known: HashMap::new(), used: HashMap::new() };
+        let inner = Inner { conn, version: 0, looked: None, known: HashMap::new(), used: HashMap::new() };
         Ok(Access { inner: Mutex::new(inner), changes: watch::Sender::new(0) })
     }
 
@@ -290,8 +294,14 @@ impl Access {
         transaction.commit().map_err(doing("note the use of tokens"))
     }
 
-    /// `data_version` is a look into shared memory: cheap enough for every request, so a revoked token ends at once.
+    /// `data_version` takes and gives back a file lock, so it is asked for once a millisecond at the most: sooner than a
+    /// command that has revoked a token can end and say so.
     fn refresh(&self, inner: &mut Inner) -> Result<(), AccessError> {
+        let now = Instant::now();
+        if inner.looked.is_some_and(|looked| now.duration_since(looked) < FRESH) {
+            return Ok(());
+        }
+        inner.looked = Some(now);
         let version = inner
             .conn
             .prepare_cached("PRAGMA data_version")

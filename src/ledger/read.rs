@@ -114,10 +114,10 @@ impl Ledger {
                 break;
             }
             let (value, position) = self.views_now(|conn| {
-                let doing = |cause| views::Error::Sqlite { doing: "begin a read of the views", cause };
-                let transaction = conn.unchecked_transaction().map_err(doing)?;
-                let position = checkpoint(&transaction)?.map_or(Position::GENESIS, |(position, _)| position);
-                Ok((read(&transaction)?, position))
+                log::Pool::snapshot(conn, || {
+                    let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
+                    Ok((read(conn)?, position))
+                })
             })?;
             if position >= wanted {
                 return Ok(Shown { value, position, now: self.now() });

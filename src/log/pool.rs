@@ -44,6 +44,16 @@ impl Pool {
         answer
     }
 
+    /// Runs several reads on one snapshot of the database.
+    pub fn snapshot<T, E: From<Error>>(conn: &Connection, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        // Cached, because planning `BEGIN` anew costs as much as a small read.
+        let run = |sql| conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        run("BEGIN").map_err(Error::doing("begin a read"))?;
+        let answer = read();
+        run("COMMIT").map_err(Error::doing("end a read"))?;
+        answer
+    }
+
     /// Closes every idle connection.
     pub fn close(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
