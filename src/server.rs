@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::access::{Access, AccessError};
 use crate::http::{self, App, ErrorStyle, Shared, Tails, Tls};
 use crate::kinds;
-use crate::ledger::{Folder, Ledger, OpenError, Options};
+use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
 /// How often open tails are told of tokens that another process revoked.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -104,7 +104,12 @@ async fn watch_access(app: App) {
         tokio::time::sleep(ACCESS_POLL).await;
         polls = polls.wrapping_add(1);
         let looked = app.access.poll();
-        let written = if polls.is_multiple_of(FLUSH_USED) { app.access.flush_used() } else { Ok(()) };
+        let written = if polls.is_multiple_of(FLUSH_USED) {
+            let app = app.clone();
+            off_thread(move || app.access.flush_used()).await
+        } else {
+            Ok(())
+        };
         if let Err(error) = looked.and(written) {
             tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be read or written just now");
         }

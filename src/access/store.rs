@@ -1,7 +1,7 @@
 //! `access.db`: tokens and sessions, changed by commands beside a running server, which honours every change at once.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,7 @@ pub struct TokenInfo {
 /// The tokens of one data folder.
 #[derive(Debug)]
 pub struct Access {
+    path: PathBuf,
     inner: Mutex<Inner>,
     changes: watch::Sender<u64>,
 }
@@ -139,7 +140,7 @@ impl Access {
         }
         transaction.commit().map_err(doing())?;
         let inner = Inner { conn, version: 0, looked: None, known: HashMap::new(), used: HashMap::new() };
-        Ok(Access { inner: Mutex::new(inner), changes: watch::Sender::new(0) })
+        Ok(Access { path: path.to_owned(), inner: Mutex::new(inner), changes: watch::Sender::new(0) })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -279,10 +280,27 @@ impl Access {
     }
 
     /// Writes down when tokens were last used.
+    ///
+    /// Through a connection of its own: it syncs, and nobody's request waits for that. What fails is tried again the next time.
     pub fn flush_used(&self) -> Result<(), AccessError> {
-        let mut inner = self.inner();
-        let used = std::mem::take(&mut inner.used);
-        let transaction = inner.conn.unchecked_transaction().map_err(doing("note the use of tokens"))?;
+        let used = std::mem::take(&mut self.inner().used);
+        let written = self.write_used(&used);
+        if written.is_err() {
+            let mut inner = self.inner();
+            for (id, at) in used {
+                inner.used.entry(id).or_insert(at);
+            }
+        }
+        written
+    }
+
+    fn write_used(&self, used: &HashMap<i64, Time>) -> Result<(), AccessError> {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let conn = Connection::open(&self.path).map_err(doing("note the use of tokens"))?;
+        conn.busy_timeout(Duration::from_secs(5)).map_err(doing("note the use of tokens"))?;
+        let transaction = conn.unchecked_transaction().map_err(doing("note the use of tokens"))?;
         for (id, at) in used {
             transaction
                 .execute(

@@ -65,6 +65,10 @@ struct State {
     damaged: bool,
     /// New views are complete in their own file.
     swap: bool,
+    /// What became of the newest swap.
+    swapped: Option<Result<(), String>>,
+    /// The thread takes nothing any more.
+    ended: bool,
     stop: bool,
     health: Health,
     rebuild: Option<Rebuild>,
@@ -77,6 +81,8 @@ impl Projection {
             hurry: false,
             damaged: false,
             swap: false,
+            swapped: None,
+            ended: false,
             stop: false,
             health: Health::Rebuilding,
             rebuild: None,
@@ -153,6 +159,8 @@ impl Projection {
         let answer = match pool.with(read) {
             // Whoever still has the old file open reads on; new connections need one.
             Err(_) if !self.path.exists() => Err(views::Error::Damaged("their file is gone".into())),
+            // The pool is one of the views here.
+            Err(views::Error::Log(error)) => Err(views::Error::File(error)),
             answer => answer,
         };
         if let Err(error) = &answer
@@ -179,6 +187,9 @@ pub(super) fn start(projection: Arc<Projection>, log: &Path) -> Result<std::thre
             tracing::error!(error, "the projector has ended; reads of jobs fail until a restart");
             projection.state().health = Health::Stopped("the projector has ended; the log says why".into());
         }
+        // Nobody waits for a thread that is gone.
+        projection.state().ended = true;
+        projection.changed.notify_all();
     })
 }
 
@@ -217,10 +228,13 @@ impl Projection {
         let mut state = self.state();
         state.swap = true;
         self.changed.notify_all();
-        while state.swap && !state.stop {
+        while state.swap && !state.ended {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.swap { Err("the ledger was stopped before the new views were taken".into()) } else { Ok(()) }
+        match state.swapped.take() {
+            Some(taken) if !state.swap => taken,
+            _ => Err("the ledger was stopped before the new views were taken".into()),
+        }
     }
 }
 
@@ -324,7 +338,10 @@ impl<'a> Thread<'a> {
     /// Takes the views that were made beside the old ones.
     fn swap(&mut self) -> Result<(), views::Error> {
         let taken = self.put_in_place(&self.projection.new_path);
-        self.projection.state().swap = false;
+        let mut state = self.projection.state();
+        state.swap = false;
+        state.swapped = Some(taken.as_ref().map_err(|error| chain(error)).copied());
+        drop(state);
         self.projection.changed.notify_all();
         taken
     }

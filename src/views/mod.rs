@@ -29,6 +29,9 @@ pub enum Error {
     /// The log.
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// The file of the views cannot be opened or read.
+    #[error("the views cannot be read")]
+    File(#[source] log::Error),
     /// SQLite refused.
     #[error("{doing}")]
     Sqlite {
@@ -72,6 +75,7 @@ impl Error {
                 None => true,
             },
             Error::Damaged(_) => true,
+            Error::File(error) => error.is_damage(),
             // New views would be made of the same log.
             Error::Log(_) | Error::Unreadable(_) | Error::Misfit { .. } => false,
         }

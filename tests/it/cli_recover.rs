@@ -10,8 +10,8 @@ use crate::support::{noted, problem};
 
 /// The verifier key that the newest of the ledger's own events in an export names.
 fn named_key(export: &str) -> String {
-    let own = export.lines().filter(|line| line.contains("\\\"type\\\":\\\"ledger."));
-    let newest: Value = serde_json::from_str(own.last().unwrap()).unwrap();
+    let mut own = export.lines().filter(|line| line.contains("\\\"type\\\":\\\"ledger."));
+    let newest: Value = serde_json::from_str(own.next_back().unwrap()).unwrap();
     newest["data"]["verifier_key"].as_str().unwrap().to_owned()
 }
 
