@@ -1,6 +1,7 @@
 //! `jobledger tail`: events as they happen, in a terminal. Loses nothing when the connection drops.
 
 use std::io::{BufRead, BufReader, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use clap::Args;
@@ -12,6 +13,8 @@ use crate::job::{JobId, Kind, OrgId};
 
 /// Longest pause between two tries to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Three of the server's heartbeats.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// Follow the log of a running server, and go on where it stopped when the connection drops
 ///
@@ -103,14 +106,12 @@ impl Tail {
         self.remote.at(&format!("/ledger/events?{}", query.finish()))
     }
 
-    fn follow(&self, mut lines: impl BufRead, cursor: &mut Option<u64>) -> Result<Ended, Failure> {
-        let (mut line, mut event, mut data, mut id) = (String::new(), String::new(), String::new(), None);
+    fn follow(&self, lines: impl BufRead + Send + 'static, cursor: &mut Option<u64>) -> Result<Ended, Failure> {
+        let (mut event, mut data, mut id) = (String::new(), String::new(), None);
+        let lines = in_a_thread(lines);
         loop {
-            line.clear();
-            match lines.read_line(&mut line) {
-                Ok(0) | Err(_) => return Ok(Ended::Dropped),
-                Ok(_) => {}
-            }
+            // The end of the stream, or a server that has vanished without a word: it is never silent so long.
+            let Ok(line) = lines.recv_timeout(SILENCE) else { return Ok(Ended::Dropped) };
             match line.trim_end().split_once(": ") {
                 Some(("id", text)) => id = text.parse().ok(),
                 Some(("event", text)) => text.clone_into(&mut event),
@@ -137,6 +138,19 @@ impl Tail {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::from)
     }
+}
+
+/// Lines as they come, until the stream ends. A read cannot be given up, a thread can be left behind.
+fn in_a_thread(lines: impl BufRead + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(64);
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// `1042 2026-01-31T14:03:00Z sync-7 job.progress by worker-1 {"progress":40}`

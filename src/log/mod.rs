@@ -9,7 +9,7 @@ mod reader;
 mod writer;
 
 pub use backup::copy_database;
-pub use open::{FORMAT, FileState, file_state, sqlite_is_sound};
+pub use open::{FORMAT, FileState, file_state, recover_file, sqlite_is_sound};
 pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
 pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
@@ -89,6 +89,13 @@ impl Error {
     /// start can tell. (SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.)
     pub fn is_failed_sync(&self) -> bool {
         matches!(self.sqlite_code(), Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC))
+    }
+
+    /// Whether a process died while it wrote, and only a connection that writes can take the half-written part back.
+    /// (SQLITE_READONLY_ROLLBACK, SQLITE_READONLY_RECOVERY.)
+    pub fn wants_recovery(&self) -> bool {
+        let codes = [rusqlite::ffi::SQLITE_READONLY_ROLLBACK, rusqlite::ffi::SQLITE_READONLY_RECOVERY];
+        self.sqlite_code().is_some_and(|code| codes.contains(&code))
     }
 
     /// Whether the file itself is damaged or no database at all.

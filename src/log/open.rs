@@ -72,6 +72,14 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     Ok((conn, state))
 }
 
+/// Takes back what a process that died had half written. The caller has the folder.
+pub fn recover_file(path: &Path) -> Result<(), Error> {
+    let open = |cause| Error::Open { path: path.to_owned(), cause };
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(open)?;
+    // The first read does it.
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(open)
+}
+
 /// Makes the tables, inside the transaction that also writes the genesis event.
 pub(super) fn create_tables(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(SCHEMA).map_err(Error::doing("make the log's tables"))?;

@@ -133,3 +133,27 @@ fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
     on(&copy, "import", &[file.to_str().unwrap()]).expect(0);
     assert!(exported(&copy, &[]) == std::fs::read_to_string(&file).unwrap());
 }
+
+#[test]
+fn a_folder_in_which_an_import_died_in_its_first_moments_takes_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = small_ledger(dir.path());
+    let (made, copy) = (dir.path().join("made.db"), dir.path().join("copy"));
+    // A transaction that has written to the file already, as a process leaves it that dies there: with a hot journal.
+    let conn = rusqlite::Connection::open(&made).unwrap();
+    conn.execute_batch(
+        "PRAGMA user_version = 1; PRAGMA user_version = 0; PRAGMA cache_size = 1; BEGIN; CREATE TABLE t (a);",
+    )
+    .unwrap();
+    conn.execute("INSERT INTO t SELECT randomblob(1000000)", []).unwrap();
+    std::fs::create_dir(&copy).unwrap();
+    for suffix in ["", "-journal"] {
+        let from = format!("{}{suffix}", made.display());
+        std::fs::copy(from, copy.join(format!("log.db{suffix}"))).unwrap();
+    }
+    drop(conn);
+    let file = dir.path().join("all.ndjson");
+    std::fs::write(&file, exported(&original, &[])).unwrap();
+    on(&copy, "import", &[file.to_str().unwrap()]).expect(0);
+    assert_eq!(exported(&copy, &[]), exported(&original, &[]));
+}

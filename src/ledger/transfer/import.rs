@@ -112,6 +112,14 @@ fn check(folder: &Folder, file: &Path, progress: &mut impl FnMut(u64)) -> Result
 fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError> {
     let conn = match Reader::open(&folder.log()) {
         Err(log::Error::Missing(_)) => return Ok(None),
+        // An import that was killed in its first moments.
+        Err(error) if error.wants_recovery() => {
+            log::recover_file(&folder.log())?;
+            match Reader::open(&folder.log()) {
+                Err(log::Error::Missing(_)) => return Ok(None),
+                opened => opened?,
+            }
+        }
         opened => opened?,
     };
     let identity = genesis::identity(&Reader::new(&conn))?;
