@@ -81,12 +81,12 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     params(
         ("after" = Option<u64>, Query, description = "Events after this position; default 0"),
         ("limit" = Option<u64>, Query, description = "Events on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
-        ("job" = Option<String>, Query, description = "Of one job"),
+        ("job" = Option<String>, Query, pattern = "^[A-Za-z0-9._:-]{1,128}$", description = "Of one job"),
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The position where a tail goes on; only a tail looks at it"),
     ),
     responses(
         (status = 200, description = "A page, an export or a tail",
@@ -121,7 +121,7 @@ pub async fn list(
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "Where a tail goes on"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The position where a tail goes on; only a tail looks at it"),
     ),
     responses(
         (status = 200, description = "A page, an export or a tail",
