@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{Access, AccessError};
-use crate::http::{self, App, ErrorStyle, Shared, Tails, Tls};
+use crate::http::{self, App, Shared, Site, Tails, Tls};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
@@ -31,7 +30,7 @@ pub enum StartError {
 /// A server that is ready to serve.
 pub struct Server {
     app: App,
-    router: Router,
+    site: Site,
     tls: Option<Tls>,
     stopping: watch::Receiver<bool>,
 }
@@ -55,10 +54,8 @@ impl Server {
             tls: tls.is_some(),
             openapi: text(&description),
         });
-        // Once a process: the styles live as long as it does.
-        let styles: &'static [ErrorStyle] = Box::leak(styles.into_boxed_slice());
-        let router = http::router(app.clone(), routes, styles);
-        Ok(Server { app, router, tls, stopping })
+        let site = Site::new(app.clone(), routes, styles);
+        Ok(Server { app, site, tls, stopping })
     }
 
     /// The ledger that is served.
@@ -75,7 +72,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener) {
         let publisher = tokio::spawn(http::publish(self.app.ledger.clone(), self.app.tails.clone()));
         let watcher = tokio::spawn(watch_access(self.app.clone()));
-        http::serve(listener, self.router, self.tls, self.stopping).await;
+        http::serve(listener, self.site, self.tls, self.stopping).await;
         publisher.abort();
         watcher.abort();
         if let Err(error) = self.app.access.flush_used() {

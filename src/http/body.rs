@@ -10,7 +10,6 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -62,14 +61,17 @@ async fn collect(mut body: Body) -> Result<Bytes, Error> {
 /// Middleware. A body that nobody read is read to its end and thrown away before the answer goes out; otherwise the
 /// connection would break under the client's next request, or under this one while it still writes. Where that would take
 /// too long, or the client waits to be asked for the body, the answer says that the connection ends.
-pub async fn read_the_rest(request: Request, next: Next) -> Response {
+pub async fn read_the_rest<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let asks_first = request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
     let lent = Lent(Arc::new(Mutex::new(Some(body))));
-    let mut response = next.run(Request::from_parts(parts, Body::new(lent.clone()))).await;
+    let mut response = next(Request::from_parts(parts, Body::new(lent.clone()))).await;
     let ended = match lent.take() {
         None => true,
         Some(_) if asks_first => false,

@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -257,21 +256,25 @@ pub struct AsItIs;
 
 /// Middleware: gives every error the body that its path asks for, those of the framework too (an unknown path, a method
 /// that a path does not have).
-pub async fn render(State(styles): State<&'static [ErrorStyle]>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
+pub async fn render<F: Future<Output = Response>>(
+    styles: &[ErrorStyle],
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let uri = request.uri().clone();
+    let response = next(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<AsItIs>().is_some() {
         return response;
     }
-    let (parts, _) = response.into_parts();
+    let (path, (parts, _)) = (uri.path(), response.into_parts());
     let error = match parts.extensions.get::<Arc<Error>>() {
         Some(error) => error.clone(),
         None => Arc::new(by_framework(status)),
     };
-    let style = ErrorStyle::of(styles, &path);
-    let mut answer = (status, (style.body)(&error, &path)).into_response();
+    let style = ErrorStyle::of(styles, path);
+    let mut answer = (status, (style.body)(&error, path)).into_response();
     keep(&parts.headers, answer.headers_mut());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(style.content_type));

@@ -19,6 +19,7 @@ mod path;
 mod serve;
 mod session;
 mod single;
+mod site;
 mod tail;
 
 pub use app::{App, Shared};
@@ -32,11 +33,11 @@ pub use params::{Params, Reading};
 pub use path::Segment;
 pub use serve::{ServeError, Tls, serve};
 pub use single::{View, single_job};
+pub use site::Site;
 pub use tail::{Tails, publish};
 
 use axum::Router;
 use axum::http::HeaderName;
-use axum::middleware;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -78,14 +79,4 @@ pub fn described(apis: Vec<Api>) -> (Router<App>, utoipa::openapi::OpenApi, Vec<
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
     describe::complete(&mut description, &styles);
     (router, description, styles)
-}
-
-/// The whole server as a service.
-pub fn router(app: App, routes: Router<App>, styles: &'static [ErrorStyle]) -> Router {
-    routes
-        .merge(docs::reference())
-        .layer(middleware::from_fn_with_state(styles, error::render))
-        .layer(middleware::from_fn(body::read_the_rest))
-        .layer(middleware::from_fn(observe::observe))
-        .with_state(app)
 }

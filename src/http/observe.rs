@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
@@ -14,14 +13,14 @@ use tracing::Instrument;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
-pub async fn observe(mut request: Request, next: Next) -> Response {
+pub async fn observe<F: Future<Output = Response>>(mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let id = given(&request).unwrap_or_else(fresh);
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path);
     let started = Instant::now();
     async move {
-        let mut response = next.run(request).await;
+        let mut response = next(request).await;
         let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),

@@ -1,16 +1,19 @@
 //! The server: connections in, over TLS or not, until it is told to stop; then every stream is ended and every answer given.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+
+use super::site::Site;
 
 /// How long a client may take to send its headers, or to greet over TLS.
 const GREETING: Duration = Duration::from_secs(30);
@@ -53,9 +56,9 @@ impl Tls {
     }
 }
 
-/// Serves `router` on `listener` until `stopping` turns true, then answers what was asked and returns. The caller brings the
+/// Serves `site` on `listener` until `stopping` turns true, then answers what was asked and returns. The caller brings the
 /// socket and the signal, so tests bind port 0.
-pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, mut stopping: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, site: Site, tls: Option<Tls>, mut stopping: watch::Receiver<bool>) {
     let connections = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {
@@ -71,7 +74,7 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, mut 
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let watcher = connections.watcher();
-        tokio::spawn(connection(stream, router.clone(), tls.clone(), watcher));
+        tokio::spawn(connection(stream, site.clone(), tls.clone(), watcher));
     }
     drop(listener);
     if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
@@ -79,17 +82,15 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, mut 
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    tls: Option<Tls>,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+async fn connection(stream: TcpStream, site: Site, tls: Option<Tls>, watcher: hyper_util::server::graceful::Watcher) {
     // Answers are small and awaited: sending each at once matters more than filling packets.
     let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(GREETING);
-    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let answered = site.clone().answer(request.map(Body::new));
+        async { Ok::<_, Infallible>(answered.await) }
+    });
     let served = match tls {
         None => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,
         Some(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
