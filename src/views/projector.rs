@@ -29,7 +29,9 @@ pub struct Projector {
 /// Where a batch ended.
 struct Batch {
     touched: HashMap<JobKey, (Job, Dirty)>,
-    end: Option<(Position, [u8; 32])>,
+    /// The newest event that was taken, and its leaf: hashed once at the end, and not for each.
+    end: Option<Position>,
+    leaf: Vec<u8>,
     bytes: usize,
 }
 
@@ -59,16 +61,16 @@ impl Projector {
     /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any.
     pub fn advance(&mut self, log: &Reader<'_>, limit: u64) -> Result<bool, Error> {
         let from = self.position.map_or(Position::GENESIS, Position::next);
-        let mut batch = Batch { touched: HashMap::new(), end: None, bytes: 0 };
+        let mut batch = Batch { touched: HashMap::new(), end: None, leaf: Vec::new(), bytes: 0 };
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
         log.scan(from, limit, |row| self.take(&mut batch, row))?;
-        let Some((position, leaf_hash)) = batch.end else { return Ok(false) };
+        let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
         for (job, dirty) in batch.touched.values() {
             save(&transaction, job, dirty)?;
         }
-        open::set_checkpoint(&transaction, position, &leaf_hash)?;
+        open::set_checkpoint(&transaction, position, &wire::leaf_hash(&batch.leaf))?;
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);
@@ -81,7 +83,9 @@ impl Projector {
         if let Some(fact) = wire::fact(row.position, row.leaf, row.data)? {
             self.fold(&mut batch.touched, fact)?;
         }
-        batch.end = Some((row.position, wire::leaf_hash(row.leaf)));
+        batch.end = Some(row.position);
+        batch.leaf.clear();
+        batch.leaf.extend_from_slice(row.leaf);
         batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
         Ok(enough(batch.bytes, BATCH_BYTES))
     }

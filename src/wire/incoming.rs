@@ -177,6 +177,10 @@ fn foreign(name: &str) -> Reject {
 }
 
 fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
+    // The plain reader is twice as fast as the one that tracks the path, and nearly every read succeeds.
+    if let Ok(Object(read)) = serde_json::from_str(text) {
+        return Ok(read);
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
