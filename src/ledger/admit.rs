@@ -107,32 +107,46 @@ impl Desk {
     fn admit_all(&mut self, request: &Request) -> Result<Appended, Stop> {
         let mut guard = request.guard.as_ref();
         let mut events = Vec::with_capacity(request.events.len());
-        for (index, prepared) in request.events.iter().enumerate() {
-            let incoming = &prepared.incoming;
-            if let Some(known) = self.known(request, index, incoming)? {
-                events.push(known);
-                continue;
-            }
-            let id = incoming.subject.clone().unwrap_or_else(mint);
-            let key = JobKey { org: request.org, id };
-            self.ensure_loaded(&key, index)?;
-            if let Some(guard) = guard.take() {
-                check_guard(guard, self.jobs.get(&key).map(|job| job.position))?;
-            }
-            let recorded = self.record(request, index, prepared, &key)?;
-            let (position, duplicate) = match recorded {
-                Decision::Record => (self.head, false),
-                Decision::AlreadyCancelled(position) => (position, true),
-            };
-            events.push(AppendedEvent {
-                id: incoming.id.clone(),
-                source: incoming.source.clone(),
-                subject: key.id,
-                position,
-                duplicate,
-            });
+        for index in 0..request.events.len() {
+            let event = self.admit_one(request, index, guard)?;
+            // What comes after the first new event follows that one.
+            guard = guard.filter(|_| event.duplicate);
+            events.push(event);
         }
         Ok(Appended { events })
+    }
+
+    /// The answer to one event. That its name is known already goes before everything else that could be said of it. A new
+    /// event finds out when it is written, since its name is a unique key, so only where that fails, or is refused, the log
+    /// is asked. One that starts a job asks first: it would leave the job's row behind.
+    fn admit_one(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<AppendedEvent, Stop> {
+        let incoming = &request.events[index].incoming;
+        if let Event::Created(_) = incoming.event
+            && let Some(known) = self.known(request, index, incoming)?
+        {
+            return Ok(known);
+        }
+        match self.admit_new(request, index, guard) {
+            Ok(event) if !event.duplicate => Ok(event),
+            Err(Stop::Fail(error)) if !error.is_taken() => Err(Stop::Fail(error)),
+            unless_known => self.known(request, index, incoming)?.map_or(unless_known, Ok),
+        }
+    }
+
+    fn admit_new(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<AppendedEvent, Stop> {
+        let prepared = &request.events[index];
+        let incoming = &prepared.incoming;
+        let key = JobKey { org: request.org, id: incoming.subject.clone().unwrap_or_else(mint) };
+        self.ensure_loaded(&key, index)?;
+        if let Some(guard) = guard {
+            check_guard(guard, self.jobs.get(&key).map(|job| job.position))?;
+        }
+        let (position, duplicate) = match self.record(request, index, prepared, &key)? {
+            Decision::Record => (self.head, false),
+            Decision::AlreadyCancelled(position) => (position, true),
+        };
+        let (id, source) = (incoming.id.clone(), incoming.source.clone());
+        Ok(AppendedEvent { id, source, subject: key.id, position, duplicate })
     }
 
     /// The answer to an event that the log has already: the same content, the first answer.
@@ -161,8 +175,13 @@ impl Desk {
             return Ok(decision);
         }
         let prev = job.map(|job| job.position);
+        let kind = match (job, &incoming.event) {
+            (Some(job), _) => job.kind,
+            (None, Event::Created(created)) => created.spec.kind(),
+            (None, _) => unreachable!("only `job.created` is decided without a job"),
+        };
         let position = self.head.next();
-        self.write(request, prepared, key, time, prev, position)?;
+        self.write(request, prepared, (key, kind), time, prev, position)?;
         self.head = position;
         let fact =
             Fact { key: key.clone(), position, time, actor: request.actor.clone(), event: incoming.event.clone() };
@@ -178,17 +197,12 @@ impl Desk {
         &mut self,
         request: &Request,
         prepared: &Prepared,
-        key: &JobKey,
+        (key, kind): (&JobKey, Kind),
         time: Time,
         prev: Option<Position>,
         position: Position,
     ) -> Result<(), Stop> {
         let incoming = &prepared.incoming;
-        let kind = match (self.jobs.get(key), &incoming.event) {
-            (Some(job), _) => job.kind,
-            (None, Event::Created(created)) => created.spec.kind(),
-            (None, _) => unreachable!("only `job.created` is decided without a job"),
-        };
         let stream = self.stream(key, prev, kind)?;
         let event_type = incoming.event.type_name();
         let text = Cow::Borrowed::<str>;

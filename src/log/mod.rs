@@ -17,6 +17,8 @@ pub use writer::{Found, NewEvent, Writer};
 
 use std::path::PathBuf;
 
+use crate::job::Position;
+
 /// What can go wrong with the log's file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -57,6 +59,14 @@ pub enum Error {
     /// There is no log in the folder.
     #[error("no log at `{}`; start one with `jobledger serve --data` or `jobledger import`", .0.display())]
     Missing(PathBuf),
+    /// Somebody else wrote into the log.
+    #[error("SQLite gave position {given} to the event for {expected}: something else writes into this log")]
+    Misplaced {
+        /// What SQLite gave.
+        given: Position,
+        /// What the leaf says.
+        expected: Position,
+    },
     /// The SQLite that was built in can lose data.
     #[error("built with SQLite {0}, which can lose committed data; 3.51.3 or newer is needed")]
     Unsound(&'static str),
@@ -89,6 +99,11 @@ impl Error {
     /// start can tell. (SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.)
     pub fn is_failed_sync(&self) -> bool {
         matches!(self.sqlite_code(), Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC))
+    }
+
+    /// Whether a unique key refused a row: a name or a place in a job's chain is taken.
+    pub fn is_taken(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
     }
 
     /// Whether a process died while it wrote, and only a connection that writes can take the half-written part back.
