@@ -1,8 +1,9 @@
 //! Durable appends over HTTP, against a bare axum route over the same kind of SQLite writer, and against SQLite alone.
 //!
-//! `cargo bench --bench append [-- [--quick] [--connections 64] [--ids v7]]`
+//! `cargo bench --bench append [-- [--quick] [--connections 64] [--ids v4] [--only ledger|bare]]`
 //!
-//! With `--ids v7` the producers name their events by time-ordered UUIDs: their index then grows at one end.
+//! Producers name their events by time-ordered UUIDs, as `jobledger` itself does; with `--ids v4` by random ones, which
+//! costs the index of names a page for each event.
 
 mod support;
 
@@ -40,6 +41,7 @@ fn main() {
         "of (b)",
         "events a commit",
     ]);
+    let only_one = option("only");
     let only: Option<usize> = option("connections").map(|n| n.parse().expect("a number of connections"));
     let all = [(1, 4_000), (16, 32_000), (64, 64_000), (256, 64_000)];
     for (connections, requests) in all.into_iter().filter(|(n, _)| only.is_none_or(|only| only == *n)) {
@@ -47,7 +49,10 @@ fn main() {
         let before = Commits::now(&client, &server);
         for _ in 0..rounds {
             for (series, address) in [(&mut ours, server.address()), (&mut theirs, bare.address)] {
-                let requests = singles(connections, requests / scale, &server.token);
+                // Under a profiler: one of the two alone, and next to nothing of the other.
+                let left_out = only_one.as_deref().is_some_and(|one| (one == "bare") != (address == bare.address));
+                let requests = if left_out { connections } else { requests / scale };
+                let requests = singles(connections, requests, &server.token);
                 series.add(client.block_on(run_round(address, requests)));
             }
             sqlite(&mut limit);
@@ -97,10 +102,15 @@ fn batches(
 
 /// For each connection its requests: whole jobs, one after the other.
 fn singles(connections: usize, requests: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
-    let each = requests / connections;
-    (0..connections)
-        .map(|_| Jobs::default().take(each).map(|event| post("/ledger/events", token, &event)).collect())
-        .collect()
+    let mut jobs: Vec<Jobs> = (0..connections).map(|_| Jobs::default()).collect();
+    let mut all = vec![Vec::new(); connections];
+    // In turn, as they are sent: the order of the ids is that of time.
+    for _ in 0..requests / connections {
+        for (requests, jobs) in all.iter_mut().zip(&mut jobs) {
+            requests.extend(jobs.next().map(|event| post("/ledger/events", token, &event)));
+        }
+    }
+    all
 }
 
 fn batched(events: usize, token: &str) -> Vec<Vec<Vec<u8>>> {

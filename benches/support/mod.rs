@@ -19,6 +19,10 @@ pub use work::{Jobs, LIFE, Life, fill, get, post};
 
 use std::path::PathBuf;
 
+/// The command's allocator, for all that is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whether the bench is to be short: `cargo bench --bench append -- --quick`.
 pub fn quick() -> bool {
     std::env::args().any(|arg| arg == "--quick")

@@ -17,7 +17,7 @@ pub struct Life {
 
 impl Life {
     pub fn new() -> Life {
-        let ordered = super::option("ids").is_some_and(|ids| ids == "v7");
+        let ordered = super::option("ids").is_none_or(|ids| ids != "v4");
         Life { job: Uuid::new_v4().to_string(), next: 0, ordered }
     }
 }
