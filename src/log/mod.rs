@@ -17,8 +17,6 @@ pub use writer::{Found, NewEvent, Writer};
 
 use std::path::PathBuf;
 
-use crate::job::Position;
-
 /// What can go wrong with the log's file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,14 +57,6 @@ pub enum Error {
     /// There is no log in the folder.
     #[error("no log at `{}`; start one with `jobledger serve --data` or `jobledger import`", .0.display())]
     Missing(PathBuf),
-    /// Somebody else wrote into the log.
-    #[error("SQLite gave position {given} to the event for {expected}: something else writes into this log")]
-    Misplaced {
-        /// What SQLite gave.
-        given: Position,
-        /// What the leaf says.
-        expected: Position,
-    },
     /// The SQLite that was built in can lose data.
     #[error("built with SQLite {0}, which can lose committed data; 3.51.3 or newer is needed")]
     Unsound(&'static str),

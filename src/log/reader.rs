@@ -70,7 +70,7 @@ impl<'c> Reader<'c> {
         }
         let conn = super::pool::open_reader(path)?;
         match file_state(&conn, path)? {
-            FileState::Log(_) => Ok(conn),
+            FileState::Log => Ok(conn),
             FileState::Empty => Err(Error::Missing(path.to_owned())),
         }
     }

@@ -112,7 +112,7 @@ fn an_event_follows_the_newest_in_place_and_time() {
     let not_following = [
         ("a gap", EventRow { position: 8, ..next.clone() }),
         ("a place that is taken", EventRow { position: 3, prev: Some(2), ..next.clone() }),
-        ("before the beginning", EventRow { position: -2, prev: Some(-3), ..next.clone() }),
+        ("before the beginning", EventRow { position: -1, prev: Some(-2), ..next.clone() }),
         ("a falling time", EventRow { recorded: next.recorded - 1, ..next.clone() }),
         ("another job's event", EventRow { prev: Some(4), ..next.clone() }),
         ("an event that is not there", EventRow { prev: Some(7), ..next.clone() }),
