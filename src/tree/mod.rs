@@ -7,18 +7,22 @@
 //! There is no empty tree: [`Size`] starts at 1, because leaf 0 is written with the log. So no signed size is 0, and
 //! "consistent with nothing" cannot be claimed.
 
+mod bundle;
 mod frontier;
 mod hash;
 mod head;
 mod node;
 mod path;
 mod proof;
+mod tile;
 
+pub use bundle::{BundleError, MAX_ENTRY, push_entry, split_entries};
 pub use frontier::Frontier;
 pub use hash::{BadHash, Hash, leaf_hash, node_hash};
 pub use head::{BadSize, Head, Size};
 pub use node::NodeId;
 pub use proof::{ProofError, prove_consistency, prove_inclusion, verify_consistency, verify_inclusion};
+pub use tile::{Tile, TileError, TileKind};
 
 /// A number in the only way that C2SP writes one: decimal digits, no sign, no leading zero.
 fn decimal(text: &str) -> Option<u64> {
