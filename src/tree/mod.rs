@@ -8,20 +8,28 @@
 //! "consistent with nothing" cannot be claimed.
 
 mod bundle;
+mod checkpoint;
 mod frontier;
 mod hash;
 mod head;
+mod key;
 mod node;
+mod note;
 mod path;
 mod proof;
+mod receipt;
 mod tile;
 
 pub use bundle::{BundleError, MAX_ENTRY, push_entry, split_entries};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use frontier::Frontier;
 pub use hash::{BadHash, Hash, leaf_hash, node_hash};
 pub use head::{BadSize, Head, Size};
+pub use key::{BadKey, SigningKey, VerifierKey};
 pub use node::NodeId;
+pub use note::{MAX_NOTE, Note, NoteError, open_note, sign_note};
 pub use proof::{ProofError, prove_consistency, prove_inclusion, verify_consistency, verify_inclusion};
+pub use receipt::{Receipt, ReceiptError};
 pub use tile::{Tile, TileError, TileKind};
 
 /// A number in the only way that C2SP writes one: decimal digits, no sign, no leading zero.
