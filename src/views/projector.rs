@@ -11,6 +11,7 @@ use super::save::{Dirty, save};
 use super::{Error, JobCache, open};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
+use crate::tree::{Hash, leaf_hash};
 use crate::wire;
 
 /// Jobs kept in memory between two batches, about 64 MiB.
@@ -29,7 +30,7 @@ pub struct Projector {
 /// Where a batch ended.
 struct Batch {
     touched: HashMap<JobKey, (Job, Dirty)>,
-    end: Option<(Position, [u8; 32])>,
+    end: Option<(Position, Hash)>,
     bytes: usize,
 }
 
@@ -62,13 +63,13 @@ impl Projector {
         let mut batch = Batch { touched: HashMap::new(), end: None, bytes: 0 };
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
         log.scan(from, limit, |row| self.take(&mut batch, row))?;
-        let Some((position, leaf_hash)) = batch.end else { return Ok(false) };
+        let Some((position, leaf)) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
         for (job, dirty) in batch.touched.values() {
             save(&transaction, job, dirty)?;
         }
-        open::set_checkpoint(&transaction, position, &leaf_hash)?;
+        open::set_checkpoint(&transaction, position, leaf)?;
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);
@@ -81,7 +82,7 @@ impl Projector {
         if let Some(fact) = wire::fact(row.position, row.leaf, row.data)? {
             self.fold(&mut batch.touched, fact)?;
         }
-        batch.end = Some((row.position, wire::leaf_hash(row.leaf)));
+        batch.end = Some((row.position, leaf_hash(row.leaf)));
         batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
         Ok(enough(batch.bytes, BATCH_BYTES))
     }
