@@ -1,7 +1,7 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first two know no I/O, no clock, no randomness and no async:
-//! [`job`] → [`wire`] → [`log`] → [`views`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
+//! Layers, each using only those before it; the first three know no I/O, no clock, no randomness and no async:
+//! [`job`] → [`wire`] → [`tree`] → [`log`] → [`views`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 pub mod access;
 pub mod cli;
@@ -11,5 +11,6 @@ pub mod kinds;
 pub mod ledger;
 pub mod log;
 pub mod server;
+pub mod tree;
 pub mod views;
 pub mod wire;

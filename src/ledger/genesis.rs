@@ -6,10 +6,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::folder::Folder;
-use super::key::SigningKey;
+use super::key;
 use super::{Clock, OpenError};
 use crate::job::{Position, Time};
 use crate::log::{self, NewEvent, Reader, Writer};
+use crate::tree::SigningKey;
 use crate::wire::{Leaf, LedgerContinued, LedgerCreated, PreviousLog, SALT_LEN, datadigest};
 
 /// The actor and source of the ledger's own events; no token may have this name.
@@ -28,12 +29,15 @@ pub struct Identity {
 /// Writes the genesis event of a new log. The key is on disk before the event that names it.
 pub(super) fn create(log: &mut Writer, folder: &Folder, clock: &Clock) -> Result<(), OpenError> {
     // A key without a log is what a crash between the two leaves; it has signed nothing yet.
-    let key = match SigningKey::load(&folder.key())? {
+    let key = match key::load(&folder.key())? {
         Some(key) => key,
         None => new_key(folder)?,
     };
-    let data =
-        LedgerCreated { origin: key.name().to_owned(), leaf_format: LEAF_FORMAT, verifier_key: key.verifier_key() };
+    let data = LedgerCreated {
+        origin: key.name().to_owned(),
+        leaf_format: LEAF_FORMAT,
+        verifier_key: key.verifier().to_string(),
+    };
     append_own(log, Position::GENESIS, clock(), LedgerCreated::TYPE, &data)?;
     Ok(())
 }
@@ -50,18 +54,18 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<(Identity, Positio
     let head = log.reader().head()?;
     let staged = folder.path().join("ledger.key.new");
     // A crash between the commit and the rename left the key that the log names already.
-    if SigningKey::load(&staged)?.is_some_and(|key| key.verifier_key() == old.verifier_key) {
+    if key::load(&staged)?.is_some_and(|key| key.verifier().to_string() == old.verifier_key) {
         put_in_place(folder, &staged)?;
         return Ok((old, head));
     }
-    let key = SigningKey::generate(&new_origin());
+    let key = key::generate(&new_origin());
     let data = LedgerContinued {
         origin: key.name().to_owned(),
-        verifier_key: key.verifier_key(),
+        verifier_key: key.verifier().to_string(),
         previous: PreviousLog { origin: old.origin, head: head.to_string(), checkpoint: None },
     };
     remove(&staged)?;
-    key.save(&staged)?;
+    key::save(&key, &staged)?;
     let recorded = log.reader().recorded(head)?.map_or(clock(), |newest| newest.max(clock()));
     log.begin()?;
     append_own(&mut log, head.next(), recorded, LedgerContinued::TYPE, &data)?;
@@ -144,8 +148,8 @@ fn new_origin() -> String {
 }
 
 fn new_key(folder: &Folder) -> Result<SigningKey, OpenError> {
-    let key = SigningKey::generate(&new_origin());
-    key.save(&folder.key())?;
+    let key = key::generate(&new_origin());
+    key::save(&key, &folder.key())?;
     Ok(key)
 }
 

@@ -19,7 +19,7 @@ pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
 pub use folder::{Folder, FolderError};
 pub use genesis::{Identity, LEDGER, continue_log, identity};
 pub use hook::{hook_chunk, hook_output};
-pub use key::{KeyError, SigningKey, writable};
+pub use key::{KeyError, writable};
 pub use metrics::Metrics;
 pub use projection::{Health, Rebuild};
 pub use read::{AsOf, ReadError, Shown, off_thread};

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::Error;
 use crate::job::Position;
-use crate::log::Reader;
-use crate::{log, wire};
+use crate::log::{self, Reader};
+use crate::tree::{Hash, leaf_hash};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
 const VERSION: i64 = 2;
@@ -56,18 +56,20 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     Ok(conn)
 }
 
-/// Where the views stand: the position, and the hash of its leaf. `None` for views of nothing.
-pub fn checkpoint(conn: &Connection) -> Result<Option<(Position, [u8; 32])>, Error> {
+/// Where the views stand: the position, and the hash of its leaf, which names the history that they were made of. `None` for views of nothing.
+pub fn checkpoint(conn: &Connection) -> Result<Option<(Position, Hash)>, Error> {
     let doing = Error::doing("read where the views stand");
     conn.prepare_cached("SELECT position, leaf_hash FROM checkpoint")
-        .and_then(|mut s| s.query_row([], |r| Ok((Position::new(r.get::<_, i64>(0)? as u64), r.get(1)?))).optional())
+        .and_then(|mut s| {
+            s.query_row([], |r| Ok((Position::new(r.get::<_, i64>(0)? as u64), Hash(r.get(1)?)))).optional()
+        })
         .map_err(doing)
 }
 
-pub(super) fn set_checkpoint(conn: &Connection, position: Position, leaf_hash: &[u8; 32]) -> Result<(), Error> {
+pub(super) fn set_checkpoint(conn: &Connection, position: Position, leaf: Hash) -> Result<(), Error> {
     let doing = Error::doing("note where the views stand");
     conn.prepare_cached("INSERT OR REPLACE INTO checkpoint (one, position, leaf_hash) VALUES (1, ?1, ?2)")
-        .and_then(|mut s| s.execute(params![position.get() as i64, leaf_hash.as_slice()]))
+        .and_then(|mut s| s.execute(params![position.get() as i64, leaf.as_bytes()]))
         .map(|_| ())
         .map_err(doing)
 }
@@ -87,7 +89,7 @@ pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
         return Err("they have another shape".into());
     }
     let (position, hash) = checkpoint(&conn).map_err(describe)?.ok_or("they were never finished")?;
-    match log.at(position, |row| wire::leaf_hash(row.leaf)).map_err(|error| error.to_string())? {
+    match log.at(position, |row| leaf_hash(row.leaf)).map_err(|error| error.to_string())? {
         Some(found) if found == hash => Ok(()),
         Some(_) => Err("they are of another history".into()),
         None => Err(format!("they stand at {position}, beyond the head of the log")),

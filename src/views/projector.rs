@@ -11,6 +11,7 @@ use super::save::{Dirty, save};
 use super::{Error, JobCache, open};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
+use crate::tree::leaf_hash;
 use crate::wire;
 
 /// Jobs kept in memory between two batches, about 64 MiB.
@@ -70,7 +71,7 @@ impl Projector {
         for (job, dirty) in batch.touched.values() {
             save(&transaction, job, dirty)?;
         }
-        open::set_checkpoint(&transaction, position, &wire::leaf_hash(&batch.leaf))?;
+        open::set_checkpoint(&transaction, position, leaf_hash(&batch.leaf))?;
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use crate::job::{JobId, Kind, OrgId, Position, Time};
 
@@ -176,14 +176,6 @@ pub fn datadigest(salt: &[u8; SALT_LEN], data: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("HMAC takes keys of any length");
     mac.update(data);
     hex::encode(mac.finalize().into_bytes())
-}
-
-/// The RFC 6962 hash of a leaf: SHA-256 of a zero byte and the leaf's bytes. Views name the history they were made of by it.
-pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update([0]);
-    hash.update(leaf);
-    hash.finalize().into()
 }
 
 #[cfg(test)]

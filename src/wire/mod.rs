@@ -17,6 +17,6 @@ pub use cloudevent::{REDACTED, cloudevent};
 pub use export::{ExportLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
-pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest, leaf_hash};
+pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, PreviousLog};
 pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

@@ -54,6 +54,7 @@ mod task;
 mod task_list;
 mod time_travel;
 mod tokens;
+mod tree;
 mod unknown_events;
 mod unread;
 mod wire;

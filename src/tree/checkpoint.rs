@@ -1,0 +1,149 @@
+//! Checkpoints (C2SP tlog-checkpoint): origin, size and root of a log in three lines, signed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BadHash, BadSize, Head, NoteError, SigningKey, VerifierKey, excerpt, open_note, sign_note};
+
+/// What a log was at one moment. As text the three lines that are signed.
+///
+/// Extension lines are neither written nor read: nobody who audits a log can check them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log's unique name.
+    pub origin: String,
+    /// Its size and root.
+    pub head: Head,
+}
+
+/// Why a text is no checkpoint of a log, or why it is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// It is not signed as it must be.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// It is something else, or says more.
+    #[error("expected a checkpoint of three lines, origin, size and root, found `{0}`")]
+    Lines(String),
+    /// The second line.
+    #[error(transparent)]
+    Size(#[from] BadSize),
+    /// The third line.
+    #[error(transparent)]
+    Root(#[from] BadHash),
+    /// It is another log's.
+    #[error("expected a checkpoint of `{expected}`, found one of `{found}`")]
+    Origin {
+        /// The log in question.
+        expected: String,
+        /// The log that it is of.
+        found: String,
+    },
+}
+
+impl Checkpoint {
+    /// The signed note: more than one key while a key is replaced. An origin that cannot stand in a line is refused.
+    pub fn sign(&self, keys: &[&SigningKey]) -> Result<String, CheckpointError> {
+        let text = self.to_string();
+        // What is signed must be read as what was meant, for ever.
+        if text.parse::<Checkpoint>()? != *self {
+            return Err(CheckpointError::Lines(excerpt(&text)));
+        }
+        Ok(sign_note(&text, keys)?)
+    }
+
+    /// Reads a signed checkpoint of the log `origin`. The signature is checked before anything is read.
+    pub fn open(note: &str, origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, CheckpointError> {
+        let checkpoint: Checkpoint = open_note(note, known)?.text.parse()?;
+        if checkpoint.origin != origin {
+            let (expected, found) = (origin.to_owned(), excerpt(&checkpoint.origin));
+            return Err(CheckpointError::Origin { expected, found });
+        }
+        Ok(checkpoint)
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n{}\n{}", self.origin, self.head.size, self.head.root)
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = CheckpointError;
+
+    fn from_str(text: &str) -> Result<Checkpoint, CheckpointError> {
+        let lines: Vec<&str> = text.split('\n').take(5).collect();
+        match lines[..] {
+            [origin, size, root, ""] if !origin.is_empty() => {
+                let head = Head { size: size.parse()?, root: root.parse()? };
+                Ok(Checkpoint { origin: origin.to_owned(), head })
+            }
+            _ => Err(CheckpointError::Lines(excerpt(text))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Size, leaf_hash};
+
+    const ORIGIN: &str = "jobledger/test";
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint { origin: ORIGIN.into(), head: Head { size: Size::new(7).unwrap(), root: leaf_hash(b"") } }
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(ORIGIN, &[1; 32]).unwrap()
+    }
+
+    #[test]
+    fn three_lines_and_no_other() {
+        let text = checkpoint().to_string();
+        assert_eq!(text, "jobledger/test\n7\nbjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=\n");
+        assert_eq!(text.parse(), Ok(checkpoint()));
+        let bad = [
+            String::new(),
+            text.trim_end().to_owned(),
+            format!("{text}\n"),
+            format!("{text}extension\n"),
+            format!("\n{text}"),
+            text.replace(ORIGIN, ""),
+            text.replace("\n7\n", "\n0\n"),
+            text.replace("\n7\n", "\n07\n"),
+            text.replace("\n7\n", "\n+7\n"),
+            text.replace("\n7\n", "\n7 \n"),
+            text.replace("\n7\n", "\n\n"),
+            text.replace("\n7\n", "\n18446744073709551615\n"),
+            text.replace("B0=", "B1="),
+            text.replace("B0=", "B0"),
+            text.replace('\n', "\r\n"),
+        ];
+        for bad in bad {
+            assert!(bad.parse::<Checkpoint>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn it_opens_for_its_own_log_and_keys() {
+        let (key, next) = (key(), SigningKey::from_seed(ORIGIN, &[2; 32]).unwrap());
+        let note = checkpoint().sign(&[&key, &next]).unwrap();
+        for known in [key.verifier(), next.verifier()] {
+            let known = std::slice::from_ref(known);
+            assert_eq!(Checkpoint::open(&note, ORIGIN, known), Ok(checkpoint()));
+            let other = Checkpoint::open(&note, "jobledger/other", known);
+            assert!(matches!(other, Err(CheckpointError::Origin { .. })));
+        }
+        assert!(matches!(Checkpoint::open(&note, ORIGIN, &[]), Err(CheckpointError::Note(_))));
+    }
+
+    #[test]
+    fn what_would_be_read_otherwise_is_not_signed() {
+        for origin in ["", "a\nb", "a\n8", "tab\t"] {
+            let odd = Checkpoint { origin: origin.into(), ..checkpoint() };
+            assert!(odd.sign(&[&key()]).is_err(), "{origin:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The growing edge of a tree: all that is needed to append to it.
+
+use super::node::bag;
+use super::{Hash, Head, NodeId, Size, node_hash};
+
+/// The hashes of a tree's peaks, at most 63, in 2 KiB of its own.
+#[derive(Clone)]
+pub struct Frontier {
+    leaves: u64,
+    /// The peak of height `level` is at `level`, where the bit `level` of `leaves` is set; the rest is stale.
+    peaks: [Hash; 63],
+}
+
+impl Frontier {
+    /// The edge of a tree that has no leaf yet.
+    pub const EMPTY: Frontier = Frontier { leaves: 0, peaks: [Hash([0; Hash::LEN]); 63] };
+
+    /// The edge of the tree of this size, from its stored nodes: reads [`Size::peaks`], from the left.
+    pub fn restore<E>(size: Size, mut read: impl FnMut(NodeId) -> Result<Hash, E>) -> Result<Frontier, E> {
+        let mut frontier = Frontier { leaves: size.get(), ..Frontier::EMPTY };
+        for peak in size.peaks() {
+            frontier.peaks[usize::from(peak.level)] = read(peak)?;
+        }
+        Ok(frontier)
+    }
+
+    /// How many leaves the tree has, from 0.
+    pub fn leaves(&self) -> u64 {
+        self.leaves
+    }
+
+    /// Size and root of the tree; `None` as long as it has no leaf. Takes a hash for each peak but one.
+    pub fn head(&self) -> Option<Head> {
+        let size = Size::new(self.leaves).ok()?;
+        let root = bag(size.peaks().rev().map(|peak| self.peaks[usize::from(peak.level)]))?;
+        Some(Head { size, root })
+    }
+
+    /// Appends a leaf by its hash, and gives `store` each node that is complete with it, the leaf's own first: one, and
+    /// over time one more for each leaf. If `store` fails, the tree is as it was.
+    ///
+    /// Panics at [`Size::MAX`] leaves: at a million each second that takes 290,000 years.
+    pub fn append<E>(&mut self, leaf: Hash, mut store: impl FnMut(NodeId, Hash) -> Result<(), E>) -> Result<(), E> {
+        assert!(self.leaves < Size::MAX.get(), "expected room for one more leaf, found {} leaves", self.leaves);
+        let mut node = NodeId { level: 0, index: self.leaves };
+        let mut hash = leaf;
+        store(node, hash)?;
+        // As in counting: each bit that is set already makes, with what has just been completed, the next larger one.
+        while node.index & 1 == 1 {
+            hash = node_hash(&self.peaks[usize::from(node.level)], &hash);
+            node = NodeId { level: node.level + 1, index: node.index >> 1 };
+            store(node, hash)?;
+        }
+        self.peaks[usize::from(node.level)] = hash;
+        self.leaves += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::leaf_hash;
+
+    /// MTH of RFC 6962 section 2.1, word by word.
+    fn root(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => unreachable!("there is no empty tree"),
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                node_hash(&root(left), &root(right))
+            }
+        }
+    }
+
+    fn leaves(n: usize) -> Vec<Hash> {
+        (0..n).map(|n| leaf_hash(&n.to_be_bytes())).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn however_often_it_is_restored_it_has_the_root_of_its_leaves(parts in prop::collection::vec(1..80_usize, 1..6)) {
+            let all = leaves(parts.iter().sum());
+            let mut stored = HashMap::new();
+            let mut frontier = Frontier::EMPTY;
+            let mut rest = &all[..];
+            for part in parts {
+                let (now, later) = rest.split_at(part);
+                for leaf in now {
+                    let fresh = |node, hash| stored.insert(node, hash).map_or(Ok(()), |_| Err(node));
+                    frontier.append(*leaf, fresh).unwrap();
+                }
+                rest = later;
+                let head = frontier.head().unwrap();
+                prop_assert_eq!(head.root, root(&all[..all.len() - rest.len()]));
+                frontier = Frontier::restore(head.size, |node| stored.get(&node).copied().ok_or(node)).unwrap();
+                prop_assert_eq!(frontier.head(), Some(head));
+            }
+            for (node, hash) in stored {
+                prop_assert_eq!(hash, root(&all[(node.index << node.level) as usize..][..1 << node.level]));
+            }
+        }
+    }
+
+    #[test]
+    fn every_node_is_given_once_and_the_leaf_first() {
+        let mut frontier = Frontier::EMPTY;
+        let mut given = Vec::new();
+        for leaf in leaves(8) {
+            let note = |node: NodeId, _| {
+                given.push((node.level, node.index));
+                Ok::<_, Infallible>(())
+            };
+            frontier.append(leaf, note).unwrap();
+        }
+        let expected = [
+            [(0, 0)].as_slice(),
+            &[(0, 1), (1, 0)],
+            &[(0, 2)],
+            &[(0, 3), (1, 1), (2, 0)],
+            &[(0, 4)],
+            &[(0, 5), (1, 2)],
+            &[(0, 6)],
+            &[(0, 7), (1, 3), (2, 1), (3, 0)],
+        ];
+        assert_eq!(given, expected.concat());
+    }
+
+    #[test]
+    fn a_store_that_fails_leaves_the_tree_as_it_was() {
+        let mut frontier = Frontier::EMPTY;
+        assert!(frontier.head().is_none());
+        for leaf in leaves(7) {
+            frontier.append(leaf, |_, _| Ok::<_, ()>(())).unwrap();
+        }
+        let before = frontier.head();
+        for level in 0..=3 {
+            let fails = |node: NodeId, _| if node.level == level { Err(()) } else { Ok(()) };
+            assert_eq!(frontier.append(leaf_hash(b"8"), fails), Err(()));
+            assert_eq!(frontier.head(), before);
+        }
+    }
+
+    #[test]
+    fn the_largest_tree_has_an_edge_and_no_room() {
+        let zero = |_| Ok::<_, Infallible>(Hash([0; Hash::LEN]));
+        let mut frontier = Frontier::restore(Size::new(Size::MAX.get() - 1).unwrap(), zero).unwrap();
+        frontier.append(leaf_hash(b""), |_, _| Ok::<_, Infallible>(())).unwrap();
+        assert_eq!(frontier.head().unwrap().size, Size::MAX);
+        let full = move || frontier.append(leaf_hash(b""), |_, _| Ok::<_, Infallible>(()));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(full)).is_err());
+    }
+}

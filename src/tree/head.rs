@@ -1,0 +1,69 @@
+//! How large a tree is, and what its root is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Hash, decimal, excerpt};
+
+/// How many leaves a tree has: 1 to 2⁶³ − 1, what SQLite can count.
+///
+/// Sizes that come from outside become this before anything is computed with them: no shift, sum or loop sees a larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size(u64);
+
+/// A number of leaves that no tree here has; size 0 is never signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a tree's size, a number from 1 to 2^63 - 1, found `{0}`")]
+pub struct BadSize(String);
+
+impl Size {
+    /// The largest tree.
+    pub const MAX: Size = Size(i64::MAX as u64);
+
+    /// A tree of `leaves` leaves.
+    pub fn new(leaves: u64) -> Result<Size, BadSize> {
+        if (1..=Size::MAX.0).contains(&leaves) { Ok(Size(leaves)) } else { Err(BadSize(leaves.to_string())) }
+    }
+
+    /// The number of leaves.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Size {
+    type Err = BadSize;
+
+    /// Decimal without leading zeros.
+    fn from_str(text: &str) -> Result<Size, BadSize> {
+        decimal(text).and_then(|leaves| Size::new(leaves).ok()).ok_or_else(|| BadSize(excerpt(text)))
+    }
+}
+
+/// A tree in two values: whoever trusts them can check everything in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// How many leaves.
+    pub size: Size,
+    /// The RFC 6962 hash over them.
+    pub root: Hash,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tree_is_empty_or_larger_than_can_be_counted() {
+        assert_eq!("9223372036854775807".parse(), Ok(Size::MAX));
+        for bad in ["0", "01", "", "+1", "9223372036854775808", "18446744073709551615", "18446744073709551616"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The tree against what others wrote: RFC vectors, the examples of C2SP and Go, and three other implementations.
+
+mod grown;
+mod notes;
+mod proofs;
+mod roots;
+mod tiles;
+mod vectors;
