@@ -60,7 +60,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
     }
 }
 
-/// What ends a stream from outside: the server stops, or the token behind it does.
+/// What ends a stream from outside: the server stops, or the token or the session behind it does.
 struct Ending {
     app: App,
     principal: Principal,
