@@ -14,6 +14,7 @@ mod job_model;
 mod jobs;
 mod observe;
 mod ops;
+mod panics;
 mod params;
 mod path;
 mod serve;
