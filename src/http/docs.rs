@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoParams, Modify, OpenApi, PartialSchema, ToSchema};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
@@ -107,6 +107,27 @@ pub struct ReadingParams {
     min_position: Option<u64>,
     /// The job's organisation, for auditors.
     org: Option<uuid::Uuid>,
+}
+
+/// What every single-job read may answer besides what its own document says.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "describes what `single_job` answers")]
+pub enum LiveAnswers {
+    /// Live, and `Last-Event-ID` is at or past the job's end
+    #[response(status = 204)]
+    Ended,
+    /// The views are not there yet
+    #[response(status = 503)]
+    Late,
+}
+
+/// What a read with an `ETag` may answer besides.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "describes what `single_job` answers")]
+pub enum Revisioned {
+    /// The caller's `If-None-Match` names this revision
+    #[response(status = 304)]
+    Known,
 }
 
 /// A position, or an RFC 3339 time of recording.

@@ -27,7 +27,10 @@ pub use app::{App, Shared};
 pub use auth::Caller;
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
-pub use docs::{Description, ItemStatusName, KindName, ProviderName, ReadingParams, StatusName, TaskTypeName};
+pub use docs::{
+    Description, ItemStatusName, KindName, LiveAnswers, ProviderName, ReadingParams, Revisioned, StatusName,
+    TaskTypeName,
+};
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use job_model::{JobModel, raw};
 pub use params::{Params, Reading};
