@@ -25,6 +25,7 @@ mod tail;
 
 pub use app::{App, Shared};
 pub use auth::Caller;
+pub use body::Budget;
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
 pub use docs::{
