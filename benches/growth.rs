@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jobledger::access::Role;
 use support::{
     BenchServer, Connection, Jobs, LIFE, Series, Table, client, fill, folder, get, option, post, probe, quick,
     run_round, token,
@@ -112,7 +113,7 @@ struct Served {
 
 impl Served {
     fn start(client: &tokio::runtime::Runtime, log: Log) -> Served {
-        let token = token(&log.path);
+        let token = token(&log.path, Role::Admin);
         let started = Instant::now();
         let mut process = Command::new(env!("CARGO_BIN_EXE_jobledger"))
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])

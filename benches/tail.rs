@@ -8,21 +8,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use jobledger::access::Role;
 use support::{
     BenchServer, Connection, Jobs, Life, Series, Table, client, folder, get, median, percent, post, probe, quick,
-    run_round, thousands,
+    run_round, thousands, token,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const CONNECTIONS: usize = 16;
+/// What the n-th watcher watches.
+type Path<'a> = &'a dyn Fn(usize) -> String;
 /// Longest wait for a watcher to see everything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() {
     let (rounds, scale) = if quick() { (3, 4) } else { (7, 1) };
     let folder = folder();
-    let server = BenchServer::start(&folder.path().join("ledger"));
+    let server_folder = folder.path().join("ledger");
+    let server = BenchServer::start(&server_folder);
     let client = client();
     // Jobs that have not ended: a tail of one that has would be closed at once.
     let (jobs, created): (Vec<String>, Vec<Vec<u8>>) = (0..1_000)
@@ -46,7 +51,7 @@ fn main() {
     ]);
     for (watchers, appends) in [(1, 32_000), (100, 16_000), (1_000, 1_600)] {
         let all = |_| "/ledger/events".to_owned();
-        let seen = client.block_on(compare(&server, watchers, appends / scale, rounds, &all, true));
+        let seen = client.block_on(compare(&server, &server.token, watchers, appends / scale, rounds, &all, true));
         table.row([
             watchers.to_string(),
             thousands(median(&seen.delivered)),
@@ -61,10 +66,24 @@ fn main() {
     println!("idle watchers: nothing that happens is for them");
     let mut table = Table::new(["watchers", "watching", "appends/s", "appends/s without", "slower by"]);
     let one_job = |n: usize| format!("/ledger/jobs/{}/events", jobs[n % jobs.len()]);
-    let kind = |_| "/ledger/events?kind=rule".to_owned();
-    let idle: [(&str, &dyn Fn(usize) -> String); 2] = [("a job each, live", &one_job), ("one kind of job", &kind)];
-    for (name, path) in idle {
-        let seen = client.block_on(compare(&server, 1_000, 32_000 / scale, rounds, path, false));
+    let same = |path: &str| {
+        let path = path.to_owned();
+        move |_| path.clone()
+    };
+    let (kind, types) = (same("/ledger/events?kind=rule"), same("/ledger/events?type=job.failed&type=job.cancelled"));
+    // What nobody appends to: as many filters as there are watchers.
+    let job = |n: usize| format!("/ledger/events?job=nobody-{n}&type=job.noted");
+    let other_org = |n: usize| format!("/ledger/events?org={}", Uuid::from_u128(n as u128 + 1));
+    let auditor = token(&server_folder, Role::Auditor);
+    let idle: [(_, _, Path<'_>); 5] = [
+        ("a job each, live", &server.token, &one_job),
+        ("one kind of job", &server.token, &kind),
+        ("two types", &server.token, &types),
+        ("a job each of any organisation", &auditor, &job),
+        ("an organisation each", &auditor, &other_org),
+    ];
+    for (name, token, path) in idle {
+        let seen = client.block_on(compare(&server, token, 1_000, 32_000 / scale, rounds, path, false));
         let (with, without) = (thousands(seen.with.rate()), thousands(seen.without.rate()));
         table.row(["1000".to_owned(), name.to_owned(), with, without, slower(&seen)]);
     }
@@ -91,10 +110,11 @@ fn slower(seen: &Seen) -> String {
 
 async fn compare(
     server: &BenchServer,
+    watcher: &str,
     watchers: usize,
     appends: usize,
     rounds: usize,
-    path: &dyn Fn(usize) -> String,
+    path: Path<'_>,
     expects: bool,
 ) -> Seen {
     let mut seen = Seen::default();
@@ -103,7 +123,7 @@ async fn compare(
         let frames = Arc::new(AtomicU64::new(0));
         let mut open = JoinSet::new();
         for n in 0..watchers {
-            let request = get(&path(n), &server.token, "text/event-stream");
+            let request = get(&path(n), watcher, "text/event-stream");
             let stream = Connection::open(server.address()).await.start(&request).await;
             open.spawn(watch(stream, frames.clone()));
         }

@@ -62,7 +62,7 @@ impl BenchServer {
             send_ledger.send(server.ledger().clone()).expect("somebody waits");
             server.run(listener).await;
         });
-        BenchServer { running, ledger: ledger.recv().expect("it opens"), token: token(path) }
+        BenchServer { running, ledger: ledger.recv().expect("it opens"), token: token(path, Role::Admin) }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -70,10 +70,10 @@ impl BenchServer {
     }
 }
 
-/// A fresh administrator's token, made as `jobledger token create` makes it: through the file, beside the server.
-pub fn token(path: &Path) -> String {
+/// A fresh token, made as `jobledger token create` makes it: through the file, beside the server.
+pub fn token(path: &Path, role: Role) -> String {
     let access = Access::open(&Folder::new(path).access()).expect("access.db opens");
     let name = format!("bench-{}", uuid::Uuid::new_v4().simple());
-    let token = NewToken { name, role: Role::Admin, org: OrgId::default(), expires: None };
+    let token = NewToken { name, role, org: OrgId::default(), expires: None };
     access.create(&token, system_clock()()).expect("a new name").reveal().to_owned()
 }

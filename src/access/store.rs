@@ -69,6 +69,8 @@ pub struct Principal {
     pub org: OrgId,
     /// Until when.
     pub expires: Option<Time>,
+    /// The browser session through which it asks, by its hash; `None` for the token itself.
+    session: Option<[u8; 32]>,
 }
 
 /// A token to make.
@@ -201,14 +203,14 @@ impl Access {
 
     /// Who has this token; `None` for one that is unknown, revoked or expired.
     pub fn authenticate(&self, token: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let sql = "SELECT id, name, role, org, expires_at FROM token WHERE hash = ?1 AND revoked_at IS NULL";
+        let sql = "SELECT id, name, role, org, expires_at, NULL FROM token WHERE hash = ?1 AND revoked_at IS NULL";
         self.find(sql, token_hash(token), now)
     }
 
     /// Who has this session; it ends with its token.
     pub fn session(&self, session: &str, now: Time) -> Result<Option<Principal>, AccessError> {
-        let sql = "SELECT token.id, name, role, org, min(session.expires_at, ifnull(token.expires_at, session.expires_at)) \
-                   FROM session JOIN token ON token.id = session.token \
+        let sql = "SELECT token.id, name, role, org, \
+                   min(session.expires_at, ifnull(token.expires_at, session.expires_at)), session.hash FROM session JOIN token ON token.id = session.token \
                    WHERE session.hash = ?1 AND revoked_at IS NULL GROUP BY session.hash";
         self.find(sql, session_hash(session), now)
     }
@@ -236,12 +238,14 @@ impl Access {
     /// Whether a principal that was found before may still go on.
     pub fn still_valid(&self, principal: &Principal, now: Time) -> bool {
         let inner = self.inner();
-        let revoked = inner
+        let sql = "SELECT revoked_at IS NULL AND (?2 IS NULL OR EXISTS (SELECT 1 FROM session WHERE hash = ?2)) \
+                   FROM token WHERE id = ?1";
+        let valid = inner
             .conn
-            .prepare_cached("SELECT revoked_at IS NOT NULL FROM token WHERE id = ?1")
-            .and_then(|mut statement| statement.query_row([principal.id], |row| row.get(0)));
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(params![principal.id, principal.session], |row| row.get(0)));
         // Where the file cannot be read just now the stream ends: whoever comes again is looked up again.
-        principal.expires.is_none_or(|expires| now < expires) && !revoked.unwrap_or(true)
+        principal.expires.is_none_or(|expires| now < expires) && valid.unwrap_or(false)
     }
 
     /// Signs a browser in: the answer goes into a cookie.
@@ -265,11 +269,12 @@ impl Access {
         let mut inner = self.inner();
         let key = session_hash(session);
         inner.known.remove(&key);
-        let changed = inner.conn.execute("DELETE FROM session WHERE hash = ?1", [key]);
-        changed.map(|_| ()).map_err(doing("sign out"))
+        inner.conn.execute("DELETE FROM session WHERE hash = ?1", [key]).map_err(doing("sign out"))?;
+        self.changes.send_modify(|n| *n += 1);
+        Ok(())
     }
 
-    /// A bell that rings when a token was changed: whoever holds a connection open looks again.
+    /// A bell that rings when a token was changed or a session ended: whoever holds a connection open looks again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -345,6 +350,7 @@ fn principal(row: &Row<'_>) -> Result<Principal, rusqlite::Error> {
         role: word(row, 2)?,
         org: word(row, 3)?,
         expires: row.get::<_, Option<i64>>(4)?.map(Time::from_micros),
+        session: row.get(5)?,
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::body::Budget;
 use super::tail::Tails;
 use crate::access::Access;
 use crate::ledger::Ledger;
@@ -18,6 +19,8 @@ pub struct Shared {
     pub ledger: Ledger,
     /// Who may do what.
     pub access: Access,
+    /// What bodies may take of memory.
+    pub bodies: Budget,
     /// Open tails.
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.

@@ -101,10 +101,11 @@ pub async fn append(
     caller.require(Capability::Append)?;
     let (parts, body) = request.into_parts();
     // The body is read before anything in it or about it is refused: drained first.
-    let body = body::read(body).await?;
+    let body = body::read(&app.bodies, body).await?;
     params.finish()?;
     let guard = guard(&parts.headers)?;
-    let (events, batch) = events(&parts.headers, &body)?;
+    let (events, batch) = events(&parts.headers, &body.bytes)?;
+    drop(body);
     let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
     let status = if appended.all_known() { StatusCode::OK } else { StatusCode::CREATED };

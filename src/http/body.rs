@@ -14,6 +14,7 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Error;
 
@@ -21,15 +22,35 @@ use super::error::Error;
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// How much more is read and thrown away before the connection is given up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
+/// Most bytes of all bodies that are being read, 256 MiB.
+const BUDGET: usize = 256 << 20;
+/// So much of each body counts for nothing, 64 KiB: most are smaller, and are read whatever others send.
+const FREE: usize = 64 << 10;
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(60);
 
 /// How long a body that nobody wants may take.
 const REST_TIME: Duration = Duration::from_secs(5);
 
+/// What the bodies of all connections may take of memory together.
+pub struct Budget(Semaphore);
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget(Semaphore::new(BUDGET))
+    }
+}
+
+/// A body that was read. Its share of the budget is given back when it is dropped.
+pub struct Read<'b> {
+    /// All of it.
+    pub bytes: Bytes,
+    _share: Option<SemaphorePermit<'b>>,
+}
+
 /// Reads a body of at most [`MAX_BODY`] bytes.
-pub async fn read(body: Body) -> Result<Bytes, Error> {
-    match tokio::time::timeout(TIME, collect(body)).await {
+pub async fn read(budget: &Budget, body: Body) -> Result<Read<'_>, Error> {
+    match tokio::time::timeout(TIME, collect(budget, body)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("expected the whole body within {} s", TIME.as_secs());
@@ -38,24 +59,42 @@ pub async fn read(body: Body) -> Result<Bytes, Error> {
     }
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Error> {
-    let mut collected = BytesMut::new();
+async fn collect(budget: &Budget, mut body: Body) -> Result<Read<'_>, Error> {
+    let (mut collected, mut share) = (BytesMut::new(), None);
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::bad_request("the body ended before it was complete"))?;
         let Ok(data) = frame.into_data() else { continue };
         read += data.len();
         if read <= MAX_BODY {
+            // Taken as it comes, so that a client that only says how much it will send holds nothing.
+            take(budget, read.saturating_sub(FREE).min(data.len()), &mut share)?;
             collected.extend_from_slice(&data);
         } else if read > MAX_BODY + MAX_DRAIN {
             break;
         }
     }
     if read <= MAX_BODY {
-        return Ok(collected.freeze());
+        return Ok(Read { bytes: collected.freeze(), _share: share });
     }
     let detail = format!("expected a body of at most {MAX_BODY} bytes; send the events in more requests");
     Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail))
+}
+
+fn take<'b>(budget: &'b Budget, bytes: usize, share: &mut Option<SemaphorePermit<'b>>) -> Result<(), Error> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let full = |_| {
+        let detail = format!("too many large bodies come in just now; try again, or send at most {FREE} bytes");
+        Error::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+    };
+    let more = budget.0.try_acquire_many(bytes as u32).map_err(full)?;
+    match share {
+        Some(share) => share.merge(more),
+        None => *share = Some(more),
+    }
+    Ok(())
 }
 
 /// Middleware. A body that nobody read is read to its end and thrown away before the answer goes out; otherwise the

@@ -8,12 +8,16 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::error::{Error, Problem};
+use crate::job::{Event, ItemStatus, Kind, Provider, Status, TaskType};
+use crate::wire::LedgerContinued;
 
 static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
 
@@ -103,6 +107,27 @@ pub struct ReadingParams {
     min_position: Option<u64>,
     /// The job's organisation, for auditors.
     org: Option<uuid::Uuid>,
+}
+
+/// What every single-job read may answer besides what its own document says.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "describes what `single_job` answers")]
+pub enum LiveAnswers {
+    /// Live, and `Last-Event-ID` is at or past the job's end
+    #[response(status = 204)]
+    Ended,
+    /// The views are not there yet
+    #[response(status = 503)]
+    Late,
+}
+
+/// What a read with an `ETag` may answer besides.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "describes what `single_job` answers")]
+pub enum Revisioned {
+    /// The caller's `If-None-Match` names this revision
+    #[response(status = 304)]
+    Known,
 }
 
 /// A position, or an RFC 3339 time of recording.
@@ -208,76 +233,37 @@ pub struct EventPage {
     head: u64,
 }
 
-/// The words of an enum, as the API describes them. The words are `tt`: a `literal` would reach the derive macro in a group
-/// of its own, and that passes over a rename it cannot read.
+/// The words of the code, as the API describes them.
 macro_rules! described {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:tt),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Serialize, ToSchema)]
-        #[allow(dead_code, missing_docs, reason = "describes the words of an enum")]
-        pub enum $name { $(#[serde(rename = $word)] $variant),+ }
-    };
+    ($(#[doc = $doc:literal] $name:ident = $words:expr;)+) => {$(
+        #[doc = $doc]
+        #[derive(Serialize)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let object = ObjectBuilder::new().schema_type(Type::String).description(Some($doc.trim()));
+                object.enum_values(Some($words)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
 }
 
 described! {
     /// Which documented API shows a job.
-    KindName { DbRole = "dbrole", Task = "task", Rule = "rule" }
-}
-described! {
+    KindName = Kind::ALL.iter().map(|word| word.as_str());
     /// Where a job stands.
-    StatusName { Pending = "pending", Running = "running", Completed = "completed", Failed = "failed", Cancelled = "cancelled" }
-}
-described! {
+    StatusName = Status::ALL.iter().map(|word| word.as_str());
     /// Where an item stands.
-    ItemStatusName { Pending = "pending", Running = "running", Completed = "completed", Failed = "failed" }
-}
-described! {
+    ItemStatusName = ItemStatus::ALL.iter().map(|word| word.as_str());
     /// Who keeps credentials.
-    ProviderName { Database = "database", Vault = "vault" }
-}
-described! {
+    ProviderName = Provider::ALL.iter().map(|word| word.as_str());
     /// The type of a background job.
-    TaskTypeName {
-        FullSync = "full_sync", IncrementalSync = "incremental_sync", AccountSync = "account_sync", OwnerSync = "owner_sync",
-        GroupSync = "group_sync", ApplicationSync = "application_sync", RoleGeneration = "role_generation",
-        PolicyAnalysis = "policy_analysis", ManagerResolution = "manager_resolution", Enrichment = "enrichment",
-    }
-}
-described! {
+    TaskTypeName = TaskType::ALL.iter().map(|word| word.as_str());
     /// An event that a producer may send.
-    ProducedType {
-        Created = "job.created", Started = "job.started", Progress = "job.progress", ItemResult = "job.item_result",
-        HookOutput = "job.hook_output", Completed = "job.completed", Failed = "job.failed", Cancelled = "job.cancelled",
-        Noted = "job.noted",
-    }
-}
-described! {
+    ProducedType = Event::PRODUCED.iter().copied();
     /// An event that can be filtered for.
-    EventType {
-        Created = "job.created", Started = "job.started", Progress = "job.progress", ItemResult = "job.item_result",
-        HookOutput = "job.hook_output", Completed = "job.completed", Failed = "job.failed", Cancelled = "job.cancelled",
-        Noted = "job.noted", Redacted = "job.redacted", LedgerContinued = "ledger.continued",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use utoipa::PartialSchema;
-
-    use super::*;
-    use crate::job::{ItemStatus, Kind, Provider, Status, TaskType};
-
-    fn words<T: PartialSchema>() -> Vec<String> {
-        let schema = serde_json::to_value(T::schema()).unwrap();
-        serde_json::from_value(schema["enum"].clone()).unwrap()
-    }
-
-    #[test]
-    fn the_description_has_the_words_of_the_code() {
-        assert_eq!(words::<KindName>(), Kind::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(words::<StatusName>(), Status::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(words::<ItemStatusName>(), ItemStatus::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(words::<ProviderName>(), Provider::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-        assert_eq!(words::<TaskTypeName>(), TaskType::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>());
-    }
+    EventType = Event::TYPES.iter().copied().chain([LedgerContinued::TYPE]);
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::panics::caught;
 use crate::access::AccessError;
 use crate::job::{Position, Refusal};
 use crate::ledger::{AppendError, ReadError};
@@ -75,6 +76,16 @@ impl Error {
     /// 500; the cause goes to the log and nowhere else.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
         tracing::error!(error, "a request failed");
+        Error::said_in_the_log()
+    }
+
+    /// 500 for a handler that panicked.
+    pub fn panicked(said: &str) -> Error {
+        tracing::error!(panic = said, "a request failed");
+        Error::said_in_the_log()
+    }
+
+    fn said_in_the_log() -> Error {
         let detail = "the ledger could not do this; its log says why, under this answer's `x-request-id`";
         Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
@@ -255,14 +266,14 @@ static PROBLEM: ErrorStyle = ErrorStyle {
 pub struct AsItIs;
 
 /// Middleware: gives every error the body that its path asks for, those of the framework too (an unknown path, a method
-/// that a path does not have).
+/// that a path does not have), and to that of a panic.
 pub async fn render<F: Future<Output = Response>>(
     styles: &[ErrorStyle],
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let uri = request.uri().clone();
-    let response = next(request).await;
+    let response = caught(next(request)).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<AsItIs>().is_some() {

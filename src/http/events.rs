@@ -19,7 +19,7 @@ use super::params::Params;
 use super::path::Segment;
 use super::tail::{TailOf, tail};
 use crate::access::Capability;
-use crate::job::{JobId, Kind, OrgId, Position};
+use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::ledger::off_thread;
 use crate::log::{Filter, enough};
 use crate::wire::{self, Leaf};
@@ -28,19 +28,6 @@ use crate::wire::{self, Leaf};
 const PAGE_BYTES: usize = 4 << 20;
 /// Events of an export read at a time.
 const EXPORT_STEP: u64 = 500;
-/// The events that can be filtered for.
-const TYPES: [&str; 10] = [
-    "job.created",
-    "job.started",
-    "job.progress",
-    "job.item_result",
-    "job.hook_output",
-    "job.completed",
-    "job.failed",
-    "job.cancelled",
-    "job.noted",
-    "job.redacted",
-];
 
 /// What a route over the log asks for.
 struct Asked {
@@ -65,9 +52,11 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     };
     let min = params.one("min_position")?;
     params.finish()?;
-    if let Some(unknown) = types.iter().find(|name| !TYPES.contains(&name.as_str()) && !name.starts_with("ledger.")) {
+    if let Some(unknown) =
+        types.iter().find(|name| !Event::TYPES.contains(&name.as_str()) && !name.starts_with("ledger."))
+    {
         let found: String = unknown.chars().take(64).collect();
-        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", TYPES.join(", "))));
+        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", Event::TYPES.join(", "))));
     }
     Ok(Asked { filter: Filter { org, job, kind, types }, after, limit, min })
 }

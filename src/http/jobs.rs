@@ -102,12 +102,11 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     params(("id" = String, Path, description = "The job"), super::docs::ReadingParams),
     responses(
         (status = 200, description = "The job", content((JobModel = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "No such job, or not yet then"),
         (status = 406, description = "`Accept` allows neither form"),
-        (status = 503, description = "The views are not there yet"),
+        super::docs::LiveAnswers,
+        super::docs::Revisioned,
     )
 )]
 pub async fn one(

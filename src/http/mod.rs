@@ -14,6 +14,7 @@ mod job_model;
 mod jobs;
 mod observe;
 mod ops;
+mod panics;
 mod params;
 mod path;
 mod serve;
@@ -24,9 +25,13 @@ mod tail;
 
 pub use app::{App, Shared};
 pub use auth::Caller;
+pub use body::Budget;
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
-pub use docs::{Description, ItemStatusName, KindName, ProviderName, ReadingParams, StatusName, TaskTypeName};
+pub use docs::{
+    Description, ItemStatusName, KindName, LiveAnswers, ProviderName, ReadingParams, Revisioned, StatusName,
+    TaskTypeName,
+};
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use job_model::{JobModel, raw};
 pub use params::{Params, Reading};

@@ -28,6 +28,21 @@ pub enum Event {
 }
 
 impl Event {
+    /// The types of which a job's history is.
+    pub const TYPES: [&'static str; 10] = [
+        "job.created",
+        "job.started",
+        "job.progress",
+        "job.item_result",
+        "job.hook_output",
+        "job.completed",
+        "job.failed",
+        "job.cancelled",
+        "job.noted",
+        "job.redacted",
+    ];
+    /// The types that a producer may send: all but the last, which only the ledger itself records.
+    pub const PRODUCED: &'static [&'static str] = Event::TYPES.split_at(9).0;
     /// The types that end a job.
     pub const FINAL: [&'static str; 3] = ["job.completed", "job.failed", "job.cancelled"];
     /// The types that may come after the end.

@@ -62,8 +62,8 @@ pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId) -> Re
         _ => Err(Reject::invalid(
             "/type",
             format!(
-                "expected job.created, job.started, job.progress, job.item_result, job.hook_output, job.completed, \
-                 job.failed, job.cancelled or job.noted, found `{}`",
+                "expected one of {}, found `{}`",
+                Event::PRODUCED.join(", "),
                 event_type.chars().take(64).collect::<String>()
             ),
         )),

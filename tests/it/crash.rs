@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Process, event};
+use crate::support::cli::{Serving, token};
+use crate::support::{Client, event};
 
 const ROUNDS: u64 = 50;
 const WRITERS: u64 = 6;
@@ -24,20 +24,20 @@ struct Known {
 #[test]
 fn fifty_kills_under_load_lose_nothing_and_leave_nothing_half() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Process::serve(dir.path(), &[]);
-    let client = server.client(dir.path(), "worker", Role::Worker);
+    let mut server = Serving::start(dir.path());
+    let client = server.client(&token(dir.path(), "worker"));
     let known = Mutex::new(Known::default());
     for round in 0..ROUNDS {
         // A moment that differs from round to round, counted in answers: from at once to a few hundred.
         let until = (round * 7919) % 250;
         let writer = client.at(&server.url);
-        write_until_killed(&mut server, &writer, &known, round, until);
-        server = Process::serve(dir.path(), &[]);
+        write_until_killed(server, &writer, &known, round, until);
+        server = Serving::start(dir.path());
         check(&client.at(&server.url), &mut known.lock().unwrap());
     }
 }
 
-fn write_until_killed(server: &mut Process, client: &Client, known: &Mutex<Known>, round: u64, until: u64) {
+fn write_until_killed(server: Serving, client: &Client, known: &Mutex<Known>, round: u64, until: u64) {
     let (answers, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -62,7 +62,7 @@ fn write_until_killed(server: &mut Process, client: &Client, known: &Mutex<Known
         while answers.load(Ordering::SeqCst) < until {
             std::thread::yield_now();
         }
-        server.kill();
+        server.end("KILL");
         stop.store(true, Ordering::SeqCst);
     });
 }

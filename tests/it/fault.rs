@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use jobledger::access::Role;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Client, Process, created, event};
+use crate::support::cli::{Serving, cli, token};
+use crate::support::{Client, created, event};
 
 /// A server whose writes to `log.db-wal` fail while a trigger file is there.
 struct Faulty {
+    // Ends before its folder does.
+    server: Serving,
+    client: Client,
     dir: TempDir,
     shim: PathBuf,
-    server: Process,
-    client: Client,
 }
 
 impl Faulty {
@@ -22,17 +23,13 @@ impl Faulty {
         let dir = tempfile::tempdir().unwrap();
         let shim = compile(dir.path());
         let server = Faulty::serve(dir.path(), &shim);
-        let client = server.client(&dir.path().join("data"), "worker", Role::Worker);
-        Faulty { dir, shim, server, client }
+        let client = server.client(&token(&dir.path().join("data"), "worker"));
+        Faulty { server, client, dir, shim }
     }
 
-    fn serve(dir: &Path, shim: &Path) -> Process {
-        let env = [
-            ("LD_PRELOAD", shim.to_str().unwrap()),
-            ("FAULT_FILE", "log.db-wal"),
-            ("FAULT_DIR", dir.to_str().unwrap()),
-        ];
-        Process::serve(&dir.join("data"), &env)
+    fn serve(dir: &Path, shim: &Path) -> Serving {
+        let serve = cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.join("data"));
+        Serving::of(serve.env("LD_PRELOAD", shim).env("FAULT_FILE", "log.db-wal").env("FAULT_DIR", dir))
     }
 
     fn trigger(&self, name: &str) {
@@ -86,7 +83,7 @@ fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
     faulty.trigger("fail-sync");
     let start = event("job.started", "a", json!({}));
     assert!(faulty.client.try_append(&start).is_err(), "no answer: whether it is on the disk is not known");
-    assert_eq!(faulty.server.ended().code(), Some(2));
+    assert_eq!(faulty.server.ended().code, 2);
     faulty.mend("fail-sync");
     faulty.restart();
     faulty.client.get("/ledger/jobs/a").expect(200);

@@ -38,6 +38,7 @@ mod openapi;
 mod operation;
 mod organisations;
 mod overload;
+mod panics;
 mod parameters;
 mod reads;
 mod rebuilds;

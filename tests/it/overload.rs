@@ -1,5 +1,6 @@
 //! More appends than the bounded queue holds.
 
+use std::io::Write;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use jobledger::access::Role;
 use jobledger::ledger::{Clock, Options, system_clock};
 
-use crate::support::{TestServer, created, noted, problem};
+use crate::support::raw::{connect, head, send};
+use crate::support::{TestServer, created, nil, noted, problem};
 
 /// A clock that makes the writer wait while the gate is shut, in the middle of a commit.
 #[derive(Clone, Default)]
@@ -88,4 +90,33 @@ fn a_full_queue_refuses_at_once_and_loses_nothing() {
         thread.join().unwrap();
     }
     assert_eq!(worker.head(), 3);
+}
+
+#[test]
+fn large_bodies_share_a_budget_and_small_ones_need_none() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let token = server.token("large", Role::Worker, nil());
+    // The largest that there may be, of which the last byte is not sent: sixteen take all of the budget but 1 MiB.
+    let event = noted("a", "large").to_string();
+    let body = event.clone() + &" ".repeat((16 << 20) - event.len());
+    let more = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let request = head("POST /ledger/events", &token, &more) + &body;
+    let unfinished = |_| {
+        let mut stream = connect(&server.url);
+        stream.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
+        stream
+    };
+    let mut unfinished: Vec<_> = (0..16).map(unfinished).collect();
+    let medium = &body[..2 << 20];
+    let send_medium = || worker.post("application/json", medium.as_bytes());
+    // Taken as long as what was written has not all been read.
+    let refused = (0..1000).map(|_| send_medium()).find(|answer| answer.status != 201 && answer.status != 200).unwrap();
+    assert_eq!(refused.header("retry-after"), "1");
+    problem(refused, 503, "overloaded");
+    worker.append(&noted("a", "small")).expect(201);
+    // Whoever was let in comes to the end, and makes room.
+    assert!(send(&mut unfinished[0], " ").starts_with("HTTP/1.1 20"));
+    send_medium().expect(200);
 }

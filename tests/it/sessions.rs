@@ -155,6 +155,32 @@ fn signing_out_ends_this_session_and_no_other() {
 }
 
 #[test]
+fn signing_out_ends_the_streams_of_this_session_and_no_others() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let viewer = server.client(Role::Viewer);
+    let (this, other) = (sign_in(&viewer), sign_in(&viewer));
+    let streams = |cookie: &str| {
+        let open = |path| server.anonymous().tail(path, &[("cookie", cookie)]);
+        let mut streams = ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"].map(open);
+        assert_eq!(streams[2].event().event, "snapshot");
+        streams
+    };
+    let (ending, staying, mut by_token) = (streams(&this), streams(&other), viewer.tail("/ledger/events", &[]));
+    let headers = [("cookie", this.as_str()), ("sec-fetch-site", "same-origin")];
+    server.anonymous().send(Method::DELETE, "/session", &headers, b"").expect(204);
+    for stream in ending {
+        assert_eq!(stream.rest(), []);
+    }
+    worker.append(&noted("a", "2")).expect(201);
+    for mut stream in staying {
+        assert_eq!(stream.event().id, Some(2));
+    }
+    assert_eq!(by_token.ids(1), [2]);
+}
+
+#[test]
 fn a_token_that_is_wrong_is_not_saved_by_a_cookie() {
     let server = TestServer::start();
     let cookie = sign_in(&server.client(Role::Viewer));

@@ -131,7 +131,12 @@ fn no_gap_and_no_repeat_across_connections_while_many_write() {
     let worker = server.client(Role::Worker);
     worker.append(&created("shared")).expect(201);
     let last = |frame: &Value| frame["data"]["text"] == "last";
-    let paths = ["/ledger/events", "/ledger/jobs/shared/events", "/ledger/events?type=job.noted&job=shared"];
+    let paths = [
+        "/ledger/events",
+        "/ledger/jobs/shared/events",
+        "/ledger/events?type=job.noted&job=shared",
+        "/ledger/events?kind=task&type=job.noted",
+    ];
     let seen: Vec<Vec<u64>> = std::thread::scope(|scope| {
         let (worker, last) = (&worker, &last);
         let followers: Vec<_> = paths.iter().map(|path| scope.spawn(move || follow(worker, path, last))).collect();
@@ -143,6 +148,7 @@ fn no_gap_and_no_repeat_across_connections_while_many_write() {
     assert_eq!(seen[0], (1..=486).collect::<Vec<u64>>());
     assert_eq!(seen[1], worker.positions("&job=shared"));
     assert_eq!(seen[2], worker.positions("&job=shared&type=job.noted"));
+    assert_eq!(seen[3], worker.positions("&kind=task&type=job.noted"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::json;
 
-use crate::support::histories::{dbrole, noted, rule, started};
+use crate::support::histories::{dbrole, noted, reports, rule, started};
 use crate::support::{Client, Frame, TestServer, created, nil};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
@@ -62,6 +62,26 @@ fn a_filter_holds_for_what_comes_live_too() {
     assert_eq!(kind.ids_to(11), [7, 9, 11]);
     assert_eq!(types.ids_to(11), [8, 9, 10, 11]);
     assert_eq!(job.ids_to(10), [8, 10]);
+}
+
+#[test]
+fn who_slept_while_others_were_busy_misses_nothing_when_woken() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    three_kinds(&worker);
+    let filters = ["kind=dbrole", "type=job.cancelled&type=job.started", "kind=rule&type=job.noted", "job=rule"];
+    let asleep = filters.map(|filter| (filter, worker.tail(&format!("/ledger/events?{filter}"), &[])));
+    // More than the server keeps for all watchers.
+    for batch in reports("task", 9000) {
+        worker.append(&batch).expect(201);
+    }
+    worker.append(&json!([noted(ROLES, "9007"), started("rule"), noted("rule", "9009")])).expect(201);
+    for (filter, mut tail) in asleep {
+        let mut expected = worker.positions(&format!("&{filter}"));
+        expected.retain(|position| *position > 6);
+        assert!(!expected.is_empty(), "{filter}");
+        assert_eq!(tail.ids(expected.len()), expected, "{filter}");
+    }
 }
 
 #[test]

@@ -3,10 +3,9 @@
 use async_stream::stream;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::watch;
 
 use super::frame::{self, Frame, Taken};
-use super::ring::{JobBell, TAKE};
+use super::ring::TAKE;
 use super::{Ending, Woken, answer, last_event_id};
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -27,31 +26,13 @@ pub struct TailOf {
     pub after: Option<Position>,
 }
 
-/// The bell that a tail waits for: of its one job, or of everything.
-enum Bell {
-    Job(JobBell),
-    All(watch::Receiver<Position>),
-}
-
-impl Bell {
-    fn receiver(&mut self) -> &mut watch::Receiver<Position> {
-        match self {
-            Bell::Job(job) => &mut job.bell,
-            Bell::All(all) => all,
-        }
-    }
-}
-
 /// Answers with a tail. 204, which ends an EventSource for good, to a watcher that has seen its one job end.
 pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     // Counted before the first look at the log: from here on the ring takes every event.
     let open = app.tails.enter(&app.ledger);
     let one_job = of.filter.org.zip(of.filter.job.clone()).map(|(org, id)| JobKey { org, id });
-    let mut bell = match &one_job {
-        Some(key) => Bell::Job(app.tails.job_bell(key)),
-        None => Bell::All(app.tails.bell()),
-    };
+    let mut bell = app.tails.bell(&of.filter);
     // Before the end is asked for: a job that ends in between ends after the cursor, and the tail sees it.
     let known = app.ledger.head();
     let ended = match &one_job {
@@ -96,16 +77,11 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
                 yield frame::at("closed", position);
                 return;
             }
-            match ending.wait(bell.receiver(), cursor).await {
+            let woken = ending.wait(&mut bell, cursor).await;
+            cursor = bell.pass_silence(cursor);
+            match woken {
                 Woken::Bell => {}
-                Woken::Heartbeat => {
-                    // Nothing for this watcher up to where every bell has rung: its cursor moves on.
-                    let reached = app.tails.reached();
-                    if *bell.receiver().borrow() <= cursor {
-                        cursor = cursor.max(reached);
-                    }
-                    yield frame::heartbeat(cursor);
-                }
+                Woken::Heartbeat => yield frame::heartbeat(cursor),
                 Woken::End => return,
             }
         }
@@ -119,11 +95,14 @@ async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Er
     }
     let (app, filter) = (app.clone(), filter.clone());
     off_thread(move || {
-        // Types are looked at afterwards: the event that ends the job counts, shown or not.
-        let all = Filter { types: Vec::new(), kind: None, ..filter.clone() };
+        // Of one job the rest is looked at afterwards: the event that ends it counts, shown or not.
+        let read = match filter.job {
+            Some(_) => Filter { types: Vec::new(), kind: None, ..filter.clone() },
+            None => filter.clone(),
+        };
         let (mut frames, mut size) = (Vec::new(), 0);
         let page = app.ledger.log(|log| {
-            log.page(cursor, STEP, &all, |row| {
+            log.page(cursor, STEP, &read, |row| {
                 let frame = Frame::new(row).map_err(|error| Error::internal(&error))?;
                 size += frame.bytes.len();
                 frames.push(frame);

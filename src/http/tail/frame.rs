@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{Event, JobId, JobKey, Kind, OrgId, Position};
+use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
@@ -16,7 +16,7 @@ pub(super) struct Frame {
     pub org: Option<OrgId>,
     pub job: Option<JobId>,
     pub kind: Option<Kind>,
-    event_type: Box<str>,
+    pub event_type: Box<str>,
     /// Ready to be written.
     pub bytes: Bytes,
 }
@@ -36,11 +36,6 @@ impl Frame {
         })
     }
 
-    /// The job that the frame is about; `None` for the ledger's own events.
-    pub(super) fn job_key(&self) -> Option<JobKey> {
-        Some(JobKey { org: self.org?, id: self.job.clone()? })
-    }
-
     /// Whether `filter` lets the frame through.
     pub(super) fn passes(&self, filter: &Filter) -> bool {
         self.is_of(filter) && (filter.types.is_empty() || filter.types.iter().any(|name| **name == *self.event_type))
@@ -52,11 +47,11 @@ impl Frame {
         ended && filter.org.is_some() && filter.org == self.org && filter.job.is_some() && filter.job == self.job
     }
 
-    /// A frame of one job with nothing in it.
+    /// A frame of a background job with nothing in it.
     #[cfg(test)]
-    pub(super) fn bare(position: Position, key: &JobKey) -> Frame {
-        let (org, job) = (Some(key.org), Some(key.id.clone()));
-        Frame { position, org, job, kind: None, event_type: "job.noted".into(), bytes: Bytes::from_static(b"\n\n") }
+    pub(super) fn bare(position: Position, org: OrgId, job: &str, event_type: &str) -> Frame {
+        let (org, job, kind) = (Some(org), Some(job.parse().unwrap()), Some(Kind::Task));
+        Frame { position, org, job, kind, event_type: event_type.into(), bytes: Bytes::from_static(b"\n\n") }
     }
 
     fn is_of(&self, filter: &Filter) -> bool {

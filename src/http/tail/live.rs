@@ -17,6 +17,7 @@ use crate::http::error::Error;
 use crate::http::params::Reading;
 use crate::job::{Job, JobKey, Kind, Position};
 use crate::ledger::Shown;
+use crate::log::Filter;
 
 /// Makes a job's read model: one line of JSON, or text without newlines.
 pub type Render = fn(App, Shown<Job>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
@@ -37,7 +38,7 @@ pub async fn live(
     let open = app.tails.enter(&app.ledger);
     // Subscribed before the job is read: what happens in between rings.
     let key = reading.key.clone();
-    let mut bell = app.tails.job_bell(&key);
+    let mut bell = app.tails.bell(&Filter { org: Some(key.org), job: Some(key.id.clone()), ..Filter::default() });
     let first = read(app, &key, kind, reading.min).await?;
     let first_text = render(app.clone(), first.clone()).await?;
     if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
@@ -50,26 +51,31 @@ pub async fn live(
     Ok(answer(stream! {
         let _open = open;
         yield frame::RETRY;
-        let (mut shown, mut text) = (first.value, first_text);
+        let (mut shown, mut text) = (first, first_text);
         loop {
-            yield frame::sent(Some(shown.position), "snapshot", &text);
+            let revision = shown.value.position;
+            yield frame::sent(Some(revision), "snapshot", &text);
             ending.sent();
-            let sent = Instant::now();
-            if shown.state.ended_at().is_some() {
-                yield frame::at("closed", shown.position);
+            let mut looked = Instant::now();
+            if shown.value.state.ended_at().is_some() {
+                yield frame::at("closed", revision);
                 return;
             }
-            loop {
-                match ending.wait(&mut bell.bell, shown.position).await {
-                    Woken::Bell => break,
-                    Woken::Heartbeat => yield frame::heartbeat(shown.position),
+            // The bell may ring for what is shown already, or for nothing: only a change is shown.
+            while shown.value.position == revision {
+                match ending.wait(&mut bell, shown.position).await {
+                    Woken::Bell => {}
+                    Woken::Heartbeat => {
+                        yield frame::heartbeat(revision);
+                        continue;
+                    }
                     Woken::End => return,
                 }
+                tokio::time::sleep_until(looked + PACE).await;
+                let Ok(next) = read(&app, &key, kind, None).await else { return };
+                (shown, looked) = (next, Instant::now());
             }
-            tokio::time::sleep_until(sent + PACE).await;
-            let Ok(next) = read(&app, &key, kind, None).await else { return };
-            shown = next.value.clone();
-            let Ok(next) = render(app.clone(), next).await else { return };
+            let Ok(next) = render(app.clone(), shown.clone()).await else { return };
             text = next;
         }
     }))

@@ -1,8 +1,9 @@
 //! Server-sent events: tails of the log, and single jobs as they change.
 //!
-//! A tail is a loop: read after the cursor, send, wait for the bell. The bell carries a position and nothing else, so a slow
+//! A tail is a loop: read after the cursor, send, wait for the bell. The bell carries positions and nothing else, so a slow
 //! watcher costs its own socket only; nothing is dropped for it, and no transaction is held while a socket is written to.
 
+mod bells;
 mod events;
 mod frame;
 mod live;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 
+use self::bells::Bell;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
@@ -58,7 +60,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
     }
 }
 
-/// What ends a stream from outside: the server stops, or the token behind it does.
+/// What ends a stream from outside: the server stops, or the token or the session behind it does.
 struct Ending {
     app: App,
     principal: Principal,
@@ -98,12 +100,11 @@ impl Ending {
         self.heartbeat = Instant::now() + HEARTBEAT;
     }
 
-    /// Waits until `bell` shows a position after `cursor`, a heartbeat is due, or the stream ends.
-    async fn wait(&mut self, bell: &mut watch::Receiver<Position>, cursor: Position) -> Woken {
+    /// Waits until `bell` rings for something after `cursor`, a heartbeat is due, or the stream ends.
+    async fn wait(&mut self, bell: &mut Bell, cursor: Position) -> Woken {
         loop {
             let expiry = self.time_left();
             let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
-            let rung = async { bell.wait_for(|position| *position > cursor).await.is_ok() };
             let woken = tokio::select! {
                 biased;
                 _ = stopped => Woken::End,
@@ -114,7 +115,7 @@ impl Ending {
                     Woken::End
                 }
                 () = tokio::time::sleep(expiry) => Woken::End,
-                rung = rung => if rung { Woken::Bell } else { Woken::End },
+                rung = bell.rings_after(cursor) => if rung { Woken::Bell } else { Woken::End },
                 () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
             };
             if woken == Woken::Heartbeat {

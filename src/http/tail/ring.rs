@@ -1,15 +1,14 @@
-//! Recent events, rendered once and shared by every watcher; and the bells that wake them.
+//! Recent events, rendered once and shared by every watcher.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::bells::{Bell, Bells};
 use super::frame::{Frame, Taken};
 use crate::http::error::Error;
-use crate::job::{JobKey, Position};
+use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
 
@@ -33,8 +32,7 @@ const LONGEST_REST: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub struct Tails {
     ring: RwLock<Ring>,
-    bell: watch::Sender<Position>,
-    jobs: Mutex<HashMap<JobKey, watch::Sender<Position>>>,
+    bells: Arc<Bells>,
     open: AtomicUsize,
 }
 
@@ -60,25 +58,9 @@ impl Tails {
         Open { tails: self.clone(), ledger: ledger.clone() }
     }
 
-    /// Rings with every event.
-    pub(super) fn bell(&self) -> watch::Receiver<Position> {
-        self.bell.subscribe()
-    }
-
-    /// Rings with every event of one job, so that a watcher of a quiet job costs nothing while others are busy.
-    pub(super) fn job_bell(self: &Arc<Tails>, key: &JobKey) -> JobBell {
-        let mut jobs = self.jobs();
-        let sender = jobs.entry(key.clone()).or_insert_with(|| watch::Sender::new(Position::GENESIS));
-        JobBell { bell: sender.subscribe(), key: key.clone(), tails: self.clone() }
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobKey, watch::Sender<Position>>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Everything up to here is in the ring, and every bell that it concerns has rung.
-    pub(super) fn reached(&self) -> Position {
-        *self.bell.borrow()
+    /// The bell for what `filter` lets through. Whoever takes it looks at the log afterwards, and then waits for it.
+    pub(super) fn bell(&self, filter: &Filter) -> Bell {
+        self.bells.of(filter)
     }
 
     /// What the ring has after `cursor`; `None` where it begins later and the log has to be read.
@@ -111,29 +93,14 @@ impl Tails {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         *ring = Ring { start: head, end: head, ..Ring::default() };
         drop(ring);
-        for bell in self.jobs().values() {
-            bell.send_replace(head);
-        }
-        self.bell.send_replace(head);
+        self.bells.ring_all(head);
     }
 
-    /// Puts frames into the ring, then rings: first the jobs' own bells, then the common one. Whoever sees the common bell
-    /// at a position knows that its job's bell has rung for everything up to there.
-    ///
-    /// Which jobs are listened to is asked after the ring has the frames: whoever comes later finds them in it.
+    /// Puts frames into the ring, then rings. In this order: whoever comes too late to hear it finds them in the ring.
     fn publish(&self, frames: Vec<Frame>, end: Position) {
         let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         self.push(&frames, end);
-        let jobs = self.jobs();
-        if !jobs.is_empty() {
-            for frame in &frames {
-                if let Some(bell) = frame.job_key().and_then(|key| jobs.get(&key)) {
-                    bell.send_replace(frame.position);
-                }
-            }
-        }
-        drop(jobs);
-        self.bell.send_replace(end);
+        self.bells.ring(&frames, end);
     }
 }
 
@@ -147,23 +114,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.tails.open.fetch_sub(1, Ordering::SeqCst);
         self.ledger.metrics().tails.dec();
-    }
-}
-
-/// The bell of one job, while somebody listens.
-pub(super) struct JobBell {
-    pub bell: watch::Receiver<Position>,
-    key: JobKey,
-    tails: Arc<Tails>,
-}
-
-impl Drop for JobBell {
-    fn drop(&mut self) {
-        let mut jobs = self.tails.jobs();
-        // Its own receiver is still counted.
-        if jobs.get(&self.key).is_some_and(|bell| bell.receiver_count() <= 1) {
-            jobs.remove(&self.key);
-        }
     }
 }
 
@@ -210,46 +160,120 @@ fn render_up_to(ledger: &Ledger, tails: &Tails, head: Position) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
+    use std::task::{Context, Wake};
 
     use super::*;
-    use crate::job::OrgId;
+    use crate::job::{Kind, OrgId};
 
-    fn key() -> JobKey {
-        JobKey { org: OrgId::default(), id: "a".parse().unwrap() }
+    /// One of each kind of filter whose bell a remark on the job `a` rings.
+    fn filters() -> Vec<Filter> {
+        let (all, org, job) = (Filter::default(), Some(OrgId::default()), Some("a".parse().unwrap()));
+        vec![
+            Filter { org, job: job.clone(), ..all.clone() },
+            Filter { job, types: vec!["job.started".into()], ..all.clone() },
+            Filter { org, kind: Some(Kind::Task), ..all.clone() },
+            Filter { types: vec!["job.failed".into(), "job.noted".into()], ..all.clone() },
+            Filter { org, ..all.clone() },
+            all,
+        ]
     }
 
-    /// Whoever listens to one job while its event is published finds the event in the ring or hears the bell.
-    fn nobody_misses(publish: impl Fn(&Tails, Position) + Sync) {
-        let (tails, ready) = (Arc::new(Tails::default()), Barrier::new(2));
-        let filter = Filter { org: Some(key().org), job: Some(key().id), ..Filter::default() };
-        for round in 1..2000 {
-            let position = Position::new(round);
-            std::thread::scope(|scope| {
-                let listener = scope.spawn(|| {
+    fn frame(position: u64, event_type: &str) -> Frame {
+        Frame::bare(Position::new(position), OrgId::default(), "a", event_type)
+    }
+
+    /// Whoever begins to listen while an event is published finds the event in the ring or hears the bell.
+    fn nobody_misses(publish: impl Fn(&Tails, Vec<Frame>, Position)) {
+        for filter in filters() {
+            let (tails, ready) = (Tails::default(), Barrier::new(2));
+            for round in 1..1000 {
+                let frames = (0..64).map(|_| frame(round, "job.noted")).collect();
+                std::thread::scope(|scope| {
+                    let listener = scope.spawn(|| {
+                        ready.wait();
+                        // Some come before, some during, and some after.
+                        (0..round % 100 * 50).for_each(|_| std::hint::spin_loop());
+                        let bell = tails.bell(&filter);
+                        (tails.take(Position::new(round - 1), &filter), bell)
+                    });
                     ready.wait();
-                    let bell = tails.job_bell(&key());
-                    (tails.take(Position::new(round - 1), &filter), bell)
+                    publish(&tails, frames, Position::new(round));
+                    let (taken, mut bell) = listener.join().unwrap();
+                    // `None` sends the listener to the log, which has the event.
+                    let found = taken.is_none_or(|taken| taken.cursor.get() >= round);
+                    assert!(found || bell.has_rung_after(Position::new(round - 1)), "{round} was missed by {filter:?}");
                 });
-                ready.wait();
-                publish(&tails, position);
-                let (taken, bell) = listener.join().unwrap();
-                // `None` sends the listener to the log, which has the event.
-                let found = taken.is_none_or(|taken| taken.cursor >= position);
-                assert!(found || *bell.bell.borrow() >= position, "the event at {position} was missed");
-            });
+            }
         }
     }
 
     #[test]
     fn an_event_that_is_rendered_while_somebody_comes_is_not_missed() {
-        nobody_misses(|tails, position| {
-            let frame = |_| Frame::bare(position, &key());
-            tails.publish((0..64).map(frame).collect(), position);
-        });
+        nobody_misses(Tails::publish);
     }
 
     #[test]
     fn an_event_that_is_skipped_while_somebody_comes_is_not_missed() {
-        nobody_misses(Tails::skip_to);
+        nobody_misses(|tails, _, head| tails.skip_to(head));
+    }
+
+    /// A waker that looks into the ring at the moment it is woken.
+    struct Look {
+        tails: Tails,
+        seen: AtomicUsize,
+    }
+
+    impl Wake for Look {
+        fn wake(self: Arc<Look>) {
+            let taken = self.tails.take(Position::GENESIS, &Filter::default());
+            self.seen.store(taken.map_or(0, |taken| taken.bytes.len()), Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn when_the_bell_rings_the_event_is_there() {
+        for filter in filters() {
+            let look = Arc::new(Look { tails: Tails::default(), seen: AtomicUsize::new(0) });
+            let mut bell = look.tails.bell(&filter);
+            let mut rings = std::pin::pin!(bell.rings_after(Position::GENESIS));
+            assert!(rings.as_mut().poll(&mut Context::from_waker(&look.clone().into())).is_pending());
+            let frame = frame(1, "job.noted");
+            let size = frame.bytes.len();
+            look.tails.publish(vec![frame], Position::new(1));
+            assert_eq!(look.seen.load(Ordering::SeqCst), size, "{filter:?}");
+        }
+    }
+
+    /// Every seventh event is for the listener, whose cursor moves on over the others, whether the bell rings or a heartbeat
+    /// is due.
+    #[test]
+    fn who_passes_what_is_not_for_them_passes_nothing_else() {
+        const LAST: u64 = 7 * 200;
+        let filter = Filter { types: vec!["job.failed".into()], ..Filter::default() };
+        for _ in 0..20 {
+            let (tails, ready) = (Tails::default(), Barrier::new(2));
+            std::thread::scope(|scope| {
+                let listener = scope.spawn(|| {
+                    let mut bell = tails.bell(&filter);
+                    ready.wait();
+                    let (mut cursor, mut seen) = (Position::GENESIS, 0);
+                    while cursor.get() < LAST {
+                        let rung = bell.has_rung_after(cursor);
+                        cursor = bell.pass_silence(cursor);
+                        if rung {
+                            let taken = tails.take(cursor, &filter).unwrap();
+                            (cursor, seen) = (taken.cursor, seen + taken.bytes.len() / 2);
+                        }
+                    }
+                    seen
+                });
+                ready.wait();
+                for position in 1..=LAST {
+                    let event_type = if position % 7 == 0 { "job.failed" } else { "job.noted" };
+                    tails.publish(vec![frame(position, event_type)], Position::new(position));
+                }
+                assert_eq!(listener.join().unwrap() as u64, LAST / 7);
+            });
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::model::DbRoleJob;
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
 use crate::job::{JobId, Kind};
 
 const VIEW: View = View {
@@ -27,12 +27,11 @@ const VIEW: View = View {
     params(("id" = uuid::Uuid, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
     responses(
         (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "The id is no UUID, or a parameter is not what was expected"),
         (status = 404, description = "No such job, or not yet then"),
         (status = 406, description = "`Accept` allows neither form"),
-        (status = 503, description = "The views are not there yet"),
+        LiveAnswers,
+        Revisioned,
     )
 )]
 pub(super) async fn get(

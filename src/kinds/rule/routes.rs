@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::model::{RuleJob, state_word};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
 use crate::job::Kind;
 
 const JOB: View = View {
@@ -35,12 +35,11 @@ const STATE: View = View {
     responses(
         (status = 200, description = "The specified rule job exists",
             content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (RuleJob = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "No rule job with the specified ID was found"),
         (status = 406, description = "`Accept` allows no form of it"),
-        (status = 503, description = "The views are not there yet"),
+        LiveAnswers,
+        Revisioned,
     )
 )]
 pub(super) async fn get(
@@ -64,12 +63,11 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "The state",
             content((String = "text/plain;charset=UTF-8"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "No rule job with the specified ID was found"),
         (status = 406, description = "`Accept` allows no form of it"),
-        (status = 503, description = "The views are not there yet"),
+        LiveAnswers,
+        Revisioned,
     )
 )]
 pub(super) async fn state(

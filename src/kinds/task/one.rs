@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::model::{TaskJob, TaskProgress};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, Params, ReadingParams, Segment, View, single_job};
+use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
 use crate::job::Kind;
 
 const JOB: View = View {
@@ -38,13 +38,12 @@ const PROGRESS: View = View {
     params(("id" = String, Path, description = "Job ID"), ReadingParams),
     responses(
         (status = 200, description = "The complete job object with all details", content((TaskJob = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
-        (status = 304, description = "The caller's `If-None-Match` names this revision"),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
         (status = 404, description = "Job does not exist, or did not yet then"),
         (status = 406, description = "`Accept` allows neither form"),
-        (status = 503, description = "The views are not there yet"),
+        LiveAnswers,
+        Revisioned,
     )
 )]
 pub(super) async fn get(
@@ -67,12 +66,11 @@ pub(super) async fn get(
     params(("id" = String, Path, description = "Job ID"), ReadingParams),
     responses(
         (status = 200, description = "How far the job is", content((TaskProgress = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Live, and `Last-Event-ID` is at or past the job's end"),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
         (status = 404, description = "Job does not exist, or did not yet then"),
         (status = 406, description = "`Accept` allows neither form"),
-        (status = 503, description = "The views are not there yet"),
+        LiveAnswers,
     )
 )]
 pub(super) async fn progress(

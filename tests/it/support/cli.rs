@@ -224,9 +224,14 @@ impl Serving {
     /// Ends it with a signal, by name, and answers how it ended.
     #[track_caller]
     pub fn end(mut self, signal: &str) -> Done {
-        let running = self.running.take().unwrap();
-        running.signal(signal);
-        running.wait()
+        self.running.as_ref().unwrap().signal(signal);
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub fn ended(&mut self) -> Done {
+        self.running.take().unwrap().wait()
     }
 }
 
