@@ -151,7 +151,8 @@ impl Desk {
 
     /// The answer to an event that the log has already: the same content, the first answer.
     fn known(&mut self, request: &Request, index: usize, incoming: &Incoming) -> Result<Option<AppendedEvent>, Stop> {
-        let Some(found) = self.log.find(request.org, &incoming.source, &incoming.id)? else { return Ok(None) };
+        let found = self.log.reader().named(Some(request.org), &incoming.source, &incoming.id)?;
+        let Some(found) = found else { return Ok(None) };
         match same_content(&found, incoming) {
             Some(subject) => Ok(Some(AppendedEvent {
                 id: incoming.id.clone(),

@@ -12,8 +12,8 @@ pub use backup::copy_database;
 pub use open::{FORMAT, FileState, file_state, recover_file, sqlite_is_sound};
 pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
-pub use reader::{Filter, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
-pub use writer::{Found, NewEvent, Writer};
+pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
+pub use writer::{NewEvent, Writer};
 
 use std::path::PathBuf;
 

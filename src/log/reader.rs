@@ -28,6 +28,17 @@ pub struct Row<'a> {
     pub salt: Option<&'a [u8]>,
 }
 
+/// An event that has the asked-for (`source`, `id`).
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is.
+    pub position: Position,
+    /// Its leaf.
+    pub leaf: Vec<u8>,
+    /// Its data; `None` where it was erased.
+    pub data: Option<Vec<u8>>,
+}
+
 /// Which events a page shows. `None` everywhere shows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -114,15 +125,19 @@ impl<'c> Reader<'c> {
         Ok(kind.optional().map_err(Error::doing(doing))?.and_then(|word| word.parse().ok()))
     }
 
-    /// The position of the event that `source` named `id`; `None` for the organisation asks for the ledger's own.
-    pub fn named(&self, org: Option<OrgId>, source: &str, id: &str) -> Result<Option<Position>, Error> {
+    /// The event that `source` named `id`, if there is one: for the life of the log, not a window. `None` for the
+    /// organisation asks for the ledger's own.
+    pub fn named(&self, org: Option<OrgId>, source: &str, id: &str) -> Result<Option<Found>, Error> {
         let doing = "find an event by its name";
-        let sql = "SELECT event.position FROM org JOIN source ON source.org = org.id \
+        let sql = "SELECT event.position, leaf, data FROM org JOIN source ON source.org = org.id \
                    JOIN event ON event.source = source.id WHERE org.uuid = ?1 AND source.uri = ?2 AND event.id = ?3";
         let mut statement = self.prepare(doing, sql)?;
         let org = org.map(|org| org.to_string()).unwrap_or_default();
-        let found = statement.query_row(params![org, source, id], |row| row.get::<_, i64>(0)).optional();
-        Ok(found.map_err(Error::doing(doing))?.map(|position| Position::new(position as u64)))
+        let found = statement.query_row(params![org, source, id], |row| {
+            let position = Position::new(row.get::<_, i64>(0)? as u64);
+            Ok(Found { position, leaf: row.get(1)?, data: row.get(2)? })
+        });
+        found.optional().map_err(Error::doing(doing))
     }
 
     /// One event, given to `each`; `None` where there is no such position.

@@ -38,17 +38,6 @@ pub struct NewEvent<'a> {
     pub recorded: Time,
 }
 
-/// An event that has the asked-for (`source`, `id`) already.
-#[derive(Debug)]
-pub struct Found {
-    /// Where it is.
-    pub position: Position,
-    /// Its leaf.
-    pub leaf: Vec<u8>,
-    /// Its data; `None` where it was erased.
-    pub data: Option<Vec<u8>>,
-}
-
 /// The writing connection. One transaction at a time; nothing is durable before [`Writer::commit`] has returned.
 #[derive(Debug)]
 pub struct Writer {
@@ -116,20 +105,6 @@ impl Writer {
         self.release()
     }
 
-    /// The event that `source` named `id` in this organisation, if there is one: for the life of the log, not a window.
-    pub fn find(&mut self, org: OrgId, source: &str, id: &str) -> Result<Option<Found>, Error> {
-        let doing = "look for an earlier event of the same name";
-        let Some(org) = self.known_org(Some(org))? else { return Ok(None) };
-        let Some(source) = self.known_source(org, source)? else { return Ok(None) };
-        let sql = "SELECT position, leaf, data FROM event WHERE source = ?1 AND id = ?2";
-        let mut statement = self.conn.prepare_cached(sql).map_err(Error::doing(doing))?;
-        let found = statement.query_row(params![source, id], |row| {
-            let position = Position::new(row.get::<_, i64>(0)? as u64);
-            Ok(Found { position, leaf: row.get(1)?, data: row.get(2)? })
-        });
-        found.optional().map_err(Error::doing(doing))
-    }
-
     /// Makes the row of a new job.
     pub fn new_stream(&mut self, org: OrgId, job: &JobId, kind: Kind) -> Result<StreamId, Error> {
         let org = self.org(Some(org))?;
@@ -179,52 +154,41 @@ impl Writer {
         self.sources.clear();
     }
 
-    fn known_org(&mut self, org: Option<OrgId>) -> Result<Option<i64>, Error> {
-        let doing = "find an organisation";
-        let Some(org) = org else { return Ok(Some(0)) };
-        if let Some(id) = self.orgs.get(&org) {
-            return Ok(Some(*id));
-        }
-        let mut statement =
-            self.conn.prepare_cached("SELECT id FROM org WHERE uuid = ?1").map_err(Error::doing(doing))?;
-        let id = statement.query_row([org.to_string()], |row| row.get(0)).optional().map_err(Error::doing(doing))?;
-        if let Some(id) = id {
-            bounded(&mut self.orgs).insert(org, id);
-        }
-        Ok(id)
-    }
-
     fn org(&mut self, org: Option<OrgId>) -> Result<i64, Error> {
-        match (self.known_org(org)?, org) {
-            (Some(id), _) => Ok(id),
-            (None, org) => {
-                let uuid = org.map(|org| org.to_string());
-                self.insert("name an organisation", "INSERT INTO org (uuid) VALUES (?1)", [uuid])
-            }
+        let Some(org) = org else { return Ok(0) };
+        if let Some(id) = self.orgs.get(&org) {
+            return Ok(*id);
         }
-    }
-
-    fn known_source(&mut self, org: i64, uri: &str) -> Result<Option<i64>, Error> {
-        let doing = "find a source";
-        // The key is cloned to look it up; a map of borrowed pairs is not worth its types.
-        let key = (org, uri.to_owned());
-        if let Some(id) = self.sources.get(&key) {
-            return Ok(Some(*id));
-        }
-        let sql = "SELECT id FROM source WHERE org = ?1 AND uri = ?2";
-        let mut statement = self.conn.prepare_cached(sql).map_err(Error::doing(doing))?;
-        let id = statement.query_row(params![org, uri], |row| row.get(0)).optional().map_err(Error::doing(doing))?;
-        if let Some(id) = id {
-            bounded(&mut self.sources).insert(key, id);
-        }
+        let uuid = org.to_string();
+        let found = self.id("find an organisation", "SELECT id FROM org WHERE uuid = ?1", [&uuid])?;
+        let id = match found {
+            Some(id) => id,
+            None => self.insert("name an organisation", "INSERT INTO org (uuid) VALUES (?1)", [&uuid])?,
+        };
+        bounded(&mut self.orgs).insert(org, id);
         Ok(id)
     }
 
     fn source(&mut self, org: i64, uri: &str) -> Result<i64, Error> {
-        match self.known_source(org, uri)? {
-            Some(id) => Ok(id),
-            None => self.insert("name a source", "INSERT INTO source (org, uri) VALUES (?1, ?2)", params![org, uri]),
+        // The key is cloned to look it up; a map of borrowed pairs is not worth its types.
+        let key = (org, uri.to_owned());
+        if let Some(id) = self.sources.get(&key) {
+            return Ok(*id);
         }
+        let id =
+            match self.id("find a source", "SELECT id FROM source WHERE org = ?1 AND uri = ?2", params![org, uri])? {
+                Some(id) => id,
+                None => {
+                    self.insert("name a source", "INSERT INTO source (org, uri) VALUES (?1, ?2)", params![org, uri])?
+                }
+            };
+        bounded(&mut self.sources).insert(key, id);
+        Ok(id)
+    }
+
+    fn id(&self, doing: &'static str, sql: &str, params: impl rusqlite::Params) -> Result<Option<i64>, Error> {
+        let mut statement = self.conn.prepare_cached(sql).map_err(Error::doing(doing))?;
+        statement.query_row(params, |row| row.get(0)).optional().map_err(Error::doing(doing))
     }
 }
 
