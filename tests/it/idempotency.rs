@@ -155,6 +155,10 @@ fn cancelling_again_is_answered_with_the_first_cancellation() {
     let job = worker.get("/ledger/jobs/a").expect(200).json();
     assert_eq!(job["cancelled"]["reason"], "first");
     problem(worker.append(&event("job.failed", "a", json!({"message": "m"}))), 409, "lifecycle");
+    // A name that is taken is said first, though this cancellation would change nothing.
+    worker.append(&named("n", noted("a", "text"))).expect(201);
+    problem(worker.append(&named("n", cancel("fifth"))), 409, "id-reused");
+    problem(worker.append(&named("n", started("unknown"))), 409, "id-reused");
 }
 
 #[test]
