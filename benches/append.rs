@@ -9,7 +9,7 @@ mod support;
 
 use support::{
     BARE_COMMIT, BareWriter, BenchServer, Connection, Jobs, Series, Table, bare_commits, client, folder, get, median,
-    of, option, per_second, post, probe, queue_server, quick, run_round, thousands,
+    of, option, per_second, post, probe, queue_server, quick, run_round, singles, thousands,
 };
 
 const BATCH: usize = 100;
@@ -52,7 +52,7 @@ fn main() {
                 // Under a profiler: one of the two alone, and next to nothing of the other.
                 let left_out = only_one.as_deref().is_some_and(|one| (one == "bare") != (address == bare.address));
                 let requests = if left_out { connections } else { requests / scale };
-                let requests = singles(connections, requests, &server.token);
+                let requests = singles(connections, requests / connections, &server.token);
                 series.add(client.block_on(run_round(address, requests)));
             }
             sqlite(&mut limit);
@@ -98,19 +98,6 @@ fn batches(
     let mut table = Table::new(["ledger, events/s", "(b) SQLite alone", "of (b)"]);
     table.row([thousands(median(&ours)), thousands(median(&limit)), of(&ours, &limit)]);
     table
-}
-
-/// For each connection its requests: whole jobs, one after the other.
-fn singles(connections: usize, requests: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
-    let mut jobs: Vec<Jobs> = (0..connections).map(|_| Jobs::default()).collect();
-    let mut all = vec![Vec::new(); connections];
-    // In turn, as they are sent: the order of the ids is that of time.
-    for _ in 0..requests / connections {
-        for (requests, jobs) in all.iter_mut().zip(&mut jobs) {
-            requests.extend(jobs.next().map(|event| post("/ledger/events", token, &event)));
-        }
-    }
-    all
 }
 
 fn batched(events: usize, token: &str) -> Vec<Vec<Vec<u8>>> {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, Jobs, LIFE, Series, Table, client, fill, folder, get, option, post, probe, quick,
-    run_round, token,
+    BenchServer, Connection, LIFE, Series, Table, client, fill, folder, get, option, probe, quick, run_round, singles,
+    token,
 };
 
 fn main() {
@@ -136,12 +136,8 @@ impl Served {
     }
 
     fn round(&mut self, client: &tokio::runtime::Runtime) {
-        let append = |event: String| post("/ledger/events", &self.token, &event);
-        let appends = |connections: usize, each: usize| -> Vec<Vec<Vec<u8>>> {
-            (0..connections).map(|_| Jobs::default().take(each).map(append).collect()).collect()
-        };
-        self.one.add(client.block_on(run_round(self.address, appends(1, 500))));
-        self.many.add(client.block_on(run_round(self.address, appends(64, 100))));
+        self.one.add(client.block_on(run_round(self.address, singles(1, 500, &self.token))));
+        self.many.add(client.block_on(run_round(self.address, singles(64, 100, &self.token))));
         let jobs = &self.log.jobs;
         let read = |n: usize| {
             let job = &jobs[uuid::Uuid::new_v4().as_u128() as usize % jobs.len()];

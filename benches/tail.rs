@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, Jobs, Life, Series, Table, client, folder, get, median, percent, post, probe, quick,
-    run_round, thousands, token,
+    BenchServer, Connection, Life, Series, Table, client, folder, get, median, percent, post, probe, quick, run_round,
+    singles, thousands, token,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -119,7 +119,7 @@ async fn compare(
 ) -> Seen {
     let mut seen = Seen::default();
     for _ in 0..rounds {
-        seen.without.add(run_round(server.address(), requests(appends, &server.token)).await);
+        seen.without.add(run_round(server.address(), singles(CONNECTIONS, appends / CONNECTIONS, &server.token)).await);
         let frames = Arc::new(AtomicU64::new(0));
         let mut open = JoinSet::new();
         for n in 0..watchers {
@@ -130,7 +130,7 @@ async fn compare(
         // Each has sent its first frame once it listens; it has no events in it.
         wait_for(|| server.ledger.metrics().tails.get() >= watchers as i64).await;
         let (started, before) = (Instant::now(), frames.load(Ordering::Relaxed));
-        let round = run_round(server.address(), requests(appends, &server.token)).await;
+        let round = run_round(server.address(), singles(CONNECTIONS, appends / CONNECTIONS, &server.token)).await;
         let (took, expected) = (round.took, if expects { (round.requests * watchers) as u64 } else { 0 });
         seen.with.add(round);
         wait_for(|| frames.load(Ordering::Relaxed) - before >= expected).await;
@@ -167,9 +167,4 @@ async fn watch(mut stream: tokio::net::TcpStream, frames: Arc<AtomicU64>) {
         frames.fetch_add(events - counted, Ordering::Relaxed);
         counted = events;
     }
-}
-
-fn requests(appends: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
-    let one = |event: String| post("/ledger/events", token, &event);
-    (0..CONNECTIONS).map(|_| Jobs::default().take(appends / CONNECTIONS).map(one).collect()).collect()
 }

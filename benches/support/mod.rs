@@ -15,7 +15,7 @@ pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_ser
 pub use figures::{Table, latency, median, of, per_second, percent, probe, thousands};
 pub use load::{Connection, Round, Series, client, run_round};
 pub use server::{BenchServer, Running, token};
-pub use work::{Jobs, LIFE, Life, fill, get, post};
+pub use work::{Jobs, LIFE, Life, fill, get, post, singles};
 
 use std::path::PathBuf;
 

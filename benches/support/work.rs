@@ -67,6 +67,19 @@ impl Iterator for Jobs {
     }
 }
 
+/// For each connection its requests, `each` of them with one event: whole jobs, one after the other.
+pub fn singles(connections: usize, each: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
+    let mut jobs: Vec<Jobs> = (0..connections).map(|_| Jobs::default()).collect();
+    let mut all = vec![Vec::new(); connections];
+    // In turn, as they are sent: the order of the ids is that of time.
+    for _ in 0..each {
+        for (requests, jobs) in all.iter_mut().zip(&mut jobs) {
+            requests.extend(jobs.next().map(|event| post("/ledger/events", token, &event)));
+        }
+    }
+    all
+}
+
 /// A `POST` of `body`.
 pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
     let head = format!(
