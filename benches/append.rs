@@ -1,6 +1,6 @@
 //! Durable appends over HTTP, against a bare axum route over the same kind of SQLite writer, and against SQLite alone.
 //!
-//! `cargo bench --bench append [-- [--quick] [--connections 64] [--ids v4] [--only ledger|bare]]`
+//! `cargo bench --bench append [-- [--quick] [--connections 64 (0: batches alone)] [--ids v4] [--only ledger|bare]]`
 //!
 //! Producers name their events by time-ordered UUIDs, as `jobledger` itself does; with `--ids v4` by random ones, which
 //! costs the index of names a page for each event.
@@ -72,7 +72,7 @@ fn main() {
     }
     println!("\none event a request");
     table.print();
-    if only.is_some() {
+    if only.is_some_and(|only| only > 0) {
         return;
     }
     batches(&client, &server, rounds, scale, sqlite).print();
