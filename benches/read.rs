@@ -1,12 +1,12 @@
 //! Reads over HTTP, each against a bare axum route that answers a constant of the same size.
 //!
-//! `cargo bench --bench read [-- --quick]`
+//! `cargo bench --bench read [-- [--quick] [--only "one job"]]`
 
 mod support;
 
 use support::{
-    BenchServer, Connection, Series, Table, client, constant_server, fill, folder, get, of, probe, quick, run_round,
-    thousands,
+    BenchServer, Connection, Series, Table, client, constant_server, fill, folder, get, of, option, probe, quick,
+    run_round, thousands,
 };
 
 const CONNECTIONS: usize = 64;
@@ -41,7 +41,8 @@ fn main() {
         "p50 / p99, ms",
         "of it",
     ]);
-    for (name, path) in reads {
+    let only = option("only");
+    for (name, path) in reads.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)) {
         let request = |n: usize| get(&path(n), &server.token, "application/json");
         let body = client.block_on(async {
             let mut connection = Connection::open(server.address()).await;

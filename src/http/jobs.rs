@@ -20,11 +20,11 @@ use super::job_model::{JobEntry, JobModel};
 use super::params::Params;
 use super::path::Segment;
 use super::single::{View, single_job};
-use super::{POSITION, cursor};
+use super::{POSITION, cursor, json, page};
 use crate::access::Capability;
 use crate::job::Position;
 use crate::ledger::{ReadError, hook_chunk, hook_output};
-use crate::views::JobQuery;
+use crate::views::{JobList, JobQuery};
 
 /// How much hook output a job shows: 1 MiB.
 const SHOWN_OUTPUT: usize = 1024 * 1024;
@@ -85,13 +85,15 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     };
     params.finish()?;
     let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
-    let shown = app.ledger.jobs(&JobQuery { before, ..query.clone() }, first, min).await?;
-    let last = shown.value.jobs.last().filter(|_| shown.value.more);
-    let page = JobPage {
-        next: last.map(|job| cursor::encode(job.created_position, &query)),
-        jobs: shown.value.jobs.iter().map(JobEntry::from).collect(),
+    let render = |list: &JobList| {
+        let last = list.jobs.last().filter(|_| list.more);
+        json(&JobPage {
+            next: last.map(|job| cursor::encode(job.created_position, &query)),
+            jobs: list.jobs.iter().map(JobEntry::from).collect(),
+        })
     };
-    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(page)).into_response())
+    let shown = app.ledger.page("/ledger/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
+    Ok(page(shown))
 }
 
 /// Read one job: everything the ledger knows of it.

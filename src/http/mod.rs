@@ -14,6 +14,7 @@ mod job_model;
 mod jobs;
 mod observe;
 mod ops;
+mod page;
 mod panics;
 mod params;
 mod path;
@@ -34,6 +35,7 @@ pub use docs::{
 };
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use job_model::{JobModel, raw};
+pub use page::{json, page};
 pub use params::{Params, Reading};
 pub use path::Segment;
 pub use serve::{ServeError, Tls, serve};

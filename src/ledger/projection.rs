@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::append::AppendError;
 use super::folder::Folder;
-use crate::job::Position;
+use crate::job::{Job, JobKey, Position};
 use crate::log::{Pool, Reader, chain};
-use crate::views::{self, Projector};
+use crate::views::{self, JobQuery, Kept, Projector};
 
 /// Longest wait for the views by anybody.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,6 +20,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(20);
 /// Events in one batch of the views.
 const BATCH: u64 = 4096;
+/// Jobs that were read, kept in memory: about 64 MiB.
+const JOBS: usize = 64 << 20;
+/// Pages that were read, kept in memory: about 16 MiB.
+const PAGES: usize = 16 << 20;
 /// Pause after an error that may go away by itself (a full disk, a lock).
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -42,6 +47,9 @@ pub struct Rebuild {
     pub outcome: watch::Receiver<Option<Result<(), String>>>,
 }
 
+/// Which page of jobs: the form that it is shown in, the filters, and how many jobs it may have.
+pub(super) type PageName = (&'static str, JobQuery, usize);
+
 /// The views of an open ledger.
 #[derive(Debug)]
 pub struct Projection {
@@ -51,6 +59,9 @@ pub struct Projection {
     remade_path: PathBuf,
     /// Read-locked by every read, write-locked while new views take the place of the old.
     readers: RwLock<Option<Pool>>,
+    /// What readers found, as long as it holds.
+    pub(super) jobs: Kept<JobKey, Arc<Job>>,
+    pub(super) pages: Kept<PageName, Bytes>,
     state: Mutex<State>,
     changed: Condvar,
     position: watch::Sender<Position>,
@@ -92,6 +103,8 @@ impl Projection {
             new_path: folder.new_views(),
             remade_path: folder.remade_views(),
             readers: RwLock::new(None),
+            jobs: Kept::new(JOBS),
+            pages: Kept::new(PAGES),
             state: Mutex::new(state),
             changed: Condvar::new(),
             position: watch::Sender::new(Position::GENESIS),
@@ -148,6 +161,19 @@ impl Projection {
             return Ok(());
         }
         if self.wait_for(enough, Instant::now() + PATIENCE).await { Ok(()) } else { Err(AppendError::Behind) }
+    }
+
+    /// What was read of these jobs, and of all jobs together, will not hold any more.
+    fn moving(&self, touched: &mut dyn Iterator<Item = &JobKey>) {
+        self.jobs.moving(|jobs| touched.for_each(|key| drop(jobs.take(key))));
+        self.pages.moving(|pages| pages.clear());
+    }
+
+    /// Tells everybody where the views stand.
+    fn stands(&self, position: Position) {
+        self.jobs.stands(position);
+        self.pages.stands(position);
+        self.position.send_replace(position);
     }
 
     /// Reads the views as they are.
@@ -294,6 +320,8 @@ impl<'a> Thread<'a> {
             pool.close();
         }
         self.projector = None;
+        projection.jobs.moving(|jobs| jobs.clear());
+        projection.pages.moving(|pages| pages.clear());
         // Whatever was found was found in the file that goes.
         projection.state().damaged = false;
         readers
@@ -306,17 +334,17 @@ impl<'a> Thread<'a> {
         *readers = Some(Pool::new(&self.projection.path));
         self.projection.state().health = Health::Following;
         // It may be less than before: a reader that finds less than it waited for waits again.
-        self.projection.position.send_replace(position);
+        self.projection.stands(position);
         Ok(())
     }
 
     /// Takes everything that is in the log.
     fn advance(&mut self) -> Result<(), views::Error> {
         let Some(projector) = &mut self.projector else { return Ok(()) };
-        while projector.advance(&self.log, BATCH)? {
+        let projection = self.projection;
+        while projector.advance(&self.log, BATCH, |touched| projection.moving(touched))? {
             let position = projector.position().unwrap_or_default();
-            let projection = self.projection;
-            projection.position.send_replace(position);
+            projection.stands(position);
             let state = projection.state();
             if state.swap || state.damaged || position >= state.head {
                 break;

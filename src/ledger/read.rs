@@ -1,13 +1,16 @@
 //! Reads of jobs: as they are, at least as new as everything answered before, or as of a moment.
 
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Ledger;
 use super::projection::{Health, PATIENCE};
 use crate::job::{Event, Job, JobKey, Position, Time};
-use crate::views::{JobList, JobQuery, checkpoint, fold_job, list_jobs, load_job};
+use crate::views::{JobList, JobQuery, Kept, checkpoint, fold_job, list_jobs, load_job};
 use crate::{log, views};
 
 /// How often a read begins again because the views were replaced under it.
@@ -69,9 +72,16 @@ impl Ledger {
         key: &JobKey,
         as_of: Option<AsOf>,
         min: Option<Position>,
-    ) -> Result<Shown<Option<Job>>, ReadError> {
+    ) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
+        let jobs = &self.inner.projection.jobs;
         match as_of {
-            None => self.view(min, |conn| load_job(conn, key)).await,
+            None => {
+                let read = |conn: &Connection| {
+                    let job = load_job(conn, key)?;
+                    Ok(job.map(|job| (job.weight() + job.spec_json.0.len(), Arc::new(job))))
+                };
+                self.view(min, jobs, key, read).await
+            }
             Some(moment) => {
                 if let Some(min) = min {
                     self.reach(min).await?;
@@ -83,29 +93,40 @@ impl Ledger {
         }
     }
 
-    /// A page of jobs, newest first.
-    pub async fn jobs(
+    /// A page of at most `limit` jobs, newest first, as `render` shows it in the form of that name.
+    pub async fn page(
         &self,
+        form: &'static str,
         query: &JobQuery,
         limit: usize,
         min: Option<Position>,
-    ) -> Result<Shown<JobList>, ReadError> {
-        // What no index serves may look at every job: the thread's other work is handed on meanwhile.
-        self.view(min, |conn| match query.is_indexed() {
-            true => list_jobs(conn, query, limit),
-            false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
-        })
-        .await
+        render: impl Fn(&JobList) -> Bytes,
+    ) -> Result<Shown<Bytes>, ReadError> {
+        let read = |conn: &Connection| {
+            // What no index serves may look at every job: the thread's other work is handed on meanwhile.
+            let list = match query.is_indexed() {
+                true => list_jobs(conn, query, limit),
+                false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
+            };
+            let page = render(&list?);
+            Ok(Some((page.len(), page)))
+        };
+        let name = (form, query.clone(), limit);
+        let shown = self.view(min, &self.inner.projection.pages, &name, read).await?;
+        Ok(Shown { value: shown.value.unwrap_or_default(), position: shown.position, now: shown.now })
     }
 
-    /// Reads the views once they show everything answered before this was asked, in one transaction.
+    /// What is kept under `name`, or else read in one transaction, once the views show everything answered before this was
+    /// asked. `read` also tells about how many bytes keeping it takes.
     ///
     /// The read runs where it is awaited: it is short, and handing it to another thread would cost more than it does.
-    pub async fn view<T>(
+    async fn view<K: Hash + Eq + Clone, V: Clone>(
         &self,
         min: Option<Position>,
-        read: impl Fn(&Connection) -> Result<T, views::Error>,
-    ) -> Result<Shown<T>, ReadError> {
+        kept: &Kept<K, V>,
+        name: &K,
+        read: impl Fn(&Connection) -> Result<Option<(usize, V)>, views::Error>,
+    ) -> Result<Shown<Option<V>>, ReadError> {
         let wanted = min.unwrap_or_default().max(self.head());
         let until = Instant::now() + PATIENCE;
         // More than once only where new views took the place of those that were waited for, and are behind them.
@@ -113,11 +134,19 @@ impl Ledger {
             if !self.inner.projection.wait_for(wanted, until).await {
                 break;
             }
+            if let Some((value, position)) = kept.get(name, wanted) {
+                return Ok(Shown { value: Some(value), position, now: self.now() });
+            }
             let (value, position) = self.views_now(|conn| {
-                log::Pool::snapshot(conn, || {
+                let (found, position) = log::Pool::snapshot(conn, || {
                     let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
-                    Ok((read(conn)?, position))
-                })
+                    Ok::<_, views::Error>((read(conn)?, position))
+                })?;
+                let value = found.map(|(weight, value)| {
+                    kept.keep(name, &value, weight, position);
+                    value
+                });
+                Ok((value, position))
             })?;
             if position >= wanted {
                 return Ok(Shown { value, position, now: self.now() });
@@ -162,7 +191,7 @@ impl Ledger {
         }
     }
 
-    fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Job>>, ReadError> {
+    fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
         self.log(|log| {
             let head = log.head()?;
             let (position, now) = match moment {
@@ -178,7 +207,7 @@ impl Ledger {
                     (log.at_time(time)?, time)
                 }
             };
-            let value = fold_job(log, key, None, position)?;
+            let value = fold_job(log, key, None, position)?.map(Arc::new);
             Ok(Shown { value, position, now })
         })
     }

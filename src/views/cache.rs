@@ -1,65 +1,78 @@
-//! Jobs kept in memory: what decides and what projects would otherwise load a job for every event.
+//! Values kept in memory: what decides and what projects would otherwise load a job for every event, and what reads would
+//! make the same answer again and again.
+
+use std::hash::Hash;
 
 use lru::LruCache;
 
 use crate::job::{Job, JobKey};
 
-/// Jobs by name, the longest unused dropped first, bounded by about how many bytes they take.
+/// Values by name, the longest unused dropped first, bounded by about how many bytes they take.
 #[derive(Debug)]
-pub struct JobCache {
-    jobs: LruCache<JobKey, (Job, usize)>,
+pub struct Cache<K: Hash + Eq, V> {
+    values: LruCache<K, (V, usize)>,
     weight: usize,
     limit: usize,
 }
 
-impl JobCache {
+/// Jobs by name.
+pub type JobCache = Cache<JobKey, Job>;
+
+impl<K: Hash + Eq, V> Cache<K, V> {
     /// A cache of about `limit` bytes.
-    pub fn new(limit: usize) -> JobCache {
-        JobCache { jobs: LruCache::unbounded(), weight: 0, limit }
+    pub fn new(limit: usize) -> Cache<K, V> {
+        Cache { values: LruCache::unbounded(), weight: 0, limit }
     }
 
-    /// Takes a job out, to be put back when it was changed.
-    pub fn take(&mut self, key: &JobKey) -> Option<Job> {
-        let (job, weight) = self.jobs.pop(key)?;
+    /// Takes a value out.
+    pub fn take(&mut self, key: &K) -> Option<V> {
+        let (value, weight) = self.values.pop(key)?;
         self.weight -= weight;
-        Some(job)
+        Some(value)
     }
 
-    /// The job, counted as used.
-    pub fn get(&mut self, key: &JobKey) -> Option<&Job> {
-        self.jobs.get(key).map(|(job, _)| job)
+    /// The value, counted as used.
+    pub fn get(&mut self, key: &K) -> Option<&V> {
+        self.values.get(key).map(|(value, _)| value)
     }
 
-    /// Changes a job in place, by which it grows about `grown` bytes; `None` where it is not here.
-    pub fn update<T>(&mut self, key: &JobKey, grown: usize, change: impl FnOnce(&mut Job) -> T) -> Option<T> {
-        let (job, weight) = self.jobs.get_mut(key)?;
+    /// Changes a value in place, by which it grows about `grown` bytes; `None` where it is not here.
+    pub fn update<T>(&mut self, key: &K, grown: usize, change: impl FnOnce(&mut V) -> T) -> Option<T> {
+        let (value, weight) = self.values.get_mut(key)?;
         *weight += grown;
         self.weight += grown;
-        let changed = change(job);
+        let changed = change(value);
         self.shrink();
         Some(changed)
     }
 
-    /// Keeps a job.
-    pub fn put(&mut self, job: Job) {
-        let weight = job.weight();
+    /// Keeps a value of about `weight` bytes.
+    pub fn insert(&mut self, key: K, value: V, weight: usize) {
         self.weight += weight;
-        if let Some((_, (_, old))) = self.jobs.push(job.key.clone(), (job, weight)) {
+        if let Some((_, (_, old))) = self.values.push(key, (value, weight)) {
             self.weight -= old;
         }
         self.shrink();
     }
 
     fn shrink(&mut self) {
-        while self.weight > self.limit && self.jobs.len() > 1 {
-            let Some((_, (_, weight))) = self.jobs.pop_lru() else { break };
+        while self.weight > self.limit && self.values.len() > 1 {
+            let Some((_, (_, weight))) = self.values.pop_lru() else { break };
             self.weight -= weight;
         }
     }
 
-    /// Forgets every job.
+    /// Forgets every value.
     pub fn clear(&mut self) {
-        self.jobs.clear();
+        self.values.clear();
         self.weight = 0;
+    }
+}
+
+impl JobCache {
+    /// Keeps a job.
+    pub fn put(&mut self, job: Job) {
+        let weight = job.weight();
+        self.insert(job.key.clone(), job, weight);
     }
 }

@@ -8,7 +8,7 @@ use super::load::{SUMMARY, summary};
 use crate::job::{Kind, OrgId, Position, Status, Summary, TaskType, Time};
 
 /// Which jobs a list shows. `None` everywhere shows all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct JobQuery {
     /// Of one organisation.
     pub org: Option<OrgId>,

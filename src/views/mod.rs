@@ -5,6 +5,7 @@
 
 mod cache;
 mod fold;
+mod kept;
 mod list;
 mod load;
 mod open;
@@ -12,8 +13,9 @@ mod projector;
 mod rebuild;
 mod save;
 
-pub use cache::JobCache;
+pub use cache::{Cache, JobCache};
 pub use fold::fold_job;
+pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
 pub use load::load_job;
 pub use open::{checkpoint, fits};

@@ -59,8 +59,14 @@ impl Projector {
         self.position
     }
 
-    /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any.
-    pub fn advance(&mut self, log: &Reader<'_>, limit: u64) -> Result<bool, Error> {
+    /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any. `moving` is
+    /// told which jobs they change before anybody can read it.
+    pub fn advance(
+        &mut self,
+        log: &Reader<'_>,
+        limit: u64,
+        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+    ) -> Result<bool, Error> {
         let from = self.position.map_or(Position::GENESIS, Position::next);
         let mut batch = Batch { touched: HashMap::new(), end: None, leaf: Vec::new(), bytes: 0 };
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
@@ -72,6 +78,7 @@ impl Projector {
             save(&transaction, job, dirty)?;
         }
         open::set_checkpoint(&transaction, position, leaf_hash(&batch.leaf))?;
+        moving(&mut batch.touched.keys());
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);

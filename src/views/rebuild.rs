@@ -15,7 +15,7 @@ const STEP: u64 = 20_000;
 pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)) -> Result<(), Error> {
     discard(path)?;
     let mut projector = Projector::create(path)?;
-    while projector.advance(log, STEP)? {
+    while projector.advance(log, STEP, |_| {})? {
         progress(projector.position().unwrap_or_default());
     }
     projector.finish(path)

@@ -27,6 +27,7 @@ mod fixtures;
 mod given;
 mod guards;
 mod idempotency;
+mod kept;
 mod laws;
 mod leaves;
 mod ledger_jobs;

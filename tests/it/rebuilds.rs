@@ -14,11 +14,14 @@ use crate::support::{Client, HandClock, TestServer, created, event};
 
 const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000-7000-8000-000000000002"];
 
+/// The jobs that [`reported`] is about.
+pub const JOBS: [&str; 6] = ["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]];
+
 /// An event of one of a few jobs; whether it is possible then is the ledger's to say.
-fn reported() -> impl Strategy<Value = Value> {
+pub fn reported() -> impl Strategy<Value = Value> {
     let roles = select(&ROLES[..]);
     let task = select(&["t-1", "t-2", "t-3"][..]);
-    let any = select(&["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]][..]);
+    let any = select(&JOBS[..]);
     let item = select(&["hoop_ro", "hoop_rw", "one", "two"][..]);
     let status = select(&["running", "completed", "failed"][..]);
     let counts = (0..9_u64, 0..9_u64, 0..=100_u8).prop_map(|(done, created, progress)| {
@@ -66,28 +69,27 @@ fn told(admin: &Client, clock: &HandClock, jobs: &[&str], events: &[Value]) -> V
 fn the_past_and_the_rebuilt_present_are_what_was_seen() {
     let config = Config { cases: 5, failure_persistence: None, ..Config::default() };
     let events = prop::collection::vec(reported(), 40..60);
-    let jobs = ["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]];
     let most = Cell::new(0);
     TestRunner::new(config)
         .run(&events, |events| {
             let clock = HandClock::new();
             let mut server = TestServer::start_with(clock.clock());
             let mut admin = server.client(Role::Admin);
-            let seen = told(&admin, &clock, &jobs, &events);
+            let seen = told(&admin, &clock, &JOBS, &events);
             most.set(most.get().max(seen.len()));
             for (position, reads) in &seen {
-                let then = single_reads(&admin, &jobs, &format!("?as_of={position}"));
+                let then = single_reads(&admin, &JOBS, &format!("?as_of={position}"));
                 prop_assert_eq!(bodies(&then), bodies(reads));
             }
-            let live = all_reads(&admin, &jobs);
+            let live = all_reads(&admin, &JOBS);
             server.stop();
             std::fs::remove_file(server.path().join("views.db")).unwrap();
             server.restart();
             admin = admin.at(&server.url);
-            prop_assert_eq!(all_reads(&admin, &jobs), live.clone());
+            prop_assert_eq!(all_reads(&admin, &JOBS), live.clone());
             // And beside the old views, in a running server.
             while admin.send(ureq::http::Method::POST, "/ledger/rebuild", &[], b"").status == 202 {}
-            prop_assert_eq!(all_reads(&admin, &jobs), live);
+            prop_assert_eq!(all_reads(&admin, &JOBS), live);
             Ok(())
         })
         .unwrap();

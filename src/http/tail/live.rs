@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_stream::stream;
@@ -20,7 +21,7 @@ use crate::ledger::Shown;
 use crate::log::Filter;
 
 /// Makes a job's read model: one line of JSON, or text without newlines.
-pub type Render = fn(App, Shown<Job>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+pub type Render = fn(App, Shown<Arc<Job>>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
 /// Least time between two snapshots: at most five a second, and always the newest.
 const PACE: Duration = Duration::from_millis(200);
@@ -81,7 +82,7 @@ pub async fn live(
     }))
 }
 
-async fn read(app: &App, key: &JobKey, kind: Option<Kind>, min: Option<Position>) -> Result<Shown<Job>, Error> {
+async fn read(app: &App, key: &JobKey, kind: Option<Kind>, min: Option<Position>) -> Result<Shown<Arc<Job>>, Error> {
     let shown = app.ledger.job(key, None, min).await?;
     let job = shown.value.filter(|job| kind.is_none_or(|kind| job.kind == kind)).ok_or_else(Error::no_such_job)?;
     Ok(Shown { value: job, position: shown.position, now: shown.now })

@@ -1,16 +1,15 @@
 //! `GET /api/v1/jobs` and `GET /api/v1/jobs/running`.
 
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor};
+use crate::http::{App, Caller, Error, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page};
 use crate::job::{Kind, Status, Time};
-use crate::views::JobQuery;
+use crate::views::{JobList, JobQuery};
 
 /// A page of background jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,15 +82,17 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
     };
     params.finish()?;
     let before = after.map(|after| decode_cursor(&after, &query)).transpose()?;
-    let shown = app.ledger.jobs(&JobQuery { before, ..query.clone() }, first, min).await?;
-    let page = TaskPage {
-        page_info: PageInfo {
-            has_next_page: shown.value.more,
-            end_cursor: shown.value.jobs.last().map(|job| encode_cursor(job.created_position, &query)),
-        },
-        jobs: shown.value.jobs.iter().map(TaskEntry::of).collect(),
+    let render = |list: &JobList| {
+        json(&TaskPage {
+            page_info: PageInfo {
+                has_next_page: list.more,
+                end_cursor: list.jobs.last().map(|job| encode_cursor(job.created_position, &query)),
+            },
+            jobs: list.jobs.iter().map(TaskEntry::of).collect(),
+        })
     };
-    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(page)).into_response())
+    let shown = app.ledger.page("/api/v1/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
+    Ok(page(shown))
 }
 
 /// Get Running Jobs.
@@ -116,9 +117,8 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
         ..JobQuery::default()
     };
     // The document knows no page here: all of them.
-    let shown = app.ledger.jobs(&query, usize::MAX, min).await?;
-    let jobs = RunningTasks { jobs: shown.value.jobs.iter().map(RunningTask::of).collect() };
-    Ok(([(POSITION, HeaderValue::from(shown.position.get()))], axum::Json(jobs)).into_response())
+    let render = |list: &JobList| json(&RunningTasks { jobs: list.jobs.iter().map(RunningTask::of).collect() });
+    Ok(page(app.ledger.page("/api/v1/jobs/running", &query, usize::MAX, min, render).await?))
 }
 
 /// ISO 8601: a timestamp with its offset, or a date, which is its midnight in UTC.

@@ -1,0 +1,118 @@
+//! What reads keep in memory changes no answer: while others append and the views are made anew, each is to the byte what the
+//! log alone gives for the position that it names, and that position is no older than anything answered before.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jobledger::access::Role;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+use ureq::http::Method;
+
+use crate::rebuilds::{JOBS, reported};
+use crate::support::answers::SINGLE_READS;
+use crate::support::{Answer, Client, HandClock, TestServer};
+
+/// A reader or writer, and the newest position that anybody was told.
+struct Told<'a> {
+    client: &'a Client,
+    newest: &'a AtomicU64,
+}
+
+impl Told<'_> {
+    fn append(&self, event: &Value) {
+        let answer = self.client.append(event);
+        if answer.status == 201 {
+            self.newest.fetch_max(answer.json()["position"].as_u64().unwrap(), Ordering::SeqCst);
+        }
+    }
+
+    /// Reads; answers the position that the answer must show, or where it names none what it must not be behind.
+    fn read(&self, path: &str) -> (Answer, u64) {
+        let before = self.newest.load(Ordering::SeqCst);
+        let answer = self.client.get(path);
+        let Ok(shown) = answer.header("ledger-position").parse() else { return (answer, before) };
+        assert!(shown >= before, "{path} showed {shown} after {before} was answered");
+        self.newest.fetch_max(shown, Ordering::SeqCst);
+        (answer, shown)
+    }
+
+    fn as_of(&self, path: &str, position: u64) -> Answer {
+        self.client.get(&format!("{path}?as_of={position}"))
+    }
+
+    fn read_a_job(&self, path: &str) {
+        let (answer, position) = self.read(path);
+        let then = self.as_of(path, position);
+        assert_eq!((answer.status, answer.text()), (then.status, then.text()), "{path} at {position}");
+    }
+
+    fn read_the_jobs(&self) {
+        for job in JOBS {
+            SINGLE_READS.iter().for_each(|path| self.read_a_job(&path.replace("{}", job)));
+        }
+    }
+
+    fn read_the_list(&self) {
+        let (answer, position) = self.read("/ledger/jobs");
+        let mut listed = BTreeSet::new();
+        for entry in answer.expect(200).json()["jobs"].as_array().unwrap() {
+            let id = entry["id"].as_str().unwrap();
+            let job = self.as_of(&format!("/ledger/jobs/{id}"), position).expect(200).json();
+            for (name, value) in entry.as_object().unwrap() {
+                assert_eq!(*value, job[name], "{name} of {id} at {position}");
+            }
+            listed.insert(id.to_owned());
+        }
+        let there = JOBS.iter().filter(|id| self.as_of(&format!("/ledger/jobs/{id}"), position).status == 200);
+        assert_eq!(listed, there.map(|id| (*id).to_owned()).collect(), "at {position}");
+    }
+}
+
+#[test]
+fn what_is_answered_from_memory_is_what_the_log_gives() {
+    answers_are_what_the_log_gives(false);
+}
+
+#[test]
+fn and_so_it_is_while_the_views_are_made_again() {
+    answers_are_what_the_log_gives(true);
+}
+
+fn answers_are_what_the_log_gives(rebuilds: bool) {
+    let config = Config { cases: 3, failure_persistence: None, ..Config::default() };
+    let events = || prop::collection::vec(reported(), 60..80);
+    TestRunner::new(config)
+        .run(&(events(), events()), |(ours, theirs)| {
+            // A clock that stands: `elapsed_ms` of a running job is part of the answers.
+            let server = TestServer::start_with(HandClock::new().clock());
+            let (client, newest) = (server.client(Role::Admin), AtomicU64::new(0));
+            let told = Told { client: &client, newest: &newest };
+            std::thread::scope(|writers| {
+                let writers = [&ours, &theirs].map(|all| writers.spawn(|| all.iter().for_each(|one| told.append(one))));
+                let writing = || writers.iter().any(|writer| !writer.is_finished());
+                let while_writing = |what: &dyn Fn()| {
+                    while writing() {
+                        what();
+                    }
+                };
+                std::thread::scope(|readers| {
+                    if rebuilds {
+                        readers
+                            .spawn(|| while_writing(&|| drop(client.send(Method::POST, "/ledger/rebuild", &[], b""))));
+                    }
+                    readers.spawn(|| while_writing(&|| told.read_the_list()));
+                    readers.spawn(|| while_writing(&|| told.read_the_jobs()));
+                    readers.spawn(|| while_writing(&|| told.read_the_jobs()));
+                });
+            });
+            // Twice more, when nothing moves: the second time nearly everything is answered from memory.
+            for _ in 0..2 {
+                told.read_the_list();
+                told.read_the_jobs();
+            }
+            Ok(())
+        })
+        .unwrap();
+}
