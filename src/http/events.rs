@@ -21,11 +21,16 @@ use super::tail::{TailOf, tail};
 use crate::access::Capability;
 use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::ledger::off_thread;
-use crate::log::{Filter, enough};
+use crate::log::{Filter, Page, enough};
 use crate::wire::{self, Leaf};
 
 /// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
 const PAGE_BYTES: usize = 4 << 20;
+/// What a short page shows at the most: events, and about how many bytes.
+const SHORT_LIMIT: u64 = 100;
+const SHORT_BYTES: usize = 256 << 10;
+/// Events that a short page looks at, at the most.
+const SHORT_SCAN: u64 = 1000;
 /// Events of an export read at a time.
 const EXPORT_STEP: u64 = 500;
 
@@ -188,29 +193,70 @@ async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Res
         app.ledger.reach(min).await?;
     }
     match accept::choose(&headers, &offered) {
-        Some("application/json") => off_thread(move || page(&app, &asked)).await,
+        Some("application/json") => match short_page(&app, &asked)? {
+            Some(page) => Ok(page),
+            None => off_thread(move || long_page(&app, &asked)).await,
+        },
         Some("application/x-ndjson") => export(app, asked),
         Some(_) => tail(&app, &caller, &headers, TailOf { filter: asked.filter, after: asked.after }),
         None => Err(Error::not_acceptable(&offered.join(", "))),
     }
 }
 
-fn page(app: &App, asked: &Asked) -> Result<Response, Error> {
-    let after = asked.after.unwrap_or_default();
-    let mut body = b"{\"events\":[".to_vec();
+/// A page that is surely short to read: it is read where it is asked for, because handing it to another thread costs more
+/// than the read. `None` where there may be more to show than was looked at.
+fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
+    if asked.limit > SHORT_LIMIT {
+        return Ok(None);
+    }
+    let (after, mut events) = (asked.after.unwrap_or_default(), Events::new());
     let page = app.ledger.log(|log| {
-        log.page(after, asked.limit, &asked.filter, |row| {
-            if body.last() != Some(&b'[') {
-                body.push(b',');
-            }
-            body.extend(wire::cloudevent(row.leaf, row.data));
-            Ok::<_, Error>(enough(body.len(), PAGE_BYTES))
+        log.page_within(SHORT_SCAN, after, asked.limit, &asked.filter, |row| {
+            Ok::<_, Error>(enough(events.push(|body| wire::write_cloudevent(body, row.leaf, row.data)), SHORT_BYTES))
         })
     })?;
-    let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
-    body.extend(format!("],\"next\":{next},\"head\":{}}}", page.head).bytes());
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (POSITION, page.head.get().into())];
-    Ok((headers, body).into_response())
+    let whole = events.shown == asked.limit || page.scanned >= page.head;
+    Ok(whole.then(|| events.answer(page)))
+}
+
+fn long_page(app: &App, asked: &Asked) -> Result<Response, Error> {
+    let mut events = Events::new();
+    let page = app.ledger.log(|log| {
+        log.page(asked.after.unwrap_or_default(), asked.limit, &asked.filter, |row| {
+            Ok::<_, Error>(enough(events.push(|body| wire::write_cloudevent(body, row.leaf, row.data)), PAGE_BYTES))
+        })
+    })?;
+    Ok(events.answer(page))
+}
+
+/// A page as it grows.
+struct Events {
+    body: Vec<u8>,
+    shown: u64,
+}
+
+impl Events {
+    fn new() -> Events {
+        Events { body: b"{\"events\":[".to_vec(), shown: 0 }
+    }
+
+    /// Adds an event; answers how many bytes there are.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if self.shown > 0 {
+            self.body.push(b',');
+        }
+        self.shown += 1;
+        write(&mut self.body);
+        self.body.len()
+    }
+
+    fn answer(mut self, page: Page) -> Response {
+        let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
+        self.body.extend(format!("],\"next\":{next},\"head\":{}}}", page.head).bytes());
+        let headers =
+            [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (POSITION, page.head.get().into())];
+        (headers, self.body).into_response()
+    }
 }
 
 /// Every event to the head of this moment, one a line. Read in short pages, so a slow reader holds no transaction.
@@ -240,7 +286,7 @@ fn lines(app: &App, after: Position, head: Position, filter: &Filter) -> Result<
     let page = app.ledger.log(|log| {
         log.page(after, EXPORT_STEP, filter, |row| {
             if row.position <= head {
-                lines.extend(wire::cloudevent(row.leaf, row.data));
+                wire::write_cloudevent(&mut lines, row.leaf, row.data);
                 lines.push(b'\n');
             }
             Ok::<_, Error>(enough(lines.len(), PAGE_BYTES))

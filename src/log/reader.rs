@@ -188,6 +188,18 @@ impl<'c> Reader<'c> {
         after: Position,
         limit: u64,
         filter: &Filter,
+        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Page, E> {
+        self.page_within(SCAN_LIMIT, after, limit, filter, each)
+    }
+
+    /// A page that looks at `scan` events at the most.
+    pub fn page_within<E: From<Error>>(
+        &self,
+        scan: u64,
+        after: Position,
+        limit: u64,
+        filter: &Filter,
         mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Page, E> {
         // Read once: whatever is committed from here on is of another page.
@@ -203,12 +215,12 @@ impl<'c> Reader<'c> {
             Some((org, job)) => {
                 let kind_fits = filter.kind.is_none() || filter.kind == self.job_kind(org, job)?;
                 match self.stream(org, job)?.filter(|_| kind_fits) {
-                    Some(stream) => self.job_page(stream, after, head, limit, &filter.types, &mut take)?,
+                    Some(stream) => self.job_page(stream, after, head, (limit, scan), &filter.types, &mut take)?,
                     None => head,
                 }
             }
             None => {
-                let end = head.min(Position::new(after.get().saturating_add(SCAN_LIMIT)));
+                let end = head.min(Position::new(after.get().saturating_add(scan)));
                 self.stretch(after, end, limit, filter, &mut take)?;
                 end
             }
@@ -223,7 +235,7 @@ impl<'c> Reader<'c> {
         job: StreamId,
         after: Position,
         head: Position,
-        limit: u64,
+        (limit, scan): (u64, u64),
         types: &[String],
         each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Position, E> {
@@ -235,7 +247,7 @@ impl<'c> Reader<'c> {
                        AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
                        ORDER BY prev LIMIT 1 OFFSET ?4";
             let mut statement = self.prepare(doing, sql)?;
-            let last = statement.query_row(params![job.0, after, end, SCAN_LIMIT as i64 - 1], |row| row.get(0));
+            let last = statement.query_row(params![job.0, after, end, scan as i64 - 1], |row| row.get(0));
             end = last.optional().map_err(Error::doing(doing))?.unwrap_or(end);
         }
         let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \

@@ -13,7 +13,7 @@ mod ledger_events;
 mod stored;
 mod v1;
 
-pub use cloudevent::{REDACTED, cloudevent};
+pub use cloudevent::{REDACTED, cloudevent, write_cloudevent};
 pub use export::{ExportLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jobledger::access::Role;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::rebuilds::{JOBS, reported};
-use crate::support::answers::SINGLE_READS;
-use crate::support::{Answer, Client, HandClock, TestServer};
+use crate::support::answers::{SINGLE_READS, admin_of};
+use crate::support::histories::{noted, output, processed, started};
+use crate::support::{Answer, Client, HandClock, TestServer, created};
 
 /// A reader or writer, and the newest position that anybody was told.
 struct Told<'a> {
@@ -115,4 +116,84 @@ fn answers_are_what_the_log_gives(rebuilds: bool) {
             Ok(())
         })
         .unwrap();
+}
+
+/// The events of the log, to the byte, as an export has them: that is never answered from memory.
+fn exported(client: &Client, query: &str) -> Vec<String> {
+    let answer = client.get_with(&format!("/ledger/events{query}"), &[("accept", "application/x-ndjson")]);
+    answer.expect(200).text().lines().map(str::to_owned).collect()
+}
+
+/// The page that the lines of an export make; `first` of them come before it.
+fn page_of(lines: &[String], shown: usize, first: usize, head: u64) -> String {
+    let page = &lines[first.min(lines.len())..(first + shown).min(lines.len())];
+    let position =
+        |line: &String| serde_json::from_str::<Value>(line).unwrap()["position"].as_str().unwrap().to_owned();
+    let last = page.last().filter(|_| page.len() == shown).map(position).filter(|last| *last != head.to_string());
+    let next = last.unwrap_or_else(|| "null".into());
+    format!("{{\"events\":[{}],\"next\":{next},\"head\":{head}}}", page.join(","))
+}
+
+#[test]
+fn a_page_of_events_from_memory_is_the_page_that_the_log_gives() {
+    let server = TestServer::start();
+    let (admin, auditor) = (server.client(Role::Admin), server.client(Role::Auditor));
+    let other = admin_of(&server, "0195b3a0-0000-7000-8000-000000000001");
+    for n in 0..60 {
+        let mine = [created(&format!("a-{n}")), noted(&format!("a-{n}"), "é \" \\ ,\"datadigest\":\"")];
+        admin.append(&json!(mine)).expect(201);
+        other.append(&created(&format!("b-{n}"))).expect(201);
+        if n == 40 {
+            // Too large for a sheet.
+            admin.append(&json!([started("a-0"), output("a-0", &"x".repeat(300_000))])).expect(201);
+        }
+    }
+    let head = admin.head();
+    for client in [&admin, &auditor, &other] {
+        let lines = exported(client, "");
+        // In every place, each twice: the second time from memory.
+        for after in (0..=head + 1).step_by(7).flat_map(|after| [after, after]) {
+            let before = lines.len() - exported(client, &format!("?after={after}")).len();
+            for limit in [1, 50, 100, 101] {
+                let answer = client.get(&format!("/ledger/events?after={after}&limit={limit}")).expect(200);
+                assert_eq!(answer.header("ledger-position"), head.to_string());
+                assert_eq!(answer.text(), page_of(&lines, limit, before, head), "{limit} after {after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_reads_page_by_page_while_others_append_misses_nothing() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..300).for_each(|n| drop(admin.append(&processed("a", n)).expect(201))));
+        let (writer, admin) = (&writer, &admin);
+        std::thread::scope(|scope| {
+            for limit in [7, 32, 50] {
+                scope.spawn(move || {
+                    let expected: Vec<Value> = (1..=301).map(|n| json!(n.to_string())).collect();
+                    assert_eq!(positions_by(limit, admin, || writer.is_finished()), expected);
+                });
+            }
+        });
+    });
+}
+
+/// Reads the log page by page until it ends and `done` says that nothing comes any more.
+fn positions_by(limit: usize, client: &Client, done: impl Fn() -> bool) -> Vec<Value> {
+    let (mut read, mut after, mut head) = (Vec::new(), 0, 0);
+    loop {
+        let last = done();
+        let page = client.get(&format!("/ledger/events?after={after}&limit={limit}")).expect(200).json();
+        assert!(page["head"].as_u64().unwrap() >= head, "the head never falls");
+        head = page["head"].as_u64().unwrap();
+        read.extend(page["events"].as_array().unwrap().iter().map(|event| event["position"].clone()));
+        after = page["next"].as_u64().unwrap_or(head);
+        if last && after == head {
+            return read;
+        }
+    }
 }
