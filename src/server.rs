@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{Access, AccessError};
-use crate::http::{self, App, Budget, Shared, Site, Tails, Tls};
+use crate::http::{self, App, Budget, Shared, Sheets, Site, Tails, Tls};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
@@ -50,6 +50,7 @@ impl Server {
             ledger,
             access,
             bodies: Budget::default(),
+            sheets: Sheets::default(),
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
             tls: tls.is_some(),

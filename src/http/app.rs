@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::body::Budget;
+use super::sheets::Sheets;
 use super::tail::Tails;
 use crate::access::Access;
 use crate::ledger::Ledger;
@@ -21,6 +22,8 @@ pub struct Shared {
     pub access: Access,
     /// What bodies may take of memory.
     pub bodies: Budget,
+    /// Events as pages show them.
+    pub sheets: Sheets,
     /// Open tails.
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.
