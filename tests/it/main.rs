@@ -45,6 +45,7 @@ mod rebuilds;
 mod rule;
 mod samples;
 mod schema;
+mod seals;
 mod sessions;
 mod support;
 mod tails;
