@@ -1,4 +1,5 @@
--- log.db, format 1: the truth. Nothing here is ever changed or removed; the triggers say so to whoever tries.
+-- log.db, format 1: the truth. Nothing here is ever changed or removed; the triggers say so to whoever tries. Later formats
+-- add to it (log.2.….sql).
 --
 -- Auditors may rely on event(position, leaf, data, salt). The other columns repeat what the leaf says, for finding.
 

@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod demo;
 mod export;
+mod key;
 mod progress;
 mod rebuild;
 mod recover;
@@ -52,7 +53,7 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
     Recover(recover::Recover),
-    Key(recover::Key),
+    Key(key::Key),
 }
 
 /// Where the ledger lies.

@@ -1,10 +1,9 @@
-//! `jobledger recover`, `jobledger key show`.
+//! `jobledger recover`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::{Data, Failure, Outcome};
-use crate::ledger::{continue_log, identity, system_clock, writable};
-use crate::log::Reader;
+use crate::ledger::{Continued, continue_log, system_clock};
 
 /// Continue a copy (an import, a backup) under a new name and key, both named by an event in its log
 #[derive(Debug, Args)]
@@ -16,40 +15,16 @@ pub(super) struct Recover {
 impl Recover {
     pub(super) fn run(self) -> Outcome {
         let folder = self.data.folder();
-        let conn = Reader::open(&folder.log())?;
-        let old = identity(&Reader::new(&conn))?;
-        drop(conn);
-        if writable(&folder, &old) {
-            return Err(Failure::Refused(format!(
-                "`{}` takes writes already; there is nothing to recover",
-                old.origin
-            )));
+        match continue_log(&folder, &system_clock())? {
+            Some(Continued { previous, identity, position }) => {
+                println!("continued `{previous}` as `{}` at position {position}", identity.origin);
+                println!("{}", identity.verifier_key());
+                Ok(())
+            }
+            None => {
+                let path = folder.path().display();
+                Err(Failure::Refused(format!("`{path}` takes writes already; there is nothing to recover")))
+            }
         }
-        let (new, position) = continue_log(&folder, &system_clock())?;
-        println!("continued `{}` as `{}` at position {position}", old.origin, new.origin);
-        println!("{}", new.verifier_key);
-        Ok(())
-    }
-}
-
-/// The key that signs for the ledger
-#[derive(Debug, Args)]
-pub(super) struct Key {
-    #[command(subcommand)]
-    command: KeyCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum KeyCommand {
-    /// Print the verifier key, `name+hash+base64`
-    Show(Data),
-}
-
-impl Key {
-    pub(super) fn run(self) -> Outcome {
-        let KeyCommand::Show(data) = self.command;
-        let conn = Reader::open(&data.folder().log())?;
-        println!("{}", identity(&Reader::new(&conn))?.verifier_key);
-        Ok(())
     }
 }

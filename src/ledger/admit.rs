@@ -24,6 +24,8 @@ pub(super) struct Desk {
     pub log: Writer,
     pub head: Position,
     recorded: Time,
+    /// The leaves that the open transaction wrote, as they were meant.
+    written: Vec<Vec<u8>>,
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
     views: Arc<Projection>,
@@ -55,6 +57,7 @@ impl Desk {
             log,
             head: Position::GENESIS,
             recorded: Time::from_micros(0),
+            written: Vec::new(),
             jobs: JobCache::new(CACHE),
             streams: LruCache::new(STREAMS),
             views,
@@ -68,16 +71,27 @@ impl Desk {
     pub(super) fn reload(&mut self) -> Result<(), log::Error> {
         self.jobs.clear();
         self.streams.clear();
+        self.written.clear();
         let reader = self.log.reader();
         self.head = reader.head()?;
         self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
         Ok(())
     }
 
+    /// The leaves of the open transaction.
+    pub(super) fn written(&self) -> &[Vec<u8>] {
+        &self.written
+    }
+
+    /// The transaction is committed.
+    pub(super) fn committed(&mut self) {
+        self.written.clear();
+    }
+
     /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves
     /// no trace of it; the outer one ends the commit.
     pub(super) fn admit(&mut self, request: &Request, now: Time) -> Result<Result<Appended, AppendError>, log::Error> {
-        let (head, recorded) = (self.head, self.recorded);
+        let (head, recorded, written) = (self.head, self.recorded, self.written.len());
         // A single event writes only after everything is decided, so only several need a way back.
         let several = request.events.len() > 1;
         if several {
@@ -99,6 +113,7 @@ impl Desk {
                     self.forget(request);
                 }
                 (self.head, self.recorded) = (head, recorded);
+                self.written.truncate(written);
                 Ok(Err(refusal))
             }
         }
@@ -237,6 +252,7 @@ impl Desk {
             version: incoming.version,
             recorded: self.recorded,
         })?;
+        self.written.push(leaf);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub enum FolderError {
 
 /// The name of the signing key's file.
 pub(super) const KEY_FILE: &str = "ledger.key";
+/// The name of the file of the key before it.
+pub(super) const PREVIOUS_KEY_FILE: &str = "ledger.key.previous";
 
 /// A data folder.
 #[derive(Debug, Clone)]
@@ -72,6 +74,21 @@ impl Folder {
     /// The signing key, readable by its owner alone.
     pub fn key(&self) -> PathBuf {
         self.0.join(KEY_FILE)
+    }
+
+    /// The key that signs beside the newest one, until somebody takes it away.
+    pub fn previous_key(&self) -> PathBuf {
+        self.0.join(PREVIOUS_KEY_FILE)
+    }
+
+    /// A key that an event names, or soon will, and that does not sign yet.
+    pub(super) fn staged_key(&self) -> PathBuf {
+        self.0.join("ledger.key.new")
+    }
+
+    /// The key of the name that the log had before it was continued.
+    pub(super) fn abandoned_key(&self) -> PathBuf {
+        self.0.join("ledger.key.before-recover")
     }
 
     /// Makes what was renamed in the folder durable.

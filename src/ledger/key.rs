@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::folder::{Folder, KEY_FILE};
-use super::genesis::Identity;
+use super::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
+use super::identity::Identity;
 use crate::tree::SigningKey;
 
 /// What is wrong with a key file.
@@ -52,25 +52,59 @@ pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
     SigningKey::parse(text.trim_end()).map(Some).map_err(|_| KeyError::NotAKey(path.to_owned()))
 }
 
-/// Whether the folder has the key that signs for this log.
-pub fn writable(folder: &Folder, identity: &Identity) -> bool {
-    why_read_only(folder, identity).is_none()
-}
-
-/// Why the folder's key cannot sign for this log; `None` where it can. One rule serves an import, a backup and a copy: who
-/// has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
-pub(super) fn why_read_only(folder: &Folder, identity: &Identity) -> Option<String> {
+/// The keys that sign for this log, the newest first, or why the folder has none that may. One rule serves an import, a backup
+/// and a copy: who has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
+///
+/// Since a rotation the key before signs too, as long as its file is there.
+pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, String> {
     // Told to whoever asks whether the server is ready: it names no path.
     let path = folder.key();
     let hint = "put the key file back, or continue the copy under a new name with `jobledger recover`";
-    match load(&path) {
-        Ok(Some(key)) if key.verifier().to_string() == identity.verifier_key => None,
-        Ok(Some(key)) => {
-            Some(format!("the folder's `{KEY_FILE}` is the key of another ledger, `{}`; {hint}", key.name()))
+    let newest = match load(&path) {
+        Ok(Some(key)) if key.verifier() == identity.verifier_key() => key,
+        Ok(Some(key)) if identity.keys.contains(key.verifier()) => {
+            return Err(format!("the folder's `{KEY_FILE}` is an earlier key of this ledger than the newest; {hint}"));
         }
-        Ok(None) => Some(format!("the folder has no `{KEY_FILE}` that signs for this ledger; {hint}")),
-        Err(_) => Some(format!("the folder's `{KEY_FILE}` cannot be read; {hint}")),
+        Ok(Some(key)) => {
+            let name = key.name();
+            return Err(format!("the folder's `{KEY_FILE}` is the key of another ledger, `{name}`; {hint}"));
+        }
+        Ok(None) => return Err(format!("the folder has no `{KEY_FILE}` that signs for this ledger; {hint}")),
+        Err(_) => return Err(format!("the folder's `{KEY_FILE}` cannot be read; {hint}")),
+    };
+    match load(&folder.previous_key()) {
+        Ok(Some(key)) if identity.keys[1..].contains(key.verifier()) => Ok(vec![newest, key]),
+        Ok(_) => Ok(vec![newest]),
+        Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; delete it to end its signing")),
     }
+}
+
+/// Keeps a key that an event is about to name. What an attempt that never named one left is written over.
+pub(super) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
+    let path = folder.staged_key();
+    match std::fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(KeyError::File { path, cause }),
+        _ => save(key, &path),
+    }
+}
+
+/// Puts the staged key in place if the log names it by now; answers whether it did. A crash between the event and this is
+/// made good by whoever opens the folder next.
+pub(super) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
+    let (path, staged) = (folder.key(), folder.staged_key());
+    let failed = |cause| KeyError::File { path: path.clone(), cause };
+    if !load(&staged)?.is_some_and(|key| key.verifier() == identity.verifier_key()) {
+        return Ok(false);
+    }
+    if path.exists() {
+        // Of the same name: a rotation, and it goes on signing. Of another: the log has left that name behind.
+        let same = load(&path).is_ok_and(|key| key.is_some_and(|key| key.name() == identity.origin));
+        let aside = if same { folder.previous_key() } else { folder.abandoned_key() };
+        std::fs::rename(&path, aside).map_err(failed)?;
+    }
+    std::fs::rename(&staged, &path).map_err(failed)?;
+    Folder::sync(folder.path()).map_err(failed)?;
+    Ok(true)
 }
 
 #[cfg(test)]

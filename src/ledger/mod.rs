@@ -8,29 +8,38 @@ mod append;
 mod folder;
 mod genesis;
 mod hook;
+mod identity;
 mod key;
 mod metrics;
 mod projection;
 mod read;
+mod recover;
+mod rotate;
+mod seal;
 mod transfer;
 mod writer;
 
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
 pub use folder::{Folder, FolderError};
-pub use genesis::{Identity, LEDGER, continue_log, identity};
+pub use genesis::LEDGER;
 pub use hook::{hook_chunk, hook_output};
-pub use key::{KeyError, writable};
+pub use identity::{Identity, identity};
+pub use key::KeyError;
 pub use metrics::Metrics;
 pub use projection::{Health, Rebuild};
 pub use read::{AsOf, ReadError, Shown, off_thread};
+pub use recover::{Continued, continue_log};
+pub use rotate::{RotateError, rotate_key};
+pub use seal::{Doubt, SealError};
 pub use transfer::{ExportError, ImportError, Imported, export, import};
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::job::{Position, Time};
-use crate::{log, views};
+use crate::log::{self, FileState};
+use crate::views;
 
 /// Where the ledger gets the time from: passed in, so that recorded histories can be made and replayed exactly.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -72,9 +81,29 @@ pub enum OpenError {
     /// The log's own events.
     #[error("the ledger's own events cannot be read: {0}")]
     Identity(String),
+    /// The first checkpoint could not be signed.
+    #[error("the log was not changed, because its tree is in doubt")]
+    Seal(#[from] SealError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+}
+
+/// The seal of the log in `folder`, or why nobody may sign for it.
+fn seal(folder: &Folder, log: &log::Reader<'_>, identity: &Identity) -> Result<Result<seal::Seal, String>, log::Error> {
+    let edge = match seal::restore(log, identity) {
+        Ok(edge) => edge,
+        Err(SealError::Log(error)) => return Err(error),
+        Err(SealError::Doubt(doubt)) => {
+            return Ok(Err(format!("{doubt}; continue the log under a new name with `jobledger recover`")));
+        }
+    };
+    Ok(key::signing(folder, identity).map(|keys| seal::Seal::new(&identity.origin, keys, edge)))
+}
+
+/// Why the log in `folder` takes no writes; `None` where it does.
+fn why_read_only(folder: &Folder, log: &log::Reader<'_>, identity: &Identity) -> Result<Option<String>, log::Error> {
+    Ok(seal(folder, log, identity)?.err())
 }
 
 /// An open ledger. Cheap to clone; the last clone's [`Ledger::close`] stops the threads.
@@ -87,7 +116,8 @@ struct Inner {
     folder: Folder,
     clock: Clock,
     identity: Identity,
-    read_only: Option<String>,
+    /// Why no writes are taken; once said it stays.
+    read_only: Arc<OnceLock<String>>,
     writer: writer::Handle,
     commits: Arc<writer::Commits>,
     projection: Arc<projection::Projection>,
@@ -102,15 +132,25 @@ struct Inner {
 impl Ledger {
     /// Opens the ledger in `folder`, makes it where there is none, and starts its threads.
     ///
-    /// A log without the key that signs for it (an import, a backup) opens read-only; [`Ledger::read_only`] says why.
+    /// A log without the key that signs for it (a backup), or of which it is in doubt what was signed (an import, a damaged
+    /// file), opens read-only; [`Ledger::read_only`] says why.
     pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
         let lock = folder.lock()?;
         let log_path = folder.log();
-        let log = log::Writer::open(&log_path, options.external_checkpoint, |writer| {
-            genesis::create(writer, &folder, &options.clock)
+        let log = log::Writer::open(&log_path, options.external_checkpoint, |writer, found| match found {
+            FileState::Empty => genesis::create(writer, &folder, &options.clock),
+            FileState::Log(format) => genesis::upgrade(writer, format, &folder),
         })?;
         let identity = identity(&log.reader())?;
-        let read_only = key::why_read_only(&folder, &identity);
+        key::settle(&folder, &identity)?;
+        let read_only = Arc::new(OnceLock::new());
+        let seal = match seal(&folder, &log.reader(), &identity)? {
+            Ok(seal) => Some(seal),
+            Err(why) => {
+                let _ = read_only.set(why);
+                None
+            }
+        };
         let metrics = Arc::new(Metrics::new());
         let head = log.reader().head()?;
         let (head_bell, head) = watch::channel(head);
@@ -122,8 +162,10 @@ impl Ledger {
             projection: projection.clone(),
             head: head_bell,
             metrics: metrics.clone(),
+            read_only: read_only.clone(),
+            identity: identity.clone(),
         };
-        let (writer, thread) = writer::start(log, shared, &options).map_err(OpenError::Thread)?;
+        let (writer, thread) = writer::start(log, seal, shared, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
             threads: Mutex::new(vec![thread, projector]),
@@ -167,7 +209,7 @@ impl Ledger {
 
     /// Why the ledger takes no writes; `None` where it does.
     pub fn read_only(&self) -> Option<&str> {
-        self.inner.read_only.as_deref()
+        self.inner.read_only.get().map(String::as_str)
     }
 
     /// Who this ledger is.

@@ -1,7 +1,7 @@
 //! The writer thread: drains its queue into one commit, answers when the commit has returned, then rings the bell.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::admit::Desk;
 use super::append::{Append, AppendError, Appended, Prepared, Request};
 use super::projection::Projection;
-use super::{Clock, Ledger, Metrics, Options};
+use super::seal::{Doubt, Seal, SealError};
+use super::{Clock, Identity, Ledger, Metrics, Options};
 use crate::job::Position;
 use crate::log::{self, Writer};
 
@@ -58,6 +59,9 @@ pub(super) struct Shared {
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
+    /// Set where the tree is in doubt: no more writes then.
+    pub read_only: Arc<OnceLock<String>>,
+    pub identity: Identity,
 }
 
 impl Handle {
@@ -71,9 +75,10 @@ impl Handle {
     }
 }
 
-/// Starts the thread.
+/// Starts the thread. Without a seal it refuses everything.
 pub(super) fn start(
     log: Writer,
+    seal: Option<Seal>,
     shared: Shared,
     options: &Options,
 ) -> Result<(Handle, std::thread::JoinHandle<()>), std::io::Error> {
@@ -83,7 +88,7 @@ pub(super) fn start(
     let desk = Desk::new(log, shared.projection.clone()).map_err(std::io::Error::other)?;
     let thread = std::thread::Builder::new()
         .name("writer".into())
-        .spawn(move || WriterThread { desk, clock, shared }.run(receiver))?;
+        .spawn(move || WriterThread { desk, seal, clock, shared }.run(receiver))?;
     Ok((handle, thread))
 }
 
@@ -127,6 +132,8 @@ fn one_job(append: &Append) -> bool {
 
 struct WriterThread {
     desk: Desk,
+    /// `None` where nobody may sign, and so nothing is written.
+    seal: Option<Seal>,
     clock: Clock,
     shared: Shared,
 }
@@ -170,11 +177,19 @@ impl WriterThread {
                     let _ = request.answer.send(answer);
                 }
             }
-            Err(error) => self.failed(requests, &error),
+            Err(Broken::Log(error)) => self.failed(requests, &error),
+            Err(Broken::ReadOnly(why)) => {
+                for request in requests {
+                    let _ = request.answer.send(Err(AppendError::ReadOnly(why.clone())));
+                }
+            }
         }
     }
 
-    fn try_commit(&mut self, requests: &[Request]) -> Result<Vec<Result<Appended, AppendError>>, log::Error> {
+    fn try_commit(&mut self, requests: &[Request]) -> Result<Vec<Result<Appended, AppendError>>, Broken> {
+        let Some(seal) = &mut self.seal else {
+            return Err(Broken::ReadOnly(self.shared.read_only.get().cloned().unwrap_or_default()));
+        };
         let before = self.desk.head;
         self.desk.log.begin()?;
         let now = (self.clock)();
@@ -182,10 +197,36 @@ impl WriterThread {
         if self.desk.head == before {
             // Nothing to make durable, and what the answers rest on was committed before.
             self.desk.log.rollback()?;
-        } else {
-            self.desk.log.commit()?;
+            return Ok(answers);
         }
-        Ok(answers)
+        match seal.close(&self.desk.log, self.desk.written()) {
+            Ok(sealed) => {
+                self.desk.log.commit()?;
+                self.desk.committed();
+                seal.keep(sealed);
+                Ok(answers)
+            }
+            Err(SealError::Log(error)) => Err(error.into()),
+            Err(SealError::Doubt(doubt)) => Err(Broken::ReadOnly(self.quarantine(&doubt))),
+        }
+    }
+
+    /// Takes back what is in the open transaction, and no more writes from here on. Reads go on.
+    fn quarantine(&mut self, doubt: &Doubt) -> String {
+        let why = format!("{doubt}; start the server again to see what is in the file");
+        tracing::error!(why, "the tree is in doubt: the ledger takes no more writes");
+        self.seal = None;
+        let why = self.shared.read_only.get_or_init(|| why).clone();
+        self.reload();
+        why
+    }
+
+    fn reload(&mut self) {
+        let reloaded = self.desk.log.rollback().and_then(|()| self.desk.reload());
+        if let Err(error) = reloaded {
+            tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
+            std::process::exit(2);
+        }
     }
 
     fn failed(&mut self, requests: Vec<Request>, error: &log::Error) {
@@ -195,11 +236,8 @@ impl WriterThread {
             tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
             std::process::exit(2);
         }
-        let reloaded = self.desk.log.rollback().and_then(|()| self.desk.reload());
-        if let Err(error) = reloaded {
-            tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
-            std::process::exit(2);
-        }
+        self.reload();
+        self.reload_seal();
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
         self.shared.projection.wake(self.desk.head);
@@ -207,5 +245,35 @@ impl WriterThread {
         for request in requests {
             let _ = request.answer.send(Err(AppendError::OutcomeUnknown));
         }
+    }
+
+    /// The edge of the tree as the file has it, which is the only witness of a commit that failed.
+    fn reload_seal(&mut self) {
+        let Some(seal) = &mut self.seal else { return };
+        match seal.reload(&self.desk.log.reader(), &self.shared.identity) {
+            Ok(()) => {}
+            Err(SealError::Doubt(doubt)) => drop(self.quarantine(&doubt)),
+            Err(SealError::Log(error)) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the tree cannot be read again: the process ends"
+                );
+                std::process::exit(2);
+            }
+        }
+    }
+}
+
+/// Why a commit brought nothing.
+enum Broken {
+    /// The log failed; the outcome is unknown.
+    Log(log::Error),
+    /// Nothing was written, and nothing more will be.
+    ReadOnly(String),
+}
+
+impl From<log::Error> for Broken {
+    fn from(error: log::Error) -> Broken {
+        Broken::Log(error)
     }
 }

@@ -6,16 +6,21 @@ mod backup;
 mod open;
 mod pool;
 mod reader;
+mod tree;
 mod writer;
 
 pub use backup::copy_database;
-pub use open::{FORMAT, FileState, file_state, recover_file, sqlite_is_sound};
+pub use open::{FORMAT, FileState, TREE_FORMAT, file_state, recover_file, sqlite_is_sound};
 pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
 pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
+pub use tree::Published;
 pub use writer::{NewEvent, Writer};
 
 use std::path::PathBuf;
+
+use crate::job::Position;
+use crate::tree::NodeId;
 
 /// What can go wrong with the log's file.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,17 @@ pub enum Error {
     /// There is no log in the folder.
     #[error("no log at `{}`; start one with `jobledger serve --data` or `jobledger import`", .0.display())]
     Missing(PathBuf),
+    /// Positions have a gap.
+    #[error("expected the event at position {expected}, found {found}; `log.db` has lost events")]
+    Gap {
+        /// What comes next.
+        expected: Position,
+        /// What is there.
+        found: Position,
+    },
+    /// The tree lacks a node that its size says it has.
+    #[error("the tree lacks the node {} of level {}", .0.index, .0.level)]
+    NoNode(NodeId),
     /// The SQLite that was built in can lose data.
     #[error("built with SQLite {0}, which can lose committed data; 3.51.3 or newer is needed")]
     Unsound(&'static str),

@@ -9,10 +9,15 @@ use rusqlite::{Connection, OpenFlags};
 use super::Error;
 
 /// The newest format of `log.db` known here, kept in `user_version`.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = FORMATS.len() as i64;
+/// The first format with a tree over the events.
+pub const TREE_FORMAT: i64 = 2;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
-const SCHEMA: &str = include_str!("../../schema/log.sql");
+/// What brings a log from each format to the next, from none to 1 first. Released steps are never edited.
+const FORMATS: [&[&str]; 2] = [&[include_str!("../../schema/log.sql")], &[NODES, CHECKPOINTS]];
+const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
+const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
 /// WAL pages after which the writer copies them into the file: at 10,000 large commits are a fifth faster than at 1,000.
 const CHECKPOINT_PAGES: i64 = 10_000;
 
@@ -21,8 +26,8 @@ const CHECKPOINT_PAGES: i64 = 10_000;
 pub enum FileState {
     /// Nothing, or a database in which nothing was made yet.
     Empty,
-    /// A log of a known format.
-    Log,
+    /// A log of this known format.
+    Log(i64),
 }
 
 /// Refuses an SQLite that can lose committed data (3.7.0 to 3.51.2, when two connections write and checkpoint at once).
@@ -41,7 +46,7 @@ pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
         (_, APPLICATION_ID, found) if found > FORMAT => {
             Err(Error::Newer { path: path.to_owned(), found, known: FORMAT })
         }
-        (_, APPLICATION_ID, FORMAT) => Ok(FileState::Log),
+        (_, APPLICATION_ID, 1..=FORMAT) => Ok(FileState::Log(format)),
         _ => Err(Error::NotALog(path.to_owned())),
     }
 }
@@ -82,11 +87,22 @@ pub fn recover_file(path: &Path) -> Result<(), Error> {
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(open)
 }
 
-/// Makes the tables, inside the transaction that also writes the genesis event.
-pub(super) fn create_tables(conn: &Connection) -> Result<(), Error> {
-    conn.execute_batch(SCHEMA).map_err(Error::doing("make the log's tables"))?;
-    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(Error::doing("mark the log"))?;
-    conn.pragma_update(None, "user_version", FORMAT).map_err(Error::doing("mark the log's format"))
+/// Brings the log to the newest format, inside the open transaction: for a new one that makes its tables.
+pub(super) fn upgrade(conn: &Connection) -> Result<(), Error> {
+    let doing = || Error::doing("bring the log to the newest format");
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(doing())?;
+    for sql in FORMATS.iter().skip(found as usize).copied().flatten() {
+        conn.execute_batch(sql).map_err(doing())?;
+    }
+    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(doing())?;
+    conn.pragma_update(None, "user_version", FORMAT).map_err(doing())
+}
+
+/// Makes the table of nodes anew, empty, inside the open transaction.
+pub(super) fn without_nodes(conn: &Connection) -> Result<(), Error> {
+    let doing = || Error::doing("make the table of nodes anew");
+    conn.execute_batch("DROP TABLE node").map_err(doing())?;
+    conn.execute_batch(NODES).map_err(doing())
 }
 
 /// Sets a pragma and reads it back: one that was silently refused is an error here, not a loss later.

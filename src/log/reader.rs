@@ -64,7 +64,7 @@ pub struct Page {
 /// Reads over one connection.
 #[derive(Debug)]
 pub struct Reader<'c> {
-    conn: &'c Connection,
+    pub(super) conn: &'c Connection,
 }
 
 impl<'c> Reader<'c> {
@@ -81,7 +81,7 @@ impl<'c> Reader<'c> {
         }
         let conn = super::pool::open_reader(path)?;
         match file_state(&conn, path)? {
-            FileState::Log => Ok(conn),
+            FileState::Log(_) => Ok(conn),
             FileState::Empty => Err(Error::Missing(path.to_owned())),
         }
     }
@@ -307,7 +307,7 @@ impl<'c> Reader<'c> {
         Ok(micros.map_err(Error::doing(doing))?.map(Time::from_micros))
     }
 
-    fn prepare(&self, doing: &'static str, sql: &str) -> Result<CachedStatement<'c>, Error> {
+    pub(super) fn prepare(&self, doing: &'static str, sql: &str) -> Result<CachedStatement<'c>, Error> {
         self.conn.prepare_cached(sql).map_err(Error::doing(doing))
     }
 

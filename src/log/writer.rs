@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::reader::{Reader, StreamId};
-use super::{Error, FileState, open};
+use super::{Error, FORMAT, FileState, open};
 use crate::job::{JobId, Kind, OrgId, Position, Time};
 use crate::wire::SALT_LEN;
 
@@ -41,26 +41,27 @@ pub struct NewEvent<'a> {
 /// The writing connection. One transaction at a time; nothing is durable before [`Writer::commit`] has returned.
 #[derive(Debug)]
 pub struct Writer {
-    conn: Connection,
+    pub(super) conn: Connection,
     orgs: HashMap<OrgId, i64>,
     sources: HashMap<(i64, String), i64>,
 }
 
 impl Writer {
-    /// Opens the log for writing. A new log gets its genesis event from `genesis`, in the transaction that makes its tables.
+    /// Opens the log for writing. What a log of the newest format has and this one lacks (a new one: everything) is written
+    /// by `complete`, in the transaction that makes the tables; it is told what was found.
     ///
     /// With `external_checkpoint` something else (Litestream) copies the WAL into the file.
     pub fn open<E: From<Error>>(
         path: &Path,
         external_checkpoint: bool,
-        genesis: impl FnOnce(&mut Writer) -> Result<(), E>,
+        complete: impl FnOnce(&mut Writer, FileState) -> Result<(), E>,
     ) -> Result<Writer, E> {
         let (conn, state) = open::open_writer(path, external_checkpoint)?;
         let mut writer = Writer { conn, orgs: HashMap::new(), sources: HashMap::new() };
-        if state == FileState::Empty {
+        if state != FileState::Log(FORMAT) {
             writer.begin()?;
-            open::create_tables(&writer.conn)?;
-            genesis(&mut writer)?;
+            open::upgrade(&writer.conn)?;
+            complete(&mut writer, state)?;
             writer.commit()?;
         }
         Ok(writer)

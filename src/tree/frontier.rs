@@ -83,6 +83,19 @@ mod tests {
         (0..n).map(|n| leaf_hash(&n.to_be_bytes())).collect()
     }
 
+    #[test]
+    fn nodes_are_numbered_as_they_become_complete() {
+        let (mut frontier, mut numbers) = (Frontier::EMPTY, 0..);
+        for leaf in leaves(1_100) {
+            let next = |node: NodeId, _| {
+                assert_eq!(Some(node.number()), numbers.next());
+                Ok::<_, Infallible>(())
+            };
+            frontier.append(leaf, next).unwrap();
+            assert_eq!(frontier.head().unwrap().size.nodes(), numbers.start);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -25,6 +25,11 @@ impl Size {
         if (1..=Size::MAX.0).contains(&leaves) { Ok(Size(leaves)) } else { Err(BadSize(leaves.to_string())) }
     }
 
+    /// The tree whose last leaf has the index `last`; the largest, where that is beyond every tree.
+    pub fn up_to(last: u64) -> Size {
+        Size(last.saturating_add(1).min(Size::MAX.0))
+    }
+
     /// The number of leaves.
     pub fn get(self) -> u64 {
         self.0

@@ -19,12 +19,25 @@ impl NodeId {
         self.level < 63 && self.index < size.get() >> self.level
     }
 
+    /// Its place in the order in which nodes become complete, from 0: each leaf, then the subtrees that end with it, the
+    /// smaller before the larger. (The "stored hash index" of golang.org/x/mod/sumdb/tlog.) For nodes of a tree that exists.
+    pub fn number(self) -> u64 {
+        let last_leaf = ((self.index + 1) << self.level) - 1;
+        // Before leaf n there are n leaves, n / 2 pairs, n / 4 pairs of pairs and so on, rounded down: 2n less its bits.
+        2 * last_leaf - u64::from(last_leaf.count_ones()) + u64::from(self.level)
+    }
+
     pub(super) fn sibling(self) -> NodeId {
         NodeId { index: self.index ^ 1, ..self }
     }
 }
 
 impl Size {
+    /// How many nodes such a tree has: its leaves and complete subtrees.
+    pub fn nodes(self) -> u64 {
+        2 * self.get() - u64::from(self.get().count_ones())
+    }
+
     /// The largest complete subtrees that such a tree is made of, from the left: one for each bit of its size.
     pub fn peaks(self) -> impl DoubleEndedIterator<Item = NodeId> {
         let leaves = self.get();

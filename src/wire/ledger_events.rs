@@ -38,6 +38,14 @@ pub struct PreviousLog {
     pub checkpoint: Option<String>,
 }
 
+/// `ledger.key_added`, version 1: one more key signs for the log from here on. It stands under the signature of those before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerKeyAdded {
+    /// The new signer, under the log's own name.
+    pub verifier_key: String,
+}
+
 impl LedgerCreated {
     /// The CloudEvents type.
     pub const TYPE: &'static str = "ledger.created";
@@ -46,4 +54,9 @@ impl LedgerCreated {
 impl LedgerContinued {
     /// The CloudEvents type.
     pub const TYPE: &'static str = "ledger.continued";
+}
+
+impl LedgerKeyAdded {
+    /// The CloudEvents type.
+    pub const TYPE: &'static str = "ledger.key_added";
 }

@@ -18,5 +18,5 @@ pub use export::{ExportLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
-pub use ledger_events::{LedgerContinued, LedgerCreated, PreviousLog};
+pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

@@ -1,11 +1,13 @@
 //! A process that is killed under load loses nothing that it answered, and never shows half a request.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::support::audit::{audit, audit_newest};
 use crate::support::cli::{Serving, token};
 use crate::support::{Client, event};
 
@@ -33,8 +35,9 @@ fn fifty_kills_under_load_lose_nothing_and_leave_nothing_half() {
         let writer = client.at(&server.url);
         write_until_killed(server, &writer, &known, round, until);
         server = Serving::start(dir.path());
-        check(&client.at(&server.url), &mut known.lock().unwrap());
+        check(dir.path(), &client.at(&server.url), &mut known.lock().unwrap());
     }
+    audit(dir.path());
 }
 
 fn write_until_killed(server: Serving, client: &Client, known: &Mutex<Known>, round: u64, until: u64) {
@@ -86,7 +89,8 @@ fn remember(known: &mut Known, answer: &Value) {
     }
 }
 
-fn check(client: &Client, known: &mut Known) {
+fn check(dir: &Path, client: &Client, known: &mut Known) {
+    assert_eq!(audit_newest(dir), client.head() + 1, "the newest checkpoint covers everything, and nothing else");
     let lines = client.get_with("/ledger/events", &[("accept", "application/x-ndjson")]).expect(200).text();
     let mut found = HashMap::new();
     for (n, line) in lines.lines().enumerate() {

@@ -21,7 +21,7 @@ fn log() -> (TestServer, Connection) {
 
 /// Everything in the log, as text.
 fn dump(conn: &Connection) -> Vec<String> {
-    ["event", "job", "source", "org"]
+    ["event", "job", "source", "org", "node", "checkpoint"]
         .iter()
         .flat_map(|table| {
             let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).unwrap();
@@ -78,6 +78,8 @@ fn nothing_is_updated() {
     refused(&conn, "jobs are never changed", |conn| conn.execute("UPDATE job SET subject = 'x'", []));
     refused(&conn, "sources are never changed", |conn| conn.execute("UPDATE source SET uri = 'x'", []));
     refused(&conn, "organisations are never changed", |conn| conn.execute("UPDATE org SET uuid = uuid || 'x'", []));
+    refused(&conn, "nodes are never changed", |conn| conn.execute("UPDATE node SET hash = zeroblob(32)", []));
+    refused(&conn, "checkpoints are never changed", |conn| conn.execute("UPDATE checkpoint SET size = size + 1", []));
 }
 
 #[test]
@@ -88,6 +90,8 @@ fn nothing_is_deleted_or_replaced() {
     refused(&conn, "jobs are never deleted", |conn| conn.execute("DELETE FROM job", []));
     refused(&conn, "sources are never deleted", |conn| conn.execute("DELETE FROM source", []));
     refused(&conn, "organisations are never deleted", |conn| conn.execute("DELETE FROM org", []));
+    refused(&conn, "nodes are never deleted", |conn| conn.execute("DELETE FROM node WHERE number = 3", []));
+    refused(&conn, "checkpoints are never deleted", |conn| conn.execute("DELETE FROM checkpoint", []));
     for verb in ["INSERT OR REPLACE", "REPLACE", "INSERT"] {
         refused(&conn, "an event follows the newest", |conn| EventRow::at(conn, 6).write(conn, verb));
     }
@@ -99,7 +103,16 @@ fn nothing_is_deleted_or_replaced() {
         refused(&conn, "events are never deleted", |conn| row.write(conn, "INSERT OR REPLACE"));
         refused(&conn, "UNIQUE constraint failed", |conn| row.write(conn, "INSERT"));
     }
-    for (table, columns) in [("job", "id, org, subject, kind"), ("source", "id, org, uri"), ("org", "id, uuid")] {
+    // A node is written once.
+    let again = "INSERT INTO node SELECT number, level, idx, zeroblob(32) FROM node WHERE number = 3";
+    refused(&conn, "UNIQUE constraint failed: node.number", |conn| conn.execute(again, []));
+    for (table, columns) in [
+        ("job", "id, org, subject, kind"),
+        ("source", "id, org, uri"),
+        ("org", "id, uuid"),
+        ("node", "number, level, idx, hash"),
+        ("checkpoint", "number, size, note"),
+    ] {
         let sql = format!("INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM {table} LIMIT 1");
         refused(&conn, "are never deleted", |conn| conn.execute(&sql, []));
     }

@@ -46,6 +46,7 @@ mod rebuilds;
 mod rule;
 mod samples;
 mod schema;
+mod seals;
 mod sessions;
 mod support;
 mod tails;

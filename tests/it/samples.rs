@@ -103,4 +103,5 @@ pub const LEDGER_EVENTS: &[(&str, &str)] = &[
         "ledger.continued",
         r#"{"origin":"example.org/ledger-2","verifier_key":"example.org/ledger-2+00000000+AAAA","previous":{"origin":"example.org/ledger-1","head":"0","checkpoint":null}}"#,
     ),
+    ("ledger.key_added", r#"{"verifier_key":"example.org/ledger-1+00000000+AAAA"}"#),
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jobledger::job::{Event, ItemId};
-use jobledger::wire::{self, LedgerContinued, LedgerCreated, Undecodable};
+use jobledger::wire::{self, LedgerContinued, LedgerCreated, LedgerKeyAdded, Undecodable};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn mint(n: usize) -> ItemId {
 /// Whether the code can read this version of this type at all, good data or not.
 fn known(event_type: &str, version: u32) -> bool {
     match event_type {
-        LedgerCreated::TYPE | LedgerContinued::TYPE => version == 1,
+        LedgerCreated::TYPE | LedgerContinued::TYPE | LedgerKeyAdded::TYPE => version == 1,
         _ => !matches!(wire::decode(event_type, version, b"{}"), Err(Undecodable::Unknown { .. })),
     }
 }
@@ -49,13 +49,13 @@ fn every_type() -> BTreeSet<&'static str> {
         Event::Created(_) | Event::Started(_) | Event::Progress(_) | Event::ItemResult(_) | Event::HookOutput(_) => {}
         Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) | Event::Noted(_) => {}
     };
-    let mut types = BTreeSet::from([LedgerCreated::TYPE, LedgerContinued::TYPE]);
+    let mut types = BTreeSet::from([LedgerCreated::TYPE, LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
     for sample in JOB_EVENTS {
         let event = wire::parse(sample.event_type, sample.stored, mint).unwrap().event;
         known(&event);
         types.insert(event.type_name());
     }
-    assert_eq!(types.len(), 2 + 9, "a sample of every type");
+    assert_eq!(types.len(), 3 + 9, "a sample of every type");
     types
 }
 

@@ -217,6 +217,7 @@ fn auditors_watch_everything_and_others_their_own_organisation() {
     elsewhere.append(&created("a")).expect(201);
     server.stop();
     // What the ledger itself records belongs to no organisation.
+    std::fs::remove_file(Folder::new(server.path()).key()).unwrap();
     continue_log(&Folder::new(server.path()), &system_clock()).unwrap();
     server.restart();
     let at = |client: &Client| client.at(&server.url);

@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::histories::{noted, started};
-use crate::support::rows::{EventRow, open};
+use crate::support::rows::{EventRow, open, seal};
 use crate::support::{Client, TestServer, created, position};
 
 /// What `/readyz` says once the views have stopped.
@@ -29,6 +29,7 @@ fn from_the_future() -> TestServer {
     let conn = open(&server.path().join("log.db"));
     let row = EventRow::next(&conn, "job.progress", 2, r#"{"progress":50,"mood":"good"}"#);
     assert_eq!(row.write(&conn, "INSERT").unwrap(), 1);
+    seal(&conn, server.path());
     drop(conn);
     server.restart();
     server

@@ -1,7 +1,7 @@
 //! CloudEvents on the way in: what is refused, where and as what, and what is kept.
 
 use jobledger::job::{Event, Kind, Spec, Time};
-use jobledger::wire::{self, Incoming, LedgerContinued, LedgerCreated, MAX_BATCH, MAX_DATA, Reject};
+use jobledger::wire::{self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Reject};
 
 use crate::samples::{JOB_EVENTS, LEDGER_EVENTS};
 
@@ -48,6 +48,7 @@ fn stored_bytes_are_as_they_were_released() {
     for (event_type, stored) in LEDGER_EVENTS {
         let again = match *event_type {
             LedgerCreated::TYPE => serde_json::to_string(&serde_json::from_str::<LedgerCreated>(stored).unwrap()),
+            LedgerKeyAdded::TYPE => serde_json::to_string(&serde_json::from_str::<LedgerKeyAdded>(stored).unwrap()),
             _ => serde_json::to_string(&serde_json::from_str::<LedgerContinued>(stored).unwrap()),
         };
         assert_eq!(again.unwrap(), *stored);

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
 use crate::job::{Job, JobKey, Position, Time};
-use crate::ledger::genesis;
+use crate::ledger::identity::{Identity, identity};
 use crate::log::{Reader, chain};
 use crate::views::{self, fold_job};
-use crate::wire::{self, ExportLine, Leaf, LedgerContinued, LedgerCreated, datadigest};
+use crate::wire::{self, ExportLine, Leaf, LedgerCreated, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
 pub(super) struct Checker<'l> {
@@ -19,7 +19,7 @@ pub(super) struct Checker<'l> {
     next: Option<Position>,
     recorded: Time,
     /// Who the log is by now.
-    origin: String,
+    identity: Option<Identity>,
     jobs: HashMap<JobKey, Job>,
     names: HashSet<[u8; 16]>,
 }
@@ -40,13 +40,13 @@ impl<'l> Checker<'l> {
             (Some(base), Some(head)) => base.recorded(head)?,
             _ => None,
         };
-        let origin = base.as_ref().map(genesis::identity).transpose()?.map_or(String::new(), |known| known.origin);
+        let identity = base.as_ref().map(identity).transpose()?;
         Ok(Checker {
             base,
             head,
             next: None,
             recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
-            origin,
+            identity,
             jobs: HashMap::new(),
             names: HashSet::new(),
         })
@@ -133,35 +133,23 @@ impl<'l> Checker<'l> {
 
     /// The ledger's own events say who the log is, so nothing goes in that would leave nobody, or somebody else.
     fn own(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), String> {
-        let unreadable =
-            |error: serde_json::Error| format!("the data of `{}` cannot be read: {error}", leaf.event_type);
         if leaf.subject.is_some() || leaf.orgid.is_some() || leaf.jobkind.is_some() || leaf.prev.is_some() {
             return Err(format!(
                 "expected an event of the ledger, without job or organisation, at position {position}"
             ));
         }
-        match (position, &*leaf.event_type) {
-            (Position::GENESIS, LedgerCreated::TYPE) => {
-                self.origin = serde_json::from_slice::<LedgerCreated>(data).map_err(unreadable)?.origin;
-            }
-            (Position::GENESIS, _) | (_, LedgerCreated::TYPE) => {
+        let genesis = position == Position::GENESIS;
+        match &*leaf.event_type {
+            name if genesis != (name == LedgerCreated::TYPE) => {
                 return Err(format!(
-                    "expected `{}` at position 0 and nowhere else, found `{}` at {position}",
-                    LedgerCreated::TYPE,
-                    leaf.event_type
+                    "expected `{}` at position 0 and nowhere else, found `{name}` at {position}",
+                    LedgerCreated::TYPE
                 ));
             }
-            (_, LedgerContinued::TYPE) => {
-                let continued: LedgerContinued = serde_json::from_slice(data).map_err(unreadable)?;
-                if continued.previous.origin != self.origin {
-                    let (expected, found) = (&self.origin, continued.previous.origin);
-                    return Err(format!("expected an event that continues `{expected}`, found one of `{found}`"));
-                }
-                self.origin = continued.origin;
+            name if name.starts_with("ledger.") => {
+                self.identity = Identity::after(self.identity.take(), name, data)?;
             }
-            // One that only a newer program knows.
-            (_, name) if name.starts_with("ledger.") => {}
-            (_, name) => return Err(format!("expected the job of `{name}`, found none")),
+            name => return Err(format!("expected the job of `{name}`, found none")),
         }
         Ok(())
     }

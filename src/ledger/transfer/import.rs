@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use super::check::{Checked, Checker};
 use crate::job::{JobKey, Position};
 use crate::ledger::folder::{Folder, FolderError};
-use crate::ledger::{OpenError, genesis, key};
+use crate::ledger::genesis::open_existing;
+use crate::ledger::{OpenError, identity, key};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
+use crate::tree::{Frontier, Size};
 use crate::wire::{ExportLine, Leaf};
 
 /// Why a file was not imported. Nothing was written then.
@@ -69,14 +71,18 @@ pub fn import(folder: &Folder, file: &Path, mut progress: impl FnMut(u64)) -> Re
         Some(lock) => lock,
         None => folder.lock()?,
     };
-    let mut insert = |writer: &mut Writer| insert(writer, file, new.first, &mut progress);
     let path = folder.log();
     if new.events > 0 && new.whole {
-        Writer::open(&path, false, insert)?;
+        Writer::open(&path, false, |writer, _| {
+            insert(writer, file, new.first, &mut progress)?;
+            grow(writer, &Frontier::EMPTY)
+        })?;
     } else if new.events > 0 {
-        let mut writer = Writer::open(&path, false, |_| Err(ImportError::from(log::Error::Missing(path.clone()))))?;
+        let mut writer = open_existing(folder)?;
+        let edge = writer.reader().edge(Size::up_to(writer.reader().head()?.get()))?;
         writer.begin()?;
-        insert(&mut writer)?;
+        insert(&mut writer, file, new.first, &mut progress)?;
+        grow(&writer, &edge)?;
         writer.commit()?;
     }
     let conn = Reader::open(&path)?;
@@ -122,11 +128,16 @@ fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError
         }
         opened => opened?,
     };
-    let identity = genesis::identity(&Reader::new(&conn))?;
-    match key::why_read_only(folder, &identity) {
-        Some(_) => Ok(Some(conn)),
-        None => Err(ImportError::Live(folder.path().to_owned())),
+    let identity = identity(&Reader::new(&conn))?;
+    match key::signing(folder, &identity) {
+        Err(_) => Ok(Some(conn)),
+        Ok(_) => Err(ImportError::Live(folder.path().to_owned())),
     }
+}
+
+/// The tree of what was imported. It is signed by nobody: a copy says nothing that the log itself did not say.
+fn grow(writer: &Writer, edge: &Frontier) -> Result<(), ImportError> {
+    writer.grow(edge, |_, _| Ok::<(), ImportError>(())).map(|_| ())
 }
 
 fn insert(

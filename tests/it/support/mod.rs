@@ -1,6 +1,7 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
 pub mod answers;
+pub mod audit;
 mod bodies;
 pub mod cli;
 mod client;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use jobledger::tree::{Checkpoint, Frontier, Hash, NodeId, SigningKey, leaf_hash};
 use jobledger::wire::{Leaf, SALT_LEN, datadigest};
 use rusqlite::{Connection, params};
 
@@ -29,6 +30,31 @@ pub fn open(path: &Path) -> Connection {
     let conn = Connection::open(path).unwrap();
     conn.execute_batch("PRAGMA recursive_triggers = ON").unwrap();
     conn
+}
+
+/// Grows the tree by the rows that were written by hand and signs it with the folder's key, as whoever has that can.
+pub fn seal(conn: &Connection, folder: &Path) {
+    let secret = std::fs::read_to_string(folder.join("ledger.key")).unwrap();
+    let key = SigningKey::parse(secret.trim_end()).unwrap();
+    let mut edge = Frontier::EMPTY;
+    let sql = "INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    for leaf in leaves(conn) {
+        let store = |node: NodeId, hash: Hash| {
+            conn.execute(sql, params![node.number() as i64, node.level, node.index as i64, hash.as_bytes()]).map(drop)
+        };
+        edge.append(leaf_hash(&leaf), store).unwrap();
+    }
+    let checkpoint = Checkpoint { origin: key.name().to_owned(), head: edge.head().unwrap() };
+    let note = checkpoint.sign(&[&key]).unwrap();
+    let size = checkpoint.head.size.get() as i64;
+    conn.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", params![size, note.as_bytes()]).unwrap();
+}
+
+/// Every leaf, in order.
+pub fn leaves(conn: &Connection) -> Vec<Vec<u8>> {
+    let mut statement = conn.prepare("SELECT leaf FROM event ORDER BY position").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 impl EventRow {

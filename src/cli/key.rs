@@ -1,0 +1,50 @@
+//! `jobledger key show`, `jobledger key rotate`.
+
+use clap::{Args, Subcommand};
+
+use super::{Data, Failure, Outcome};
+use crate::ledger::{RotateError, identity, rotate_key, system_clock};
+use crate::log::Reader;
+
+/// The key that signs for the ledger
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print the verifier key, `name+hash+base64`; after a rotation the earlier ones too, the newest first
+    Show(Data),
+    /// Add a key that signs for the ledger, while no server has it; the one before signs too until its file is deleted
+    ///
+    /// The new verifier key is an event of the log, under a checkpoint that both keys have signed: who trusts the old one
+    /// learns the new one from it. Delete `ledger.key.previous` and start the server again when everybody has.
+    Rotate(Data),
+}
+
+impl Key {
+    pub(super) fn run(self) -> Outcome {
+        match self.command {
+            KeyCommand::Show(data) => {
+                let conn = Reader::open(&data.folder().log())?;
+                for key in identity(&Reader::new(&conn))?.keys {
+                    println!("{key}");
+                }
+                Ok(())
+            }
+            KeyCommand::Rotate(data) => match rotate_key(&data.folder(), &system_clock()) {
+                Ok((key, position)) => {
+                    println!("added a key at position {position}");
+                    println!("{key}");
+                    Ok(())
+                }
+                Err(error @ (RotateError::ReadOnly(_) | RotateError::Overlap(_))) => {
+                    Err(Failure::Refused(error.to_string()))
+                }
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A log that may not be signed for any more goes on under a new name and key.
+
+use super::folder::Folder;
+use super::genesis::{append_own, new_origin, next_time, open_existing};
+use super::identity::{Identity, identity};
+use super::seal::Seal;
+use super::{Clock, OpenError, key, why_read_only};
+use crate::job::Position;
+use crate::log;
+use crate::tree::Frontier;
+use crate::wire::{LedgerContinued, PreviousLog};
+
+/// How a log goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continued {
+    /// Its name before.
+    pub previous: String,
+    /// Who it is from here on.
+    pub identity: Identity,
+    /// The position of the event that says so.
+    pub position: Position,
+}
+
+/// Continues the log in `folder` under a new origin and key, both of which the appended event names; `None` where it takes
+/// writes as it is. The key that the folder had, if any, is kept beside the new one.
+///
+/// Whatever made the log read-only may have touched its tree too, so that is grown again, from the leaves alone.
+pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>, OpenError> {
+    if !folder.log().exists() {
+        return Err(OpenError::from(log::Error::Missing(folder.log())));
+    }
+    let _lock = folder.lock()?;
+    let mut log = open_existing(folder)?;
+    let old = identity(&log.reader())?;
+    let head = log.reader().head()?;
+    if key::settle(folder, &old)? {
+        return Ok(Some(Continued { previous: old.origin.clone(), identity: old, position: head }));
+    }
+    if why_read_only(folder, &log.reader(), &old)?.is_none() {
+        return Ok(None);
+    }
+    let key = key::generate(&new_origin());
+    let newest = log.reader().checkpoint()?.and_then(|newest| String::from_utf8(newest.note).ok());
+    let data = LedgerContinued {
+        origin: key.name().to_owned(),
+        verifier_key: key.verifier().to_string(),
+        previous: PreviousLog { origin: old.origin.clone(), head: head.to_string(), checkpoint: newest },
+    };
+    let identity = Identity { origin: data.origin.clone(), keys: vec![key.verifier().clone()] };
+    key::stage(folder, &key)?;
+    let recorded = next_time(&log, head, clock)?;
+    log.begin()?;
+    append_own(&mut log, head.next(), recorded, LedgerContinued::TYPE, &data)?;
+    let edge = log.grow_anew(|_, _| Ok::<(), OpenError>(()))?;
+    Seal::new(&data.origin, vec![key], Frontier::EMPTY).sign(&log, edge)?;
+    log.commit()?;
+    key::settle(folder, &identity)?;
+    Ok(Some(Continued { previous: old.origin, identity, position: head.next() }))
+}

@@ -1,0 +1,74 @@
+//! One more key signs for the ledger. The one before signs beside it until its file is taken away.
+
+use super::folder::{Folder, PREVIOUS_KEY_FILE};
+use super::genesis::{append_own, next_time, open_existing};
+use super::identity::identity;
+use super::seal::{Seal, SealError, restore};
+use super::{Clock, OpenError, key};
+use crate::job::Position;
+use crate::log;
+use crate::tree::VerifierKey;
+use crate::wire::LedgerKeyAdded;
+
+/// Why there is no new key.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The ledger takes no writes, and this is one.
+    #[error("the ledger is read-only: {0}")]
+    ReadOnly(String),
+    /// Two keys sign already.
+    #[error("`{0}` still signs beside the newest key; delete its file to end that, then rotate again")]
+    Overlap(String),
+}
+
+impl From<log::Error> for RotateError {
+    fn from(error: log::Error) -> RotateError {
+        RotateError::Open(error.into())
+    }
+}
+
+impl From<SealError> for RotateError {
+    fn from(error: SealError) -> RotateError {
+        match error {
+            SealError::Doubt(doubt) => RotateError::ReadOnly(doubt.to_string()),
+            error => RotateError::Open(error.into()),
+        }
+    }
+}
+
+/// Adds a key to the log in `folder`: the event that names it stands under a checkpoint that the old key has signed too.
+/// Answers the new verifier key and the event's position.
+pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Position), RotateError> {
+    if !folder.log().exists() {
+        return Err(OpenError::from(log::Error::Missing(folder.log())).into());
+    }
+    let _lock = folder.lock().map_err(OpenError::from)?;
+    let mut log = open_existing(folder)?;
+    let mut identity = identity(&log.reader())?;
+    // A crash between the commit and the renaming left a rotation that only has to be ended.
+    if key::settle(folder, &identity).map_err(OpenError::from)? {
+        return Ok((identity.verifier_key().clone(), log.reader().head()?));
+    }
+    let mut keys = key::signing(folder, &identity).map_err(RotateError::ReadOnly)?;
+    if keys.len() > 1 {
+        return Err(RotateError::Overlap(PREVIOUS_KEY_FILE.into()));
+    }
+    let edge = restore(&log.reader(), &identity)?;
+    let key = key::generate(&identity.origin);
+    let verifier = key.verifier().clone();
+    key::stage(folder, &key).map_err(OpenError::from)?;
+    let head = log.reader().head()?;
+    let recorded = next_time(&log, head, clock)?;
+    let data = LedgerKeyAdded { verifier_key: verifier.to_string() };
+    log.begin()?;
+    let leaf = append_own(&mut log, head.next(), recorded, LedgerKeyAdded::TYPE, &data)?;
+    keys.insert(0, key);
+    Seal::new(&identity.origin, keys, edge).close(&log, &[leaf])?;
+    log.commit()?;
+    identity.keys.insert(0, verifier.clone());
+    key::settle(folder, &identity).map_err(OpenError::from)?;
+    Ok((verifier, head.next()))
+}

@@ -1,0 +1,139 @@
+//! The seal of a commit: the tree grown by what was stored, and a signed checkpoint of it, in the same transaction.
+//!
+//! What is signed is what was read back, so a signature never covers what is not in the file. On any doubt nothing is
+//! signed, the commit is off, and the ledger takes no more writes: a wrong signature could never be taken back.
+
+use super::identity::Identity;
+use crate::job::Position;
+use crate::log::{self, Published, Reader, Writer};
+use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
+
+/// Why a log must not be signed for.
+#[derive(Debug, thiserror::Error)]
+pub enum Doubt {
+    /// No checkpoint was ever signed in this file.
+    #[error("this copy of the log has no signed checkpoint, as an import has none")]
+    NoCheckpoint,
+    /// The file gave back something else than was written.
+    #[error("event {0} was read back otherwise than it was written; the disk or the memory may be failing")]
+    ReadBack(Position),
+    /// The nodes are not those of the events.
+    #[error("expected the {expected} nodes of a tree of {size} events, found {found}")]
+    Nodes {
+        /// How many events there are.
+        size: Size,
+        /// How many nodes they make.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// A node is missing.
+    #[error(transparent)]
+    Tree(log::Error),
+    /// The newest checkpoint is not signed as it must be.
+    #[error("the newest checkpoint is not good: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// It is no text.
+    #[error("the newest checkpoint is not good: expected text, found other bytes")]
+    NotText,
+    /// The newest checkpoint is signed, but of another tree.
+    #[error("the newest checkpoint is of {} events with the root {}, the log has {} with the root {}", .signed.size, .signed.root, .found.size, .found.root)]
+    OtherTree {
+        /// What was signed.
+        signed: Head,
+        /// What the log has.
+        found: Head,
+    },
+}
+
+/// Why there is no seal.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The log failed; it may do better the next time.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// Nothing more may be signed.
+    #[error(transparent)]
+    Doubt(#[from] Doubt),
+}
+
+/// Who signs, and the edge of the tree that was signed last.
+pub(super) struct Seal {
+    origin: String,
+    keys: Vec<SigningKey>,
+    edge: Frontier,
+}
+
+/// What a transaction brings: it counts when that is committed.
+pub(super) struct Sealed(Frontier);
+
+impl Seal {
+    /// Signs with each of `keys` for the log `origin`, whose tree ends with `edge`.
+    pub(super) fn new(origin: &str, keys: Vec<SigningKey>, edge: Frontier) -> Seal {
+        Seal { origin: origin.to_owned(), keys, edge }
+    }
+
+    /// Grows the tree by what the open transaction stored, which must be exactly `written`, and signs.
+    pub(super) fn close(&self, log: &Writer, written: &[Vec<u8>]) -> Result<Sealed, SealError> {
+        let mut written = written.iter();
+        let edge = log.grow(&self.edge, |position, leaf| match written.next() {
+            Some(expected) if expected == leaf => Ok(()),
+            _ => Err(SealError::from(Doubt::ReadBack(position))),
+        })?;
+        match written.next() {
+            None => self.sign(log, edge),
+            Some(_) => Err(Doubt::ReadBack(Position::new(edge.leaves())).into()),
+        }
+    }
+
+    /// Signs the tree that ends with `edge`, and checks what was stored with the public keys.
+    pub(super) fn sign(&self, log: &Writer, edge: Frontier) -> Result<Sealed, SealError> {
+        let head = head(&edge)?;
+        let signers: Vec<&SigningKey> = self.keys.iter().collect();
+        let checkpoint = Checkpoint { origin: self.origin.clone(), head };
+        let note = checkpoint.sign(&signers).map_err(Doubt::from)?;
+        log.add_checkpoint(head.size, note.as_bytes())?;
+        let known: Vec<VerifierKey> = self.keys.iter().map(|key| key.verifier().clone()).collect();
+        check(log.reader().checkpoint()?, &self.origin, &known, head)?;
+        Ok(Sealed(edge))
+    }
+
+    /// The transaction is committed.
+    pub(super) fn keep(&mut self, sealed: Sealed) {
+        self.edge = sealed.0;
+    }
+
+    /// Goes on from what the file has, after a commit of unknown outcome.
+    pub(super) fn reload(&mut self, log: &Reader<'_>, identity: &Identity) -> Result<(), SealError> {
+        self.edge = restore(log, identity)?;
+        Ok(())
+    }
+}
+
+/// The edge of the stored tree, if the newest checkpoint is of exactly this tree and all of the log.
+pub(super) fn restore(log: &Reader<'_>, identity: &Identity) -> Result<Frontier, SealError> {
+    let Some(newest) = log.checkpoint()? else { return Err(Doubt::NoCheckpoint.into()) };
+    let size = Size::up_to(log.head()?.get());
+    let (expected, found) = (size.nodes(), log.nodes()?);
+    if expected != found {
+        return Err(Doubt::Nodes { size, expected, found }.into());
+    }
+    let edge = match log.edge(size) {
+        Err(error @ log::Error::NoNode(_)) => return Err(Doubt::Tree(error).into()),
+        edge => edge?,
+    };
+    check(Some(newest), &identity.origin, &identity.keys, head(&edge)?)?;
+    Ok(edge)
+}
+
+fn head(edge: &Frontier) -> Result<Head, Doubt> {
+    edge.head().ok_or(Doubt::NoCheckpoint)
+}
+
+/// Whether the stored checkpoint is of this log and tree, and signed with a known key.
+fn check(stored: Option<Published>, origin: &str, known: &[VerifierKey], found: Head) -> Result<(), Doubt> {
+    let stored = stored.ok_or(Doubt::NoCheckpoint)?;
+    let note = std::str::from_utf8(&stored.note).map_err(|_| Doubt::NotText)?;
+    let signed = Checkpoint::open(note, origin, known)?.head;
+    if signed == found && stored.size == found.size { Ok(()) } else { Err(Doubt::OtherTree { signed, found }) }
+}

@@ -1,0 +1,77 @@
+//! What an auditor does with the file: everything is computed again from the leaves, and compared.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jobledger::log::READ_ONLY;
+use jobledger::tree::{Checkpoint, Frontier, Hash, NodeId, VerifierKey, leaf_hash, open_note};
+use jobledger::wire::Leaf;
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::rows::leaves;
+
+/// A checkpoint of a log: how many events it covers, and the signed note.
+pub type Signed = (u64, String);
+
+/// The keys that the ledger's own events name.
+fn keys(conn: &Connection) -> Vec<VerifierKey> {
+    let mut statement = conn.prepare("SELECT data FROM event WHERE org = 0 ORDER BY position").unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let key = |data: Vec<u8>| serde_json::from_slice::<Value>(&data).unwrap()["verifier_key"].as_str().unwrap().parse();
+    rows.map(|data| key(data.unwrap()).unwrap()).collect()
+}
+
+/// Every checkpoint in the file, in order.
+pub fn checkpoints(conn: &Connection) -> Vec<Signed> {
+    let mut statement = conn.prepare("SELECT size, note FROM checkpoint ORDER BY number").unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, Vec<u8>>(1)?));
+    let rows = statement.query_map([], row).unwrap();
+    rows.map(|row| row.map(|(size, note)| (size, String::from_utf8(note).unwrap())).unwrap()).collect()
+}
+
+/// Every node in the file.
+pub fn nodes(conn: &Connection) -> HashMap<NodeId, Hash> {
+    let mut statement = conn.prepare("SELECT level, idx, hash FROM node").unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((NodeId { level: row.get(0)?, index: row.get::<_, i64>(1)? as u64 }, Hash(row.get(2)?)))
+    };
+    statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+}
+
+/// Checks everything in the folder's log against its leaves; answers its checkpoints, and how many events the newest covers.
+#[track_caller]
+pub fn audit(folder: &Path) -> (Vec<Signed>, u64) {
+    check(folder, None)
+}
+
+/// The same, but of the checkpoints only the newest is checked.
+#[track_caller]
+pub fn audit_newest(folder: &Path) -> u64 {
+    check(folder, Some(1)).1
+}
+
+#[track_caller]
+fn check(folder: &Path, only: Option<usize>) -> (Vec<Signed>, u64) {
+    let conn = Connection::open_with_flags(folder.join("log.db"), READ_ONLY).unwrap();
+    // One moment, beside a server that writes.
+    let conn = conn.unchecked_transaction().unwrap();
+    let (leaves, stored, signed, keys) = (leaves(&conn), nodes(&conn), checkpoints(&conn), keys(&conn));
+    let (mut edge, mut computed, mut heads) = (Frontier::EMPTY, HashMap::new(), Vec::new());
+    for (position, leaf) in leaves.iter().enumerate() {
+        assert_eq!(Leaf::parse_strict(leaf).unwrap().position().unwrap().get(), position as u64);
+        let store = |node, hash| computed.insert(node, hash).map_or(Ok(()), |_| Err(node));
+        edge.append(leaf_hash(leaf), store).unwrap();
+        heads.push(edge.head().unwrap());
+    }
+    assert!(stored == computed, "the stored nodes are those of the leaves, {} and {}", stored.len(), computed.len());
+    let mut before = 0;
+    let newest_only = signed.len() - signed.len().min(only.unwrap_or(signed.len()));
+    for (size, note) in &signed[newest_only..] {
+        assert!(*size > before, "sizes grow");
+        let checkpoint: Checkpoint = open_note(note, &keys).unwrap().text.parse().unwrap();
+        assert_eq!((checkpoint.head.size.get(), checkpoint.head), (*size, heads[*size as usize - 1]));
+        before = *size;
+    }
+    (signed, before)
+}
