@@ -1,9 +1,10 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
 //! Layers, each using only those before it; the first three know no I/O, no clock, no randomness and no async:
-//! [`job`] → [`wire`] → [`tree`] → [`log`] → [`views`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
+//! [`job`] → [`wire`] → [`tree`] → [`log`] → [`views`] → [`audit`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod http;
 pub mod job;

@@ -19,6 +19,7 @@ mod stop;
 mod tail;
 mod target;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ enum Command {
     Backup(backup::Backup),
     Recover(recover::Recover),
     Key(key::Key),
+    Verify(verify::Verify),
 }
 
 /// Where the ledger lies.
@@ -77,6 +79,8 @@ enum Failure {
     Refused(String),
     /// Could not run: exit code 2.
     CouldNotRun(String),
+    /// Did run, and says by its exit code what came out.
+    Verdict(u8),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -91,6 +95,7 @@ impl Failure {
         match self {
             Failure::Refused(text) => Failure::Refused(format!("{place}: {text}")),
             Failure::CouldNotRun(text) => Failure::CouldNotRun(format!("{place}: {text}")),
+            verdict @ Failure::Verdict(_) => verdict,
         }
     }
 }
@@ -105,7 +110,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            // Of `verify` 2 says that something cannot be read.
+            let usage = if std::env::args_os().any(|arg| arg == "verify") { 1 } else { 2 };
+            return ExitCode::from(if error.use_stderr() { usage } else { 0 });
         }
     };
     let outcome = match cli.command {
@@ -121,11 +128,13 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Recover(recover) => recover.run(),
         Command::Key(key) => key.run(),
+        Command::Verify(verify) => verify.run(),
     };
     let (text, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Refused(text)) => (text, 1),
         Err(Failure::CouldNotRun(text)) => (text, 2),
+        Err(Failure::Verdict(code)) => return ExitCode::from(code),
     };
     eprintln!("jobledger: {text}");
     ExitCode::from(code)

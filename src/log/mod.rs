@@ -10,7 +10,7 @@ mod tree;
 mod writer;
 
 pub use backup::copy_database;
-pub use open::{FORMAT, FileState, TREE_FORMAT, file_state, recover_file, sqlite_is_sound};
+pub use open::{FORMAT, FileState, TREE_FORMAT, empty_log, file_state, recover_file, sqlite_is_sound};
 pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
 pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};

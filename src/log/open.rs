@@ -79,6 +79,16 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     Ok((conn, state))
 }
 
+/// A log in memory without an event: what the tables and triggers of one look like.
+pub fn empty_log() -> Result<Connection, Error> {
+    let doing = || Error::doing("make an empty log");
+    let conn = Connection::open_in_memory().map_err(doing())?;
+    for step in FORMATS.iter().flat_map(|steps| steps.iter()) {
+        conn.execute_batch(step).map_err(doing())?;
+    }
+    Ok(conn)
+}
+
 /// Takes back what a process that died had half written. The caller has the folder.
 pub fn recover_file(path: &Path) -> Result<(), Error> {
     let open = |cause| Error::Open { path: path.to_owned(), cause };

@@ -1,0 +1,182 @@
+//! One pass over a log.
+
+use std::collections::BTreeMap;
+
+use super::events::{Content, Events};
+use super::report::{Class, Fault, Report, Signer};
+use super::signers::Signers;
+use crate::job::Position;
+use crate::tree::{Checkpoint, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
+
+/// Takes a log entry by entry, in order.
+pub struct Auditor {
+    frontier: Frontier,
+    events: Events,
+    signers: Signers,
+    held: BTreeMap<u64, Vec<Held>>,
+    /// How many events the log's own checkpoints have covered so far.
+    covered: u64,
+    report: Report,
+}
+
+/// A checkpoint that somebody outside holds.
+struct Held {
+    name: String,
+    note: String,
+}
+
+impl Auditor {
+    /// An audit of a log that is to be signed by `pinned`, a key known from elsewhere than the log.
+    pub fn new(pinned: Option<VerifierKey>) -> Auditor {
+        Auditor {
+            frontier: Frontier::EMPTY,
+            events: Events::default(),
+            signers: Signers::new(pinned),
+            held: BTreeMap::new(),
+            covered: 0,
+            report: Report::default(),
+        }
+    }
+
+    /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
+    pub fn hold(&mut self, name: String, note: String) {
+        match note.split_once("\n\n").map(|(text, _)| format!("{text}\n").parse::<Checkpoint>()) {
+            Some(Ok(checkpoint)) => self.held.entry(checkpoint.head.size.get()).or_default().push(Held { name, note }),
+            _ => self.fault(Class::Signature, None, format!("{name} is no checkpoint: expected three lines and a signature")),
+        }
+    }
+
+    /// How many entries were taken.
+    pub fn size(&self) -> u64 {
+        self.frontier.leaves()
+    }
+
+    /// Takes the next entry: its leaf, and its salt and data as stored. Each node that is complete with it goes to `node`.
+    pub fn entry(&mut self, bytes: &[u8], content: Content<'_>, mut node: impl FnMut(NodeId, Hash)) {
+        let Auditor { frontier, events, signers, report, .. } = self;
+        let position = Position::new(frontier.leaves());
+        let appended = frontier.append(leaf_hash(bytes), |id, hash| {
+            node(id, hash);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let Ok(()) = appended;
+        let leaf = events.take(bytes, content, &mut |fault| report.fault(fault));
+        if let (Some(leaf), Some((_, data))) = (leaf, content)
+            && leaf.orgid.is_none()
+            && let Err(what) = signers.take(position, &leaf.event_type, data)
+        {
+            report.fault(Fault { class: Class::Content, position: Some(position), job: None, what });
+        }
+        self.compare_held();
+    }
+
+    /// Takes the log's own checkpoint of exactly the entries so far.
+    pub fn checkpoint(&mut self, note: &str) {
+        let size = self.size();
+        if self.signers.is_left_behind(note) {
+            // Of events that the log lost before it was continued under another name.
+            self.report.left_behind += 1;
+            return;
+        }
+        match self.signers.open(note) {
+            Err(error) => {
+                self.fault(Class::Signature, None, format!("the log's checkpoint of size {size}: {error}"));
+            }
+            Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => {
+                self.report.checkpoints += 1;
+                self.covered = size;
+            }
+            Ok(checkpoint) if checkpoint.head.size.get() != size => {
+                let what = format!("expected the log's checkpoint of size {size}, found one of {}", checkpoint.head.size);
+                self.fault(Class::Signature, None, what);
+            }
+            Ok(_) => {
+                let first = Position::new(self.covered);
+                let what = format!(
+                    "an entry from here to position {} is not the one that was signed: the root over them is another than \
+                     the signed one of size {size}",
+                    size - 1
+                );
+                self.fault(Class::Content, Some(first), what);
+            }
+        }
+    }
+
+    /// Notes what was found by other means.
+    pub fn fault(&mut self, class: Class, position: Option<Position>, what: String) {
+        self.report.fault(Fault { class, position, job: None, what });
+    }
+
+    /// Takes one of the log's own checkpoints that covers more entries than there are.
+    pub fn beyond(&mut self, wanted: u64, note: &str) {
+        if self.signers.is_left_behind(note) {
+            self.report.left_behind += 1;
+            return;
+        }
+        let size = self.size();
+        let what = format!("the log signed a checkpoint of {wanted} entries, found {size}: its newest events are gone");
+        self.fault(Class::Forked, None, what);
+    }
+
+    /// Notes what is worth knowing and proves nothing.
+    pub fn remark(&mut self, what: String) {
+        self.report.remarks.push(what);
+    }
+
+    /// Says that something is not part of this audit.
+    pub fn leaves_out(&mut self, what: &str) {
+        self.report.unchecked.push(what.to_owned());
+    }
+
+    /// The verdict over all entries.
+    pub fn finish(mut self) -> Report {
+        let size = self.size();
+        for (wanted, held) in std::mem::take(&mut self.held) {
+            for Held { name, note } in held {
+                let what = match self.signers.open_held(&note) {
+                    Ok(_) => format!("{name} says that the log has {wanted} entries, found {size}: it was rolled back"),
+                    Err(error) => format!("{name}, of {wanted} entries, while the log has {size}: {error}"),
+                };
+                self.fault(Class::Forked, None, what);
+            }
+        }
+        for fault in self.events.missing() {
+            self.report.fault(fault);
+        }
+        if self.covered < size {
+            let first = Position::new(self.covered);
+            let what = format!("no valid checkpoint covers the entries from here to position {}", size - 1);
+            self.fault(Class::Signature, Some(first), what);
+        }
+        if let Some(pinned) = self.signers.strange_pin() {
+            let what = format!("the pinned key `{pinned}` is none of those that the log names");
+            self.fault(Class::Signature, None, what);
+        }
+        let mut report = self.report;
+        report.events = size;
+        report.head = self.frontier.head();
+        report.origin = self.signers.origin().map(str::to_owned);
+        report.keys = self.signers.keys().cloned().collect();
+        report.erased = self.events.erased();
+        report.signer = if self.signers.trusted() { Signer::Pinned } else { Signer::NotPinned };
+        report
+    }
+
+    /// Compares what somebody holds of exactly this size.
+    fn compare_held(&mut self) {
+        for held in self.held.remove(&self.frontier.leaves()).unwrap_or_default() {
+            match self.signers.open_held(&held.note) {
+                Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => self.report.held += 1,
+                Ok(checkpoint) => {
+                    let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();
+                    let what = format!(
+                        "{} has the root {} for the first {} entries, found {found}: it is another history",
+                        held.name, checkpoint.head.root, checkpoint.head.size
+                    );
+                    self.fault(Class::Forked, None, what);
+                }
+                Err(error) => self.fault(Class::Signature, None, format!("{}: {error}", held.name)),
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The columns beside the leaf: what finds an event must say what its entry says.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
+
+use crate::wire::Leaf;
+
+/// The interned names of a log.
+pub(super) struct Columns {
+    orgs: HashMap<i64, String>,
+    sources: HashMap<i64, (i64, String)>,
+    jobs: HashMap<i64, (i64, String, String)>,
+}
+
+impl Columns {
+    /// Every event with its columns, in order.
+    pub(super) const EVENTS: &'static str = "SELECT position, leaf, data, salt, org, job, ifnull(prev, 0), source, id, \
+                                             type, version, kind, recorded FROM event ORDER BY position";
+
+    pub(super) fn load(conn: &Connection) -> Result<Columns, rusqlite::Error> {
+        fn all<K: std::hash::Hash + Eq, V>(
+            conn: &Connection,
+            sql: &str,
+            each: impl FnMut(&Row<'_>) -> Result<(K, V), rusqlite::Error>,
+        ) -> Result<HashMap<K, V>, rusqlite::Error> {
+            conn.prepare(sql)?.query_map([], each)?.collect()
+        }
+        Ok(Columns {
+            orgs: all(conn, "SELECT id, uuid FROM org", |row| Ok((row.get(0)?, row.get(1)?)))?,
+            sources: all(conn, "SELECT id, org, uri FROM source", |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?,
+            jobs: all(conn, "SELECT id, org, subject, kind FROM job", |row| {
+                Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))
+            })?,
+        })
+    }
+
+    /// What a row says otherwise than its leaf; `None` where the leaf itself cannot be read.
+    pub(super) fn compare(&self, leaf: &[u8], row: &Row<'_>) -> Result<Option<String>, rusqlite::Error> {
+        let Ok(leaf) = Leaf::parse(leaf) else { return Ok(None) };
+        let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
+        let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));
+        let kind: Option<String> = row.get(11)?;
+        let job_fits = match job {
+            None => leaf.subject.is_none() && kind.is_none(),
+            Some(None) => false,
+            Some(Some((of, subject, named))) => {
+                *of == org && leaf.subject.as_deref() == Some(subject) && kind.as_ref() == Some(named)
+            }
+        };
+        let same = [
+            ("position", leaf.position == row.get::<_, i64>(0)?.to_string()),
+            ("org", self.orgs.get(&org).map(String::as_str) == Some(leaf.orgid.as_deref().unwrap_or(""))),
+            ("job", job_fits),
+            ("prev", leaf.prev.as_deref().unwrap_or("0") == row.get::<_, i64>(6)?.to_string()),
+            ("source", self.sources.get(&source).is_some_and(|(of, uri)| *of == org && *uri == leaf.source)),
+            ("id", row.get_ref(8)?.as_str().is_ok_and(|id| id == leaf.id)),
+            ("type", row.get_ref(9)?.as_str().is_ok_and(|name| name == leaf.event_type)),
+            ("version", leaf.version().is_ok_and(|version| row.get::<_, i64>(10).is_ok_and(|v| v == i64::from(version)))),
+            ("kind", kind.as_deref() == leaf.jobkind.as_deref()),
+            ("recorded", leaf.recorded().is_ok_and(|time| row.get::<_, i64>(12).is_ok_and(|r| r == time.micros()))),
+        ];
+        Ok(same.into_iter().find(|(_, same)| !same).map(|(name, _)| {
+            format!("the column `{name}` of log.db is not what the entry says: whoever looks for it is misled")
+        }))
+    }
+}

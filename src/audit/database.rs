@@ -1,0 +1,187 @@
+//! An audit of `log.db`, and of the views made of it, as they lie on the disk. Reads in one transaction, beside a server or
+//! without one, and changes nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row, Rows};
+
+use super::columns::Columns;
+use super::{AuditError, Auditor, Class};
+use crate::job::Position;
+use crate::log::{self, Reader};
+use crate::tree::{Hash, NodeId};
+
+/// Entries between two tells of progress.
+const TELL: u64 = 4096;
+
+/// Takes the whole log in the file `path` into the audit; tells `progress` how many entries of how many were read.
+pub fn audit_database(
+    path: &Path,
+    auditor: &mut Auditor,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<(), AuditError> {
+    let conn = Reader::open(path)?;
+    let transaction = conn.unchecked_transaction()?;
+    let all = Reader::new(&transaction).head()?.get() + 1;
+    structure(&transaction, auditor)?;
+    let tree = has_table(&transaction, "node")? && has_table(&transaction, "checkpoint")?;
+    if !tree {
+        auditor.leaves_out("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
+    }
+    let columns = Columns::load(&transaction)?;
+    let mut entries = transaction.prepare(Columns::EVENTS)?;
+    let mut entries = entries.query([])?;
+    let mut nodes = transaction.prepare(match tree {
+        true => "SELECT level, idx, hash FROM node ORDER BY number",
+        false => "SELECT 0, 0, x'' WHERE 0",
+    })?;
+    let mut nodes = Nodes { rows: nodes.query([])?, bad: None, tree };
+    let mut checkpoints = transaction.prepare(match tree {
+        true => "SELECT size, note FROM checkpoint ORDER BY size, number",
+        false => "SELECT 0, x'' WHERE 0",
+    })?;
+    let mut checkpoints = Checkpoints::start(checkpoints.query([])?)?;
+    while let Some(row) = entries.next()? {
+        let position = Position::new(auditor.size());
+        entry(auditor, &columns, position, row, &mut nodes)?;
+        checkpoints.of_size(auditor.size(), |note| auditor.checkpoint(note))?;
+        if auditor.size() % TELL == 0 || auditor.size() == all {
+            progress(auditor.size(), all);
+        }
+    }
+    nodes.end(auditor)?;
+    checkpoints.beyond(auditor)?;
+    Ok(())
+}
+
+fn entry(
+    auditor: &mut Auditor,
+    columns: &Columns,
+    position: Position,
+    row: &Row<'_>,
+    nodes: &mut Nodes<'_>,
+) -> Result<(), AuditError> {
+    let bytes = |at| row.get_ref(at).map(|value| value.as_bytes_or_null().ok().flatten());
+    let leaf = bytes(1)?.unwrap_or_default();
+    let content = bytes(3)?.zip(bytes(2)?);
+    let mut failed = Ok(());
+    auditor.entry(leaf, content, |id, hash| {
+        if failed.is_ok() {
+            failed = nodes.compare(id, hash);
+        }
+    });
+    failed?;
+    if let Some(what) = nodes.bad.take() {
+        auditor.fault(Class::Content, Some(position), what);
+    }
+    if let Some(what) = columns.compare(leaf, row)? {
+        auditor.fault(Class::Content, Some(position), what);
+    }
+    Ok(())
+}
+
+/// Stored nodes, in the order in which they become complete.
+struct Nodes<'s> {
+    rows: Rows<'s>,
+    /// What was wrong with the nodes of the entry that was taken last.
+    bad: Option<String>,
+    tree: bool,
+}
+
+impl Nodes<'_> {
+    fn compare(&mut self, id: NodeId, hash: Hash) -> Result<(), rusqlite::Error> {
+        if !self.tree {
+            return Ok(());
+        }
+        let name = format_args!("node {} of level {}", id.index, id.level).to_string();
+        let wrong = match self.rows.next()? {
+            None => Some(format!("{name} is missing")),
+            Some(row) => {
+                let (level, index): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let stored = row.get_ref(2)?.as_bytes().unwrap_or_default() == hash.as_bytes();
+                if (level, index) != (i64::from(id.level), id.index as i64) {
+                    Some(format!("expected {name}, found node {index} of level {level}"))
+                } else if stored {
+                    None
+                } else {
+                    Some(format!("{name} is not the hash of what it covers: the entry or the node was changed"))
+                }
+            }
+        };
+        self.bad = self.bad.take().or(wrong);
+        Ok(())
+    }
+
+    fn end(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
+        if self.tree && self.rows.next()?.is_some() {
+            auditor.fault(Class::Content, None, "there are nodes of more entries than there are".into());
+        }
+        Ok(())
+    }
+}
+
+/// Stored checkpoints by size.
+struct Checkpoints<'s> {
+    rows: Rows<'s>,
+    next: Option<(u64, String)>,
+}
+
+impl<'s> Checkpoints<'s> {
+    fn start(rows: Rows<'s>) -> Result<Checkpoints<'s>, rusqlite::Error> {
+        let mut checkpoints = Checkpoints { rows, next: None };
+        checkpoints.advance()?;
+        Ok(checkpoints)
+    }
+
+    fn advance(&mut self) -> Result<(), rusqlite::Error> {
+        self.next = match self.rows.next()? {
+            None => None,
+            Some(row) => {
+                let size = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+                // What is no text is no note, and fails as one.
+                let note = String::from_utf8_lossy(row.get_ref(1)?.as_bytes().unwrap_or_default()).into_owned();
+                Some((size, note))
+            }
+        };
+        Ok(())
+    }
+
+    fn of_size(&mut self, size: u64, mut each: impl FnMut(&str)) -> Result<(), rusqlite::Error> {
+        while let Some((_, note)) = self.next.take_if(|(next, _)| *next <= size) {
+            each(&note);
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    /// Checkpoints of more entries than there are.
+    fn beyond(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
+        while let Some((size, note)) = self.next.take() {
+            auditor.beyond(size, &note);
+            self.advance()?;
+        }
+        Ok(())
+    }
+}
+
+fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
+    conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| row.get(0))
+}
+
+/// What the database itself refuses: tables, keys and triggers as this program makes them. What is missing is told, but is no
+/// proof of a change.
+fn structure(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
+    let objects = |conn: &Connection| -> Result<Vec<(String, String)>, rusqlite::Error> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let found = objects(conn)?;
+    for (name, sql) in objects(&log::empty_log()?)? {
+        match found.iter().find(|(found, _)| *found == name) {
+            Some((_, found)) if *found == sql => {}
+            Some(_) => auditor.remark(format!("`{name}` in log.db is not as this program makes it")),
+            None => auditor.remark(format!("`{name}` is missing in log.db")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The audit: whether a log is what it says, from nothing but the bytes of its entries, the checkpoints that were signed, and
+//! what somebody outside holds. Reads only; nothing here repairs, migrates or believes.
+//!
+//! Everything is recomputed from leaves. Nodes, columns and views are compared with what that gives, and never used.
+
+mod auditor;
+mod columns;
+mod database;
+mod events;
+mod export;
+mod report;
+mod signers;
+mod views;
+
+pub use auditor::Auditor;
+pub use database::audit_database;
+pub use export::audit_export;
+pub use report::{Class, Fault, Report, Signer};
+pub use views::audit_views;
+
+use crate::{log, views as read_models};
+
+/// Why an audit cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The log's file cannot be read.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// SQLite gave up in the middle of it.
+    #[error("cannot read the database")]
+    Read(#[from] rusqlite::Error),
+    /// The views cannot be made again to compare them.
+    #[error(transparent)]
+    Views(#[from] read_models::Error),
+    /// A file cannot be read.
+    #[error("cannot read")]
+    File(#[from] std::io::Error),
+}

@@ -1,0 +1,68 @@
+//! An audit of the views: what they show must be what replay of the log gives.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{AuditError, Auditor, Class};
+use crate::log::{READ_ONLY, Reader};
+use crate::views::{checkpoint, fits, rebuild};
+
+/// Replays the log into new views in a temporary folder and compares them, table by table, with those in the file `path`.
+pub fn audit_views(
+    log: &Path,
+    path: &Path,
+    auditor: &mut Auditor,
+    mut progress: impl FnMut(u64),
+) -> Result<(), AuditError> {
+    let log = Reader::open(log)?;
+    let log = Reader::new(&log);
+    if let Err(why) = fits(path, &log) {
+        auditor.leaves_out(&format!("the views, which a server makes again when it starts: {why}"));
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let fresh = folder.path().join("views.db");
+    rebuild(&log, &fresh, |position| progress(position.get()))?;
+    let conn = Connection::open_with_flags(path, READ_ONLY)?;
+    conn.execute("ATTACH ?1 AS fresh", [fresh.to_string_lossy()])?;
+    // Both stand still from here on: one transaction.
+    let conn = conn.unchecked_transaction()?;
+    let stands = checkpoint(&conn)?.map(|(position, _)| position);
+    let replayed = conn.query_row("SELECT position FROM fresh.checkpoint", [], |row| row.get::<_, i64>(0))?;
+    if stands.map(|position| position.get() as i64) != Some(replayed) {
+        auditor.leaves_out("the views, which do not stand at the newest event: a server brings them forward");
+        return Ok(());
+    }
+    for table in tables(&conn)? {
+        compare(&conn, &table, auditor)?;
+    }
+    Ok(())
+}
+
+fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {
+    let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+fn compare(conn: &Connection, table: &str, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
+    let only = |one: &str, other: &str| {
+        format!("SELECT * FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}) LIMIT 1")
+    };
+    for (sql, what) in [(only("main", "fresh"), "shows"), (only("fresh", "main"), "lacks")] {
+        let row = conn.query_row(&sql, [], |row| {
+            let columns = (0..row.as_ref().column_count().min(4)).map(|at| Ok(format!("{:?}", row.get_ref(at)?)));
+            columns.collect::<Result<Vec<_>, rusqlite::Error>>()
+        });
+        if let Some(row) = row.optional()? {
+            let text = format!(
+                "the table `{table}` of views.db {what} a row that is not what the log says, the first begins with {}; \
+                 `jobledger rebuild` makes the views again",
+                row.join(", ")
+            );
+            auditor.fault(Class::Content, None, text);
+            return Ok(());
+        }
+    }
+    Ok(())
+}

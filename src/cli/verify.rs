@@ -1,0 +1,193 @@
+//! `jobledger verify`: whether a log is what was recorded and signed.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Outcome, progress};
+use crate::audit::{self, Auditor, Class, Report, Signer};
+use crate::ledger::Folder;
+use crate::tree::VerifierKey;
+
+/// Prove that nothing was changed: everything is recomputed from the entries, and compared with what was signed
+///
+/// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked,
+/// 6 data missing without an erasure, 7 in accordance with itself, but not signed by a pinned key.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Db(Db),
+    Export(ExportFile),
+}
+
+/// A data folder, beside a server or without one; reads only
+#[derive(Debug, Args)]
+struct Db {
+    /// The data folder
+    #[arg(value_name = "DIR")]
+    data: PathBuf,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// An export, which must begin with the first event
+#[derive(Debug, Args)]
+struct ExportFile {
+    /// The export
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// What is known from elsewhere than the log.
+#[derive(Debug, Args)]
+struct Trust {
+    /// The key that must have signed, as `jobledger key show` printed it once; not taken from what is verified
+    #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
+    vkey: Option<VerifierKey>,
+
+    /// Checkpoints that somebody holds: the log must contain each of them
+    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
+    since: Vec<PathBuf>,
+
+    /// The anchor: the newest checkpoint, held outside the database
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+
+    /// The report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Outcome {
+        match self.what {
+            What::Db(db) => db.run(),
+            What::Export(export) => export.run(),
+        }
+    }
+}
+
+impl Db {
+    fn run(self) -> Outcome {
+        let mut auditor = self.trust.auditor()?;
+        let folder = Folder::new(&self.data);
+        let bar = progress::bar(0, "events");
+        audit::audit_database(&folder.log(), &mut auditor, |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        let bar = progress::bar(auditor.size(), "events replayed");
+        audit::audit_views(&folder.log(), &folder.views(), &mut auditor, |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        self.trust.tell(auditor)
+    }
+}
+
+impl ExportFile {
+    fn run(self) -> Outcome {
+        let mut auditor = self.trust.auditor()?;
+        let file = std::fs::File::open(&self.file).map_err(|error| unreadable(&self.file, &error))?;
+        let bar = progress::bytes(file.metadata().map_or(0, |file| file.len()));
+        audit::audit_export(BufReader::with_capacity(1 << 20, file), &mut auditor, |read| bar.inc(read))?;
+        bar.finish_and_clear();
+        auditor.leaves_out("the log's own checkpoints and nodes, which no export has: give a checkpoint by --since");
+        self.trust.tell(auditor)
+    }
+}
+
+impl Trust {
+    fn auditor(&self) -> Result<Auditor, Failure> {
+        let mut auditor = Auditor::new(self.vkey.clone());
+        for path in self.since.iter().chain(&self.anchor) {
+            let note = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+            auditor.hold(format!("the checkpoint `{}`", path.display()), note);
+        }
+        if self.since.is_empty() && self.anchor.is_none() {
+            auditor.leaves_out("whether newer events were cut off: give a checkpoint held outside by --since or --anchor");
+        }
+        Ok(auditor)
+    }
+
+    fn tell(&self, auditor: Auditor) -> Outcome {
+        let report = auditor.finish();
+        let code = exit_code(&report);
+        if self.json {
+            let report = serde_json::to_value(&report).expect("a report is JSON");
+            println!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
+        } else {
+            print(&report, code);
+        }
+        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code)) }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::CouldNotRun(format!("cannot read `{}`: {error}", path.display()))
+}
+
+fn exit_code(report: &Report) -> u8 {
+    match (report.class(), &report.signer) {
+        (Some(Class::Content), _) => 3,
+        (Some(Class::Signature), _) => 4,
+        (Some(Class::Forked), _) => 5,
+        (Some(Class::Missing), _) => 6,
+        (None, Signer::NotPinned) => 7,
+        (None, Signer::Pinned) => 0,
+    }
+}
+
+fn verdict(code: u8) -> &'static str {
+    match code {
+        0 => "verified",
+        3 => "content was tampered with",
+        4 => "a signature or key is not the log's",
+        5 => "rolled back or forked",
+        6 => "data is missing without an erasure",
+        _ => "in accordance with itself, but not signed by a pinned key",
+    }
+}
+
+fn print(report: &Report, code: u8) {
+    println!("{}", verdict(code));
+    println!("  origin       {}", report.origin.as_deref().unwrap_or("none"));
+    if let Some(head) = &report.head {
+        println!("  events       {}\n  root         {}", head.size, head.root);
+    }
+    println!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
+    if report.left_behind > 0 {
+        println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
+    }
+    if report.erased > 0 {
+        println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
+    }
+    for fault in &report.faults {
+        let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
+        let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
+        println!("  fault{position}{job}: {}", fault.what);
+    }
+    if report.faulty > report.faults.len() as u64 {
+        println!("  and {} more faults", report.faulty - report.faults.len() as u64);
+    }
+    for remark in &report.remarks {
+        println!("  remark: {remark}");
+    }
+    if report.signer == Signer::NotPinned {
+        for key in &report.keys {
+            println!("  names the key {key}; compare it with what you know, and pin it by --vkey");
+        }
+    }
+    for what in &report.unchecked {
+        println!("  not checked: {what}");
+    }
+}
