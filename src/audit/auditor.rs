@@ -6,7 +6,7 @@ use super::events::{Content, Events};
 use super::report::{Class, Fault, Report, Signer};
 use super::signers::Signers;
 use crate::job::Position;
-use crate::tree::{Checkpoint, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
+use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
 
 /// Takes a log entry by entry, in order.
 pub struct Auditor {
@@ -14,8 +14,12 @@ pub struct Auditor {
     events: Events,
     signers: Signers,
     held: BTreeMap<u64, Vec<Held>>,
-    /// How many events the log's own checkpoints have covered so far.
+    /// How many entries a valid checkpoint has covered so far.
     covered: u64,
+    /// How many of them one that is trusted has covered.
+    trusted: u64,
+    /// Whether the log must bring checkpoints of its own.
+    brings_checkpoints: bool,
     report: Report,
 }
 
@@ -34,15 +38,26 @@ impl Auditor {
             signers: Signers::new(pinned),
             held: BTreeMap::new(),
             covered: 0,
+            trusted: 0,
+            brings_checkpoints: false,
             report: Report::default(),
         }
+    }
+
+    /// The log must bring its own checkpoints, up to its newest entry.
+    pub fn demand_checkpoints(&mut self) {
+        self.brings_checkpoints = true;
     }
 
     /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
     pub fn hold(&mut self, name: String, note: String) {
         match note.split_once("\n\n").map(|(text, _)| format!("{text}\n").parse::<Checkpoint>()) {
             Some(Ok(checkpoint)) => self.held.entry(checkpoint.head.size.get()).or_default().push(Held { name, note }),
-            _ => self.fault(Class::Signature, None, format!("{name} is no checkpoint: expected three lines and a signature")),
+            _ => self.fault(
+                Class::Signature,
+                None,
+                format!("{name} is no checkpoint: expected three lines and a signature"),
+            ),
         }
     }
 
@@ -84,10 +99,11 @@ impl Auditor {
             }
             Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => {
                 self.report.checkpoints += 1;
-                self.covered = size;
+                self.covers(size, note);
             }
             Ok(checkpoint) if checkpoint.head.size.get() != size => {
-                let what = format!("expected the log's checkpoint of size {size}, found one of {}", checkpoint.head.size);
+                let what =
+                    format!("expected the log's checkpoint of size {size}, found one of {}", checkpoint.head.size);
                 self.fault(Class::Signature, None, what);
             }
             Ok(_) => {
@@ -144,36 +160,60 @@ impl Auditor {
             self.report.fault(fault);
         }
         if self.covered < size {
-            let first = Position::new(self.covered);
-            let what = format!("no valid checkpoint covers the entries from here to position {}", size - 1);
-            self.fault(Class::Signature, Some(first), what);
+            let (first, last) = (Position::new(self.covered), size.saturating_sub(1));
+            if self.brings_checkpoints {
+                let what = format!("no valid checkpoint covers the entries from here to position {last}");
+                self.fault(Class::Signature, Some(first), what);
+            } else {
+                self.leaves_out(&format!(
+                    "the entries from {first} to {last}: no checkpoint was given that covers them"
+                ));
+            }
         }
         if let Some(pinned) = self.signers.strange_pin() {
             let what = format!("the pinned key `{pinned}` is none of those that the log names");
             self.fault(Class::Signature, None, what);
         }
         let mut report = self.report;
+        report.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
         report.events = size;
         report.head = self.frontier.head();
         report.origin = self.signers.origin().map(str::to_owned);
         report.keys = self.signers.keys().cloned().collect();
         report.erased = self.events.erased();
-        report.signer = if self.signers.trusted() { Signer::Pinned } else { Signer::NotPinned };
+        report.signer = if self.trusted == size && size > 0 { Signer::Pinned } else { Signer::NotPinned };
         report
+    }
+
+    /// A valid checkpoint covers the first `size` entries.
+    fn covers(&mut self, size: u64, note: &str) {
+        self.covered = size;
+        if self.signers.trusts(note) {
+            self.trusted = size;
+        }
     }
 
     /// Compares what somebody holds of exactly this size.
     fn compare_held(&mut self) {
         for held in self.held.remove(&self.frontier.leaves()).unwrap_or_default() {
             match self.signers.open_held(&held.note) {
-                Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => self.report.held += 1,
+                Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => {
+                    self.report.held += 1;
+                    self.covers(self.size(), &held.note);
+                }
                 Ok(checkpoint) => {
                     let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();
                     let what = format!(
-                        "{} has the root {} for the first {} entries, found {found}: it is another history",
+                        "{} has the root {} for the first {} entries, found {found}: these are other entries",
                         held.name, checkpoint.head.root, checkpoint.head.size
                     );
-                    self.fault(Class::Forked, None, what);
+                    // A log that is signed throughout is another history; entries alone are not those that were signed.
+                    let class = if self.brings_checkpoints { Class::Forked } else { Class::Content };
+                    self.fault(class, None, what);
+                }
+                // Another log's: this one took its place.
+                Err(error @ CheckpointError::Origin { .. }) => {
+                    self.fault(Class::Forked, None, format!("{}: {error}", held.name));
                 }
                 Err(error) => self.fault(Class::Signature, None, format!("{}: {error}", held.name)),
             }

@@ -56,7 +56,10 @@ impl Columns {
             ("source", self.sources.get(&source).is_some_and(|(of, uri)| *of == org && *uri == leaf.source)),
             ("id", row.get_ref(8)?.as_str().is_ok_and(|id| id == leaf.id)),
             ("type", row.get_ref(9)?.as_str().is_ok_and(|name| name == leaf.event_type)),
-            ("version", leaf.version().is_ok_and(|version| row.get::<_, i64>(10).is_ok_and(|v| v == i64::from(version)))),
+            (
+                "version",
+                leaf.version().is_ok_and(|version| row.get::<_, i64>(10).is_ok_and(|v| v == i64::from(version))),
+            ),
             ("kind", kind.as_deref() == leaf.jobkind.as_deref()),
             ("recorded", leaf.recorded().is_ok_and(|time| row.get::<_, i64>(12).is_ok_and(|r| r == time.micros()))),
         ];

@@ -28,6 +28,10 @@ pub fn audit_database(
     if !tree {
         auditor.leaves_out("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
     }
+    auditor.demand_checkpoints();
+    if tree {
+        numbered(&transaction, auditor)?;
+    }
     let columns = Columns::load(&transaction)?;
     let mut entries = transaction.prepare(Columns::EVENTS)?;
     let mut entries = entries.query([])?;
@@ -45,7 +49,7 @@ pub fn audit_database(
         let position = Position::new(auditor.size());
         entry(auditor, &columns, position, row, &mut nodes)?;
         checkpoints.of_size(auditor.size(), |note| auditor.checkpoint(note))?;
-        if auditor.size() % TELL == 0 || auditor.size() == all {
+        if auditor.size().is_multiple_of(TELL) || auditor.size() == all {
             progress(auditor.size(), all);
         }
     }
@@ -162,6 +166,17 @@ impl<'s> Checkpoints<'s> {
         }
         Ok(())
     }
+}
+
+/// Checkpoints are numbered from 1 without gaps.
+fn numbered(conn: &Connection, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
+    let sql = "SELECT count(*), ifnull(max(number), 0) FROM checkpoint";
+    let (found, newest): (i64, i64) = conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if found != newest {
+        let what = format!("expected the {newest} checkpoints that were signed here, found {found}");
+        auditor.fault(Class::Content, None, what);
+    }
+    Ok(())
 }
 
 fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {

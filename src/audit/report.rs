@@ -69,7 +69,7 @@ pub struct Report {
     pub held: u64,
     /// Events whose data was erased, as a recorded event says.
     pub erased: u64,
-    /// The first faults of each class, in the order of the log.
+    /// The first faults of each class, gravest class first, in the order of the log.
     pub faults: Vec<Fault>,
     /// How many there are in all.
     pub faulty: u64,

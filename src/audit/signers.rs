@@ -12,8 +12,6 @@ pub(super) struct Signers {
     pinned: Option<VerifierKey>,
     origin: Option<String>,
     keys: Vec<Named>,
-    /// Whether a key that may be trusted signed the newest checkpoint.
-    trusted: bool,
 }
 
 /// A key that an event of the log names.
@@ -46,11 +44,6 @@ impl Signers {
     /// Every key that it has named.
     pub(super) fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
         self.keys.iter().map(|named| &named.key)
-    }
-
-    /// Whether who signed the newest checkpoint is trusted because of the pinned key.
-    pub(super) fn trusted(&self) -> bool {
-        self.trusted
     }
 
     /// The pinned key, where the log never named it.
@@ -86,15 +79,19 @@ impl Signers {
         let old = |named: &&Named| named.origin == origin && !named.new;
         let known: Vec<VerifierKey> = self.keys.iter().filter(old).map(|named| named.key.clone()).collect();
         let checkpoint = Checkpoint::open(note, &origin, &known)?;
-        let trusted: Vec<VerifierKey> =
-            self.keys.iter().filter(old).filter(|named| named.trusted).map(|named| named.key.clone()).collect();
-        // Signed by at least one that is trusted: unknown keys are ignored.
-        self.trusted = !trusted.is_empty() && Checkpoint::open(note, &origin, &trusted).is_ok();
+        let trusted = self.trusts(note);
         for named in self.keys.iter_mut().filter(|named| named.new) {
             named.new = false;
-            named.trusted |= self.trusted;
+            named.trusted |= trusted;
         }
         Ok(checkpoint)
+    }
+
+    /// Whether a key signed it that is trusted because of the pinned one. Unknown keys beside it do not matter.
+    pub(super) fn trusts(&self, note: &str) -> bool {
+        let trusted = |named: &&Named| named.trusted && !named.new && Some(named.origin.as_str()) == self.origin();
+        let trusted: Vec<VerifierKey> = self.keys.iter().filter(trusted).map(|named| named.key.clone()).collect();
+        !trusted.is_empty() && Checkpoint::open(note, self.origin().unwrap_or_default(), &trusted).is_ok()
     }
 
     /// Whether this is a checkpoint under a name that the log had before, signed by a key that it had then.
@@ -131,10 +128,7 @@ mod tests {
 
     fn log(pinned: Option<&SigningKey>) -> Signers {
         let mut signers = Signers::new(pinned.map(|key| key.verifier().clone()));
-        let data = format!(
-            r#"{{"origin":"example.org/log","leaf_format":1,"verifier_key":"{}"}}"#,
-            key(1).verifier()
-        );
+        let data = format!(r#"{{"origin":"example.org/log","leaf_format":1,"verifier_key":"{}"}}"#, key(1).verifier());
         signers.take(Position::GENESIS, "ledger.created", data.as_bytes()).unwrap();
         signers
     }
@@ -149,8 +143,11 @@ mod tests {
         for (pinned, trusted) in [(None, false), (Some(key(1)), true), (Some(key(9)), false)] {
             let mut signers = log(pinned.as_ref());
             signers.open(&note(1, &[&key(1)])).unwrap();
-            assert_eq!(signers.trusted(), trusted);
-            assert_eq!(signers.strange_pin().is_some(), pinned.is_some_and(|pin| *pin.verifier() == *key(9).verifier()));
+            assert_eq!(signers.trusts(&note(1, &[&key(1)])), trusted);
+            assert_eq!(
+                signers.strange_pin().is_some(),
+                pinned.is_some_and(|pin| *pin.verifier() == *key(9).verifier())
+            );
         }
     }
 
@@ -161,18 +158,18 @@ mod tests {
         assert!(signers.open(&note(2, &[&key(2)])).is_err(), "only the new key signs its own introduction");
         signers.open(&note(2, &[&key(1), &key(2)])).unwrap();
         signers.open(&note(3, &[&key(2)])).unwrap();
-        assert!(signers.trusted());
+        assert!(signers.trusts(&note(3, &[&key(2)])));
     }
 
     #[test]
     fn who_pins_the_new_key_trusts_what_it_signs() {
         let mut signers = log(Some(&key(2)));
         signers.open(&note(1, &[&key(1)])).unwrap();
-        assert!(!signers.trusted());
+        assert!(!signers.trusts(&note(1, &[&key(1)])));
         add(&mut signers, 1, &key(2));
         signers.open(&note(2, &[&key(1), &key(2)])).unwrap();
         signers.open(&note(3, &[&key(2)])).unwrap();
-        assert!(signers.trusted());
+        assert!(signers.trusts(&note(3, &[&key(2)])));
     }
 
     #[test]

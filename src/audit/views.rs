@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{AuditError, Auditor, Class};
-use crate::log::{READ_ONLY, Reader};
-use crate::views::{checkpoint, fits, rebuild};
+use crate::log::{READ_ONLY, Reader, chain};
+use crate::views::{Error, checkpoint, fits, rebuild};
 
 /// Replays the log into new views in a temporary folder and compares them, table by table, with those in the file `path`.
 pub fn audit_views(
@@ -23,7 +23,18 @@ pub fn audit_views(
     }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
-    rebuild(&log, &fresh, |position| progress(position.get()))?;
+    match rebuild(&log, &fresh, |position| progress(position.get())) {
+        Ok(()) => {}
+        Err(error @ Error::Misfit { .. }) => {
+            auditor.fault(Class::Content, None, format!("the log does not replay: {}", chain(&error)));
+            return Ok(());
+        }
+        Err(error @ Error::Unreadable(_)) => {
+            auditor.leaves_out(&format!("the views, because the log cannot be replayed: {}", chain(&error)));
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    }
     let conn = Connection::open_with_flags(path, READ_ONLY)?;
     conn.execute("ATTACH ?1 AS fresh", [fresh.to_string_lossy()])?;
     // Both stand still from here on: one transaction.

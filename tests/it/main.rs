@@ -53,6 +53,7 @@ mod tails;
 mod tails_end;
 mod tails_filters;
 mod tails_live;
+mod tampering;
 mod task;
 mod task_list;
 mod time_travel;

@@ -1,0 +1,318 @@
+//! What an insider does with the file, by plain SQL and with the triggers dropped; and what `jobledger verify` says of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jobledger::access::Role;
+use jobledger::tree::{Checkpoint, Frontier, SigningKey, leaf_hash};
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::cli::{Done, cli, on};
+use crate::support::histories::{completed, noted, started};
+use crate::support::{TestServer, created};
+
+/// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
+/// and the checkpoints that somebody kept, of 4 and of all 7 events.
+struct Log {
+    folder: TempDir,
+    key: String,
+    kept: PathBuf,
+    newest: PathBuf,
+}
+
+fn log() -> Log {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("log");
+    let mut server = TestServer::open(&data, jobledger::ledger::Options::default());
+    let worker = server.client(Role::Worker);
+    for event in [created("a"), started("a"), created("b"), noted("a", "one"), noted("b", "two"), completed("a")] {
+        worker.append(&event).expect(201);
+        // The views are to stand at the newest event when the server stops.
+        worker.get("/ledger/jobs/a").expect(200);
+    }
+    server.stop();
+    let key = on(&data, "key show", &[]).expect(0).stdout.trim().to_owned();
+    let conn = Connection::open(data.join("log.db")).unwrap();
+    let keep = |size: i64| {
+        let sql = "SELECT note FROM checkpoint WHERE size = ?1";
+        let note: Vec<u8> = conn.query_row(sql, [size], |row| row.get(0)).unwrap();
+        let path = folder.path().join(format!("{size}.checkpoint"));
+        fs::write(&path, note).unwrap();
+        path
+    };
+    Log { key, kept: keep(4), newest: keep(7), folder }
+}
+
+impl Log {
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// A copy of its folder, changed.
+    fn copy(&self, change: impl FnOnce(&Path)) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(self.data()).unwrap().map(Result::unwrap) {
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            }
+        }
+        change(copy.path());
+        copy
+    }
+
+    /// A copy, changed by SQL as an insider would.
+    fn changed(&self, sql: &str) -> TempDir {
+        self.copy(|folder| open(folder).execute_batch(sql).unwrap())
+    }
+
+    fn verify(&self, folder: &Path, more: &[&Path]) -> Done {
+        let command = cli(["verify", "db", "--json", "--vkey", &self.key]).arg(folder);
+        more.iter().fold(command, |command, path| command.arg("--since").arg(path)).run()
+    }
+}
+
+/// Opens a copy's log without its triggers.
+fn open(folder: &Path) -> Connection {
+    let conn = Connection::open(folder.join("log.db")).unwrap();
+    let names: Vec<String> = {
+        let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    for name in names {
+        conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    conn
+}
+
+/// Makes the nodes again, as an insider does who knows the format.
+fn regrow(conn: &Connection) {
+    conn.execute_batch("DELETE FROM node").unwrap();
+    let mut statement = conn.prepare("SELECT leaf FROM event ORDER BY position").unwrap();
+    let leaves: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let (mut frontier, mut number) = (Frontier::EMPTY, 0);
+    for leaf in leaves {
+        let store = |node: jobledger::tree::NodeId, hash: jobledger::tree::Hash| {
+            let this = number;
+            number += 1;
+            let bound = params![this, node.level, node.index as i64, hash.as_bytes()];
+            conn.execute("INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4)", bound).map(|_| ())
+        };
+        frontier.append(leaf_hash(&leaf), store).unwrap();
+    }
+}
+
+fn replaced(column: &str, from: &str, to: &str, position: u32) -> String {
+    format!(
+        "UPDATE event SET {column} = CAST(replace(CAST({column} AS TEXT), '{from}', '{to}') AS BLOB) WHERE position = {position}"
+    )
+}
+
+#[track_caller]
+fn faults(done: &Done) -> Vec<Value> {
+    done.json_lines()[0]["report"]["faults"].as_array().unwrap().clone()
+}
+
+#[test]
+fn an_untouched_log_is_verified() {
+    let log = log();
+    let done = log.verify(&log.data(), &[&log.kept, &log.newest]).expect(0);
+    let report = &done.json_lines()[0]["report"];
+    assert_eq!((&report["events"], &report["held"], &report["faulty"]), (&json!(7), &json!(2), &json!(0)));
+    assert_eq!(report["remarks"], json!([]));
+    // Nothing in the folder was changed by looking at it.
+    log.verify(&log.data(), &[]).expect(0);
+}
+
+#[test]
+fn without_a_pinned_key_it_is_only_in_accordance_with_itself() {
+    let log = log();
+    cli(["verify", "db"]).arg(log.data()).run().expect(7);
+    let other = SigningKey::from_seed("another", &[1; 32]).unwrap().verifier().to_string();
+    cli(["verify", "db", "--vkey", &other]).arg(log.data()).run().expect(4);
+    cli(["verify", "db", "--vkey", "no key"]).arg(log.data()).run().expect(1);
+    cli(["verify", "db"]).arg(log.folder.path().join("nowhere")).run().expect(2);
+}
+
+#[test]
+fn each_changed_entry_is_found_where_it_is() {
+    let log = log();
+    let second = |column: &str| format!("(SELECT {column} FROM event WHERE position = 5)");
+    for (what, position, sql) in [
+        ("data", 4, replaced("data", "one", "two", 4)),
+        ("salt", 4, "UPDATE event SET salt = zeroblob(32) WHERE position = 4".into()),
+        ("type", 4, replaced("leaf", "job.noted", "job.faked", 4)),
+        ("time", 2, replaced("leaf", "\"time\":\"20", "\"time\":\"19", 2)),
+        ("actor", 3, replaced("leaf", "\"actor\":\"worker\"", "\"actor\":\"nobody\"", 3)),
+        ("position", 5, replaced("leaf", "\"position\":\"5\"", "\"position\":\"9\"", 5)),
+        ("job", 4, replaced("leaf", "\"subject\":\"a\"", "\"subject\":\"b\"", 4)),
+        ("a swap", 4, format!("UPDATE event SET leaf = {} WHERE position = 4", second("leaf"))),
+        ("a node", 2, "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND idx = 2".into()),
+        ("the column type", 4, "UPDATE event SET type = 'job.started' WHERE position = 4".into()),
+        ("the column job", 4, "UPDATE event SET job = 2, prev = 77 WHERE position = 4".into()),
+        ("the column recorded", 4, "UPDATE event SET recorded = recorded + 1 WHERE position = 4".into()),
+        ("a job's name", 1, "UPDATE job SET subject = 'x' WHERE subject = 'a'".into()),
+        ("a producer's name", 1, "UPDATE source SET uri = 'x' WHERE org > 0".into()),
+        ("no entry", 3, "DELETE FROM event WHERE position = 3".into()),
+    ] {
+        let copy = log.changed(&sql);
+        let done = log.verify(copy.path(), &[&log.kept]);
+        assert_eq!(done.code, 3, "{what}: {}{}", done.stdout, done.stderr);
+        let first = &faults(&done)[0];
+        assert_eq!(first["position"], position, "{what}: {first}");
+        assert_eq!(first["class"], "content", "{what}: {first}");
+    }
+}
+
+#[test]
+fn an_insider_who_makes_the_nodes_again_is_found_by_the_signed_root() {
+    let log = log();
+    let copy = log.copy(|folder| {
+        let conn = open(folder);
+        conn.execute_batch(&replaced("leaf", "\"actor\":\"worker\"", "\"actor\":\"nobody\"", 3)).unwrap();
+        regrow(&conn);
+    });
+    let done = log.verify(copy.path(), &[]).expect(3);
+    let first = &faults(&done)[0];
+    // One checkpoint an event: the one over position 3 says so.
+    assert_eq!(first["position"], 3, "{first}");
+    assert!(first["what"].as_str().unwrap().contains("not the one that was signed"), "{first}");
+    let inserted = log.copy(|folder| {
+        let conn = open(folder);
+        conn.execute_batch(
+            "INSERT INTO event SELECT 7, org, job, 6, source, 'forged', type, version, kind, recorded, \
+             CAST(replace(replace(CAST(leaf AS TEXT), '\"position\":\"6\"', '\"position\":\"7\"'), '\"prev\":\"4\"', '\"prev\":\"6\"') AS BLOB), \
+             salt, data FROM event WHERE position = 6",
+        )
+        .unwrap();
+        regrow(&conn);
+    });
+    // Whoever only appends has no signature for it.
+    assert!([3, 4].contains(&log.verify(inserted.path(), &[]).code));
+}
+
+#[test]
+fn checkpoints_that_are_not_the_logs_are_refused() {
+    let log = log();
+    let strange = SigningKey::from_seed("jobledger/strange", &[7; 32]).unwrap();
+    for (what, code, change) in [
+        (
+            "a bit of the signature",
+            4,
+            "UPDATE checkpoint SET note = CAST(replace(CAST(note AS TEXT), 'A', 'B') AS BLOB) WHERE size = 5",
+        ),
+        ("no text", 4, "UPDATE checkpoint SET note = x'ff00' WHERE size = 5"),
+        (
+            "one of another size",
+            4,
+            "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 4) WHERE size = 5",
+        ),
+        ("none", 3, "DELETE FROM checkpoint WHERE size = 5"),
+        ("not the newest", 4, "DELETE FROM checkpoint WHERE size = 7"),
+        ("none at all", 4, "DELETE FROM checkpoint"),
+    ] {
+        let copy = log.changed(change);
+        let done = log.verify(copy.path(), &[]);
+        assert_eq!(done.code, code, "{what}: {}", done.stdout);
+    }
+    for name in [None, Some("jobledger/strange")] {
+        let copy = log.copy(|folder| {
+            let conn = open(folder);
+            let note: Vec<u8> =
+                conn.query_row("SELECT note FROM checkpoint WHERE size = 7", [], |row| row.get(0)).unwrap();
+            let text = String::from_utf8(note).unwrap();
+            let body = format!("{}\n", text.split_once("\n\n").unwrap().0);
+            let mut checkpoint: Checkpoint = body.parse().unwrap();
+            checkpoint.origin = name.map_or(checkpoint.origin, str::to_owned);
+            let forged = checkpoint.sign(&[&strange]).unwrap();
+            conn.execute("UPDATE checkpoint SET note = ?1 WHERE size = 7", [forged.as_bytes()]).unwrap();
+        });
+        log.verify(copy.path(), &[]).expect(4);
+    }
+}
+
+#[test]
+fn what_was_cut_off_or_rolled_back_is_found_by_who_holds_a_checkpoint() {
+    let log = log();
+    let cut = "DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;";
+    // The log's own newer checkpoints are still there.
+    let copy = log.changed(cut);
+    log.verify(copy.path(), &[]).expect(5);
+    let clean = log.changed(&format!("{cut} DELETE FROM checkpoint WHERE size > 5"));
+    fs::remove_file(clean.path().join("views.db")).unwrap();
+    // Nobody can tell from the log alone, and it says so.
+    let done = log.verify(clean.path(), &[]).expect(0);
+    assert!(done.stdout.contains("whether newer events were cut off"), "{}", done.stdout);
+    log.verify(clean.path(), &[&log.kept]).expect(0);
+    let done = log.verify(clean.path(), &[&log.newest]).expect(5);
+    assert!(faults(&done)[0]["what"].as_str().unwrap().contains("rolled back"), "{}", done.stdout);
+    cli(["verify", "db", "--vkey", &log.key, "--anchor"]).arg(&log.newest).arg(clean.path()).run().expect(5);
+}
+
+#[test]
+fn another_log_in_its_place_is_found() {
+    let (log, other) = (log(), self::log());
+    log.verify(&other.data(), &[]).expect(4);
+    cli(["verify", "db"]).arg(other.data()).arg("--since").arg(&log.kept).run().expect(5);
+}
+
+#[test]
+fn missing_data_needs_an_erasure() {
+    let log = log();
+    let copy = log.changed("UPDATE event SET data = NULL, salt = NULL WHERE position = 4");
+    fs::remove_file(copy.path().join("views.db")).unwrap();
+    let done = log.verify(copy.path(), &[]).expect(6);
+    let first = &faults(&done)[0];
+    assert_eq!((&first["position"], &first["job"]), (&json!(4), &json!("a")));
+    // Graver faults are named first.
+    let copy = log.changed("UPDATE event SET data = NULL, salt = NULL WHERE position = 4; UPDATE event SET kind = 'rule' WHERE position = 1");
+    fs::remove_file(copy.path().join("views.db")).unwrap();
+    log.verify(copy.path(), &[]).expect(3);
+}
+
+#[test]
+fn views_are_what_replay_gives() {
+    let log = log();
+    for change in ["UPDATE job SET message = 'x'", "DELETE FROM note", "UPDATE spec SET spec = '{}'"] {
+        let copy = log.copy(|folder| Connection::open(folder.join("views.db")).unwrap().execute_batch(change).unwrap());
+        let done = log.verify(copy.path(), &[]).expect(3);
+        assert!(done.stdout.contains("views.db"), "{change}: {}", done.stdout);
+    }
+    let copy = log.copy(|folder| fs::remove_file(folder.join("views.db")).unwrap());
+    assert!(log.verify(copy.path(), &[]).expect(0).stdout.contains("the views"));
+}
+
+#[test]
+fn dropped_triggers_are_told_and_prove_nothing() {
+    let log = log();
+    let copy = log.changed("");
+    let done = log.verify(copy.path(), &[]).expect(0);
+    assert!(done.stdout.contains("`event_stays` is missing"), "{}", done.stdout);
+}
+
+#[test]
+fn an_export_is_verified_line_by_line() {
+    let log = log();
+    let export = log.folder.path().join("export.ndjson");
+    on(&log.data(), "export", &["-o", export.to_str().unwrap()]).expect(0);
+    let verify = |path: &Path, since: &Path| {
+        cli(["verify", "export", "--json", "--vkey", &log.key]).arg(path).arg("--since").arg(since).run()
+    };
+    let report = verify(&export, &log.newest).expect(0).json_lines()[0]["report"].clone();
+    assert_eq!((&report["events"], &report["held"]), (&json!(7), &json!(1)));
+    // What no checkpoint covers is not proven by whom it was written.
+    let done = verify(&export, &log.kept).expect(7);
+    assert!(done.stdout.contains("the entries from 4 to 6"), "{}", done.stdout);
+    let text = fs::read_to_string(&export).unwrap();
+    let forged = log.folder.path().join("forged.ndjson");
+    for (from, to) in [("one", "two"), ("job.noted", "job.faked")] {
+        fs::write(&forged, text.replace(from, to)).unwrap();
+        verify(&forged, &log.newest).expect(3);
+    }
+    let short: String = text.lines().take(5).map(|line| format!("{line}\n")).collect();
+    fs::write(&forged, short).unwrap();
+    assert!(faults(&verify(&forged, &log.newest)).iter().any(|fault| fault["class"] == "forked"));
+    fs::write(&forged, format!("{text}no line\n")).unwrap();
+    verify(&forged, &log.newest).expect(3);
+}
