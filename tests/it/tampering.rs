@@ -150,7 +150,7 @@ fn each_changed_entry_is_found_where_it_is() {
         ("a swap", 4, format!("UPDATE event SET leaf = {} WHERE position = 4", second("leaf"))),
         ("a node", 2, "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND idx = 2".into()),
         ("the column type", 4, "UPDATE event SET type = 'job.started' WHERE position = 4".into()),
-        ("the column job", 4, "UPDATE event SET job = 2, prev = 77 WHERE position = 4".into()),
+        ("the column job", 4, "UPDATE event SET job = 2, prev = 2 WHERE position = 4".into()),
         ("the column recorded", 4, "UPDATE event SET recorded = recorded + 1 WHERE position = 4".into()),
         ("a job's name", 1, "UPDATE job SET subject = 'x' WHERE subject = 'a'".into()),
         ("a producer's name", 1, "UPDATE source SET uri = 'x' WHERE org > 0".into()),
