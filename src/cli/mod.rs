@@ -19,11 +19,12 @@ mod stop;
 mod tail;
 mod target;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::ledger::Folder;
 
@@ -54,6 +55,7 @@ enum Command {
     Backup(backup::Backup),
     Recover(recover::Recover),
     Key(key::Key),
+    Verify(verify::Verify),
 }
 
 /// Where the ledger lies.
@@ -77,6 +79,8 @@ enum Failure {
     Refused(String),
     /// Could not run: exit code 2.
     CouldNotRun(String),
+    /// What `verify` found: an exit code of its own.
+    Verdict(u8, String),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -91,12 +95,19 @@ impl Failure {
         match self {
             Failure::Refused(text) => Failure::Refused(format!("{place}: {text}")),
             Failure::CouldNotRun(text) => Failure::CouldNotRun(format!("{place}: {text}")),
+            Failure::Verdict(code, text) => Failure::Verdict(code, format!("{place}: {text}")),
         }
     }
 }
 
 /// What every command answers.
 type Outcome = Result<(), Failure>;
+
+/// Whether the command line, which cannot be read, is one of `verify`: there 2 says that the file cannot be read.
+fn is_verify() -> bool {
+    let read = Cli::command().ignore_errors(true).try_get_matches_from(std::env::args_os());
+    read.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
+}
 
 /// Runs the command line and answers its exit code.
 pub fn main() -> ExitCode {
@@ -105,7 +116,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = if error.use_stderr() && is_verify() { 1 } else { error.exit_code() };
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
     let outcome = match cli.command {
@@ -121,11 +133,13 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Recover(recover) => recover.run(),
         Command::Key(key) => key.run(),
+        Command::Verify(verify) => verify.run(),
     };
     let (text, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Refused(text)) => (text, 1),
         Err(Failure::CouldNotRun(text)) => (text, 2),
+        Err(Failure::Verdict(code, text)) => (text, code),
     };
     eprintln!("jobledger: {text}");
     ExitCode::from(code)
