@@ -103,8 +103,11 @@ pub struct Consistency {
 )]
 pub async fn consistency(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
-    let (from, to) = (size(&mut params, "from")?, size(&mut params, "to")?);
+    let (from, to) = (params.one("from")?, params.one("to")?);
     params.finish()?;
+    let missing = |name| Error::parameter(name, "expected the size of a tree, found none");
+    let from: Size = from.ok_or_else(|| missing("from"))?;
+    let to: Size = to.ok_or_else(|| missing("to"))?;
     let hashes = app.ledger.log(|log| {
         let newest = published(log)?.size;
         // Before anything is computed with them.
@@ -120,8 +123,4 @@ pub async fn consistency(State(app): State<App>, caller: Caller, mut params: Par
     let hashes = hashes.iter().map(ToString::to_string).collect();
     let proof = Consistency { from: from.get(), to: to.get(), hashes };
     Ok((immutable("application/json"), axum::Json(proof)).into_response())
-}
-
-fn size(params: &mut Params, name: &str) -> Result<Size, Error> {
-    params.one(name)?.ok_or_else(|| Error::parameter(name, "expected the size of a tree"))
 }
