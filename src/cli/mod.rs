@@ -24,7 +24,7 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::ledger::Folder;
 
@@ -79,8 +79,8 @@ enum Failure {
     Refused(String),
     /// Could not run: exit code 2.
     CouldNotRun(String),
-    /// Did run, and says by its exit code what came out.
-    Verdict(u8),
+    /// What `verify` found: an exit code of its own.
+    Verdict(u8, String),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -95,13 +95,19 @@ impl Failure {
         match self {
             Failure::Refused(text) => Failure::Refused(format!("{place}: {text}")),
             Failure::CouldNotRun(text) => Failure::CouldNotRun(format!("{place}: {text}")),
-            verdict @ Failure::Verdict(_) => verdict,
+            Failure::Verdict(code, text) => Failure::Verdict(code, format!("{place}: {text}")),
         }
     }
 }
 
 /// What every command answers.
 type Outcome = Result<(), Failure>;
+
+/// Whether the command line, which cannot be read, is one of `verify`: there 2 says that the file cannot be read.
+fn is_verify() -> bool {
+    let read = Cli::command().ignore_errors(true).try_get_matches_from(std::env::args_os());
+    read.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
+}
 
 /// Runs the command line and answers its exit code.
 pub fn main() -> ExitCode {
@@ -110,9 +116,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
             let _ = error.print();
-            // Of `verify` 2 says that something cannot be read.
-            let usage = if std::env::args_os().any(|arg| arg == "verify") { 1 } else { 2 };
-            return ExitCode::from(if error.use_stderr() { usage } else { 0 });
+            let code = if error.use_stderr() && is_verify() { 1 } else { error.exit_code() };
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
     let outcome = match cli.command {
@@ -134,7 +139,7 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Refused(text)) => (text, 1),
         Err(Failure::CouldNotRun(text)) => (text, 2),
-        Err(Failure::Verdict(code)) => return ExitCode::from(code),
+        Err(Failure::Verdict(code, text)) => (text, code),
     };
     eprintln!("jobledger: {text}");
     ExitCode::from(code)

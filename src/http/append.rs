@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,8 +15,12 @@ use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
 use crate::job::Position;
-use crate::ledger::{Append, Appended, Guard};
+use crate::ledger::{Append, Appended, Guard, ProveError, off_thread, receipt};
+use crate::log::Reader;
 use crate::wire::{self, Incoming};
+
+/// Says which preference of the request was honoured (RFC 7240, section 3).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// What an append answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,10 +46,14 @@ struct AppendedEvent {
     position: u64,
     /// Whether it was there before.
     duplicate: bool,
+    /// The proof that it is in the log, with `Prefer: return=receipt`: a tlog-proof file with the event's leaf in `extra`.
+    /// Whoever keeps it can prove the event for ever; `jobledger verify receipt` checks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
 }
 
-impl From<Appended> for AppendAnswer {
-    fn from(appended: Appended) -> AppendAnswer {
+impl AppendAnswer {
+    fn new(appended: Appended) -> AppendAnswer {
         let position = appended.position().get();
         let events = appended.events.into_iter().map(|event| AppendedEvent {
             id: event.id,
@@ -53,8 +61,16 @@ impl From<Appended> for AppendAnswer {
             subject: event.subject.to_string(),
             position: event.position.get(),
             duplicate: event.duplicate,
+            receipt: None,
         });
         AppendAnswer { events: events.collect(), position }
+    }
+
+    /// The events' receipts, under the newest checkpoint: by now that covers all of them.
+    fn receipts(&self, log: &Reader<'_>) -> Result<Vec<Option<String>>, ProveError> {
+        let Some(newest) = log.checkpoint()? else { return Ok(Vec::new()) };
+        let one = |event: &AppendedEvent| Ok(Some(receipt(log, &newest, Position::new(event.position))?.to_string()));
+        self.events.iter().map(one).collect()
     }
 }
 
@@ -67,6 +83,7 @@ impl From<Appended> for AppendAnswer {
     post, path = "/ledger/events", tag = "ledger", operation_id = "append_events",
     params(
         ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
+        ("Prefer" = Option<String>, Header, description = "`return=receipt`: a proof with each event, which the answer's `Preference-Applied` confirms"),
         ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: there is no such job yet"),
     ),
     request_body(
@@ -109,9 +126,34 @@ pub async fn append(
     let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
     let status = if appended.all_known() { StatusCode::OK } else { StatusCode::CREATED };
-    let answer = AppendAnswer::from(appended);
+    let mut answer = AppendAnswer::new(appended);
     let position = HeaderValue::from(answer.position);
-    Ok((status, [(POSITION, position)], axum::Json(answer)).into_response())
+    if !prefers_receipt(&parts.headers) {
+        return Ok((status, [(POSITION, position)], axum::Json(answer)).into_response());
+    }
+    let answer = off_thread(move || {
+        // The events are in the log, so this is answered, with receipts or without: `Preference-Applied` tells.
+        match app.ledger.log(|log| answer.receipts(log)) {
+            Ok(receipts) => {
+                answer.events.iter_mut().zip(receipts).for_each(|(event, receipt)| event.receipt = receipt);
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "there are no receipts"),
+        }
+        Ok::<_, Error>(answer)
+    })
+    .await?;
+    let applied = answer.events.iter().all(|event| event.receipt.is_some());
+    let applied = applied.then_some([(PREFERENCE_APPLIED, HeaderValue::from_static("return=receipt"))]);
+    Ok((status, [(POSITION, position)], applied, axum::Json(answer)).into_response())
+}
+
+/// Whether one of the preferences (RFC 7240) is `return=receipt`.
+fn prefers_receipt(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok());
+    let preferences = lines.flat_map(|line| line.split(',')).filter_map(|one| one.split(';').next());
+    preferences.filter_map(|one| one.split_once('=')).any(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("return") && value.trim().trim_matches('"').eq_ignore_ascii_case("receipt")
+    })
 }
 
 /// The events of a request, and whether they came as a batch.

@@ -29,9 +29,8 @@ impl Caller {
                 "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
             }
             Capability::Rebuild => "making the views again needs the role admin",
-            Capability::ReadLedger | Capability::ReadJobs | Capability::AllOrganisations => {
-                "the role may not read this"
-            }
+            Capability::AllOrganisations => "what belongs to all organisations needs the role auditor",
+            Capability::ReadLedger | Capability::ReadJobs => "the role may not read this",
         };
         Err(Error::forbidden(format!("the token `{}` has the role {}; {needs}", self.0.name, self.0.role)))
     }

@@ -17,7 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::app::App;
 use super::error::{Error, Problem};
 use crate::job::{Event, ItemStatus, Kind, Provider, Status, TaskType};
-use crate::wire::LedgerContinued;
+use crate::wire::{LedgerContinued, LedgerKeyAdded};
 
 static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
 
@@ -36,10 +36,12 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
         (name = "dbrole", description = "Database-role jobs"),
         (name = "task", description = "Background jobs"),
         (name = "rule", description = "Authorization-rule jobs"),
+        (name = "tree", description = "What the ledger has signed, and proofs of it: C2SP tlog-tiles, tlog-checkpoint, tlog-proof"),
         (name = "operation", description = "Operation"),
         (name = "session", description = "Browsers"),
         (name = "description", description = "This description"),
     ),
+    paths(super::tree::hashes, super::tree::entries),
     components(schemas(EventType, Moment, Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
@@ -265,5 +267,5 @@ described! {
     /// An event that a producer may send.
     ProducedType = Event::PRODUCED.iter().copied();
     /// An event that can be filtered for.
-    EventType = Event::TYPES.iter().copied().chain([LedgerContinued::TYPE]);
+    EventType = Event::TYPES.iter().copied().chain([LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
 }

@@ -21,7 +21,7 @@ use super::tail::{TailOf, tail};
 use crate::access::Capability;
 use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::ledger::off_thread;
-use crate::log::{Filter, Page, enough};
+use crate::log::{Filter, Page, Reader, Row, enough};
 use crate::wire::{self, Leaf};
 
 /// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
@@ -166,25 +166,37 @@ pub async fn one(
     let min = params.one("min_position")?;
     params.finish()?;
     let position: Position = position.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
-    let missing = || Error::new(StatusCode::NOT_FOUND, "no-such-event", "no such event");
     if let Some(min) = min {
         app.ledger.reach(min).await?;
     }
     let head = app.ledger.head();
-    let read = app.ledger.log(|log| {
-        log.at(position, |row| {
-            let leaf = Leaf::parse(row.leaf).map_err(|error| Error::internal(&error))?;
-            let org = leaf.org().map_err(|error| Error::internal(&error))?;
-            Ok::<_, Error>((org, wire::cloudevent(row.leaf, row.data)))
-        })
-    });
-    let (org, event) = read?.ok_or_else(missing)??;
-    if org != Some(caller.0.org) && !caller.0.role.may(Capability::AllOrganisations) {
-        return Err(missing());
-    }
+    let event = app.ledger.log(|log| visible(log, &caller, position, |row| wire::cloudevent(row.leaf, row.data)))?;
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json")), (POSITION, head.get().into())];
     Ok((headers, event).into_response())
+}
+
+/// What `show` makes of the event at `position`; to whoever may not see it there is none.
+fn visible<T>(
+    log: &Reader<'_>,
+    caller: &Caller,
+    position: Position,
+    show: impl FnOnce(Row<'_>) -> T,
+) -> Result<T, Error> {
+    let missing = || Error::new(StatusCode::NOT_FOUND, "no-such-event", "no such event");
+    let read = log.at(position, |row| {
+        let leaf = Leaf::parse(row.leaf).map_err(|error| Error::internal(&error))?;
+        let org = leaf.org().map_err(|error| Error::internal(&error))?;
+        Ok::<_, Error>((org, show(row)))
+    });
+    let (org, shown) = read?.ok_or_else(missing)??;
+    let may = org == Some(caller.0.org) || caller.0.role.may(Capability::AllOrganisations);
+    if may { Ok(shown) } else { Err(missing()) }
+}
+
+/// The leaf of the event at `position`, for whoever may see that.
+pub fn visible_leaf(log: &Reader<'_>, caller: &Caller, position: Position) -> Result<Vec<u8>, Error> {
+    visible(log, caller, position, |row| row.leaf.to_vec())
 }
 
 async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {

@@ -24,6 +24,7 @@ mod sheets;
 mod single;
 mod site;
 mod tail;
+mod tree;
 
 pub use app::{App, Shared};
 pub use auth::Caller;
@@ -47,6 +48,7 @@ pub use tail::{Tails, publish};
 
 use axum::Router;
 use axum::http::HeaderName;
+use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -67,6 +69,14 @@ fn own_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(append::append, events::list))
         .routes(routes!(events::one))
+        .routes(routes!(tree::newest))
+        .routes(routes!(tree::list))
+        .routes(routes!(tree::leaf))
+        .routes(routes!(tree::proof))
+        .routes(routes!(tree::consistency))
+        // An index may have several segments, which OpenAPI has no words for: these two are described apart.
+        .route("/ledger/tile/entries/{*index}", get(tree::entries))
+        .route("/ledger/tile/{level}/{*index}", get(tree::hashes))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::output))

@@ -105,6 +105,8 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     // Looked at here and nowhere else: threads that set a gauge by turns could leave an old figure standing.
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);
+    let signed = app.ledger.log(|log| log.checkpoint())?;
+    counted.tree_size.set(signed.map_or(0, |newest| newest.size.get()) as i64);
     counted.view_lag.set(head.saturating_sub(views.get()) as i64);
     let mut registry = Registry::default();
     counted.register(&mut registry);

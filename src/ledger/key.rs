@@ -93,7 +93,9 @@ pub(super) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
 pub(super) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
     let (path, staged) = (folder.key(), folder.staged_key());
     let failed = |cause| KeyError::File { path: path.clone(), cause };
-    if !load(&staged)?.is_some_and(|key| key.verifier() == identity.verifier_key()) {
+    // One that cannot be read is what a crash left of one that no event names.
+    let named = load(&staged).ok().flatten().is_some_and(|key| key.verifier() == identity.verifier_key());
+    if !named {
         return Ok(false);
     }
     if path.exists() {

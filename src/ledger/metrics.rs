@@ -30,6 +30,8 @@ pub struct Metrics {
     pub queued: Gauge,
     /// Newest position.
     pub head: Gauge,
+    /// Events that the newest checkpoint covers.
+    pub tree_size: Gauge,
     /// Events that the views are behind.
     pub view_lag: Gauge,
     /// Open tails.
@@ -48,6 +50,7 @@ impl Metrics {
             failed_commits: Counter::default(),
             queued: Gauge::default(),
             head: Gauge::default(),
+            tree_size: Gauge::default(),
             view_lag: Gauge::default(),
             tails: Gauge::default(),
             wal_bytes: Gauge::default(),
@@ -63,6 +66,7 @@ impl Metrics {
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
         registry.register("jobledger_head", "Newest position", self.head.clone());
+        registry.register("jobledger_tree_size", "Events under the newest checkpoint", self.tree_size.clone());
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());

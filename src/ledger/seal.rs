@@ -27,8 +27,8 @@ pub enum Doubt {
         /// How many there are.
         found: u64,
     },
-    /// A node is missing.
-    #[error(transparent)]
+    /// What is stored contradicts itself.
+    #[error("{}", log::chain(.0))]
     Tree(log::Error),
     /// The newest checkpoint is not signed as it must be.
     #[error("the newest checkpoint is not good: {0}")]
@@ -51,10 +51,16 @@ pub enum Doubt {
 pub enum SealError {
     /// The log failed; it may do better the next time.
     #[error(transparent)]
-    Log(#[from] log::Error),
+    Log(log::Error),
     /// Nothing more may be signed.
     #[error(transparent)]
     Doubt(#[from] Doubt),
+}
+
+impl From<log::Error> for SealError {
+    fn from(error: log::Error) -> SealError {
+        if error.is_contradiction() { Doubt::Tree(error).into() } else { SealError::Log(error) }
+    }
 }
 
 /// Who signs, and the edge of the tree that was signed last.
@@ -118,11 +124,9 @@ pub(super) fn restore(log: &Reader<'_>, identity: &Identity) -> Result<Frontier,
     if expected != found {
         return Err(Doubt::Nodes { size, expected, found }.into());
     }
-    let edge = match log.edge(size) {
-        Err(error @ log::Error::NoNode(_)) => return Err(Doubt::Tree(error).into()),
-        edge => edge?,
-    };
-    check(Some(newest), &identity.origin, &identity.keys, head(&edge)?)?;
+    let edge = log.edge(size)?;
+    // Since a rotation the newest key signs every checkpoint; an earlier one alone does not count any more.
+    check(Some(newest), &identity.origin, &identity.keys[..1], head(&edge)?)?;
     Ok(edge)
 }
 

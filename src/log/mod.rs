@@ -112,6 +112,12 @@ impl Error {
         self.sqlite_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
     }
 
+    /// Whether what is stored contradicts itself: no later attempt can do better.
+    pub fn is_contradiction(&self) -> bool {
+        let refused = self.sqlite_code().is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT);
+        refused || self.is_damage() || matches!(self, Error::Gap { .. } | Error::NoNode(_))
+    }
+
     /// Whether a process died while it wrote, and only a connection that writes can take the half-written part back.
     /// (SQLITE_READONLY_ROLLBACK, SQLITE_READONLY_RECOVERY.)
     pub fn wants_recovery(&self) -> bool {

@@ -80,6 +80,8 @@ fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
         "key show",
         "verify db",
         "verify export",
+        "key rotate",
+        "verify receipt",
     ] {
         assert!(names.iter().any(|found| found == name), "`{name}` is not in {names:?}");
     }

@@ -25,7 +25,11 @@ fn every_route_refuses_a_parameter_that_it_does_not_know() {
             continue;
         }
         let filled = path.replace("{id}", "67d7d053-3caf-430e-97ba-6d4933d3fd5b");
-        let filled = filled.replace("{jobId}", "rule").replace("{position}", "1");
+        let filled = filled
+            .replace("{jobId}", "rule")
+            .replace("{position}", "1")
+            .replace("{level}", "0")
+            .replace("{index}", "000.p/1");
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
             let answer = admin.send(method, &format!("{filled}?as-of=1"), &[], b"");

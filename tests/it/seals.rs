@@ -167,6 +167,19 @@ fn what_is_read_back_otherwise_than_it_was_written_is_never_signed() {
 }
 
 #[test]
+fn a_node_that_somebody_else_has_written_is_never_signed() {
+    let (mut server, worker) = ledger();
+    server.restart();
+    let worker = worker.at(&server.url);
+    worker.append(&noted("a", "x")).expect(201);
+    let conn = open(&server.path().join("log.db"));
+    conn.execute_batch("INSERT INTO node VALUES (22, 0, 12, zeroblob(32))").unwrap();
+    let refused = problem(worker.append(&noted("a", "x")), 503, "read-only");
+    assert!(refused["detail"].as_str().unwrap().contains("node.number"), "{refused}");
+    assert_eq!(worker.head(), 11);
+}
+
+#[test]
 fn a_copy_has_its_tree_and_goes_on_under_the_checkpoint_of_its_new_name() {
     let dir = tempfile::tempdir().unwrap();
     let (original, copy, backup) = (small_ledger(dir.path()), dir.path().join("copy"), dir.path().join("backup"));

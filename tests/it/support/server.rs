@@ -2,16 +2,20 @@
 
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jobledger::access::{Access, NewToken, Role};
 use jobledger::job::OrgId;
-use jobledger::ledger::{Clock, Folder, Options, system_clock};
-use jobledger::server::Server;
+use jobledger::ledger::{Clock, Folder, FolderError, OpenError, Options, system_clock};
+use jobledger::server::{Server, StartError};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::client::Client;
+
+/// Longest wait for a folder that is still locked.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server and its folder; both end with it.
 pub struct TestServer {
@@ -51,7 +55,7 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = Server::open(folder, options, None, stopping).unwrap();
+                let server = opened(&folder, &options, &stopping);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 send_url.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
                 server.run(listener).await;
@@ -103,6 +107,20 @@ impl TestServer {
         std::mem::swap(&mut self.url, &mut again.url);
         std::mem::swap(&mut self.stop, &mut again.stop);
         std::mem::swap(&mut self.thread, &mut again.thread);
+    }
+}
+
+/// A process that another test has just started holds every lock of this one between its fork and its exec, so a folder that
+/// was given up may still be in use for a moment.
+fn opened(folder: &Folder, options: &Options, stopping: &watch::Receiver<bool>) -> Server {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Server::open(folder.clone(), options.clone(), None, stopping.clone()) {
+            Err(StartError::Ledger(OpenError::Folder(FolderError::InUse(_)))) if Instant::now() < until => {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
     }
 }
 

@@ -1,34 +1,18 @@
-//! `jobledger verify`: whether a log is what was recorded and signed.
+//! `jobledger verify db` and `jobledger verify export`: whether a log is what was recorded and signed.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::{Failure, Outcome, progress};
 use crate::audit::{self, Auditor, Class, Report, Signer};
+use crate::cli::{Failure, Outcome, progress};
 use crate::ledger::Folder;
 use crate::tree::VerifierKey;
 
-/// Prove that nothing was changed: everything is recomputed from the entries, and compared with what was signed
-///
-/// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked,
-/// 6 data missing without an erasure, 7 in accordance with itself, but not signed by a pinned key.
-#[derive(Debug, Args)]
-pub(super) struct Verify {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    Db(Db),
-    Export(ExportFile),
-}
-
 /// A data folder, beside a server or without one; reads only
 #[derive(Debug, Args)]
-struct Db {
+pub(super) struct Db {
     /// The data folder
     #[arg(value_name = "DIR")]
     data: PathBuf,
@@ -39,7 +23,7 @@ struct Db {
 
 /// An export, which must begin with the first event
 #[derive(Debug, Args)]
-struct ExportFile {
+pub(super) struct ExportFile {
     /// The export
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -68,17 +52,8 @@ struct Trust {
     json: bool,
 }
 
-impl Verify {
-    pub(super) fn run(self) -> Outcome {
-        match self.what {
-            What::Db(db) => db.run(),
-            What::Export(export) => export.run(),
-        }
-    }
-}
-
 impl Db {
-    fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let mut auditor = self.trust.auditor()?;
         let folder = Folder::new(&self.data);
         let bar = progress::bar(0, "events");
@@ -95,7 +70,7 @@ impl Db {
 }
 
 impl ExportFile {
-    fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let mut auditor = self.trust.auditor()?;
         let file = std::fs::File::open(&self.file).map_err(|error| unreadable(&self.file, &error))?;
         let bar = progress::bytes(file.metadata().map_or(0, |file| file.len()));
@@ -128,7 +103,7 @@ impl Trust {
         } else {
             print(&report, code);
         }
-        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code)) }
+        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }
     }
 }
 

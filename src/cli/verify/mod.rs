@@ -1,0 +1,35 @@
+//! `jobledger verify`: proofs that need nobody's word.
+
+mod log;
+mod receipt;
+
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+
+/// Prove that nothing was changed: everything is recomputed from the entries, and compared with what was signed
+///
+/// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked,
+/// 6 data missing without an erasure, 7 in accordance with itself, but not signed by a key that --vkey pins.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Db(log::Db),
+    Export(log::ExportFile),
+    Receipt(receipt::ReceiptFile),
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Outcome {
+        match self.what {
+            What::Db(db) => db.run(),
+            What::Export(export) => export.run(),
+            What::Receipt(receipt) => receipt.run(),
+        }
+    }
+}

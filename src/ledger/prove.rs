@@ -1,0 +1,51 @@
+//! What the stored tree proves: tiles, receipts, consistency. Found by nodes, for whoever checks them against a checkpoint.
+
+use crate::job::Position;
+use crate::log::{self, Published, Reader};
+use crate::tree::{
+    BundleError, Hash, ProofError, Receipt, Size, Tile, TileKind, prove_consistency, prove_inclusion, push_entry,
+};
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// There is no such proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// A leaf does not fit into a bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The checkpoint is damaged.
+    #[error("expected a checkpoint of text, found other bytes")]
+    NotText,
+}
+
+/// The proof that the event at `position` is in the log that `checkpoint` is of, with the event's leaf in it: all that is
+/// needed to check it besides the verifier key.
+pub fn receipt(log: &Reader<'_>, checkpoint: &Published, position: Position) -> Result<Receipt, ProveError> {
+    let index = position.get();
+    let proof = prove_inclusion(index, checkpoint.size, |node| Ok::<_, ProveError>(log.node(node)?))?;
+    let leaf = log.at(position, |row| row.leaf.to_vec())?;
+    let checkpoint = String::from_utf8(checkpoint.note.clone()).map_err(|_| ProveError::NotText)?;
+    Ok(Receipt { extra: leaf, index, proof, checkpoint })
+}
+
+/// The proof that the log of `to` events begins with that of `from`.
+pub fn consistency(log: &Reader<'_>, from: Size, to: Size) -> Result<Vec<Hash>, ProveError> {
+    prove_consistency(from, to, |node| Ok(log.node(node)?))
+}
+
+/// The bytes of a tile that the published tree has.
+pub fn tile(log: &Reader<'_>, tile: Tile) -> Result<Vec<u8>, ProveError> {
+    if let TileKind::Hashes { .. } = tile.kind() {
+        return tile.read(|node| Ok(log.node(node)?));
+    }
+    let mut bundle = Vec::new();
+    log.leaves(Position::new(tile.range().start), u64::from(tile.width()), |_, leaf| {
+        Ok::<(), ProveError>(push_entry(&mut bundle, leaf)?)
+    })?;
+    Ok(bundle)
+}

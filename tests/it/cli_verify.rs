@@ -1,0 +1,134 @@
+//! `jobledger verify receipt`: each exit code by what earns it.
+
+use std::path::Path;
+
+use jobledger::tree::{Receipt, SigningKey};
+use serde_json::{Value, json};
+
+use crate::support::cli::{Done, Serving, cli, on, token};
+use crate::support::{created, event, noted};
+
+/// A ledger's answer with receipts, its verifier key, and a place for files.
+struct Kept {
+    dir: tempfile::TempDir,
+    answer: Value,
+    second: Value,
+    proof: String,
+    key: String,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("ledger");
+        let server = Serving::start(&folder);
+        let worker = server.client(&token(&folder, "worker"));
+        let batch = json!([created("a"), noted("a", "n"), created("b")]);
+        let prefer = [("prefer", "return=receipt")];
+        let answer = worker.append_with(&batch, &prefer).expect(201).json();
+        let cancelled = || event("job.cancelled", "b", json!({}));
+        worker.append(&cancelled()).expect(201);
+        // Another event of the same: answered with the first one, whose id is not the one that was sent.
+        let second = worker.append_with(&cancelled(), &prefer).expect(200).json();
+        let proof = worker.get("/ledger/events/2/proof").expect(200).text();
+        server.end("TERM").expect(0);
+        let key = on(&folder, "key show", &[]).expect(0).stdout.trim_end().to_owned();
+        // What is checked from here on needs no ledger.
+        std::fs::remove_dir_all(folder).unwrap();
+        Kept { dir, answer, second, proof, key }
+    }
+
+    fn verify(&self, text: impl AsRef<[u8]>, keys: &[&str]) -> Done {
+        let path = self.dir.path().join("kept");
+        std::fs::write(&path, text).unwrap();
+        verify(&path, keys)
+    }
+}
+
+fn verify(path: &Path, keys: &[&str]) -> Done {
+    cli(["verify", "receipt"]).arg(path).args(keys.iter().flat_map(|key| ["--vkey", *key])).run()
+}
+
+#[test]
+fn what_the_ledger_gave_out_is_verified_without_it() {
+    let kept = Kept::new();
+    let stranger = SigningKey::from_seed("stranger", &[1; 32]).unwrap().verifier().to_string();
+    for keys in [&[&*kept.key][..], &[&*stranger, &*kept.key]] {
+        let said = kept.verify(&kept.proof, keys).expect(0).stdout;
+        assert!(said.starts_with("verified: event 2, job.noted of a by worker is in the log"), "{said}");
+        let said = kept.verify(kept.answer["events"][0].to_string(), keys).expect(0).stdout;
+        assert!(said.contains("event 1, job.created of a"), "{said}");
+        assert_eq!(kept.verify(kept.answer.to_string(), keys).expect(0).stdout.lines().count(), 3);
+        let said = kept.verify(kept.second.to_string(), keys).expect(0).stdout;
+        assert!(said.contains("event 4, job.cancelled of b"), "{said}");
+    }
+}
+
+#[test]
+fn usage_and_unreadable_files() {
+    let kept = Kept::new();
+    cli(["verify"]).run().expect(1);
+    cli(["verify", "receipt"]).run().expect(1);
+    kept.verify(&kept.proof, &["no key"]).refused(1, &["verifier key"]);
+    verify(&kept.dir.path().join("nowhere"), &[&kept.key]).refused(2, &["nowhere"]);
+    let without_leaf = Receipt { extra: None, ..kept.proof.parse().unwrap() }.to_string();
+    let unreadable: [(&[u8], &str); 7] = [
+        (b"", "expected a receipt"),
+        (b"\xff\xfe", "cannot read"),
+        (b"{}", "expected a receipt"),
+        (br#"{"events":[]}"#, "found no events"),
+        (br#"{"events":[{"position":1}]}"#, "expected a receipt"),
+        (kept.proof.split_once("\n\n").unwrap().0.as_bytes(), "expected a receipt"),
+        (without_leaf.as_bytes(), "`extra`"),
+    ];
+    for (text, why) in unreadable {
+        kept.verify(text, &[&kept.key]).refused(2, &[why]);
+    }
+}
+
+#[test]
+fn tampered_content_goes_before_a_bad_signature() {
+    let kept = Kept::new();
+    let receipt: Receipt = kept.proof.parse().unwrap();
+    let leaf = String::from_utf8(receipt.extra.clone().unwrap()).unwrap();
+    let forged = Receipt { extra: Some(leaf.replace("\"worker\"", "\"nobody\"").into_bytes()), ..receipt.clone() };
+    let moved = Receipt { index: 1, ..receipt.clone() };
+    let mut flipped = receipt.clone();
+    flipped.proof[0].0[7] ^= 1;
+    for text in [forged.to_string(), moved.to_string(), flipped.to_string()] {
+        for keys in [&[&*kept.key][..], &[]] {
+            kept.verify(&text, keys).expect(3);
+        }
+    }
+    for (name, value) in [("id", json!("x")), ("source", json!("x")), ("subject", json!("x")), ("position", json!(7))] {
+        let mut answer = kept.answer.clone();
+        answer["events"][1][name] = value;
+        kept.verify(answer.to_string(), &[&kept.key]).refused(3, &["event 2", name]);
+    }
+}
+
+#[test]
+fn a_signature_that_is_not_of_the_pinned_key_and_one_that_nobody_pinned() {
+    let kept = Kept::new();
+    let origin = kept.key.split('+').next().unwrap().to_owned();
+    // The same name and another key; another name; the right key, and one bit of its signature.
+    for other in [origin.as_str(), "stranger"] {
+        let other = SigningKey::from_seed(other, &[1; 32]).unwrap().verifier().to_string();
+        kept.verify(&kept.proof, &[&other]).refused(4, &["event 2"]);
+    }
+    let (body, signature) = kept.proof.trim_end().rsplit_once(' ').unwrap();
+    let flip = |digit: char| if digit == 'A' { 'B' } else { 'A' };
+    let at = signature.len() - 10;
+    let changed: String = signature.char_indices().map(|(n, c)| if n == at { flip(c) } else { c }).collect();
+    kept.verify(format!("{body} {changed}\n"), &[&kept.key]).refused(4, &["did not make"]);
+    // A size that the same hashes would fit too.
+    kept.verify(kept.proof.replace("\n5\n", "\n6\n"), &[&kept.key]).refused(4, &["did not make"]);
+    // Signed with a key of another log that is trusted too.
+    let stranger = SigningKey::from_seed("stranger", &[1; 32]).unwrap();
+    let text = kept.proof.split_once("\n\n").unwrap();
+    let signed = jobledger::tree::sign_note(&format!("{}\n", text.1.split_once("\n\n").unwrap().0), &[&stranger]);
+    let signed = format!("{}\n\n{}", text.0, signed.unwrap());
+    kept.verify(signed, &[&stranger.verifier().to_string()]).refused(4, &["another name"]);
+    kept.verify(&kept.proof, &[]).refused(7, &["good in itself", "--vkey"]);
+    kept.verify(kept.answer.to_string(), &[]).refused(7, &["good in itself"]);
+}
