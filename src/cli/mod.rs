@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod demo;
 mod export;
+mod masking;
 mod progress;
 mod rebuild;
 mod recover;

@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::job::{Position, Time};
+use crate::wire::Mask;
 use crate::{log, views};
 
 /// Where the ledger gets the time from: passed in, so that recorded histories can be made and replayed exactly.
@@ -49,11 +50,13 @@ pub struct Options {
     pub external_checkpoint: bool,
     /// Requests that may wait for the writer; one more is refused.
     pub queue: usize,
+    /// Which secrets are stopped on their way in.
+    pub mask: Mask,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { clock: system_clock(), external_checkpoint: false, queue: 4096 }
+        Options { clock: system_clock(), external_checkpoint: false, queue: 4096, mask: Mask::default() }
     }
 }
 
@@ -92,6 +95,7 @@ struct Inner {
     commits: Arc<writer::Commits>,
     projection: Arc<projection::Projection>,
     readers: log::Pool,
+    mask: Mask,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
     // Held for its lock: dropped last, when nothing writes any more.
@@ -111,7 +115,7 @@ impl Ledger {
         })?;
         let identity = identity(&log.reader())?;
         let read_only = key::why_read_only(&folder, &identity);
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new(&options.mask));
         let head = log.reader().head()?;
         let (head_bell, head) = watch::channel(head);
         let projection = Arc::new(projection::Projection::new(&folder));
@@ -129,6 +133,7 @@ impl Ledger {
             threads: Mutex::new(vec![thread, projector]),
             _lock: lock,
             clock: options.clock,
+            mask: options.mask,
             folder,
             identity,
             read_only,
@@ -183,6 +188,11 @@ impl Ledger {
     /// The time by the ledger's clock.
     pub fn now(&self) -> Time {
         (self.inner.clock)()
+    }
+
+    /// Which secrets are stopped on their way in: what reads events for an append needs it.
+    pub fn mask(&self) -> &Mask {
+        &self.inner.mask
     }
 
     /// What the ledger counts.

@@ -34,6 +34,8 @@ mod ledger_reads;
 mod lifecycle;
 mod log_triggers;
 mod many_actions;
+mod masking;
+mod masking_text;
 mod openapi;
 mod operation;
 mod organisations;

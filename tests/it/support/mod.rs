@@ -12,6 +12,7 @@ mod jobs;
 pub mod raw;
 mod recording;
 pub mod rows;
+pub mod secrets;
 mod server;
 mod stage;
 mod streams;
