@@ -10,6 +10,7 @@ mod genesis;
 mod hook;
 mod key;
 mod metrics;
+mod moment;
 mod projection;
 mod read;
 mod transfer;
@@ -21,8 +22,9 @@ pub use genesis::{Identity, LEDGER, continue_log, identity};
 pub use hook::{hook_chunk, hook_output};
 pub use key::{KeyError, writable};
 pub use metrics::Metrics;
+pub use moment::{AsOf, NotAMoment, Place};
 pub use projection::{Health, Rebuild};
-pub use read::{AsOf, ReadError, Shown, off_thread};
+pub use read::{ReadError, Shown, off_thread};
 pub use transfer::{ExportError, ImportError, Imported, export, import};
 
 use std::sync::{Arc, Mutex, PoisonError};

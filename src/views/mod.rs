@@ -13,7 +13,7 @@ mod rebuild;
 mod save;
 
 pub use cache::JobCache;
-pub use fold::fold_job;
+pub use fold::{fold_job, job_facts};
 pub use list::{JobList, JobQuery, list_jobs};
 pub use load::load_job;
 pub use open::{checkpoint, fits};
