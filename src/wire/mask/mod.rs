@@ -28,8 +28,15 @@ struct Rules {
     on: Vec<Arc<str>>,
     /// The rules' patterns as one machine: text is read once, however many rules there are.
     found_by: Option<Regex>,
-    /// The rule of each pattern, and what else must hold of what it finds.
-    patterns: Vec<(Arc<str>, fn(&str) -> bool)>,
+    /// What each pattern finds, in its order.
+    finds: Vec<Find>,
+}
+
+#[derive(Debug)]
+struct Find {
+    rule: Arc<str>,
+    /// What else must hold of it.
+    secret: fn(&str) -> bool,
 }
 
 /// A rule of the operator's own.
@@ -74,7 +81,7 @@ impl Default for Mask {
 impl Mask {
     /// Nothing is masked or refused.
     pub fn none() -> Mask {
-        Mask(Arc::new(Rules { on: Vec::new(), found_by: None, patterns: Vec::new() }))
+        Mask(Arc::new(Rules { on: Vec::new(), found_by: None, finds: Vec::new() }))
     }
 
     /// The rules of `choice` (`all`, `none`, names; a leading `-` takes one away) among the ledger's and `own`.
@@ -98,15 +105,17 @@ impl Mask {
         let chosen = choose(choice, &known)?;
         let on: Vec<Arc<str>> = known.into_iter().filter(|name| chosen.contains(name)).map(Arc::from).collect();
         let own = own.iter().map(|rule| Rule { name: &rule.name, pattern: &rule.pattern, secret: rules::always });
-        let mut all = (Vec::new(), Vec::new());
+        let (mut patterns, mut finds) = (Vec::new(), Vec::new());
         for rule in RULES.iter().copied().chain(own) {
             let Some(name) = on.iter().find(|name| ***name == *rule.name) else { continue };
-            all.0.push(rule.pattern);
-            all.1.push((name.clone(), rule.secret));
+            patterns.push(rule.pattern);
+            finds.push(Find { rule: name.clone(), secret: rule.secret });
         }
-        let found_by = Some(all.0).filter(|patterns| !patterns.is_empty()).map(|patterns| Regex::new_many(&patterns));
-        let found_by = found_by.transpose().map_err(|error| BadRules::Pattern(error.to_string()))?;
-        Ok(Mask(Arc::new(Rules { on, found_by, patterns: all.1 })))
+        let found_by = match patterns.is_empty() {
+            true => None,
+            false => Some(Regex::new_many(&patterns).map_err(|error| BadRules::Pattern(error.to_string()))?),
+        };
+        Ok(Mask(Arc::new(Rules { on, found_by, finds })))
     }
 
     /// The names of the rules that are on.
@@ -150,7 +159,7 @@ impl Mask {
             regex.search_captures(&Input::new(text).range(at..), &mut found);
             let Some(whole) = found.get_match() else { return };
             let range = first_group(&found).unwrap_or(whole.range());
-            let (rule, secret) = &self.0.patterns[whole.pattern().as_usize()];
+            let Find { rule, secret } = &self.0.finds[whole.pattern().as_usize()];
             at = if range.is_empty() {
                 text.ceil_char_boundary(whole.end() + 1)
             } else if secret(&text[range.clone()]) {
