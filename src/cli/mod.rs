@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod demo;
 mod export;
+mod history;
 mod masking;
 mod progress;
 mod rebuild;

@@ -29,6 +29,7 @@ POST   /ledger/events                             401   201 201 403 403   404 40
 GET    /ledger/events/{position}                  401   200 200 200 200   404 404 404 200   -
 GET    /ledger/jobs                               401   200 200 200 200   200 200 200 200   404 404 404 200
 GET    /ledger/jobs/{id}                          401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /ledger/jobs/{id}/diff                     401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
 POST   /ledger/rebuild                            401   200 403 403 403   200 403 403 403   -
@@ -104,6 +105,7 @@ fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
         path = path.replace(part, value);
     }
     assert!(!path.contains('{'), "an unknown part in {path}");
+    let query = if path.ends_with("/diff") { format!("?from=0{}", query.replace('?', "&")) } else { query.to_owned() };
     let body =
         if path == "/ledger/events" && method == "POST" { noted("zebra", "n").to_string() } else { String::new() };
     let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };

@@ -22,6 +22,7 @@ mod cli_token;
 mod crash;
 mod damage;
 mod dbrole;
+mod diff;
 mod fault;
 mod fixtures;
 mod given;
