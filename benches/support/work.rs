@@ -2,7 +2,7 @@
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{Append, Ledger};
-use jobledger::wire;
+use jobledger::wire::{self, Mask};
 use uuid::Uuid;
 
 /// Events of one job.
@@ -111,7 +111,7 @@ pub async fn fill(ledger: &Ledger, jobs: usize) -> Vec<String> {
             if n % keep == 0 {
                 ids.push(life.job.clone());
             }
-            events.extend(life.map(|event| wire::single(event.as_bytes()).expect("a valid event")));
+            events.extend(life.map(|event| wire::single(event.as_bytes(), &Mask::default()).expect("a valid event")));
         }
         if running.len() >= AT_ONCE {
             running.join_next().await;

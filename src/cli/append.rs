@@ -10,13 +10,14 @@ use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 
 use super::client::{Remote, agent, placed, problem, refused};
+use super::masking::Masking;
 use super::target::Target;
 use super::{Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
 use crate::http::Error;
 use crate::job::OrgId;
 use crate::ledger::{Append as Request, AppendError, Folder, Ledger, Options};
-use crate::wire::{self, MAX_BATCH};
+use crate::wire::{self, MAX_BATCH, Mask};
 
 /// Bytes after which a batch is sent, well under what a request may have.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -44,6 +45,10 @@ pub(super) struct Append {
     #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME", value_parser = actor)]
     actor: String,
 
+    // With --url the server's own rules count.
+    #[command(flatten)]
+    masking: Masking,
+
     /// Print the counts as JSON
     #[arg(long, env = "JOBLEDGER_JSON")]
     json: bool,
@@ -66,7 +71,7 @@ trait Sink {
 impl Append {
     pub(super) fn run(self) -> Outcome {
         let mut sink: Box<dyn Sink> = match self.target {
-            Target::Folder(data) => Box::new(Local::open(&data, self.org, &self.actor)?),
+            Target::Folder(data) => Box::new(Local::open(&data, self.org, &self.actor, self.masking.rules()?)?),
             Target::Server(remote) => Box::new(Server { remote, agent: agent(Duration::from_secs(60)) }),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
@@ -142,16 +147,17 @@ struct Local {
 }
 
 impl Local {
-    fn open(data: &Path, org: OrgId, actor: &str) -> Result<Local, Failure> {
+    fn open(data: &Path, org: OrgId, actor: &str, mask: Mask) -> Result<Local, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ledger = Ledger::open(Folder::new(data), Options::default())?;
+        let ledger = Ledger::open(Folder::new(data), Options { mask, ..Options::default() })?;
         Ok(Local { ledger, runtime, org, actor: actor.to_owned() })
     }
 }
 
 impl Sink for Local {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
-        let events = wire::batch(&array(batch)).map_err(|(index, reject)| refusal(&Error::rejected(index, reject)))?;
+        let events = wire::batch(&array(batch), self.ledger.mask())
+            .map_err(|(index, reject)| refusal(&Error::rejected(index, reject)))?;
         let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
         match self.runtime.block_on(self.ledger.append(append)) {
             Ok(appended) => {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgAction, CommandFactory, FromArgMatches};
 
 /// Parses a command line, with the file that it (or `JOBLEDGER_CONFIG`) names.
 pub(super) fn parse<C: CommandFactory + FromArgMatches>(
@@ -41,14 +41,17 @@ fn config_path(args: &[OsString]) -> Option<PathBuf> {
 fn with_defaults(command: clap::Command, table: &toml::Table) -> Result<clap::Command, String> {
     let mut command = command;
     for (name, value) in table {
-        let text = match value {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => value.to_string(),
-            _ => return Err(format!("`{name}`: expected a text, a number or true/false")),
+        let (texts, repeats) = match value {
+            toml::Value::Array(values) => (values.iter().map(text).collect::<Option<Vec<_>>>(), true),
+            value => (text(value).map(|text| vec![text]), false),
         };
+        let texts = texts.ok_or_else(|| format!("`{name}`: expected a text, a number or true/false"))?;
         let long = name.replace('_', "-");
         let mut known = false;
-        command = everywhere(command, &long, &text, &mut known);
+        command = everywhere(command, &long, &texts, &mut known);
+        if repeats && !repeatable(&command, &long) {
+            return Err(format!("`{name}`: expected one value, found an array"));
+        }
         if !known {
             return Err(format!("`{name}`: no command has an option --{long}"));
         }
@@ -56,20 +59,35 @@ fn with_defaults(command: clap::Command, table: &toml::Table) -> Result<clap::Co
     Ok(command)
 }
 
-/// Makes `text` the default of every option `--long`, in every command that has it.
-fn everywhere(command: clap::Command, long: &str, text: &str, known: &mut bool) -> clap::Command {
-    let text = text.to_owned();
+/// A value as it would be written on the command line.
+fn text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether `--long` may be given more than once, wherever it is known.
+fn repeatable(command: &clap::Command, long: &str) -> bool {
+    let mut own = command.get_arguments().filter(|arg| arg.get_long() == Some(long));
+    own.all(|arg| matches!(arg.get_action(), ArgAction::Append))
+        && command.get_subcommands().all(|sub| repeatable(sub, long))
+}
+
+/// Makes `texts` the default of every option `--long`, in every command that has it.
+fn everywhere(command: clap::Command, long: &str, texts: &[String], known: &mut bool) -> clap::Command {
     let command = command.mut_args(|arg| {
         if arg.get_long() != Some(long) {
             return arg;
         }
         *known = true;
-        arg.required(false).default_value(text.clone())
+        arg.required(false).default_values(texts.to_vec())
     });
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     names.into_iter().fold(command, |command, name| {
         let mut found = false;
-        let command = command.mut_subcommand(name, |sub| everywhere(sub, long, &text, &mut found));
+        let command = command.mut_subcommand(name, |sub| everywhere(sub, long, texts, &mut found));
         *known |= found;
         command
     })

@@ -1,23 +1,19 @@
-//! `jobledger replay`: a job's life, event by event, with what each changed.
+//! `jobledger replay`: a job's life, event by event, with what each changed; how it stood; what differs between two moments.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::history::History;
 use super::{Failure, Outcome};
-use crate::http::JobModel;
-use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position, Time};
+use crate::http::{Changing, Differ, Difference, FieldChange, JobDiff, model};
+use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
 use crate::kinds;
-use crate::ledger::{AsOf, Folder};
-use crate::log::{Reader, Row};
-use crate::wire::{self, ExportLine, Leaf};
-
-/// Events read at a time.
-const STEP: u64 = 1000;
+use crate::ledger::{AsOf, NotAMoment};
 
 /// Replay one job, from a data folder (beside a running server too) or straight from an export
 #[derive(Debug, Args)]
@@ -39,123 +35,115 @@ pub(super) struct Replay {
     org: OrgId,
 
     /// Only how the job stood then: a position, or an RFC 3339 time of recording
-    #[arg(long, value_name = "POSITION|TIME", value_parser = as_of)]
+    #[arg(long, value_name = "POSITION|TIME")]
     as_of: Option<AsOf>,
 
-    /// The read model of the job's documented API at each step, one JSON object a line
+    /// Only what differs between two such moments, and whose events changed it; without the second up to now
+    #[arg(long, value_name = "FROM..[TO]", conflicts_with = "as_of")]
+    diff: Option<Between>,
+
+    /// The read model of the job's documented API at each step, one JSON object a line; with --diff what the server answers
     #[arg(long, env = "JOBLEDGER_JSON")]
     json: bool,
 }
 
-/// One step: the event, when it was recorded, and the job after it.
-struct Step {
-    event_type: &'static str,
-    actor: String,
-    time: Time,
-    job: Job,
+/// `FROM..TO`.
+#[derive(Debug, Clone, Copy)]
+struct Between {
+    from: AsOf,
+    to: Option<AsOf>,
+}
+
+impl FromStr for Between {
+    type Err = NotAMoment;
+
+    fn from_str(text: &str) -> Result<Between, NotAMoment> {
+        let (from, to) = text.split_once("..").unwrap_or((text, ""));
+        let to = Some(to).filter(|to| !to.is_empty()).map(str::parse).transpose()?;
+        Ok(Between { from: from.parse()?, to })
+    }
 }
 
 impl Replay {
     pub(super) fn run(self) -> Outcome {
         let key = JobKey { org: self.org, id: self.job.clone() };
+        let history = History::open(self.data.as_deref(), self.file.as_deref())?;
         let mut out = std::io::stdout().lock();
-        let mut before = Value::Null;
-        let mut last = None;
-        self.steps(&key, |step| {
-            if self.as_of.is_none() {
-                let text = if self.json { as_json(&step) } else { as_text(&step, &mut before) };
-                writeln!(out, "{text}")?;
-            }
-            last = Some(step);
+        let done = match (self.diff, self.as_of) {
+            (Some(between), _) => self.diff(&history, &key, between, &mut out)?,
+            (None, Some(moment)) => self.stood(&history, &key, moment, &mut out)?,
+            (None, None) => self.steps(&history, &key, &mut out)?,
+        };
+        let then = if self.as_of.is_some() || self.diff.is_some() { " at that moment" } else { "" };
+        let missing = || Failure::Refused(format!("no job `{}` in this organisation{then}", self.job));
+        done.ok_or_else(missing)
+    }
+
+    /// Every step; `None` where there is no such job, as in the others.
+    fn steps(&self, history: &History<'_>, key: &JobKey, out: &mut impl Write) -> Result<Option<()>, Failure> {
+        let mut job = Changing::new(None);
+        history.facts(key, Position::GENESIS, Position::MAX, |fact| {
+            let step = Step::of(&fact);
+            let changed = job.take(fact)?;
+            let text = match job.job().filter(|_| self.json) {
+                Some(job) => step.as_json(job),
+                None => step.as_text(&changed),
+            };
+            Ok(writeln!(out, "{text}")?)
+        })?;
+        Ok(job.job().map(|_| ()))
+    }
+
+    fn stood(
+        &self,
+        history: &History<'_>,
+        key: &JobKey,
+        moment: AsOf,
+        out: &mut impl Write,
+    ) -> Result<Option<()>, Failure> {
+        let upto = history.place("--as-of", Some(moment))?.position;
+        let mut last: Option<(Step, Job)> = None;
+        history.facts(key, Position::GENESIS, upto, |fact| {
+            let step = Step::of(&fact);
+            last = Some((step, Job::evolve(last.take().map(|(_, job)| job), fact)?));
             Ok(())
         })?;
-        let Some(last) = last else {
-            let then = if self.as_of.is_some() { " at that moment" } else { "" };
-            return Err(Failure::Refused(format!("no job `{}` in this organisation{then}", self.job)));
-        };
-        if self.as_of.is_some() {
-            let text = if self.json { as_json(&last) } else { format!("{:#}", model(&last.job)) };
-            writeln!(out, "{text}")?;
-        }
-        Ok(())
+        let Some((step, job)) = last else { return Ok(None) };
+        let text = if self.json { step.as_json(&job) } else { format!("{:#}", model(&job)) };
+        Ok(Some(writeln!(out, "{text}")?))
     }
 
-    fn steps(&self, key: &JobKey, mut each: impl FnMut(Step) -> Outcome) -> Outcome {
-        let mut job: Option<Job> = None;
-        let mut fold = |fact: Fact| {
-            let (event_type, actor, time) = (fact.event.type_name(), fact.actor.clone(), fact.time);
-            let next = Job::evolve(job.take(), fact)?;
-            job = Some(next.clone());
-            each(Step { event_type, actor, time, job: next })
-        };
-        match (&self.file, &self.data) {
-            (Some(file), _) => self.read_export(file, key, &mut fold),
-            (None, Some(data)) => self.read_log(&Folder::new(data), key, &mut fold),
-            (None, None) => Err(Failure::CouldNotRun("expected --data or --file".into())),
+    fn diff(
+        &self,
+        history: &History<'_>,
+        key: &JobKey,
+        between: Between,
+        out: &mut impl Write,
+    ) -> Result<Option<()>, Failure> {
+        let from = history.place("--diff", Some(between.from))?;
+        let to = history.place("--diff", between.to)?;
+        if from > to {
+            return Err(Failure::Refused("--diff: expected FROM at or before TO".into()));
         }
-    }
-
-    fn read_log(&self, folder: &Folder, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
-        let conn = Reader::open(&folder.log())?;
-        let log = Reader::new(&conn);
-        let head = log.head()?;
-        let upto = match self.as_of {
-            None => head,
-            Some(AsOf::Time(time)) => log.at_time(time)?,
-            Some(AsOf::Position(position)) if position > head => {
-                return Err(Failure::Refused(format!("--as-of: expected a position up to {head}, found {position}")));
-            }
-            Some(AsOf::Position(position)) => position,
-        };
-        let Some(stream) = log.stream(key.org, &key.id)? else { return Ok(()) };
-        let mut after = Position::GENESIS;
-        loop {
-            let mut facts = Vec::new();
-            log.scan_job(stream, after, upto, STEP, |row: Row<'_>| {
-                facts.extend(wire::fact(row.position, row.leaf, row.data)?);
-                Ok::<(), Failure>(())
-            })?;
-            let Some(last) = facts.last() else { return Ok(()) };
-            after = last.position;
-            facts.into_iter().try_for_each(&mut *fold)?;
-        }
-    }
-
-    fn read_export(&self, file: &Path, key: &JobKey, fold: &mut impl FnMut(Fact) -> Outcome) -> Outcome {
-        let cannot_read =
-            |error: std::io::Error| Failure::CouldNotRun(format!("cannot read `{}`: {error}", file.display()));
-        let reader = BufReader::new(std::fs::File::open(file).map_err(cannot_read)?);
-        for (number, line) in reader.lines().enumerate() {
-            let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), number + 1));
-            let line = ExportLine::parse(&line.map_err(cannot_read)?).map_err(|error| wrong(error.to_string()))?;
-            let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
-            let position = leaf.position().map_err(|error| wrong(error.to_string()))?;
-            let past = match self.as_of {
-                None => false,
-                Some(AsOf::Position(upto)) => position > upto,
-                Some(AsOf::Time(time)) => leaf.recorded().map_err(|error| wrong(error.to_string()))? > time,
-            };
-            if past {
-                return Ok(());
-            }
-            // An export may hold many jobs; only this one's events are read further.
-            if leaf.subject.as_deref() != Some(key.id.as_str()) || leaf.org().ok().flatten() != Some(key.org) {
-                continue;
-            }
-            let data = line.content.as_ref().map(|(_, data)| data.as_slice());
-            let fact = wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::log::chain(&error)))?;
-            fact.map_or(Ok(()), &mut *fold)?;
-        }
-        Ok(())
+        let mut before = None;
+        history.facts(key, Position::GENESIS, from.position, |fact| {
+            before = Some(Job::evolve(before.take(), fact)?);
+            Ok(())
+        })?;
+        let mut differ = Differ::new(before);
+        history.facts(key, from.position, to.position, |fact| Ok(differ.take(fact)?))?;
+        let Some(diff) = differ.finish(from, to) else { return Ok(None) };
+        let text = if self.json { serde_json::to_string(&diff)? } else { diff_as_text(&diff) };
+        Ok(Some(writeln!(out, "{text}")?))
     }
 }
 
-fn as_of(text: &str) -> Result<AsOf, String> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().map(AsOf::Position).map_err(|error| format!("{error}"))
-    } else {
-        text.parse().map(AsOf::Time).map_err(|error| format!("{error}"))
-    }
+/// One step of a job's life.
+struct Step {
+    position: u64,
+    event_type: &'static str,
+    time: String,
+    actor: String,
 }
 
 /// A step as a line; the read model is kept as its API writes it.
@@ -164,61 +152,65 @@ struct StepLine<'a> {
     position: u64,
     #[serde(rename = "type")]
     event_type: &'a str,
-    time: String,
+    time: &'a str,
     actor: &'a str,
     job: Box<RawValue>,
 }
 
-fn as_json(step: &Step) -> String {
-    let model = String::from_utf8(kinds::read_model(&step.job)).expect("JSON is UTF-8");
-    let line = StepLine {
-        position: step.job.position.get(),
-        event_type: step.event_type,
-        time: step.time.to_string(),
-        actor: &step.actor,
-        job: RawValue::from_string(model).expect("read models are JSON"),
-    };
-    serde_json::to_string(&line).expect("text, numbers and JSON")
+impl Step {
+    fn of(fact: &Fact) -> Step {
+        Step {
+            position: fact.position.get(),
+            event_type: fact.event.type_name(),
+            time: fact.time.to_string(),
+            actor: fact.actor.clone(),
+        }
+    }
+
+    fn as_json(&self, job: &Job) -> String {
+        let model = String::from_utf8(kinds::read_model(job)).expect("JSON is UTF-8");
+        let line = StepLine {
+            position: self.position,
+            event_type: self.event_type,
+            time: &self.time,
+            actor: &self.actor,
+            job: RawValue::from_string(model).expect("read models are JSON"),
+        };
+        serde_json::to_string(&line).expect("text, numbers and JSON")
+    }
+
+    /// The event and, below it, each field that it changed.
+    fn as_text(&self, changed: &[Difference]) -> String {
+        let mut text = event_as_text(self.position, &self.time, self.event_type, &self.actor);
+        for Difference { pointer, from, to } in changed {
+            text.push_str(&format!("\n    {}", change_as_text(pointer, from, to)));
+        }
+        text
+    }
 }
 
-/// The event and, below it, each field that it changed.
-fn as_text(step: &Step, before: &mut Value) -> String {
-    let after = model(&step.job);
-    let mut text = format!("#{} {} {} by {}", step.job.position, step.time, step.event_type, step.actor);
-    changes("", before, &after, &mut text);
-    *before = after;
+fn diff_as_text(JobDiff { job, from, to, changes }: &JobDiff) -> String {
+    let mut text = format!("{job} from {} ({}) to {} ({})", from.position, from.time, to.position, to.time);
+    if changes.is_empty() {
+        text.push_str("\nnothing differs");
+    }
+    for FieldChange { pointer, item, from, to, by, more } in changes {
+        let item = item.as_ref().map(|item| format!(" ({item})")).unwrap_or_default();
+        text.push_str(&format!("\n{}{item}", change_as_text(pointer, from, to)));
+        text.push_str(if *more { "\n    … and earlier ones" } else { "" });
+        for by in by {
+            text.push_str(&format!("\n    {}", event_as_text(by.position, &by.time, by.event_type, &by.actor)));
+        }
+    }
     text
 }
 
-fn model(job: &Job) -> Value {
-    // The first 4096 bytes of hook output: enough to see it change.
-    let output = job.hook.as_ref().map(|hook| hook.head.clone()).unwrap_or_default();
-    serde_json::to_value(JobModel::new(job, output)).expect("the model is JSON")
+fn event_as_text(position: u64, time: &str, event_type: &str, actor: &str) -> String {
+    format!("#{position} {time} {event_type} by {actor}")
 }
 
-/// Appends a line for each field that differs; lists are compared place by place.
-fn changes(path: &str, before: &Value, after: &Value, text: &mut String) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match (before, after) {
-        _ if before == after || path == "position" => {}
-        (Value::Object(old), Value::Object(new)) => {
-            for (name, value) in new {
-                changes(&below(name), old.get(name).unwrap_or(&Value::Null), value, text);
-            }
-        }
-        (Value::Array(old), Value::Array(new)) if !path.is_empty() => {
-            for (n, value) in new.iter().enumerate() {
-                changes(&below(&n.to_string()), old.get(n).unwrap_or(&Value::Null), value, text);
-            }
-        }
-        (Value::Null, Value::Object(new)) if path.is_empty() => {
-            // A new job: what it has, not what it lacks.
-            let empty = |value: &Value| matches!(value, Value::Null) || *value == json!([]) || *value == json!({});
-            for (name, value) in new.iter().filter(|(name, value)| *name != "position" && !empty(value)) {
-                text.push_str(&format!("\n    {name}: {value}"));
-            }
-        }
-        (Value::Null, after) => text.push_str(&format!("\n    {path}: {after}")),
-        (before, after) => text.push_str(&format!("\n    {path}: {before} → {after}")),
-    }
+/// What there was not yet is left out.
+fn change_as_text(pointer: &str, from: &serde_json::Value, to: &serde_json::Value) -> String {
+    let name = pointer.trim_start_matches('/');
+    if from.is_null() { format!("{name}: {to}") } else { format!("{name}: {from} → {to}") }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
+use super::masking::Masking;
 use super::stop::stop_signal;
 use super::{Data, Failure, Outcome};
 use crate::http::Tls;
@@ -46,6 +47,9 @@ pub(super) struct Serve {
     /// Appends that may wait for the writer; one more is answered 503
     #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
+
+    #[command(flatten)]
+    masking: Masking,
 
     /// Print the first line and the log as JSON, one object a line
     #[arg(long, env = "JOBLEDGER_JSON")]
@@ -86,6 +90,7 @@ impl Serve {
         let options = Options {
             external_checkpoint: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
+            mask: self.masking.rules()?,
             ..Options::default()
         };
         let scheme = if tls.is_some() { "https" } else { "http" };

@@ -17,7 +17,7 @@ use crate::access::Capability;
 use crate::job::Position;
 use crate::ledger::{Append, Appended, Guard, ProveError, off_thread, receipt};
 use crate::log::Reader;
-use crate::wire::{self, Incoming};
+use crate::wire::{self, Incoming, Mask, NAMES};
 
 /// Says which preference of the request was honoured (RFC 7240, section 3).
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -78,7 +78,8 @@ impl AppendAnswer {
 ///
 /// One CloudEvent (`application/cloudevents+json`, `application/json`, or binary mode with `ce-` headers and the data as the
 /// body), or 1 to 1000 (`application/cloudevents-batch+json`, or a JSON array). All or none, across jobs, and durable before
-/// the answer. The same (`source`, `id`) with the same content again is answered as the first time.
+/// the answer. The same (`source`, `id`) with the same content again is answered as the first time. Secrets in free text
+/// (messages, reasons, remarks, hook output) are stored as `[masked:<rule>]`.
 #[utoipa::path(
     post, path = "/ledger/events", tag = "ledger", operation_id = "append_events",
     params(
@@ -105,7 +106,7 @@ impl AppendAnswer {
         (status = 412, description = "The guard does not hold"),
         (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB"),
         (status = 415, description = "A content type that is none of the above"),
-        (status = 422, description = "Content that is wrong in itself"),
+        (status = 422, description = "Content that is wrong in itself; `secret` for a member that is named like a secret"),
         (status = 503, description = "Overloaded, read-only, stopping, or the outcome is unknown: send the same events with the same ids again"),
     )
 )]
@@ -121,7 +122,12 @@ pub async fn append(
     let body = body::read(&app.bodies, body).await?;
     params.finish()?;
     let guard = guard(&parts.headers)?;
-    let (events, batch) = events(&parts.headers, &body.bytes)?;
+    let read = events(&parts.headers, &body.bytes, app.ledger.mask());
+    let (events, batch) = read.inspect_err(|error| {
+        if error.code == Error::SECRET {
+            app.ledger.metrics().stopped(NAMES);
+        }
+    })?;
     drop(body);
     let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
@@ -157,29 +163,29 @@ fn prefers_receipt(headers: &HeaderMap) -> bool {
 }
 
 /// The events of a request, and whether they came as a batch.
-fn events(headers: &HeaderMap, body: &Bytes) -> Result<(Vec<Incoming>, bool), Error> {
+fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incoming>, bool), Error> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let one = |event: Result<Incoming, wire::Reject>| match event {
         Ok(event) => Ok((vec![event], false)),
         Err(reject) => Err(Error::rejected(None, reject)),
     };
-    let batch = || match wire::batch(body) {
+    let batch = || match wire::batch(body, mask) {
         Ok(events) => Ok((events, true)),
         Err((index, reject)) => Err(Error::rejected(index, reject)),
     };
     let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     match essence.as_str() {
-        "application/cloudevents+json" => one(wire::single(body)),
+        "application/cloudevents+json" => one(wire::single(body, mask)),
         "application/cloudevents-batch+json" => batch(),
         "application/json" if headers.contains_key("ce-specversion") => {
             let attributes = headers
                 .iter()
                 .filter_map(|(name, value)| name.as_str().strip_prefix("ce-").map(|name| (name, value.as_bytes())));
-            one(wire::binary(attributes, content_type, body))
+            one(wire::binary(attributes, content_type, body, mask))
         }
         "application/json" if is_array => batch(),
-        "application/json" => one(wire::single(body)),
+        "application/json" => one(wire::single(body, mask)),
         _ => {
             let detail = "expected `application/cloudevents+json`, `application/cloudevents-batch+json` or \
                           `application/json`";

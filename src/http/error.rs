@@ -35,6 +35,9 @@ pub struct Error {
 }
 
 impl Error {
+    /// The code of a refused member that is named like a secret.
+    pub const SECRET: &'static str = "secret";
+
     /// An error without a place.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Error {
         Error { status, code, detail: detail.into(), index: None, pointer: None, position: None }
@@ -105,6 +108,9 @@ impl Error {
             }
             wire::Reject::Invalid { pointer, .. } => {
                 Error::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).at(index, Some(pointer))
+            }
+            wire::Reject::Secret { pointer } => {
+                Error::new(StatusCode::UNPROCESSABLE_ENTITY, Error::SECRET, detail).at(index, Some(pointer.into()))
             }
             wire::Reject::TooLarge { .. } => {
                 Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).at(index, Some("/data".into()))

@@ -49,6 +49,17 @@ pub struct JobModel {
     position: u64,
 }
 
+/// What one event may change of a job, besides one of its parts.
+#[derive(Debug, Serialize)]
+pub(super) struct JobCore {
+    #[serde(flatten)]
+    head: JobHead,
+    #[serde(flatten)]
+    reported: JobReported,
+    hook: Option<HookModel>,
+    cancelled: Option<CancelledModel>,
+}
+
 /// What a job is and where it stands.
 #[derive(Debug, Serialize, ToSchema)]
 struct JobHead {
@@ -103,7 +114,7 @@ struct JobReported {
 
 /// One part of a job.
 #[derive(Debug, Serialize, ToSchema)]
-struct ItemModel {
+pub(super) struct ItemModel {
     /// Its id.
     item: String,
     /// Where it stands.
@@ -161,7 +172,7 @@ struct CancelledModel {
 
 /// A remark.
 #[derive(Debug, Serialize, ToSchema)]
-struct NoteModel {
+pub(super) struct NoteModel {
     /// What was said.
     text: String,
     /// Who said it.
@@ -216,7 +227,6 @@ impl From<&Summary> for JobEntry {
 impl JobModel {
     /// The model of `job`, whose hook wrote `output`.
     pub fn new(job: &Job, output: String) -> JobModel {
-        let note = |note: &Note| NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() };
         JobModel {
             head: JobHead::from(&job.summary),
             spec: raw(&job.spec_json),
@@ -224,8 +234,20 @@ impl JobModel {
             items: job.items.as_slice().iter().map(ItemModel::from).collect(),
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
             cancelled: cancelled(&job.state),
-            notes: job.notes.iter().map(note).collect(),
+            notes: job.notes.iter().map(NoteModel::from).collect(),
             position: job.position.get(),
+        }
+    }
+}
+
+impl JobCore {
+    /// That of `job`, whose hook wrote `output`.
+    pub(super) fn new(job: &Summary, output: String) -> JobCore {
+        JobCore {
+            head: job.into(),
+            reported: job.into(),
+            hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
+            cancelled: cancelled(&job.state),
         }
     }
 }
@@ -263,6 +285,12 @@ impl From<&Item> for ItemModel {
             detail: item.detail.as_ref().map(DetailModel::from),
             at: item.at.map(|time| time.to_string()),
         }
+    }
+}
+
+impl From<&Note> for NoteModel {
+    fn from(note: &Note) -> NoteModel {
+        NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() }
     }
 }
 

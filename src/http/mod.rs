@@ -5,8 +5,10 @@ mod app;
 mod append;
 mod auth;
 mod body;
+mod changes;
 mod cursor;
 mod describe;
+mod diff;
 mod docs;
 mod error;
 mod events;
@@ -29,8 +31,10 @@ mod tree;
 pub use app::{App, Shared};
 pub use auth::Caller;
 pub use body::Budget;
+pub use changes::{Changing, Difference, model};
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
+pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
 pub use docs::{
     Description, ItemStatusName, KindName, LiveAnswers, ProviderName, ReadingParams, Revisioned, StatusName,
     TaskTypeName,
@@ -80,6 +84,7 @@ fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::output))
+        .routes(routes!(diff::diff))
         .routes(routes!(events::of_job))
         .routes(routes!(ops::rebuild))
         .routes(routes!(ops::healthz))

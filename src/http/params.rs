@@ -74,17 +74,35 @@ impl Params {
 
     /// The parameters of every single-job read, and nothing else.
     pub fn reading(mut self, caller: &Caller, id: &str) -> Result<Reading, Error> {
-        let as_of = match self.text("as_of")? {
-            Some(value) => Some(as_of(&value)?),
-            None => None,
-        };
+        let as_of = self.moment("as_of")?;
+        let (key, min) = self.job(caller, id)?;
+        Ok(Reading { key, as_of, min })
+    }
+
+    /// The parameters of a read that compares a job at two moments, and nothing else.
+    pub fn span(mut self, caller: &Caller, id: &str) -> Result<Span, Error> {
+        let (from, to) = (self.moment("from")?, self.moment("to")?);
+        let (key, min) = self.job(caller, id)?;
+        let none = "expected a position or an RFC 3339 time, found none";
+        let from = from.ok_or_else(|| Error::parameter("from", none))?;
+        Ok(Span { key, from, to, min })
+    }
+
+    /// What is left when a single-job read has taken its own: the organisation and `min_position`.
+    fn job(mut self, caller: &Caller, id: &str) -> Result<(JobKey, Option<Position>), Error> {
         let min = self.one("min_position")?;
         let org = self.one::<OrgId>("org")?;
         self.finish()?;
         let org = caller.org_of_job(org)?;
         // An id that no job can have names no job.
         let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
-        Ok(Reading { key: JobKey { org, id }, as_of, min })
+        Ok((JobKey { org, id }, min))
+    }
+
+    /// A position or a time; see [`Params::time`] for the space.
+    fn moment(&mut self, name: &str) -> Result<Option<AsOf>, Error> {
+        let value = self.text(name)?.map(|value| value.replace(' ', "+"));
+        value.map(|value| value.parse()).transpose().map_err(|error| Error::parameter(name, error))
     }
 }
 
@@ -99,12 +117,15 @@ pub struct Reading {
     pub min: Option<Position>,
 }
 
-fn as_of(value: &str) -> Result<AsOf, Error> {
-    if value.bytes().all(|b| b.is_ascii_digit()) {
-        return value.parse().map(AsOf::Position).map_err(|error| Error::parameter("as_of", error));
-    }
-    value.replace(' ', "+").parse().map(AsOf::Time).map_err(|_| {
-        let found: String = value.chars().take(64).collect();
-        Error::parameter("as_of", format!("expected a position or an RFC 3339 time, found `{found}`"))
-    })
+/// What a read that compares a job at two moments asks for.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The job.
+    pub key: JobKey,
+    /// The earlier moment.
+    pub from: AsOf,
+    /// The later one; `None` is now.
+    pub to: Option<AsOf>,
+    /// At least as new as this.
+    pub min: Option<Position>,
 }

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::append::{AppendError, Appended};
+use crate::wire::Mask;
 
 /// How a request to append ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -17,11 +18,18 @@ pub struct Outcome {
     outcome: &'static str,
 }
 
+/// A rule that stops secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Stopped {
+    rule: String,
+}
+
 /// The ledger's counters. Names carry their units.
 #[derive(Debug)]
 pub struct Metrics {
     events: Counter,
     requests: Family<Outcome, Counter>,
+    secrets: Family<Stopped, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
     /// Commits whose outcome is unknown.
@@ -41,10 +49,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Metrics {
+    pub(super) fn new(mask: &Mask) -> Metrics {
+        let secrets = Family::default();
+        for rule in mask.rules() {
+            // At 0 from the start, so that the first one shows as a rise.
+            drop(secrets.get_or_create(&Stopped { rule: rule.to_owned() }));
+        }
         Metrics {
             events: Counter::default(),
             requests: Family::default(),
+            secrets,
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             failed_commits: Counter::default(),
@@ -61,6 +75,8 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("jobledger_events_appended", "Events appended", self.events.clone());
         registry.register("jobledger_append_requests", "Requests to append, by outcome", self.requests.clone());
+        let help = "Secrets masked or refused on their way in, by rule; a retry counts again";
+        registry.register("jobledger_secrets_stopped", help, self.secrets.clone());
         registry.register("jobledger_commit_events", "Events in a commit", self.commit_events.clone());
         registry.register("jobledger_commit_seconds", "Time of a commit, sync included", self.commit_seconds.clone());
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
@@ -70,6 +86,11 @@ impl Metrics {
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());
+    }
+
+    /// A secret was masked or refused by this rule.
+    pub fn stopped(&self, rule: &str) {
+        self.secrets.get_or_create(&Stopped { rule: rule.to_owned() }).inc();
     }
 
     pub(super) fn committed(&self, events: u64, took: Duration) {

@@ -11,6 +11,7 @@ mod hook;
 mod identity;
 mod key;
 mod metrics;
+mod moment;
 mod projection;
 mod prove;
 mod read;
@@ -27,9 +28,10 @@ pub use hook::{hook_chunk, hook_output};
 pub use identity::{Identity, identity};
 pub use key::KeyError;
 pub use metrics::Metrics;
+pub use moment::{AsOf, NotAMoment, Place};
 pub use projection::{Health, Rebuild};
 pub use prove::{ProveError, consistency, receipt, tile};
-pub use read::{AsOf, ReadError, Shown, off_thread};
+pub use read::{ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
@@ -42,6 +44,7 @@ use tokio::sync::watch;
 use crate::job::{Position, Time};
 use crate::log::{self, FileState};
 use crate::views;
+use crate::wire::Mask;
 
 /// Where the ledger gets the time from: passed in, so that recorded histories can be made and replayed exactly.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -60,11 +63,13 @@ pub struct Options {
     pub external_checkpoint: bool,
     /// Requests that may wait for the writer; one more is refused.
     pub queue: usize,
+    /// Which secrets are stopped on their way in.
+    pub mask: Mask,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { clock: system_clock(), external_checkpoint: false, queue: 4096 }
+        Options { clock: system_clock(), external_checkpoint: false, queue: 4096, mask: Mask::default() }
     }
 }
 
@@ -124,6 +129,7 @@ struct Inner {
     commits: Arc<writer::Commits>,
     projection: Arc<projection::Projection>,
     readers: log::Pool,
+    mask: Mask,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
     // Held for its lock: dropped last, when nothing writes any more.
@@ -153,7 +159,7 @@ impl Ledger {
                 None
             }
         };
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new(&options.mask));
         let head = log.reader().head()?;
         let (head_bell, head) = watch::channel(head);
         let projection = Arc::new(projection::Projection::new(&folder));
@@ -173,6 +179,7 @@ impl Ledger {
             threads: Mutex::new(vec![thread, projector]),
             _lock: lock,
             clock: options.clock,
+            mask: options.mask,
             folder,
             identity,
             read_only,
@@ -227,6 +234,11 @@ impl Ledger {
     /// The time by the ledger's clock.
     pub fn now(&self) -> Time {
         (self.inner.clock)()
+    }
+
+    /// Which secrets are stopped on their way in: what reads events for an append needs it.
+    pub fn mask(&self) -> &Mask {
+        &self.inner.mask
     }
 
     /// What the ledger counts.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Ledger;
+use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
 use crate::job::{Event, Job, JobKey, Position, Time};
 use crate::views::{JobList, JobQuery, Kept, checkpoint, fold_job, list_jobs, load_job};
@@ -15,15 +16,6 @@ use crate::{log, views};
 
 /// How often a read begins again because the views were replaced under it.
 const SWAPS: u32 = 3;
-
-/// The moment that a read is to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AsOf {
-    /// After the event at this position.
-    Position(Position),
-    /// After everything recorded at or before this time.
-    Time(Time),
-}
 
 /// What was read, and which position it shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +32,10 @@ pub struct Shown<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The moment asked for is not there yet.
-    #[error("expected `as_of` at or before {head}, the newest there is, found {found}")]
+    #[error("expected `{name}` at or before {head}, the newest there is, found {found}")]
     Beyond {
+        /// What the moment is called where it was asked for.
+        name: &'static str,
         /// What was asked for.
         found: String,
         /// The newest there is.
@@ -86,11 +80,21 @@ impl Ledger {
                 if let Some(min) = min {
                     self.reach(min).await?;
                 }
-                self.settle(moment).await;
+                let Place { position, time } = self.place("as_of", Some(moment)).await?;
                 let (ledger, key) = (self.clone(), key.clone());
-                off_thread(move || ledger.job_as_of(&key, moment)).await
+                let value = off_thread(move || ledger.log(|log| fold_job(log, &key, None, position))).await?;
+                let value = value.map(Arc::new);
+                Ok(Shown { value, position, now: time })
             }
         }
+    }
+
+    /// Where a moment is in the log; `None` is now. `name` is what it is called where it was asked for.
+    pub async fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
+        if let Some(AsOf::Time(_)) = moment {
+            self.settle().await;
+        }
+        self.log(|log| Place::find(moment, name, log, self.now()))
     }
 
     /// A page of at most `limit` jobs, newest first, as `render` shows it in the form of that name.
@@ -181,35 +185,12 @@ impl Ledger {
         })
     }
 
-    /// Waits until no commit is open that may still record something at or before the moment: the answer for one moment is
+    /// Waits until no commit is open that may still record something at or before a time: the answer for one time is
     /// the same whenever it is asked for. Commits that begin later have a later clock.
-    async fn settle(&self, moment: AsOf) {
-        if let AsOf::Time(_) = moment {
-            let begun = self.inner.commits.begun();
-            let mut ended = self.inner.commits.ended();
-            let _ = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await;
-        }
-    }
-
-    fn job_as_of(&self, key: &JobKey, moment: AsOf) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
-        self.log(|log| {
-            let head = log.head()?;
-            let (position, now) = match moment {
-                AsOf::Position(position) if position > head => {
-                    return Err(ReadError::Beyond { found: position.to_string(), head: head.to_string() });
-                }
-                AsOf::Position(position) => (position, log.recorded(position)?.unwrap_or_else(|| self.now())),
-                AsOf::Time(time) => {
-                    let now = self.now();
-                    if time > now {
-                        return Err(ReadError::Beyond { found: time.to_string(), head: now.to_string() });
-                    }
-                    (log.at_time(time)?, time)
-                }
-            };
-            let value = fold_job(log, key, None, position)?.map(Arc::new);
-            Ok(Shown { value, position, now })
-        })
+    async fn settle(&self) {
+        let begun = self.inner.commits.begun();
+        let mut ended = self.inner.commits.ended();
+        let _ = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await;
     }
 }
 

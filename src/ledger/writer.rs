@@ -95,6 +95,7 @@ pub(super) fn start(
 impl Ledger {
     /// Appends events, all or none; they are durable when this answers.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        append.events.iter().flat_map(|event| &event.masked).for_each(|rule| self.metrics().stopped(rule));
         if let Some(why) = self.read_only() {
             return Err(AppendError::ReadOnly(why.to_owned()));
         }

@@ -1,8 +1,8 @@
 //! One job folded from its events in the log: for as-of reads, replay, and whoever cannot wait for the views.
 
 use super::Error;
-use crate::job::{Job, JobKey, Position};
-use crate::log::{Reader, Row};
+use crate::job::{Fact, Job, JobKey, Position};
+use crate::log::{self, Reader};
 use crate::wire;
 
 /// Events read at a time.
@@ -10,25 +10,37 @@ const STEP: u64 = 1000;
 
 /// The job as of `upto`, starting from `known` (an earlier state of it) where there is one; `None` where it did not exist.
 pub fn fold_job(log: &Reader<'_>, key: &JobKey, known: Option<Job>, upto: Position) -> Result<Option<Job>, Error> {
-    let Some(stream) = log.stream(key.org, &key.id)? else { return Ok(known) };
+    let after = known.as_ref().map_or(Position::GENESIS, |job| job.position);
     let mut job = known;
-    loop {
-        let after = job.as_ref().map_or(Position::GENESIS, |job| job.position);
-        let mut read = 0;
-        log.scan_job(stream, after, upto, STEP, |row| {
-            read += 1;
-            job = Some(next(job.take(), row)?);
-            Ok::<(), Error>(())
-        })?;
-        if read < STEP {
-            return Ok(job);
-        }
-    }
+    job_facts(log, key, after, upto, |fact| {
+        let position = fact.position;
+        job = Some(Job::evolve(job.take(), fact).map_err(|cause| Error::Misfit { position, cause })?);
+        Ok::<(), Error>(())
+    })?;
+    Ok(job)
 }
 
-fn next(job: Option<Job>, row: Row<'_>) -> Result<Job, Error> {
-    let position = row.position;
-    let fact = wire::fact(position, row.leaf, row.data)?
-        .ok_or_else(|| Error::Damaged(format!("event {position} is the ledger's own, but stands in a job")))?;
-    Job::evolve(job, fact).map_err(|cause| Error::Misfit { position, cause })
+/// Gives `each` what happened to the job after `after`, up to `upto`, in order.
+pub fn job_facts<E: From<Error> + From<log::Error>>(
+    log: &Reader<'_>,
+    key: &JobKey,
+    after: Position,
+    upto: Position,
+    mut each: impl FnMut(Fact) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(stream) = log.stream(key.org, &key.id)? else { return Ok(()) };
+    let mut after = after;
+    loop {
+        let (mut read, mut last) = (0, after);
+        log.scan_job(stream, after, upto, STEP, |row| {
+            (read, last) = (read + 1, row.position);
+            let fact = wire::fact(row.position, row.leaf, row.data).map_err(Error::from)?;
+            let own = || Error::Damaged(format!("event {last} is the ledger's own, but stands in a job"));
+            each(fact.ok_or_else(own)?)
+        })?;
+        if read < STEP {
+            return Ok(());
+        }
+        after = last;
+    }
 }

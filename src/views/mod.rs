@@ -14,7 +14,7 @@ mod rebuild;
 mod save;
 
 pub use cache::{Cache, JobCache};
-pub use fold::fold_job;
+pub use fold::{fold_job, job_facts};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
 pub use load::load_job;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::json;
+use super::mask::counted;
 use crate::job::RawJson;
 
 /// Texts for people: up to 16 KiB.
@@ -21,14 +22,14 @@ pub(super) const CHUNK: usize = 1024 * 1024;
 /// The largest count, 2^53: beyond it JSON numbers are not whole numbers everywhere.
 pub(super) const MAX_COUNT: u64 = 1 << 53;
 
-/// Text of at most `MAX` bytes.
+/// Text of at most `MAX` bytes, what is masked in it counted as one byte each.
 #[derive(Debug, Clone)]
 pub(super) struct Text<const MAX: usize>(pub String);
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.len() > MAX {
+        if text.len() > MAX && counted(&text) > MAX {
             return Err(D::Error::custom(format!("expected at most {MAX} bytes of text, found {}", text.len())));
         }
         Ok(Text(text))

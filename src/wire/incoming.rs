@@ -1,6 +1,7 @@
 //! CloudEvents as producers send them: structured, batched, binary.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::fields::Object;
+use super::mask::Mask;
 use super::{json, stored};
 use crate::job::{Event, ItemId, JobId, Time};
 
@@ -37,6 +39,15 @@ pub enum Reject {
         /// What was expected and found.
         detail: String,
     },
+    /// A member whose name says that its value is a secret, which is neither kept nor repeated here.
+    #[error(
+        "the member is named like a secret, and secrets are not kept; leave it out, or say where it lies \
+         (`secret_id`, `secret_keys`)"
+    )]
+    Secret {
+        /// JSON pointer of the member.
+        pointer: String,
+    },
     /// Data over [`MAX_DATA`].
     #[error("expected at most {MAX_DATA} bytes of data in an event, found {found}")]
     TooLarge {
@@ -52,6 +63,15 @@ impl Reject {
 
     fn malformed(pointer: &'static str, detail: impl Into<String>) -> Reject {
         Reject::Malformed { pointer: Cow::Borrowed(pointer), detail: detail.into() }
+    }
+
+    /// Without the secrets that are in what was found.
+    fn masked(mut self, mask: &Mask) -> Reject {
+        match &mut self {
+            Reject::Malformed { detail, .. } | Reject::Invalid { detail, .. } => mask.text(detail, &mut Vec::new()),
+            Reject::Secret { .. } | Reject::TooLarge { .. } => {}
+        }
+        self
     }
 }
 
@@ -70,8 +90,10 @@ pub struct Incoming {
     pub event: Event,
     /// The version of the stored shape.
     pub version: u32,
-    /// The bytes to store.
+    /// The bytes to store, free text in them masked.
     pub data: Vec<u8>,
+    /// The rule of each secret that was masked.
+    pub masked: Vec<Arc<str>>,
 }
 
 /// The attributes of a CloudEvent as read; those of the ledger are named so that they can be refused by name.
@@ -104,13 +126,16 @@ struct Envelope<'a> {
 }
 
 /// Reads one event.
-pub fn single(body: &[u8]) -> Result<Incoming, Reject> {
-    let text = utf8(body)?;
-    envelope(text)?.check()
+pub fn single(body: &[u8], mask: &Mask) -> Result<Incoming, Reject> {
+    read(utf8(body)?, mask)
+}
+
+fn read(text: &str, mask: &Mask) -> Result<Incoming, Reject> {
+    envelope(text).and_then(|event| event.check(mask)).map_err(|reject| reject.masked(mask))
 }
 
 /// Reads a JSON array of 1 to [`MAX_BATCH`] events; an error comes with the index of the event at fault.
-pub fn batch(body: &[u8]) -> Result<Vec<Incoming>, (Option<usize>, Reject)> {
+pub fn batch(body: &[u8], mask: &Mask) -> Result<Vec<Incoming>, (Option<usize>, Reject)> {
     let text = utf8(body).map_err(|reject| (None, reject))?;
     let events: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
         (None, Reject::malformed("", format!("expected a JSON array of CloudEvents: {}", json::message(&error))))
@@ -119,9 +144,7 @@ pub fn batch(body: &[u8]) -> Result<Vec<Incoming>, (Option<usize>, Reject)> {
         let detail = format!("expected 1 to {MAX_BATCH} events, found {}", events.len());
         return Err((None, Reject::malformed("", detail)));
     }
-    let read = |(index, event): (usize, &RawValue)| {
-        envelope(event.get()).and_then(Envelope::check).map_err(|reject| (Some(index), reject))
-    };
+    let read = |(index, event): (usize, &RawValue)| read(event.get(), mask).map_err(|reject| (Some(index), reject));
     events.into_iter().enumerate().map(read).collect()
 }
 
@@ -132,6 +155,7 @@ pub fn binary<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
     content_type: &'a str,
     body: &[u8],
+    mask: &Mask,
 ) -> Result<Incoming, Reject> {
     let data = (!body.is_empty())
         .then(|| serde_json::from_str::<&RawValue>(utf8(body)?).map_err(|error| not_json(&error)))
@@ -155,7 +179,7 @@ pub fn binary<'a>(
             return Err(Reject::malformed("", format!("expected header `ce-{name}` once")));
         }
     }
-    read.check()
+    read.check(mask).map_err(|reject| reject.masked(mask))
 }
 
 fn utf8(body: &[u8]) -> Result<&str, Reject> {
@@ -195,7 +219,7 @@ fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
 }
 
 impl Envelope<'_> {
-    fn check(self) -> Result<Incoming, Reject> {
+    fn check(self, mask: &Mask) -> Result<Incoming, Reject> {
         self.refuse_foreign()?;
         if self.specversion.as_deref() != Some("1.0") {
             return Err(Reject::malformed("/specversion", "expected \"1.0\""));
@@ -218,8 +242,9 @@ impl Envelope<'_> {
         if data.len() > MAX_DATA {
             return Err(Reject::TooLarge { found: data.len() });
         }
-        let parsed = stored::parse(&event_type, data, |n| action_id(&source, &id, n))?;
-        Ok(Incoming { source, id, subject, time, event: parsed.event, version: parsed.version, data: parsed.data })
+        let parsed = stored::parse(&event_type, data, |n| action_id(&source, &id, n), mask)?;
+        let stored::Parsed { event, version, data, masked } = parsed;
+        Ok(Incoming { source, id, subject, time, event, version, data, masked })
     }
 
     fn refuse_foreign(&self) -> Result<(), Reject> {

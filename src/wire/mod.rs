@@ -10,6 +10,7 @@ mod incoming;
 mod json;
 mod leaf;
 mod ledger_events;
+mod mask;
 mod stored;
 mod v1;
 
@@ -19,4 +20,5 @@ pub use fact::{Unreadable, UnreadableCause, fact};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
+pub use mask::{BadRules, Mask, NAMES, OwnRule};
 pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

@@ -201,6 +201,9 @@ pub(super) type Wrong = (String, String);
 
 /// A shape that knows which event it is.
 pub(super) trait Shape {
+    /// What people wrote or a hook printed: free text, which is masked before it is stored.
+    fn texts(&mut self) -> Vec<&mut String>;
+
     /// Rules that need more than one field.
     fn check(&self) -> Result<(), Wrong> {
         Ok(())
@@ -208,6 +211,10 @@ pub(super) trait Shape {
 
     /// Today's event.
     fn into_event(self) -> Event;
+}
+
+fn said<const MAX: usize>(text: &mut Option<Text<MAX>>) -> Option<&mut String> {
+    text.as_mut().map(|text| &mut text.0)
 }
 
 fn text<const MAX: usize>(text: Option<Text<MAX>>) -> Option<String> {
@@ -219,6 +226,11 @@ fn count(count: Option<Count>) -> Option<u64> {
 }
 
 impl Shape for Created1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        // Names, ids, and a rule's own JSON: where a secret's name may stand, which is refused.
+        Vec::new()
+    }
+
     fn check(&self) -> Result<(), Wrong> {
         check_labels(&self.labels)?;
         match &self.read {
@@ -287,12 +299,20 @@ impl Spec1 {
 }
 
 impl Shape for Started1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.message).into_iter().collect()
+    }
+
     fn into_event(self) -> Event {
         Event::Started(Started { message: text(self.message), total_records: count(self.total_records) })
     }
 }
 
 impl Shape for Progress1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.current_step).into_iter().chain(said(&mut self.message)).collect()
+    }
+
     fn check(&self) -> Result<(), Wrong> {
         let counts = [
             self.records_processed,
@@ -325,6 +345,10 @@ impl Shape for Progress1 {
 }
 
 impl Shape for ItemResult1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.message).into_iter().collect()
+    }
+
     fn check(&self) -> Result<(), Wrong> {
         if self.status.0 == ItemStatus::Pending {
             return Err(("/status".into(), "expected running, completed or failed, found `pending`".into()));
@@ -348,6 +372,10 @@ impl Shape for ItemResult1 {
 }
 
 impl Shape for HookOutput1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.output).into_iter().collect()
+    }
+
     fn check(&self) -> Result<(), Wrong> {
         match (self.exit_code, self.execution_time_sec) {
             (Some(_), None) => Err(("/execution_time_sec".into(), "expected beside `exit_code`, found none".into())),
@@ -367,6 +395,10 @@ impl Shape for HookOutput1 {
 }
 
 impl Shape for Completed1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.message).into_iter().collect()
+    }
+
     fn into_event(self) -> Event {
         Event::Completed(Completed {
             message: text(self.message),
@@ -382,18 +414,30 @@ impl Shape for Completed1 {
 }
 
 impl Shape for Failed1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        vec![&mut self.message.0]
+    }
+
     fn into_event(self) -> Event {
         Event::Failed(Failed { message: self.message.0 })
     }
 }
 
 impl Shape for Cancelled1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        said(&mut self.reason).into_iter().collect()
+    }
+
     fn into_event(self) -> Event {
         Event::Cancelled(Cancelled { reason: text(self.reason) })
     }
 }
 
 impl Shape for Noted1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        vec![&mut self.text.0]
+    }
+
     fn into_event(self) -> Event {
         Event::Noted(Noted { text: self.text.0 })
     }

@@ -36,6 +36,7 @@ GET    /ledger/tile/{level}/{index}               401   200 200 200 200   200 20
 GET    /ledger/tile/entries/{index}               401   403 403 403 200   403 403 403 200   -
 GET    /ledger/jobs                               401   200 200 200 200   200 200 200 200   404 404 404 200
 GET    /ledger/jobs/{id}                          401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /ledger/jobs/{id}/diff                     401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
 POST   /ledger/rebuild                            401   200 403 403 403   200 403 403 403   -
@@ -121,6 +122,7 @@ fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
     if path == "/ledger/consistency" {
         path += "?from=1&to=6";
     }
+    let query = if path.ends_with("/diff") { format!("?from=0{}", query.replace('?', "&")) } else { query.to_owned() };
     let body =
         if path == "/ledger/events" && method == "POST" { noted("zebra", "n").to_string() } else { String::new() };
     let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };

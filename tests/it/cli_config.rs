@@ -21,6 +21,8 @@ fn a_server_takes_every_option_from_the_environment() {
         .env("JOBLEDGER_CHECKPOINT", "external")
         .env("JOBLEDGER_QUEUE", "10")
         .env("JOBLEDGER_INSECURE_HTTP", "true")
+        .env("JOBLEDGER_MASK", "-jwt")
+        .env("JOBLEDGER_MASK_RULE", "badge=BDG-[0-9]+\npin=pin ([0-9]+)")
         .env("JOBLEDGER_LOG", "debug");
     let server = Serving::of(told);
     server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
@@ -30,6 +32,8 @@ fn a_server_takes_every_option_from_the_environment() {
         ("JOBLEDGER_LISTEN", "here", "--listen"),
         ("JOBLEDGER_QUEUE", "many", "--queue"),
         ("JOBLEDGER_CHECKPOINT", "sometimes", "--checkpoint"),
+        ("JOBLEDGER_MASK", "most", "--mask"),
+        ("JOBLEDGER_MASK_RULE", "badge", "--mask-rule"),
         ("JOBLEDGER_JSON", "perhaps", "--json"),
     ] {
         cli(["serve", "--data"]).arg(dir.path()).env(variable, value).run().refused(2, &[option, value]);
@@ -39,8 +43,8 @@ fn a_server_takes_every_option_from_the_environment() {
 #[test]
 fn a_server_takes_every_option_from_a_file_in_either_spelling() {
     for text in [
-        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nlog = 'error'\njson = false\n",
-        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\n",
+        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nmask = 'jwt,badge'\nmask-rule = ['badge=B[0-9]', 'pin=pin ([0-9])']\nlog = 'error'\njson = false\n",
+        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\nmask_rule = 'badge=B[0-9]'\n",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
@@ -81,6 +85,9 @@ fn what_a_file_says_wrongly_is_refused_by_name() {
         ("listen = 'here'", &["--listen", "here"]),
         ("tls-cert = 'cert.pem'", &["--tls-cert", "--tls-key"]),
         ("listen", &["jobledger.toml"]),
+        ("listen = ['127.0.0.1:0', '127.0.0.1:0']", &["`listen`", "an array"]),
+        ("mask-rule = [['badge']]", &["`mask-rule`"]),
+        ("mask-rule = ['badge=(']", &["--mask", "`badge`"]),
         ("[serve]\nlisten = '127.0.0.1:0'", &["`serve`"]),
     ] {
         let config = file(dir.path(), text);

@@ -38,6 +38,7 @@ cases! {
     dbrole_vault_failed = "dbrole.vault-failed",
     rule_batch = "rule.batch",
     rule_cancelled = "rule.cancelled",
+    rule_compared = "rule.compared",
     rule_failed = "rule.failed",
     rule_out_of_order = "rule.out-of-order",
     rule_sample = "rule.sample",

@@ -1,7 +1,9 @@
 //! CloudEvents on the way in: what is refused, where and as what, and what is kept.
 
 use jobledger::job::{Event, Kind, Spec, Time};
-use jobledger::wire::{self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Reject};
+use jobledger::wire::{
+    self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Mask, Reject,
+};
 
 use crate::samples::{JOB_EVENTS, LEDGER_EVENTS};
 
@@ -10,14 +12,14 @@ fn envelope(event_type: &str, data: &str) -> String {
 }
 
 fn send(event_type: &str, data: &str) -> Result<Incoming, Reject> {
-    wire::single(envelope(event_type, data).as_bytes())
+    wire::single(envelope(event_type, data).as_bytes(), &Mask::default())
 }
 
 /// A good event in which `old` was replaced by `new`.
 fn edited(old: &str, new: &str) -> Result<Incoming, Reject> {
     let event = envelope("job.noted", r#"{"text":"x"}"#);
     assert!(event.contains(old), "{old}");
-    wire::single(event.replacen(old, new, 1).as_bytes())
+    wire::single(event.replacen(old, new, 1).as_bytes(), &Mask::default())
 }
 
 /// A rule job with one action on `rule`.
@@ -30,6 +32,7 @@ pub fn blame<T: std::fmt::Debug>(answer: Result<T, Reject>) -> (&'static str, St
     match answer.unwrap_err() {
         Reject::Malformed { pointer, .. } => ("malformed", pointer.into_owned()),
         Reject::Invalid { pointer, .. } => ("invalid", pointer.into_owned()),
+        Reject::Secret { pointer } => ("secret", pointer),
         Reject::TooLarge { .. } => ("too large", String::new()),
     }
 }
@@ -38,7 +41,7 @@ pub fn blame<T: std::fmt::Debug>(answer: Result<T, Reject>) -> (&'static str, St
 fn stored_bytes_are_as_they_were_released() {
     for sample in JOB_EVENTS {
         let mint = |n| format!("minted-{n}").parse().unwrap();
-        let parsed = wire::parse(sample.event_type, sample.sent, mint).unwrap();
+        let parsed = wire::parse(sample.event_type, sample.sent, mint, &Mask::default()).unwrap();
         assert_eq!(String::from_utf8(parsed.data).unwrap(), sample.stored);
         assert_eq!(parsed.version, 1);
         let read = wire::decode(sample.event_type, 1, sample.stored.as_bytes()).unwrap();
@@ -59,7 +62,7 @@ fn stored_bytes_are_as_they_were_released() {
 fn an_event_is_read_as_it_was_sent() {
     let event = br#" {"data" : { "text" : "x" }, "time":"2025-02-28T14:34:56.1+02:00", "subject":"67D7D053-3CAF-430E-97BA-6D4933D3FD5B",
         "type":"job.noted", "source":"urn:w\u00e9", "id":"\"1\"", "specversion":"1.0", "datacontenttype":"Application/JSON; charset=utf-8"} "#;
-    let read = wire::single(event).unwrap();
+    let read = wire::single(event, &Mask::default()).unwrap();
     assert_eq!((read.source.as_str(), read.id.as_str()), ("urn:w\u{e9}", "\"1\""));
     assert_eq!(read.subject.unwrap().as_str(), "67d7d053-3caf-430e-97ba-6d4933d3fd5b");
     assert_eq!(read.time, Some("2025-02-28T12:34:56.1Z".parse::<Time>().unwrap()));
@@ -100,7 +103,7 @@ fn what_is_no_cloudevent_is_malformed_and_what_is_wrong_in_one_is_invalid() {
         assert_eq!(blame(edited(old, new)), (class, pointer.to_owned()), "{old} -> {new}");
     }
     for body in [&b""[..], b"x", b"[]", b"7", b"null", b"{\"id\":\"\xff\"}"] {
-        assert_eq!(blame(wire::single(body)), ("malformed", String::new()), "{body:?}");
+        assert_eq!(blame(wire::single(body, &Mask::default())), ("malformed", String::new()), "{body:?}");
     }
 }
 
@@ -111,7 +114,7 @@ fn what_the_ledger_adds_no_producer_may_send() {
         assert!(answer.as_ref().is_err_and(|reject| reject.to_string().contains("set by the ledger alone")), "{name}");
         assert_eq!(blame(answer), ("malformed", format!("/{name}")));
         let header: [(&str, &[u8]); 1] = [(name, b"1")];
-        let answer = wire::binary(header.into_iter(), "application/json", b"{}");
+        let answer = wire::binary(header.into_iter(), "application/json", b"{}", &Mask::default());
         assert_eq!(blame(answer), ("malformed", format!("/{name}")));
     }
     assert_eq!(blame(edited(r#""subject""#, r#""data_base64":"AA==","subject""#)).1, "/data_base64");
@@ -122,7 +125,7 @@ fn an_attribute_that_is_null_is_absent() {
     let event = br#"{"specversion":"1.0","id":"1","source":"w","type":"job.created","subject":null,"time":null,
         "datacontenttype":null,"dataschema":null,"position":null,"recordedtime":null,"actor":null,"orgid":null,
         "jobkind":null,"data_base64":null,"data":{"kind":"task","spec":{"job_type":"full_sync"}}}"#;
-    let read = wire::single(event).unwrap();
+    let read = wire::single(event, &Mask::default()).unwrap();
     assert_eq!((read.subject, read.time), (None, None));
     for absent in ["null", r#"{ }"#] {
         assert_eq!(send("job.started", absent).unwrap().data, b"{}");
@@ -136,16 +139,16 @@ fn an_attribute_that_is_null_is_absent() {
 #[test]
 fn a_batch_names_the_event_at_fault() {
     let events = |n: usize| format!("[{}]", vec![envelope("job.noted", r#"{"text":"x"}"#); n].join(" , "));
-    assert_eq!(wire::batch(events(MAX_BATCH).as_bytes()).unwrap().len(), 1000);
+    assert_eq!(wire::batch(events(MAX_BATCH).as_bytes(), &Mask::default()).unwrap().len(), 1000);
     for body in ["[]", "{}", "7", "[", &events(MAX_BATCH + 1)] {
-        let (index, reject) = wire::batch(body.as_bytes()).unwrap_err();
+        let (index, reject) = wire::batch(body.as_bytes(), &Mask::default()).unwrap_err();
         assert_eq!((index, blame::<()>(Err(reject)).0), (None, "malformed"));
     }
     let third =
         events(3).replace(" , ", ",").replacen("job.noted", "job.started", 2).replacen("job.started", "job.noted", 1);
-    let (index, reject) = wire::batch(third.as_bytes()).unwrap_err();
+    let (index, reject) = wire::batch(third.as_bytes(), &Mask::default()).unwrap_err();
     assert_eq!((index, blame::<()>(Err(reject))), (Some(1), ("invalid", "/data/text".to_owned())));
-    assert_eq!(wire::batch(b"[7]").unwrap_err().0, Some(0));
+    assert_eq!(wire::batch(b"[7]", &Mask::default()).unwrap_err().0, Some(0));
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn a_rule_that_readers_would_choke_on_is_refused() {
 #[test]
 fn a_retry_of_the_same_event_is_the_same_content() {
     let ids = |event: &str| -> Vec<String> {
-        let Event::Created(created) = wire::single(event.as_bytes()).unwrap().event else {
+        let Event::Created(created) = wire::single(event.as_bytes(), &Mask::default()).unwrap().event else {
             panic!("not a created job")
         };
         let Spec::Rule(spec) = created.spec else { panic!("not a rule job") };
@@ -248,7 +251,7 @@ fn an_array_does_not_stand_for_an_object() {
         assert_eq!(blame(send(event_type, data)), ("invalid", pointer.to_owned()), "{data}");
     }
     let event = br#"["1.0","1","w","job.noted","job-1",null,null,{"text":"x"},null,null,null,null,null,null,null]"#;
-    assert_eq!(blame(wire::single(event)), ("malformed", String::new()));
+    assert_eq!(blame(wire::single(event, &Mask::default())), ("malformed", String::new()));
 }
 
 #[test]
@@ -286,5 +289,5 @@ fn no_member_is_given_twice() {
         assert!(found.starts_with(pointer), "{found} for {data}");
     }
     let twice = envelope("job.noted", r#"{"text":"x"}"#).replace(r#""id":"1""#, r#""id":"1","id":"2""#);
-    assert_eq!(blame(wire::single(twice.as_bytes())).0, "malformed");
+    assert_eq!(blame(wire::single(twice.as_bytes(), &Mask::default())).0, "malformed");
 }

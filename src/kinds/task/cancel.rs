@@ -50,7 +50,8 @@ pub(super) async fn cancel(
         "type": "job.cancelled",
         "subject": key.id.as_str(),
     });
-    let incoming = wire::single(event.to_string().as_bytes()).map_err(|reject| Error::rejected(None, reject))?;
+    let incoming = wire::single(event.to_string().as_bytes(), app.ledger.mask())
+        .map_err(|reject| Error::rejected(None, reject))?;
     let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard: None };
     match app.ledger.append(append).await {
         Ok(appended) => {

@@ -13,6 +13,7 @@ mod jobs;
 pub mod raw;
 mod recording;
 pub mod rows;
+pub mod secrets;
 mod server;
 mod stage;
 mod streams;

@@ -1,0 +1,118 @@
+//! Where a command reads a job's events: a data folder, beside a running server too, or an export.
+
+use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{Failure, Outcome};
+use crate::job::{Fact, JobKey, Position, Time};
+use crate::ledger::{AsOf, Folder, Place, ReadError, system_clock};
+use crate::log::Reader;
+use crate::views::job_facts;
+use crate::wire::{self, ExportLine, Leaf};
+
+/// The events of jobs.
+pub(super) enum History<'a> {
+    /// In a log.
+    Log(Connection),
+    /// In an export.
+    Export(&'a Path),
+}
+
+impl History<'_> {
+    pub(super) fn open<'a>(data: Option<&Path>, export: Option<&'a Path>) -> Result<History<'a>, Failure> {
+        match (export, data) {
+            (Some(file), _) => Ok(History::Export(file)),
+            (None, Some(data)) => Ok(History::Log(Reader::open(&Folder::new(data).log())?)),
+            (None, None) => Err(Failure::CouldNotRun("expected --data or --file".into())),
+        }
+    }
+
+    /// Where a moment is; `None` is the newest there is. `name` is the option that it was given with.
+    pub(super) fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, Failure> {
+        match self {
+            History::Log(conn) => {
+                let found = Place::find(moment, name, &Reader::new(conn), system_clock()());
+                found.map_err(|error| match error {
+                    ReadError::Beyond { .. } => Failure::Refused(error.to_string()),
+                    error => error.into(),
+                })
+            }
+            History::Export(file) => in_export(file, moment),
+        }
+    }
+
+    /// Gives `each` what happened to the job after `after`, up to `upto`, in order.
+    pub(super) fn facts(
+        &self,
+        key: &JobKey,
+        after: Position,
+        upto: Position,
+        mut each: impl FnMut(Fact) -> Outcome,
+    ) -> Outcome {
+        match self {
+            History::Log(conn) => job_facts(&Reader::new(conn), key, after, upto, each),
+            History::Export(file) => lines(file, |line, leaf, position, wrong| {
+                // An export may hold many jobs; only this one's events are read further.
+                let ours =
+                    leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
+                if position > upto {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if ours && position > after {
+                    let data = line.content.as_ref().map(|(_, data)| data.as_slice());
+                    let fact =
+                        wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::log::chain(&error)))?;
+                    fact.map_or(Ok(()), &mut each)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            }),
+        }
+    }
+}
+
+/// A moment as an export tells it: it may be of one job, so what is between its lines is not known, nor what comes after.
+fn in_export(file: &Path, moment: Option<AsOf>) -> Result<Place, Failure> {
+    let mut last: Option<Place> = None;
+    lines(file, |_, leaf, position, wrong| {
+        let time = leaf.recorded().map_err(|error| wrong(error.to_string()))?;
+        let past = match moment {
+            None => false,
+            Some(AsOf::Position(upto)) => position > upto,
+            Some(AsOf::Time(upto)) => time > upto,
+        };
+        if past {
+            return Ok(ControlFlow::Break(()));
+        }
+        last = Some(Place { position, time });
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let last = last.unwrap_or(Place { position: Position::GENESIS, time: Time::from_micros(0) });
+    Ok(match moment {
+        None => last,
+        Some(AsOf::Position(position)) => Place { position, ..last },
+        Some(AsOf::Time(time)) => Place { time, ..last },
+    })
+}
+
+/// Gives `each` the lines of an export until it breaks, and how to say that one is wrong.
+fn lines(
+    file: &Path,
+    mut each: impl FnMut(&ExportLine, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
+) -> Outcome {
+    let cannot_read =
+        |error: std::io::Error| Failure::CouldNotRun(format!("cannot read `{}`: {error}", file.display()));
+    let reader = BufReader::new(std::fs::File::open(file).map_err(cannot_read)?);
+    for (number, line) in reader.lines().enumerate() {
+        let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), number + 1));
+        let line = ExportLine::parse(&line.map_err(cannot_read)?).map_err(|error| wrong(error.to_string()))?;
+        let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
+        let position = leaf.position().map_err(|error| wrong(error.to_string()))?;
+        if each(&line, &leaf, position, &wrong)?.is_break() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What an event changes of a job's read model.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::job_model::{ItemModel, JobCore, JobModel, NoteModel};
+use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
+
+/// One field that is not as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The field's JSON pointer in the read model.
+    pub pointer: String,
+    /// As it was; null where there was none.
+    pub from: Value,
+    /// As it is.
+    pub to: Value,
+}
+
+/// A job that takes its events and tells what each changed. An event costs the same however many items or notes there are.
+#[derive(Debug)]
+pub struct Changing {
+    job: Option<Job>,
+    core: Value,
+}
+
+impl Changing {
+    /// Goes on from `job`; `None` before it exists.
+    pub fn new(job: Option<Job>) -> Changing {
+        Changing { core: job.as_ref().map_or(Value::Null, |job| core(job)), job }
+    }
+
+    /// The job as it is now.
+    pub fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
+    }
+
+    /// Takes the job's next event; answers what it changed.
+    pub fn take(&mut self, fact: Fact) -> Result<Vec<Difference>, Conflict> {
+        let Some(job) = &mut self.job else {
+            let job = Job::begin(fact)?;
+            let found = between(None, &job);
+            *self = Changing::new(Some(job));
+            return Ok(found);
+        };
+        let item = match &fact.event {
+            Event::ItemResult(result) => job.items.get(&result.item).map(|item| value(&ItemModel::from(item))),
+            _ => None,
+        };
+        let change = job.apply(fact)?;
+        let (mut found, now) = (Vec::new(), core(job));
+        compare("", &self.core, &now, &mut found);
+        self.core = now;
+        match change {
+            Change::Job => {}
+            Change::Item(n) => {
+                let now = value(&ItemModel::from(&job.items.as_slice()[n]));
+                compare(&format!("/items/{n}"), &item.unwrap_or_default(), &now, &mut found);
+            }
+            Change::Note => {
+                let notes = job.notes.iter().enumerate().next_back();
+                notes.into_iter().for_each(|(n, note)| {
+                    compare(&format!("/notes/{n}"), &Value::Null, &value(&NoteModel::from(note)), &mut found);
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What differs between two states of one job; `None` before it existed.
+pub fn between(before: Option<&Job>, after: &Job) -> Vec<Difference> {
+    let (before, after) = (before.map(model), model(after));
+    let before = before.unwrap_or_else(|| nothing_of(&after));
+    let mut found = Vec::new();
+    compare("", &before, &after, &mut found);
+    found
+}
+
+/// The read model, but for how much of a hook's output it shows.
+pub fn model(job: &Job) -> Value {
+    value(&JobModel::new(job, output(job)))
+}
+
+fn core(job: &Summary) -> Value {
+    value(&JobCore::new(job, output(job)))
+}
+
+/// The beginning of the output, and where that is not all, how long all of it is: so it differs when more was written.
+fn output(job: &Summary) -> String {
+    let shown = job.hook.as_ref().map(|hook| match hook.head.len() as u64 == hook.len {
+        true => hook.head.clone(),
+        false => format!("{}… ({} bytes)", hook.head, hook.len),
+    });
+    shown.unwrap_or_default()
+}
+
+fn value(model: &impl Serialize) -> Value {
+    serde_json::to_value(model).expect("the model is JSON")
+}
+
+/// A model that has nothing yet of what `model` has.
+fn nothing_of(model: &Value) -> Value {
+    let members = model.as_object().into_iter().flatten();
+    members
+        .map(|(name, value)| (name.clone(), if value.is_array() { Value::Array(vec![]) } else { Value::Null }))
+        .collect()
+}
+
+/// Every field below `pointer` that differs. Nothing is ever taken away from a job, so what is there now is looked at. Its
+/// revision changes with every event and says nothing.
+fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
+    match (before, after) {
+        _ if before == after || pointer == "/position" => {}
+        (Value::Object(old), Value::Object(new)) => {
+            for (name, value) in new {
+                compare(&format!("{pointer}/{}", token(name)), old.get(name).unwrap_or(&Value::Null), value, found);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            for (n, value) in new.iter().enumerate() {
+                compare(&format!("{pointer}/{n}"), old.get(n).unwrap_or(&Value::Null), value, found);
+            }
+        }
+        (Value::Null, Value::Object(new)) if new.is_empty() => {}
+        _ => found.push(Difference { pointer: pointer.to_owned(), from: before.clone(), to: after.clone() }),
+    }
+}
+
+/// A name as a pointer writes it (RFC 6901).
+fn token(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
+}

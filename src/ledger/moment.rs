@@ -1,0 +1,63 @@
+//! Moments that are asked for, and where they are in the log.
+
+use std::str::FromStr;
+
+use super::read::ReadError;
+use crate::job::{Position, Time};
+use crate::log::Reader;
+
+/// A moment that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// After the event at this position.
+    Position(Position),
+    /// After everything recorded at or before this time.
+    Time(Time),
+}
+
+/// A text that is no moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a position or an RFC 3339 time, found `{0}`")]
+pub struct NotAMoment(String);
+
+impl FromStr for AsOf {
+    type Err = NotAMoment;
+
+    fn from_str(text: &str) -> Result<AsOf, NotAMoment> {
+        let read = match text.bytes().all(|b| b.is_ascii_digit()) {
+            true => text.parse().map(AsOf::Position).ok(),
+            false => text.parse().map(AsOf::Time).ok(),
+        };
+        read.ok_or_else(|| NotAMoment(text.chars().take(64).collect()))
+    }
+}
+
+/// A moment in the log. The earlier of two is less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Everything up to here has happened, and nothing after.
+    pub position: Position,
+    /// The time then.
+    pub time: Time,
+}
+
+impl Place {
+    /// Where a moment is, when the clock says `now`; `None` is the newest. `name` is what it is called where it was asked
+    /// for.
+    pub fn find(moment: Option<AsOf>, name: &'static str, log: &Reader<'_>, now: Time) -> Result<Place, ReadError> {
+        let head = log.head()?;
+        let recorded = |position| Ok::<_, ReadError>(log.recorded(position)?.unwrap_or(now));
+        match moment {
+            // A clock that was set back is before what was recorded.
+            None => Ok(Place { position: head, time: recorded(head)?.max(now) }),
+            Some(AsOf::Position(position)) if position > head => {
+                Err(ReadError::Beyond { name, found: position.to_string(), head: head.to_string() })
+            }
+            Some(AsOf::Position(position)) => Ok(Place { position, time: recorded(position)? }),
+            Some(AsOf::Time(time)) if time > now => {
+                Err(ReadError::Beyond { name, found: time.to_string(), head: now.to_string() })
+            }
+            Some(AsOf::Time(time)) => Ok(Place { position: log.at_time(time)?, time }),
+        }
+    }
+}
