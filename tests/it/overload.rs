@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use jobledger::ledger::{Clock, Options, system_clock};
 
 use crate::support::raw::{connect, head, send};
 use crate::support::{TestServer, created, nil, noted, problem};
+
+/// Longest wait for the server to have read what was sent.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A clock that makes the writer wait while the gate is shut, in the middle of a commit.
 #[derive(Clone, Default)]
@@ -112,7 +115,14 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     let medium = &body[..2 << 20];
     let send_medium = || worker.post("application/json", medium.as_bytes());
     // Taken as long as what was written has not all been read.
-    let refused = (0..1000).map(|_| send_medium()).find(|answer| answer.status != 201 && answer.status != 200).unwrap();
+    let until = Instant::now() + PATIENCE;
+    let refused = loop {
+        let answer = send_medium();
+        if answer.status != 201 && answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < until, "the budget is never used up");
+    };
     assert_eq!(refused.header("retry-after"), "1");
     problem(refused, 503, "overloaded");
     worker.append(&noted("a", "small")).expect(201);
