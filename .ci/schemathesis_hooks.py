@@ -43,10 +43,22 @@ def before_call(context, case, kwargs):
     if case.path == "/ledger/consistency":
         sizes = sorted(min(max(int(case.query[name]), 1), SIZE) for name in ("from", "to"))
         case.query["from"], case.query["to"] = sizes
+    if case.path.endswith("/diff"):
+        order(case.query)
     if case.path in LISTS:
         case.query.pop("after", None)
     if str(case.query.get("as_of", "")).isdigit():
         case.query["as_of"] = min(int(case.query["as_of"]), REACHED)
+
+
+def order(query):
+    """Moments that are there, the earlier one first. A time made up here is before the first event."""
+    reached = {name: min(int(query[name]), REACHED) for name in ("from", "to") if str(query.get(name, "")).isdigit()}
+    query.update(reached)
+    if "to" not in reached:
+        query.pop("to", None)
+    elif "from" in reached:
+        query["from"] = min(reached["from"], reached["to"])
 
 
 def whole(event):
