@@ -7,6 +7,7 @@ mod atomic;
 mod auth;
 mod bad_clients;
 mod binary;
+mod by_hand;
 mod cli_append;
 mod cli_backup;
 mod cli_config;
