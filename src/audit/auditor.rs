@@ -188,7 +188,7 @@ impl Auditor {
     /// A valid checkpoint covers the first `size` entries.
     fn covers(&mut self, size: u64, note: &str) {
         self.covered = size;
-        if self.signers.trusts(note) {
+        if self.signers.covered(note) {
             self.trusted = size;
         }
     }

@@ -73,22 +73,27 @@ impl Signers {
     }
 
     /// Reads the log's own checkpoint that covers exactly the events so far: it must carry the log's name and the signature
-    /// of a key that the log had before; a key that is new in it is vouched for by that.
-    pub(super) fn open(&mut self, note: &str) -> Result<Checkpoint, CheckpointError> {
+    /// of a key that the log had before.
+    pub(super) fn open(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
         let origin = self.origin.clone().unwrap_or_default();
         let old = |named: &&Named| named.origin == origin && !named.new;
         let known: Vec<VerifierKey> = self.keys.iter().filter(old).map(|named| named.key.clone()).collect();
-        let checkpoint = Checkpoint::open(note, &origin, &known)?;
-        let trusted = self.trusts(note);
+        Checkpoint::open(note, &origin, &known)
+    }
+
+    /// Takes a valid checkpoint of the events so far: whoever is new in it is vouched for by those that are trusted already.
+    /// Answers whether it is signed by one that is trusted.
+    pub(super) fn covered(&mut self, note: &str) -> bool {
+        let vouched = self.trusts(note);
         for named in self.keys.iter_mut().filter(|named| named.new) {
             named.new = false;
-            named.trusted |= trusted;
+            named.trusted |= vouched;
         }
-        Ok(checkpoint)
+        self.trusts(note)
     }
 
     /// Whether a key signed it that is trusted because of the pinned one. Unknown keys beside it do not matter.
-    pub(super) fn trusts(&self, note: &str) -> bool {
+    fn trusts(&self, note: &str) -> bool {
         let trusted = |named: &&Named| named.trusted && !named.new && Some(named.origin.as_str()) == self.origin();
         let trusted: Vec<VerifierKey> = self.keys.iter().filter(trusted).map(|named| named.key.clone()).collect();
         !trusted.is_empty() && Checkpoint::open(note, self.origin().unwrap_or_default(), &trusted).is_ok()
@@ -138,12 +143,16 @@ mod tests {
         signers.take(Position::new(at), "ledger.key_added", data.as_bytes()).unwrap();
     }
 
+    fn cover(signers: &mut Signers, note: &str) -> bool {
+        signers.open(note).unwrap();
+        signers.covered(note)
+    }
+
     #[test]
     fn nobody_is_trusted_who_was_not_pinned() {
         for (pinned, trusted) in [(None, false), (Some(key(1)), true), (Some(key(9)), false)] {
             let mut signers = log(pinned.as_ref());
-            signers.open(&note(1, &[&key(1)])).unwrap();
-            assert_eq!(signers.trusts(&note(1, &[&key(1)])), trusted);
+            assert_eq!(cover(&mut signers, &note(1, &[&key(1)])), trusted);
             assert_eq!(
                 signers.strange_pin().is_some(),
                 pinned.is_some_and(|pin| *pin.verifier() == *key(9).verifier())
@@ -156,25 +165,22 @@ mod tests {
         let mut signers = log(Some(&key(1)));
         add(&mut signers, 1, &key(2));
         assert!(signers.open(&note(2, &[&key(2)])).is_err(), "only the new key signs its own introduction");
-        signers.open(&note(2, &[&key(1), &key(2)])).unwrap();
-        signers.open(&note(3, &[&key(2)])).unwrap();
-        assert!(signers.trusts(&note(3, &[&key(2)])));
+        assert!(cover(&mut signers, &note(2, &[&key(1), &key(2)])));
+        assert!(cover(&mut signers, &note(3, &[&key(2)])));
     }
 
     #[test]
     fn who_pins_the_new_key_trusts_what_it_signs() {
         let mut signers = log(Some(&key(2)));
-        signers.open(&note(1, &[&key(1)])).unwrap();
-        assert!(!signers.trusts(&note(1, &[&key(1)])));
+        assert!(!cover(&mut signers, &note(1, &[&key(1)])));
         add(&mut signers, 1, &key(2));
-        signers.open(&note(2, &[&key(1), &key(2)])).unwrap();
-        signers.open(&note(3, &[&key(2)])).unwrap();
-        assert!(signers.trusts(&note(3, &[&key(2)])));
+        assert!(cover(&mut signers, &note(2, &[&key(1), &key(2)])));
+        assert!(cover(&mut signers, &note(3, &[&key(2)])));
     }
 
     #[test]
     fn a_strange_key_does_not_sign() {
-        let mut signers = log(None);
+        let signers = log(None);
         assert!(signers.open(&note(1, &[&key(3)])).is_err());
         assert!(signers.open_held(&note(1, &[&key(3)])).is_err());
         assert!(signers.open_held(&note(1, &[&key(1)])).is_ok());

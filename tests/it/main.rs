@@ -28,6 +28,7 @@ mod diff;
 mod fault;
 mod fixtures;
 mod given;
+mod golden;
 mod guards;
 mod idempotency;
 mod kept;
