@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::events::{Content, Events};
 use super::report::{Class, Fault, Report, Signer};
-use super::signers::Signers;
+use super::signers::{Signed, Signers};
 use crate::job::Position;
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
 
@@ -75,10 +75,10 @@ impl Auditor {
             Ok::<(), std::convert::Infallible>(())
         });
         let Ok(()) = appended;
-        let leaf = events.take(bytes, content, &mut |fault| report.fault(fault));
+        let leaf = events.take(position, bytes, content, &mut |fault| report.fault(fault));
         if let (Some(leaf), Some((_, data))) = (leaf, content)
             && leaf.orgid.is_none()
-            && let Err(what) = signers.take(position, &leaf.event_type, data)
+            && let Err(what) = signers.take(&leaf.event_type, data)
         {
             report.fault(Fault { class: Class::Content, position: Some(position), job: None, what });
         }
@@ -97,11 +97,11 @@ impl Auditor {
             Err(error) => {
                 self.fault(Class::Signature, None, format!("the log's checkpoint of size {size}: {error}"));
             }
-            Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => {
+            Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
                 self.report.checkpoints += 1;
-                self.covers(size, note);
+                self.covers(&signed);
             }
-            Ok(checkpoint) if checkpoint.head.size.get() != size => {
+            Ok(Signed { checkpoint, .. }) if checkpoint.head.size.get() != size => {
                 let what =
                     format!("expected the log's checkpoint of size {size}, found one of {}", checkpoint.head.size);
                 self.fault(Class::Signature, None, what);
@@ -185,11 +185,11 @@ impl Auditor {
         report
     }
 
-    /// A valid checkpoint covers the first `size` entries.
-    fn covers(&mut self, size: u64, note: &str) {
-        self.covered = size;
-        if self.signers.covered(note) {
-            self.trusted = size;
+    /// A valid checkpoint covers the entries so far.
+    fn covers(&mut self, signed: &Signed) {
+        self.covered = self.size();
+        if self.signers.covered(&signed.signers) {
+            self.trusted = self.covered;
         }
     }
 
@@ -197,11 +197,11 @@ impl Auditor {
     fn compare_held(&mut self) {
         for held in self.held.remove(&self.frontier.leaves()).unwrap_or_default() {
             match self.signers.open_held(&held.note) {
-                Ok(checkpoint) if Some(checkpoint.head) == self.frontier.head() => {
+                Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
                     self.report.held += 1;
-                    self.covers(self.size(), &held.note);
+                    self.covers(&signed);
                 }
-                Ok(checkpoint) => {
+                Ok(Signed { checkpoint, .. }) => {
                     let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();
                     let what = format!(
                         "{} has the root {} for the first {} entries, found {found}: these are other entries",

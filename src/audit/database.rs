@@ -97,18 +97,18 @@ impl Nodes<'_> {
         if !self.tree {
             return Ok(());
         }
-        let name = format_args!("node {} of level {}", id.index, id.level).to_string();
+        let name = || format!("node {} of level {}", id.index, id.level);
         let wrong = match self.rows.next()? {
-            None => Some(format!("{name} is missing")),
+            None => Some(format!("{} is missing", name())),
             Some(row) => {
                 let (level, index): (i64, i64) = (row.get(0)?, row.get(1)?);
                 let stored = row.get_ref(2)?.as_bytes().unwrap_or_default() == hash.as_bytes();
                 if (level, index) != (i64::from(id.level), id.index as i64) {
-                    Some(format!("expected {name}, found node {index} of level {level}"))
+                    Some(format!("expected {}, found node {index} of level {level}", name()))
                 } else if stored {
                     None
                 } else {
-                    Some(format!("{name} is not the hash of what it covers: the entry or the node was changed"))
+                    Some(format!("{} is not the hash of what it covers: the entry or the node was changed", name()))
                 }
             }
         };

@@ -14,7 +14,6 @@ pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
 /// The events so far. Keeps some 100 bytes for each job and 16 for each event's name.
 #[derive(Default)]
 pub(super) struct Events {
-    next: Position,
     recorded: Option<Time>,
     jobs: HashMap<JobKey, (Position, Kind)>,
     names: HashSet<[u8; 16]>,
@@ -35,15 +34,14 @@ impl Events {
         self.erased
     }
 
-    /// Takes the next event, and tells each thing that is wrong with it. Answers its leaf where that can be read.
+    /// Takes the next event, which belongs at `position`, and tells each thing that is wrong with it. Answers its leaf where that can be read.
     pub(super) fn take<'a>(
         &mut self,
+        position: Position,
         bytes: &'a [u8],
         content: Content<'_>,
         fault: &mut impl FnMut(Fault),
     ) -> Option<Leaf<'a>> {
-        let position = self.next;
-        self.next = position.next();
         let leaf = match Leaf::parse_strict(bytes) {
             Ok(leaf) => leaf,
             Err(error) => {

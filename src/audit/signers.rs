@@ -1,34 +1,29 @@
-//! Who signs for a log: what its own events say, from its first on.
+//! Who signs for a log: what its own events say, from its first on, and whether that leads from the pinned key.
 
-use serde::Deserialize;
-
-use crate::job::Position;
-use crate::tree::{Checkpoint, CheckpointError, VerifierKey};
-use crate::wire::{LedgerContinued, LedgerCreated, LedgerKeyAdded};
+use crate::tree::{Checkpoint, CheckpointError, Identity, NoteError, VerifierKey};
 
 /// The log's name and keys, as of the events so far.
 #[derive(Default)]
 pub(super) struct Signers {
     pinned: Option<VerifierKey>,
-    origin: Option<String>,
+    identity: Option<Identity>,
+    /// Every key that it had under any of its names; a key has the name that it signs for.
     keys: Vec<Named>,
 }
 
 /// A key that an event of the log names.
 struct Named {
     key: VerifierKey,
-    origin: String,
     /// Whether it is the pinned key, or was vouched for by one that is trusted.
     trusted: bool,
     /// Whether the first checkpoint that covers its event is still to come: that one must vouch for it.
     new: bool,
 }
 
-/// What the ledger's own events say of who signs.
-#[derive(Deserialize)]
-struct Says {
-    origin: Option<String>,
-    verifier_key: String,
+/// A checkpoint, and who of those whom the log has named signed it.
+pub(super) struct Signed {
+    pub checkpoint: Checkpoint,
+    pub signers: Vec<VerifierKey>,
 }
 
 impl Signers {
@@ -38,7 +33,7 @@ impl Signers {
 
     /// Who the log says that it is now.
     pub(super) fn origin(&self) -> Option<&str> {
-        self.origin.as_deref()
+        self.identity.as_ref().map(|identity| identity.origin.as_str())
     }
 
     /// Every key that it has named.
@@ -52,51 +47,46 @@ impl Signers {
     }
 
     /// Takes one of the ledger's own events.
-    pub(super) fn take(&mut self, at: Position, event_type: &str, data: &[u8]) -> Result<(), String> {
-        let first = at == Position::GENESIS;
-        if (event_type == LedgerCreated::TYPE) != first {
-            return Err(format!("expected `{}` at position 0 and nowhere else", LedgerCreated::TYPE));
+    pub(super) fn take(&mut self, event_type: &str, data: &[u8]) -> Result<(), String> {
+        let after = Identity::after(self.identity.clone(), event_type, data)?;
+        if let Some(now) = after.as_ref().filter(|_| after != self.identity) {
+            let key = now.verifier_key().clone();
+            let trusted = self.pinned.as_ref() == Some(&key);
+            // Under a new name nobody could vouch for a key.
+            let new = self.origin() == Some(&now.origin);
+            self.keys.push(Named { key, trusted, new });
         }
-        let added = event_type == LedgerKeyAdded::TYPE;
-        if !(first || added || event_type == LedgerContinued::TYPE) {
-            // One that only a newer program knows.
-            return Ok(());
-        }
-        let says: Says = serde_json::from_slice(data).map_err(|error| format!("who signs cannot be read: {error}"))?;
-        let key: VerifierKey = says.verifier_key.parse().map_err(|error| format!("`verifier_key`: {error}"))?;
-        let origin = if added { self.origin.clone() } else { says.origin };
-        let origin = origin.ok_or("expected an `origin`, found none")?;
-        let trusted = self.pinned.as_ref() == Some(&key);
-        self.keys.push(Named { key, origin: origin.clone(), trusted, new: added });
-        self.origin = Some(origin);
+        self.identity = after;
         Ok(())
     }
 
     /// Reads the log's own checkpoint that covers exactly the events so far: it must carry the log's name and the signature
     /// of a key that the log had before.
-    pub(super) fn open(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
-        let origin = self.origin.clone().unwrap_or_default();
-        let old = |named: &&Named| named.origin == origin && !named.new;
-        let known: Vec<VerifierKey> = self.keys.iter().filter(old).map(|named| named.key.clone()).collect();
-        Checkpoint::open(note, &origin, &known)
-    }
-
-    /// Takes a valid checkpoint of the events so far: whoever is new in it is vouched for by those that are trusted already.
-    /// Answers whether it is signed by one that is trusted.
-    pub(super) fn covered(&mut self, note: &str) -> bool {
-        let vouched = self.trusts(note);
-        for named in self.keys.iter_mut().filter(|named| named.new) {
-            named.new = false;
-            named.trusted |= vouched;
+    pub(super) fn open(&self, note: &str) -> Result<Signed, CheckpointError> {
+        let signed = self.open_held(note)?;
+        let origin = self.origin().unwrap_or_default();
+        if signed.checkpoint.origin != origin {
+            let (expected, found) = (origin.to_owned(), signed.checkpoint.origin);
+            return Err(CheckpointError::Origin { expected, found });
         }
-        self.trusts(note)
+        if self.keys.iter().any(|named| !named.new && signed.signers.contains(&named.key)) {
+            return Ok(signed);
+        }
+        let names = |keys: &mut dyn Iterator<Item = &VerifierKey>| keys.map(VerifierKey::to_string).collect();
+        let expected = names(&mut self.keys.iter().filter(|named| !named.new).map(|named| &named.key));
+        Err(NoteError::Unknown { expected, found: names(&mut signed.signers.iter()) }.into())
     }
 
-    /// Whether a key signed it that is trusted because of the pinned one. Unknown keys beside it do not matter.
-    fn trusts(&self, note: &str) -> bool {
-        let trusted = |named: &&Named| named.trusted && !named.new && Some(named.origin.as_str()) == self.origin();
-        let trusted: Vec<VerifierKey> = self.keys.iter().filter(trusted).map(|named| named.key.clone()).collect();
-        !trusted.is_empty() && Checkpoint::open(note, self.origin().unwrap_or_default(), &trusted).is_ok()
+    /// Reads a checkpoint that somebody outside holds, signed by any key that the log has named for its origin.
+    pub(super) fn open_held(&self, note: &str) -> Result<Signed, CheckpointError> {
+        let origin = note.lines().next().unwrap_or_default();
+        let known: Vec<VerifierKey> = self.keys().filter(|key| key.name() == origin).cloned().collect();
+        if known.is_empty() {
+            let expected = self.origin().unwrap_or_default().to_owned();
+            return Err(CheckpointError::Origin { expected, found: origin.chars().take(100).collect() });
+        }
+        let (checkpoint, signers) = Checkpoint::open_signed(note, origin, &known)?;
+        Ok(Signed { checkpoint, signers: signers.into_iter().cloned().collect() })
     }
 
     /// Whether this is a checkpoint under a name that the log had before, signed by a key that it had then.
@@ -104,16 +94,20 @@ impl Signers {
         note.lines().next() != self.origin() && self.open_held(note).is_ok()
     }
 
-    /// Reads a checkpoint that somebody outside holds, signed by any key that the log has named for its origin.
-    pub(super) fn open_held(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
-        let origin = note.lines().next().unwrap_or_default();
-        let of = |named: &&Named| named.origin == origin;
-        let known: Vec<VerifierKey> = self.keys.iter().filter(of).map(|named| named.key.clone()).collect();
-        if known.is_empty() {
-            let expected = self.origin.clone().unwrap_or_default();
-            return Err(CheckpointError::Origin { expected, found: origin.chars().take(100).collect() });
+    /// Takes who signed a valid checkpoint of the events so far: whoever is new in it is vouched for by those that are trusted
+    /// already. Answers whether one that is trusted has signed.
+    pub(super) fn covered(&mut self, signers: &[VerifierKey]) -> bool {
+        let vouched = self.trusts(signers);
+        for named in self.keys.iter_mut().filter(|named| named.new) {
+            named.new = false;
+            named.trusted |= vouched;
         }
-        Checkpoint::open(note, origin, &known)
+        self.trusts(signers)
+    }
+
+    fn trusts(&self, signers: &[VerifierKey]) -> bool {
+        let trusted = |named: &Named| named.trusted && !named.new && Some(named.key.name()) == self.origin();
+        self.keys.iter().any(|named| trusted(named) && signers.contains(&named.key))
     }
 }
 
@@ -134,18 +128,18 @@ mod tests {
     fn log(pinned: Option<&SigningKey>) -> Signers {
         let mut signers = Signers::new(pinned.map(|key| key.verifier().clone()));
         let data = format!(r#"{{"origin":"example.org/log","leaf_format":1,"verifier_key":"{}"}}"#, key(1).verifier());
-        signers.take(Position::GENESIS, "ledger.created", data.as_bytes()).unwrap();
+        signers.take("ledger.created", data.as_bytes()).unwrap();
         signers
     }
 
-    fn add(signers: &mut Signers, at: u64, key: &SigningKey) {
+    fn add(signers: &mut Signers, key: &SigningKey) {
         let data = format!(r#"{{"verifier_key":"{}"}}"#, key.verifier());
-        signers.take(Position::new(at), "ledger.key_added", data.as_bytes()).unwrap();
+        signers.take("ledger.key_added", data.as_bytes()).unwrap();
     }
 
     fn cover(signers: &mut Signers, note: &str) -> bool {
-        signers.open(note).unwrap();
-        signers.covered(note)
+        let signed = signers.open(note).unwrap();
+        signers.covered(&signed.signers)
     }
 
     #[test]
@@ -163,7 +157,7 @@ mod tests {
     #[test]
     fn a_new_key_is_vouched_for_by_the_old_one() {
         let mut signers = log(Some(&key(1)));
-        add(&mut signers, 1, &key(2));
+        add(&mut signers, &key(2));
         assert!(signers.open(&note(2, &[&key(2)])).is_err(), "only the new key signs its own introduction");
         assert!(cover(&mut signers, &note(2, &[&key(1), &key(2)])));
         assert!(cover(&mut signers, &note(3, &[&key(2)])));
@@ -173,7 +167,7 @@ mod tests {
     fn who_pins_the_new_key_trusts_what_it_signs() {
         let mut signers = log(Some(&key(2)));
         assert!(!cover(&mut signers, &note(1, &[&key(1)])));
-        add(&mut signers, 1, &key(2));
+        add(&mut signers, &key(2));
         assert!(cover(&mut signers, &note(2, &[&key(1), &key(2)])));
         assert!(cover(&mut signers, &note(3, &[&key(2)])));
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::folder::Folder;
+use super::folder::{Folder, Lock};
 use super::identity::identity;
 use super::key;
 use super::seal::Seal;
@@ -31,6 +31,15 @@ pub(super) fn open_existing(folder: &Folder) -> Result<Writer, OpenError> {
         FileState::Empty => Err(missing()),
         FileState::Log(format) => upgrade(log, format, folder),
     })
+}
+
+/// Takes the folder, and opens the log that it has. One that has none is left as it is: taking it would make it.
+pub(super) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError> {
+    if !folder.log().exists() {
+        return Err(log::Error::Missing(folder.log()).into());
+    }
+    let lock = folder.lock()?;
+    Ok((lock, open_existing(folder)?))
 }
 
 /// The genesis event and the first checkpoint. The key is on disk before the event that names it.

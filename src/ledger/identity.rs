@@ -1,62 +1,9 @@
-//! Who a log is: its name and keys, as its own events tell.
+//! Who a log is: read from its own events.
 
 use super::OpenError;
 use crate::log::Reader;
-use crate::tree::VerifierKey;
-use crate::wire::{Leaf, LedgerContinued, LedgerCreated, LedgerKeyAdded};
-
-/// Who a log is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Its unique name.
-    pub origin: String,
-    /// Who signs for it, the newest first; never empty.
-    pub keys: Vec<VerifierKey>,
-}
-
-impl Identity {
-    /// The newest of its keys.
-    pub fn verifier_key(&self) -> &VerifierKey {
-        &self.keys[0]
-    }
-
-    fn new(origin: String, verifier_key: &str) -> Result<Identity, String> {
-        let key = key_of(&origin, verifier_key)?;
-        Ok(Identity { origin, keys: vec![key] })
-    }
-
-    /// Who the log is after one of its own events; the text says what is wrong with that.
-    pub(super) fn after(before: Option<Identity>, event_type: &str, data: &[u8]) -> Result<Option<Identity>, String> {
-        let unreadable = |error: serde_json::Error| format!("the data of `{event_type}` cannot be read: {error}");
-        match (event_type, before) {
-            (LedgerCreated::TYPE, None) => {
-                let data: LedgerCreated = serde_json::from_slice(data).map_err(unreadable)?;
-                Identity::new(data.origin, &data.verifier_key).map(Some)
-            }
-            (LedgerContinued::TYPE, Some(before)) => {
-                let data: LedgerContinued = serde_json::from_slice(data).map_err(unreadable)?;
-                if data.previous.origin != before.origin {
-                    let (expected, found) = (before.origin, data.previous.origin);
-                    return Err(format!("expected an event that continues `{expected}`, found one of `{found}`"));
-                }
-                Identity::new(data.origin, &data.verifier_key).map(Some)
-            }
-            (LedgerKeyAdded::TYPE, Some(mut before)) => {
-                let data: LedgerKeyAdded = serde_json::from_slice(data).map_err(unreadable)?;
-                before.keys.insert(0, key_of(&before.origin, &data.verifier_key)?);
-                Ok(Some(before))
-            }
-            // A newer program's: it says nothing about the name that this one would understand.
-            (_, before) => Ok(before),
-        }
-    }
-}
-
-fn key_of(origin: &str, text: &str) -> Result<VerifierKey, String> {
-    let key: VerifierKey = text.parse().map_err(|error| format!("{error}"))?;
-    let name = key.name();
-    if name == origin { Ok(key) } else { Err(format!("expected a key of `{origin}`, found one of `{name}`")) }
-}
+pub use crate::tree::Identity;
+use crate::wire::Leaf;
 
 /// Who the log is now: what its own events say, one after the other.
 pub fn identity(log: &Reader<'_>) -> Result<Identity, OpenError> {

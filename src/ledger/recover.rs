@@ -1,12 +1,11 @@
 //! A log that may not be signed for any more goes on under a new name and key.
 
 use super::folder::Folder;
-use super::genesis::{append_own, new_origin, next_time, open_existing};
+use super::genesis::{append_own, new_origin, next_time, take_existing};
 use super::identity::{Identity, identity};
 use super::seal::Seal;
 use super::{Clock, OpenError, key, why_read_only};
 use crate::job::Position;
-use crate::log;
 use crate::tree::Frontier;
 use crate::wire::{LedgerContinued, PreviousLog};
 
@@ -26,11 +25,7 @@ pub struct Continued {
 ///
 /// Whatever made the log read-only may have touched its tree too, so that is grown again, from the leaves alone.
 pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>, OpenError> {
-    if !folder.log().exists() {
-        return Err(OpenError::from(log::Error::Missing(folder.log())));
-    }
-    let _lock = folder.lock()?;
-    let mut log = open_existing(folder)?;
+    let (_lock, mut log) = take_existing(folder)?;
     let old = identity(&log.reader())?;
     let head = log.reader().head()?;
     if key::settle(folder, &old)? {

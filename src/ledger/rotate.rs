@@ -1,7 +1,7 @@
 //! One more key signs for the ledger. The one before signs beside it until its file is taken away.
 
 use super::folder::{Folder, PREVIOUS_KEY_FILE};
-use super::genesis::{append_own, next_time, open_existing};
+use super::genesis::{append_own, next_time, take_existing};
 use super::identity::identity;
 use super::seal::{Seal, SealError, restore};
 use super::{Clock, OpenError, key};
@@ -42,11 +42,7 @@ impl From<SealError> for RotateError {
 /// Adds a key to the log in `folder`: the event that names it stands under a checkpoint that the old key has signed too.
 /// Answers the new verifier key and the event's position.
 pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Position), RotateError> {
-    if !folder.log().exists() {
-        return Err(OpenError::from(log::Error::Missing(folder.log())).into());
-    }
-    let _lock = folder.lock().map_err(OpenError::from)?;
-    let mut log = open_existing(folder)?;
+    let (_lock, mut log) = take_existing(folder)?;
     let mut identity = identity(&log.reader())?;
     // A crash between the commit and the renaming left a rotation that only has to be ended.
     if key::settle(folder, &identity).map_err(OpenError::from)? {

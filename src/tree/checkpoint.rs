@@ -54,12 +54,22 @@ impl Checkpoint {
 
     /// Reads a signed checkpoint of the log `origin`. The signature is checked before anything is read.
     pub fn open(note: &str, origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, CheckpointError> {
-        let checkpoint: Checkpoint = open_note(note, known)?.text.parse()?;
+        Checkpoint::open_signed(note, origin, known).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// The same, with those of the known keys that have signed it: at least one.
+    pub fn open_signed<'k>(
+        note: &str,
+        origin: &str,
+        known: &'k [VerifierKey],
+    ) -> Result<(Checkpoint, Vec<&'k VerifierKey>), CheckpointError> {
+        let note = open_note(note, known)?;
+        let checkpoint: Checkpoint = note.text.parse()?;
         if checkpoint.origin != origin {
             let (expected, found) = (origin.to_owned(), excerpt(&checkpoint.origin));
             return Err(CheckpointError::Origin { expected, found });
         }
-        Ok(checkpoint)
+        Ok((checkpoint, note.signers))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::job::{Job, JobKey, Position, Time};
 use crate::ledger::identity::{Identity, identity};
 use crate::log::{Reader, chain};
 use crate::views::{self, fold_job};
-use crate::wire::{self, ExportLine, Leaf, LedgerCreated, datadigest};
+use crate::wire::{self, ExportLine, Leaf, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
 pub(super) struct Checker<'l> {
@@ -138,14 +138,7 @@ impl<'l> Checker<'l> {
                 "expected an event of the ledger, without job or organisation, at position {position}"
             ));
         }
-        let genesis = position == Position::GENESIS;
         match &*leaf.event_type {
-            name if genesis != (name == LedgerCreated::TYPE) => {
-                return Err(format!(
-                    "expected `{}` at position 0 and nowhere else, found `{name}` at {position}",
-                    LedgerCreated::TYPE
-                ));
-            }
             name if name.starts_with("ledger.") => {
                 self.identity = Identity::after(self.identity.take(), name, data)?;
             }
