@@ -41,7 +41,7 @@ fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
     let (salt, data, node, genesis): (String, Vec<u8>, String, Vec<u8>) =
         conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
     let genesis: serde_json::Value = serde_json::from_slice(&genesis).unwrap();
-    let key = STANDARD.decode(genesis["verifier_key"].as_str().unwrap().rsplit('+').next().unwrap()).unwrap();
+    let key = STANDARD.decode(genesis["verifier_key"].as_str().unwrap().splitn(3, '+').nth(2).unwrap()).unwrap();
     // RFC 8410: an Ed25519 public key in DER is these twelve bytes and the key. Its first byte here names the algorithm.
     let der = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], &key[1..]].concat();
     for (name, bytes) in [("leaf", &leaf), ("data", &data), ("checkpoint", &checkpoint.into_bytes()), ("pub.der", &der)]
