@@ -41,6 +41,13 @@ impl Default for Budget {
     }
 }
 
+impl Budget {
+    /// The bytes that are taken now.
+    pub fn taken(&self) -> usize {
+        BUDGET - self.0.available_permits()
+    }
+}
+
 /// A body that was read. Its share of the budget is given back when it is dropped.
 pub struct Read<'b> {
     /// All of it.

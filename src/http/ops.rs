@@ -102,6 +102,7 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     let wal = std::fs::metadata(app.ledger.folder().log().with_extension("db-wal")).map_or(0, |file| file.len());
     let counted = app.ledger.metrics();
     counted.wal_bytes.set(i64::try_from(wal).unwrap_or(i64::MAX));
+    counted.body_bytes.set(app.bodies.taken() as i64);
     // Looked at here and nowhere else: threads that set a gauge by turns could leave an old figure standing.
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub view_lag: Gauge,
     /// Open tails.
     pub tails: Gauge,
+    /// Bytes of large request bodies that are held.
+    pub body_bytes: Gauge,
     /// Bytes of `log.db-wal`.
     pub wal_bytes: Gauge,
 }
@@ -67,6 +69,7 @@ impl Metrics {
             tree_size: Gauge::default(),
             view_lag: Gauge::default(),
             tails: Gauge::default(),
+            body_bytes: Gauge::default(),
             wal_bytes: Gauge::default(),
         }
     }
@@ -85,6 +88,8 @@ impl Metrics {
         registry.register("jobledger_tree_size", "Events under the newest checkpoint", self.tree_size.clone());
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
+        let help = "What large request bodies take of the memory that they share";
+        registry.register("jobledger_body_bytes", help, self.body_bytes.clone());
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());
     }
 
