@@ -6,7 +6,7 @@ use super::events::{Content, Events};
 use super::report::{Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
 use crate::job::Position;
-use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
+use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, Head, NodeId, VerifierKey, leaf_hash};
 
 /// Takes a log entry by entry, in order.
 pub struct Auditor {
@@ -51,9 +51,9 @@ impl Auditor {
 
     /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
     pub fn hold(&mut self, name: String, note: String) {
-        match note.split_once("\n\n").map(|(text, _)| format!("{text}\n").parse::<Checkpoint>()) {
-            Some(Ok(checkpoint)) => self.held.entry(checkpoint.head.size.get()).or_default().push(Held { name, note }),
-            _ => self.fault(
+        match claimed(&note) {
+            Some(head) => self.held.entry(head.size.get()).or_default().push(Held { name, note }),
+            None => self.fault(
                 Class::Signature,
                 None,
                 format!("{name} is no checkpoint: expected three lines and a signature"),
@@ -107,13 +107,13 @@ impl Auditor {
                 self.fault(Class::Signature, None, what);
             }
             Ok(_) => {
-                let first = Position::new(self.covered);
                 let what = format!(
-                    "an entry from here to position {} is not the one that was signed: the root over them is another than \
-                     the signed one of size {size}",
+                    "an entry from position {} to {} is not the one that was signed: the root over them is another than the \
+                     signed one of size {size}",
+                    self.covered,
                     size - 1
                 );
-                self.fault(Class::Content, Some(first), what);
+                self.fault(Class::Content, Some(self.first_doubt()), what);
             }
         }
     }
@@ -185,6 +185,13 @@ impl Auditor {
         report
     }
 
+    /// The first entry that no valid checkpoint covers; or, among those, the first in which something wrong was found already.
+    fn first_doubt(&self) -> Position {
+        let uncovered = Position::new(self.covered);
+        let found = self.report.faults.iter().filter_map(|fault| fault.position);
+        found.filter(|position| *position >= uncovered).min().unwrap_or(uncovered)
+    }
+
     /// A valid checkpoint covers the entries so far.
     fn covers(&mut self, signed: &Signed) {
         self.covered = self.size();
@@ -219,4 +226,10 @@ impl Auditor {
             }
         }
     }
+}
+
+/// What a note says of a tree, whoever signed it; `None` where it is no checkpoint. For finding out where to compare it.
+pub(super) fn claimed(note: &str) -> Option<Head> {
+    let (text, _) = note.split_once("\n\n")?;
+    format!("{text}\n").parse::<Checkpoint>().ok().map(|checkpoint| checkpoint.head)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row, Rows};
 
+use super::checkpoints::{Checkpoints, numbered};
 use super::columns::Columns;
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
@@ -41,14 +42,14 @@ pub fn audit_database(
     })?;
     let mut nodes = Nodes { rows: nodes.query([])?, bad: None, tree };
     let mut checkpoints = transaction.prepare(match tree {
-        true => "SELECT size, note FROM checkpoint ORDER BY size, number",
+        true => Checkpoints::BY_SIZE,
         false => "SELECT 0, x'' WHERE 0",
     })?;
     let mut checkpoints = Checkpoints::start(checkpoints.query([])?)?;
     while let Some(row) = entries.next()? {
         let position = Position::new(auditor.size());
         entry(auditor, &columns, position, row, &mut nodes)?;
-        checkpoints.of_size(auditor.size(), |note| auditor.checkpoint(note))?;
+        checkpoints.take(auditor)?;
         if auditor.size().is_multiple_of(TELL) || auditor.size() == all {
             progress(auditor.size(), all);
         }
@@ -122,61 +123,6 @@ impl Nodes<'_> {
         }
         Ok(())
     }
-}
-
-/// Stored checkpoints by size.
-struct Checkpoints<'s> {
-    rows: Rows<'s>,
-    next: Option<(u64, String)>,
-}
-
-impl<'s> Checkpoints<'s> {
-    fn start(rows: Rows<'s>) -> Result<Checkpoints<'s>, rusqlite::Error> {
-        let mut checkpoints = Checkpoints { rows, next: None };
-        checkpoints.advance()?;
-        Ok(checkpoints)
-    }
-
-    fn advance(&mut self) -> Result<(), rusqlite::Error> {
-        self.next = match self.rows.next()? {
-            None => None,
-            Some(row) => {
-                let size = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
-                // What is no text is no note, and fails as one.
-                let note = String::from_utf8_lossy(row.get_ref(1)?.as_bytes().unwrap_or_default()).into_owned();
-                Some((size, note))
-            }
-        };
-        Ok(())
-    }
-
-    fn of_size(&mut self, size: u64, mut each: impl FnMut(&str)) -> Result<(), rusqlite::Error> {
-        while let Some((_, note)) = self.next.take_if(|(next, _)| *next <= size) {
-            each(&note);
-            self.advance()?;
-        }
-        Ok(())
-    }
-
-    /// Checkpoints of more entries than there are.
-    fn beyond(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
-        while let Some((size, note)) = self.next.take() {
-            auditor.beyond(size, &note);
-            self.advance()?;
-        }
-        Ok(())
-    }
-}
-
-/// Checkpoints are numbered from 1 without gaps.
-fn numbered(conn: &Connection, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
-    let sql = "SELECT count(*), ifnull(max(number), 0) FROM checkpoint";
-    let (found, newest): (i64, i64) = conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if found != newest {
-        let what = format!("expected the {newest} checkpoints that were signed here, found {found}");
-        auditor.fault(Class::Content, None, what);
-    }
-    Ok(())
 }
 
 fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {

@@ -4,18 +4,21 @@
 //! Everything is recomputed from leaves. Nodes, columns and views are compared with what that gives, and never used.
 
 mod auditor;
+mod checkpoints;
 mod columns;
 mod database;
 mod events;
 mod export;
 mod report;
 mod signers;
+mod site;
 mod views;
 
 pub use auditor::Auditor;
 pub use database::audit_database;
 pub use export::audit_export;
 pub use report::{Class, Fault, Report, Signer};
+pub use site::audit_site;
 pub use views::audit_views;
 
 use crate::{log, views as read_models};
@@ -35,4 +38,12 @@ pub enum AuditError {
     /// A file cannot be read.
     #[error("cannot read")]
     File(#[from] std::io::Error),
+    /// What a server answered is not what was asked for.
+    #[error("`{path}` answers something else than expected: {found}")]
+    Answer {
+        /// What was asked for.
+        path: String,
+        /// What is wrong with the answer.
+        found: String,
+    },
 }

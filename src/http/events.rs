@@ -1,13 +1,10 @@
 //! `GET /ledger/events`, `/ledger/events/{position}` and `/ledger/jobs/{id}/events`: the log itself, as a page, an export,
 //! or a tail.
 
-use async_stream::try_stream;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 
 use super::POSITION;
 use super::accept;
@@ -15,6 +12,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::docs::{CloudEvent, EventPage};
 use super::error::Error;
+use super::ndjson::{Stretch, ndjson};
 use super::params::Params;
 use super::path::Segment;
 use super::tail::{TailOf, tail};
@@ -209,7 +207,10 @@ async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Res
             Some(page) => Ok(page),
             None => off_thread(move || long_page(&app, &asked)).await,
         },
-        Some("application/x-ndjson") => export(app, asked),
+        Some("application/x-ndjson") => {
+            let from = asked.after.unwrap_or_default().next();
+            Ok(ndjson(app, from, move |app, from, head| lines(app, from, head, &asked.filter)))
+        }
         Some(_) => tail(&app, &caller, &headers, TailOf { filter: asked.filter, after: asked.after }),
         None => Err(Error::not_acceptable(&offered.join(", "))),
     }
@@ -276,30 +277,9 @@ impl Events {
     }
 }
 
-/// Every event to the head of this moment, one a line. Read in short pages, so a slow reader holds no transaction.
-fn export(app: App, asked: Asked) -> Result<Response, Error> {
-    let head = app.ledger.head();
-    let lines = try_stream! {
-        let mut after = asked.after.unwrap_or_default();
-        while after < head {
-            let (app, filter) = (app.clone(), asked.filter.clone());
-            let (lines, scanned) = off_thread(move || lines(&app, after, head, &filter)).await.map_err(|_| {
-                std::io::Error::other("the log cannot be read")
-            })?;
-            after = scanned;
-            if !lines.is_empty() {
-                yield Bytes::from(lines);
-            }
-        }
-    };
-    let lines: std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<Bytes, std::io::Error>> + Send>> =
-        Box::pin(lines);
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")), (POSITION, head.get().into())];
-    Ok((headers, Body::from_stream(lines)).into_response())
-}
-
-fn lines(app: &App, after: Position, head: Position, filter: &Filter) -> Result<(Vec<u8>, Position), Error> {
+fn lines(app: &App, from: Position, head: Position, filter: &Filter) -> Result<Stretch, Error> {
     let mut lines = Vec::new();
+    let after = Position::new(from.get().saturating_sub(1));
     let page = app.ledger.log(|log| {
         log.page(after, EXPORT_STEP, filter, |row| {
             if row.position <= head {

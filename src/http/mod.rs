@@ -12,8 +12,10 @@ mod diff;
 mod docs;
 mod error;
 mod events;
+mod export;
 mod job_model;
 mod jobs;
+mod ndjson;
 mod observe;
 mod ops;
 mod page;
@@ -78,6 +80,7 @@ fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(tree::leaf))
         .routes(routes!(tree::proof))
         .routes(routes!(tree::consistency))
+        .routes(routes!(export::export))
         // An index may have several segments, which OpenAPI has no words for: these two are described apart.
         .route("/ledger/tile/entries/{*index}", get(tree::entries))
         .route("/ledger/tile/{level}/{*index}", get(tree::hashes))

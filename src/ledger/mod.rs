@@ -35,7 +35,7 @@ pub use read::{ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
-pub use transfer::{ExportError, ImportError, Imported, export, import};
+pub use transfer::{ExportError, ImportError, Imported, export, export_line, import};
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

@@ -21,6 +21,7 @@ mod cli_serve;
 mod cli_tail;
 mod cli_token;
 mod cli_verify;
+mod cli_verify_url;
 mod crash;
 mod damage;
 mod dbrole;

@@ -34,7 +34,7 @@ pub(super) struct ExportFile {
 
 /// What is known from elsewhere than the log.
 #[derive(Debug, Args)]
-struct Trust {
+pub(super) struct Trust {
     /// The key that must have signed, as `jobledger key show` printed it once; not taken from what is verified
     #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
     vkey: Option<VerifierKey>,
@@ -81,7 +81,7 @@ impl ExportFile {
 }
 
 impl Trust {
-    fn auditor(&self) -> Result<Auditor, Failure> {
+    pub(super) fn auditor(&self) -> Result<Auditor, Failure> {
         let mut auditor = Auditor::new(self.vkey.clone());
         for path in self.since.iter().chain(&self.anchor) {
             let note = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
@@ -94,7 +94,7 @@ impl Trust {
         Ok(auditor)
     }
 
-    fn tell(&self, auditor: Auditor) -> Outcome {
+    pub(super) fn tell(&self, auditor: Auditor) -> Outcome {
         let report = auditor.finish();
         let code = exit_code(&report);
         if self.json {

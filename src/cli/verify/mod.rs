@@ -2,6 +2,7 @@
 
 mod log;
 mod receipt;
+mod url;
 
 use clap::{Args, Subcommand};
 
@@ -22,6 +23,7 @@ enum What {
     Db(log::Db),
     Export(log::ExportFile),
     Receipt(receipt::ReceiptFile),
+    Url(url::Url),
 }
 
 impl Verify {
@@ -30,6 +32,7 @@ impl Verify {
             What::Db(db) => db.run(),
             What::Export(export) => export.run(),
             What::Receipt(receipt) => receipt.run(),
+            What::Url(url) => url.run(),
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn export(
         let (mut read, mut last) = (0, next);
         let mut line = |row: Row<'_>| {
             (read, last) = (read + 1, row.position);
-            out.write_all(&to_line(row))?;
+            out.write_all(&export_line(row))?;
             out.write_all(b"\n")?;
             Ok::<(), ExportError>(())
         };
@@ -69,7 +69,8 @@ pub fn export(
     }
 }
 
-fn to_line(row: Row<'_>) -> Vec<u8> {
+/// The export line of a stored event, without a newline.
+pub fn export_line(row: Row<'_>) -> Vec<u8> {
     let content = row.salt.zip(row.data).map(|(salt, data)| {
         let mut bytes = [0; SALT_LEN];
         bytes.copy_from_slice(salt);

@@ -4,5 +4,5 @@ mod check;
 mod export;
 mod import;
 
-pub use export::{ExportError, export};
+pub use export::{ExportError, export, export_line};
 pub use import::{ImportError, Imported, import};

@@ -10,6 +10,7 @@ mod events;
 pub mod exports;
 pub mod histories;
 mod jobs;
+pub mod published;
 pub mod raw;
 mod recording;
 pub mod rows;

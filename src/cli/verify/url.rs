@@ -1,0 +1,49 @@
+//! `jobledger verify url`: whether what a running server publishes is what was recorded and signed.
+
+use std::io::Read;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::log::Trust;
+use crate::audit;
+use crate::cli::client::{Remote, agent, problem};
+use crate::cli::{Failure, Outcome, progress};
+
+/// A running server, by a token of the role auditor: everything is fetched and recomputed here
+#[derive(Debug, Args)]
+pub(super) struct Url {
+    /// The server, such as http://127.0.0.1:8347
+    #[arg(value_name = "URL", env = "JOBLEDGER_URL")]
+    url: String,
+
+    /// The token of an auditor
+    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: String,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+impl Url {
+    pub(super) fn run(self) -> Outcome {
+        let mut auditor = self.trust.auditor()?;
+        let remote = Remote { url: self.url, token: self.token };
+        let agent = agent(Duration::from_secs(60));
+        let get = |path: &str| -> Result<Box<dyn Read>, Failure> {
+            let mut answer = agent.get(remote.at(path)).header("authorization", remote.bearer()).call()?;
+            if answer.status() != 200 {
+                let (text, _) = problem(&mut answer);
+                return Err(Failure::CouldNotRun(format!("`{path}` cannot be read: {text}")));
+            }
+            Ok(Box::new(answer.into_body().into_reader()))
+        };
+        let bar = progress::bar(0, "events");
+        audit::audit_site(get, &mut auditor, |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        self.trust.tell(auditor)
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /ledger/export`: what `jobledger export` writes, for auditors who have no access to the folder.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::app::App;
+use super::auth::Caller;
+use super::error::Error;
+use super::ndjson::{Stretch, ndjson};
+use super::params::Params;
+use crate::access::Capability;
+use crate::job::Position;
+use crate::ledger::export_line;
+use crate::log::enough;
+
+/// Events read at a time, and about how many bytes: 4 MiB.
+const STEP: u64 = 500;
+const STEP_BYTES: usize = 4 << 20;
+
+/// Export the log: every event with everything that proves and restores it, one export line each.
+///
+/// Leaf, salt and data of each event from `from` on, of all organisations and of the ledger itself, to the head of this
+/// moment. `jobledger import` restores a log from it, and `jobledger verify export` verifies it.
+#[utoipa::path(
+    get, path = "/ledger/export", tag = "tree", operation_id = "export_log",
+    params(("from" = Option<u64>, Query, description = "The first event; default 0, the genesis event", maximum = 9_007_199_254_740_992_u64)),
+    responses(
+        (status = 200, description = "One export line an event", body = String, content_type = "application/x-ndjson"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 403, description = "The role may not: the log is of all organisations"),
+    )
+)]
+pub async fn export(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    caller.require(Capability::AllOrganisations)?;
+    let from: Option<Position> = params.one("from")?;
+    params.finish()?;
+    Ok(ndjson(app, from.unwrap_or(Position::GENESIS), lines))
+}
+
+fn lines(app: &App, from: Position, head: Position) -> Result<Stretch, Error> {
+    let (mut lines, mut last) = (Vec::new(), from);
+    app.ledger.log(|log| {
+        log.scan(from, STEP.min(head.get() + 1 - from.get()), |row| {
+            last = row.position;
+            lines.extend(export_line(row));
+            lines.push(b'\n');
+            Ok::<_, Error>(enough(lines.len(), STEP_BYTES))
+        })
+    })?;
+    Ok((lines, last))
+}

@@ -1,0 +1,43 @@
+//! Lines of the log as they are read: one JSON text a line, up to the head of the moment of asking.
+
+use async_stream::try_stream;
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio_stream::Stream;
+
+use super::POSITION;
+use super::app::App;
+use super::error::Error;
+use crate::job::Position;
+use crate::ledger::off_thread;
+
+/// Lines that were read, and the last position that was looked at for them.
+pub type Stretch = (Vec<u8>, Position);
+
+/// Answers with what `read` makes of the log from `from` on, stretch by stretch. It is given where a stretch begins and the
+/// head, and looks at one event at least. No stretch is read before the one before it was taken: a slow reader holds nothing.
+pub fn ndjson(
+    app: App,
+    from: Position,
+    read: impl Fn(&App, Position, Position) -> Result<Stretch, Error> + Clone + Send + 'static,
+) -> Response {
+    let head = app.ledger.head();
+    let lines = try_stream! {
+        let mut next = from;
+        while next <= head {
+            let (app, read) = (app.clone(), read.clone());
+            let stretch = off_thread(move || read(&app, next, head)).await;
+            let (lines, last) = stretch.map_err(|_| std::io::Error::other("the log cannot be read"))?;
+            next = last.next();
+            if !lines.is_empty() {
+                yield Bytes::from(lines);
+            }
+        }
+    };
+    let lines: std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>> = Box::pin(lines);
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")), (POSITION, head.get().into())];
+    (headers, Body::from_stream(lines)).into_response()
+}
