@@ -28,6 +28,7 @@ mod dbrole;
 mod diff;
 mod fault;
 mod fixtures;
+mod format;
 mod given;
 mod golden;
 mod guards;
