@@ -1,8 +1,6 @@
 //! What an auditor types: the leaf by `sha256sum`, the commitment and the signature by `openssl`, and nothing of ours.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,22 +8,14 @@ use jobledger::access::Role;
 use rusqlite::Connection;
 
 use crate::support::histories::{noted, started};
+use crate::support::shell::{lacking, said, shell};
 use crate::support::{TestServer, created, skipped};
-
-/// Runs a line of shell in `folder`.
-fn shell(folder: &Path, line: &str) -> Output {
-    Command::new("sh").args(["-c", line]).current_dir(folder).output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 #[test]
 fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
     let folder = tempfile::tempdir().unwrap();
-    if !shell(folder.path(), "openssl version && sha256sum --version").status.success() {
-        return skipped("openssl and sha256sum");
+    if let Some(tool) = lacking(&["openssl", "sha256sum"]) {
+        return skipped(tool);
     }
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -50,11 +40,11 @@ fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
     }
 
     let hash = shell(folder.path(), "( printf '\\000'; cat leaf ) | sha256sum");
-    assert_eq!(text(&hash).split(' ').next().unwrap(), node);
+    assert_eq!(said(&hash).split(' ').next().unwrap(), node);
 
     let digest = shell(folder.path(), &format!("openssl dgst -sha256 -mac HMAC -macopt hexkey:{salt} data"));
     let leaf: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
-    assert_eq!(text(&digest).trim().rsplit(' ').next().unwrap(), leaf["datadigest"]);
+    assert_eq!(said(&digest).trim().rsplit(' ').next().unwrap(), leaf["datadigest"]);
 
     let verify = "head -n3 checkpoint > body && tail -n1 checkpoint | awk '{print $3}' | base64 -d | tail -c64 > sig && \
                   openssl pkeyutl -verify -pubin -keyform DER -inkey pub.der -rawin -in body -sigfile sig";

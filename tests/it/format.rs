@@ -3,12 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use jobledger::tree::{Hash, VerifierKey, leaf_hash, node_hash, open_note};
 use jobledger::wire::{ExportLine, datadigest};
 
+use crate::support::shell::{lacking, said, shell};
 use crate::support::skipped;
 
 const PAGE: &str = include_str!("../../schema/format.md");
@@ -80,10 +79,8 @@ fn the_tree_is_made_of_the_leaves() {
 #[test]
 fn the_commands_say_what_the_page_shows() {
     let folder = tempfile::tempdir().unwrap();
-    for tool in ["openssl", "sha256sum", "xxd", "python3"] {
-        if !shell(folder.path(), &format!("command -v {tool}")).1 {
-            return skipped(tool);
-        }
+    if let Some(tool) = lacking(&["openssl", "sha256sum", "xxd", "python3"]) {
+        return skipped(tool);
     }
     for (name, text) in [("export.ndjson", LOG), ("6.checkpoint", CHECKPOINT), ("vkey", KEY)] {
         fs::write(folder.path().join(name), text).unwrap();
@@ -98,17 +95,11 @@ fn the_commands_say_what_the_page_shows() {
                 expected += line;
                 expected.push('\n');
             }
-            let (said, well) = shell(folder.path(), command);
-            assert!(well, "{command}");
-            assert_eq!(said, expected, "{command}");
+            let done = shell(folder.path(), command);
+            assert!(done.status.success(), "{command}");
+            assert_eq!(said(&done), expected, "{command}");
             typed += 1;
         }
     }
     assert_eq!(typed, 10);
-}
-
-/// Types a line in `folder`; answers what it said and whether it went well.
-fn shell(folder: &Path, line: &str) -> (String, bool) {
-    let done = Command::new("bash").args(["-c", line]).current_dir(folder).output().unwrap();
-    (String::from_utf8(done.stdout).unwrap(), done.status.success())
 }

@@ -46,6 +46,7 @@ mod masking_text;
 mod openapi;
 mod operation;
 mod organisations;
+mod other_sqlite;
 mod overload;
 mod panics;
 mod parameters;

@@ -16,6 +16,7 @@ mod recording;
 pub mod rows;
 pub mod secrets;
 mod server;
+pub mod shell;
 mod stage;
 mod streams;
 
