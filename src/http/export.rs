@@ -31,9 +31,10 @@ const STEP_BYTES: usize = 4 << 20;
     )
 )]
 pub async fn export(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
-    caller.require(Capability::AllOrganisations)?;
+    caller.require(Capability::ReadLedger)?;
     let from: Option<Position> = params.one("from")?;
     params.finish()?;
+    caller.require(Capability::AllOrganisations)?;
     Ok(ndjson(app, from.unwrap_or(Position::GENESIS), lines))
 }
 
