@@ -1,5 +1,6 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+pub mod anchors;
 pub mod answers;
 pub mod audit;
 mod bodies;
