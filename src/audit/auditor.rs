@@ -27,8 +27,8 @@ pub struct Auditor {
 struct Held {
     name: String,
     note: String,
-    /// Whether it is the ledger's own anchor.
-    anchor: bool,
+    /// Where it lies, if it is the ledger's own anchor.
+    anchor: Option<String>,
 }
 
 impl Auditor {
@@ -53,12 +53,12 @@ impl Auditor {
 
     /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
     pub fn hold(&mut self, name: String, note: String) {
-        self.keep(Held { name, note, anchor: false });
+        self.keep(Held { name, note, anchor: None });
     }
 
-    /// Adds the anchor, which lies outside the database: the log must contain that too.
-    pub fn anchor(&mut self, name: String, note: String) {
-        self.keep(Held { name, note, anchor: true });
+    /// Adds the anchor, which lies in the file `path` outside the database: the log must contain that too.
+    pub fn anchor(&mut self, path: String, note: String) {
+        self.keep(Held { name: format!("the anchor `{path}`"), note, anchor: Some(path) });
     }
 
     fn keep(&mut self, held: Held) {
@@ -216,8 +216,8 @@ impl Auditor {
             match self.signers.open_held(&held.note) {
                 Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
                     match held.anchor {
-                        true => self.report.anchor = Some(Anchor { name: held.name, size: self.frontier.leaves() }),
-                        false => self.report.held += 1,
+                        Some(path) => self.report.anchor = Some(Anchor { path, size: self.frontier.leaves() }),
+                        None => self.report.held += 1,
                     }
                     self.covers(&signed);
                 }

@@ -50,7 +50,7 @@ pub enum Signer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Anchor {
     /// Where it lies.
-    pub name: String,
+    pub path: String,
     /// How many events it covers.
     pub size: u64,
 }

@@ -57,8 +57,8 @@ fn its_folder_may_stand_in_the_environment_or_a_file() {
     }
     // The same line serves whoever verifies.
     let verify = cli(["verify", "db", "--json", "--config"]).arg(dir.path().join("config")).arg(&data).run().expect(7);
-    let name = verify.json_lines()[0]["report"]["anchor"]["name"].clone();
-    assert!(name.as_str().unwrap().contains("two"), "{name}");
+    let path = verify.json_lines()[0]["report"]["anchor"]["path"].clone();
+    assert!(path.as_str().unwrap().ends_with("two/checkpoint"), "{path}");
 }
 
 #[test]

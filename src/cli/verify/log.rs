@@ -95,7 +95,7 @@ impl Trust {
         let given = anchor.map(|path| if path.is_dir() { path.join(ANCHOR_FILE) } else { path.to_owned() });
         let beside = folder.map(Folder::anchored).filter(|path| given.is_none() && path.exists());
         if let Some(path) = given.as_ref().or(beside.as_ref()) {
-            auditor.anchor(format!("the anchor `{}`", path.display()), note(path)?);
+            auditor.anchor(path.display().to_string(), note(path)?);
         }
         if self.since.is_empty() && given.is_none() {
             auditor.leaves_out(match beside {
@@ -157,7 +157,7 @@ fn print(report: &Report, code: u8) {
     }
     println!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
     if let Some(anchor) = &report.anchor {
-        println!("  anchor       of {} events: {}", anchor.size, anchor.name);
+        println!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
     }
     if report.left_behind > 0 {
         println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
