@@ -233,6 +233,24 @@ fn an_older_one_of_this_log_is_brought_forward() {
 }
 
 #[test]
+fn an_anchor_is_no_substitute_for_a_checkpoint_that_the_log_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = ledger(dir.path());
+    let anchor = data.join("anchor");
+    // The anchor has the 10 events that are left.
+    let tenth = clone(&data, "tenth");
+    cut(&tenth);
+    fs::write(anchor.join("checkpoint"), newest(&tenth)).unwrap();
+    cut(&data);
+    assert_eq!(verified(&data, &[]).0, 0);
+    let log = Connection::open(data.join("log.db")).unwrap();
+    log.execute_batch("DELETE FROM checkpoint WHERE size = 10").unwrap();
+    assert_eq!(verified(&data, &[]).0, 4);
+    assert_eq!(verified(&data, &["--anchor", anchor.to_str().unwrap()]).0, 4);
+    refuses(&data, &anchor, &["is of 9 events", "jobledger recover"]);
+}
+
+#[test]
 fn a_server_that_was_killed_starts_again_cleanly() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());

@@ -110,7 +110,7 @@ fn a_recovery_that_was_cut_off_before_the_anchor_was_replaced_is_ended_by_the_ne
     fs::rename(data.join("ledger.key"), data.join("ledger.key.new")).unwrap();
     fs::rename(data.join("ledger.key.before-recover"), data.join("ledger.key")).unwrap();
     takes_writes(&data, &anchor);
-    assert_eq!(kept(&anchor), [before.clone()]);
+    assert!(kept(&anchor) == std::slice::from_ref(&before));
     // From then on it is as much against the log as any other.
     fs::write(anchor.join("checkpoint"), before.replace("\n11\n", "\n12\n")).unwrap();
     refuses(&data, &anchor, &["does not hold a checkpoint of this log"]);

@@ -98,10 +98,13 @@ impl Trust {
             auditor.anchor(path.display().to_string(), note(path)?);
         }
         if self.since.is_empty() && given.is_none() {
-            auditor.leaves_out(match beside {
-                None => "whether newer events were cut off: there is no anchor; give a checkpoint held outside by --since or --anchor",
-                Some(_) => "whether the folder was put back together with the anchor in it: give a checkpoint held outside by --since",
-            });
+            let (what, found) = match (&beside, folder) {
+                (Some(_), _) => ("folder and anchor were put back together", ""),
+                (None, Some(_)) => ("newer events were cut off", "there is no anchor in the folder; "),
+                (None, None) => ("newer events were cut off", ""),
+            };
+            let hint = "give a checkpoint held outside by --since or --anchor";
+            auditor.leaves_out(&format!("whether {what}: {found}{hint}"));
         }
         Ok(auditor)
     }
