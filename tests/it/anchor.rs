@@ -1,17 +1,21 @@
 //! The anchor: the newest checkpoint outside the database, and what it finds at a start and while a server runs.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use jobledger::access::Role;
+use jobledger::ledger::Options;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::anchors::{
-    clone, copied, cut, held, ledger, newest, put_back, refused, refuses, serve, takes_writes, until, verified, worker,
+    clone, copied, cut, held, is_ready, ledger, newest, not_ready, put_back, refused, refuses, serve, takes_writes,
+    until, verified, worker,
 };
 use crate::support::cli::{Serving, cli, on};
 use crate::support::exports::append_to;
-use crate::support::{Client, created, noted};
+use crate::support::{Client, Gate, TestServer, created, noted};
 
 fn sample(client: &Client, name: &str) -> Option<u64> {
     let text = client.get("/metrics").expect(200).text();
@@ -120,9 +124,9 @@ fn a_server_whose_clone_signs_takes_no_more_writes() {
     let clone = clone(&data, "clone");
     let (server, other) = (serve(&data, &anchor), serve(&clone, &anchor));
     let (worker, cloned) = (worker(&server, &data), worker(&other, &clone));
-    worker.get("/readyz").expect(200);
+    is_ready(&worker);
     cloned.append(&noted("a", "the clone's")).expect(201);
-    until("the server sees that somebody else signs", || worker.get("/readyz").status == 503);
+    until("the server sees that somebody else signs", || not_ready(&worker, "somebody else"));
     refused(&worker, &["somebody else", "12 events", "database has 11"]);
     worker.get("/ledger/jobs/a").expect(200);
     assert!(server.end("TERM").expect(0).stderr.contains("somebody else"));
@@ -130,6 +134,35 @@ fn a_server_whose_clone_signs_takes_no_more_writes() {
     other.end("TERM").expect(0);
     assert_eq!(held(&anchor), newest(&clone));
     refuses(&data, &anchor, &["13 events", "has 11"]);
+}
+
+#[test]
+fn what_waits_when_the_clone_is_seen_is_not_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = ledger(dir.path());
+    let clone = clone(&data, "clone");
+    let gate = Gate::default();
+    let server = TestServer::open(&data, Options { clock: gate.clock(), ..Options::default() });
+    let worker = server.client(Role::Worker);
+    let append = |text: &'static str| {
+        let worker = worker.clone();
+        std::thread::spawn(move || worker.append(&noted("a", text)))
+    };
+    gate.set(true);
+    let begun = append("in a commit that has begun");
+    gate.reached();
+    let waits = append("behind it");
+    let seen = catch_unwind(AssertUnwindSafe(|| {
+        until("it waits", || sample(&worker, "jobledger_queue_requests") == Some(1));
+        append_to(&clone, &noted("a", "the clone's"), &["--anchor", data.join("anchor").to_str().unwrap()]);
+        until("the clone is seen", || not_ready(&worker, "somebody else"));
+    }));
+    // Opened before anything can fail: a server whose writer waits does not stop.
+    gate.set(false);
+    seen.unwrap();
+    begun.join().unwrap().expect(201);
+    assert_eq!(waits.join().unwrap().expect(503).json()["code"], "read-only");
+    assert_eq!(worker.head(), 11);
 }
 
 #[test]
@@ -257,7 +290,7 @@ fn a_server_that_was_killed_starts_again_cleanly() {
     for round in 0..5 {
         let server = Serving::start(&data);
         let worker = worker(&server, &data);
-        worker.get("/readyz").expect(200);
+        is_ready(&worker);
         for n in 0..=round {
             worker.append(&noted("a", &n.to_string())).expect(201);
         }
@@ -279,18 +312,16 @@ fn appends_go_on_where_it_cannot_be_written_and_whoever_watches_is_told() {
     let (data, anchor) = (ledger(dir.path()), dir.path().join("volume"));
     let server = serve(&data, &anchor);
     let worker = worker(&server, &data);
-    worker.get("/readyz").expect(200);
+    is_ready(&worker);
     take_away(&anchor);
     worker.append(&noted("a", "x")).expect(201);
     until("it is counted", || sample(&worker, "jobledger_anchor_failures_total") > Some(0));
     assert_eq!(sample(&worker, "jobledger_anchor_lag_events"), Some(1));
-    until("it is not ready", || worker.get("/readyz").status == 503);
-    let ready = worker.get("/readyz").expect(503).json();
-    assert!(ready["reasons"][0].as_str().unwrap().contains("the anchor is"), "{ready}");
+    until("it is not ready", || not_ready(&worker, "s behind; the log says why"));
     worker.append(&noted("a", "y")).expect(201);
     fs::remove_file(&anchor).unwrap();
     fs::rename(anchor.with_file_name("away"), &anchor).unwrap();
-    until("it is ready again", || worker.get("/readyz").status == 200);
+    is_ready(&worker);
     assert_eq!(held(&anchor), worker.get("/ledger/checkpoint").expect(200).text());
     let told = server.end("TERM").expect(0).stderr;
     assert_eq!(told.matches("the anchor is not brought forward").count(), 1, "{told}");
@@ -303,9 +334,8 @@ fn where_its_volume_is_missing_nothing_is_made_that_looks_like_it() {
     let server = serve(&data, &anchor);
     let worker = worker(&server, &data);
     worker.append(&noted("a", "x")).expect(201);
-    let ready = worker.get("/readyz").expect(503).json();
-    assert!(ready["reasons"][0].as_str().unwrap().contains("not written since the start"), "{ready}");
+    assert!(not_ready(&worker, "not written since the start"));
     assert!(!dir.path().join("volume").exists());
     fs::create_dir(dir.path().join("volume")).unwrap();
-    until("it is ready", || worker.get("/readyz").status == 200);
+    is_ready(&worker);
 }

@@ -117,13 +117,25 @@ pub fn refused(worker: &Client, words: &[&str]) {
     }
 }
 
+/// Waits until the server is ready: its views may still be under way.
+#[track_caller]
+pub fn is_ready(client: &Client) {
+    until("the server is ready", || client.get("/readyz").status == 200);
+}
+
+/// Whether the server is not ready, and says so in these words.
+pub fn not_ready(client: &Client, words: &str) -> bool {
+    let answer = client.get("/readyz");
+    answer.status == 503 && answer.text().contains(words)
+}
+
 /// The server takes writes, and the anchor follows.
 #[track_caller]
 pub fn takes_writes(folder: &Path, anchor: &Path) {
     let server = serve(folder, anchor);
     let worker = worker(&server, folder);
     worker.append(&noted("a", "on")).expect(201);
-    worker.get("/readyz").expect(200);
+    is_ready(&worker);
     server.end("TERM").expect(0);
     assert_eq!(held(anchor), newest(folder));
 }
