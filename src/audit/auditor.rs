@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::events::{Content, Events};
-use super::report::{Class, Fault, Report, Signer};
+use super::report::{Anchor, Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
 use crate::job::Position;
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, Head, NodeId, VerifierKey, leaf_hash};
@@ -27,6 +27,8 @@ pub struct Auditor {
 struct Held {
     name: String,
     note: String,
+    /// Where it lies, if it is the ledger's own anchor.
+    anchor: Option<String>,
 }
 
 impl Auditor {
@@ -51,13 +53,21 @@ impl Auditor {
 
     /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
     pub fn hold(&mut self, name: String, note: String) {
-        match claimed(&note) {
-            Some(head) => self.held.entry(head.size.get()).or_default().push(Held { name, note }),
-            None => self.fault(
-                Class::Signature,
-                None,
-                format!("{name} is no checkpoint: expected three lines and a signature"),
-            ),
+        self.keep(Held { name, note, anchor: None });
+    }
+
+    /// Adds the anchor, which lies in the file `path` outside the database: the log must contain that too.
+    pub fn anchor(&mut self, path: String, note: String) {
+        self.keep(Held { name: format!("the anchor `{path}`"), note, anchor: Some(path) });
+    }
+
+    fn keep(&mut self, held: Held) {
+        match claimed(&held.note) {
+            Some(head) => self.held.entry(head.size.get()).or_default().push(held),
+            None => {
+                let what = format!("{} is no checkpoint: expected three lines and a signature", held.name);
+                self.fault(Class::Signature, None, what);
+            }
         }
     }
 
@@ -148,7 +158,7 @@ impl Auditor {
     pub fn finish(mut self) -> Report {
         let size = self.size();
         for (wanted, held) in std::mem::take(&mut self.held) {
-            for Held { name, note } in held {
+            for Held { name, note, .. } in held {
                 let what = match self.signers.open_held(&note) {
                     Ok(_) => format!("{name} says that the log has {wanted} entries, found {size}: it was rolled back"),
                     Err(error) => format!("{name}, of {wanted} entries, while the log has {size}: {error}"),
@@ -205,8 +215,14 @@ impl Auditor {
         for held in self.held.remove(&self.frontier.leaves()).unwrap_or_default() {
             match self.signers.open_held(&held.note) {
                 Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
-                    self.report.held += 1;
-                    self.covers(&signed);
+                    // An anchor is the ledger's own too: it is no substitute for a checkpoint that the log must bring.
+                    if held.anchor.is_none() || !self.brings_checkpoints {
+                        self.covers(&signed);
+                    }
+                    match held.anchor {
+                        Some(path) => self.report.anchor = Some(Anchor { path, size: self.frontier.leaves() }),
+                        None => self.report.held += 1,
+                    }
                 }
                 Ok(Signed { checkpoint, .. }) => {
                     let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();

@@ -17,7 +17,7 @@ mod views;
 pub use auditor::Auditor;
 pub use database::audit_database;
 pub use export::audit_export;
-pub use report::{Class, Fault, Report, Signer};
+pub use report::{Anchor, Class, Fault, Report, Signer};
 pub use site::audit_site;
 pub use views::audit_views;
 

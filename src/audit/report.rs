@@ -46,6 +46,15 @@ pub enum Signer {
     NotPinned,
 }
 
+/// An anchor: the newest checkpoint that the ledger itself keeps outside the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Anchor {
+    /// Where it lies.
+    pub path: String,
+    /// How many events it covers.
+    pub size: u64,
+}
+
 /// What an audit found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -67,6 +76,8 @@ pub struct Report {
     pub left_behind: u64,
     /// Checkpoints from outside that it is consistent with.
     pub held: u64,
+    /// The anchor, if there is one that it is consistent with.
+    pub anchor: Option<Anchor>,
     /// Events whose data was erased, as a recorded event says.
     pub erased: u64,
     /// The first faults of each class, gravest class first, in the order of the log.
@@ -90,6 +101,7 @@ impl Default for Report {
             checkpoints: 0,
             left_behind: 0,
             held: 0,
+            anchor: None,
             erased: 0,
             faults: Vec::new(),
             faulty: 0,

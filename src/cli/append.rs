@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::client::{Remote, agent, placed, problem, refused};
 use super::masking::Masking;
 use super::target::Target;
-use super::{Failure, Outcome, progress};
+use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
 use crate::http::Error;
 use crate::job::OrgId;
@@ -45,7 +45,10 @@ pub(super) struct Append {
     #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME", value_parser = actor)]
     actor: String,
 
-    // With --url the server's own rules count.
+    // With --url the server has its own anchor, and its own rules count.
+    #[command(flatten)]
+    anchor: AnchorDir,
+
     #[command(flatten)]
     masking: Masking,
 
@@ -71,7 +74,10 @@ trait Sink {
 impl Append {
     pub(super) fn run(self) -> Outcome {
         let mut sink: Box<dyn Sink> = match self.target {
-            Target::Folder(data) => Box::new(Local::open(&data, self.org, &self.actor, self.masking.rules()?)?),
+            Target::Folder(data) => {
+                let folder = self.anchor.of(Folder::new(data));
+                Box::new(Local::open(folder, self.org, &self.actor, self.masking.rules()?)?)
+            }
             Target::Server(remote) => Box::new(Server { remote, agent: agent(Duration::from_secs(60)) }),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
@@ -147,9 +153,9 @@ struct Local {
 }
 
 impl Local {
-    fn open(data: &Path, org: OrgId, actor: &str, mask: Mask) -> Result<Local, Failure> {
+    fn open(folder: Folder, org: OrgId, actor: &str, mask: Mask) -> Result<Local, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ledger = Ledger::open(Folder::new(data), Options { mask, ..Options::default() })?;
+        let ledger = Ledger::open(folder, Options { mask, ..Options::default() })?;
         Ok(Local { ledger, runtime, org, actor: actor.to_owned() })
     }
 }

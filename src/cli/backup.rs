@@ -11,8 +11,8 @@ use crate::log::{Reader, copy_database};
 
 /// Copy the ledger to another folder, as of one moment, while the server writes at full speed
 ///
-/// Copies the log and the tokens. The key stays where it is: keep a copy of ledger.key elsewhere, or continue the backup
-/// under a new name with `jobledger recover`.
+/// Copies the log and the tokens. The anchor stays where it is, and so does the key: keep a copy of ledger.key elsewhere, or
+/// continue the backup under a new name with `jobledger recover`.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Data, Failure, Outcome};
+use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{RotateError, identity, rotate_key, system_clock};
 use crate::log::Reader;
 
@@ -21,7 +21,16 @@ enum KeyCommand {
     ///
     /// The new verifier key is an event of the log, under a checkpoint that both keys have signed: who trusts the old one
     /// learns the new one from it. Delete `ledger.key.previous` and start the server again when everybody has.
-    Rotate(Data),
+    Rotate(Rotated),
+}
+
+#[derive(Debug, Args)]
+struct Rotated {
+    #[command(flatten)]
+    data: Data,
+
+    #[command(flatten)]
+    anchor: AnchorDir,
 }
 
 impl Key {
@@ -34,7 +43,7 @@ impl Key {
                 }
                 Ok(())
             }
-            KeyCommand::Rotate(data) => match rotate_key(&data.folder(), &system_clock()) {
+            KeyCommand::Rotate(at) => match rotate_key(&at.anchor.of(at.data.folder()), &system_clock()) {
                 Ok((key, position)) => {
                     println!("added a key at position {position}");
                     println!("{key}");

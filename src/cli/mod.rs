@@ -74,6 +74,23 @@ impl Data {
     }
 }
 
+/// Where the anchor of a ledger lies that a command writes.
+#[derive(Debug, Clone, Args)]
+struct AnchorDir {
+    /// The folder of the anchor, the newest signed checkpoint outside the database; better on another volume [default: DIR/anchor]
+    #[arg(long, env = "JOBLEDGER_ANCHOR", value_name = "DIR")]
+    anchor: Option<PathBuf>,
+}
+
+impl AnchorDir {
+    fn of(&self, folder: Folder) -> Folder {
+        match &self.anchor {
+            Some(anchor) => folder.anchored_in(anchor),
+            None => folder,
+        }
+    }
+}
+
 /// Why a command ended without doing what it was asked.
 #[derive(Debug)]
 enum Failure {

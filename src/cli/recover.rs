@@ -2,23 +2,29 @@
 
 use clap::Args;
 
-use super::{Data, Failure, Outcome};
+use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{Continued, continue_log, system_clock};
 
-/// Continue a copy (an import, a backup) under a new name and key, both named by an event in its log
+/// Continue a copy (an import, a backup, an older state) under a new name and key, both named by an event in its log
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     #[command(flatten)]
     data: Data,
+
+    #[command(flatten)]
+    anchor: AnchorDir,
 }
 
 impl Recover {
     pub(super) fn run(self) -> Outcome {
-        let folder = self.data.folder();
+        let folder = self.anchor.of(self.data.folder());
         match continue_log(&folder, &system_clock())? {
-            Some(Continued { previous, identity, position }) => {
+            Some(Continued { previous, identity, position, kept }) => {
                 println!("continued `{previous}` as `{}` at position {position}", identity.origin);
                 println!("{}", identity.verifier_key());
+                if let Some(kept) = kept {
+                    eprintln!("what the anchor held before is kept in `{}`", kept.display());
+                }
                 Ok(())
             }
             None => {

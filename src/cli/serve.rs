@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::masking::Masking;
 use super::stop::stop_signal;
-use super::{Data, Failure, Outcome};
+use super::{AnchorDir, Data, Failure, Outcome};
 use crate::http::Tls;
 use crate::ledger::Options;
 use crate::server::Server;
@@ -23,6 +23,9 @@ use crate::server::Server;
 pub(super) struct Serve {
     #[command(flatten)]
     data: Data,
+
+    #[command(flatten)]
+    anchor: AnchorDir,
 
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT")]
@@ -94,7 +97,7 @@ impl Serve {
             ..Options::default()
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let server = Server::open(self.data.folder(), options, tls, stopping)?;
+        let server = Server::open(self.anchor.of(self.data.folder()), options, tls, stopping)?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;

@@ -1,5 +1,7 @@
 //! Operation: liveness, readiness, metrics, and making the views again.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -15,6 +17,8 @@ use super::params::Params;
 use crate::access::Capability;
 use crate::ledger::Health;
 
+/// How long the anchor may be without the newest checkpoint while the server counts as ready.
+const READY_ANCHOR: Duration = Duration::from_secs(5);
 /// How far the views may be behind while the server counts as ready, in milliseconds.
 const READY_LAG_MS: u64 = 1000;
 
@@ -48,7 +52,7 @@ pub async fn healthz() -> Response {
     axum::Json(Alive { status: "ok" }).into_response()
 }
 
-/// Whether the log is open and takes writes, and the views are less than a second behind.
+/// Whether the log is open and takes writes, the views are less than a second behind, and the anchor less than five.
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()),
     responses((status = 200, description = "Ready", body = Ready), (status = 503, description = "Not ready; `reasons` say why", body = Ready)))]
 pub async fn readyz(State(app): State<App>) -> Response {
@@ -67,6 +71,7 @@ fn ready(app: &App) -> Ready {
     if let Some(why) = app.ledger.read_only() {
         reasons.push(format!("read-only: {why}"));
     }
+    reasons.extend(anchor_behind(app));
     match health {
         Health::Following => {}
         Health::Rebuilding => reasons.push(format!("the views are being made from the log, {views} of {head}")),
@@ -80,6 +85,17 @@ fn ready(app: &App) -> Ready {
     }
     let status = if reasons.is_empty() { "ready" } else { "not ready" };
     Ready { status, head: head.get(), views: views.get(), reasons }
+}
+
+/// An anchor that is not written is no reason to lose what workers report: appends go on, and whoever watches is told. Where
+/// the ledger takes no writes that is reason enough.
+fn anchor_behind(app: &App) -> Option<String> {
+    let anchored = app.ledger.anchored().filter(|_| app.ledger.read_only().is_none())?;
+    match anchored.current.map(|current| current.elapsed()) {
+        Some(behind) if behind < READY_ANCHOR => None,
+        Some(behind) => Some(format!("the anchor is {} s behind; the log says why", behind.as_secs())),
+        None => Some("the anchor was not written since the start; the log says why".into()),
+    }
 }
 
 /// How long ago the oldest event that the views do not show was recorded.
@@ -107,7 +123,10 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);
     let signed = app.ledger.log(|log| log.checkpoint())?;
-    counted.tree_size.set(signed.map_or(0, |newest| newest.size.get()) as i64);
+    let (signed, anchored) = (signed.map_or(0, |newest| newest.size.get()), app.ledger.anchored().unwrap_or_default());
+    counted.tree_size.set(signed as i64);
+    counted.anchor_size.set(anchored.size as i64);
+    counted.anchor_lag.set(signed.saturating_sub(anchored.size) as i64);
     counted.view_lag.set(head.saturating_sub(views.get()) as i64);
     let mut registry = Registry::default();
     counted.register(&mut registry);
@@ -143,7 +162,7 @@ pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> 
     caller.require(Capability::Rebuild)?;
     params.finish()?;
     let mut rebuild = app.ledger.rebuild();
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), rebuild.outcome.wait_for(Option::is_some)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), rebuild.outcome.wait_for(Option::is_some)).await;
     let (position, head) = (rebuild.reached.borrow().get(), app.ledger.head().get());
     let outcome = rebuild.outcome.borrow().clone();
     let (status, state) = match outcome {

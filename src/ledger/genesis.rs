@@ -9,7 +9,7 @@ use super::folder::{Folder, Lock};
 use super::identity::identity;
 use super::key;
 use super::seal::Seal;
-use super::{Clock, OpenError};
+use super::{Clock, OpenError, anchor};
 use crate::job::{Position, Time};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::{Frontier, SigningKey};
@@ -75,7 +75,9 @@ pub(super) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(
         Ok::<(), OpenError>(())
     })?;
     let identity = identity(&log.reader())?;
-    match key::signing(folder, &identity) {
+    // A log that was put back to before it had a tree is not signed for either.
+    let examined = anchor::examine(folder, &log.reader(), &identity)?;
+    match examined.and_then(|_| key::signing(folder, &identity)) {
         Ok(keys) => {
             Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?;
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
 use super::identity::Identity;
-use crate::tree::SigningKey;
+use crate::tree::{SigningKey, VerifierKey};
 
 /// What is wrong with a key file.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,12 @@ pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<Signin
         Ok(_) => Ok(vec![newest]),
         Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; delete it to end its signing")),
     }
+}
+
+/// Who the folder's key files sign as. A log that was rolled back does not name the newest of them.
+pub(super) fn held(folder: &Folder) -> Vec<VerifierKey> {
+    let files = [folder.previous_key(), folder.key()];
+    files.iter().filter_map(|path| load(path).ok().flatten()).map(|key| key.verifier().clone()).collect()
 }
 
 /// Keeps a key that an event is about to name. What an attempt that never named one left is written over.

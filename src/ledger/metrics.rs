@@ -34,6 +34,12 @@ pub struct Metrics {
     commit_seconds: Histogram,
     /// Commits whose outcome is unknown.
     pub failed_commits: Counter,
+    /// Times that the anchor was not brought forward.
+    pub failed_anchors: Counter,
+    /// Events that the checkpoint in the anchor covers.
+    pub anchor_size: Gauge,
+    /// Events of the newest checkpoint that the anchor's does not cover.
+    pub anchor_lag: Gauge,
     /// Requests waiting for the writer.
     pub queued: Gauge,
     /// Newest position.
@@ -64,6 +70,9 @@ impl Metrics {
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             failed_commits: Counter::default(),
+            failed_anchors: Counter::default(),
+            anchor_size: Gauge::default(),
+            anchor_lag: Gauge::default(),
             queued: Gauge::default(),
             head: Gauge::default(),
             tree_size: Gauge::default(),
@@ -86,6 +95,12 @@ impl Metrics {
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
         registry.register("jobledger_head", "Newest position", self.head.clone());
         registry.register("jobledger_tree_size", "Events under the newest checkpoint", self.tree_size.clone());
+        let help = "Events under the checkpoint in the anchor; 0 while the ledger does not write it";
+        registry.register("jobledger_anchor_size", help, self.anchor_size.clone());
+        let help = "Events under the newest checkpoint that the anchor's does not cover";
+        registry.register("jobledger_anchor_lag_events", help, self.anchor_lag.clone());
+        let help = "Times that the anchor was not written or read; it is tried again at once";
+        registry.register("jobledger_anchor_failures", help, self.failed_anchors.clone());
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
         let help = "What large request bodies take of the memory that they share";

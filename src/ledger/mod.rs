@@ -4,6 +4,7 @@
 //! no read holds a transaction longer than it runs.
 
 mod admit;
+mod anchor;
 mod append;
 mod folder;
 mod genesis;
@@ -21,8 +22,9 @@ mod seal;
 mod transfer;
 mod writer;
 
+pub use anchor::{AnchorError, Anchored};
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
-pub use folder::{Folder, FolderError};
+pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use genesis::LEDGER;
 pub use hook::{hook_chunk, hook_output};
 pub use identity::{Identity, identity};
@@ -91,6 +93,9 @@ pub enum OpenError {
     /// The first checkpoint could not be signed.
     #[error("the log was not changed, because its tree is in doubt")]
     Seal(#[from] SealError),
+    /// The anchor.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -108,9 +113,17 @@ fn seal(folder: &Folder, log: &log::Reader<'_>, identity: &Identity) -> Result<R
     Ok(key::signing(folder, identity).map(|keys| seal::Seal::new(&identity.origin, keys, edge)))
 }
 
-/// Why the log in `folder` takes no writes; `None` where it does.
-fn why_read_only(folder: &Folder, log: &log::Reader<'_>, identity: &Identity) -> Result<Option<String>, log::Error> {
-    Ok(seal(folder, log, identity)?.err())
+/// What signs for the log in `folder`, and the anchor that it brings forward; or why the log takes no writes.
+fn writable(
+    folder: &Folder,
+    log: &log::Reader<'_>,
+    identity: &Identity,
+) -> Result<Result<(seal::Seal, anchor::Anchor), String>, OpenError> {
+    Ok(match (seal(folder, log, identity)?, anchor::examine(folder, log, identity)?) {
+        (Ok(seal), Ok(anchor)) => Ok((seal, anchor)),
+        (Err(seal), Err(anchor)) => Err(format!("{seal}; besides, {anchor}")),
+        (Err(why), _) | (_, Err(why)) => Err(why),
+    })
 }
 
 /// An open ledger. Cheap to clone; the last clone's [`Ledger::close`] stops the threads.
@@ -132,6 +145,8 @@ struct Inner {
     mask: Mask,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
+    /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
+    keeper: Option<anchor::Keeper>,
     // Held for its lock: dropped last, when nothing writes any more.
     _lock: folder::Lock,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -141,7 +156,7 @@ impl Ledger {
     /// Opens the ledger in `folder`, makes it where there is none, and starts its threads.
     ///
     /// A log without the key that signs for it (a backup), or of which it is in doubt what was signed (an import, a damaged
-    /// file), opens read-only; [`Ledger::read_only`] says why.
+    /// file), or that is behind its anchor or beside it, opens read-only; [`Ledger::read_only`] says why.
     pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
         let lock = folder.lock()?;
         let log_path = folder.log();
@@ -152,15 +167,24 @@ impl Ledger {
         let identity = identity(&log.reader())?;
         key::settle(&folder, &identity)?;
         let read_only = Arc::new(OnceLock::new());
-        let seal = match seal(&folder, &log.reader(), &identity)? {
-            Ok(seal) => Some(seal),
+        let (seal, anchor) = match writable(&folder, &log.reader(), &identity)? {
+            Ok((seal, anchor)) => (Some(seal), Some(anchor)),
             Err(why) => {
                 let _ = read_only.set(why);
-                None
+                (None, None)
             }
         };
         let metrics = Arc::new(Metrics::new(&options.mask));
         let head = log.reader().head()?;
+        let keeper = anchor.map(|anchor| {
+            if anchor.held().is_none() && head > Position::GENESIS {
+                tracing::warn!(
+                    "the log has no anchor, which proves nothing: it is from before there were any, or lost"
+                );
+            }
+            anchor::Keeper::start(anchor, &log.reader(), &log_path, metrics.clone(), read_only.clone())
+        });
+        let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
         let projection = Arc::new(projection::Projection::new(&folder));
         let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
@@ -188,11 +212,12 @@ impl Ledger {
             projection,
             head,
             metrics,
+            keeper,
         };
         Ok(Ledger { inner: Arc::new(inner) })
     }
 
-    /// Takes no more appends, finishes those taken, brings the views forward, and waits for the threads.
+    /// Takes no more appends, finishes those taken, brings the views and the anchor forward, and waits for the threads.
     pub fn close(&self) {
         self.inner.writer.stop();
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -204,6 +229,7 @@ impl Ledger {
                 tracing::error!("a thread of the ledger panicked");
             }
         }
+        self.inner.keeper.iter().for_each(anchor::Keeper::stop);
     }
 
     /// The newest position.
@@ -249,6 +275,11 @@ impl Ledger {
     /// How the views are, and where they stand.
     pub fn views(&self) -> (Health, Position) {
         self.inner.projection.health()
+    }
+
+    /// How the anchor is; `None` where the ledger was opened read-only, which leaves it as it is.
+    pub fn anchored(&self) -> Option<Anchored> {
+        self.inner.keeper.as_ref().map(anchor::Keeper::anchored)
     }
 
     /// Starts making the views again beside the old ones, or joins the rebuild that runs.

@@ -1,10 +1,13 @@
 //! A log that may not be signed for any more goes on under a new name and key.
 
+use std::path::PathBuf;
+
+use super::anchor::Anchor;
 use super::folder::Folder;
 use super::genesis::{append_own, new_origin, next_time, take_existing};
 use super::identity::{Identity, identity};
 use super::seal::Seal;
-use super::{Clock, OpenError, key, why_read_only};
+use super::{Clock, OpenError, anchor, key, writable};
 use crate::job::Position;
 use crate::tree::Frontier;
 use crate::wire::{LedgerContinued, PreviousLog};
@@ -18,30 +21,39 @@ pub struct Continued {
     pub identity: Identity,
     /// The position of the event that says so.
     pub position: Position,
+    /// Where the note is kept that the anchor held before, if it held one.
+    pub kept: Option<PathBuf>,
 }
 
 /// Continues the log in `folder` under a new origin and key, both of which the appended event names; `None` where it takes
 /// writes as it is. The key that the folder had, if any, is kept beside the new one.
 ///
 /// Whatever made the log read-only may have touched its tree too, so that is grown again, from the leaves alone.
+///
+/// The event names the newest checkpoint that is known of the log before, be it the anchor's, so it says itself what was lost.
+/// What the anchor holds is kept under the new name before the event is there, and replaced after it: a crash in between
+/// leaves an anchor that the next start knows as the one left behind.
 pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>, OpenError> {
     let (_lock, mut log) = take_existing(folder)?;
     let old = identity(&log.reader())?;
     let head = log.reader().head()?;
     if key::settle(folder, &old)? {
-        return Ok(Some(Continued { previous: old.origin.clone(), identity: old, position: head }));
+        return Ok(Some(Continued { previous: old.origin.clone(), identity: old, position: head, kept: None }));
     }
-    if why_read_only(folder, &log.reader(), &old)?.is_none() {
+    if writable(folder, &log.reader(), &old)?.is_ok() {
         return Ok(None);
     }
+    // One that cannot be read stops here: it would be lost unread.
+    let mut anchor = Anchor::find(folder)?;
     let key = key::generate(&new_origin());
-    let newest = log.reader().checkpoint()?.and_then(|newest| String::from_utf8(newest.note).ok());
+    let newest = anchor::newest_known(&anchor, folder, &log.reader(), &old.origin)?;
     let data = LedgerContinued {
         origin: key.name().to_owned(),
         verifier_key: key.verifier().to_string(),
         previous: PreviousLog { origin: old.origin.clone(), head: head.to_string(), checkpoint: newest },
     };
     let identity = Identity { origin: data.origin.clone(), keys: vec![key.verifier().clone()] };
+    let kept = anchor.keep(&data.origin)?;
     key::stage(folder, &key)?;
     let recorded = next_time(&log, head, clock)?;
     log.begin()?;
@@ -50,5 +62,6 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     Seal::new(&data.origin, vec![key], Frontier::EMPTY).sign(&log, edge)?;
     log.commit()?;
     key::settle(folder, &identity)?;
-    Ok(Some(Continued { previous: old.origin, identity, position: head.next() }))
+    anchor.bring_forward(&log.reader())?;
+    Ok(Some(Continued { previous: old.origin, identity, position: head.next(), kept }))
 }

@@ -4,7 +4,7 @@ use super::folder::{Folder, PREVIOUS_KEY_FILE};
 use super::genesis::{append_own, next_time, take_existing};
 use super::identity::identity;
 use super::seal::{Seal, SealError, restore};
-use super::{Clock, OpenError, key};
+use super::{Clock, OpenError, anchor, key};
 use crate::job::Position;
 use crate::log;
 use crate::tree::VerifierKey;
@@ -48,6 +48,7 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     if key::settle(folder, &identity).map_err(OpenError::from)? {
         return Ok((identity.verifier_key().clone(), log.reader().head()?));
     }
+    let mut anchor = anchor::examine(folder, &log.reader(), &identity)?.map_err(RotateError::ReadOnly)?;
     let mut keys = key::signing(folder, &identity).map_err(RotateError::ReadOnly)?;
     if keys.len() > 1 {
         return Err(RotateError::Overlap(PREVIOUS_KEY_FILE.into()));
@@ -66,5 +67,6 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     log.commit()?;
     identity.keys.insert(0, verifier.clone());
     key::settle(folder, &identity).map_err(OpenError::from)?;
+    anchor.bring_forward(&log.reader())?;
     Ok((verifier, head.next()))
 }

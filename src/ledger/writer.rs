@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
-    /// Set where the tree is in doubt: no more writes then.
+    /// Set where the tree is in doubt, or somebody else signs for it: no commit begins then.
     pub read_only: Arc<OnceLock<String>>,
     pub identity: Identity,
 }
@@ -188,7 +188,7 @@ impl WriterThread {
     }
 
     fn try_commit(&mut self, requests: &[Request]) -> Result<Vec<Result<Appended, AppendError>>, Broken> {
-        let Some(seal) = &mut self.seal else {
+        let (None, Some(seal)) = (self.shared.read_only.get(), &mut self.seal) else {
             return Err(Broken::ReadOnly(self.shared.read_only.get().cloned().unwrap_or_default()));
         };
         let before = self.desk.head;

@@ -71,6 +71,19 @@ impl Checkpoint {
         }
         Ok((checkpoint, note.signers))
     }
+
+    /// Reads a signed checkpoint of whichever log one of the known keys signs for; a key has the name of its log. Where none
+    /// has the name that is found, the last one's counts as what was expected.
+    pub fn open_known(note: &str, known: &[VerifierKey]) -> Result<(Checkpoint, Vec<VerifierKey>), CheckpointError> {
+        let origin = note.lines().next().unwrap_or_default();
+        let named: Vec<VerifierKey> = known.iter().filter(|key| key.name() == origin).cloned().collect();
+        if named.is_empty() {
+            let expected = known.last().map(|key| key.name().to_owned()).unwrap_or_default();
+            return Err(CheckpointError::Origin { expected, found: excerpt(origin) });
+        }
+        let (checkpoint, signers) = Checkpoint::open_signed(note, origin, &named)?;
+        Ok((checkpoint, signers.into_iter().cloned().collect()))
+    }
 }
 
 impl fmt::Display for Checkpoint {

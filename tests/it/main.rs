@@ -1,5 +1,7 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod anchor;
+mod anchor_recover;
 mod api_errors;
 mod append;
 mod append_refusals;

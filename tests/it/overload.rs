@@ -2,66 +2,16 @@
 
 use std::io::Write;
 use std::sync::mpsc;
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
-use jobledger::ledger::{Clock, Options, system_clock};
+use jobledger::ledger::Options;
 
 use crate::support::raw::{connect, head, send};
-use crate::support::{TestServer, created, nil, noted, problem};
+use crate::support::{Gate, TestServer, created, nil, noted, problem};
 
 /// Longest wait for the server to have read what was sent.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A clock that makes the writer wait while the gate is shut, in the middle of a commit.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<Shut>, Condvar)>);
-
-#[derive(Default)]
-struct Shut {
-    shut: bool,
-    waiting: bool,
-}
-
-impl Gate {
-    fn clock(&self) -> Clock {
-        let (gate, clock) = (self.clone(), system_clock());
-        Arc::new(move || {
-            // Everybody asks the clock; only the writer is to wait.
-            if std::thread::current().name() == Some("writer") {
-                gate.pass();
-            }
-            clock()
-        })
-    }
-
-    fn pass(&self) {
-        let (state, bell) = &*self.0;
-        let mut state = state.lock().unwrap();
-        state.waiting = state.shut;
-        bell.notify_all();
-        while state.shut {
-            state = bell.wait(state).unwrap();
-        }
-        state.waiting = false;
-    }
-
-    fn set(&self, shut: bool) {
-        let (state, bell) = &*self.0;
-        state.lock().unwrap().shut = shut;
-        bell.notify_all();
-    }
-
-    /// Returns once the writer stands at the gate.
-    fn reached(&self) {
-        let (state, bell) = &*self.0;
-        let mut state = state.lock().unwrap();
-        while !state.waiting {
-            state = bell.wait(state).unwrap();
-        }
-    }
-}
 
 #[test]
 fn a_full_queue_refuses_at_once_and_loses_nothing() {

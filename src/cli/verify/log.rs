@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::audit::{self, Auditor, Class, Report, Signer};
 use crate::cli::{Failure, Outcome, progress};
-use crate::ledger::Folder;
+use crate::ledger::{ANCHOR_FILE, Folder};
 use crate::tree::VerifierKey;
 
 /// A data folder, beside a server or without one; reads only
@@ -19,6 +19,10 @@ pub(super) struct Db {
 
     #[command(flatten)]
     trust: Trust,
+
+    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder [default: DIR/anchor, if it is there]
+    #[arg(long, env = "JOBLEDGER_ANCHOR", value_name = "FILE")]
+    anchor: Option<PathBuf>,
 }
 
 /// An export, which must begin with the first event
@@ -30,6 +34,10 @@ pub(super) struct ExportFile {
 
     #[command(flatten)]
     trust: Trust,
+
+    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
 }
 
 /// What is known from elsewhere than the log.
@@ -43,10 +51,6 @@ pub(super) struct Trust {
     #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
     since: Vec<PathBuf>,
 
-    /// The anchor: the newest checkpoint, held outside the database
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
-
     /// The report as one JSON object
     #[arg(long)]
     json: bool,
@@ -54,8 +58,9 @@ pub(super) struct Trust {
 
 impl Db {
     pub(super) fn run(self) -> Outcome {
-        let mut auditor = self.trust.auditor()?;
         let folder = Folder::new(&self.data);
+        // Before the log is read: beside a server that writes the log is never behind it then.
+        let mut auditor = self.trust.auditor(self.anchor.as_deref(), Some(&folder))?;
         let bar = progress::bar(0, "events");
         audit::audit_database(&folder.log(), &mut auditor, |done, all| {
             bar.set_length(all);
@@ -71,7 +76,7 @@ impl Db {
 
 impl ExportFile {
     pub(super) fn run(self) -> Outcome {
-        let mut auditor = self.trust.auditor()?;
+        let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
         let file = std::fs::File::open(&self.file).map_err(|error| unreadable(&self.file, &error))?;
         let bar = progress::bytes(file.metadata().map_or(0, |file| file.len()));
         audit::audit_export(BufReader::with_capacity(1 << 20, file), &mut auditor, |read| bar.inc(read))?;
@@ -81,15 +86,25 @@ impl ExportFile {
 }
 
 impl Trust {
-    pub(super) fn auditor(&self) -> Result<Auditor, Failure> {
+    /// An audit against what is held outside, and against `anchor`; where none is given, against the one in `folder`.
+    pub(super) fn auditor(&self, anchor: Option<&Path>, folder: Option<&Folder>) -> Result<Auditor, Failure> {
         let mut auditor = Auditor::new(self.vkey.clone());
-        for path in self.since.iter().chain(&self.anchor) {
-            let note = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-            auditor.hold(format!("the checkpoint `{}`", path.display()), note);
+        for path in &self.since {
+            auditor.hold(format!("the checkpoint `{}`", path.display()), note(path)?);
         }
-        if self.since.is_empty() && self.anchor.is_none() {
-            auditor
-                .leaves_out("whether newer events were cut off: give a checkpoint held outside by --since or --anchor");
+        let given = anchor.map(|path| if path.is_dir() { path.join(ANCHOR_FILE) } else { path.to_owned() });
+        let beside = folder.map(Folder::anchored).filter(|path| given.is_none() && path.exists());
+        if let Some(path) = given.as_ref().or(beside.as_ref()) {
+            auditor.anchor(path.display().to_string(), note(path)?);
+        }
+        if self.since.is_empty() && given.is_none() {
+            let (what, found) = match (&beside, folder) {
+                (Some(_), _) => ("folder and anchor were put back together", ""),
+                (None, Some(_)) => ("newer events were cut off", "there is no anchor in the folder; "),
+                (None, None) => ("newer events were cut off", ""),
+            };
+            let hint = "give a checkpoint held outside by --since or --anchor";
+            auditor.leaves_out(&format!("whether {what}: {found}{hint}"));
         }
         Ok(auditor)
     }
@@ -105,6 +120,10 @@ impl Trust {
         }
         if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }
     }
+}
+
+fn note(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
@@ -140,6 +159,9 @@ fn print(report: &Report, code: u8) {
         println!("  events       {}\n  root         {}", head.size, head.root);
     }
     println!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
+    if let Some(anchor) = &report.anchor {
+        println!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
+    }
     if report.left_behind > 0 {
         println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
     }

@@ -1,6 +1,7 @@
 //! `jobledger verify url`: whether what a running server publishes is what was recorded and signed.
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,11 +24,15 @@ pub(super) struct Url {
 
     #[command(flatten)]
     trust: Trust,
+
+    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
 }
 
 impl Url {
     pub(super) fn run(self) -> Outcome {
-        let mut auditor = self.trust.auditor()?;
+        let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
         let remote = Remote { url: self.url, token: self.token };
         let agent = agent(Duration::from_secs(60));
         let get = |path: &str| -> Result<Box<dyn Read>, Failure> {

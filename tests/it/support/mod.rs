@@ -1,5 +1,6 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+pub mod anchors;
 pub mod answers;
 pub mod audit;
 mod bodies;
@@ -8,6 +9,7 @@ mod client;
 mod clock;
 mod events;
 pub mod exports;
+mod gate;
 pub mod histories;
 mod jobs;
 pub mod published;
@@ -24,6 +26,7 @@ pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
 pub use clock::HandClock;
 pub use events::{created, event, nil};
+pub use gate::Gate;
 pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
 pub use recording::{Answered, Recording};
 pub use server::TestServer;

@@ -1,0 +1,254 @@
+//! The anchor's file, and how it is replaced: atomically, and only where it holds what this process knows of.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ledger::folder::Folder;
+use crate::log::{self, Reader};
+use crate::tree::MAX_NOTE;
+
+/// How often a lock that somebody else holds is tried, every [`LOCK_PAUSE`]: who has it writes one small file.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// What is wrong with an anchor.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// It cannot be read.
+    #[error("cannot read the anchor `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot be written.
+    #[error("cannot write in the anchor's folder `{}`", .path.display())]
+    Write {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Somebody else writes it, and does not end.
+    #[error("expected the lock of the anchor's folder `{}` to be free within a second", .0.display())]
+    Locked(PathBuf),
+    /// It holds what this process neither found there at its start nor wrote.
+    #[error("expected {}, found {}", told(.expected.as_deref()), told(Some(.found)))]
+    Taken {
+        /// What this process put there, or found at its start.
+        expected: Option<Vec<u8>>,
+        /// What is there.
+        found: Vec<u8>,
+    },
+}
+
+/// The anchor of a log, as far as this process knows it.
+#[derive(Debug)]
+pub(in crate::ledger) struct Anchor {
+    folder: PathBuf,
+    file: PathBuf,
+    /// What is in the file: found at the start, or written since.
+    held: Option<Vec<u8>>,
+    /// What may be in it instead, because writing it failed half-way.
+    unsure: Option<Vec<u8>>,
+}
+
+impl Anchor {
+    /// Reads the anchor of `folder`, which need not have one.
+    pub(in crate::ledger) fn find(folder: &Folder) -> Result<Anchor, AnchorError> {
+        let (folder, file) = (folder.anchor().to_owned(), folder.anchored());
+        Ok(Anchor { held: read(&file)?, unsure: None, folder, file })
+    }
+
+    /// What it holds.
+    pub(in crate::ledger) fn held(&self) -> Option<&[u8]> {
+        self.held.as_deref()
+    }
+
+    /// Makes `note` what it holds. Compares also where there is nothing to write: somebody else who writes is seen at once.
+    pub(in crate::ledger) fn put(&mut self, note: &[u8]) -> Result<(), AnchorError> {
+        self.compare()?;
+        if self.held() == Some(note) {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.compare()?;
+        self.unsure = Some(note.to_owned());
+        replace(&self.folder, &self.file, note).map_err(self.unwritable())?;
+        self.held = self.unsure.take();
+        Ok(())
+    }
+
+    /// Makes the newest checkpoint what it holds, for a command that has just signed it. Where that fails the next start does
+    /// it: what was signed stays signed.
+    pub(in crate::ledger) fn bring_forward(&mut self, log: &Reader<'_>) -> Result<(), log::Error> {
+        if let Some(newest) = log.checkpoint()?
+            && let Err(error) = self.put(&newest.note)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the anchor is not brought forward before the next start"
+            );
+        }
+        Ok(())
+    }
+
+    /// Keeps what it holds under another name too, before the log goes on as `origin`.
+    pub(in crate::ledger) fn keep(&self, origin: &str) -> Result<Option<PathBuf>, AnchorError> {
+        let Some(held) = self.held() else { return Ok(None) };
+        let (_lock, kept) = (self.lock()?, self.kept(origin));
+        replace(&self.folder, &kept, held).map_err(self.unwritable())?;
+        Ok(Some(kept))
+    }
+
+    /// Whether it holds what was kept when the log took the name `origin`: a crash came before it was replaced.
+    pub(in crate::ledger) fn is_left_behind(&self, origin: &str) -> Result<bool, AnchorError> {
+        Ok(self.held.is_some() && read(&self.kept(origin))? == self.held)
+    }
+
+    /// A name is used once, so nothing that was kept is ever written over.
+    fn kept(&self, origin: &str) -> PathBuf {
+        self.folder.join(format!("checkpoint.before-{}", origin.rsplit('/').next().unwrap_or_default()))
+    }
+
+    fn compare(&mut self) -> Result<(), AnchorError> {
+        let found = read(&self.file)?;
+        if found.is_some() && found == self.unsure {
+            self.held = self.unsure.take();
+        }
+        match found {
+            found if found == self.held => Ok(()),
+            Some(found) => Err(AnchorError::Taken { expected: self.held.clone(), found }),
+            // Nobody who signs for the log leaves nothing there.
+            None => {
+                tracing::warn!(file = %self.file.display(), "the anchor is gone: it is written again");
+                self.held = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Nobody else compares and replaces while the answer lives.
+    fn lock(&self) -> Result<File, AnchorError> {
+        // The folder itself and none above it: where a volume is missing, nothing is to look like it.
+        match std::fs::create_dir(&self.folder) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(self.unwritable()(cause)),
+            _ => {}
+        }
+        let path = self.folder.join("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(self.unwritable())?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(cause)) => return Err(self.unwritable()(cause)),
+            }
+        }
+        Err(AnchorError::Locked(self.folder.clone()))
+    }
+
+    fn unwritable(&self) -> impl Fn(io::Error) -> AnchorError {
+        let path = self.folder.clone();
+        move |cause| AnchorError::Write { path: path.clone(), cause }
+    }
+}
+
+/// No more of the file than a note may have, and one byte to tell that there is more.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, AnchorError> {
+    let failed = |cause| AnchorError::Read { path: path.to_owned(), cause };
+    let file = match File::open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(failed)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_NOTE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Whoever reads finds the old file or the new one, also after a power cut. The caller has the lock.
+fn replace(folder: &Path, file: &Path, note: &[u8]) -> io::Result<()> {
+    let new = folder.join("checkpoint.new");
+    let mut written = File::create(&new)?;
+    written.write_all(note)?;
+    written.sync_all()?;
+    std::fs::rename(new, file)?;
+    Folder::sync(folder)
+}
+
+/// A note in a few words, whatever it is.
+fn told(note: Option<&[u8]>) -> String {
+    let Some(note) = note else { return "no file".into() };
+    match std::str::from_utf8(note).unwrap_or_default().lines().take(3).collect::<Vec<_>>()[..] {
+        [origin, size, root] if origin.len() + size.len() + root.len() < 300 => {
+            format!("a checkpoint of {size} events of `{origin}` with the root {root}")
+        }
+        _ => format!("{} bytes that are no checkpoint", note.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anchor(dir: &Path) -> Anchor {
+        Anchor::find(&Folder::new(dir)).unwrap()
+    }
+
+    #[test]
+    fn it_replaces_only_what_it_found_or_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (anchor(dir.path()), anchor(dir.path()));
+        one.put(b"1").unwrap();
+        one.put(b"2").unwrap();
+        assert!(matches!(other.put(b"3"), Err(AnchorError::Taken { expected: None, found }) if found == b"2"));
+        // Told also where the same is to be written, and where nothing is.
+        assert!(matches!(other.put(b"2"), Err(AnchorError::Taken { .. })));
+        other = anchor(dir.path());
+        assert_eq!(other.held(), Some(&b"2"[..]));
+        other.put(b"3").unwrap();
+        assert!(matches!(one.put(b"2"), Err(AnchorError::Taken { .. })));
+    }
+
+    #[test]
+    fn what_a_failed_write_may_have_left_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut anchor = anchor(dir.path());
+        anchor.put(b"1").unwrap();
+        // The folder's sync fails after the renaming.
+        anchor.unsure = Some(b"2".into());
+        std::fs::write(&anchor.file, "2").unwrap();
+        anchor.put(b"3").unwrap();
+        // Nothing of it has come about.
+        anchor.unsure = Some(b"4".into());
+        anchor.put(b"5").unwrap();
+        assert_eq!(std::fs::read(&anchor.file).unwrap(), b"5");
+    }
+
+    #[test]
+    fn one_that_is_gone_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut anchor = anchor(dir.path());
+        anchor.put(b"1").unwrap();
+        std::fs::remove_dir_all(&anchor.folder).unwrap();
+        anchor.put(b"1").unwrap();
+        assert_eq!(std::fs::read(&anchor.file).unwrap(), b"1");
+    }
+
+    #[test]
+    fn what_it_held_is_kept_under_the_name_that_comes_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut anchor = anchor(dir.path());
+        assert_eq!(anchor.keep("jobledger/b").unwrap(), None);
+        anchor.put(b"a").unwrap();
+        let kept = anchor.keep("jobledger/b").unwrap().unwrap();
+        assert!(kept.ends_with("checkpoint.before-b") && std::fs::read(&kept).unwrap() == b"a");
+        assert!(anchor.is_left_behind("jobledger/b").unwrap() && !anchor.is_left_behind("jobledger/c").unwrap());
+        anchor.put(b"b").unwrap();
+        assert!(!anchor.is_left_behind("jobledger/b").unwrap());
+    }
+}
