@@ -67,11 +67,20 @@ pub struct Options {
     pub queue: usize,
     /// Which secrets are stopped on their way in.
     pub mask: Mask,
+    /// Ends the process where what the file holds cannot be known any more (a failed sync). Never returns, so nothing can be
+    /// written after it.
+    pub end: fn() -> !,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { clock: system_clock(), external_checkpoint: false, queue: 4096, mask: Mask::default() }
+        Options {
+            clock: system_clock(),
+            external_checkpoint: false,
+            queue: 4096,
+            mask: Mask::default(),
+            end: || std::process::exit(2),
+        }
     }
 }
 

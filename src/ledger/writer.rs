@@ -84,11 +84,11 @@ pub(super) fn start(
 ) -> Result<(Handle, std::thread::JoinHandle<()>), std::io::Error> {
     let (sender, receiver) = mpsc::channel(options.queue);
     let handle = Handle { queue: std::sync::Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
-    let clock = options.clock.clone();
+    let (clock, end) = (options.clock.clone(), options.end);
     let desk = Desk::new(log, shared.projection.clone()).map_err(std::io::Error::other)?;
     let thread = std::thread::Builder::new()
         .name("writer".into())
-        .spawn(move || WriterThread { desk, seal, clock, shared }.run(receiver))?;
+        .spawn(move || WriterThread { desk, seal, clock, end, shared }.run(receiver))?;
     Ok((handle, thread))
 }
 
@@ -136,6 +136,7 @@ struct WriterThread {
     /// `None` where nobody may sign, and so nothing is written.
     seal: Option<Seal>,
     clock: Clock,
+    end: fn() -> !,
     shared: Shared,
 }
 
@@ -226,7 +227,7 @@ impl WriterThread {
         let reloaded = self.desk.log.rollback().and_then(|()| self.desk.reload());
         if let Err(error) = reloaded {
             tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
-            std::process::exit(2);
+            (self.end)();
         }
     }
 
@@ -235,7 +236,7 @@ impl WriterThread {
         if error.is_failed_sync() {
             // What the file holds is unknown to this process for good; the next start reads it from the disk.
             tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
-            std::process::exit(2);
+            (self.end)();
         }
         self.reload();
         self.reload_seal();
@@ -259,7 +260,7 @@ impl WriterThread {
                     error = &error as &dyn std::error::Error,
                     "the tree cannot be read again: the process ends"
                 );
-                std::process::exit(2);
+                (self.end)();
             }
         }
     }

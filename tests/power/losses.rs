@@ -1,0 +1,93 @@
+//! The machine itself: what it keeps, loses and tears, as SQLite sees it.
+
+use std::path::Path;
+
+use machine::{Machine, Synchronous};
+use rusqlite::Connection;
+
+fn open(folder: &Path) -> Connection {
+    let conn = Connection::open(folder.join("log.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS t (n INTEGER NOT NULL, filler BLOB NOT NULL)",
+    )
+    .unwrap();
+    conn
+}
+
+/// Writes row after row, each in a commit of its own, until the power goes; answers how many commits returned.
+fn write(conn: &Connection, rows: i64) -> i64 {
+    let insert = |n| conn.execute("INSERT INTO t VALUES (?1, zeroblob(3000))", [n]);
+    (0..rows).take_while(|n| insert(*n).is_ok()).count() as i64
+}
+
+/// How many rows there are after a power loss; they are the first ones, or nothing at all.
+fn rows(machine: &Machine, folder: &Path) -> i64 {
+    machine.restart();
+    let conn = open(folder);
+    let count =
+        conn.query_row("SELECT count(*) FROM t WHERE n < (SELECT count(*) FROM t)", [], |row| row.get(0)).unwrap();
+    let sound: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+    count
+}
+
+/// For each of some seeds how many commits returned, and how many rows there were after the power loss.
+fn losses(pragma: &str, synchronous: Synchronous) -> Vec<(i64, i64)> {
+    let one = |seed| {
+        let dir = tempfile::tempdir().unwrap();
+        let machine = Machine::start(dir.path(), seed, synchronous);
+        let conn = open(dir.path());
+        conn.execute_batch(pragma).unwrap();
+        machine.cut_power_within(100);
+        let returned = write(&conn, 20);
+        drop(conn);
+        (returned, rows(&machine, dir.path()))
+    };
+    (0..60).map(one).collect()
+}
+
+#[test]
+fn what_was_synced_is_kept_and_what_was_not_may_be_there_or_not() {
+    let losses = losses("PRAGMA synchronous = FULL", Synchronous::AsAsked);
+    // The commit in which the power goes may be there or not.
+    assert!(losses.iter().all(|(returned, rows)| (*returned..=*returned + 1).contains(rows)), "{losses:?}");
+    for more in [0, 1] {
+        assert!(losses.iter().any(|(returned, rows)| *rows == returned + more), "{losses:?}");
+    }
+}
+
+#[test]
+fn what_was_not_synced_is_lost_sometimes() {
+    // Asked for NORMAL, or made to: the same.
+    let asked = losses("PRAGMA synchronous = NORMAL", Synchronous::AsAsked);
+    assert_eq!(asked, losses("PRAGMA synchronous = FULL", Synchronous::Normal));
+    assert!(asked.iter().any(|(returned, rows)| rows < returned), "{asked:?}");
+    assert!(asked.iter().any(|(returned, rows)| rows >= returned), "{asked:?}");
+}
+
+#[test]
+fn who_is_made_to_sync_less_is_told_that_it_was_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let _machine = Machine::start(dir.path(), 0, Synchronous::Normal);
+    let conn = open(dir.path());
+    conn.execute_batch("PRAGMA synchronous = FULL").unwrap();
+    let found: rusqlite::types::Value = conn.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    assert_eq!(found, rusqlite::types::Value::Text("2".into()));
+}
+
+#[test]
+fn without_power_nothing_answers_and_the_log_is_where_it_was_when_it_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Machine::start(dir.path(), 0, Synchronous::AsAsked);
+    let conn = open(dir.path());
+    machine.cut_power_within(1);
+    assert!(machine.has_power(), "until something is written");
+    write(&conn, 2);
+    assert!(!machine.has_power());
+    assert!(conn.query_row("SELECT count(*) FROM t", [], |_| Ok(())).is_err());
+    assert!(Connection::open(dir.path().join("log.db")).is_err());
+    assert!(dir.path().join("log.db").exists(), "who asks the real folder");
+    machine.restart();
+    assert!(conn.query_row("SELECT count(*) FROM t", [], |_| Ok(())).is_err(), "from before the power loss");
+    open(dir.path()).query_row("SELECT count(*) FROM t", [], |_| Ok(())).unwrap();
+}
