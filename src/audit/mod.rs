@@ -4,6 +4,7 @@
 //! Everything is recomputed from leaves. Nodes, columns and views are compared with what that gives, and never used.
 
 mod auditor;
+mod bundle;
 mod checkpoints;
 mod columns;
 mod database;
@@ -15,6 +16,7 @@ mod site;
 mod views;
 
 pub use auditor::Auditor;
+pub use bundle::{BundleError, BundleFiles, BundleReport, Ended, HeldNote, ProvenJob, audit_bundle};
 pub use database::audit_database;
 pub use export::audit_export;
 pub use report::{Anchor, Class, Fault, Report, Signer};

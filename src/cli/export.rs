@@ -46,7 +46,7 @@ impl Export {
         };
         let written = match &self.output {
             None => write(&mut std::io::stdout().lock()),
-            Some(path) => to_file(path, write),
+            Some(path) => to_file(path, |file| write(file)),
         };
         bar.finish_and_clear();
         match written {
@@ -62,17 +62,20 @@ impl Export {
     }
 }
 
-/// Writes beside the file and puts it in place when it is whole: half an export never has the name of one.
-fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64, ExportError>) -> Result<u64, ExportError> {
+/// Writes beside the file and puts it in place when it is whole: half of it never has its name.
+pub(super) fn to_file<T, E: From<std::io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<T, E>,
+) -> Result<T, E> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let mut file = File::create(&partial)?;
-    let events = write(&mut file)?;
+    let written = write(&mut file).inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
     file.sync_all()?;
     std::fs::rename(&partial, path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     Folder::sync(parent.unwrap_or(Path::new(".")))?;
-    Ok(events)
+    Ok(written)
 }
 
 /// Restore an export exactly into an empty folder, or continue a copy that it fits

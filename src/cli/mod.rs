@@ -8,6 +8,7 @@ mod backup;
 mod client;
 mod config;
 mod demo;
+mod evidence;
 mod export;
 mod history;
 mod key;
@@ -51,6 +52,7 @@ enum Command {
     Append(append::Append),
     Tail(tail::Tail),
     Replay(replay::Replay),
+    Evidence(evidence::Evidence),
     Export(export::Export),
     Import(export::Import),
     Rebuild(rebuild::Rebuild),
@@ -146,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Append(append) => append.run(),
         Command::Tail(tail) => tail.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Evidence(evidence) => evidence.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Rebuild(rebuild) => rebuild.run(),

@@ -19,7 +19,7 @@ pub(super) enum Target {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// The data folder, while no server has it
+    /// The data folder; whatever writes to it needs the server stopped
     #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 

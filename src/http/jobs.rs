@@ -27,7 +27,7 @@ use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::views::{JobList, JobQuery};
 
 /// How much hook output a job shows: 1 MiB.
-const SHOWN_OUTPUT: usize = 1024 * 1024;
+pub(super) const SHOWN_OUTPUT: usize = 1024 * 1024;
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]

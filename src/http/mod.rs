@@ -12,6 +12,7 @@ mod diff;
 mod docs;
 mod error;
 mod events;
+mod evidence;
 mod export;
 mod job_model;
 mod jobs;
@@ -42,6 +43,7 @@ pub use docs::{
     TaskTypeName,
 };
 pub use error::{Error, ErrorStyle, Problem, title};
+pub use evidence::{EvidenceError, write_evidence};
 pub use job_model::{JobModel, raw};
 pub use page::{json, page};
 pub use params::{Params, Reading};
@@ -88,6 +90,7 @@ fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::output))
         .routes(routes!(diff::diff))
+        .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))
         .routes(routes!(ops::rebuild))
         .routes(routes!(ops::healthz))

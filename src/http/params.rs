@@ -89,7 +89,7 @@ impl Params {
     }
 
     /// What is left when a single-job read has taken its own: the organisation and `min_position`.
-    fn job(mut self, caller: &Caller, id: &str) -> Result<(JobKey, Option<Position>), Error> {
+    pub fn job(mut self, caller: &Caller, id: &str) -> Result<(JobKey, Option<Position>), Error> {
         let min = self.one("min_position")?;
         let org = self.one::<OrgId>("org")?;
         self.finish()?;

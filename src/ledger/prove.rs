@@ -1,10 +1,16 @@
 //! What the stored tree proves: tiles, receipts, consistency. Found by nodes, for whoever checks them against a checkpoint.
 
+use std::collections::HashMap;
+
 use crate::job::Position;
 use crate::log::{self, Published, Reader};
 use crate::tree::{
-    BundleError, Hash, ProofError, Receipt, Size, Tile, TileKind, prove_consistency, prove_inclusion, push_entry,
+    BundleError, Hash, NodeId, ProofError, Receipt, Size, Tile, TileKind, prove_consistency, prove_inclusion,
+    push_entry,
 };
+
+/// Nodes of this level and above are kept for the next proof: 64 times fewer than leaves.
+const SHARED: u8 = 6;
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +32,36 @@ pub enum ProveError {
 /// The proof that the event at `position` is in the log that `checkpoint` is of, with the event's leaf in it: all that is
 /// needed to check it besides the verifier key.
 pub fn receipt(log: &Reader<'_>, checkpoint: &Published, position: Position) -> Result<Receipt, ProveError> {
+    receipt_by(log, checkpoint, position, |node| log.node(node))
+}
+
+/// The same for one of many events: `known` keeps what their proofs share, the nodes over at least 64 leaves.
+pub fn receipt_of_many(
+    log: &Reader<'_>,
+    checkpoint: &Published,
+    position: Position,
+    known: &mut HashMap<NodeId, Hash>,
+) -> Result<Receipt, ProveError> {
+    receipt_by(log, checkpoint, position, |node| match known.get(&node) {
+        Some(hash) => Ok(*hash),
+        None => {
+            let hash = log.node(node)?;
+            if node.level >= SHARED {
+                known.insert(node, hash);
+            }
+            Ok(hash)
+        }
+    })
+}
+
+fn receipt_by(
+    log: &Reader<'_>,
+    checkpoint: &Published,
+    position: Position,
+    mut read: impl FnMut(NodeId) -> Result<Hash, log::Error>,
+) -> Result<Receipt, ProveError> {
     let index = position.get();
-    let proof = prove_inclusion(index, checkpoint.size, |node| Ok::<_, ProveError>(log.node(node)?))?;
+    let proof = prove_inclusion(index, checkpoint.size, |node| Ok::<_, ProveError>(read(node)?))?;
     let leaf = log.at(position, |row| row.leaf.to_vec())?;
     let checkpoint = String::from_utf8(checkpoint.note.clone()).map_err(|_| ProveError::NotText)?;
     Ok(Receipt { extra: leaf, index, proof, checkpoint })

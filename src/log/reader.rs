@@ -86,6 +86,11 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// Runs several reads of this on one state of the log.
+    pub fn snapshot<T, E: From<Error>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        super::Pool::snapshot(self.conn, read)
+    }
+
     /// The newest position.
     pub fn head(&self) -> Result<Position, Error> {
         let doing = "read the head";

@@ -112,6 +112,17 @@ impl Reader<'_> {
         statement.query_row([], published).optional().map_err(Error::doing(doing))
     }
 
+    /// The first checkpoint of the log under the name `origin` that covers the event at `position`.
+    pub fn checkpoint_over(&self, position: Position, origin: &str) -> Result<Option<Published>, Error> {
+        let doing = "find the first checkpoint over an event";
+        let sql = "SELECT number, size, note FROM checkpoint WHERE size > ?1 AND substr(note, 1, length(?2)) = ?2 \
+                   ORDER BY number LIMIT 1";
+        let mut statement = self.prepare(doing, sql)?;
+        let first_line = format!("{origin}\n");
+        let found = statement.query_row(params![position.get() as i64, first_line.as_bytes()], published);
+        found.optional().map_err(Error::doing(doing))
+    }
+
     /// Checkpoints from the one numbered `from` on, in the order in which they were signed, `limit` at the most.
     pub fn checkpoints(&self, from: u64, limit: u64) -> Result<Vec<Published>, Error> {
         let doing = "read checkpoints";

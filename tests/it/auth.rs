@@ -38,6 +38,7 @@ GET    /ledger/export                             401   403 403 403 200   403 40
 GET    /ledger/jobs                               401   200 200 200 200   200 200 200 200   404 404 404 200
 GET    /ledger/jobs/{id}                          401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/diff                     401   200 200 200 200   404 404 404 404   404 404 404 200
+GET    /ledger/jobs/{id}/evidence                 401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
 POST   /ledger/rebuild                            401   200 403 403 403   200 403 403 403   -

@@ -82,6 +82,8 @@ fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
         "verify export",
         "key rotate",
         "verify receipt",
+        "verify bundle",
+        "evidence",
     ] {
         assert!(names.iter().any(|found| found == name), "`{name}` is not in {names:?}");
     }

@@ -122,7 +122,7 @@ impl Trust {
     }
 }
 
-fn note(path: &Path) -> Result<String, Failure> {
+pub(super) fn note(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
 }
 
@@ -130,7 +130,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::CouldNotRun(format!("cannot read `{}`: {error}", path.display()))
 }
 
-fn exit_code(report: &Report) -> u8 {
+pub(super) fn exit_code(report: &Report) -> u8 {
     match (report.class(), &report.signer) {
         (Some(Class::Content), _) => 3,
         (Some(Class::Signature), _) => 4,
@@ -141,7 +141,7 @@ fn exit_code(report: &Report) -> u8 {
     }
 }
 
-fn verdict(code: u8) -> &'static str {
+pub(super) fn verdict(code: u8) -> &'static str {
     match code {
         0 => "verified",
         3 => "content was tampered with",
@@ -168,10 +168,17 @@ fn print(report: &Report, code: u8) {
     if report.erased > 0 {
         println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
     }
+    print_findings(report);
+}
+
+/// What is wrong, what is worth knowing, and what was not looked at.
+pub(super) fn print_findings(report: &Report) {
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
         let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
-        println!("  fault{position}{job}: {}", fault.what);
+        // Whoever forged an entry chose its texts, and a terminal obeys some.
+        let what = fault.what.replace(char::is_control, "\u{fffd}");
+        println!("  fault{position}{job}: {what}");
     }
     if report.faulty > report.faults.len() as u64 {
         println!("  and {} more faults", report.faulty - report.faults.len() as u64);

@@ -1,5 +1,6 @@
 //! `jobledger verify`: proofs that need nobody's word.
 
+mod bundle;
 mod log;
 mod receipt;
 mod url;
@@ -24,6 +25,7 @@ enum What {
     Export(log::ExportFile),
     Receipt(receipt::ReceiptFile),
     Url(url::Url),
+    Bundle(bundle::BundleFile),
 }
 
 impl Verify {
@@ -33,6 +35,7 @@ impl Verify {
             What::Export(export) => export.run(),
             What::Receipt(receipt) => receipt.run(),
             What::Url(url) => url.run(),
+            What::Bundle(bundle) => bundle.run(),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod anchors;
 pub mod answers;
 pub mod audit;
 mod bodies;
+pub mod bundles;
 pub mod cli;
 mod client;
 mod clock;

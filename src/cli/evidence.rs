@@ -1,0 +1,93 @@
+//! `jobledger evidence`: everything that proves one job's history, in one file.
+
+use std::io::copy;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::client::{Remote, agent, refused};
+use super::export::to_file;
+use super::target::Target;
+use super::{Failure, Outcome};
+use crate::http::{EvidenceError, write_evidence};
+use crate::job::{JobId, JobKey, OrgId};
+use crate::ledger::Folder;
+use crate::log::Reader;
+use crate::tree::{Checkpoint, Size};
+
+/// Write a bundle that proves one job's history to whoever has the verifier key, and needs no ledger
+///
+/// From a data folder, beside a running server too, or from a running server: both give the same bytes. It is a tar with
+/// everything to check it by hand, `verify.py`, and a timeline to read; `jobledger verify bundle` checks it too.
+#[derive(Debug, Args)]
+pub(super) struct Evidence {
+    /// The job
+    #[arg(value_name = "JOB")]
+    job: JobId,
+
+    #[command(flatten)]
+    target: Target,
+
+    /// The job's organisation; that of the token where --url is told, or else the default one
+    #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
+    org: Option<OrgId>,
+
+    /// Checkpoints that somebody holds: the bundle then proves that its log continues each of them
+    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
+    since: Vec<PathBuf>,
+
+    /// Where to write
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Evidence {
+    pub(super) fn run(self) -> Outcome {
+        let since = self.since.iter().map(|path| size(path)).collect::<Result<Vec<_>, _>>()?;
+        match &self.target {
+            Target::Folder(data) => self.local(&Folder::new(data), &since)?,
+            Target::Server(remote) => self.remote(remote, &since)?,
+        }
+        println!(
+            "wrote `{}`: give it away with the key that it can be checked by, each by a way of its own",
+            self.output.display()
+        );
+        Ok(())
+    }
+
+    fn local(&self, folder: &Folder, since: &[Size]) -> Outcome {
+        let conn = Reader::open(&folder.log())?;
+        let key = JobKey { org: self.org.unwrap_or_default(), id: self.job.clone() };
+        let written = to_file(&self.output, |file| write_evidence(&Reader::new(&conn), &key, since, file));
+        written.map(|_| ()).map_err(|error| match error {
+            EvidenceError::NoSuchJob => Failure::Refused(format!("no job `{}` in this organisation", key.id)),
+            EvidenceError::NoCheckpoint | EvidenceError::NotCovered(_) | EvidenceError::Since { .. } => {
+                Failure::Refused(error.to_string())
+            }
+            error => error.into(),
+        })
+    }
+
+    fn remote(&self, remote: &Remote, since: &[Size]) -> Outcome {
+        let agent = agent(Duration::from_secs(600));
+        let org = self.org.map(|org| ("org", org.to_string()));
+        let query = org.into_iter().chain(since.iter().map(|size| ("since", size.to_string())));
+        let request = agent.get(remote.at(&format!("/ledger/jobs/{}/evidence", self.job)));
+        let mut answer = request.query_pairs(query).header("authorization", remote.bearer()).call()?;
+        if !answer.status().is_success() {
+            return Err(refused(&mut answer));
+        }
+        // ureq fails where less comes than was announced.
+        to_file(&self.output, |file| Ok(copy(&mut answer.into_body().into_reader(), file).map(|_| ())?))
+    }
+}
+
+/// The size that a checkpoint says; whether it is true is for `verify bundle` to find out.
+fn size(path: &Path) -> Result<Size, Failure> {
+    let unreadable = |why: &dyn std::fmt::Display| Failure::CouldNotRun(format!("`{}`: {why}", path.display()));
+    let note = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let (text, _) = note.split_once("\n\n").ok_or_else(|| unreadable(&"expected a signed checkpoint"))?;
+    let checkpoint: Checkpoint = format!("{text}\n").parse().map_err(|error| unreadable(&error))?;
+    Ok(checkpoint.head.size)
+}

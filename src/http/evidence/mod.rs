@@ -1,0 +1,125 @@
+//! `GET /ledger/jobs/{id}/evidence`: everything that proves one job's history, in one file that needs no ledger.
+
+mod archive;
+mod make;
+mod timeline;
+
+use std::fs::File;
+use std::io::{Read, Seek};
+
+use async_stream::try_stream;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+pub use make::{EvidenceError, write_evidence};
+
+use super::POSITION;
+use super::app::App;
+use super::auth::Caller;
+use super::error::Error;
+use super::params::Params;
+use super::path::Segment;
+use crate::access::Capability;
+use crate::ledger::off_thread;
+use crate::tree::Size;
+
+/// Bytes of a bundle that are sent at a time.
+const STEP: usize = 256 << 10;
+/// Most held checkpoints that one bundle answers to.
+const MOST_SINCE: usize = 16;
+
+/// Everything that proves one job's history: a tar to check offline, with `verify.py` in it or `jobledger verify bundle`.
+///
+/// The exact leaves, data and salts of its events, the ledger's own events, proofs under the newest checkpoint, a timeline to
+/// read, and how to check it all by hand. The same state of the log gives the same bytes.
+#[utoipa::path(
+    get, path = "/ledger/jobs/{id}/evidence", tag = "tree", operation_id = "get_evidence",
+    params(
+        ("id" = String, Path, description = "The job"),
+        ("since" = Option<Vec<u64>>, Query, description = "The size of a checkpoint held outside, which the bundle then proves \
+            to be continued; may repeat", minimum = 1, max_items = 16),
+        ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
+        ("min_position" = Option<u64>, Query, description = "Answer only when the log has this position"),
+    ),
+    responses(
+        (status = 200, description = "The bundle", body = String, content_type = "application/x-tar"),
+        (status = 400, description = "A parameter is not what was expected"),
+        (status = 404, description = "No such job, or no checkpoint covers it"),
+        (status = 503, description = "The log is not there yet"),
+    )
+)]
+pub async fn evidence(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    mut params: Params,
+) -> Result<Response, Error> {
+    caller.require(Capability::ReadLedger)?;
+    let since = params.many("since").iter().map(|size| size.parse()).collect::<Result<Vec<Size>, _>>();
+    let since = since.map_err(|error| Error::parameter("since", error))?;
+    if since.len() > MOST_SINCE {
+        return Err(Error::parameter("since", format!("expected at most {MOST_SINCE}, found {}", since.len())));
+    }
+    let (key, min) = params.job(&caller, &id)?;
+    if let Some(min) = min {
+        app.ledger.reach(min).await?;
+    }
+    let name = format!("attachment; filename=\"{}.tar\"", make::folder_name(&key));
+    // Into a file without a name that ends with the answer: a reader of the log must not wait for a socket, and a job's
+    // events may be more than memory holds.
+    let made = off_thread(move || {
+        let mut file = tempfile::tempfile()?;
+        let covered = app.ledger.log(|log| write_evidence(log, &key, &since, &file))?;
+        let length = file.stream_position()?;
+        file.rewind()?;
+        Ok::<_, EvidenceError>((file, length, covered))
+    });
+    let (file, length, covered) = made.await?;
+    let headers: [(HeaderName, HeaderValue); 5] = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-tar")),
+        (CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a job's id is plain ASCII")),
+        (CONTENT_LENGTH, length.into()),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (POSITION, covered.get().into()),
+    ];
+    Ok((headers, sent(file)).into_response())
+}
+
+fn sent(file: File) -> Body {
+    let bytes = try_stream! {
+        let mut file = file;
+        loop {
+            let (rest, part) = off_thread(move || {
+                let mut part = Vec::with_capacity(STEP);
+                file.by_ref().take(STEP as u64).read_to_end(&mut part)?;
+                Ok::<_, std::io::Error>((file, part))
+            })
+            .await?;
+            file = rest;
+            if part.is_empty() {
+                break;
+            }
+            yield Bytes::from(part);
+        }
+    };
+    let bytes: std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<Bytes, std::io::Error>> + Send>> =
+        Box::pin(bytes);
+    Body::from_stream(bytes)
+}
+
+impl From<EvidenceError> for Error {
+    fn from(error: EvidenceError) -> Error {
+        let missing = |code| Error::new(StatusCode::NOT_FOUND, code, error.to_string());
+        match error {
+            EvidenceError::NoSuchJob => Error::no_such_job(),
+            EvidenceError::NoCheckpoint => missing("no-checkpoint"),
+            EvidenceError::NotCovered(_) => missing("not-covered"),
+            EvidenceError::Since { .. } => Error::parameter("since", error),
+            error => Error::internal(&error),
+        }
+    }
+}
