@@ -68,6 +68,8 @@ pub struct Projection {
 #[derive(Debug)]
 struct State {
     head: Position,
+    /// The thread has shown everything, and waits for more.
+    idle: bool,
     /// Somebody waits for the views.
     hurry: bool,
     /// A reader found the file damaged.
@@ -87,6 +89,7 @@ impl Projection {
     pub(super) fn new(folder: &Folder) -> Projection {
         let state = State {
             head: Position::GENESIS,
+            idle: false,
             hurry: false,
             damaged: false,
             swap: false,
@@ -113,10 +116,13 @@ impl Projection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the thread of a new head.
+    /// Tells the thread of a new head. One that gathers events already finds it when it is done with that.
     pub(super) fn wake(&self, head: Position) {
-        self.state().head = head;
-        self.changed.notify_one();
+        let mut state = self.state();
+        state.head = head;
+        if state.idle {
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the thread, once it has taken everything there is.

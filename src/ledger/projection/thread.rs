@@ -183,8 +183,10 @@ impl<'a> Thread<'a> {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
                 // Nothing to show: whoever hurries is served already.
-                state.hurry = false;
-                projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+                (state.hurry, state.idle) = (false, true);
+                let mut state = projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle = false;
+                state
             };
         }
     }
