@@ -4,12 +4,15 @@
 //!
 //! Producers name their events by time-ordered UUIDs, as `jobledger` itself does; with `--ids v4` by random ones, which
 //! costs the index of names a page for each event.
+//!
+//! Beside the rates it tells what an event takes of the processors, client included: where something else runs too, the
+//! rates are its as much as ours, and this drifts far less.
 
 mod support;
 
 use support::{
-    BARE_COMMIT, BareWriter, BenchServer, Connection, Jobs, Series, Table, bare_commits, client, folder, get, median,
-    of, option, per_second, post, probe, queue_server, quick, run_round, singles, thousands,
+    BARE_COMMIT, BareWriter, BenchServer, Connection, Jobs, Processor, Series, Spent, Table, bare_commits, client,
+    folder, get, median, of, option, per_second, post, probe, queue_server, quick, run_round, singles, thousands,
 };
 
 const BATCH: usize = 100;
@@ -41,19 +44,27 @@ fn main() {
         "of (b)",
         "events a commit",
     ]);
+    let mut processor =
+        Table::new(["connections", "processor, µs an event", "all", "client", "HTTP", "writer", "projector"]);
     let only_one = option("only");
     let only: Option<usize> = option("connections").map(|n| n.parse().expect("a number of connections"));
     let all = [(1, 4_000), (16, 32_000), (64, 64_000), (256, 64_000)];
     for (connections, requests) in all.into_iter().filter(|(n, _)| only.is_none_or(|only| only == *n)) {
         let (mut ours, mut theirs, mut limit) = (Series::default(), Series::default(), Vec::new());
+        let (mut our_spent, mut their_spent) = (Spent::default(), Spent::default());
         let before = Commits::now(&client, &server);
         for _ in 0..rounds {
-            for (series, address) in [(&mut ours, server.address()), (&mut theirs, bare.address)] {
+            for (series, spent, address) in
+                [(&mut ours, &mut our_spent, server.address()), (&mut theirs, &mut their_spent, bare.address)]
+            {
                 // Under a profiler: one of the two alone, and next to nothing of the other.
                 let left_out = only_one.as_deref().is_some_and(|one| (one == "bare") != (address == bare.address));
                 let requests = if left_out { connections } else { requests / scale };
                 let requests = singles(connections, requests / connections, &server.token);
-                series.add(client.block_on(run_round(address, requests)));
+                let before = Processor::now();
+                let round = client.block_on(run_round(address, requests));
+                spent.add(&before, round.requests);
+                series.add(round);
             }
             sqlite(&mut limit);
         }
@@ -69,9 +80,14 @@ fn main() {
             of(&ours.rates, &limit),
             after.since(&before),
         ]);
+        for (who, spent) in [("ledger", our_spent), ("(a)", their_spent)] {
+            let [all, client, http, writer, projector] = spent.cells();
+            processor.row([connections.to_string(), who.to_owned(), all, client, http, writer, projector]);
+        }
     }
     println!("\none event a request");
     table.print();
+    processor.print();
     if only.is_some_and(|only| only > 0) {
         return;
     }

@@ -1,17 +1,23 @@
-//! Replay: events folded from `log.db`, and views made from nothing, against a bare scan of the same rows.
+//! Replay: events folded from `log.db`, and views made from nothing, against a bare scan of the same rows. Audit: `verify` of
+//! an export and of the folder, against SHA-256 and JSON parsing of the same bytes.
 //!
 //! `cargo bench --bench replay [-- --quick]`
 
 mod support;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use jobledger::audit::{Auditor, audit_database, audit_export};
 use jobledger::job::{Job, JobKey, Position};
+use jobledger::ledger::{Folder, export};
 use jobledger::log::{Error, Reader};
 use jobledger::{views, wire};
+use sha2::{Digest, Sha256};
 use support::{BenchServer, LIFE, Table, client, fill, folder, median, per_second, percent, probe, quick, thousands};
 
 fn main() {
@@ -24,32 +30,52 @@ fn main() {
     let log = path.join("log.db");
     probe("before");
 
-    type Way = fn(&Path, &Path);
-    let ways: [(&str, Way); 5] = [
-        ("scan, rows only", |log, _| scan(log)),
-        ("scan that parses leaf and data as JSON", |log, _| parse(log)),
-        ("read as events", |log, _| decode(log)),
-        ("read and fold into jobs", |log, _| fold(log)),
-        ("rebuild: fold, view tables, indexes, sync", rebuild),
+    let exported = folder.path().join("export.ndjson");
+    let conn = Reader::open(&log).expect("the log opens");
+    let mut out = BufWriter::new(File::create(&exported).expect("the export can be written"));
+    export(&Reader::new(&conn), None, None, &mut out, |_| {}).expect("the log is exported");
+    drop((conn, out));
+
+    println!("\n{events} events in jobs of {LIFE}");
+    let rebuilt = folder.path().join("views.new");
+    let replays: [Way<'_>; 5] = [
+        ("scan that parses leaf and data as JSON", Box::new(|| parse(&log))),
+        ("scan, rows only", Box::new(|| scan(&log))),
+        ("read as events", Box::new(|| decode(&log))),
+        ("read and fold into jobs", Box::new(|| fold(&log))),
+        ("rebuild: fold, view tables, indexes, sync", Box::new(|| rebuild(&log, &rebuilt))),
     ];
-    let mut took: [Vec<f64>; 5] = Default::default();
+    compare(rounds, events, "of the scan that parses", &replays);
+    let audits: [Way<'_>; 3] = [
+        ("scan, SHA-256 and JSON of leaf and data", Box::new(|| hash_and_parse(&log))),
+        ("verify export", Box::new(|| verify_export(&exported))),
+        ("verify db, views included", Box::new(|| verify_db(&path))),
+    ];
+    compare(rounds, events, "of SHA-256 and JSON", &audits);
+    probe("after");
+}
+
+/// Something to do with all events, by name.
+type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
+/// Runs the ways in turn, and shows what each is of the first.
+fn compare(rounds: usize, events: usize, of_first: &str, ways: &[Way<'_>]) {
+    let mut took = vec![Vec::new(); ways.len()];
     for _ in 0..rounds {
         for ((_, way), took) in ways.iter().zip(&mut took) {
             let started = Instant::now();
-            way(&log, &folder.path().join("views.new"));
+            way();
             took.push(started.elapsed().as_secs_f64());
         }
     }
-    let bare = median(&took[1]);
-    println!("\n{events} events in jobs of {LIFE}");
-    let mut table = Table::new(["way", "s", "events/s", "of the scan that parses"]);
-    for ((name, _), took) in ways.iter().zip(&took) {
+    let bare = median(&took[0]);
+    let mut table = Table::new(["way", "s", "events/s", of_first]);
+    for ((name, _), took) in ways.iter().zip(&took[..]) {
         let middle = median(took);
         let rate = per_second(events, Duration::from_secs_f64(middle));
         table.row([(*name).to_owned(), format!("{middle:.2}"), thousands(rate), percent(bare, middle)]);
     }
     table.print();
-    probe("after");
 }
 
 /// Gives `each` the leaf and data of every event.
@@ -99,4 +125,31 @@ fn fold(log: &Path) {
 fn rebuild(log: &Path, views: &Path) {
     let conn = Reader::open(log).expect("the log opens");
     views::rebuild(&Reader::new(&conn), views, |_| {}).expect("the views are made");
+}
+
+fn hash_and_parse(log: &Path) {
+    let mut hash = Sha256::new();
+    rows(log, |_, leaf, data| {
+        hash.update(leaf);
+        hash.update(data);
+        let leaf: serde_json::Value = serde_json::from_slice(leaf).expect("JSON");
+        let data: serde_json::Value = serde_json::from_slice(data).expect("JSON");
+        assert!(leaf.is_object() && data.is_object());
+    });
+    assert_ne!(hash.finalize().as_slice(), [0; 32]);
+}
+
+fn verify_export(file: &Path) {
+    let mut auditor = Auditor::new(None);
+    let lines = BufReader::with_capacity(1 << 20, File::open(file).expect("the export opens"));
+    audit_export(lines, &mut auditor, |_| {}).expect("the export is read");
+    assert_eq!(auditor.finish().faulty, 0);
+}
+
+fn verify_db(folder: &Path) {
+    let (mut auditor, folder) = (Auditor::new(None), Folder::new(folder));
+    audit_database(&folder.log(), &folder.views(), &mut auditor, |_, _| {}).expect("the folder is read");
+    let report = auditor.finish();
+    assert_eq!(report.faulty, 0);
+    assert!(report.unchecked.is_empty(), "{:?}", report.unchecked);
 }

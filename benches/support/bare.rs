@@ -67,7 +67,7 @@ pub fn queue_server(path: &Path) -> Running {
     let writer = BareWriter::new(path);
     Running::start(move |listener, mut stopping| async move {
         let (sender, mut queue) = mpsc::channel::<Asked>(ANSWERED_AT_ONCE);
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || {
             while let Some(first) = queue.blocking_recv() {
                 let (mut bodies, mut answers) = (vec![first.0], vec![first.1]);
                 while let Ok((body, answer)) = queue.try_recv() {
@@ -87,7 +87,7 @@ pub fn queue_server(path: &Path) -> Running {
             () = async { axum_serve(listener, router).await } => {}
             () = stopped => {}
         }
-        drop(thread);
+        drop(thread.expect("a thread"));
     })
 }
 

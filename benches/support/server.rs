@@ -26,7 +26,11 @@ impl Running {
         let (stop, stopping) = watch::channel(false);
         let (send_address, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            if let Some(workers) = super::option("workers") {
+                runtime.worker_threads(workers.parse().expect("a number of threads"));
+            }
+            let runtime = runtime.enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
                 send_address.send(listener.local_addr().expect("an address")).expect("somebody waits");

@@ -7,6 +7,7 @@ use super::report::{Anchor, Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
 use crate::job::Position;
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, Head, NodeId, VerifierKey, leaf_hash};
+use crate::wire::Leaf;
 
 /// Takes a log entry by entry, in order.
 pub struct Auditor {
@@ -77,7 +78,13 @@ impl Auditor {
     }
 
     /// Takes the next entry: its leaf, and its salt and data as stored. Each node that is complete with it goes to `node`.
-    pub fn entry(&mut self, bytes: &[u8], content: Content<'_>, mut node: impl FnMut(NodeId, Hash)) {
+    /// Answers the leaf where it can be read.
+    pub fn entry<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        content: Content<'_>,
+        mut node: impl FnMut(NodeId, Hash),
+    ) -> Option<Leaf<'a>> {
         let Auditor { frontier, events, signers, report, .. } = self;
         let position = Position::new(frontier.leaves());
         let appended = frontier.append(leaf_hash(bytes), |id, hash| {
@@ -86,13 +93,14 @@ impl Auditor {
         });
         let Ok(()) = appended;
         let leaf = events.take(position, bytes, content, &mut |fault| report.fault(fault));
-        if let (Some(leaf), Some((_, data))) = (leaf, content)
+        if let (Some(leaf), Some((_, data))) = (&leaf, content)
             && leaf.orgid.is_none()
             && let Err(what) = signers.take(&leaf.event_type, data)
         {
             report.fault(Fault { class: Class::Content, position: Some(position), job: None, what });
         }
         self.compare_held();
+        leaf
     }
 
     /// Takes the log's own checkpoint of exactly the entries so far.

@@ -35,9 +35,8 @@ impl Columns {
         })
     }
 
-    /// What a row says otherwise than its leaf; `None` where the leaf itself cannot be read.
-    pub(super) fn compare(&self, leaf: &[u8], row: &Row<'_>) -> Result<Option<String>, rusqlite::Error> {
-        let Ok(leaf) = Leaf::parse(leaf) else { return Ok(None) };
+    /// What a row says otherwise than its leaf.
+    pub(super) fn compare(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<String>, rusqlite::Error> {
         let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
         let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));
         let kind: Option<String> = row.get(11)?;

@@ -21,7 +21,6 @@ pub use database::audit_database;
 pub use export::audit_export;
 pub use report::{Anchor, Class, Fault, Report, Signer};
 pub use site::audit_site;
-pub use views::audit_views;
 
 use crate::{log, views as read_models};
 

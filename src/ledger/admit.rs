@@ -8,7 +8,7 @@ use lru::LruCache;
 use uuid::Uuid;
 
 use super::append::{AppendError, Appended, AppendedEvent, Guard, Prepared, Request};
-use super::projection::Projection;
+use super::projection::{Handed, Projection};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
 use crate::views::{self, JobCache, fold_job, load_job};
@@ -26,6 +26,9 @@ pub(super) struct Desk {
     recorded: Time,
     /// The leaves that the open transaction wrote, as they were meant.
     written: Vec<Vec<u8>>,
+    /// What they say, and about how many bytes that is: for the views.
+    facts: Vec<Fact>,
+    bytes: usize,
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
     views: Arc<Projection>,
@@ -58,6 +61,8 @@ impl Desk {
             head: Position::GENESIS,
             recorded: Time::from_micros(0),
             written: Vec::new(),
+            facts: Vec::new(),
+            bytes: 0,
             jobs: JobCache::new(CACHE),
             streams: LruCache::new(STREAMS),
             views,
@@ -72,6 +77,7 @@ impl Desk {
         self.jobs.clear();
         self.streams.clear();
         self.written.clear();
+        self.facts.clear();
         let reader = self.log.reader();
         self.head = reader.head()?;
         self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
@@ -83,9 +89,12 @@ impl Desk {
         &self.written
     }
 
-    /// The transaction is committed.
-    pub(super) fn committed(&mut self) {
-        self.written.clear();
+    /// The transaction is committed. Answers what the views need of it, if every event of it has a fact.
+    pub(super) fn committed(&mut self) -> Option<Handed> {
+        let (written, facts) = (std::mem::take(&mut self.written), std::mem::take(&mut self.facts));
+        let bytes = std::mem::take(&mut self.bytes);
+        let whole = written.len() == facts.len();
+        written.into_iter().next_back().filter(|_| whole).map(|leaf| Handed { facts, leaf, bytes })
     }
 
     /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves
@@ -114,6 +123,7 @@ impl Desk {
                 }
                 (self.head, self.recorded) = (head, recorded);
                 self.written.truncate(written);
+                self.facts.truncate(written);
                 Ok(Err(refusal))
             }
         }
@@ -201,6 +211,8 @@ impl Desk {
         self.head = position;
         let fact =
             Fact { key: key.clone(), position, time, actor: request.actor.clone(), event: incoming.event.clone() };
+        self.facts.push(fact.clone());
+        self.bytes += incoming.data.len() + 512;
         let decided = "decided by the same state machine";
         match prev {
             Some(_) => drop(self.jobs.update(key, incoming.data.len(), |job| job.apply(fact).expect(decided))),

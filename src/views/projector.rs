@@ -28,6 +28,7 @@ pub struct Projector {
 }
 
 /// Where a batch ended.
+#[derive(Default)]
 struct Batch {
     touched: HashMap<JobKey, (Job, Dirty)>,
     /// The newest event that was taken, and its leaf: hashed once at the end, and not for each.
@@ -59,6 +60,11 @@ impl Projector {
         self.position
     }
 
+    /// The position of the next event to take.
+    pub fn next(&self) -> Position {
+        self.position.map_or(Position::GENESIS, Position::next)
+    }
+
     /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any. `moving` is
     /// told which jobs they change before anybody can read it.
     pub fn advance(
@@ -67,10 +73,29 @@ impl Projector {
         limit: u64,
         moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
     ) -> Result<bool, Error> {
-        let from = self.position.map_or(Position::GENESIS, Position::next);
-        let mut batch = Batch { touched: HashMap::new(), end: None, leaf: Vec::new(), bytes: 0 };
+        let mut batch = Batch::default();
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
-        log.scan(from, limit, |row| self.take(&mut batch, row))?;
+        log.scan(self.next(), limit, |row| self.take(&mut batch, row))?;
+        self.commit(batch, moving)
+    }
+
+    /// Takes the events that come next into the views, as the log would give them; `leaf` is the newest one's.
+    pub fn take_in(
+        &mut self,
+        facts: impl Iterator<Item = Fact>,
+        leaf: &[u8],
+        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+    ) -> Result<bool, Error> {
+        let mut batch = Batch::default();
+        for fact in facts {
+            batch.end = Some(fact.position);
+            self.fold(&mut batch.touched, fact)?;
+        }
+        batch.leaf.extend_from_slice(leaf);
+        self.commit(batch, moving)
+    }
+
+    fn commit(&mut self, batch: Batch, moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>)) -> Result<bool, Error> {
         let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;

@@ -61,14 +61,11 @@ impl Db {
         let folder = Folder::new(&self.data);
         // Before the log is read: beside a server that writes the log is never behind it then.
         let mut auditor = self.trust.auditor(self.anchor.as_deref(), Some(&folder))?;
-        let bar = progress::bar(0, "events");
-        audit::audit_database(&folder.log(), &mut auditor, |done, all| {
+        let bar = progress::bar(0, "events read and replayed");
+        audit::audit_database(&folder.log(), &folder.views(), &mut auditor, |done, all| {
             bar.set_length(all);
             bar.set_position(done);
         })?;
-        bar.finish_and_clear();
-        let bar = progress::bar(auditor.size(), "events replayed");
-        audit::audit_views(&folder.log(), &folder.views(), &mut auditor, |done| bar.set_position(done))?;
         bar.finish_and_clear();
         self.trust.tell(auditor)
     }

@@ -1,5 +1,6 @@
 //! The views while a ledger is open: who reads them, who waits for them, and how new ones take their place.
 
+mod handed;
 mod thread;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::job::{Job, JobKey, Position};
 use crate::log::{Pool, Reader, chain};
 use crate::views::{self, JobQuery, Kept};
 
+pub(super) use handed::Handed;
 pub(super) use thread::start;
 
 /// Longest wait for the views by anybody.
@@ -68,6 +70,10 @@ pub struct Projection {
 #[derive(Debug)]
 struct State {
     head: Position,
+    /// The newest events, as the writer has them.
+    handed: handed::Queue,
+    /// The thread has shown everything, and waits for more.
+    idle: bool,
     /// Somebody waits for the views.
     hurry: bool,
     /// A reader found the file damaged.
@@ -87,6 +93,8 @@ impl Projection {
     pub(super) fn new(folder: &Folder) -> Projection {
         let state = State {
             head: Position::GENESIS,
+            handed: handed::Queue::default(),
+            idle: false,
             hurry: false,
             damaged: false,
             swap: false,
@@ -113,10 +121,21 @@ impl Projection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the thread of a new head.
+    /// Tells the thread of a new head, and gives it the events of the commit.
+    pub(super) fn hand(&self, commit: Option<Handed>, head: Position) {
+        if let Some(commit) = commit {
+            self.state().handed.push(commit);
+        }
+        self.wake(head);
+    }
+
+    /// Tells the thread of a new head. One that gathers events already finds it when it is done with that.
     pub(super) fn wake(&self, head: Position) {
-        self.state().head = head;
-        self.changed.notify_one();
+        let mut state = self.state();
+        state.head = head;
+        if state.idle {
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the thread, once it has taken everything there is.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::{Health, Projection};
-use crate::job::Position;
+use crate::job::{JobKey, Position};
 use crate::log::{Pool, Reader, chain};
 use crate::views::{self, Projector};
 
@@ -116,7 +116,17 @@ impl<'a> Thread<'a> {
     fn advance(&mut self) -> Result<(), views::Error> {
         let Some(projector) = &mut self.projector else { return Ok(()) };
         let projection = self.projection;
-        while projector.advance(&self.log, BATCH, |touched| projection.moving(touched))? {
+        loop {
+            // Handed over or read from the log, the events are the same.
+            let handed = projection.state().handed.take(projector.next());
+            let moving = |touched: &mut dyn Iterator<Item = &JobKey>| projection.moving(touched);
+            let moved = match handed.back().map(|newest| newest.leaf.clone()) {
+                Some(leaf) => projector.take_in(handed.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?,
+                None => projector.advance(&self.log, BATCH, moving)?,
+            };
+            if !moved {
+                break;
+            }
             let position = projector.position().unwrap_or_default();
             projection.stands(position);
             let state = projection.state();
@@ -183,8 +193,10 @@ impl<'a> Thread<'a> {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
                 // Nothing to show: whoever hurries is served already.
-                state.hurry = false;
-                projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+                (state.hurry, state.idle) = (false, true);
+                let mut state = projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle = false;
+                state
             };
         }
     }
