@@ -52,7 +52,9 @@ pub fn audit_views(
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {
-    let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    // `scrubbed` says how the file was made, and not what it shows.
+    let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+               AND name <> 'scrubbed' ORDER BY name";
     conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 

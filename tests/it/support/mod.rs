@@ -7,6 +7,7 @@ mod bodies;
 pub mod cli;
 mod client;
 mod clock;
+pub mod erasures;
 mod events;
 pub mod exports;
 mod gate;
