@@ -7,6 +7,13 @@ CREATE TABLE checkpoint (
   leaf_hash BLOB NOT NULL
 ) STRICT;
 
+-- Up to where nothing that was erased is left anywhere in this file, pages without rows included: not what the views show,
+-- but how the file was made.
+CREATE TABLE scrubbed (
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  upto INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE job (
   id                 INTEGER PRIMARY KEY, -- the position of job.created: newest first is this, descending
   org                TEXT NOT NULL,
@@ -37,7 +44,8 @@ CREATE TABLE job (
   hook_exit_code     INTEGER,
   hook_seconds       INTEGER,
   items              INTEGER NOT NULL,
-  notes              INTEGER NOT NULL
+  notes              INTEGER NOT NULL,
+  redactions         INTEGER NOT NULL
 ) STRICT;
 
 -- Here and not with the other indexes: jobs are found by it while views are rebuilt.
@@ -68,6 +76,16 @@ CREATE TABLE note (
   text TEXT NOT NULL,
   by   TEXT NOT NULL,
   at   INTEGER NOT NULL,
+  PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE redaction (
+  job      INTEGER NOT NULL,
+  seq      INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  reason   TEXT NOT NULL,
+  by       TEXT NOT NULL,
+  at       INTEGER NOT NULL,
   PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -21,6 +21,8 @@ words! {
 pub enum Capability {
     /// Append events.
     Append,
+    /// Erase the data of events.
+    Erase,
     /// Read the ledger's own API.
     ReadLedger,
     /// Read database-role and rule jobs.
@@ -39,7 +41,7 @@ impl Role {
         match capability {
             Capability::Append => matches!(self, Role::Admin | Role::Worker),
             Capability::ReadLedger | Capability::ReadJobs => true,
-            Capability::Tasks | Capability::Rebuild => self == Role::Admin,
+            Capability::Erase | Capability::Tasks | Capability::Rebuild => self == Role::Admin,
             Capability::AllOrganisations => self == Role::Auditor,
         }
     }

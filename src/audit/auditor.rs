@@ -177,6 +177,12 @@ impl Auditor {
         for fault in self.events.missing() {
             self.report.fault(fault);
         }
+        for what in self.events.not_erased() {
+            self.remark(what);
+        }
+        if self.events.erased() > 0 {
+            self.leaves_out("whether those who erased data were administrators: a log names them, and not their roles");
+        }
         if self.covered < size {
             let (first, last) = (Position::new(self.covered), size.saturating_sub(1));
             if self.brings_checkpoints {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::report::{Class, Fault};
-use crate::job::{JobKey, Kind, Position, Time};
-use crate::wire::{Leaf, datadigest};
+use crate::job::{Event, JobKey, Kind, Position, Time};
+use crate::wire::{Leaf, StoredRedaction, datadigest, decode, residue};
 
 /// Salt and data of an event, as stored; `None` where they are gone.
 pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
@@ -15,23 +15,39 @@ pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
 #[derive(Default)]
 pub(super) struct Events {
     recorded: Option<Time>,
-    jobs: HashMap<JobKey, (Position, Kind)>,
+    jobs: HashMap<JobKey, JobSoFar>,
     names: HashSet<[u8; 16]>,
     /// Events without data, until an erasure explains them.
-    missing: BTreeMap<Position, Option<JobKey>>,
-    erased: u64,
+    missing: BTreeMap<Position, Missing>,
+    /// Events whose erasure was explained.
+    erased: HashSet<Position>,
+    /// Erasures that were recorded, while the data is still there.
+    not_erased: Vec<String>,
 }
 
-/// The data of `job.redacted`, as far as it explains missing data.
-#[derive(serde::Deserialize)]
-struct Redacted {
-    position: u64,
+/// What is known of a job that has come.
+struct JobSoFar {
+    newest: Position,
+    kind: Kind,
+    ended: bool,
+}
+
+/// An event without data.
+struct Missing {
+    job: Option<JobKey>,
+    event_type: String,
+    version: u32,
 }
 
 impl Events {
     /// How many have lost their data to a recorded erasure.
     pub(super) fn erased(&self) -> u64 {
-        self.erased
+        self.erased.len() as u64
+    }
+
+    /// What was to be erased, and was not.
+    pub(super) fn not_erased(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.not_erased)
     }
 
     /// Takes the next event, which belongs at `position`, and tells each thing that is wrong with it. Answers its leaf where that can be read.
@@ -64,11 +80,11 @@ impl Events {
 
     /// Events whose data is missing without an erasure, once all events were taken.
     pub(super) fn missing(&self) -> impl Iterator<Item = Fault> {
-        self.missing.iter().map(|(position, job)| Fault {
+        self.missing.iter().map(|(position, Missing { job, .. })| Fault {
             class: Class::Missing,
             position: Some(*position),
             job: job.as_ref().map(|key| key.id.to_string()),
-            what: "its data is missing, and no `job.redacted` of its job names it".into(),
+            what: "its data is missing, and no later `job.redacted` of its job names it".into(),
         })
     }
 
@@ -108,35 +124,64 @@ impl Events {
         };
         let (prev, kind) = (leaf.prev().map_err(|error| error.to_string())?, leaf.kind().map_err(|e| e.to_string())?);
         let kind = kind.ok_or("expected the job's kind, found none")?;
-        let before = self.jobs.insert(key, (position, kind));
-        let expected = before.map(|(position, _)| position);
+        let ended = Event::FINAL.contains(&&*leaf.event_type);
+        let before = self.jobs.get(&key).map(|job| (job.newest, job.kind, job.ended));
+        let ended = ended || before.is_some_and(|(.., ended)| ended);
+        self.jobs.insert(key, JobSoFar { newest: position, kind, ended });
+        let expected = before.map(|(position, ..)| position);
         if prev != expected {
             let name = |position: Option<Position>| position.map_or("none".to_owned(), |p| p.to_string());
             return Err(format!("expected `prev` {}, the job's event before, found {}", name(expected), name(prev)));
         }
         match before {
-            Some((_, known)) if known != kind => Err(format!("expected a job of the kind {known}, found {kind}")),
+            Some((_, known, _)) if known != kind => Err(format!("expected a job of the kind {known}, found {kind}")),
             _ => Ok(()),
         }
     }
 
     fn data(&mut self, position: Position, leaf: &Leaf<'_>, content: Content<'_>) -> Result<(), String> {
         let Some((salt, data)) = content else {
-            self.missing.insert(position, key(leaf).ok().flatten());
+            let version = leaf.version().map_err(|error| error.to_string())?;
+            let (job, event_type) = (key(leaf)?, leaf.event_type.to_string());
+            self.missing.insert(position, Missing { job, event_type, version });
             return Ok(());
         };
         let salt = salt.try_into().map_err(|_| format!("expected a salt of 32 bytes, found {}", salt.len()))?;
         if datadigest(salt, data) != leaf.datadigest {
             return Err("its data is not what its entry commits to".into());
         }
-        if leaf.event_type == "job.redacted" {
-            let redacted: Redacted = serde_json::from_slice(data).map_err(|error| error.to_string())?;
-            let erased = Position::new(redacted.position);
-            if self.missing.get(&erased).is_some_and(|job| *job == key(leaf).ok().flatten()) {
-                self.missing.remove(&erased);
-                self.erased += 1;
-            }
+        if leaf.event_type == Event::REDACTED { self.erasure(position, leaf, data) } else { Ok(()) }
+    }
+
+    /// Whether an erasure is one that the ledger records, and which missing data it explains.
+    fn erasure(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), String> {
+        let version = leaf.version().map_err(|error| error.to_string())?;
+        let decoded = decode(Event::REDACTED, version, data).map_err(|error| error.to_string())?;
+        let Event::Redacted(redacted) = decoded else { return Err("its data is of another event".into()) };
+        let kept = StoredRedaction::read(version, data).map_err(|error| error.to_string())?.residue;
+        let job = key(leaf)?;
+        if !job.as_ref().and_then(|key| self.jobs.get(key)).is_some_and(|job| job.ended) {
+            return Err("it erases data of a job that had not ended, which nobody may".into());
         }
+        let named = redacted.position;
+        if named >= position {
+            return Err(format!("it erases event {named}, which is not before it"));
+        }
+        if self.erased.contains(&named) {
+            return Err(format!("it erases event {named}, which was erased before it"));
+        }
+        let Some(missing) = self.missing.get(&named) else {
+            self.not_erased.push(format!("event {position} erases the data of event {named}, which is still there"));
+            return Ok(());
+        };
+        if missing.job != job || missing.event_type == Event::REDACTED {
+            return Err(format!("it erases event {named}, which is none of its job that may be erased"));
+        }
+        if !residue(&missing.event_type, missing.version, &kept).is_ok_and(|again| again == kept) {
+            return Err(format!("what it keeps of event {named} is not what is left of a `{}`", missing.event_type));
+        }
+        self.missing.remove(&named);
+        self.erased.insert(named);
         Ok(())
     }
 }

@@ -61,7 +61,9 @@ pub(super) fn audit_views(log: &Path, path: &Path, mut progress: impl FnMut(u64)
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {
-    let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    // `scrubbed` says how the file was made, and not what it shows.
+    let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+               AND name <> 'scrubbed' ORDER BY name";
     conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{Failure, Outcome};
 use crate::job::{Fact, JobKey, Position, Time};
-use crate::ledger::{AsOf, Folder, Place, ReadError, system_clock};
+use crate::ledger::{AsOf, Folder, Place, ReadError, Residues, system_clock};
 use crate::log::Reader;
 use crate::views::job_facts;
 use crate::wire::{self, ExportLine, Leaf};
@@ -54,23 +54,43 @@ impl History<'_> {
     ) -> Outcome {
         match self {
             History::Log(conn) => job_facts(&Reader::new(conn), key, after, upto, each),
-            History::Export(file) => lines(file, |line, leaf, position, wrong| {
-                // An export may hold many jobs; only this one's events are read further.
-                let ours =
-                    leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
-                if position > upto {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if ours && position > after {
-                    let data = line.content.as_ref().map(|(_, data)| data.as_slice());
-                    let fact =
-                        wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::log::chain(&error)))?;
-                    fact.map_or(Ok(()), &mut each)?;
-                }
-                Ok(ControlFlow::Continue(()))
-            }),
+            History::Export(file) => exported_facts(file, key, after, upto, &mut each),
         }
     }
+}
+
+fn exported_facts(
+    file: &Path,
+    key: &JobKey,
+    after: Position,
+    upto: Position,
+    each: &mut impl FnMut(Fact) -> Outcome,
+) -> Outcome {
+    // What is left of what was erased comes later in the file; looked for when the first such event comes.
+    let mut residues: Option<Residues> = None;
+    lines(file, |line, leaf, position, wrong| {
+        // An export may hold many jobs; only this one's events are read further.
+        let ours = leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
+        if position > upto {
+            return Ok(ControlFlow::Break(()));
+        }
+        if ours && position > after {
+            let data = match &line.content {
+                Some((_, data)) => Some(data.as_slice()),
+                None => {
+                    let read = || std::fs::File::open(file).and_then(|file| Residues::read(BufReader::new(file)));
+                    let residues = match &mut residues {
+                        Some(residues) => residues,
+                        none => none.insert(read().map_err(|error| wrong(error.to_string()))?),
+                    };
+                    residues.of(position, leaf)
+                }
+            };
+            let fact = wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::log::chain(&error)))?;
+            fact.map_or(Ok(()), &mut *each)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// A moment as an export tells it: it may be of one job, so what is between its lines is not known, nor what comes after.

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
-use crate::job::Position;
+use crate::job::{Event, Position};
 use crate::ledger::{Append, Appended, Guard, ProveError, off_thread, receipt};
 use crate::log::Reader;
 use crate::wire::{self, Incoming, Mask, NAMES};
@@ -98,8 +98,9 @@ impl AppendAnswer {
     responses(
         (status = 201, description = "All events are in the log, at least one of them new", body = AppendAnswer),
         (status = 200, description = "All events were in the log before", body = AppendAnswer),
+        (status = 202, description = "All events are in the log; what they erase stays in its WAL until whoever copies that (`--checkpoint external`) has cut it", body = AppendAnswer),
         (status = 400, description = "Not JSON, not a CloudEvent, a batch of 0 or over 1000, or a guard on many jobs"),
-        (status = 403, description = "The role may not append"),
+        (status = 403, description = "The role may not append, or not erase"),
         (status = 404, description = "No such job"),
         (status = 408, description = "The body took too long"),
         (status = 409, description = "The job's state does not allow it, or the id is taken by other content"),
@@ -107,7 +108,7 @@ impl AppendAnswer {
         (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB"),
         (status = 415, description = "A content type that is none of the above"),
         (status = 422, description = "Content that is wrong in itself; `secret` for a member that is named like a secret"),
-        (status = 503, description = "Overloaded, read-only, stopping, or the outcome is unknown: send the same events with the same ids again"),
+        (status = 503, description = "Overloaded, read-only, stopping, the outcome is unknown, or what is recorded as erased is still read by somebody (`erasure-pending`): send the same events with the same ids again"),
     )
 )]
 pub async fn append(
@@ -129,9 +130,18 @@ pub async fn append(
         }
     })?;
     drop(body);
+    let erases = events.iter().any(|event| matches!(event.event, Event::Redacted(_)));
+    if erases {
+        caller.require(Capability::Erase)?;
+    }
     let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
-    let status = if appended.all_known() { StatusCode::OK } else { StatusCode::CREATED };
+    let status = match appended.all_known() {
+        // Recorded, but the bytes are not gone before somebody else has seen to it.
+        _ if erases && app.ledger.external_checkpoint() => StatusCode::ACCEPTED,
+        true => StatusCode::OK,
+        false => StatusCode::CREATED,
+    };
     let mut answer = AppendAnswer::new(appended);
     let position = HeaderValue::from(answer.position);
     if !prefers_receipt(&parts.headers) {

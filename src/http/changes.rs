@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job_model::{ItemModel, JobCore, JobModel, NoteModel};
+use super::job_model::{ItemModel, JobCore, JobModel, NoteModel, RedactionModel};
 use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
 
 /// One field that is not as it was.
@@ -63,6 +63,14 @@ impl Changing {
                 let notes = job.notes.iter().enumerate().next_back();
                 notes.into_iter().for_each(|(n, note)| {
                     compare(&format!("/notes/{n}"), &Value::Null, &value(&NoteModel::from(note)), &mut found);
+                });
+            }
+            // The events before it came without what it erased already, so it changes nothing else.
+            Change::Redaction => {
+                let redactions = job.redactions.iter().enumerate().next_back();
+                redactions.into_iter().for_each(|(n, redaction)| {
+                    let now = value(&RedactionModel::from(redaction));
+                    compare(&format!("/redactions/{n}"), &Value::Null, &now, &mut found);
                 });
             }
         }

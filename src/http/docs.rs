@@ -265,7 +265,7 @@ described! {
     /// The type of a background job.
     TaskTypeName = TaskType::ALL.iter().map(|word| word.as_str());
     /// An event that a producer may send.
-    ProducedType = Event::PRODUCED.iter().copied();
+    ProducedType = Event::TYPES.iter().copied();
     /// An event that can be filtered for.
     EventType = Event::TYPES.iter().copied().chain([LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
 }

@@ -147,6 +147,7 @@ impl Error {
             AppendError::ReadOnly(_) => unavailable("read-only"),
             AppendError::Stopping => unavailable("stopping"),
             AppendError::OutcomeUnknown => unavailable("outcome-unknown"),
+            AppendError::ErasurePending { .. } => unavailable("erasure-pending"),
         }
     }
 }

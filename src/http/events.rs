@@ -223,9 +223,10 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
         return Ok(None);
     }
     let (after, mut events) = (asked.after.unwrap_or_default(), Events::new());
+    let erased = app.ledger.erased();
     let page = app.ledger.log(|log| match &asked.filter {
         Filter { org, job: None, kind: None, types } if types.is_empty() => {
-            app.sheets.page(log, SHORT_SCAN, after, asked.limit, *org, |event| {
+            app.sheets.page(log, erased, SHORT_SCAN, (after, asked.limit), *org, |event| {
                 events.push(|body| body.extend_from_slice(event));
             })
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::job::{Credentials, Hook, Item, Job, Note, RawJson, State, Summary};
+use crate::job::{Credentials, Hook, Item, Job, Note, RawJson, Redaction, State, Summary};
 
 /// A job without its parts: an entry of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,6 +44,10 @@ pub struct JobModel {
     cancelled: Option<CancelledModel>,
     /// Remarks, oldest first.
     notes: Vec<NoteModel>,
+    /// Erasures, oldest first; absent where nothing was erased.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    redactions: Vec<RedactionModel>,
     /// Its revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
@@ -181,6 +185,20 @@ pub(super) struct NoteModel {
     at: String,
 }
 
+/// An erasure: the event at `position` reads `[redacted]` wherever it had text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RedactionModel {
+    /// The event whose data was erased.
+    #[schema(minimum = 0)]
+    position: u64,
+    /// Why.
+    reason: String,
+    /// Who erased it.
+    by: String,
+    /// When.
+    at: String,
+}
+
 impl From<&Summary> for JobHead {
     fn from(job: &Summary) -> JobHead {
         JobHead {
@@ -235,6 +253,7 @@ impl JobModel {
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
             cancelled: cancelled(&job.state),
             notes: job.notes.iter().map(NoteModel::from).collect(),
+            redactions: job.redactions.iter().map(RedactionModel::from).collect(),
             position: job.position.get(),
         }
     }
@@ -291,6 +310,17 @@ impl From<&Item> for ItemModel {
 impl From<&Note> for NoteModel {
     fn from(note: &Note) -> NoteModel {
         NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() }
+    }
+}
+
+impl From<&Redaction> for RedactionModel {
+    fn from(redaction: &Redaction) -> RedactionModel {
+        RedactionModel {
+            position: redaction.position.get(),
+            reason: redaction.reason.clone(),
+            by: redaction.by.clone(),
+            at: redaction.at.to_string(),
+        }
     }
 }
 

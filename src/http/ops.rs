@@ -80,6 +80,9 @@ fn ready(app: &App) -> Ready {
     if let Some(lag) = lag_ms(app).filter(|lag| *lag >= READY_LAG_MS) {
         reasons.push(format!("the views are {lag} ms behind"));
     }
+    if !app.ledger.erasures_made_good() {
+        reasons.push("what was erased before the start is not out of the files yet".into());
+    }
     if *app.stopping.borrow() {
         reasons.push("the server is stopping".into());
     }

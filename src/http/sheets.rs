@@ -1,8 +1,8 @@
 //! Events as pages show them, kept in memory by the sheet: a stretch of the log that is all recorded stays as it is.
 //!
-//! Erasing an event's data is the one thing that changes it: whoever does that has to take its sheet out.
+//! Erasing an event's data is the one thing that changes it: no sheet outlives an erasure.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::Error;
 use crate::job::{OrgId, Position};
@@ -19,7 +19,14 @@ const LARGE: usize = 256 << 10;
 
 /// Sheets by number, the longest unused dropped first.
 #[derive(Debug)]
-pub struct Sheets(Mutex<Cache<u64, Arc<Sheet>>>);
+pub struct Sheets(Mutex<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    /// The newest erasure that every sheet here comes after.
+    erased: Position,
+    sheets: Cache<u64, Arc<Sheet>>,
+}
 
 #[derive(Debug)]
 struct Sheet {
@@ -33,19 +40,19 @@ struct Sheet {
 
 impl Default for Sheets {
     fn default() -> Sheets {
-        Sheets(Mutex::new(Cache::new(KEPT)))
+        Sheets(Mutex::new(Kept { erased: Position::GENESIS, sheets: Cache::new(KEPT) }))
     }
 }
 
 impl Sheets {
     /// Gives `each` the events of `org` (`None`: of all) after `after`, `limit` at the most. Looks at about `scan` events and
-    /// at none behind a sheet that is too large.
+    /// at none behind a sheet that is too large. `erased` is the newest erasure, asked for before the log is read.
     pub fn page(
         &self,
         log: &Reader<'_>,
+        erased: Position,
         scan: u64,
-        after: Position,
-        limit: u64,
+        (after, limit): (Position, u64),
         org: Option<OrgId>,
         mut each: impl FnMut(&[u8]),
     ) -> Result<Page, Error> {
@@ -54,7 +61,7 @@ impl Sheets {
         let (mut shown, mut scanned) = (0, after);
         let last = head.get().min(after.get().saturating_add(scan));
         for number in after.next().get() / SHEET..=last / SHEET {
-            let Some(sheet) = self.sheet(log, number, head)? else { break };
+            let Some(sheet) = self.sheet(log, erased, number, head)? else { break };
             for (position, of, text) in sheet.events(scanned).take_while(|(position, ..)| *position <= head) {
                 scanned = position;
                 if org.is_none() || of == org {
@@ -70,8 +77,14 @@ impl Sheets {
     }
 
     /// The sheet with what is recorded of it, kept once that is all.
-    fn sheet(&self, log: &Reader<'_>, number: u64, head: Position) -> Result<Option<Arc<Sheet>>, Error> {
-        if let Some(sheet) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
+    fn sheet(
+        &self,
+        log: &Reader<'_>,
+        erased: Position,
+        number: u64,
+        head: Position,
+    ) -> Result<Option<Arc<Sheet>>, Error> {
+        if let Some(sheet) = self.kept(erased).sheets.get(&number) {
             return Ok(Some(sheet.clone()));
         }
         let first = number * SHEET;
@@ -79,9 +92,23 @@ impl Sheets {
         let Some(sheet) = Sheet::render(log, Position::new(first), recorded)?.map(Arc::new) else { return Ok(None) };
         if sheet.ends.len() as u64 == SHEET {
             let weight = sheet.text.capacity() + sheet.ends.len() * size_of::<(Option<OrgId>, usize)>();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sheet.clone(), weight);
+            let mut kept = self.kept(erased);
+            // Otherwise it may show what was erased while it was made.
+            if kept.erased == erased {
+                kept.sheets.insert(number, sheet.clone(), weight);
+            }
         }
         Ok(Some(sheet))
+    }
+
+    /// What is kept, without anything from before the erasure `erased`.
+    fn kept(&self, erased: Position) -> MutexGuard<'_, Kept> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.erased < erased {
+            kept.erased = erased;
+            kept.sheets.clear();
+        }
+        kept
     }
 }
 

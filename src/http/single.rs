@@ -11,7 +11,7 @@ use super::auth::Caller;
 use super::error::Error;
 use super::params::Reading;
 use super::tail::{Render, live};
-use crate::job::{Job, Kind};
+use crate::job::{Job, Kind, Position};
 use crate::ledger::Shown;
 
 /// How a documented read shows a job.
@@ -47,11 +47,13 @@ pub async fn single_job(
         }
         return live(&app, &caller, &headers, &reading, view.kind, view.render).await;
     }
+    // Asked for before the job is read: what was erased up to there is not in the answer.
+    let erased = reading.as_of.map(|_| app.ledger.erased()).unwrap_or_default();
     let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
     let position = shown.position;
     let job = shown.value.filter(|job| view.kind.is_none_or(|kind| job.kind == kind));
     let shown = Shown { value: job.ok_or_else(Error::no_such_job)?, position, now: shown.now };
-    let etag = view.revisioned.then(|| etag(&shown.value));
+    let etag = view.revisioned.then(|| etag(&shown.value, erased));
     let mut response = if let Some(etag) = etag.as_ref().filter(|etag| matches(&headers, etag)) {
         tracing::trace!(?etag, "not modified");
         StatusCode::NOT_MODIFIED.into_response()
@@ -66,9 +68,14 @@ pub async fn single_job(
     Ok(response)
 }
 
-/// A job's revision: the position of its newest event, quoted.
-fn etag(job: &Job) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{}\"", job.position)).expect("digits in quotes")
+/// A job's revision: the position of its newest event, quoted. An erasure changes how the past is shown, so what was asked
+/// for as of then names the newest one after it too.
+fn etag(job: &Job, erased: Position) -> HeaderValue {
+    let etag = match erased > job.position {
+        true => format!("\"{}-{erased}\"", job.position),
+        false => format!("\"{}\"", job.position),
+    };
+    HeaderValue::from_str(&etag).expect("digits in quotes")
 }
 
 /// Weak comparison (RFC 9110, section 13.1.2).

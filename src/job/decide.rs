@@ -1,6 +1,6 @@
 //! Whether an event may be recorded. Asked once, at append; what was recorded is never asked again.
 
-use super::event::{Event, ItemResult};
+use super::event::{Event, ItemResult, Redacted};
 use super::id::{JobKey, Position};
 use super::item::ItemStatus;
 use super::lifecycle::{Conflict, Moment, Status, Step, step};
@@ -70,6 +70,37 @@ pub fn decide(job: Option<&Job>, key: &JobKey, event: &Event, time: Time, now: T
         Some(job) => check_parts(job, event)?,
     }
     Ok(Decision::Record)
+}
+
+/// What the log has at the position that a redaction names, where that is an event of the same job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<T> {
+    /// An event with its data.
+    Whole(T),
+    /// An event whose data was erased before.
+    Erased,
+    /// Another redaction, which holds what is left of what it erased.
+    Redaction,
+}
+
+/// Decides whether `redacted`, which the job's `state` allows, may erase what it names, and answers that; `None`
+/// where the log has no event of the job there.
+pub fn may_erase<T>(state: Status, redacted: &Redacted, named: Option<Named<T>>) -> Result<T, Refusal> {
+    let invalid = |detail| Err(Refusal::Invalid { pointer: "/data/position", detail });
+    let position = redacted.position;
+    match named {
+        Some(Named::Whole(data)) => Ok(data),
+        Some(Named::Erased) => Err(Refusal::Part {
+            state,
+            event: Event::REDACTED,
+            reason: format!("the data of event {position} is erased already"),
+        }),
+        Some(Named::Redaction) => invalid(format!(
+            "expected an event that is no erasure itself, found the `{}` at {position}, which stays to explain one",
+            Event::REDACTED
+        )),
+        None => invalid(format!("expected the position of an earlier event of this job, found {position}")),
+    }
 }
 
 fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {

@@ -1,6 +1,6 @@
 //! What can happen to a job, in today's terms. Stored shapes and their versions are in [`crate::wire`].
 
-use super::id::ItemId;
+use super::id::{ItemId, Position};
 use super::item::ItemStatus;
 use super::spec::{Labels, RawJson, Spec, words};
 
@@ -25,6 +25,8 @@ pub enum Event {
     Cancelled(Cancelled),
     /// A remark; moves nothing.
     Noted(Noted),
+    /// The data of one of its events was erased; moves nothing.
+    Redacted(Redacted),
 }
 
 impl Event {
@@ -39,14 +41,14 @@ impl Event {
         "job.failed",
         "job.cancelled",
         "job.noted",
-        "job.redacted",
+        Event::REDACTED,
     ];
-    /// The types that a producer may send: all but the last, which only the ledger itself records.
-    pub const PRODUCED: &'static [&'static str] = Event::TYPES.split_at(9).0;
+    /// The type of an erasure.
+    pub const REDACTED: &'static str = "job.redacted";
     /// The types that end a job.
     pub const FINAL: [&'static str; 3] = ["job.completed", "job.failed", "job.cancelled"];
     /// The types that may come after the end.
-    pub const AFTERWARDS: [&'static str; 2] = ["job.noted", "job.redacted"];
+    pub const AFTERWARDS: [&'static str; 2] = ["job.noted", Event::REDACTED];
 
     /// The CloudEvents `type`.
     pub fn type_name(&self) -> &'static str {
@@ -60,6 +62,7 @@ impl Event {
             Event::Failed(_) => "job.failed",
             Event::Cancelled(_) => "job.cancelled",
             Event::Noted(_) => "job.noted",
+            Event::Redacted(_) => Event::REDACTED,
         }
     }
 
@@ -216,4 +219,13 @@ pub struct Cancelled {
 pub struct Noted {
     /// The remark.
     pub text: String,
+}
+
+/// `job.redacted`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    /// The event of the same job whose data is erased.
+    pub position: Position,
+    /// Why. It stays for ever, like everything that explains an erasure.
+    pub reason: String,
 }

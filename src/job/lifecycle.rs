@@ -152,6 +152,8 @@ pub fn step(state: Option<&State>, event: &Event, moment: Moment<'_>) -> Result<
         (Some(S::Cancelled { position, .. }), E::Cancelled(_)) => Step::Repeat(*position),
 
         (Some(_), E::Noted(_)) => Step::Stay,
+        // An open job is not erased from: whoever works on it still decides by what it was told.
+        (Some(S::Completed { .. } | S::Failed { .. } | S::Cancelled { .. }), E::Redacted(_)) => Step::Stay,
 
         (state, event) => return Err(Conflict { state: state.map(State::status), event: event.type_name() }),
     })

@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::event::{Event, HookExit, HookOutput};
+use super::event::{Event, HookExit, HookOutput, Redacted};
 use super::id::{JobKey, Position};
 use super::item::{Item, Items};
 use super::lifecycle::{Conflict, Moment, State, Step, step};
@@ -58,6 +58,8 @@ pub struct Job {
     pub items: Items,
     /// Remarks, oldest first.
     pub notes: Vec<Note>,
+    /// Erasures, oldest first.
+    pub redactions: Vec<Redaction>,
 }
 
 impl Summary {
@@ -114,6 +116,19 @@ pub struct Note {
     pub at: Time,
 }
 
+/// An erasure: what was erased, by whom, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// The event whose data is gone.
+    pub position: Position,
+    /// Why.
+    pub reason: String,
+    /// Who erased it.
+    pub by: String,
+    /// When.
+    pub at: Time,
+}
+
 /// An event of one job as it is recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
@@ -138,6 +153,8 @@ pub enum Change {
     Item(usize),
     /// The newest note.
     Note,
+    /// The newest redaction. What it erased may be in any other row: the job is to be folded again.
+    Redaction,
 }
 
 impl Job {
@@ -174,6 +191,7 @@ impl Job {
             spec_json: created.spec_json,
             items: Items::from_list(items),
             notes: Vec::new(),
+            redactions: Vec::new(),
         })
     }
 
@@ -209,6 +227,10 @@ impl Job {
                 self.notes.push(Note { text: noted.text, by: fact.actor, at: fact.time });
                 Change::Note
             }
+            Event::Redacted(Redacted { position, reason }) => {
+                self.redactions.push(Redaction { position, reason, by: fact.actor, at: fact.time });
+                Change::Redaction
+            }
         })
     }
 
@@ -227,7 +249,8 @@ impl Job {
             Spec::DbRole(_) | Spec::Task(_) => 0,
         };
         let notes: usize = self.notes.iter().map(|n| n.text.len() + 100).sum();
-        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + 400 * self.items.len() + actions + notes
+        let redactions: usize = self.redactions.iter().map(|r| r.reason.len() + 100).sum();
+        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + 400 * self.items.len() + actions + notes + redactions
     }
 
     fn say(&mut self, message: Option<String>) -> Change {

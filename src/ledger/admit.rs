@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::append::{AppendError, Appended, AppendedEvent, Guard, Prepared, Request};
 use super::projection::{Handed, Projection};
+use super::redact::residue_of;
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
 use crate::views::{self, JobCache, fold_job, load_job};
-use crate::wire::{Incoming, Leaf};
+use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
 /// Jobs that the writer keeps to decide on, about 128 MiB.
 const CACHE: usize = 128 << 20;
@@ -29,9 +30,19 @@ pub(super) struct Desk {
     /// What they say, and about how many bytes that is: for the views.
     facts: Vec<Fact>,
     bytes: usize,
+    /// The jobs of which the open transaction erases something.
+    erased: Vec<JobKey>,
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
     views: Arc<Projection>,
+}
+
+/// What a commit brought.
+pub(super) struct Committed {
+    /// What the views need of it; `None` where they have to read the log.
+    pub handed: Option<Handed>,
+    /// Whether it erased anything.
+    pub erased: bool,
 }
 
 /// Why a request has no answer yet.
@@ -63,6 +74,7 @@ impl Desk {
             written: Vec::new(),
             facts: Vec::new(),
             bytes: 0,
+            erased: Vec::new(),
             jobs: JobCache::new(CACHE),
             streams: LruCache::new(STREAMS),
             views,
@@ -78,6 +90,7 @@ impl Desk {
         self.streams.clear();
         self.written.clear();
         self.facts.clear();
+        self.erased.clear();
         let reader = self.log.reader();
         self.head = reader.head()?;
         self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
@@ -89,18 +102,24 @@ impl Desk {
         &self.written
     }
 
-    /// The transaction is committed. Answers what the views need of it, if every event of it has a fact.
-    pub(super) fn committed(&mut self) -> Option<Handed> {
+    /// The transaction is committed.
+    pub(super) fn committed(&mut self) -> Committed {
         let (written, facts) = (std::mem::take(&mut self.written), std::mem::take(&mut self.facts));
         let bytes = std::mem::take(&mut self.bytes);
-        let whole = written.len() == facts.len();
-        written.into_iter().next_back().filter(|_| whole).map(|leaf| Handed { facts, leaf, bytes })
+        let erased = !self.erased.is_empty();
+        // They were folded from what is gone. Until here they were only decided on, by what no text has a part in.
+        self.erased.drain(..).for_each(|key| drop(self.jobs.take(&key)));
+        // What is erased is folded again, and only the log has what is left of it.
+        let whole = !erased && written.len() == facts.len();
+        let newest = written.into_iter().next_back().filter(|_| whole);
+        Committed { handed: newest.map(|leaf| Handed { facts, leaf, bytes }), erased }
     }
 
     /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves
     /// no trace of it; the outer one ends the commit.
     pub(super) fn admit(&mut self, request: &Request, now: Time) -> Result<Result<Appended, AppendError>, log::Error> {
         let (head, recorded, written) = (self.head, self.recorded, self.written.len());
+        let erased = self.erased.len();
         // A single event writes only after everything is decided, so only several need a way back.
         let several = request.events.len() > 1;
         if several {
@@ -124,6 +143,7 @@ impl Desk {
                 (self.head, self.recorded) = (head, recorded);
                 self.written.truncate(written);
                 self.facts.truncate(written);
+                self.erased.truncate(erased);
                 Ok(Err(refusal))
             }
         }
@@ -200,14 +220,29 @@ impl Desk {
         if decision != Decision::Record {
             return Ok(decision);
         }
-        let prev = job.map(|job| job.position);
-        let kind = match (job, &incoming.event) {
-            (Some(job), _) => job.kind,
+        let known = job.map(|job| (job.position, job.kind, job.state.status()));
+        let prev = known.map(|(position, ..)| position);
+        let kind = match (known, &incoming.event) {
+            (Some((_, kind, _)), _) => kind,
             (None, Event::Created(created)) => created.spec.kind(),
             (None, _) => unreachable!("only `job.created` is decided without a job"),
         };
         let position = self.head.next();
-        self.write(request, prepared, (key, kind), time, prev, position)?;
+        match (known, &incoming.event) {
+            (Some((.., status)), Event::Redacted(redacted)) => {
+                let residue = residue_of(&self.log.reader(), key, status, redacted)?;
+                let residue = residue.map_err(|cannot| cannot.at(index))?;
+                let data = with_residue(&incoming.data, &residue);
+                let digest = datadigest(&prepared.salt, &data);
+                self.write(request, prepared, (&data, &digest), (key, kind), time, (prev, position))?;
+                self.log.erase(redacted.position)?;
+                self.erased.push(key.clone());
+            }
+            _ => {
+                let data = (incoming.data.as_slice(), prepared.digest.as_str());
+                self.write(request, prepared, data, (key, kind), time, (prev, position))?;
+            }
+        }
         self.head = position;
         let fact =
             Fact { key: key.clone(), position, time, actor: request.actor.clone(), event: incoming.event.clone() };
@@ -225,10 +260,10 @@ impl Desk {
         &mut self,
         request: &Request,
         prepared: &Prepared,
+        (data, digest): (&[u8], &str),
         (key, kind): (&JobKey, Kind),
         time: Time,
-        prev: Option<Position>,
-        position: Position,
+        (prev, position): (Option<Position>, Position),
     ) -> Result<(), Stop> {
         let incoming = &prepared.incoming;
         let stream = self.stream(key, prev, kind)?;
@@ -248,15 +283,14 @@ impl Desk {
             actor: text(&request.actor),
             orgid: Some(Cow::Owned(request.org.to_string())),
             jobkind: Some(text(kind.as_str())),
-            datadigest: text(&prepared.digest),
+            datadigest: text(digest),
             prev: prev.map(|prev| Cow::Owned(prev.to_string())),
         };
         let leaf = leaf.to_bytes();
         self.log.append(&NewEvent {
             position,
             leaf: &leaf,
-            data: &incoming.data,
-            salt: &prepared.salt,
+            content: Some((data, &prepared.salt)),
             job: Some((request.org, stream, kind, prev.unwrap_or(Position::GENESIS))),
             source: &incoming.source,
             id: &incoming.id,
@@ -337,6 +371,12 @@ fn same_content(found: &Found, incoming: &Incoming) -> Option<JobId> {
     let same = leaf.event_type == incoming.event.type_name()
         && incoming.subject.as_ref().is_none_or(|given| *given == subject)
         && incoming.time.is_none_or(|given| leaf.time().is_ok_and(|time| time == given))
-        && found.data.as_ref().is_none_or(|data| *data == incoming.data);
+        && found.data.as_ref().is_none_or(|data| match incoming.event {
+            // What the ledger added is not the producer's.
+            Event::Redacted(_) => leaf.version().is_ok_and(|version| {
+                StoredRedaction::read(version, data).is_ok_and(|stored| stored.sent == incoming.data)
+            }),
+            _ => *data == incoming.data,
+        });
     same.then_some(subject)
 }

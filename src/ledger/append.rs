@@ -111,6 +111,15 @@ pub enum AppendError {
     /// The ledger is stopping.
     #[error("the ledger is stopping; try again")]
     Stopping,
+    /// The events are in the log, and what they erased is not out of its files yet.
+    #[error(
+        "the events are recorded, the newest at position {position}, but what they erase may still be in the ledger's \
+         files, because something reads them; send the same events again to wait again"
+    )]
+    ErasurePending {
+        /// The newest position of the request.
+        position: Position,
+    },
     /// The commit failed, so whether the events are in the log is not known here.
     #[error("the commit failed and its outcome is unknown; send the same events with the same ids again")]
     OutcomeUnknown,

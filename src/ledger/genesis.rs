@@ -120,8 +120,7 @@ pub(super) fn append_own(
     log.append(&NewEvent {
         position,
         leaf: &leaf,
-        data: &data,
-        salt: &salt,
+        content: Some((&data, &salt)),
         job: None,
         source: LEDGER,
         id: &id,

@@ -6,8 +6,7 @@ use super::Ledger;
 use super::read::{ReadError, off_thread};
 use crate::job::{Event, Job, JobKey, Position};
 use crate::log::Filter;
-use crate::views;
-use crate::wire;
+use crate::views::row_fact;
 
 /// Events read at a time: of at most 1 MiB each.
 const STEP: u64 = 16;
@@ -45,11 +44,10 @@ pub async fn hook_chunk(
         let mut output = String::new();
         let page = ledger.log(|log| {
             log.page(after, STEP, &filter, |row| {
-                if row.position <= upto {
-                    let fact = wire::fact(row.position, row.leaf, row.data).map_err(views::Error::from)?;
-                    if let Some(Event::HookOutput(chunk)) = fact.map(|fact| fact.event) {
-                        output.push_str(chunk.output.as_deref().unwrap_or(""));
-                    }
+                if row.position <= upto
+                    && let Some(Event::HookOutput(chunk)) = row_fact(log, row)?.map(|fact| fact.event)
+                {
+                    output.push_str(chunk.output.as_deref().unwrap_or(""));
                 }
                 Ok::<_, ReadError>(ControlFlow::Continue(()))
             })

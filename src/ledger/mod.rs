@@ -6,6 +6,7 @@
 mod admit;
 mod anchor;
 mod append;
+mod erase;
 mod folder;
 mod genesis;
 mod hook;
@@ -17,6 +18,7 @@ mod projection;
 mod prove;
 mod read;
 mod recover;
+mod redact;
 mod rotate;
 mod seal;
 mod transfer;
@@ -37,7 +39,7 @@ pub use read::{ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
-pub use transfer::{ExportError, ImportError, Imported, export, export_line, import};
+pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, import};
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -149,9 +151,11 @@ struct Inner {
     read_only: Arc<OnceLock<String>>,
     writer: writer::Handle,
     commits: Arc<writer::Commits>,
+    erasures: Arc<erase::Erasures>,
     projection: Arc<projection::Projection>,
     readers: log::Pool,
     mask: Mask,
+    external_checkpoint: bool,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
     /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
@@ -198,8 +202,12 @@ impl Ledger {
         let projection = Arc::new(projection::Projection::new(&folder));
         let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
         let commits = Arc::new(writer::Commits::default());
+        let erasures = Arc::new(erase::Erasures::new(log.reader().newest_redaction()?));
+        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), options.external_checkpoint);
+        let eraser = eraser.map_err(OpenError::Thread)?;
         let shared = writer::Shared {
             commits: commits.clone(),
+            erasures: erasures.clone(),
             projection: projection.clone(),
             head: head_bell,
             metrics: metrics.clone(),
@@ -209,15 +217,17 @@ impl Ledger {
         let (writer, thread) = writer::start(log, seal, shared, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
-            threads: Mutex::new(vec![thread, projector]),
+            threads: Mutex::new(vec![thread, projector, eraser]),
             _lock: lock,
             clock: options.clock,
             mask: options.mask,
+            external_checkpoint: options.external_checkpoint,
             folder,
             identity,
             read_only,
             writer,
             commits,
+            erasures,
             projection,
             head,
             metrics,
@@ -229,6 +239,7 @@ impl Ledger {
     /// Takes no more appends, finishes those taken, brings the views and the anchor forward, and waits for the threads.
     pub fn close(&self) {
         self.inner.writer.stop();
+        self.inner.erasures.stop();
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for (n, thread) in threads.into_iter().enumerate() {
             if n == 1 {
@@ -249,6 +260,21 @@ impl Ledger {
     /// A bell that rings with every new head.
     pub fn bell(&self) -> watch::Receiver<Position> {
         self.inner.head.clone()
+    }
+
+    /// The newest redaction. What was read of the log before it was recorded may show what is gone.
+    pub fn erased(&self) -> Position {
+        self.inner.erasures.recorded()
+    }
+
+    /// Whether everything that was erased before the ledger was opened is out of its files.
+    pub fn erasures_made_good(&self) -> bool {
+        self.inner.erasures.made_good()
+    }
+
+    /// Whether something else copies the WAL into `log.db`, and so decides when what was erased is out of it.
+    pub fn external_checkpoint(&self) -> bool {
+        self.inner.external_checkpoint
     }
 
     /// Why the ledger takes no writes; `None` where it does.

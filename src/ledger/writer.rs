@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::admit::Desk;
+use super::admit::{Committed, Desk};
 use super::append::{Append, AppendError, Appended, Prepared, Request};
+use super::erase::Erasures;
 use super::projection::{Handed, Projection};
 use super::seal::{Doubt, Seal, SealError};
 use super::{Clock, Identity, Ledger, Metrics, Options};
-use crate::job::Position;
+use crate::job::{Event, Position};
 use crate::log::{self, Writer};
+use crate::wire::Incoming;
 
 /// Most events in one commit: a bound on what a crash makes unknown and on how long anybody waits.
 const COMMIT_EVENTS: usize = 4096;
@@ -56,6 +58,7 @@ impl Commits {
 /// What the writer shares with the rest of the ledger.
 pub(super) struct Shared {
     pub commits: Arc<Commits>,
+    pub erasures: Arc<Erasures>,
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
@@ -103,6 +106,8 @@ impl Ledger {
             return Err(AppendError::GuardOnMany);
         }
         self.inner.projection.wait_for_lag(self.head(), VIEW_LAG).await?;
+        let erases = |(_, event): &(usize, &Incoming)| matches!(event.event, Event::Redacted(_));
+        let redactions: Vec<usize> = append.events.iter().enumerate().filter(erases).map(|(index, _)| index).collect();
         let bytes: usize = append.events.iter().map(|event| event.data.len() + 512).sum();
         let budget = self.inner.writer.budget.clone().try_acquire_many_owned(bytes as u32);
         let budget = budget.map_err(|_| AppendError::Overloaded)?;
@@ -123,7 +128,13 @@ impl Ledger {
         self.metrics().queued.inc();
         drop(queue);
         // A writer that is gone without an answer has ended in the middle of it.
-        answered.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+        let appended = answered.await.unwrap_or(Err(AppendError::OutcomeUnknown))?;
+        match redactions.iter().map(|index| appended.events[*index].position).max() {
+            Some(position) if !self.inner.erasures.wait_for(position).await => {
+                Err(AppendError::ErasurePending { position: appended.position() })
+            }
+            _ => Ok(appended),
+        }
     }
 }
 
@@ -210,7 +221,11 @@ impl WriterThread {
             Ok(sealed) => {
                 self.desk.log.commit()?;
                 seal.keep(sealed);
-                Ok((answers, self.desk.committed()))
+                let Committed { handed, erased } = self.desk.committed();
+                if erased {
+                    self.shared.erasures.record(self.desk.head);
+                }
+                Ok((answers, handed))
             }
             Err(SealError::Log(error)) => Err(error.into()),
             Err(SealError::Doubt(doubt)) => Err(Broken::ReadOnly(self.quarantine(&doubt))),
@@ -244,6 +259,8 @@ impl WriterThread {
         }
         self.reload();
         self.reload_seal();
+        // It may have erased something after all.
+        self.shared.erasures.record(self.desk.log.reader().newest_redaction().unwrap_or_default());
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
         self.shared.projection.wake(self.desk.head);

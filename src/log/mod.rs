@@ -7,6 +7,7 @@ mod open;
 mod pool;
 mod reader;
 mod tree;
+mod truncate;
 mod writer;
 
 pub use backup::copy_database;
@@ -15,6 +16,7 @@ pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
 pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
 pub use tree::Published;
+pub use truncate::truncate_wal;
 pub use writer::{NewEvent, Writer};
 
 use std::path::PathBuf;

@@ -12,10 +12,16 @@ use super::Error;
 pub const FORMAT: i64 = FORMATS.len() as i64;
 /// The first format with a tree over the events.
 pub const TREE_FORMAT: i64 = 2;
+/// The first format from which data can be erased.
+const ERASABLE_FORMAT: i64 = 3;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
 /// What brings a log from each format to the next, from none to 1 first. Released steps are never edited.
-const FORMATS: [&[&str]; 2] = [&[include_str!("../../schema/log.sql")], &[NODES, CHECKPOINTS]];
+const FORMATS: [&[&str]; 3] = [
+    &[include_str!("../../schema/log.sql")],
+    &[NODES, CHECKPOINTS],
+    &[include_str!("../../schema/log.3.redactions.sql")],
+];
 const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
 const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
 /// WAL pages after which the writer copies them into the file: at 10,000 large commits are a fifth faster than at 1,000.
@@ -63,6 +69,8 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     set(&conn, "journal_mode", "WAL", "wal")?;
     set(&conn, "synchronous", "FULL", "2")?;
     set(&conn, "recursive_triggers", "ON", "1")?;
+    // What is erased is overwritten. Appends delete nothing, so they pay nothing for it.
+    set(&conn, "secure_delete", "ON", "1")?;
     // Constraints between rows are kept by the trigger; checking each reference again would cost a fifth of an append.
     set(&conn, "foreign_keys", "OFF", "0")?;
     let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
@@ -75,6 +83,10 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     // What a savepoint needs to come back stays in memory: the most that one request touches is a few megabytes, and a file
     // made and removed for each costs more than the rows.
     set(&conn, "temp_store", "MEMORY", "2")?;
+    if let FileState::Log(..ERASABLE_FORMAT) = state {
+        // What was taken out of pages before `secure_delete` was on is still in them.
+        conn.execute_batch("VACUUM").map_err(Error::doing("write the log anew, without what is left in its pages"))?;
+    }
     super::plan_once(&conn).map_err(open)?;
     Ok((conn, state))
 }
@@ -116,7 +128,7 @@ pub(super) fn without_nodes(conn: &Connection) -> Result<(), Error> {
 }
 
 /// Sets a pragma and reads it back: one that was silently refused is an error here, not a loss later.
-fn set(conn: &Connection, setting: &'static str, value: &str, expected: &str) -> Result<(), Error> {
+pub(super) fn set(conn: &Connection, setting: &'static str, value: &str, expected: &str) -> Result<(), Error> {
     let doing = Error::doing("set up the connection");
     conn.execute_batch(&format!("PRAGMA {setting} = {value}")).map_err(doing)?;
     let found: rusqlite::types::Value = conn

@@ -156,6 +156,29 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// The data of the redaction that erased the event at `position`, and its version; `None` where there is none.
+    pub fn redaction_of(&self, position: Position) -> Result<Option<(u32, Vec<u8>)>, Error> {
+        let doing = "find the erasure of an event";
+        // The `+` takes the column's affinity away, which the index does not have.
+        let sql = "SELECT redaction.version, redaction.data FROM event AS erased JOIN event AS redaction \
+                   ON redaction.job = erased.job AND redaction.type = 'job.redacted' \
+                   AND json_extract(CAST(redaction.data AS TEXT), '$.position') = +erased.position \
+                   WHERE erased.position = ?1 AND redaction.position > erased.position";
+        let mut statement = self.prepare(doing, sql)?;
+        let found = statement.query_row([position.get() as i64], |row| Ok((row.get(0)?, row.get(1)?)));
+        found.optional().map_err(Error::doing(doing))
+    }
+
+    /// The newest redaction of all jobs; the genesis event where nothing was ever erased.
+    pub fn newest_redaction(&self) -> Result<Position, Error> {
+        let doing = "find the newest erasure";
+        // The `+` keeps SQLite from looking for it from the end of the log.
+        let sql = "SELECT ifnull(max(+position), 0) FROM event WHERE type = 'job.redacted'";
+        let mut statement = self.prepare(doing, sql)?;
+        let newest = statement.query_row([], |row| row.get::<_, i64>(0)).map_err(Error::doing(doing))?;
+        Ok(Position::new(newest as u64))
+    }
+
     /// Gives `each` the events from `from` on, in order, `limit` at the most, until it breaks.
     pub fn scan<E: From<Error>>(
         &self,

@@ -20,10 +20,8 @@ pub struct NewEvent<'a> {
     pub position: Position,
     /// The exact leaf.
     pub leaf: &'a [u8],
-    /// The exact data.
-    pub data: &'a [u8],
-    /// The salt of its digest.
-    pub salt: &'a [u8; SALT_LEN],
+    /// The exact data and the salt of its digest; `None` where a copy is made of a log that has erased them.
+    pub content: Option<(&'a [u8], &'a [u8; SALT_LEN])>,
     /// The organisation and job, the job's kind and newest position; `None` for the ledger's own events.
     pub job: Option<(OrgId, StreamId, Kind, Position)>,
     /// CloudEvents `source`.
@@ -125,8 +123,8 @@ impl Writer {
         let bound = params![
             event.position.get() as i64,
             event.leaf,
-            event.data,
-            event.salt.as_slice(),
+            event.content.map(|(data, _)| data),
+            event.content.map(|(_, salt)| salt.as_slice()),
             org,
             event.job.map(|(_, stream, ..)| stream.0),
             event.job.map(|(.., prev)| prev.get() as i64),
@@ -138,6 +136,14 @@ impl Writer {
             event.recorded.micros(),
         ];
         self.insert("append an event", sql, bound).map(|_| ())
+    }
+
+    /// Erases data and salt of an event that a stored redaction names; the database refuses every other.
+    pub fn erase(&mut self, position: Position) -> Result<(), Error> {
+        let doing = "erase the data of an event";
+        let sql = "UPDATE event SET data = NULL, salt = NULL WHERE position = ?1";
+        let mut statement = self.conn.prepare_cached(sql).map_err(Error::doing(doing))?;
+        statement.execute([position.get() as i64]).map(|_| ()).map_err(Error::doing(doing))
     }
 
     fn run(&self, doing: &'static str, sql: &str) -> Result<(), Error> {

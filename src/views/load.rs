@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Error;
 use crate::job::{
     Counts, Credentials, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
-    RawJson, Spec, State, Status, Summary, Tally, Time,
+    RawJson, Redaction, Spec, State, Status, Summary, Tally, Time,
 };
 use crate::wire;
 
@@ -19,19 +19,22 @@ pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.ta
 /// The whole job; `None` where there is none of that name.
 pub fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
     let doing = || Error::doing("read a job");
-    let sql = format!("SELECT {SUMMARY}, job.items, job.notes FROM job WHERE org = ?1 AND subject = ?2");
+    let sql =
+        format!("SELECT {SUMMARY}, job.items, job.notes, job.redactions FROM job WHERE org = ?1 AND subject = ?2");
     let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
     let row = statement.query_row(params![key.org.to_string(), key.id.as_str()], |row| {
-        Ok((summary(row), row.get::<_, i64>("items")?, row.get::<_, i64>("notes")?))
+        let count = |parts| row.get::<_, i64>(parts);
+        Ok((summary(row), count("items")?, count("notes")?, count("redactions")?))
     });
-    let Some((summary, items, notes)) = row.optional().map_err(doing())? else { return Ok(None) };
+    let Some((summary, items, notes, redactions)) = row.optional().map_err(doing())? else { return Ok(None) };
     let summary = summary?;
     let row = summary.created_position.get() as i64;
     let (spec, spec_json) = load_spec(conn, row, summary.kind)?;
-    // Most jobs have neither, and a look-up that finds nothing costs as much as one that does.
+    // Most jobs have none, and a look-up that finds nothing costs as much as one that does.
     let items = if items > 0 { load_items(conn, row)? } else { Vec::new() };
     let notes = if notes > 0 { load_notes(conn, row)? } else { Vec::new() };
-    Ok(Some(Job { summary, spec, spec_json, items: Items::from_list(items), notes }))
+    let redactions = if redactions > 0 { load_redactions(conn, row)? } else { Vec::new() };
+    Ok(Some(Job { summary, spec, spec_json, items: Items::from_list(items), notes, redactions }))
 }
 
 /// Reads a row of [`SUMMARY`].
@@ -152,6 +155,23 @@ fn load_notes(conn: &Connection, row: i64) -> Result<Vec<Note>, Error> {
             let note =
                 |row: &Row<'_>| Ok(Note { text: row.get(0)?, by: row.get(1)?, at: Time::from_nanos(row.get(2)?) });
             statement.query_map([row], note)?.collect()
+        })
+        .map_err(doing)
+}
+
+fn load_redactions(conn: &Connection, row: i64) -> Result<Vec<Redaction>, Error> {
+    let doing = Error::doing("read a job's redactions");
+    conn.prepare_cached("SELECT position, reason, by, at FROM redaction WHERE job = ?1 ORDER BY seq")
+        .and_then(|mut statement| {
+            let redaction = |row: &Row<'_>| {
+                Ok(Redaction {
+                    position: Position::new(row.get::<_, i64>(0)? as u64),
+                    reason: row.get(1)?,
+                    by: row.get(2)?,
+                    at: Time::from_nanos(row.get(3)?),
+                })
+            };
+            statement.query_map([row], redaction)?.collect()
         })
         .map_err(doing)
 }

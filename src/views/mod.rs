@@ -14,13 +14,13 @@ mod rebuild;
 mod save;
 
 pub use cache::{Cache, JobCache};
-pub use fold::{fold_job, job_facts};
+pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
 pub use load::load_job;
 pub use open::{checkpoint, fits};
 pub use projector::Projector;
-pub use rebuild::{discard, put_in_place, rebuild};
+pub use rebuild::{copy, discard, put_in_place, rebuild};
 
 use crate::job::{Conflict, Position};
 use crate::{log, wire};

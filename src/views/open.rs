@@ -11,7 +11,7 @@ use crate::log::{self, Reader};
 use crate::tree::{Hash, leaf_hash};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// "jobv": marks the file as views.
 const APPLICATION_ID: i64 = 0x6a6f_6276;
 pub(super) const TABLES: &str = include_str!("../../schema/views.sql");
@@ -26,12 +26,15 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Makes new, empty views in a file of their own. Nothing in it need survive a crash: it is not the views yet.
-pub(super) fn create(path: &Path) -> Result<Connection, Error> {
+///
+/// They are made of a log from which everything up to `scrubbed` is erased that ever will be by what is in it up to there.
+pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     let doing = Error::doing("make new views");
     conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
         .and_then(|()| conn.execute_batch(TABLES))
         .map_err(doing)?;
+    set_scrubbed(&conn, scrubbed)?;
     Ok(conn)
 }
 
@@ -41,6 +44,23 @@ pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
     conn.execute_batch(INDEXES).map_err(doing())?;
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(doing())?;
     conn.pragma_update(None, "user_version", VERSION).map_err(doing())?;
+    close(conn, path)
+}
+
+/// Copies the rows of the views, and nothing else that is in their file, into new views in a file of their own.
+///
+/// Where rows were moved from page to page SQLite leaves parts of them behind, `secure_delete` or not; a copy has none.
+pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
+    let doing = || Error::doing("copy the views");
+    views.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map_err(doing())?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let position = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
+    set_scrubbed(&conn, position)?;
+    close(conn, path)
+}
+
+/// Everything is on disk afterwards.
+fn close(conn: Connection, path: &Path) -> Result<(), Error> {
     conn.close().map_err(|(_, cause)| Error::Sqlite { doing: "close new views", cause })?;
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
@@ -70,6 +90,19 @@ pub(super) fn set_checkpoint(conn: &Connection, position: Position, leaf: Hash) 
     let doing = Error::doing("note where the views stand");
     conn.prepare_cached("INSERT OR REPLACE INTO checkpoint (one, position, leaf_hash) VALUES (1, ?1, ?2)")
         .and_then(|mut s| s.execute(params![position.get() as i64, leaf.as_bytes()]))
+        .map(|_| ())
+        .map_err(doing)
+}
+
+/// Up to where nothing that was erased is left anywhere in the file.
+pub(super) fn scrubbed(conn: &Connection) -> Result<Position, Error> {
+    let upto = conn.query_row("SELECT upto FROM scrubbed", [], |row| row.get::<_, i64>(0));
+    Ok(Position::new(upto.map_err(Error::doing("read what the views are free of"))? as u64))
+}
+
+fn set_scrubbed(conn: &Connection, upto: Position) -> Result<(), Error> {
+    let doing = Error::doing("note what the views are free of");
+    conn.execute("INSERT OR REPLACE INTO scrubbed (one, upto) VALUES (1, ?1)", [upto.get() as i64])
         .map(|_| ())
         .map_err(doing)
 }

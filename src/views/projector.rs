@@ -1,18 +1,17 @@
 //! Brings the views forward: reads events, folds them, writes the rows that changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::load::load_job;
-use super::save::{Dirty, save};
-use super::{Error, JobCache, open};
+use super::save::{Dirty, remove, save};
+use super::{Error, JobCache, fold_job, open, row_fact};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::tree::leaf_hash;
-use crate::wire;
 
 /// Jobs kept in memory between two batches, about 64 MiB.
 const CACHE: usize = 64 << 20;
@@ -31,6 +30,8 @@ pub struct Projector {
 #[derive(Default)]
 struct Batch {
     touched: HashMap<JobKey, (Job, Dirty)>,
+    /// Jobs of which data was erased: what was folded may still have it.
+    erased: HashSet<JobKey>,
     /// The newest event that was taken, and its leaf: hashed once at the end, and not for each.
     end: Option<Position>,
     leaf: Vec<u8>,
@@ -46,13 +47,18 @@ impl Projector {
     }
 
     /// Starts new views in a file of their own.
-    pub(super) fn create(path: &Path) -> Result<Projector, Error> {
-        Ok(Projector { conn: open::create(path)?, cache: JobCache::new(4 * CACHE), position: None })
+    pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Projector, Error> {
+        Ok(Projector { conn: open::create(path, scrubbed)?, cache: JobCache::new(4 * CACHE), position: None })
     }
 
     /// Ends new views: after this the file can take the place of the old one.
     pub(super) fn finish(self, path: &Path) -> Result<(), Error> {
         open::finish(self.conn, path)
+    }
+
+    /// Up to where nothing that was erased is left anywhere in the file.
+    pub fn scrubbed(&self) -> Result<Position, Error> {
+        open::scrubbed(&self.conn)
     }
 
     /// The position that the views show; `None` before the genesis event was seen.
@@ -75,11 +81,20 @@ impl Projector {
     ) -> Result<bool, Error> {
         let mut batch = Batch::default();
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
-        log.scan(self.next(), limit, |row| self.take(&mut batch, row))?;
+        log.scan(self.next(), limit, |row| self.take(log, &mut batch, row))?;
+        let upto = batch.end.unwrap_or_default();
+        for key in &batch.erased {
+            // The one place where an event costs what its job is long: it reaches back into every row.
+            if let Some(job) = fold_job(log, key, None, upto)? {
+                let dirty = Dirty::new_job(&job);
+                batch.touched.insert(key.clone(), (job, dirty));
+            }
+        }
         self.commit(batch, moving)
     }
 
-    /// Takes the events that come next into the views, as the log would give them; `leaf` is the newest one's.
+    /// Takes the events that come next into the views, as the log would give them, none of them an erasure; `leaf` is the
+    /// newest one's.
     pub fn take_in(
         &mut self,
         facts: impl Iterator<Item = Fact>,
@@ -99,6 +114,9 @@ impl Projector {
         let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
+        for key in &batch.erased {
+            remove(&transaction, key)?;
+        }
         for (job, dirty) in batch.touched.values() {
             save(&transaction, job, dirty)?;
         }
@@ -112,8 +130,11 @@ impl Projector {
         Ok(true)
     }
 
-    fn take(&mut self, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
-        if let Some(fact) = wire::fact(row.position, row.leaf, row.data)? {
+    fn take(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
+        if let Some(fact) = row_fact(log, row)? {
+            if let Event::Redacted(_) = fact.event {
+                batch.erased.insert(fact.key.clone());
+            }
             self.fold(&mut batch.touched, fact)?;
         }
         batch.end = Some(row.position);

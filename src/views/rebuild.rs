@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Error, Projector};
+use rusqlite::Connection;
+
+use super::{Error, Projector, open};
 use crate::job::Position;
 use crate::log::Reader;
 
@@ -14,11 +16,18 @@ const STEP: u64 = 20_000;
 /// interrupted rebuild is removed first.
 pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)) -> Result<(), Error> {
     discard(path)?;
-    let mut projector = Projector::create(path)?;
+    // What is erased from here on may have been read before.
+    let mut projector = Projector::create(path, log.head()?)?;
     while projector.advance(log, STEP, |_| {})? {
         progress(projector.position().unwrap_or_default());
     }
     projector.finish(path)
+}
+
+/// Makes views in the new file `path` that have the rows of `views` and nothing else. The file is on disk when this returns.
+pub fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
+    discard(path)?;
+    open::copy(views, path)
 }
 
 /// Gives complete new views the place of the old ones, which nobody has open.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::Error;
-use crate::job::{Change, Conflict, Fact, Item, Job, State, Time};
+use super::load::load_job;
+use crate::job::{Change, Conflict, Fact, Item, Job, JobKey, Redaction, State, Time};
 
 /// Which rows of a job changed since it was last saved.
 #[derive(Debug, Default)]
@@ -18,12 +19,15 @@ pub(super) struct Dirty {
     pub items: BTreeSet<usize>,
     /// How many new notes.
     pub notes: usize,
+    /// How many new redactions.
+    pub redactions: usize,
 }
 
 impl Dirty {
     /// A job that has no rows yet: everything is to be written.
     pub(super) fn new_job(job: &Job) -> Dirty {
-        Dirty { new: true, state: true, items: (0..job.items.len()).collect(), notes: job.notes.len() }
+        let (items, notes, redactions) = (0..job.items.len(), job.notes.len(), job.redactions.len());
+        Dirty { new: true, state: true, items: items.collect(), notes, redactions }
     }
 
     /// Lets `fact` happen to `job` and notes which rows that changes.
@@ -33,6 +37,7 @@ impl Dirty {
             Change::Job => {}
             Change::Item(place) => drop(self.items.insert(place)),
             Change::Note => self.notes += 1,
+            Change::Redaction => self.redactions += 1,
         }
         self.state |= job.state.status() != before;
         Ok(())
@@ -60,6 +65,30 @@ fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), rusqlite::Er
         conn.prepare_cached("INSERT INTO note (job, seq, text, by, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![row, seq as i64, note.text, note.by, note.at.nanos()])?;
     }
+    for (seq, redaction) in job.redactions.iter().enumerate().skip(job.redactions.len() - dirty.redactions) {
+        let Redaction { position, reason, by, at } = redaction;
+        let sql = "INSERT INTO redaction (job, seq, position, reason, by, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        conn.prepare_cached(sql)?.execute(params![row, seq as i64, position.get() as i64, reason, by, at.nanos()])?;
+    }
+    Ok(())
+}
+
+/// Takes every row of a job away where it has any, that it may be written as a new one.
+pub(super) fn remove(conn: &Connection, key: &JobKey) -> Result<(), Error> {
+    let Some(saved) = load_job(conn, key)? else { return Ok(()) };
+    delete(conn, &saved).map_err(Error::doing("remove a job's rows"))
+}
+
+fn delete(conn: &Connection, saved: &Job) -> Result<(), rusqlite::Error> {
+    let (row, org) = (saved.created_position.get() as i64, saved.key.org.to_string());
+    for (table, column) in [("job", "id"), ("spec", "job"), ("item", "job"), ("note", "job"), ("redaction", "job")] {
+        conn.prepare_cached(&format!("DELETE FROM {table} WHERE {column} = ?1"))?.execute([row])?;
+    }
+    // These are found by what they say.
+    for (key, value) in &saved.labels {
+        conn.prepare_cached("DELETE FROM label WHERE org = ?1 AND key = ?2 AND value = ?3 AND job = ?4")?
+            .execute(params![org, key, value, row])?;
+    }
     Ok(())
 }
 
@@ -68,7 +97,7 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
     let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
     conn.prepare_cached(
         "INSERT INTO job (id, org, subject, kind, task_type, status, position, created_at, created_by, labels, percent, \
-         items, notes) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0)",
+         items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0, 0)",
     )?
     .execute(params![
         row,
@@ -118,7 +147,8 @@ fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
     conn.prepare_cached(
         "UPDATE job SET position = ?2, message = ?3, current_step = ?4, percent = ?5, records_processed = ?6, \
          total_records = ?7, records_created = ?8, records_updated = ?9, records_deleted = ?10, hook_head = ?11, \
-         hook_len = ?12, hook_exit_code = ?13, hook_seconds = ?14, items = ?15, notes = ?16 WHERE id = ?1",
+         hook_len = ?12, hook_exit_code = ?13, hook_seconds = ?14, items = ?15, notes = ?16, \
+         redactions = ?17 WHERE id = ?1",
     )?
     .execute(params![
         row,
@@ -137,6 +167,7 @@ fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
         exit.map(|exit| exit.seconds as i64),
         job.items.len() as i64,
         job.notes.len() as i64,
+        job.redactions.len() as i64,
     ])
     .map(|_| ())
 }

@@ -29,7 +29,8 @@ pub enum UnreadableCause {
     Missing,
 }
 
-/// The fact in a stored event; `None` for the ledger's own events, which belong to no job.
+/// The fact in a stored event; `None` for the ledger's own events, which belong to no job. Of an event whose data was erased
+/// `data` is the residue that its erasure has.
 pub fn fact(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<Fact>, Unreadable> {
     read(position, leaf, data).map_err(|cause| Unreadable { position, cause })
 }

@@ -11,6 +11,7 @@ mod json;
 mod leaf;
 mod ledger_events;
 mod mask;
+mod residue;
 mod stored;
 mod v1;
 
@@ -21,4 +22,5 @@ pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single}
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use mask::{BadRules, Mask, NAMES, OwnRule};
+pub use residue::{StoredRedaction, residue, with_residue};
 pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

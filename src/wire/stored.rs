@@ -12,7 +12,7 @@ use super::json;
 use super::mask::Mask;
 use super::v1::{
     Action1, Cancelled1, Completed1, Created1, CreatedHead1, DbRole1, Failed1, HookOutput1, ItemResult1, Noted1,
-    Progress1, Rule1, Shape, Spec1, Started1, Task1, Wrong,
+    Progress1, Redacted1, Residual1, Rule1, Shape, Spec1, Started1, Task1, Wrong,
 };
 use crate::job::{ActionType, Event, ItemId, Kind, RawJson, RuleSpec, Spec};
 
@@ -63,9 +63,10 @@ pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId, mask:
         "job.failed" => new::<Failed1>(data, mask),
         "job.cancelled" => new::<Cancelled1>(data, mask),
         "job.noted" => new::<Noted1>(data, mask),
+        Event::REDACTED => new::<Redacted1>(data, mask),
         _ => {
             let found: String = event_type.chars().take(64).collect();
-            let detail = format!("expected one of {}, found `{found}`", Event::PRODUCED.join(", "));
+            let detail = format!("expected one of {}, found `{found}`", Event::TYPES.join(", "));
             return Err(Reject::invalid("/type", detail));
         }
     };
@@ -82,21 +83,46 @@ pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId, mask:
 
 /// Reads stored data again; older versions are turned into today's event here, one arm each.
 pub fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, Undecodable> {
+    again::<AsEvent>(event_type, version, data)
+}
+
+/// What is made of stored data, whatever its shape.
+pub(super) trait Make {
+    /// What it is.
+    type Made;
+
+    /// Makes it.
+    fn of<S: Shape + Serialize>(shape: S) -> Self::Made;
+}
+
+struct AsEvent;
+
+impl Make for AsEvent {
+    type Made = Event;
+
+    fn of<S: Shape + Serialize>(shape: S) -> Event {
+        shape.into_event()
+    }
+}
+
+/// Reads stored data again, and makes of it what is wanted: the one place that knows which shapes there are.
+pub(super) fn again<M: Make>(event_type: &str, version: u32, data: &[u8]) -> Result<M::Made, Undecodable> {
     let damaged = |detail: String| Undecodable::Damaged { event_type: event_type.to_owned(), detail };
     let text = std::str::from_utf8(data).map_err(|error| damaged(error.to_string()))?;
-    let event = match (event_type, version) {
-        ("job.created", 1) => old_created(text).map(Shape::into_event),
-        ("job.started", 1) => again::<Started1>(text),
-        ("job.progress", 1) => again::<Progress1>(text),
-        ("job.item_result", 1) => again::<ItemResult1>(text),
-        ("job.hook_output", 1) => again::<HookOutput1>(text),
-        ("job.completed", 1) => again::<Completed1>(text),
-        ("job.failed", 1) => again::<Failed1>(text),
-        ("job.cancelled", 1) => again::<Cancelled1>(text),
-        ("job.noted", 1) => again::<Noted1>(text),
+    let made = match (event_type, version) {
+        ("job.created", 1) => old_created(text).map(M::of),
+        ("job.started", 1) => read::<Started1>(text).map(M::of),
+        ("job.progress", 1) => read::<Progress1>(text).map(M::of),
+        ("job.item_result", 1) => read::<ItemResult1>(text).map(M::of),
+        ("job.hook_output", 1) => read::<HookOutput1>(text).map(M::of),
+        ("job.completed", 1) => read::<Completed1>(text).map(M::of),
+        ("job.failed", 1) => read::<Failed1>(text).map(M::of),
+        ("job.cancelled", 1) => read::<Cancelled1>(text).map(M::of),
+        ("job.noted", 1) => read::<Noted1>(text).map(M::of),
+        (Event::REDACTED, 1) => read::<Residual1>(text).map(Residual1::sent).map(M::of),
         _ => return Err(Undecodable::Unknown { event_type: event_type.to_owned(), version }),
     };
-    event.map_err(|reject| damaged(reject.to_string()))
+    made.map_err(|reject| damaged(reject.to_string()))
 }
 
 /// Reads a spec that was stored inside `job.created`, for who keeps specs by themselves (the views).
@@ -136,10 +162,6 @@ fn read_at<'a, S: Deserialize<'a>>(root: &str, data: &'a str) -> Result<S, Rejec
     Ok(shape)
 }
 
-fn again<'a, S: Shape + Deserialize<'a>>(data: &'a str) -> Result<Event, Reject> {
-    read::<S>(data).map(Shape::into_event)
-}
-
 /// `job.created` from a producer: actions without an id are given one before anything is checked or stored.
 fn new_created(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, Reject> {
     let (head, mut spec) = created_parts(data)?;
@@ -148,15 +170,20 @@ fn new_created(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, R
             action.0.id.get_or_insert_with(|| Word(mint(n)));
         }
     }
-    let json = serde_json::to_string(&spec).expect("stored shapes hold nothing that JSON cannot");
-    Ok(created1(head, spec, &json))
+    let json = spec_json(&spec);
+    Ok(created1(head, spec, json))
+}
+
+/// A spec as it is stored.
+pub(super) fn spec_json(spec: &Spec1) -> Arc<str> {
+    serde_json::to_string(spec).expect("stored shapes hold nothing that JSON cannot").into()
 }
 
 /// `job.created` as it was stored.
 fn old_created(data: &str) -> Result<Created1, Reject> {
     let (head, spec) = created_parts(data)?;
     require_ids(&spec)?;
-    let json = head.spec.get();
+    let json = Arc::from(head.spec.get());
     Ok(created1(head, spec, json))
 }
 
@@ -175,8 +202,8 @@ fn created_parts(data: &str) -> Result<(CreatedHead1<'_>, Spec1), Reject> {
     Ok((head, spec))
 }
 
-fn created1(head: CreatedHead1<'_>, read: Spec1, json: &str) -> Created1 {
-    let spec = Raw(RawJson(Arc::from(json)));
+fn created1(head: CreatedHead1<'_>, read: Spec1, json: Arc<str>) -> Created1 {
+    let spec = Raw(RawJson(json));
     Created1 { kind: head.kind, spec, read, created_by: head.created_by, labels: head.labels.unwrap_or_default().0 }
 }
 

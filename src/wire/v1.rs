@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{CHUNK, Count, Names, Object, Percent, Raw, TEXT, Text, Whole, Word};
+use super::residue::{self, ERASED};
 use crate::job::{
     Action, ActionType, Cancelled, Completed, Counts, Created, Credentials, DbRoleSpec, Event, Failed, HookExit,
-    HookOutput, ItemId, ItemResult, ItemStatus, Kind, Noted, Progress, Provider, RuleSpec, Spec, Started, Stream, Tag,
-    TaskSpec, TaskType,
+    HookOutput, ItemId, ItemResult, ItemStatus, Kind, Noted, Position, Progress, Provider, RawJson, Redacted, RuleSpec,
+    Spec, Started, Stream, Tag, TaskSpec, TaskType,
 };
 
 /// `job.created` with its spec already read for its kind.
@@ -196,6 +197,23 @@ pub(super) struct Noted1 {
     text: Text<TEXT>,
 }
 
+/// `job.redacted` as a producer sends it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Redacted1 {
+    position: Count,
+    reason: Text<TEXT>,
+}
+
+/// `job.redacted` as it is stored: the ledger adds what is left of the data that it erased.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Residual1 {
+    position: Count,
+    reason: Text<TEXT>,
+    pub residue: Raw,
+}
+
 /// What is wrong in data that has the right shape: the pointer below `/data`, and what was expected.
 pub(super) type Wrong = (String, String);
 
@@ -203,6 +221,11 @@ pub(super) type Wrong = (String, String);
 pub(super) trait Shape {
     /// What people wrote or a hook printed: free text, which is masked before it is stored.
     fn texts(&mut self) -> Vec<&mut String>;
+
+    /// Leaves of it what [`residue::residue`] says.
+    fn erase(&mut self) {
+        self.texts().into_iter().for_each(|text| ERASED.clone_into(text));
+    }
 
     /// Rules that need more than one field.
     fn check(&self) -> Result<(), Wrong> {
@@ -229,6 +252,19 @@ impl Shape for Created1 {
     fn texts(&mut self) -> Vec<&mut String> {
         // Names, ids, and a rule's own JSON: where a secret's name may stand, which is refused.
         Vec::new()
+    }
+
+    fn erase(&mut self) {
+        match &mut self.read {
+            Spec1::DbRole(spec) => spec.erase(),
+            Spec1::Task(_) => {}
+            Spec1::Rule(spec) => spec.actions.iter_mut().for_each(|Object(action)| {
+                action.rule = Raw(residue::rule(&action.rule.0));
+            }),
+        }
+        self.spec = Raw(RawJson(super::stored::spec_json(&self.read)));
+        said(&mut self.created_by).into_iter().for_each(|name| ERASED.clone_into(name));
+        self.labels = (1..=self.labels.len()).map(|n| (format!("redacted-{n}"), ERASED.to_owned())).collect();
     }
 
     fn check(&self) -> Result<(), Wrong> {
@@ -264,6 +300,15 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+impl DbRole1 {
+    fn erase(&mut self) {
+        let names = said(&mut self.account_arn).into_iter().chain(said(&mut self.db_name));
+        let tags = self.db_tags.iter_mut().flatten().flat_map(|Object(tag)| [&mut tag.key.0, &mut tag.value.0]);
+        let needed = [&mut self.db_arn.0, &mut self.db_engine.0];
+        names.chain(needed).chain(tags).for_each(|text| ERASED.clone_into(text));
+    }
 }
 
 impl Spec1 {
@@ -347,6 +392,15 @@ impl Shape for Progress1 {
 impl Shape for ItemResult1 {
     fn texts(&mut self) -> Vec<&mut String> {
         said(&mut self.message).into_iter().collect()
+    }
+
+    fn erase(&mut self) {
+        let credentials = self.detail.as_mut().map(|Object(detail)| &mut detail.credentials_info.0);
+        let credentials = credentials.into_iter().flat_map(|info| {
+            let keys = info.secret_keys.iter_mut().flatten().map(|key| &mut key.0);
+            said(&mut info.secret_id).into_iter().chain(keys)
+        });
+        said(&mut self.message).into_iter().chain(credentials).for_each(|text| ERASED.clone_into(text));
     }
 
     fn check(&self) -> Result<(), Wrong> {
@@ -440,5 +494,29 @@ impl Shape for Noted1 {
 
     fn into_event(self) -> Event {
         Event::Noted(Noted { text: self.text.0 })
+    }
+}
+
+impl Shape for Redacted1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        vec![&mut self.reason.0]
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        if self.reason.0.trim().is_empty() {
+            return Err(("/reason".into(), "expected why the data is erased, found nothing".into()));
+        }
+        Ok(())
+    }
+
+    fn into_event(self) -> Event {
+        Event::Redacted(Redacted { position: Position::new(self.position.0), reason: self.reason.0 })
+    }
+}
+
+impl Residual1 {
+    /// As the producer sent it.
+    pub(super) fn sent(self) -> Redacted1 {
+        Redacted1 { position: self.position, reason: self.reason }
     }
 }

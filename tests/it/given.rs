@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jobledger::job::{
     Action, ActionType, Cancelled, Completed, Conflict, Counts, Created, DbRoleSpec, Decision, Event, Fact, Failed,
     HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position, Progress, RawJson,
-    Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
+    Redacted, Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
 };
 
 /// When the first event of every story happens; later ones follow a second apart.
@@ -171,6 +171,10 @@ pub fn failed() -> Event {
 
 pub fn cancelled() -> Event {
     Event::Cancelled(Cancelled { reason: Some("enough".into()) })
+}
+
+pub fn redacted(position: u64) -> Event {
+    Event::Redacted(Redacted { position: Position::new(position), reason: "asked for".into() })
 }
 
 pub fn noted() -> Event {

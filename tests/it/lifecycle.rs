@@ -1,8 +1,8 @@
 //! The lifecycle: which event may happen to which job, and what it makes of it.
 
 use jobledger::job::{
-    Completed, Counts, Credentials, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Provider, Spec, State,
-    Status, TaskSpec, TaskType, Time,
+    Completed, Counts, Credentials, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Named, Position,
+    Provider, Refusal, Spec, State, Status, TaskSpec, TaskType, Time, may_erase,
 };
 
 use crate::given::*;
@@ -22,21 +22,21 @@ use Status::{Cancelled, Completed as Done, Failed, Pending, Running};
 
 /// The whole table: a line for each state, a column for each event.
 #[rustfmt::skip]
-const TABLE: [(Option<Status>, [Does; 9]); 6] = [
-    //                created      started      progress     item_result  hook_output  completed failed      cancelled      noted
-    (None,            [To(Pending), No,          No,          No,          No,          No,       No,         No,            No]),
-    (Some(Pending),   [No,          To(Running), No,          No,          No,          No,       To(Failed), To(Cancelled), To(Pending)]),
-    (Some(Running),   [No,          No,          To(Running), To(Running), To(Running), To(Done), To(Failed), To(Cancelled), To(Running)]),
-    (Some(Done),      [No,          No,          No,          No,          No,          No,       No,         No,            To(Done)]),
-    (Some(Failed),    [No,          No,          No,          No,          No,          No,       No,         No,            To(Failed)]),
-    (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled)]),
+const TABLE: [(Option<Status>, [Does; 10]); 6] = [
+    //                created      started      progress     item_result  hook_output  completed failed      cancelled      noted          redacted
+    (None,            [To(Pending), No,          No,          No,          No,          No,       No,         No,            No,            No]),
+    (Some(Pending),   [No,          To(Running), No,          No,          No,          No,       To(Failed), To(Cancelled), To(Pending),   No]),
+    (Some(Running),   [No,          No,          To(Running), To(Running), To(Running), To(Done), To(Failed), To(Cancelled), To(Running),   No]),
+    (Some(Done),      [No,          No,          No,          No,          No,          No,       No,         No,            To(Done),      To(Done)]),
+    (Some(Failed),    [No,          No,          No,          No,          No,          No,       No,         No,            To(Failed),    To(Failed)]),
+    (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled), To(Cancelled)]),
 ];
 
 /// Every event, in the order of the columns; each is flawless in itself for a job of that kind.
-fn events(kind: Kind) -> [Event; 9] {
+fn events(kind: Kind) -> [Event; 10] {
     let progress = counted(Some(1), Some(2));
     let result = item("a", ItemStatus::Completed);
-    [created(kind), started(), progress, result, hook("x"), completed(), failed(), cancelled(), noted()]
+    [created(kind), started(), progress, result, hook("x"), completed(), failed(), cancelled(), noted(), redacted(1)]
 }
 
 /// A job of that kind that is in that state, with all its items completed where it could complete.
@@ -86,6 +86,7 @@ fn the_columns_of_the_table_are_every_event_once() {
         "job.failed",
         "job.cancelled",
         "job.noted",
+        "job.redacted",
     ];
     assert_eq!(names, expected);
 }
@@ -151,6 +152,28 @@ fn the_items_of_a_rule_job_are_its_actions_and_it_completes_with_all_of_them() {
     let items = job.when(failed()).recorded().job().items;
     let shown: Vec<_> = items.as_slice().iter().map(|item| (item.id.as_str(), item.status)).collect();
     assert_eq!(shown, [("a", ItemStatus::Pending), ("b", Completed)]);
+}
+
+#[test]
+fn an_event_with_data_is_erased_once_and_an_erasure_never() {
+    let Event::Redacted(redacted) = redacted(3) else { unreachable!() };
+    let asked = |named| may_erase(Status::Failed, &redacted, named);
+    assert_eq!(asked(Some(Named::Whole("data"))), Ok("data"));
+    for named in [None, Some(Named::Redaction)] {
+        assert!(matches!(asked(named), Err(Refusal::Invalid { pointer: "/data/position", .. })), "{named:?}");
+    }
+    let again = asked(Some(Named::Erased)).unwrap_err();
+    assert_eq!(again.to_string(), "`job.redacted` is not possible: the data of event 3 is erased already");
+}
+
+#[test]
+fn an_erasure_moves_nothing_and_is_shown_with_who_and_why() {
+    let job = given([created(Kind::Task), failed(), redacted(1), noted(), redacted(2)]).job();
+    let shown: Vec<_> =
+        job.redactions.iter().map(|r| (r.position.get(), r.by.as_str(), r.reason.as_str(), r.at)).collect();
+    let at = |n: i64| dawn().plus(n * 1_000_000_000);
+    assert_eq!(shown, [(1, "worker", "asked for", at(2)), (2, "worker", "asked for", at(4))]);
+    assert_eq!((job.state.ended_at(), job.position), (Some(at(1)), Position::new(5)));
 }
 
 #[test]

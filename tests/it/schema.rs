@@ -47,7 +47,7 @@ fn known(event_type: &str, version: u32) -> bool {
 fn every_type() -> BTreeSet<&'static str> {
     let known = |event: &Event| match event {
         Event::Created(_) | Event::Started(_) | Event::Progress(_) | Event::ItemResult(_) | Event::HookOutput(_) => {}
-        Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) | Event::Noted(_) => {}
+        Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) | Event::Noted(_) | Event::Redacted(_) => {}
     };
     let mut types = BTreeSet::from([LedgerCreated::TYPE, LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
     for sample in JOB_EVENTS {
@@ -55,7 +55,7 @@ fn every_type() -> BTreeSet<&'static str> {
         known(&event);
         types.insert(event.type_name());
     }
-    assert_eq!(types.len(), 3 + 9, "a sample of every type");
+    assert_eq!(types.len(), 3 + 10, "a sample of every type");
     types
 }
 
@@ -94,6 +94,17 @@ fn what_is_sent_and_what_is_stored_are_of_the_schema() {
     for (event_type, stored) in LEDGER_EVENTS {
         assert_eq!(errors(&validator(event_type), stored), Vec::<String>::new(), "{event_type} {stored}");
     }
+}
+
+#[test]
+fn an_erasure_is_stored_with_what_is_left_and_nobody_sends_that() {
+    let (sent, left) = (r#"{"position":7,"reason":"asked for"}"#, r#"{"text":"[redacted]"}"#);
+    let stored = String::from_utf8(wire::with_residue(sent.as_bytes(), left.as_bytes())).unwrap();
+    assert_eq!(stored, r#"{"position":7,"reason":"asked for","residue":{"text":"[redacted]"}}"#);
+    assert_eq!(errors(&validator("job.redacted"), &stored), Vec::<String>::new());
+    assert!(wire::decode("job.redacted", 1, stored.as_bytes()).is_ok());
+    assert!(wire::decode("job.redacted", 1, sent.as_bytes()).is_err(), "what is left is missing");
+    assert!(wire::parse("job.redacted", &stored, mint, &Mask::default()).is_err());
 }
 
 #[test]
@@ -148,6 +159,8 @@ fn at_the_limit() -> Vec<(&'static str, (String, String))> {
         ("job.failed", r#"{"message":?}"#.to_owned(), text(16384)),
         ("job.cancelled", r#"{"reason":?}"#.to_owned(), text(16384)),
         ("job.noted", r#"{"text":?}"#.to_owned(), text(16384)),
+        ("job.redacted", r#"{"position":1,"reason":?}"#.to_owned(), text(16384)),
+        ("job.redacted", r#"{"position":?,"reason":"x"}"#.to_owned(), number("9007199254740992", "9007199254740993")),
         ("job.created", task(r#""created_by":?"#), text(256)),
         ("job.created", task(r#""labels":{"k":?}"#), text(256)),
         ("job.created", task(r#""labels":{?:""}"#), text(64)),
@@ -213,6 +226,22 @@ fn bad() -> Vec<(&'static str, String)> {
         ("job.failed", &["{}", r#"{"message":null}"#, r#"{"reason":"x"}"#]),
         ("job.cancelled", &[r#"{"reason":["x"]}"#, r#"{"by":"ann"}"#]),
         ("job.noted", &["{}", r#"{"text":null}"#]),
+        (
+            "job.redacted",
+            &[
+                "{}",
+                r#"{"position":1}"#,
+                r#"{"reason":"x"}"#,
+                r#"{"position":"1","reason":"x"}"#,
+                r#"{"position":-1,"reason":"x"}"#,
+                r#"{"position":1.5,"reason":"x"}"#,
+                r#"{"position":1,"reason":null}"#,
+                r#"{"position":1,"reason":""}"#,
+                r#"{"position":1,"reason":" "}"#,
+                r#"{"position":1,"reason":"x","residue":null}"#,
+                r#"{"position":1,"reason":"x","text":"y"}"#,
+            ],
+        ),
         (
             "job.created",
             &[

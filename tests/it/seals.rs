@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::audit::{audit, checkpoints};
 use crate::support::cli::{cli, on};
 use crate::support::exports::{append_to, exported, import, small_ledger};
-use crate::support::rows::open;
+use crate::support::rows::{FIRST_FORMAT, open};
 use crate::support::{Client, TestServer, created, noted, problem};
 
 /// Takes the triggers away, as somebody with the file can.
@@ -64,7 +64,7 @@ fn a_log_of_the_first_format_gets_its_tree_at_the_next_start() {
     let path = server.path().join("log.db");
     let before = exported(server.path(), &[]);
     let conn = open(&path);
-    conn.execute_batch("DROP TABLE node; DROP TABLE checkpoint; PRAGMA user_version = 1").unwrap();
+    conn.execute_batch(FIRST_FORMAT).unwrap();
     let format = || -> i64 { conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
     // Who only reads reads it as it is.
     assert_eq!(exported(server.path(), &[]), before);
@@ -82,7 +82,7 @@ fn a_log_of_the_first_format_gets_its_tree_at_the_next_start() {
 fn a_log_of_the_first_format_without_its_key_gets_a_tree_and_no_checkpoint() {
     let (mut server, worker) = ledger();
     let (log, key) = (server.path().join("log.db"), Folder::new(server.path()).key());
-    open(&log).execute_batch("DROP TABLE node; DROP TABLE checkpoint; PRAGMA user_version = 1").unwrap();
+    open(&log).execute_batch(FIRST_FORMAT).unwrap();
     let secret = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     server.restart();

@@ -44,7 +44,12 @@ fn stored_bytes_are_as_they_were_released() {
         let parsed = wire::parse(sample.event_type, sample.sent, mint, &Mask::default()).unwrap();
         assert_eq!(String::from_utf8(parsed.data).unwrap(), sample.stored);
         assert_eq!(parsed.version, 1);
-        let read = wire::decode(sample.event_type, 1, sample.stored.as_bytes()).unwrap();
+        let stored = match sample.event_type {
+            // The writer adds what is left of the erased data, which it alone knows.
+            "job.redacted" => wire::with_residue(sample.stored.as_bytes(), b"{}"),
+            _ => sample.stored.into(),
+        };
+        let read = wire::decode(sample.event_type, 1, &stored).unwrap();
         assert_eq!(read, parsed.event);
         assert_eq!(read.type_name(), sample.event_type);
     }

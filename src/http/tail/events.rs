@@ -90,7 +90,9 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
 
 /// What comes after `cursor`: from the ring, or for a late watcher from the log.
 async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Error> {
-    if let Some(taken) = app.tails.take(cursor, filter) {
+    if app.tails.comes_after(app.ledger.erased())
+        && let Some(taken) = app.tails.take(cursor, filter)
+    {
         return Ok(taken);
     }
     let (app, filter) = (app.clone(), filter.clone());

@@ -43,6 +43,8 @@ struct Ring {
     /// Everything after this, up to `end`, is here.
     start: Position,
     end: Position,
+    /// The newest erasure that every frame here comes after.
+    erased: Position,
 }
 
 impl Tails {
@@ -74,6 +76,19 @@ impl Tails {
         Some(Taken::from(frames, filter, ring.end.max(cursor), TAKE))
     }
 
+    /// Whether no frame in the ring shows what was erased up to `erased`.
+    pub(super) fn comes_after(&self, erased: Position) -> bool {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).erased >= erased
+    }
+
+    /// No frame from before the erasure `erased` stays. Whoever wants one reads the event from the log, without its data.
+    fn forget(&self, erased: Position) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        if ring.erased < erased {
+            *ring = Ring { start: ring.end, end: ring.end, erased, ..Ring::default() };
+        }
+    }
+
     fn push(&self, frames: &[Arc<Frame>], end: Position) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for frame in frames {
@@ -91,7 +106,7 @@ impl Tails {
     /// Nobody watches: nothing is rendered. Whoever came since that was asked is woken, and reads from the log.
     fn skip_to(&self, head: Position) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        *ring = Ring { start: head, end: head, ..Ring::default() };
+        *ring = Ring { start: head, end: head, erased: ring.erased, ..Ring::default() };
         drop(ring);
         self.bells.ring_all(head);
     }
@@ -122,6 +137,7 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
     let mut head_bell = ledger.bell();
     loop {
         let head = *head_bell.borrow_and_update();
+        tails.forget(ledger.erased());
         if tails.open() == 0 {
             tails.skip_to(head);
         } else if let Err(error) = render_up_to(&ledger, &tails, head) {

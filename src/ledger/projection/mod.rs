@@ -62,6 +62,8 @@ pub struct Projection {
     /// What readers found, as long as it holds.
     pub(super) jobs: Kept<JobKey, Arc<Job>>,
     pub(super) pages: Kept<PageName, Bytes>,
+    /// Held by whoever makes views beside those in use, until these have taken their place.
+    beside: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
     position: watch::Sender<Position>,
@@ -74,6 +76,8 @@ struct State {
     handed: handed::Queue,
     /// The thread has shown everything, and waits for more.
     idle: bool,
+    /// Nothing that was erased up to here is left in the file of the views.
+    scrubbed: Position,
     /// Somebody waits for the views.
     hurry: bool,
     /// A reader found the file damaged.
@@ -95,6 +99,7 @@ impl Projection {
             head: Position::GENESIS,
             handed: handed::Queue::default(),
             idle: false,
+            scrubbed: Position::GENESIS,
             hurry: false,
             damaged: false,
             swap: false,
@@ -111,6 +116,7 @@ impl Projection {
             readers: RwLock::new(None),
             jobs: Kept::new(JOBS),
             pages: Kept::new(PAGES),
+            beside: Mutex::new(()),
             state: Mutex::new(state),
             changed: Condvar::new(),
             position: watch::Sender::new(Position::GENESIS),
@@ -231,6 +237,7 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
     drop(state);
     let (projection, log) = (projection.clone(), folder.log());
     std::thread::spawn(move || {
+        let _alone = projection.beside.lock().unwrap_or_else(PoisonError::into_inner);
         let made = Reader::open(&log).map_err(views::Error::from).and_then(|conn| {
             let reader = Reader::new(&conn);
             views::rebuild(&reader, &projection.new_path, |position| {
@@ -239,7 +246,7 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
         });
         let outcome = match made {
             Ok(()) => projection.ask_for_swap(),
-            Err(error) => Err(chain(&error)),
+            Err(error) => Err(projection.give_up(&error)),
         };
         outcome_sender.send_replace(Some(outcome));
     });
@@ -247,6 +254,31 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
 }
 
 impl Projection {
+    /// Whether nothing that was erased up to `wanted` is left in the files of the views, once the views show that. What may
+    /// have something is replaced by a copy of its rows, which reads do not wait for. `false`: ask again a little later.
+    pub(super) fn scrub(&self, wanted: Position) -> Result<bool, String> {
+        if *self.position.borrow() < wanted {
+            self.hurry();
+            return Ok(false);
+        }
+        // Views that somebody makes already may have been made of what was erased since.
+        let Ok(_alone) = self.beside.try_lock() else { return Ok(false) };
+        if self.state().scrubbed < wanted {
+            let copied = self.read(|conn| views::copy(conn, &self.new_path));
+            copied.map_err(|error| self.give_up(&error))?;
+            self.ask_for_swap()?;
+        }
+        Ok(self.state().scrubbed >= wanted)
+    }
+
+    /// Removes what is there of new views that will not be used; answers why.
+    fn give_up(&self, error: &views::Error) -> String {
+        if let Err(error) = views::discard(&self.new_path) {
+            tracing::error!(error = &error as &dyn std::error::Error, "views that are of no use stay behind");
+        }
+        chain(error)
+    }
+
     /// Asks the thread to take the new views, and waits until it has.
     fn ask_for_swap(&self) -> Result<(), String> {
         let mut state = self.state();

@@ -104,6 +104,7 @@ impl<'a> Thread<'a> {
     fn open(&mut self, readers: &mut Option<Pool>) -> Result<(), views::Error> {
         let projector = Projector::open(&self.projection.path)?;
         let position = projector.position().unwrap_or_default();
+        self.projection.state().scrubbed = projector.scrubbed()?;
         self.projector = Some(projector);
         *readers = Some(Pool::new(&self.projection.path));
         self.projection.state().health = Health::Following;

@@ -1,13 +1,17 @@
 //! Whether lines are a log: every line, and that each follows from those before it. Checked before a byte is written.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
-use crate::job::{Job, JobKey, Position, Time};
+use super::residues::Residues;
+use crate::job::{Event, Fact, Job, JobKey, Position, Time};
 use crate::ledger::identity::{Identity, identity};
-use crate::log::{Reader, chain};
+use crate::log::{Reader, Row, chain};
 use crate::views::{self, fold_job};
 use crate::wire::{self, ExportLine, Leaf, datadigest};
 
@@ -15,6 +19,10 @@ use crate::wire::{self, ExportLine, Leaf, datadigest};
 pub(super) struct Checker<'l> {
     /// The log that the lines continue.
     base: Option<Reader<'l>>,
+    /// All the lines, to look ahead in.
+    file: &'l Path,
+    /// What is left of what was erased; looked for when the first such line comes.
+    residues: Option<Residues>,
     head: Option<Position>,
     next: Option<Position>,
     recorded: Time,
@@ -34,7 +42,7 @@ pub(super) enum Checked {
 
 impl<'l> Checker<'l> {
     /// For lines that continue `base`, or for a whole log.
-    pub(super) fn new(base: Option<Reader<'l>>) -> Result<Checker<'l>, ImportError> {
+    pub(super) fn new(base: Option<Reader<'l>>, file: &'l Path) -> Result<Checker<'l>, ImportError> {
         let head = base.as_ref().map(Reader::head).transpose()?;
         let recorded = match (&base, head) {
             (Some(base), Some(head)) => base.recorded(head)?,
@@ -43,6 +51,8 @@ impl<'l> Checker<'l> {
         let identity = base.as_ref().map(identity).transpose()?;
         Ok(Checker {
             base,
+            file,
+            residues: None,
             head,
             next: None,
             recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
@@ -58,21 +68,20 @@ impl<'l> Checker<'l> {
         let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| error.to_string())?;
         let position = leaf.position().map_err(|error| error.to_string())?;
         self.follows(position)?;
-        let Some((salt, data)) = &line.content else {
-            return Err(format!("the data of event {position} is missing without a recorded erasure"));
+        let data = match &line.content {
+            Some((salt, data)) if datadigest(salt, data) == leaf.datadigest => data.clone(),
+            Some(_) => return Err(format!("the data of event {position} is not what its leaf commits to")),
+            None => self.residue(position, &leaf)?,
         };
-        if datadigest(salt, data) != leaf.datadigest {
-            return Err(format!("the data of event {position} is not what its leaf commits to"));
-        }
         if self.head.is_some_and(|head| position <= head) {
             self.is_the_same(position, &line)?;
             return Ok(Checked::Known);
         }
         self.in_time(&leaf)?;
         self.named_once(&leaf)?;
-        match wire::fact(position, &line.leaf, Some(data)).map_err(|error| chain(&error))? {
+        match wire::fact(position, &line.leaf, Some(&data)).map_err(|error| chain(&error))? {
             Some(fact) if position > Position::GENESIS => self.fold(&leaf, fact)?,
-            _ => self.own(position, &leaf, data)?,
+            _ => self.own(position, &leaf, &data)?,
         }
         Ok(Checked::New(line))
     }
@@ -98,10 +107,26 @@ impl<'l> Checker<'l> {
         Ok(())
     }
 
+    /// What is left of the erased event at `position`.
+    fn residue(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<Vec<u8>, String> {
+        let residues = match &mut self.residues {
+            Some(residues) => residues,
+            none => {
+                let read = File::open(self.file).and_then(|file| Residues::read(BufReader::new(file)));
+                none.insert(read.map_err(|error| error.to_string())?)
+            }
+        };
+        let residue = residues.of(position, leaf);
+        let missing = || format!("the data of event {position} is missing without a recorded erasure");
+        residue.map(<[u8]>::to_vec).ok_or_else(missing)
+    }
+
     fn is_the_same(&self, position: Position, line: &ExportLine) -> Result<(), String> {
         let Some(base) = &self.base else { return Ok(()) };
         let content = line.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
-        let same = base.at(position, |row| row.leaf == line.leaf && row.salt.zip(row.data) == content);
+        // What one of the two has erased, the other may still have: the leaf commits to it.
+        let same_content = |row: Row<'_>| row.data.is_none() || content.is_none() || row.salt.zip(row.data) == content;
+        let same = base.at(position, |row| row.leaf == line.leaf && same_content(row));
         match same.map_err(|error| chain(&error))? {
             Some(true) => Ok(()),
             _ => Err(format!("event {position} is not the one that this log has there: it is another log's")),
@@ -147,7 +172,12 @@ impl<'l> Checker<'l> {
         Ok(())
     }
 
-    fn fold(&mut self, leaf: &Leaf<'_>, fact: crate::job::Fact) -> Result<(), String> {
+    fn fold(&mut self, leaf: &Leaf<'_>, fact: Fact) -> Result<(), String> {
+        if let Event::Redacted(redacted) = &fact.event
+            && redacted.position >= fact.position
+        {
+            return Err(format!("expected an erasure of an earlier event, found one of event {}", redacted.position));
+        }
         let known = match (self.jobs.remove(&fact.key), &self.base, self.head) {
             (Some(job), ..) => Some(job),
             (None, Some(base), Some(head)) => {

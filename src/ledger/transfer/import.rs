@@ -7,13 +7,13 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Checker};
-use crate::job::{JobKey, Position};
+use crate::job::{Event, JobKey, Position};
 use crate::ledger::folder::{Folder, FolderError};
 use crate::ledger::genesis::open_existing;
 use crate::ledger::{OpenError, identity, key};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
 use crate::tree::{Frontier, Size};
-use crate::wire::{ExportLine, Leaf};
+use crate::wire::{ExportLine, Leaf, decode};
 
 /// Why a file was not imported. Nothing was written then.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,7 @@ struct New {
 
 fn check(folder: &Folder, file: &Path, progress: &mut impl FnMut(u64)) -> Result<New, ImportError> {
     let base = if folder.log().exists() { existing(folder)? } else { None };
-    let mut checker = Checker::new(base.as_ref().map(Reader::new))?;
+    let mut checker = Checker::new(base.as_ref().map(Reader::new), file)?;
     let (mut first, mut events) = (Position::GENESIS, 0);
     lines(file, progress, |number, text| {
         let checked = checker.line(text).map_err(|why| ImportError::Line { line: number, why })?;
@@ -185,7 +185,6 @@ fn append(
     line: &ExportLine,
     leaf: &Leaf<'_>,
 ) -> Result<(), Insert> {
-    let Some((salt, data)) = &line.content else { return Err(Insert::Line("its data is missing".into())) };
     let prev = leaf.prev()?;
     let job = match (leaf.org()?, leaf.kind()?, leaf.subject.as_deref()) {
         (Some(org), Some(kind), Some(subject)) => {
@@ -207,8 +206,7 @@ fn append(
     writer.append(&NewEvent {
         position: leaf.position()?,
         leaf: &line.leaf,
-        data,
-        salt,
+        content: line.content.as_ref().map(|(salt, data)| (data.as_slice(), salt)),
         job,
         source: &leaf.source,
         id: &leaf.id,
@@ -216,6 +214,12 @@ fn append(
         version: leaf.version()?,
         recorded: leaf.recorded()?,
     })?;
+    // What the log has of it from before is erased here too; most lines come without.
+    if let (Event::REDACTED, Some((_, data))) = (&*leaf.event_type, &line.content)
+        && let Ok(Event::Redacted(redacted)) = decode(&leaf.event_type, leaf.version()?, data)
+    {
+        writer.erase(redacted.position)?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 mod check;
 mod export;
 mod import;
+mod residues;
 
 pub use export::{ExportError, export, export_line};
 pub use import::{ImportError, Imported, import};
+pub use residues::Residues;

@@ -8,6 +8,7 @@ pub mod bundles;
 pub mod cli;
 mod client;
 mod clock;
+pub mod erasures;
 mod events;
 pub mod exports;
 mod gate;

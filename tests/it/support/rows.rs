@@ -25,6 +25,10 @@ pub struct EventRow {
     pub recorded: i64,
 }
 
+/// Takes away what later formats added to a log of the first.
+pub const FIRST_FORMAT: &str =
+    "DROP TABLE node; DROP TABLE checkpoint; DROP INDEX event_redaction; PRAGMA user_version = 1";
+
 /// Opens a log that no server has open, with the setting that the ledger itself uses.
 pub fn open(path: &Path) -> Connection {
     let conn = Connection::open(path).unwrap();

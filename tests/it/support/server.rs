@@ -87,6 +87,11 @@ impl TestServer {
         Client::new(&self.url, Some(&token))
     }
 
+    /// A client with a fresh token of `role` under a name of its own.
+    pub fn client_named(&self, role: Role, name: &str) -> Client {
+        Client::new(&self.url, Some(&self.token(&format!("{name}-{role}"), role, OrgId::default())))
+    }
+
     /// A client without a token.
     pub fn anonymous(&self) -> Client {
         Client::new(&self.url, None)

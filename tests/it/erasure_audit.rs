@@ -1,0 +1,96 @@
+//! What an audit makes of missing data and of erasures: an erasure explains what the ledger could have erased by it.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::cli::{Done, cli};
+use crate::support::erasures::{NAME, lives, redacted};
+use crate::support::exports::{append_to, exported, forged};
+
+/// The export of a log whose task job ended with event 7, and from which events 15 and 16 erased the data of events 1 and 8.
+fn export(dir: &Path) -> String {
+    let folder = dir.join("ledger");
+    append_to(&folder, &json!(lives()), &[]);
+    append_to(&folder, &json!([redacted("t", 1), redacted("t", 8)]), &[]);
+    exported(&folder, &[])
+}
+
+fn verify(dir: &Path, export: &str) -> Done {
+    let path = dir.join("export.ndjson");
+    fs::write(&path, export).unwrap();
+    cli(["verify", "export", "--json"]).arg(&path).run()
+}
+
+/// The first fault: at which position, and what is wrong.
+fn first_fault(done: &Done) -> (Value, String) {
+    let report = &done.json_lines()[0]["report"];
+    (report["faults"][0]["position"].clone(), report["faults"][0]["what"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn an_erasure_explains_only_what_it_could_have_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let export = export(dir.path());
+    let report = verify(dir.path(), &export).expect(7).json_lines()[0]["report"].clone();
+    assert_eq!((&report["erased"], &report["faults"]), (&json!(2), &json!([])));
+    type Change = fn(&mut Value);
+    let changes: [(usize, Change, &str); 5] = [
+        (15, |data| data["position"] = json!(9), "it erases the data of event 9"),
+        (15, |data| data["position"] = json!(15), "which is not before it"),
+        (15, |data| data["residue"]["created_by"] = json!("Wilhelmina"), "is not what is left of a `job.created`"),
+        (15, |data| drop(data.as_object_mut().unwrap().remove("residue")), "residue"),
+        (16, |data| data["position"] = json!(1), "which was erased before it"),
+    ];
+    for (line, change, said) in changes {
+        let forged = forged(&export, line, |_, data| change(data));
+        let done = verify(dir.path(), &forged);
+        let unexplained = said.contains("event 9");
+        let (position, what) = first_fault(&done);
+        if unexplained {
+            // Data that is there needs no explanation, and explains nothing that is not.
+            done.expect(6);
+            assert_eq!((position, what.contains("its data is missing")), (json!(1), true), "{what}");
+        } else {
+            done.expect(3);
+            assert!(what.contains(said), "{said}: {what}");
+        }
+    }
+    // Nobody may erase from a job that has not ended.
+    let open = forged(&export, 7, |leaf, data| {
+        leaf.event_type = "job.started".into();
+        leaf.dataschema = "/schema/events/job.started.v1.json".into();
+        *data = json!({});
+    });
+    let (position, what) = first_fault(&verify(dir.path(), &open).expect(3));
+    assert_eq!((position, what.contains("had not ended")), (json!(15), true), "{what}");
+}
+
+#[test]
+fn another_jobs_erasure_explains_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let export = export(dir.path());
+    // The data of another job's event is gone, and the erasure of event 8 names that.
+    let lines: Vec<&str> = export.lines().collect();
+    let (leaf, _) = lines[9].split_once(",\"salt\":").unwrap();
+    let lost = export.replace(lines[9], &format!("{leaf},\"salt\":null,\"data\":null}}"));
+    let forged = forged(&lost, 16, |_, data| data["position"] = json!(9));
+    let (position, what) = first_fault(&verify(dir.path(), &forged).expect(3));
+    assert_eq!((position, what.contains("none of its job")), (json!(16), true), "{what}");
+}
+
+#[test]
+fn data_that_came_back_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("ledger");
+    append_to(&folder, &json!(lives()), &[]);
+    let before = exported(&folder, &[]);
+    append_to(&folder, &json!([redacted("t", 8)]), &[]);
+    let (erased, whole) = (exported(&folder, &[]), before.lines().nth(8).unwrap());
+    assert!(whole.contains(NAME));
+    let brought_back = erased.replace(erased.lines().nth(8).unwrap(), whole);
+    let done = verify(dir.path(), &brought_back).expect(7);
+    let remarks = done.json_lines()[0]["report"]["remarks"].to_string();
+    assert!(remarks.contains("event 15 erases the data of event 8, which is still there"), "{remarks}");
+}

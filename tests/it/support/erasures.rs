@@ -1,0 +1,88 @@
+//! Jobs full of text that somebody wants gone, and where it still is.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::events::event;
+use super::jobs::ROLE_JOB;
+
+/// What is to be erased: it stands in every text of every event of [`lives`].
+pub const NAME: &str = "Wilhelmina";
+
+/// The jobs of [`lives`].
+pub const ERASED_JOBS: [&str; 3] = ["t", ROLE_JOB, "r"];
+
+/// The erasure of the event at `position`.
+pub fn redacted(job: &str, position: u64) -> Value {
+    event("job.redacted", job, json!({"position": position, "reason": "asked for by the person"}))
+}
+
+/// A life of a job of each kind, with every type of event and text wherever there can be any. Every event of them can be
+/// erased, and each has [`NAME`] in it.
+pub fn lives() -> Vec<Value> {
+    let name = |what: &str| format!("{what} of {NAME}");
+    let task = json!({"job_type": "account_sync", "total_records": 40});
+    let labels = json!({"Wilhelmina/is": "a", "ticket": name("ticket")});
+    let spec = json!({"account_arn": name("arn"), "db_arn": name("arn"), "db_engine": name("engine"), "db_name": name("db"),
+                      "db_tags": [{"key": name("key"), "value": name("value")}]});
+    let vault = json!({"credentials_info": {"secrets_manager_provider": "vault", "secret_id": name("id"), "secret_keys": [name("HOST")]}});
+    let rule = json!({"id": name("rule"), "type": "grant", "permissions": ["read"], "version": 3, "enabled": true,
+                      "matchParams": null, "description": name("all"), NAME: [1, {"x": NAME}]});
+    let actions = json!([{"id": "one", "type": "update", "priority": 7, "rule": rule}, {"id": "two", "type": "create", "rule": {"type": "prohibit", "x": NAME}}]);
+    // Long enough for pages of its own, and longer than what a job keeps of it.
+    let output = name("Zeile\n").repeat(3000);
+    vec![
+        event("job.created", "t", json!({"kind": "task", "spec": task, "created_by": NAME, "labels": labels})),
+        event("job.started", "t", json!({"message": name("start"), "total_records": 50})),
+        event(
+            "job.progress",
+            "t",
+            json!({"progress": 5, "records_processed": 10, "records_created": 3, "current_step": name("accounts"), "message": name("m")}),
+        ),
+        event("job.item_result", "t", json!({"item": "i", "status": "failed", "message": name("item")})),
+        event("job.hook_output", "t", json!({"output": output, "stream": "stderr"})),
+        event("job.hook_output", "t", json!({"output": name("end"), "exit_code": 3, "execution_time_sec": 4})),
+        event("job.completed", "t", json!({"message": name("done"), "records_processed": 49})),
+        event("job.noted", "t", json!({"text": name("note")})),
+        event("job.created", ROLE_JOB, json!({"kind": "dbrole", "spec": spec})),
+        event("job.started", ROLE_JOB, json!({"message": name("start")})),
+        event(
+            "job.item_result",
+            ROLE_JOB,
+            json!({"item": "hoop_ro", "status": "completed", "message": name("m"), "detail": vault}),
+        ),
+        event("job.failed", ROLE_JOB, json!({"message": name("failed")})),
+        event(
+            "job.created",
+            "r",
+            json!({"kind": "rule", "spec": {"actions": actions}, "created_by": name("by"), "labels": {NAME: NAME}}),
+        ),
+        event("job.cancelled", "r", json!({"reason": name("reason")})),
+    ]
+}
+
+/// The erasures of all events of [`lives`], which begin after `before`.
+pub fn erasures(before: u64) -> Vec<Value> {
+    let lives = lives().into_iter().zip(before + 1..);
+    lives.map(|(event, position)| redacted(event["subject"].as_str().unwrap(), position)).collect()
+}
+
+/// Every file in `folder`, and below, that has `text` anywhere in its bytes.
+pub fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if std::fs::read(&path).is_ok_and(|bytes| has(&bytes, text)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Whether `bytes` have `text` in them.
+pub fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
