@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Options;
 use super::projection::{PATIENCE, Projection};
 use crate::job::Position;
 use crate::log::{self, truncate_wal};
@@ -94,18 +95,19 @@ impl Erasures {
     }
 }
 
-/// Starts the thread. With `external_checkpoint` the WAL of the log is somebody else's to cut.
+/// Starts the thread. With [`Options::external_checkpoint`] the WAL of the log is somebody else's to cut.
 pub(super) fn start(
     erasures: Arc<Erasures>,
     projection: Arc<Projection>,
     log: PathBuf,
-    external_checkpoint: bool,
+    options: &Options,
 ) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
+    let (external_checkpoint, end) = (options.external_checkpoint, options.end);
     std::thread::Builder::new().name("eraser".into()).spawn(move || {
         while let Some(wanted) = erasures.next() {
             let mut cut = external_checkpoint;
             loop {
-                let gone = gone(&projection, &log, wanted, &mut cut);
+                let gone = gone(&projection, &log, wanted, &mut cut, end);
                 match &gone {
                     Ok(true) => {
                         erasures.done.send_replace(wanted);
@@ -123,13 +125,19 @@ pub(super) fn start(
 }
 
 /// Whether what was erased up to `wanted` is in no file any more; `cut` keeps whether the log's are done.
-fn gone(projection: &Projection, log: &std::path::Path, wanted: Position, cut: &mut bool) -> Result<bool, String> {
+fn gone(
+    projection: &Projection,
+    log: &std::path::Path,
+    wanted: Position,
+    cut: &mut bool,
+    end: fn() -> !,
+) -> Result<bool, String> {
     if !*cut {
         *cut = truncate_wal(log).map_err(|error| {
             if error.is_failed_sync() {
                 // As after a commit: what the file holds is unknown to this process for good.
                 tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
-                std::process::exit(2);
+                end();
             }
             log::chain(&error)
         })?;

@@ -203,7 +203,7 @@ impl Ledger {
         let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
         let commits = Arc::new(writer::Commits::default());
         let erasures = Arc::new(erase::Erasures::new(log.reader().newest_redaction()?));
-        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), options.external_checkpoint);
+        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), &options);
         let eraser = eraser.map_err(OpenError::Thread)?;
         let shared = writer::Shared {
             commits: commits.clone(),
