@@ -12,6 +12,7 @@ use tar::Archive;
 use crate::support::answers::admin_of;
 use crate::support::bundles::{Bundle, both, verify};
 use crate::support::cli::{cli, on};
+use crate::support::erasures::{ERASED_JOBS, NAME, erasures, has, lives};
 use crate::support::exports::{OTHER, append_to, import};
 use crate::support::histories::{completed, noted, output, rule, started};
 use crate::support::{Client, TestServer, created, event, skipped};
@@ -229,6 +230,30 @@ fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
     assert_eq!(continued.verdict(Some(&key(&copy))), 0);
     assert_eq!(continued.verdict(Some(&keys[0])), 7);
     assert_eq!(continued.verdict(Some(&keys[2])), 7);
+}
+
+#[test]
+fn what_was_erased_is_in_no_bundle_and_each_erasure_is_proven() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!(lives())).expect(201);
+    let path = |job: &str| format!("/ledger/jobs/{job}/evidence");
+    assert!(has(&admin.get(&path("t")).expect(200).body, NAME));
+    admin.append(&json!(erasures(0))).expect(201);
+    for (job, events) in ERASED_JOBS.into_iter().zip([8, 4, 2]) {
+        let tar = admin.get(&path(job)).expect(200).body;
+        assert!(!has(&tar, NAME), "{job}");
+        let report = report(&tar, &key(server.path()));
+        assert_eq!((&report["erased"], &report["job"]["events"]), (&json!(events), &json!(2 * events)));
+        let bundle = Bundle::read(&tar);
+        assert_eq!(bundle.text("job.json"), admin.get(&format!("/ledger/jobs/{job}")).expect(200).text());
+        assert_eq!(bundle.text("timeline.html").matches("data erased").count(), events);
+        assert_eq!(bundle.text("data.ndjson").lines().filter(|line| *line == "null").count(), events);
+        // Without the event that says why, data is just missing.
+        let mut cut = bundle.clone();
+        cut.lines(|lines| drop(lines.pop()));
+        assert_eq!(cut.verdict(Some(&key(server.path()))), 6);
+    }
 }
 
 #[test]

@@ -108,8 +108,13 @@ fn created() -> Made {
     made("job.created", json!({"kind": "task", "spec": {"job_type": "full_sync"}}))
 }
 
+/// The erasure of a remark.
 fn redacted(position: u64) -> Made {
-    made("job.redacted", json!({"position": position, "reason": "asked for", "residue": {"text": "[redacted]"}}))
+    erasing(position, json!({"text": "[redacted]"}))
+}
+
+fn erasing(position: u64, residue: Value) -> Made {
+    made("job.redacted", json!({"position": position, "reason": "asked for", "residue": residue}))
 }
 
 fn note() -> Made {
@@ -129,7 +134,13 @@ fn a_sound_log_of_another_maker_is_verified() {
 #[test]
 fn an_erasure_explains_the_data_that_it_names_and_no_other() {
     assert_eq!(verdict(&[created(), note().erased(), failed(), redacted(2)]), 0);
-    assert_eq!(verdict(&[created().erased(), note().erased(), failed(), redacted(1), redacted(2)]), 0);
+    let all = [
+        erasing(1, json!({"kind": "task", "spec": {"job_type": "full_sync"}})),
+        redacted(2),
+        erasing(3, json!({"message": "[redacted]"})),
+    ];
+    let erased = [created().erased(), note().erased(), failed().erased()];
+    assert_eq!(verdict(&erased.into_iter().chain(all).collect::<Vec<_>>()), 0);
     assert_eq!(verdict(&[created(), note().erased(), failed(), redacted(1)]), 6);
     assert_eq!(verdict(&[created(), note().erased(), failed().erased(), redacted(2)]), 6);
     assert_eq!(verdict(&[created(), note().erased(), failed()]), 6);
@@ -155,6 +166,7 @@ fn a_history_that_no_job_has_is_refused() {
             "a time that falls",
             vec![created(), note().with(|leaf| leaf.recordedtime = "2025-01-01T00:00:00.000000Z".into())],
         ),
+        ("an erasure before the end", vec![created(), note().erased(), redacted(2), failed()]),
         ("no organisation", vec![created(), note().with(|leaf| leaf.orgid = None)]),
     ] {
         let key = stranger(ORIGIN);

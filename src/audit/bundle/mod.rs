@@ -126,6 +126,7 @@ impl Audit<'_> {
         })?;
         events.missing().for_each(|fault| self.report.fault(fault));
         self.report.erased = events.erased();
+        self.report.remarks.extend(events.not_erased());
         if chain.events() == 0 {
             self.fault(Class::Content, None, "expected the events of a job, found none".into());
         }
@@ -273,9 +274,12 @@ impl Audit<'_> {
             Some(_) => "remarks and erasures that are newer than the bundle's checkpoint".into(),
             None => "whether the job went on after the bundle's checkpoint: it had not ended".into(),
         });
-        report
-            .unchecked
-            .push("job.json and timeline.html: they are for reading, and anybody may have written them".into());
+        if report.erased > 0 {
+            let what = "whether those who erased data were administrators: a log names them, and not their roles";
+            report.unchecked.push(what.into());
+        }
+        let what = "job.json and timeline.html: they are for reading, and anybody may have written them";
+        report.unchecked.push(what.into());
         report.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
         report.origin = signers.origin().map(str::to_owned);
         report.keys = signers.keys().cloned().collect();
