@@ -92,8 +92,10 @@ impl Log {
                 .append(&NewEvent {
                     position: Position::new(position),
                     leaf: leaf.as_bytes(),
-                    data: br#"{"progress":14,"current_step":"Synchronising users","records_processed":1000}"#,
-                    salt: &[7; 32],
+                    content: Some((
+                        br#"{"progress":14,"current_step":"Synchronising users","records_processed":1000}"#,
+                        &[7; 32],
+                    )),
                     job: stream.map(|stream| (OrgId::default(), stream, Kind::Task, Position::new(prev))),
                     source: "/workers/sync-1",
                     id: &uuid::Uuid::now_v7().to_string(),
