@@ -37,6 +37,7 @@ mod evidence_signed;
 mod evidence_tampering;
 mod fault;
 mod fixtures;
+mod foreign;
 mod format;
 mod given;
 mod golden;

@@ -1,113 +1,14 @@
 //! What an insider does with the file, by plain SQL and with the triggers dropped; and what `jobledger verify` says of it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use jobledger::access::Role;
-use jobledger::tree::{Checkpoint, Frontier, SigningKey, leaf_hash};
-use rusqlite::{Connection, params};
+use jobledger::tree::{Checkpoint, SigningKey};
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::cli::{Done, cli, on};
-use crate::support::histories::{completed, noted, started};
-use crate::support::{TestServer, created};
-
-/// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
-/// and the checkpoints that somebody kept, of 4 and of all 7 events.
-struct Log {
-    folder: TempDir,
-    key: String,
-    kept: PathBuf,
-    newest: PathBuf,
-}
-
-fn log() -> Log {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("log");
-    let mut server = TestServer::open(&data, jobledger::ledger::Options::default());
-    let worker = server.client(Role::Worker);
-    for event in [created("a"), started("a"), created("b"), noted("a", "one"), noted("b", "two"), completed("a")] {
-        worker.append(&event).expect(201);
-        // The views are to stand at the newest event when the server stops.
-        worker.get("/ledger/jobs/a").expect(200);
-    }
-    server.stop();
-    let key = on(&data, "key show", &[]).expect(0).stdout.trim().to_owned();
-    let conn = Connection::open(data.join("log.db")).unwrap();
-    let keep = |size: i64| {
-        let sql = "SELECT note FROM checkpoint WHERE size = ?1";
-        let note: Vec<u8> = conn.query_row(sql, [size], |row| row.get(0)).unwrap();
-        let path = folder.path().join(format!("{size}.checkpoint"));
-        fs::write(&path, note).unwrap();
-        path
-    };
-    Log { key, kept: keep(4), newest: keep(7), folder }
-}
-
-impl Log {
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("log")
-    }
-
-    /// A copy of its folder, changed.
-    fn copy(&self, change: impl FnOnce(&Path)) -> TempDir {
-        let copy = tempfile::tempdir().unwrap();
-        for file in fs::read_dir(self.data()).unwrap().map(Result::unwrap) {
-            if file.file_type().unwrap().is_file() {
-                fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-            }
-        }
-        change(copy.path());
-        copy
-    }
-
-    /// A copy, changed by SQL as an insider would.
-    fn changed(&self, sql: &str) -> TempDir {
-        self.copy(|folder| open(folder).execute_batch(sql).unwrap())
-    }
-
-    fn verify(&self, folder: &Path, more: &[&Path]) -> Done {
-        let command = cli(["verify", "db", "--json", "--vkey", &self.key]).arg(folder);
-        more.iter().fold(command, |command, path| command.arg("--since").arg(path)).run()
-    }
-}
-
-/// Opens a copy's log without its triggers.
-fn open(folder: &Path) -> Connection {
-    let conn = Connection::open(folder.join("log.db")).unwrap();
-    let names: Vec<String> = {
-        let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    };
-    for name in names {
-        conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
-    }
-    conn
-}
-
-/// Makes the nodes again, as an insider does who knows the format.
-fn regrow(conn: &Connection) {
-    conn.execute_batch("DELETE FROM node").unwrap();
-    let mut statement = conn.prepare("SELECT leaf FROM event ORDER BY position").unwrap();
-    let leaves: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let (mut frontier, mut number) = (Frontier::EMPTY, 0);
-    for leaf in leaves {
-        let store = |node: jobledger::tree::NodeId, hash: jobledger::tree::Hash| {
-            let this = number;
-            number += 1;
-            let bound = params![this, node.level, node.index as i64, hash.as_bytes()];
-            conn.execute("INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4)", bound).map(|_| ())
-        };
-        frontier.append(leaf_hash(&leaf), store).unwrap();
-    }
-}
-
-fn replaced(column: &str, from: &str, to: &str, position: u32) -> String {
-    format!(
-        "UPDATE event SET {column} = CAST(replace(CAST({column} AS TEXT), '{from}', '{to}') AS BLOB) WHERE position = {position}"
-    )
-}
+use crate::support::insider::{log, open, regrow, replaced};
 
 #[track_caller]
 fn faults(done: &Done) -> Vec<Value> {

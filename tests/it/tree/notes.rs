@@ -1,7 +1,8 @@
 //! Notes, keys and checkpoints: ours opened by others, theirs by us.
 
 use jobledger::tree::{
-    Checkpoint, CheckpointError, Head, NoteError, SigningKey, Size, VerifierKey, leaf_hash, open_note, sign_note,
+    Checkpoint, CheckpointError, Frontier, Head, NoteError, SigningKey, Size, VerifierKey, leaf_hash, open_note,
+    sign_note,
 };
 use signed_note::{Note, StandardSigner, StandardVerifier, VerifierList};
 
@@ -52,6 +53,40 @@ fn others_read_our_checkpoints() {
     assert_eq!(theirs.to_bytes(), checkpoint.to_string().into_bytes());
     let note = checkpoint.sign(&[&key(1), &key(2)]).unwrap();
     assert!(Note::from_bytes(note.as_bytes()).unwrap().verify(&verifiers(&[&key(1)])).is_ok());
+}
+
+#[test]
+fn others_open_the_checkpoint_of_every_size_to_2000() {
+    let (key, mut frontier) = (key(1), Frontier::EMPTY);
+    let verifiers = verifiers(&[&key]);
+    for leaf in 0..2_000_u64 {
+        frontier.append(leaf_hash(&leaf.to_be_bytes()), |_, _| Ok::<(), ()>(())).unwrap();
+        let checkpoint = Checkpoint { origin: ORIGIN.into(), head: frontier.head().unwrap() };
+        let note = checkpoint.sign(&[&key]).unwrap();
+        let theirs = Note::from_bytes(note.as_bytes()).unwrap();
+        assert_eq!(theirs.verify(&verifiers).unwrap().0.len(), 1);
+        let read = tlog_tiles::Checkpoint::from_bytes(theirs.text()).unwrap();
+        assert_eq!((read.size(), read.hash().0), (leaf + 1, checkpoint.head.root.0));
+        assert_eq!(Checkpoint::open(&note, ORIGIN, &[key.verifier().clone()]), Ok(checkpoint));
+    }
+}
+
+/// A known key's bad signature spoils a good one, there too; 16 signatures are read.
+#[test]
+fn many_signatures_and_bad_ones_are_taken_alike() {
+    let (log, stranger) = (key(1), key(2));
+    let many: Vec<SigningKey> = (2..17).map(key).chain([key(1)]).collect();
+    let note = sign_note("text\n", &many.iter().collect::<Vec<_>>()).unwrap();
+    assert!(Note::from_bytes(note.as_bytes()).unwrap().verify(&verifiers(&[&log])).is_ok());
+    assert_eq!(open_note(&note, &[log.verifier().clone()]).unwrap().signers, [log.verifier()]);
+
+    let good = sign_note("text\n", &[&log, &stranger]).unwrap();
+    let other = sign_note("other\n", &[&log]).unwrap();
+    let spoilt = good.replacen(good.lines().nth(2).unwrap(), other.lines().last().unwrap(), 1);
+    let known = [&log, &stranger];
+    assert!(Note::from_bytes(spoilt.as_bytes()).unwrap().verify(&verifiers(&known)).is_err());
+    let ours = known.map(|key| key.verifier().clone());
+    assert_eq!(open_note(&spoilt, &ours), Err(NoteError::Forged(log.verifier().to_string())));
 }
 
 /// Where we are stricter than Go: a second signature of the same key is not skipped there unseen.

@@ -55,6 +55,31 @@ fn consistency_is_what_others_prove_and_verify() {
     }
 }
 
+/// Beyond all pairs: at each size the outermost leaves, the middle one and one more, and the trees that end there.
+#[test]
+fn at_every_size_to_2000_others_prove_and_verify_the_same() {
+    let mut grown = Grown::new();
+    for leaves in 1..=2_000_u64 {
+        grown.grow();
+        let head = grown.head();
+        let root = tlog::Hash(head.root.0);
+        for index in [0, leaves / 2, leaves * 5 / 7, leaves - 1] {
+            let proof = prove_inclusion(index, head.size, grown.read()).unwrap();
+            verify_inclusion(leaf_hash(&leaf(index)), index, &head, &proof).unwrap();
+            assert_eq!(ours(&tlog::prove_record(leaves, index, &grown.go).unwrap()), proof);
+            assert_eq!(grown.ct.prove_inclusion(index as usize).as_bytes(), bytes(&proof));
+            tlog::check_record(&theirs(&proof), leaves, root, index, tlog::record_hash(&leaf(index))).unwrap();
+
+            let old = grown.heads[index as usize];
+            let proof = prove_consistency(old.size, head.size, grown.read()).unwrap();
+            verify_consistency(&old, &head, &proof).unwrap();
+            assert_eq!(ours(&tlog::prove_tree(leaves, old.size.get(), &grown.go).unwrap()), proof);
+            assert_eq!(grown.ct.prove_consistency((leaves - old.size.get()) as usize).as_bytes(), bytes(&proof));
+            tlog::check_tree(&theirs(&proof), leaves, root, old.size.get(), tlog::Hash(old.root.0)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_changed_inclusion_proof_is_refused() {
     let mut grown = Grown::new();

@@ -1,0 +1,291 @@
+//! What an insider does with the file, and who sees it: our verifiers on the folder, its export and a server on it, and those
+//! that are not ours on what that server serves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jobledger::access::Role;
+use jobledger::tree::{Checkpoint, Frontier, Hash, SigningKey, leaf_hash};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::mirror::Mirror;
+use super::tools::{Tools, tools};
+use crate::support::cli::{cli, on};
+use crate::support::histories::noted;
+use crate::support::insider::{Log, copied, log, open, regrow, replaced};
+use crate::support::rows::{leaves, seal};
+use crate::support::{Client, TestServer};
+
+/// A tampered folder, a server on it, what was fetched from that, and what an auditor knows from elsewhere.
+struct Case<'t> {
+    folder: TempDir,
+    server: TestServer,
+    auditor: Client,
+    mirror: Mirror,
+    key: String,
+    held: PathBuf,
+    tools: &'t Tools,
+}
+
+type Verifier = fn(&Case<'_>) -> i32;
+
+/// Everybody who verifies, and how they are asked: the columns of the table below. One more is a line here and a column there.
+const VERIFIERS: [(&str, Verifier); 5] =
+    [("verify db", database), ("verify export", export), ("verify url", url), ("verify.go", go), ("root.py", python)];
+
+fn database(case: &Case<'_>) -> i32 {
+    let verify = cli(["verify", "db", "--vkey", &case.key]).arg(case.folder.path());
+    verify.arg("--since").arg(&case.held).run().code
+}
+
+fn export(case: &Case<'_>) -> i32 {
+    let file = case.mirror.file("export.ndjson");
+    on(case.folder.path(), "export", &["-o", file.to_str().unwrap()]).expect(0);
+    let verify = cli(["verify", "export", "--vkey", &case.key]).arg(file);
+    verify.arg("--since").arg(case.mirror.file("checkpoint")).arg(&case.held).run().code
+}
+
+fn url(case: &Case<'_>) -> i32 {
+    let token = case.auditor.token.as_deref().unwrap();
+    let verify = cli(["verify", "url", &case.server.url, "--token", token, "--vkey", &case.key]);
+    verify.arg("--since").arg(&case.held).run().code
+}
+
+fn go(case: &Case<'_>) -> i32 {
+    case.tools.go(case.mirror.path(), &case.key).code
+}
+
+fn python(case: &Case<'_>) -> i32 {
+    case.tools.python(case.mirror.path(), &case.key).code
+}
+
+/// What was done, who sees it (the exit code of each verifier, in their order; 0: cannot see it), and how it is done.
+struct Row {
+    what: &'static str,
+    codes: [i32; VERIFIERS.len()],
+    change: Box<dyn FnOnce(&Path)>,
+}
+
+fn row(what: &'static str, codes: [i32; VERIFIERS.len()], change: impl FnOnce(&Path) + 'static) -> Row {
+    Row { what, codes, change: Box::new(change) }
+}
+
+/// Done by SQL alone.
+fn sql(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>) -> Row {
+    let sql = sql.into();
+    row(what, codes, move |folder| open(folder).execute_batch(&sql).unwrap())
+}
+
+/// The nodes made again after it, as somebody does who knows the format.
+fn clever(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>) -> Row {
+    let sql = sql.into();
+    row(what, codes, move |folder| {
+        let conn = open(folder);
+        conn.execute_batch(&sql).unwrap();
+        regrow(&conn);
+    })
+}
+
+/// The newest checkpoint as `change` makes it.
+fn checkpoint(what: &'static str, codes: [i32; VERIFIERS.len()], change: fn(&str) -> String) -> Row {
+    row(what, codes, move |folder| newest(&open(folder), change))
+}
+
+fn newest(conn: &Connection, change: impl FnOnce(&str) -> String) {
+    let sql = "SELECT note FROM checkpoint WHERE size = 7";
+    let note: Vec<u8> = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+    let changed = change(std::str::from_utf8(&note).unwrap());
+    conn.execute("UPDATE checkpoint SET note = ?1 WHERE size = 7", [changed.as_bytes()]).unwrap();
+}
+
+/// What a checkpoint says.
+fn said(note: &str) -> Checkpoint {
+    format!("{}\n", note.split_once("\n\n").unwrap().0).parse().unwrap()
+}
+
+/// Another root under the same signature.
+fn with_root(note: &str, root: &Hash) -> String {
+    note.replace(&said(note).head.root.to_string(), &root.to_string())
+}
+
+/// One bit of a column of event 4; in data and leaf it is in a text, which stays one.
+fn bit(what: &'static str, codes: [i32; VERIFIERS.len()], column: &'static str) -> Row {
+    row(what, codes, move |folder| {
+        let conn = open(folder);
+        let sql = format!("SELECT {column} FROM event WHERE position = 4");
+        let mut bytes: Vec<u8> = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+        let at = bytes.len() - 3;
+        bytes[at] ^= 1;
+        conn.execute(&format!("UPDATE event SET {column} = ?1 WHERE position = 4"), [bytes]).unwrap();
+    })
+}
+
+/// Event 4 for event 5, and the other way round.
+fn swapped(columns: &[&str]) -> String {
+    let set = columns.iter().map(|c| format!("{c} = (SELECT {c} FROM was WHERE was.position = 9 - event.position)"));
+    let set = set.collect::<Vec<_>>().join(", ");
+    format!("CREATE TEMP TABLE was AS SELECT * FROM event; UPDATE event SET {set} WHERE position IN (4, 5)")
+}
+
+/// One more event at `position`, a copy of that before it; it must be free.
+fn inserted(position: u32) -> String {
+    let (before, columns) = (position - 1, "source, 'forged', type, version, kind, recorded, leaf, salt, data");
+    let copy = format!("SELECT {position}, org, job, {before}, {columns} FROM event WHERE position = {before}");
+    let (was, is) = (format!("\"position\":\"{before}\""), format!("\"position\":\"{position}\""));
+    format!("INSERT INTO event {copy}; {}", replaced("leaf", &was, &is, position))
+}
+
+fn without_views(folder: &Path) {
+    fs::remove_file(folder.join("views.db")).unwrap();
+}
+
+fn views(what: &'static str, codes: [i32; VERIFIERS.len()], sql: &'static str) -> Row {
+    row(what, codes, move |folder| Connection::open(folder.join("views.db")).unwrap().execute_batch(sql).unwrap())
+}
+
+/// The log has `a` at 1, 2, 4, 6 and `b` at 3, 5; 4 is a remark by `worker`.
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    let typed = || replaced("leaf", "job.noted", "job.faked", 4);
+    let time = || replaced("leaf", "\"time\":\"20", "\"time\":\"19", 4);
+    let actor = || replaced("leaf", "\"actor\":\"worker\"", "\"actor\":\"nobody\"", 4);
+    let position = || replaced("leaf", "\"position\":\"4\"", "\"position\":\"9\"", 4);
+    let job = || replaced("leaf", "\"subject\":\"a\"", "\"subject\":\"b\"", 4);
+    vec![
+        //                                        db, export, url, Go, Python
+        sql("nothing",                                  [0, 0, 0, 0, 0], ""),
+        // Data and salt are in no tile.
+        bit("a bit of the data",                        [3, 3, 3, 0, 0], "data"),
+        bit("a bit of the salt",                        [3, 3, 3, 0, 0], "salt"),
+        sql("the data is gone",                         [6, 6, 6, 0, 0], "UPDATE event SET data = NULL, salt = NULL WHERE position = 4"),
+        bit("a bit of the leaf",                        [3, 3, 3, 3, 3], "leaf"),
+        sql("the type",                                 [3, 3, 3, 3, 3], typed()),
+        sql("the time",                                 [3, 3, 3, 3, 3], time()),
+        sql("the actor",                                [3, 3, 3, 3, 3], actor()),
+        sql("the position",                             [3, 3, 3, 3, 3], position()),
+        sql("the job",                                  [3, 3, 3, 3, 3], job()),
+        clever("the type, nodes made again",            [3, 3, 3, 3, 3], typed()),
+        clever("the time, nodes made again",            [3, 3, 3, 3, 3], time()),
+        clever("the actor, nodes made again",           [3, 3, 3, 3, 3], actor()),
+        clever("the position, nodes made again",        [3, 3, 3, 3, 3], position()),
+        clever("the job, nodes made again",             [3, 3, 3, 3, 3], job()),
+        row("the actor, nodes and signed root to fit",  [3, 3, 3, 4, 4], move |folder| {
+            let conn = open(folder);
+            conn.execute_batch(&actor()).unwrap();
+            regrow(&conn);
+            let mut frontier = Frontier::EMPTY;
+            for leaf in leaves(&conn) {
+                frontier.append(leaf_hash(&leaf), |_, _| Ok::<(), ()>(())).unwrap();
+            }
+            newest(&conn, |note| with_root(note, &frontier.head().unwrap().root));
+        }),
+        row("an entry and its tile together",           [3, 3, 3, 3, 3], move |folder| {
+            let conn = open(folder);
+            conn.execute_batch(&actor()).unwrap();
+            let sql = "UPDATE node SET hash = ?1 WHERE level = 0 AND idx = 4";
+            conn.execute(sql, [leaf_hash(&leaves(&conn)[4]).as_bytes()]).unwrap();
+        }),
+        sql("a node that is in a tile",                 [3, 0, 3, 3, 0], "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND idx = 2"),
+        sql("a node that is in none",                   [3, 0, 0, 0, 0], "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0"),
+        sql("two entries swapped",                      [3, 3, 3, 3, 3], swapped(&["leaf"])),
+        clever("two events swapped, nodes made again",  [3, 3, 3, 3, 3], swapped(&["leaf", "salt", "data"])),
+        // Its bundle has an entry too few: it cannot be read, or is no bundle.
+        sql("one deleted",                              [3, 3, 2, 3, 3], "DELETE FROM event WHERE position = 3"),
+        clever("one deleted, the rest moved up",        [3, 3, 3, 3, 3],
+            "DELETE FROM event WHERE position = 5; UPDATE event SET position = 5 WHERE position = 6; \
+             DELETE FROM checkpoint WHERE size = 7"),
+        // Behind the newest checkpoint nothing is served, so nobody can be shown it.
+        clever("one inserted at the end",               [3, 3, 0, 0, 0], inserted(7)),
+        clever("one inserted, the rest moved down",     [3, 3, 3, 3, 3],
+            format!("UPDATE event SET position = 7 WHERE position = 6; {}", inserted(6))),
+        checkpoint("a bit of the signature",            [4, 4, 4, 4, 4], |note| {
+            let at = note.len() - 20;
+            let other = if note.as_bytes()[at] == b'A' { "B" } else { "A" };
+            format!("{}{other}{}", &note[..at], &note[at + 1..])
+        }),
+        checkpoint("a bit of the signed root",          [4, 4, 4, 4, 4], |note| {
+            let mut root = said(note).head.root;
+            root.0[0] ^= 1;
+            with_root(note, &root)
+        }),
+        checkpoint("signed with a foreign key",         [4, 4, 4, 4, 4], |note| {
+            let checkpoint = said(note);
+            checkpoint.sign(&[&SigningKey::from_seed(&checkpoint.origin, &[7; 32]).unwrap()]).unwrap()
+        }),
+        checkpoint("a checkpoint of another origin",    [4, 5, 4, 4, 4], |note| {
+            let checkpoint = Checkpoint { origin: "jobledger/strange".into(), ..said(note) };
+            checkpoint.sign(&[&SigningKey::from_seed("jobledger/strange", &[7; 32]).unwrap()]).unwrap()
+        }),
+        row("the tail cut, with all that tells of it",  [5, 5, 5, 5, 5], |folder| {
+            open(folder).execute_batch("DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;
+                DELETE FROM checkpoint WHERE size > 5").unwrap();
+            without_views(folder);
+        }),
+        // By whoever has the key: only what is held outside tells.
+        row("written anew, signed with the log's key",  [5, 3, 5, 5, 5], move |folder| {
+            let conn = open(folder);
+            conn.execute_batch(&actor()).unwrap();
+            conn.execute_batch("DELETE FROM node; DELETE FROM checkpoint").unwrap();
+            seal(&conn, folder);
+            without_views(folder);
+        }),
+        row("another log in its place",                 [4, 4, 4, 4, 4], |folder| {
+            let other = log();
+            for file in ["log.db", "views.db", "ledger.key"] {
+                fs::copy(other.data().join(file), folder.join(file)).unwrap();
+            }
+        }),
+        // Views prove nothing, and nobody is given them as a proof.
+        views("another message in the views",           [3, 0, 0, 0, 0], "UPDATE job SET message = 'x'"),
+        views("a remark less in the views",             [3, 0, 0, 0, 0], "DELETE FROM note"),
+    ]
+}
+
+/// Every verifier's code for a folder after `change`, by an auditor who holds the checkpoint `held`.
+fn judged(tools: &Tools, log: &Log, held: &Path, change: impl FnOnce(&Path)) -> [i32; VERIFIERS.len()] {
+    let folder = log.copy(change);
+    // A server may make the views again: it gets a copy of its own.
+    let served = copied(folder.path());
+    let server = TestServer::on(served.path(), jobledger::ledger::system_clock());
+    let (auditor, mirror) = (server.client(Role::Auditor), Mirror::new());
+    mirror.fetch(&auditor);
+    mirror.keep("held/newest", &fs::read(held).unwrap());
+    let case = Case { folder, server, auditor, mirror, key: log.key.clone(), held: held.to_owned(), tools };
+    VERIFIERS.map(|(_, verifier)| verifier(&case))
+}
+
+#[test]
+fn each_change_is_seen_by_each_verifier_that_can_see_it() {
+    let Some(tools) = tools() else { return };
+    let log = log();
+    let mut wrong = Vec::new();
+    for Row { what, codes, change } in rows() {
+        let found = judged(tools, &log, &log.newest, change);
+        if found != codes {
+            wrong.push(format!("{what}: expected {codes:?}, found {found:?}"));
+        }
+        if codes == [0; VERIFIERS.len()] && what != "nothing" {
+            wrong.push(format!("{what}: nobody sees it"));
+        }
+    }
+    let names = VERIFIERS.map(|(name, _)| name);
+    assert!(wrong.is_empty(), "exit codes of {names:?}\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_that_is_rolled_back_is_seen_by_who_holds_a_newer_checkpoint() {
+    let Some(tools) = tools() else { return };
+    let log = log();
+    // The ledger went on, and somebody has its newest checkpoint; then the file of before was put back.
+    let later = log.copy(|_| {});
+    let mut server = TestServer::on(later.path(), jobledger::ledger::system_clock());
+    server.client(Role::Admin).append(&noted("a", "later")).expect(201);
+    let newest = server.client(Role::Auditor).get("/ledger/checkpoint").expect(200).text();
+    server.stop();
+    let held = later.path().join("held.checkpoint");
+    fs::write(&held, newest).unwrap();
+    assert_eq!(judged(tools, &log, &held, |_| {}), [5; VERIFIERS.len()]);
+    // Without it nobody can know.
+    assert_eq!(judged(tools, &log, &log.newest, |_| {}), [0; VERIFIERS.len()]);
+}

@@ -1,0 +1,134 @@
+//! What an auditor has of a log: what can be fetched, as files laid out like the routes, and what was kept from earlier.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jobledger::access::Role;
+use jobledger::ledger::identity;
+use jobledger::log::Reader;
+use jobledger::tree::{Checkpoint, Size, Tile, TileKind, VerifierKey};
+use tempfile::TempDir;
+
+use crate::support::{Client, TestServer};
+
+/// The folder that `verify.go` and `root.py` read.
+pub struct Mirror(TempDir);
+
+impl Mirror {
+    pub fn new() -> Mirror {
+        Mirror(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// The newest checkpoint, its signature unseen.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let note = fs::read_to_string(self.file("checkpoint")).unwrap();
+        format!("{}\n", note.split_once("\n\n").unwrap().0).parse().unwrap()
+    }
+
+    /// Puts a file into it.
+    pub fn keep(&self, name: &str, bytes: &[u8]) {
+        let path = self.file(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Changes one of its files.
+    pub fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = fs::read(self.file(name)).unwrap();
+        change(&mut bytes);
+        self.keep(name, &bytes);
+    }
+
+    /// Fetches the newest checkpoint and those tiles of its tree that are not here yet: they never change. Answers the size.
+    #[track_caller]
+    pub fn fetch(&self, from: &Client) -> u64 {
+        self.get(from, "checkpoint", "checkpoint");
+        let size = self.checkpoint().head.size;
+        for tile in tiles(size).map(|tile| tile.to_string()) {
+            if !self.file(&tile).exists() {
+                self.get(from, &tile, &tile);
+            }
+        }
+        size.get()
+    }
+
+    /// Fetches the receipt of an event under the newest checkpoint.
+    pub fn fetch_receipt(&self, from: &Client, position: u64) {
+        let name = format!("receipts/{position}-of-{}", self.checkpoint().head.size);
+        self.get(from, &format!("events/{position}/proof"), &name);
+    }
+
+    /// Fetches the proof that the log of `new` events begins with that of `old`.
+    pub fn fetch_consistency(&self, from: &Client, old: u64, new: u64) {
+        self.get(from, &format!("consistency?from={old}&to={new}"), &format!("consistency/{old}-{new}"));
+    }
+
+    #[track_caller]
+    fn get(&self, from: &Client, path: &str, name: &str) {
+        self.keep(name, &from.get(&format!("/ledger/{path}")).expect(200).body);
+    }
+
+    /// Keeps the newest checkpoint for later.
+    pub fn hold(&self) {
+        let held = fs::read(self.file("checkpoint")).unwrap();
+        self.keep(&format!("held/{}", self.checkpoint().head.size), &held);
+    }
+}
+
+/// Every tile and bundle of a tree.
+pub fn tiles(size: Size) -> impl Iterator<Item = Tile> {
+    let kinds = (0..8).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
+    kinds.flat_map(move |kind| (0..).map_while(move |index| Tile::of(size, kind, index)))
+}
+
+/// A server's verifier key, as its owner gives it to auditors.
+pub fn key(server: &TestServer) -> VerifierKey {
+    let conn = Reader::open(&server.path().join("log.db")).unwrap();
+    identity(&Reader::new(&conn)).unwrap().verifier_key().clone()
+}
+
+/// A log that grows to the sizes that one asks for.
+pub struct Grown {
+    pub server: TestServer,
+    pub auditor: Client,
+    worker: Client,
+    size: u64,
+}
+
+impl Grown {
+    pub fn new() -> Grown {
+        let server = TestServer::start();
+        let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
+        Grown { server, auditor, worker, size: 1 }
+    }
+
+    /// Appends events, as many in a request as it takes, until the log has `size` of them, the genesis event too. What
+    /// happens is always the same, so its entries differ in their names: event 12 is `grant-db_reader-12`.
+    pub fn to(&mut self, size: u64) {
+        while self.size < size {
+            let until = size.min(self.size + 1000);
+            let job = format!("batch-{}", self.size);
+            let events = (self.size..until).map(|position| {
+                let (kind, data) = match position - self.size {
+                    0 => ("job.created", r#"{"kind":"task","spec":{"job_type":"full_sync"}}"#),
+                    1 => ("job.started", "{}"),
+                    _ => ("job.progress", r#"{"progress":1}"#),
+                };
+                format!(
+                    r#"{{"specversion":"1.0","source":"/tests/grants","id":"grant-db_reader-{position}","type":"{kind}","subject":"{job}","data":{data}}}"#
+                )
+            });
+            let batch = format!("[{}]", events.collect::<Vec<_>>().join(","));
+            self.worker.post("application/cloudevents-batch+json", batch.as_bytes()).expect(201);
+            self.size = until;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Where the verifiers are that are not ours, and how they are run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::cli::Done;
+use crate::support::skipped;
+
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/foreign");
+/// Where Debian's `golang-golang-x-mod-dev` lies.
+const GOPATH: &str = "/usr/share/gocode";
+/// Names a Python that has what `requirements.txt` says; without it the one that `.ci/run` makes is looked for.
+const PYTHON: &str = "JOBLEDGER_TEST_PYTHON";
+
+/// Both verifiers, ready to run.
+pub struct Tools {
+    go: PathBuf,
+    python: PathBuf,
+}
+
+/// The verifiers; without them it says loudly what is missing.
+pub fn tools() -> Option<&'static Tools> {
+    static TOOLS: OnceLock<Result<Tools, &str>> = OnceLock::new();
+    let found = TOOLS.get_or_init(|| {
+        let go = go().ok_or("Debian's golang-go and golang-golang-x-mod-dev")?;
+        let python = python().ok_or("a Python in target/verifiers with tests/it/foreign/requirements.txt")?;
+        Ok(Tools { go, python })
+    });
+    found.as_ref().map_err(|needs| skipped(needs)).ok()
+}
+
+impl Tools {
+    /// What `verify.go` says of a mirror.
+    pub fn go(&self, mirror: &Path, key: &str) -> Done {
+        run(Command::new(&self.go).arg(mirror).arg(key))
+    }
+
+    /// What `root.py` says of a mirror.
+    pub fn python(&self, mirror: &Path, key: &str) -> Done {
+        run(Command::new(&self.python).arg(format!("{HERE}/root.py")).arg(mirror).arg(key))
+    }
+}
+
+/// Compiles the verifier, once a run.
+fn go() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let library = Path::new(GOPATH).join("src/golang.org/x/mod/sumdb/tlog");
+    if Command::new("go").arg("version").output().is_err() || !library.exists() {
+        return None;
+    }
+    let program = target.join("verify-go");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&program).arg("verify.go").current_dir(HERE);
+    build.envs([("GO111MODULE", "off"), ("GOPATH", GOPATH), ("GOPROXY", "off"), ("GOFLAGS", ""), ("CGO_ENABLED", "0")]);
+    run(build.env("GOCACHE", target.join("go-cache"))).expect(0);
+    Some(program)
+}
+
+fn python() -> Option<PathBuf> {
+    let made = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("verifiers").join("bin/python");
+    let python = std::env::var_os(PYTHON).map_or_else(made, PathBuf::from);
+    let has = Command::new(&python).args(["-c", "import cryptography, pymerkle"]).output();
+    has.is_ok_and(|has| has.status.success()).then_some(python)
+}
+
+fn run(command: &mut Command) -> Done {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
