@@ -12,7 +12,7 @@ use tar::Archive;
 use crate::support::answers::admin_of;
 use crate::support::bundles::{Bundle, both, verify};
 use crate::support::cli::{cli, on};
-use crate::support::erasures::{ERASED_JOBS, NAME, erasures, has, lives};
+use crate::support::erasures::{ERASED_JOBS, NAME, erasures, lives};
 use crate::support::exports::{OTHER, append_to, import};
 use crate::support::histories::{completed, noted, output, rule, started};
 use crate::support::{Client, TestServer, created, event, skipped};
@@ -422,4 +422,9 @@ fn the_verifier_in_it_is_that_of_the_source_and_short_enough_to_be_read() {
     assert_eq!(bundle.text("verify.py"), source);
     assert!(source.lines().count() <= 150, "{}", source.lines().count());
     assert!(source.lines().all(|line| line.chars().count() <= 140));
+}
+
+/// Whether `bytes` have `text` in them.
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
