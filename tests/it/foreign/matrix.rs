@@ -1,5 +1,5 @@
-//! What an insider does with the file, and who sees it: our verifiers on the folder, its export and a server on it, and those
-//! that are not ours on what that server serves.
+//! What an insider does with the file, and who sees it: our verifiers on the folder, its export, a server on it and the evidence
+//! of a job, and those that are not ours on what that server serves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use crate::support::cli::{cli, on};
 use crate::support::histories::noted;
 use crate::support::insider::{Log, copied, log, open, regrow, replaced};
 use crate::support::rows::{leaves, seal};
-use crate::support::{Client, TestServer};
+use crate::support::shell::lacking;
+use crate::support::{Client, TestServer, bundles, skipped};
 
 /// A tampered folder, a server on it, what was fetched from that, and what an auditor knows from elsewhere.
 struct Case<'t> {
@@ -31,8 +32,15 @@ struct Case<'t> {
 type Verifier = fn(&Case<'_>) -> i32;
 
 /// Everybody who verifies, and how they are asked: the columns of the table below. One more is a line here and a column there.
-const VERIFIERS: [(&str, Verifier); 5] =
-    [("verify db", database), ("verify export", export), ("verify url", url), ("verify.go", go), ("root.py", python)];
+const VERIFIERS: [(&str, Verifier); 7] = [
+    ("verify db", database),
+    ("verify export", export),
+    ("verify url", url),
+    ("verify.go", go),
+    ("root.py", python),
+    ("verify bundle", bundle),
+    ("verify.py", script),
+];
 
 fn database(case: &Case<'_>) -> i32 {
     let verify = cli(["verify", "db", "--vkey", &case.key]).arg(case.folder.path());
@@ -58,6 +66,22 @@ fn go(case: &Case<'_>) -> i32 {
 
 fn python(case: &Case<'_>) -> i32 {
     case.tools.python(case.mirror.path(), &case.key).code
+}
+
+/// The evidence of job `a`. Where the server cannot make it there is nothing to read, and a verifier says 2.
+fn evidence(case: &Case<'_>) -> PathBuf {
+    let answer = case.auditor.get("/ledger/jobs/a/evidence?org=00000000-0000-0000-0000-000000000000");
+    case.mirror.keep("a.tar", if answer.status == 200 { &answer.body } else { b"" });
+    case.mirror.file("a.tar")
+}
+
+fn bundle(case: &Case<'_>) -> i32 {
+    bundles::verify(&evidence(case), &["--vkey", &case.key]).code
+}
+
+/// The one that is shipped in each bundle.
+fn script(case: &Case<'_>) -> i32 {
+    bundles::python(&evidence(case), &["--vkey", &case.key]).expect("a Python and openssl").code
 }
 
 /// What was done, who sees it (the exit code of each verifier, in their order; 0: cannot see it), and how it is done.
@@ -153,24 +177,25 @@ fn rows() -> Vec<Row> {
     let position = || replaced("leaf", "\"position\":\"4\"", "\"position\":\"9\"", 4);
     let job = || replaced("leaf", "\"subject\":\"a\"", "\"subject\":\"b\"", 4);
     vec![
-        //                                        db, export, url, Go, Python
-        sql("nothing",                                  [0, 0, 0, 0, 0], ""),
+        // 2: the server makes no bundle of what contradicts itself, or what it made has not the form of one.
+        //                                        db, export, url, Go, root.py, bundle, verify.py
+        sql("nothing",                                  [0, 0, 0, 0, 0, 0, 0], ""),
         // Data and salt are in no tile.
-        bit("a bit of the data",                        [3, 3, 3, 0, 0], "data"),
-        bit("a bit of the salt",                        [3, 3, 3, 0, 0], "salt"),
-        sql("the data is gone",                         [6, 6, 6, 0, 0], "UPDATE event SET data = NULL, salt = NULL WHERE position = 4"),
-        bit("a bit of the leaf",                        [3, 3, 3, 3, 3], "leaf"),
-        sql("the type",                                 [3, 3, 3, 3, 3], typed()),
-        sql("the time",                                 [3, 3, 3, 3, 3], time()),
-        sql("the actor",                                [3, 3, 3, 3, 3], actor()),
-        sql("the position",                             [3, 3, 3, 3, 3], position()),
-        sql("the job",                                  [3, 3, 3, 3, 3], job()),
-        clever("the type, nodes made again",            [3, 3, 3, 3, 3], typed()),
-        clever("the time, nodes made again",            [3, 3, 3, 3, 3], time()),
-        clever("the actor, nodes made again",           [3, 3, 3, 3, 3], actor()),
-        clever("the position, nodes made again",        [3, 3, 3, 3, 3], position()),
-        clever("the job, nodes made again",             [3, 3, 3, 3, 3], job()),
-        row("the actor, nodes and signed root to fit",  [3, 3, 3, 4, 4], move |folder| {
+        bit("a bit of the data",                        [3, 3, 3, 0, 0, 3, 3], "data"),
+        bit("a bit of the salt",                        [3, 3, 3, 0, 0, 3, 3], "salt"),
+        sql("the data is gone",                         [6, 6, 6, 0, 0, 2, 2], "UPDATE event SET data = NULL, salt = NULL WHERE position = 4"),
+        bit("a bit of the leaf",                        [3, 3, 3, 3, 3, 3, 3], "leaf"),
+        sql("the type",                                 [3, 3, 3, 3, 3, 2, 2], typed()),
+        sql("the time",                                 [3, 3, 3, 3, 3, 3, 3], time()),
+        sql("the actor",                                [3, 3, 3, 3, 3, 3, 3], actor()),
+        sql("the position",                             [3, 3, 3, 3, 3, 2, 2], position()),
+        sql("the job",                                  [3, 3, 3, 3, 3, 3, 3], job()),
+        clever("the type, nodes made again",            [3, 3, 3, 3, 3, 2, 2], typed()),
+        clever("the time, nodes made again",            [3, 3, 3, 3, 3, 3, 3], time()),
+        clever("the actor, nodes made again",           [3, 3, 3, 3, 3, 3, 3], actor()),
+        clever("the position, nodes made again",        [3, 3, 3, 3, 3, 2, 3], position()),
+        clever("the job, nodes made again",             [3, 3, 3, 3, 3, 3, 3], job()),
+        row("the actor, nodes and signed root to fit",  [3, 3, 3, 4, 4, 4, 4], move |folder| {
             let conn = open(folder);
             conn.execute_batch(&actor()).unwrap();
             regrow(&conn);
@@ -180,66 +205,77 @@ fn rows() -> Vec<Row> {
             }
             newest(&conn, |note| with_root(note, &frontier.head().unwrap().root));
         }),
-        row("an entry and its tile together",           [3, 3, 3, 3, 3], move |folder| {
+        row("an entry and its tile together",           [3, 3, 3, 3, 3, 3, 3], move |folder| {
             let conn = open(folder);
             conn.execute_batch(&actor()).unwrap();
             let sql = "UPDATE node SET hash = ?1 WHERE level = 0 AND idx = 4";
             conn.execute(sql, [leaf_hash(&leaves(&conn)[4]).as_bytes()]).unwrap();
         }),
-        sql("a node that is in a tile",                 [3, 0, 3, 3, 0], "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND idx = 2"),
-        sql("a node that is in none",                   [3, 0, 0, 0, 0], "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0"),
-        sql("two entries swapped",                      [3, 3, 3, 3, 3], swapped(&["leaf"])),
-        clever("two events swapped, nodes made again",  [3, 3, 3, 3, 3], swapped(&["leaf", "salt", "data"])),
+        sql("a node that is in a tile",                 [3, 0, 3, 3, 0, 0, 0], "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND idx = 2"),
+        sql("a node that is in none",                   [3, 0, 0, 0, 0, 3, 3], "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0"),
+        sql("two entries swapped",                      [3, 3, 3, 3, 3, 2, 3], swapped(&["leaf"])),
+        clever("two events swapped, nodes made again",  [3, 3, 3, 3, 3, 2, 3], swapped(&["leaf", "salt", "data"])),
         // Its bundle has an entry too few: it cannot be read, or is no bundle.
-        sql("one deleted",                              [3, 3, 2, 3, 3], "DELETE FROM event WHERE position = 3"),
-        clever("one deleted, the rest moved up",        [3, 3, 3, 3, 3],
+        sql("one deleted",                              [3, 3, 2, 3, 3, 0, 0], "DELETE FROM event WHERE position = 3"),
+        clever("one deleted, the rest moved up",        [3, 3, 3, 3, 3, 2, 3],
             "DELETE FROM event WHERE position = 5; UPDATE event SET position = 5 WHERE position = 6; \
              DELETE FROM checkpoint WHERE size = 7"),
         // Behind the newest checkpoint nothing is served, so nobody can be shown it.
-        clever("one inserted at the end",               [3, 3, 0, 0, 0], inserted(7)),
-        clever("one inserted, the rest moved down",     [3, 3, 3, 3, 3],
+        clever("one inserted at the end",               [3, 3, 0, 0, 0, 0, 0], inserted(7)),
+        clever("one inserted, the rest moved down",     [3, 3, 3, 3, 3, 3, 3],
             format!("UPDATE event SET position = 7 WHERE position = 6; {}", inserted(6))),
-        checkpoint("a bit of the signature",            [4, 4, 4, 4, 4], |note| {
+        checkpoint("a bit of the signature",            [4, 4, 4, 4, 4, 4, 4], |note| {
             let at = note.len() - 20;
             let other = if note.as_bytes()[at] == b'A' { "B" } else { "A" };
             format!("{}{other}{}", &note[..at], &note[at + 1..])
         }),
-        checkpoint("a bit of the signed root",          [4, 4, 4, 4, 4], |note| {
+        checkpoint("a bit of the signed root",          [4, 4, 4, 4, 4, 3, 3], |note| {
             let mut root = said(note).head.root;
             root.0[0] ^= 1;
             with_root(note, &root)
         }),
-        checkpoint("signed with a foreign key",         [4, 4, 4, 4, 4], |note| {
+        checkpoint("signed with a foreign key",         [4, 4, 4, 4, 4, 4, 4], |note| {
             let checkpoint = said(note);
             checkpoint.sign(&[&SigningKey::from_seed(&checkpoint.origin, &[7; 32]).unwrap()]).unwrap()
         }),
-        checkpoint("a checkpoint of another origin",    [4, 5, 4, 4, 4], |note| {
+        checkpoint("a checkpoint of another origin",    [4, 5, 4, 4, 4, 4, 4], |note| {
             let checkpoint = Checkpoint { origin: "jobledger/strange".into(), ..said(note) };
             checkpoint.sign(&[&SigningKey::from_seed("jobledger/strange", &[7; 32]).unwrap()]).unwrap()
         }),
-        row("the tail cut, with all that tells of it",  [5, 5, 5, 5, 5], |folder| {
+        row("the tail cut, with all that tells of it",  [5, 5, 5, 5, 5, 0, 0], |folder| {
             open(folder).execute_batch("DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;
                 DELETE FROM checkpoint WHERE size > 5").unwrap();
             without_views(folder);
         }),
         // By whoever has the key: only what is held outside tells.
-        row("written anew, signed with the log's key",  [5, 3, 5, 5, 5], move |folder| {
+        row("written anew, signed with the log's key",  [5, 3, 5, 5, 5, 0, 0], move |folder| {
             let conn = open(folder);
             conn.execute_batch(&actor()).unwrap();
             conn.execute_batch("DELETE FROM node; DELETE FROM checkpoint").unwrap();
             seal(&conn, folder);
             without_views(folder);
         }),
-        row("another log in its place",                 [4, 4, 4, 4, 4], |folder| {
+        row("another log in its place",                 [4, 4, 4, 4, 4, 4, 4], |folder| {
             let other = log();
             for file in ["log.db", "views.db", "ledger.key"] {
                 fs::copy(other.data().join(file), folder.join(file)).unwrap();
             }
         }),
         // Views prove nothing, and nobody is given them as a proof.
-        views("another message in the views",           [3, 0, 0, 0, 0], "UPDATE job SET message = 'x'"),
-        views("a remark less in the views",             [3, 0, 0, 0, 0], "DELETE FROM note"),
+        views("another message in the views",           [3, 0, 0, 0, 0, 0, 0], "UPDATE job SET message = 'x'"),
+        views("a remark less in the views",             [3, 0, 0, 0, 0, 0, 0], "DELETE FROM note"),
     ]
+}
+
+/// What the verifiers of all columns need.
+fn all_tools() -> Option<&'static Tools> {
+    match lacking(&["python3", "openssl"]) {
+        Some(tool) => {
+            skipped(tool);
+            None
+        }
+        None => tools(),
+    }
 }
 
 /// Every verifier's code for a folder after `change`, by an auditor who holds the checkpoint `held`.
@@ -257,7 +293,7 @@ fn judged(tools: &Tools, log: &Log, held: &Path, change: impl FnOnce(&Path)) -> 
 
 #[test]
 fn each_change_is_seen_by_each_verifier_that_can_see_it() {
-    let Some(tools) = tools() else { return };
+    let Some(tools) = all_tools() else { return };
     let log = log();
     let mut wrong = Vec::new();
     for Row { what, codes, change } in rows() {
@@ -275,7 +311,7 @@ fn each_change_is_seen_by_each_verifier_that_can_see_it() {
 
 #[test]
 fn a_file_that_is_rolled_back_is_seen_by_who_holds_a_newer_checkpoint() {
-    let Some(tools) = tools() else { return };
+    let Some(tools) = all_tools() else { return };
     let log = log();
     // The ledger went on, and somebody has its newest checkpoint; then the file of before was put back.
     let later = log.copy(|_| {});
@@ -285,7 +321,8 @@ fn a_file_that_is_rolled_back_is_seen_by_who_holds_a_newer_checkpoint() {
     server.stop();
     let held = later.path().join("held.checkpoint");
     fs::write(&held, newest).unwrap();
-    assert_eq!(judged(tools, &log, &held, |_| {}), [5; VERIFIERS.len()]);
+    // A bundle is of one job, and `verify.py` is given nothing that somebody holds.
+    assert_eq!(judged(tools, &log, &held, |_| {}), [5, 5, 5, 5, 5, 0, 0]);
     // Without it nobody can know.
     assert_eq!(judged(tools, &log, &log.newest, |_| {}), [0; VERIFIERS.len()]);
 }
