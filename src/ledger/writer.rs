@@ -18,6 +18,8 @@ use crate::wire::Incoming;
 
 /// Most events in one commit: a bound on what a crash makes unknown and on how long anybody waits.
 const COMMIT_EVENTS: usize = 4096;
+/// How often at the most the writer lets others go before it begins a commit.
+const GATHER: usize = 8;
 /// Most bytes of data waiting for the writer, 256 MiB.
 const QUEUED_BYTES: usize = 256 << 20;
 /// How far the views may fall behind before appends wait for them, in events.
@@ -156,9 +158,7 @@ struct WriterThread {
 impl WriterThread {
     fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         while let Some(first) = queue.blocking_recv() {
-            // Whoever is about to queue something goes first. On a busy machine twice as many then share one commit, its
-            // signature and its sync; on an idle one this takes no time.
-            std::thread::yield_now();
+            gather(&queue);
             let mut requests = vec![first];
             let mut events = requests[0].events.len();
             while events < COMMIT_EVENTS {
@@ -284,6 +284,19 @@ impl WriterThread {
                 (self.end)();
             }
         }
+    }
+}
+
+/// Lets whoever is about to queue something go first, as long as that brings more. On a busy machine several times as many
+/// requests then share one commit, its signature and its sync; on an idle one this takes no time.
+fn gather(queue: &mpsc::Receiver<Request>) {
+    let mut waiting = 0;
+    for _ in 0..GATHER {
+        std::thread::yield_now();
+        if queue.len() == waiting {
+            return;
+        }
+        waiting = queue.len();
     }
 }
 
