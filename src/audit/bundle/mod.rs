@@ -15,6 +15,7 @@ use super::events::Events;
 use super::report::{Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
 use crate::job::Position;
+use crate::log::chain;
 use crate::tree::{
     Checkpoint, CheckpointError, Hash, Receipt, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
 };
@@ -64,8 +65,14 @@ pub fn audit_bundle(
 ) -> Result<BundleReport, BundleError> {
     let note = String::from_utf8_lossy(&files.needed("checkpoint")?).into_owned();
     let mut audit = Audit { files, note, signers: Signers::new(pinned), report: Report::default() };
-    audit.own()?;
-    let job = audit.job(&mut progress)?;
+    let job = match audit.own().and_then(|()| audit.job(&mut progress)) {
+        // A file that is missing because of what was found already says less than that.
+        Err(error) if audit.report.faulty > 0 => {
+            audit.report.unchecked.push(format!("everything behind what cannot be read: {}", chain(&error)));
+            None
+        }
+        job => job?,
+    };
     audit.signature();
     audit.held(held)?;
     Ok(audit.finish(job))
