@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::log::{exit_code, note, print_findings, verdict};
+use super::trust::Trust;
+use super::verdict::print_findings;
 use crate::audit::{BundleFiles, BundleReport, HeldNote, audit_bundle};
-use crate::cli::{Failure, Outcome, progress};
-use crate::tree::VerifierKey;
+use crate::cli::{Outcome, progress};
 
 /// An evidence bundle of one job, as `jobledger evidence` writes it: the tar, or the folder that it unpacks to
 ///
@@ -19,43 +19,22 @@ pub(super) struct BundleFile {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// The key that must have signed, as `jobledger key show` printed it once; from somebody else than who gave the bundle
-    #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
-    vkey: Option<VerifierKey>,
-
-    /// Checkpoints that somebody holds: the bundle's log must continue each of them
-    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
-    since: Vec<PathBuf>,
-
-    /// The report as one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl BundleFile {
     pub(super) fn run(self) -> Outcome {
-        let held = self
-            .since
-            .iter()
-            .map(|path| Ok(HeldNote { name: format!("the checkpoint `{}`", path.display()), note: note(path)? }));
-        let held = held.collect::<Result<Vec<_>, Failure>>()?;
+        let held = self.trust.held()?.into_iter().map(|(name, note)| HeldNote { name, note }).collect();
         let files = BundleFiles::open(&self.file)?;
         let bar = progress::bar(0, "events");
-        let report = audit_bundle(&files, self.vkey, held, |done| bar.set_position(done))?;
+        let report = audit_bundle(&files, self.trust.vkey.clone(), held, |done| bar.set_position(done))?;
         bar.finish_and_clear();
-        let code = exit_code(&report.log);
-        if self.json {
-            let report = serde_json::to_value(&report).expect("a report is JSON");
-            println!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
-        } else {
-            print(&report, code);
-        }
-        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }
+        self.trust.tell(&report, &report.log, print)
     }
 }
 
-fn print(BundleReport { log, job }: &BundleReport, code: u8) {
-    println!("{}", verdict(code));
+fn print(BundleReport { log, job }: &BundleReport) {
     if let Some(job) = job {
         println!("  job          {} of organisation {}, kind {}", job.id, job.org, job.kind);
         println!("  events       {}, from position {} to {}", job.events, job.first, job.last);

@@ -1,9 +1,12 @@
 //! `jobledger verify`: proofs that need nobody's word.
 
 mod bundle;
-mod log;
+mod db;
+mod export;
 mod receipt;
+mod trust;
 mod url;
+mod verdict;
 
 use clap::{Args, Subcommand};
 
@@ -21,8 +24,8 @@ pub(super) struct Verify {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    Db(log::Db),
-    Export(log::ExportFile),
+    Db(db::Db),
+    Export(export::ExportFile),
     Receipt(receipt::ReceiptFile),
     Url(url::Url),
     Bundle(bundle::BundleFile),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::log::Trust;
+use super::trust::Trust;
 use crate::audit;
 use crate::cli::client::{Remote, agent, problem};
 use crate::cli::{Failure, Outcome, progress};
@@ -49,6 +49,6 @@ impl Url {
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
-        self.trust.tell(auditor)
+        self.trust.tell_log(auditor)
     }
 }

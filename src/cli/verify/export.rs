@@ -1,0 +1,36 @@
+//! `jobledger verify export`: whether an export is what was recorded and signed.
+
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::trust::{Trust, unreadable};
+use crate::audit;
+use crate::cli::{Outcome, progress};
+
+/// An export, which must begin with the first event
+#[derive(Debug, Args)]
+pub(super) struct ExportFile {
+    /// The export
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    trust: Trust,
+
+    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+}
+
+impl ExportFile {
+    pub(super) fn run(self) -> Outcome {
+        let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
+        let file = std::fs::File::open(&self.file).map_err(|error| unreadable(&self.file, &error))?;
+        let bar = progress::bytes(file.metadata().map_or(0, |file| file.len()));
+        audit::audit_export(BufReader::with_capacity(1 << 20, file), &mut auditor, |read| bar.inc(read))?;
+        bar.finish_and_clear();
+        self.trust.tell_log(auditor)
+    }
+}

@@ -1,0 +1,86 @@
+//! What a verifier knows from elsewhere, and how the verdict is told: the same for every log, and every part of one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::verdict::{exit_code, verdict};
+use crate::audit::{Auditor, Report};
+use crate::cli::{Failure, Outcome};
+use crate::ledger::{ANCHOR_FILE, Folder};
+use crate::tree::VerifierKey;
+
+/// What is known from elsewhere than the log.
+#[derive(Debug, Args)]
+pub(super) struct Trust {
+    /// The key that must have signed, as `jobledger key show` printed it once; not taken from what is verified
+    #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
+    pub(super) vkey: Option<VerifierKey>,
+
+    /// Checkpoints that somebody holds: the log must contain each of them
+    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
+    since: Vec<PathBuf>,
+
+    /// The report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Trust {
+    /// Each checkpoint that is held, under the name by which the report calls it.
+    pub(super) fn held(&self) -> Result<Vec<(String, String)>, Failure> {
+        self.since.iter().map(|path| Ok((format!("the checkpoint `{}`", path.display()), note(path)?))).collect()
+    }
+
+    /// An audit against what is held outside, and against `anchor`; where none is given, against the one in `folder`.
+    pub(super) fn auditor(&self, anchor: Option<&Path>, folder: Option<&Folder>) -> Result<Auditor, Failure> {
+        let mut auditor = Auditor::new(self.vkey.clone());
+        for (name, note) in self.held()? {
+            auditor.hold(name, note);
+        }
+        let given = anchor.map(|path| if path.is_dir() { path.join(ANCHOR_FILE) } else { path.to_owned() });
+        let beside = folder.map(Folder::anchored).filter(|path| given.is_none() && path.exists());
+        if let Some(path) = given.as_ref().or(beside.as_ref()) {
+            auditor.anchor(path.display().to_string(), note(path)?);
+        }
+        if self.since.is_empty() && given.is_none() {
+            let (what, found) = match (&beside, folder) {
+                (Some(_), _) => ("folder and anchor were put back together", ""),
+                (None, Some(_)) => ("newer events were cut off", "there is no anchor in the folder; "),
+                (None, None) => ("newer events were cut off", ""),
+            };
+            let hint = "give a checkpoint held outside by --since or --anchor";
+            auditor.leaves_out(&format!("whether {what}: {found}{hint}"));
+        }
+        Ok(auditor)
+    }
+
+    /// Tells what was found, as JSON or by `print`, and ends with the exit code of it. `log` is the part of the report that
+    /// decides.
+    pub(super) fn tell<R: Serialize>(&self, report: &R, log: &Report, print: impl FnOnce(&R)) -> Outcome {
+        let code = exit_code(log);
+        if self.json {
+            let report = serde_json::to_value(report).expect("a report is JSON");
+            println!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
+        } else {
+            println!("{}", verdict(code));
+            print(report);
+        }
+        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }
+    }
+
+    /// Tells what an audit of a log found.
+    pub(super) fn tell_log(&self, auditor: Auditor) -> Outcome {
+        let report = auditor.finish();
+        self.tell(&report, &report, super::verdict::print_log)
+    }
+}
+
+fn note(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::CouldNotRun(format!("cannot read `{}`: {error}", path.display()))
+}

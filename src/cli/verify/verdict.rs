@@ -1,0 +1,69 @@
+//! What `verify` says: one word and exit code for a whole report, and the report in lines for people.
+
+use crate::audit::{Class, Report, Signer};
+
+pub(super) fn exit_code(report: &Report) -> u8 {
+    match (report.class(), &report.signer) {
+        (Some(Class::Content), _) => 3,
+        (Some(Class::Signature), _) => 4,
+        (Some(Class::Forked), _) => 5,
+        (Some(Class::Missing), _) => 6,
+        (None, Signer::NotPinned) => 7,
+        (None, Signer::Pinned) => 0,
+    }
+}
+
+pub(super) fn verdict(code: u8) -> &'static str {
+    match code {
+        0 => "verified",
+        3 => "content was tampered with",
+        4 => "a signature or key is not the log's",
+        5 => "rolled back or forked",
+        6 => "data is missing without an erasure",
+        _ => "in accordance with itself, but not signed by a pinned key",
+    }
+}
+
+/// What an audit of a log found, in lines for people.
+pub(super) fn print_log(report: &Report) {
+    println!("  origin       {}", report.origin.as_deref().unwrap_or("none"));
+    if let Some(head) = &report.head {
+        println!("  events       {}\n  root         {}", head.size, head.root);
+    }
+    println!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
+    if let Some(anchor) = &report.anchor {
+        println!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
+    }
+    if report.left_behind > 0 {
+        println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
+    }
+    if report.erased > 0 {
+        println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
+    }
+    print_findings(report);
+}
+
+/// What is wrong, what is worth knowing, and what was not looked at.
+pub(super) fn print_findings(report: &Report) {
+    for fault in &report.faults {
+        let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
+        let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
+        // Whoever forged an entry chose its texts, and a terminal obeys some.
+        let what = fault.what.replace(char::is_control, "\u{fffd}");
+        println!("  fault{position}{job}: {what}");
+    }
+    if report.faulty > report.faults.len() as u64 {
+        println!("  and {} more faults", report.faulty - report.faults.len() as u64);
+    }
+    for remark in &report.remarks {
+        println!("  remark: {remark}");
+    }
+    if report.signer == Signer::NotPinned {
+        for key in &report.keys {
+            println!("  names the key {key}; compare it with what you know, and pin it by --vkey");
+        }
+    }
+    for what in &report.unchecked {
+        println!("  not checked: {what}");
+    }
+}
