@@ -6,7 +6,7 @@ use super::events::{Content, Events};
 use super::report::{Anchor, Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
 use crate::job::Position;
-use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, Head, NodeId, VerifierKey, leaf_hash};
+use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
 use crate::wire::Leaf;
 
 /// Takes a log entry by entry, in order.
@@ -63,9 +63,9 @@ impl Auditor {
     }
 
     fn keep(&mut self, held: Held) {
-        match claimed(&held.note) {
-            Some(head) => self.held.entry(head.size.get()).or_default().push(held),
-            None => {
+        match Checkpoint::claimed(&held.note) {
+            Ok(claimed) => self.held.entry(claimed.head.size.get()).or_default().push(held),
+            Err(_) => {
                 let what = format!("{} is no checkpoint: expected three lines and a signature", held.name);
                 self.fault(Class::Signature, None, what);
             }
@@ -256,10 +256,4 @@ impl Auditor {
             }
         }
     }
-}
-
-/// What a note says of a tree, whoever signed it; `None` where it is no checkpoint. For finding out where to compare it.
-pub(super) fn claimed(note: &str) -> Option<Head> {
-    let (text, _) = note.split_once("\n\n")?;
-    format!("{text}\n").parse::<Checkpoint>().ok().map(|checkpoint| checkpoint.head)
 }

@@ -125,16 +125,24 @@ impl Events {
         let (prev, kind) = (leaf.prev().map_err(|error| error.to_string())?, leaf.kind().map_err(|e| e.to_string())?);
         let kind = kind.ok_or("expected the job's kind, found none")?;
         let ended = Event::FINAL.contains(&&*leaf.event_type);
-        let before = self.jobs.get(&key).map(|job| (job.newest, job.kind, job.ended));
-        let ended = ended || before.is_some_and(|(.., ended)| ended);
-        self.jobs.insert(key, JobSoFar { newest: position, kind, ended });
-        let expected = before.map(|(position, ..)| position);
+        let before = match self.jobs.get_mut(&key) {
+            Some(job) => {
+                let before = (job.newest, job.kind);
+                *job = JobSoFar { newest: position, kind, ended: job.ended || ended };
+                Some(before)
+            }
+            None => {
+                self.jobs.insert(key, JobSoFar { newest: position, kind, ended });
+                None
+            }
+        };
+        let expected = before.map(|(position, _)| position);
         if prev != expected {
             let name = |position: Option<Position>| position.map_or("none".to_owned(), |p| p.to_string());
             return Err(format!("expected `prev` {}, the job's event before, found {}", name(expected), name(prev)));
         }
         match before {
-            Some((_, known, _)) if known != kind => Err(format!("expected a job of the kind {known}, found {kind}")),
+            Some((_, known)) if known != kind => Err(format!("expected a job of the kind {known}, found {kind}")),
             _ => Ok(()),
         }
     }

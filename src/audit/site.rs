@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 
-use super::auditor::claimed;
 use super::checkpoints::{Checkpoints, numbered};
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
-use crate::tree::{Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
+use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
 use crate::wire::ExportLine;
 
 /// The largest answer but the export, 64 MiB: a page of checkpoints that are as long as may be.
@@ -32,7 +31,7 @@ pub fn audit_site<E: From<AuditError>>(
 ) -> Result<(), E> {
     let site = Site { get };
     let newest = site.text("/ledger/checkpoint")?;
-    let Some(head) = claimed(&newest) else {
+    let Ok(Checkpoint { head, .. }) = Checkpoint::claimed(&newest) else {
         auditor.fault(
             Class::Signature,
             None,

@@ -87,7 +87,5 @@ impl Evidence {
 fn size(path: &Path) -> Result<Size, Failure> {
     let unreadable = |why: &dyn std::fmt::Display| Failure::CouldNotRun(format!("`{}`: {why}", path.display()));
     let note = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    let (text, _) = note.split_once("\n\n").ok_or_else(|| unreadable(&"expected a signed checkpoint"))?;
-    let checkpoint: Checkpoint = format!("{text}\n").parse().map_err(|error| unreadable(&error))?;
-    Ok(checkpoint.head.size)
+    Checkpoint::claimed(&note).map(|checkpoint| checkpoint.head.size).map_err(|error| unreadable(&error))
 }

@@ -1,16 +1,12 @@
 //! `GET /ledger/jobs`, `/ledger/jobs/{id}` and its whole hook output.
 
-use std::pin::Pin;
-
 use async_stream::try_stream;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
-use tokio_stream::Stream;
 use utoipa::ToSchema;
 
 use super::app::App;
@@ -20,6 +16,7 @@ use super::job_model::{JobEntry, JobModel};
 use super::params::Params;
 use super::path::Segment;
 use super::single::{View, single_job};
+use super::streamed::streamed;
 use super::{POSITION, cursor, json, page};
 use crate::access::Capability;
 use crate::job::Position;
@@ -165,7 +162,6 @@ pub async fn output(
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (POSITION, HeaderValue::from(shown.position.get())),
     ];
-    // Streamed, because there is no bound on how much a hook may write.
     let chunks = try_stream! {
         let mut after = job.hook.is_some().then_some(Position::GENESIS);
         while let Some(from) = after {
@@ -174,6 +170,5 @@ pub async fn output(
             after = next;
         }
     };
-    let chunks: Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>> = Box::pin(chunks);
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    Ok((headers, streamed::<ReadError>(chunks)).into_response())
 }

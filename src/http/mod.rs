@@ -28,6 +28,7 @@ mod session;
 mod sheets;
 mod single;
 mod site;
+mod streamed;
 mod tail;
 mod tree;
 

@@ -1,16 +1,15 @@
 //! Lines of the log as they are read: one JSON text a line, up to the head of the moment of asking.
 
 use async_stream::try_stream;
-use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio_stream::Stream;
 
 use super::POSITION;
 use super::app::App;
 use super::error::Error;
+use super::streamed::streamed;
 use crate::job::Position;
 use crate::ledger::off_thread;
 
@@ -18,7 +17,7 @@ use crate::ledger::off_thread;
 pub type Stretch = (Vec<u8>, Position);
 
 /// Answers with what `read` makes of the log from `from` on, stretch by stretch. It is given where a stretch begins and the
-/// head, and looks at one event at least. No stretch is read before the one before it was taken: a slow reader holds nothing.
+/// head, and looks at one event at least.
 pub fn ndjson(
     app: App,
     from: Position,
@@ -37,7 +36,6 @@ pub fn ndjson(
             }
         }
     };
-    let lines: std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>> = Box::pin(lines);
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")), (POSITION, head.get().into())];
-    (headers, Body::from_stream(lines)).into_response()
+    (headers, streamed::<std::io::Error>(lines)).into_response()
 }

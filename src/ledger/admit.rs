@@ -90,6 +90,7 @@ impl Desk {
         self.streams.clear();
         self.written.clear();
         self.facts.clear();
+        self.bytes = 0;
         self.erased.clear();
         let reader = self.log.reader();
         self.head = reader.head()?;

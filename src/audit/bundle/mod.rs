@@ -313,8 +313,7 @@ fn follow(bytes: &[u8], entry: &Entry) -> Result<String, String> {
     if proof.index != entry.position.get() || proof.extra.as_ref() != Some(&entry.leaf) {
         return Err(format!("expected a proof of the leaf at {}, found one of another", entry.position));
     }
-    let (text, _) = proof.checkpoint.split_once("\n\n").ok_or("its checkpoint has no signature")?;
-    let checkpoint: Checkpoint = format!("{text}\n").parse().map_err(|error| format!("{error}"))?;
+    let checkpoint = Checkpoint::claimed(&proof.checkpoint).map_err(|error| error.to_string())?;
     verify_inclusion(leaf_hash(&entry.leaf), proof.index, &checkpoint.head, &proof.proof)
         .map_err(|error| format!("it is not what was signed: {error}"))?;
     Ok(proof.checkpoint)

@@ -55,8 +55,5 @@ fn print(BundleReport { log, job }: &BundleReport) {
     if log.held > 0 {
         println!("  continues    {} checkpoints held outside", log.held);
     }
-    if log.erased > 0 {
-        println!("  erased       the data of {} events, each by a recorded erasure", log.erased);
-    }
     print_findings(log);
 }

@@ -91,9 +91,7 @@ impl Entry {
             unreadable(&"expected the event's leaf in the receipt's line `extra`, found no such line")
         })?;
         // The signed text, before anybody is believed: the proof must lead to its root whoever signed it.
-        let (body, _) =
-            receipt.checkpoint.split_once("\n\n").ok_or_else(|| unreadable(&"the checkpoint has no end"))?;
-        let claimed: Checkpoint = format!("{body}\n").parse().map_err(|error| unreadable(&error))?;
+        let claimed = Checkpoint::claimed(&receipt.checkpoint).map_err(|error| unreadable(&error))?;
         verify_inclusion(leaf_hash(bytes), receipt.index, &claimed.head, &receipt.proof)
             .map_err(|error| (TAMPERED, format!("event {}: {error}", receipt.index)))?;
         let leaf = Leaf::parse(bytes).map_err(|error| unreadable(&error))?;

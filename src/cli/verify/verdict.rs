@@ -37,14 +37,14 @@ pub(super) fn print_log(report: &Report) {
     if report.left_behind > 0 {
         println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
     }
-    if report.erased > 0 {
-        println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
-    }
     print_findings(report);
 }
 
-/// What is wrong, what is worth knowing, and what was not looked at.
+/// What was erased, what is wrong, what is worth knowing, and what was not looked at.
 pub(super) fn print_findings(report: &Report) {
+    if report.erased > 0 {
+        println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
+    }
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
         let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();

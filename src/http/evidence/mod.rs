@@ -23,6 +23,7 @@ use super::auth::Caller;
 use super::error::Error;
 use super::params::Params;
 use super::path::Segment;
+use super::streamed::streamed;
 use crate::access::Capability;
 use crate::ledger::off_thread;
 use crate::tree::Size;
@@ -106,9 +107,7 @@ fn sent(file: File) -> Body {
             yield Bytes::from(part);
         }
     };
-    let bytes: std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<Bytes, std::io::Error>> + Send>> =
-        Box::pin(bytes);
-    Body::from_stream(bytes)
+    streamed::<std::io::Error>(bytes)
 }
 
 impl From<EvidenceError> for Error {
