@@ -79,7 +79,7 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, external_checkpoint).map_err(open)?;
     // Small: after every commit that balanced a tree SQLite looks through all of it (pcache1TruncateUnsafe), which at 128 MiB
     // took a sixth of an append; and a page that is not in it comes from the memory of the system.
-    set(&conn, "cache_size", "-16384", "-16384")?;
+    set(&conn, "cache_size", "-4096", "-4096")?;
     // What a savepoint needs to come back stays in memory: the most that one request touches is a few megabytes, and a file
     // made and removed for each costs more than the rows.
     set(&conn, "temp_store", "MEMORY", "2")?;

@@ -8,6 +8,9 @@ use super::{Error, open};
 use crate::job::Position;
 use crate::tree::{Frontier, Hash, NodeId, Size, leaf_hash};
 
+/// Nodes that one statement stores, at the most.
+const NODES: usize = 32;
+
 /// A checkpoint in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -27,12 +30,10 @@ impl Writer {
         edge: &Frontier,
         mut each: impl FnMut(Position, &[u8]) -> Result<(), E>,
     ) -> Result<Frontier, E> {
-        let doing = "grow the tree";
-        let sql = "INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4)";
-        let mut insert = self.conn.prepare_cached(sql).map_err(Error::doing(doing))?;
-        let mut store = |node: NodeId, hash: Hash| {
-            let bound = params![node.number() as i64, node.level, node.index as i64, hash.as_bytes()];
-            insert.execute(bound).map(|_| ()).map_err(Error::doing(doing))
+        let mut nodes = Vec::with_capacity(NODES);
+        let mut store = |node, hash| {
+            nodes.push((node, hash));
+            if nodes.len() == NODES { self.add_nodes(&mut nodes) } else { Ok(()) }
         };
         let mut edge = edge.clone();
         self.reader().leaves(Position::new(edge.leaves()), Position::MAX.get(), |position, leaf| {
@@ -43,7 +44,34 @@ impl Writer {
             each(position, leaf)?;
             Ok::<(), E>(edge.append(leaf_hash(leaf), &mut store)?)
         })?;
+        self.add_nodes(&mut nodes)?;
         Ok(edge)
+    }
+
+    /// Stores what is in `nodes`, and empties it. Several rows a statement, in powers of two, so that there are few statements.
+    fn add_nodes(&self, nodes: &mut Vec<(NodeId, Hash)>) -> Result<(), Error> {
+        let mut rest = nodes.as_slice();
+        while let Some(log2) = rest.len().checked_ilog2() {
+            let (rows, later) = rest.split_at(1 << log2);
+            self.insert_nodes(rows).map_err(Error::doing("grow the tree"))?;
+            rest = later;
+        }
+        nodes.clear();
+        Ok(())
+    }
+
+    fn insert_nodes(&self, rows: &[(NodeId, Hash)]) -> Result<(), rusqlite::Error> {
+        let values = vec!["(?, ?, ?, ?)"; rows.len()].join(", ");
+        // FAIL as for events: whatever a statement leaves behind goes with its transaction.
+        let sql = format!("INSERT OR FAIL INTO node (number, level, idx, hash) VALUES {values}");
+        let mut insert = self.conn.prepare_cached(&sql)?;
+        for (first, (node, hash)) in (1..).step_by(4).zip(rows) {
+            insert.raw_bind_parameter(first, node.number() as i64)?;
+            insert.raw_bind_parameter(first + 1, node.level)?;
+            insert.raw_bind_parameter(first + 2, node.index as i64)?;
+            insert.raw_bind_parameter(first + 3, hash.as_bytes())?;
+        }
+        insert.raw_execute().map(|_| ())
     }
 
     /// Makes the tree again from the leaves alone, inside the open transaction, whatever nodes there were.

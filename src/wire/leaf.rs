@@ -17,6 +17,9 @@ pub const DIGEST_LEN: usize = 64;
 /// The largest leaf, 16 KiB.
 const MAX_LEAF: usize = 16 * 1024;
 
+/// Room for most leaves, so that they are written without being moved.
+const USUAL_LEAF: usize = 1024;
+
 /// Bytes that are not a leaf of this format.
 #[derive(Debug, thiserror::Error)]
 #[error("not a leaf of format 1: {0}")]
@@ -76,7 +79,9 @@ pub struct Leaf<'a> {
 impl<'a> Leaf<'a> {
     /// The stored bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a leaf is strings only")
+        let mut bytes = Vec::with_capacity(USUAL_LEAF);
+        serde_json::to_writer(&mut bytes, self).expect("a leaf is strings only");
+        bytes
     }
 
     /// Reads stored bytes.
