@@ -39,6 +39,11 @@ impl Queue {
         }
     }
 
+    /// Whether half of the room is taken: time to take it all.
+    pub(super) fn is_much(&self) -> bool {
+        self.bytes > BYTES / 2
+    }
+
     /// Everything from `next` on; nothing where that is not here.
     pub(super) fn take(&mut self, next: Position) -> VecDeque<Handed> {
         let taken = std::mem::take(self).commits;

@@ -74,8 +74,8 @@ struct State {
     head: Position,
     /// The newest events, as the writer has them.
     handed: handed::Queue,
-    /// The thread has shown everything, and waits for more.
-    idle: bool,
+    /// The head for which the thread is to be woken, while it waits for one.
+    due: Option<Position>,
     /// Nothing that was erased up to here is left in the file of the views.
     scrubbed: Position,
     /// Somebody waits for the views.
@@ -98,7 +98,7 @@ impl Projection {
         let state = State {
             head: Position::GENESIS,
             handed: handed::Queue::default(),
-            idle: false,
+            due: None,
             scrubbed: Position::GENESIS,
             hurry: false,
             damaged: false,
@@ -129,17 +129,23 @@ impl Projection {
 
     /// Tells the thread of a new head, and gives it the events of the commit.
     pub(super) fn hand(&self, commit: Option<Handed>, head: Position) {
+        let mut state = self.state();
         if let Some(commit) = commit {
-            self.state().handed.push(commit);
+            state.handed.push(commit);
         }
-        self.wake(head);
+        self.tell(state, head);
     }
 
-    /// Tells the thread of a new head. One that gathers events already finds it when it is done with that.
+    /// Tells the thread of a new head. One that gathers events finds it when it is done with that.
     pub(super) fn wake(&self, head: Position) {
-        let mut state = self.state();
+        self.tell(self.state(), head);
+    }
+
+    fn tell(&self, mut state: MutexGuard<'_, State>, head: Position) {
         state.head = head;
-        if state.idle {
+        let due = state.due.is_some_and(|due| head >= due || state.handed.is_much());
+        drop(state);
+        if due {
             self.changed.notify_one();
         }
     }

@@ -10,7 +10,9 @@ use crate::log::{Pool, Reader, chain};
 use crate::views::{self, Projector};
 
 /// While nobody reads, events are gathered for so long: a job that moves ten times is then written once.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
+/// With so many gathered it begins, so that who comes to read never waits long.
+const ENOUGH: u64 = 1024;
 /// Events in one batch of the views.
 const BATCH: u64 = 4096;
 /// Pause after an error that may go away by itself (a full disk, a lock).
@@ -182,23 +184,25 @@ impl<'a> Thread<'a> {
             if state.swap {
                 return Next::Swap;
             }
-            if behind && (state.hurry || state.stop || left.is_zero()) {
+            let enough = state.head.get() >= position.get() + ENOUGH || state.handed.is_much();
+            if behind && (state.hurry || state.stop || enough || left.is_zero()) {
                 state.hurry = false;
                 return Next::Advance;
             }
             if state.stop {
                 return Next::Stop;
             }
-            state = if behind {
-                let waited = projection.changed.wait_timeout(state, left);
-                waited.unwrap_or_else(PoisonError::into_inner).0
+            let (due, left) = if behind {
+                (Position::new(position.get() + ENOUGH), left)
             } else {
                 // Nothing to show: whoever hurries is served already.
-                (state.hurry, state.idle) = (false, true);
-                let mut state = projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.idle = false;
-                state
+                state.hurry = false;
+                (position.next(), Duration::MAX)
             };
+            state.due = Some(due);
+            let waited = projection.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.due = None;
         }
     }
 
