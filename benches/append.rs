@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench append [-- [--quick] [--connections 64 (0: batches alone)] [--ids v4] [--only ledger|bare]]`
 //!
-//! Producers name their events by time-ordered UUIDs, as `jobledger` itself does; with `--ids v4` by random ones, which
-//! costs the index of names a page for each event.
+//! Jobs and events are named by time-ordered UUIDs, as `jobledger` itself names them, an event when it is sent; with `--ids v4`
+//! by random ones, which cost each index of names a page for each event or job.
 //!
 //! Beside the rates it tells what an event takes of the processors, client included: where something else runs too, the
 //! rates are its as much as ours, and this drifts far less.

@@ -2,6 +2,7 @@
 //! so that the client, which shares the processors with the server, costs little.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,31 @@ fn content_length(head: &[u8]) -> usize {
     head[at..].iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + usize::from(b - b'0'))
 }
 
+/// What is sent: made beforehand, but for the id of the event, which producers give when they send it.
+pub struct Request {
+    bytes: Vec<u8>,
+    id: Option<Range<usize>>,
+}
+
+impl Request {
+    /// `bytes` with the id of an event at `id`.
+    pub fn naming(bytes: Vec<u8>, id: Option<Range<usize>>) -> Request {
+        Request { bytes, id }
+    }
+
+    fn name(&mut self) {
+        if let Some(id) = self.id.clone() {
+            super::work::time_ordered().hyphenated().encode_lower(&mut self.bytes[id]);
+        }
+    }
+}
+
+impl From<Vec<u8>> for Request {
+    fn from(bytes: Vec<u8>) -> Request {
+        Request { bytes, id: None }
+    }
+}
+
 /// What a round took.
 pub struct Round {
     pub requests: usize,
@@ -76,20 +102,22 @@ pub struct Round {
 }
 
 /// Sends each connection's requests one after the other, all connections at once.
-pub async fn run_round(address: SocketAddr, requests: Vec<Vec<Vec<u8>>>) -> Round {
+pub async fn run_round<R: Into<Request> + Send + 'static>(address: SocketAddr, requests: Vec<Vec<R>>) -> Round {
     let start = Arc::new(Barrier::new(requests.len() + 1));
     let count = requests.iter().map(Vec::len).sum();
     let connections: Vec<_> = requests
         .into_iter()
         .map(|requests| {
             let start = start.clone();
+            let requests: Vec<Request> = requests.into_iter().map(Into::into).collect();
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await;
                 let mut latencies = Vec::with_capacity(requests.len());
                 start.wait().await;
-                for request in &requests {
+                for mut request in requests {
+                    request.name();
                     let sent = Instant::now();
-                    connection.ask(request).await;
+                    connection.ask(&request.bytes).await;
                     latencies.push(sent.elapsed());
                 }
                 latencies

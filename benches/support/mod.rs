@@ -14,7 +14,7 @@ mod work;
 
 pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_server};
 pub use figures::{Table, latency, median, of, per_second, percent, probe, thousands};
-pub use load::{Connection, Round, Series, client, run_round};
+pub use load::{Connection, Request, Round, Series, client, run_round};
 pub use processor::{Processor, Spent};
 pub use server::{BenchServer, Running, token};
 pub use work::{Jobs, LIFE, Life, fill, get, post, singles};

@@ -1,9 +1,13 @@
 //! The work: jobs of ten events (created, started, seven times progress, completed), UUIDs as ids.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jobledger::job::OrgId;
 use jobledger::ledger::{Append, Ledger};
 use jobledger::wire::{self, Mask};
 use uuid::Uuid;
+
+use super::load::Request;
 
 /// Events of one job.
 pub const LIFE: usize = 10;
@@ -12,14 +16,29 @@ pub const LIFE: usize = 10;
 pub struct Life {
     pub job: String,
     next: usize,
-    ordered: bool,
 }
 
 impl Life {
     pub fn new() -> Life {
-        let ordered = super::option("ids").is_none_or(|ids| ids != "v4");
-        Life { job: Uuid::new_v4().to_string(), next: 0, ordered }
+        Life { job: id().to_string(), next: 0 }
     }
+}
+
+/// Whether ids are time-ordered UUIDs (version 7), as the ledger's own are, or random ones (`--ids v4`).
+fn ordered() -> bool {
+    super::option("ids").is_none_or(|ids| ids != "v4")
+}
+
+fn id() -> Uuid {
+    if ordered() { time_ordered() } else { Uuid::new_v4() }
+}
+
+/// A UUID of version 7 that costs the client no call of the system.
+pub fn time_ordered() -> Uuid {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis();
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(millis as u64, &random).into_uuid()
 }
 
 impl Iterator for Life {
@@ -35,8 +54,7 @@ impl Iterator for Life {
             9 => ("completed", r#"{"message":"All records synchronised","records_processed":7000}"#.to_owned()),
             _ => return None,
         };
-        let id = if self.ordered { Uuid::now_v7() } else { Uuid::new_v4() };
-        let job = &self.job;
+        let (id, job) = (id(), &self.job);
         Some(format!(
             r#"{{"specversion":"1.0","id":"{id}","source":"/workers/sync-1","type":"job.{event}","subject":"{job}","data":{data}}}"#
         ))
@@ -68,16 +86,23 @@ impl Iterator for Jobs {
 }
 
 /// For each connection its requests, `each` of them with one event: whole jobs, one after the other.
-pub fn singles(connections: usize, each: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
+pub fn singles(connections: usize, each: usize, token: &str) -> Vec<Vec<Request>> {
     let mut jobs: Vec<Jobs> = (0..connections).map(|_| Jobs::default()).collect();
-    let mut all = vec![Vec::new(); connections];
-    // In turn, as they are sent: the order of the ids is that of time.
+    let mut all: Vec<Vec<Request>> = std::iter::repeat_with(Vec::new).take(connections).collect();
+    // In turn, as they are sent: the order of the jobs is that of time.
     for _ in 0..each {
         for (requests, jobs) in all.iter_mut().zip(&mut jobs) {
-            requests.extend(jobs.next().map(|event| post("/ledger/events", token, &event)));
+            requests.extend(jobs.next().map(|event| single(&event, token)));
         }
     }
     all
+}
+
+fn single(event: &str, token: &str) -> Request {
+    let id = event.find(r#""id":""#).expect("an event with an id") + r#""id":""#.len();
+    let bytes = post("/ledger/events", token, event);
+    let start = bytes.len() - event.len() + id;
+    Request::naming(bytes, ordered().then_some(start..start + uuid::fmt::Hyphenated::LENGTH))
 }
 
 /// A `POST` of `body`.
