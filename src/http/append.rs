@@ -19,6 +19,8 @@ use crate::ledger::{Append, Appended, Guard, ProveError, off_thread, receipt};
 use crate::log::Reader;
 use crate::wire::{self, Incoming, Mask, NAMES};
 
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 /// Says which preference of the request was honoured (RFC 7240, section 3).
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -165,7 +167,7 @@ pub async fn append(
 
 /// Whether one of the preferences (RFC 7240) is `return=receipt`.
 fn prefers_receipt(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
     let preferences = lines.flat_map(|line| line.split(',')).filter_map(|one| one.split(';').next());
     preferences.filter_map(|one| one.split_once('=')).any(|(name, value)| {
         name.trim().eq_ignore_ascii_case("return") && value.trim().trim_matches('"').eq_ignore_ascii_case("receipt")
@@ -188,7 +190,7 @@ fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incomin
     match essence.as_str() {
         "application/cloudevents+json" => one(wire::single(body, mask)),
         "application/cloudevents-batch+json" => batch(),
-        "application/json" if headers.contains_key("ce-specversion") => {
+        "application/json" if headers.contains_key(SPECVERSION) => {
             let attributes = headers
                 .iter()
                 .filter_map(|(name, value)| name.as_str().strip_prefix("ce-").map(|name| (name, value.as_bytes())));

@@ -13,9 +13,8 @@ use tracing::Instrument;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
-pub async fn observe<F: Future<Output = Response>>(mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub async fn observe<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let id = given(&request).unwrap_or_else(fresh);
-    request.headers_mut().insert(REQUEST_ID, id.clone());
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path);
     let started = Instant::now();
@@ -47,5 +46,5 @@ fn fresh() -> HeaderValue {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let prefix = PREFIX.get_or_init(|| uuid::Uuid::new_v4().simple().to_string()[..12].to_owned());
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    HeaderValue::from_str(&format!("{prefix}-{number:x}")).expect("hex digits and a hyphen")
+    HeaderValue::try_from(format!("{prefix}-{number:x}")).expect("hex digits and a hyphen")
 }

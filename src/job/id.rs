@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ impl FromStr for OrgId {
 ///
 /// An id in the 8-4-4-4-12 hex form is lower-cased here, on every way in, so that one UUID cannot name two jobs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobId(Box<str>);
+pub struct JobId(Arc<str>);
 
 impl JobId {
     /// Longest id, in bytes.
@@ -115,7 +116,7 @@ impl FromStr for JobId {
             return Err(BadId(format!("expected a job id, 1 to 128 of `A-Z a-z 0-9 . _ : -`, found `{shown}`")));
         }
         Ok(match hyphenated(text) {
-            Some(uuid) => JobId(uuid.hyphenated().to_string().into()),
+            Some(uuid) => JobId((&*uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into()),
             None => JobId(text.into()),
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lru::LruCache;
 use uuid::Uuid;
 
-use super::append::{AppendError, Appended, AppendedEvent, Guard, Prepared, Request};
+use super::append::{AppendError, Guard, Placed, Prepared, Request};
 use super::projection::{Handed, Projection};
 use super::redact::residue_of;
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
@@ -24,7 +24,7 @@ const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 pub(super) struct Desk {
     pub log: Writer,
     pub head: Position,
-    recorded: Time,
+    recorded: Recorded,
     /// The leaves that the open transaction wrote, as they were meant.
     written: Vec<Vec<u8>>,
     /// What they say, and about how many bytes that is: for the views.
@@ -35,6 +35,25 @@ pub(super) struct Desk {
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
     views: Arc<Projection>,
+}
+
+/// When events are recorded, also as leaves have it: most of a commit is recorded at one moment.
+struct Recorded {
+    time: Time,
+    text: String,
+    with_micros: String,
+}
+
+impl Recorded {
+    fn at(time: Time) -> Recorded {
+        Recorded { time, text: time.to_string(), with_micros: time.with_micros() }
+    }
+
+    fn move_to(&mut self, time: Time) {
+        if time != self.time {
+            *self = Recorded::at(time);
+        }
+    }
 }
 
 /// What a commit brought.
@@ -70,7 +89,7 @@ impl Desk {
         let mut desk = Desk {
             log,
             head: Position::GENESIS,
-            recorded: Time::from_micros(0),
+            recorded: Recorded::at(Time::from_micros(0)),
             written: Vec::new(),
             facts: Vec::new(),
             bytes: 0,
@@ -94,7 +113,7 @@ impl Desk {
         self.erased.clear();
         let reader = self.log.reader();
         self.head = reader.head()?;
-        self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
+        self.recorded = Recorded::at(reader.recorded(self.head)?.unwrap_or(Time::from_micros(0)));
         Ok(())
     }
 
@@ -118,8 +137,12 @@ impl Desk {
 
     /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves
     /// no trace of it; the outer one ends the commit.
-    pub(super) fn admit(&mut self, request: &Request, now: Time) -> Result<Result<Appended, AppendError>, log::Error> {
-        let (head, recorded, written) = (self.head, self.recorded, self.written.len());
+    pub(super) fn admit(
+        &mut self,
+        request: &Request,
+        now: Time,
+    ) -> Result<Result<Vec<Placed>, AppendError>, log::Error> {
+        let (head, recorded, written) = (self.head, self.recorded.time, self.written.len());
         let erased = self.erased.len();
         // A single event writes only after everything is decided, so only several need a way back.
         let several = request.events.len() > 1;
@@ -127,7 +150,7 @@ impl Desk {
             self.log.savepoint()?;
         }
         // Recorded times never fall, whatever the machine's clock does.
-        self.recorded = self.recorded.max(now);
+        self.recorded.move_to(recorded.max(now));
         match self.admit_all(request) {
             Ok(appended) => {
                 if several {
@@ -141,7 +164,8 @@ impl Desk {
                     self.log.rollback_to_savepoint()?;
                     self.forget(request);
                 }
-                (self.head, self.recorded) = (head, recorded);
+                self.head = head;
+                self.recorded.move_to(recorded);
                 self.written.truncate(written);
                 self.facts.truncate(written);
                 self.erased.truncate(erased);
@@ -150,7 +174,7 @@ impl Desk {
         }
     }
 
-    fn admit_all(&mut self, request: &Request) -> Result<Appended, Stop> {
+    fn admit_all(&mut self, request: &Request) -> Result<Vec<Placed>, Stop> {
         let mut guard = request.guard.as_ref();
         let mut events = Vec::with_capacity(request.events.len());
         for index in 0..request.events.len() {
@@ -159,13 +183,13 @@ impl Desk {
             guard = guard.filter(|_| event.duplicate);
             events.push(event);
         }
-        Ok(Appended { events })
+        Ok(events)
     }
 
     /// The answer to one event. That its name is known already goes before everything else that could be said of it. A new
     /// event finds out when it is written, since its name is a unique key, so only where that fails, or is refused, the log
     /// is asked. One that starts a job asks first: it would leave the job's row behind.
-    fn admit_one(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<AppendedEvent, Stop> {
+    fn admit_one(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<Placed, Stop> {
         let incoming = &request.events[index].incoming;
         if let Event::Created(_) = incoming.event
             && let Some(known) = self.known(request, index, incoming)?
@@ -179,7 +203,7 @@ impl Desk {
         }
     }
 
-    fn admit_new(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<AppendedEvent, Stop> {
+    fn admit_new(&mut self, request: &Request, index: usize, guard: Option<&Guard>) -> Result<Placed, Stop> {
         let prepared = &request.events[index];
         let incoming = &prepared.incoming;
         let key = JobKey { org: request.org, id: incoming.subject.clone().unwrap_or_else(mint) };
@@ -191,22 +215,15 @@ impl Desk {
             Decision::Record => (self.head, false),
             Decision::AlreadyCancelled(position) => (position, true),
         };
-        let (id, source) = (incoming.id.clone(), incoming.source.clone());
-        Ok(AppendedEvent { id, source, subject: key.id, position, duplicate })
+        Ok(Placed { subject: key.id, position, duplicate })
     }
 
     /// The answer to an event that the log has already: the same content, the first answer.
-    fn known(&mut self, request: &Request, index: usize, incoming: &Incoming) -> Result<Option<AppendedEvent>, Stop> {
+    fn known(&mut self, request: &Request, index: usize, incoming: &Incoming) -> Result<Option<Placed>, Stop> {
         let found = self.log.reader().named(Some(request.org), &incoming.source, &incoming.id)?;
         let Some(found) = found else { return Ok(None) };
         match same_content(&found, incoming) {
-            Some(subject) => Ok(Some(AppendedEvent {
-                id: incoming.id.clone(),
-                source: incoming.source.clone(),
-                subject,
-                position: found.position,
-                duplicate: true,
-            })),
+            Some(subject) => Ok(Some(Placed { subject, position: found.position, duplicate: true })),
             None => Err(AppendError::IdReused { index, position: found.position }.into()),
         }
     }
@@ -214,9 +231,9 @@ impl Desk {
     /// Decides one event and, where it is to be recorded, writes it at the new head.
     fn record(&mut self, request: &Request, index: usize, prepared: &Prepared, key: &JobKey) -> Result<Decision, Stop> {
         let incoming = &prepared.incoming;
-        let time = incoming.time.unwrap_or(self.recorded);
+        let time = incoming.time.unwrap_or(self.recorded.time);
         let job = self.jobs.get(key);
-        let decision = decide(job, key, &incoming.event, time, self.recorded)
+        let decision = decide(job, key, &incoming.event, time, self.recorded.time)
             .map_err(|refusal| AppendError::Refused { index, refusal })?;
         if decision != Decision::Record {
             return Ok(decision);
@@ -276,11 +293,11 @@ impl Desk {
             source: text(&incoming.source),
             event_type: text(event_type),
             subject: Some(text(key.id.as_str())),
-            time: Cow::Owned(time.to_string()),
+            time: if time == self.recorded.time { text(&self.recorded.text) } else { Cow::Owned(time.to_string()) },
             datacontenttype: text("application/json"),
             dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{}.json", incoming.version)),
             position: Cow::Owned(position.to_string()),
-            recordedtime: Cow::Owned(self.recorded.with_micros()),
+            recordedtime: text(&self.recorded.with_micros),
             actor: text(&request.actor),
             orgid: Some(Cow::Owned(request.org.to_string())),
             jobkind: Some(text(kind.as_str())),
@@ -297,7 +314,7 @@ impl Desk {
             id: &incoming.id,
             event_type,
             version: incoming.version,
-            recorded: self.recorded,
+            recorded: self.recorded.time,
         })?;
         self.written.push(leaf);
         Ok(())

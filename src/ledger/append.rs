@@ -1,6 +1,9 @@
 //! What is asked of the writer, and what it answers.
 
+use std::cell::RefCell;
+
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use zeroize::Zeroize;
 
 use crate::job::{JobId, OrgId, Position, Refusal};
 use crate::wire::{Incoming, SALT_LEN, datadigest};
@@ -125,6 +128,25 @@ pub enum AppendError {
     OutcomeUnknown,
 }
 
+/// What the writer says of one event.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub subject: JobId,
+    pub position: Position,
+    pub duplicate: bool,
+}
+
+impl Appended {
+    /// The answer to `events`, each of which is where `places` says.
+    pub(super) fn new(events: Vec<Prepared>, places: Vec<Placed>) -> Appended {
+        let one = |(prepared, placed): (Prepared, Placed)| {
+            let (Incoming { id, source, .. }, Placed { subject, position, duplicate }) = (prepared.incoming, placed);
+            AppendedEvent { id, source, subject, position, duplicate }
+        };
+        Appended { events: events.into_iter().zip(places).map(one).collect() }
+    }
+}
+
 /// A request on its way to the writer, with everything computed that needs no place in the log.
 pub(super) struct Request {
     pub org: OrgId,
@@ -145,9 +167,28 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(incoming: Incoming) -> Prepared {
-        let mut salt = [0; SALT_LEN];
-        getrandom::fill(&mut salt).expect("the operating system gives randomness");
+        let salt = salt();
         let digest = datadigest(&salt, &incoming.data);
         Prepared { incoming, salt, digest }
     }
+}
+
+/// A fresh salt. Randomness is taken from the system for many at once, and what was given out is overwritten.
+fn salt() -> [u8; SALT_LEN] {
+    /// Salts that are fetched at once.
+    const MANY: usize = 32;
+    thread_local! {
+        static UNUSED: RefCell<Vec<[u8; SALT_LEN]>> = RefCell::new(Vec::with_capacity(MANY));
+    }
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.is_empty() {
+            unused.resize(MANY, [0; SALT_LEN]);
+            getrandom::fill(unused.as_flattened_mut()).expect("the operating system gives randomness");
+        }
+        let last = unused.last_mut().expect("just filled");
+        let salt = *last;
+        last.zeroize();
+        unused.pop();
+        salt
+    })
 }

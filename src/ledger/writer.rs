@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::admit::{Committed, Desk};
-use super::append::{Append, AppendError, Appended, Prepared, Request};
+use super::append::{Append, AppendError, Appended, Placed, Prepared, Request};
 use super::erase::Erasures;
 use super::projection::{Handed, Projection};
 use super::seal::{Doubt, Seal, SealError};
@@ -144,7 +144,8 @@ fn one_job(append: &Append) -> bool {
     append.events.windows(2).all(|pair| pair[0].subject.is_some() && pair[0].subject == pair[1].subject)
 }
 
-type Answer = Result<Appended, AppendError>;
+/// What is known of a request once its commit has returned.
+type Outcome = Result<Vec<Placed>, AppendError>;
 
 struct WriterThread {
     desk: Desk,
@@ -180,7 +181,7 @@ impl WriterThread {
         let committed = self.try_commit(&requests);
         self.shared.commits.end();
         match committed {
-            Ok((answers, handed)) => {
+            Ok((outcomes, handed)) => {
                 let head = self.desk.head;
                 let appended = head.get() - before.get();
                 if appended > 0 {
@@ -189,7 +190,8 @@ impl WriterThread {
                     self.shared.projection.hand(handed, head);
                     self.shared.head.send_replace(head);
                 }
-                for (request, answer) in requests.into_iter().zip(answers) {
+                for (request, outcome) in requests.into_iter().zip(outcomes) {
+                    let answer = outcome.map(|places| Appended::new(request.events, places));
                     self.shared.metrics.answered(&answer);
                     // A client that went away does not matter: its events are in the log.
                     let _ = request.answer.send(answer);
@@ -204,18 +206,18 @@ impl WriterThread {
         }
     }
 
-    fn try_commit(&mut self, requests: &[Request]) -> Result<(Vec<Answer>, Option<Handed>), Broken> {
+    fn try_commit(&mut self, requests: &[Request]) -> Result<(Vec<Outcome>, Option<Handed>), Broken> {
         let (None, Some(seal)) = (self.shared.read_only.get(), &mut self.seal) else {
             return Err(Broken::ReadOnly(self.shared.read_only.get().cloned().unwrap_or_default()));
         };
         let before = self.desk.head;
         self.desk.log.begin()?;
         let now = (self.clock)();
-        let answers = requests.iter().map(|request| self.desk.admit(request, now)).collect::<Result<_, _>>()?;
+        let outcomes = requests.iter().map(|request| self.desk.admit(request, now)).collect::<Result<_, _>>()?;
         if self.desk.head == before {
             // Nothing to make durable, and what the answers rest on was committed before.
             self.desk.log.rollback()?;
-            return Ok((answers, None));
+            return Ok((outcomes, None));
         }
         match seal.close(&self.desk.log, self.desk.written()) {
             Ok(sealed) => {
@@ -225,7 +227,7 @@ impl WriterThread {
                 if erased {
                     self.shared.erasures.record(self.desk.head);
                 }
-                Ok((answers, handed))
+                Ok((outcomes, handed))
             }
             Err(SealError::Log(error)) => Err(error.into()),
             Err(SealError::Doubt(doubt)) => Err(Broken::ReadOnly(self.quarantine(&doubt))),
