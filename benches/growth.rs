@@ -91,9 +91,14 @@ fn build(client: &tokio::runtime::Runtime, folder: &Path, sizes: &[usize]) -> Ve
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a new folder");
-    for file in std::fs::read_dir(from).expect("a data folder") {
-        let file = file.expect("a file");
-        std::fs::copy(file.path(), to.join(file.file_name())).expect("room for a copy");
+    for entry in std::fs::read_dir(from).expect("a data folder") {
+        let entry = entry.expect("a file or a folder");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(from, to).expect("room for a copy");
+        }
     }
 }
 
