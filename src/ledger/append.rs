@@ -174,7 +174,7 @@ impl Prepared {
 }
 
 /// A fresh salt. Randomness is taken from the system for many at once, and what was given out is overwritten.
-fn salt() -> [u8; SALT_LEN] {
+pub(super) fn salt() -> [u8; SALT_LEN] {
     /// Salts that are fetched at once.
     const MANY: usize = 32;
     thread_local! {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::Options;
 use super::projection::{PATIENCE, Projection};
+use super::writer::after_failed_sync;
 use crate::job::Position;
 use crate::log::{self, truncate_wal};
 
@@ -135,9 +136,7 @@ fn gone(
     if !*cut {
         *cut = truncate_wal(log).map_err(|error| {
             if error.is_failed_sync() {
-                // As after a commit: what the file holds is unknown to this process for good.
-                tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
-                end();
+                after_failed_sync(end);
             }
             log::chain(&error)
         })?;

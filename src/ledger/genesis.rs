@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::append::salt;
 use super::folder::{Folder, Lock};
 use super::identity::identity;
 use super::key;
@@ -13,7 +14,7 @@ use super::{Clock, OpenError, anchor};
 use crate::job::{Position, Time};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::{Frontier, SigningKey};
-use crate::wire::{Leaf, LedgerCreated, SALT_LEN, datadigest};
+use crate::wire::{Leaf, LedgerCreated, datadigest};
 
 /// The actor and source of the ledger's own events; no token may have this name.
 pub const LEDGER: &str = "ledger";
@@ -95,8 +96,7 @@ pub(super) fn append_own(
     data: &impl Serialize,
 ) -> Result<Vec<u8>, OpenError> {
     let data = serde_json::to_vec(data).expect("text and numbers are JSON");
-    let mut salt = [0; SALT_LEN];
-    getrandom::fill(&mut salt).expect("the operating system gives randomness");
+    let salt = salt();
     let id = Uuid::now_v7().to_string();
     let text = Cow::Borrowed::<str>;
     let leaf = Leaf {

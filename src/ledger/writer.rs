@@ -255,9 +255,7 @@ impl WriterThread {
     fn failed(&mut self, requests: Vec<Request>, error: &log::Error) {
         tracing::error!(error = error as &dyn std::error::Error, requests = requests.len(), "a commit failed");
         if error.is_failed_sync() {
-            // What the file holds is unknown to this process for good; the next start reads it from the disk.
-            tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
-            (self.end)();
+            after_failed_sync(self.end);
         }
         self.reload();
         self.reload_seal();
@@ -265,7 +263,7 @@ impl WriterThread {
         self.shared.erasures.record(self.desk.log.reader().newest_redaction().unwrap_or_default());
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
-        self.shared.projection.wake(self.desk.head);
+        self.shared.projection.hand(None, self.desk.head);
         self.shared.head.send_replace(self.desk.head);
         for request in requests {
             let _ = request.answer.send(Err(AppendError::OutcomeUnknown));
@@ -287,6 +285,12 @@ impl WriterThread {
             }
         }
     }
+}
+
+/// Ends the process: what the file holds is unknown to it for good, and the next start reads that from the disk.
+pub(super) fn after_failed_sync(end: fn() -> !) -> ! {
+    tracing::error!("a sync failed: the process ends now, and a fresh start reads what is on the disk");
+    end()
 }
 
 /// Lets whoever is about to queue something go first, as long as that brings more. On a busy machine several times as many

@@ -127,21 +127,13 @@ impl Projection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the thread of a new head, and gives it the events of the commit.
+    /// Tells the thread of a new head, and gives it the events of the commit; without them it reads the log. One that gathers
+    /// events finds the head when it is done with that.
     pub(super) fn hand(&self, commit: Option<Handed>, head: Position) {
         let mut state = self.state();
         if let Some(commit) = commit {
             state.handed.push(commit);
         }
-        self.tell(state, head);
-    }
-
-    /// Tells the thread of a new head. One that gathers events finds it when it is done with that.
-    pub(super) fn wake(&self, head: Position) {
-        self.tell(self.state(), head);
-    }
-
-    fn tell(&self, mut state: MutexGuard<'_, State>, head: Position) {
         state.head = head;
         let due = state.due.is_some_and(|due| head >= due || state.handed.is_much());
         drop(state);

@@ -56,7 +56,7 @@ enum Next {
 
 impl<'a> Thread<'a> {
     fn run(mut self) -> Result<(), views::Error> {
-        self.projection.wake(self.log.head()?);
+        self.projection.hand(None, self.log.head()?);
         for leftover in [&self.projection.new_path, &self.projection.remade_path] {
             views::discard(leftover)?;
         }
@@ -173,6 +173,7 @@ impl<'a> Thread<'a> {
         let projection = self.projection;
         let position = *projection.position.borrow();
         let gathered = Instant::now() + GATHER;
+        let full = Position::new(position.get() + ENOUGH);
         let mut state = projection.state();
         loop {
             let behind = state.head > position;
@@ -184,7 +185,7 @@ impl<'a> Thread<'a> {
             if state.swap {
                 return Next::Swap;
             }
-            let enough = state.head.get() >= position.get() + ENOUGH || state.handed.is_much();
+            let enough = state.head >= full || state.handed.is_much();
             if behind && (state.hurry || state.stop || enough || left.is_zero()) {
                 state.hurry = false;
                 return Next::Advance;
@@ -193,7 +194,7 @@ impl<'a> Thread<'a> {
                 return Next::Stop;
             }
             let (due, left) = if behind {
-                (Position::new(position.get() + ENOUGH), left)
+                (full, left)
             } else {
                 // Nothing to show: whoever hurries is served already.
                 state.hurry = false;
