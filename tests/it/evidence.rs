@@ -293,8 +293,7 @@ fn it_continues_the_log_that_somebody_knew() {
     let secret = jobledger::tree::SigningKey::parse(secret.trim_end()).unwrap();
     for held in [&old, &same] {
         let text = fs::read_to_string(held).unwrap();
-        let mut checkpoint: jobledger::tree::Checkpoint =
-            format!("{}\n", text.split_once("\n\n").unwrap().0).parse().unwrap();
+        let mut checkpoint = jobledger::tree::Checkpoint::claimed(&text).unwrap();
         checkpoint.head.root.0[0] ^= 1;
         check(&keep("forked", checkpoint.sign(&[&secret]).unwrap())).expect(5);
         let broken = text.replacen(&format!("\n{}\n", checkpoint.head.size), "\n1\n", 1);

@@ -125,8 +125,7 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
             let note: Vec<u8> =
                 conn.query_row("SELECT note FROM checkpoint WHERE size = 7", [], |row| row.get(0)).unwrap();
             let text = String::from_utf8(note).unwrap();
-            let body = format!("{}\n", text.split_once("\n\n").unwrap().0);
-            let mut checkpoint: Checkpoint = body.parse().unwrap();
+            let mut checkpoint = Checkpoint::claimed(&text).unwrap();
             checkpoint.origin = name.map_or(checkpoint.origin, str::to_owned);
             let forged = checkpoint.sign(&[&strange]).unwrap();
             conn.execute("UPDATE checkpoint SET note = ?1 WHERE size = 7", [forged.as_bytes()]).unwrap();

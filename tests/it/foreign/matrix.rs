@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jobledger::access::Role;
-use jobledger::tree::{Checkpoint, Frontier, Hash, SigningKey, leaf_hash};
+use jobledger::tree::{Checkpoint, Hash, SigningKey, leaf_hash};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -125,7 +125,7 @@ fn newest(conn: &Connection, change: impl FnOnce(&str) -> String) {
 
 /// What a checkpoint says.
 fn said(note: &str) -> Checkpoint {
-    format!("{}\n", note.split_once("\n\n").unwrap().0).parse().unwrap()
+    Checkpoint::claimed(note).unwrap()
 }
 
 /// Another root under the same signature.
@@ -198,12 +198,8 @@ fn rows() -> Vec<Row> {
         row("the actor, nodes and signed root to fit",  [3, 3, 3, 4, 4, 4, 4], move |folder| {
             let conn = open(folder);
             conn.execute_batch(&actor()).unwrap();
-            regrow(&conn);
-            let mut frontier = Frontier::EMPTY;
-            for leaf in leaves(&conn) {
-                frontier.append(leaf_hash(&leaf), |_, _| Ok::<(), ()>(())).unwrap();
-            }
-            newest(&conn, |note| with_root(note, &frontier.head().unwrap().root));
+            let head = regrow(&conn);
+            newest(&conn, |note| with_root(note, &head.root));
         }),
         row("an entry and its tile together",           [3, 3, 3, 3, 3, 3, 3], move |folder| {
             let conn = open(folder);

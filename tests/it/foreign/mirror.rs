@@ -29,8 +29,7 @@ impl Mirror {
 
     /// The newest checkpoint, its signature unseen.
     pub fn checkpoint(&self) -> Checkpoint {
-        let note = fs::read_to_string(self.file("checkpoint")).unwrap();
-        format!("{}\n", note.split_once("\n\n").unwrap().0).parse().unwrap()
+        Checkpoint::claimed(&fs::read_to_string(self.file("checkpoint")).unwrap()).unwrap()
     }
 
     /// Puts a file into it.

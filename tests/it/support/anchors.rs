@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::audit::checkpoints;
 use super::cli::{Serving, cli, on};
 use super::exports::{append_to, small_ledger};
+use super::insider::{copy_files, open};
 use super::{Client, noted};
 
 /// Longest wait for something that is bound to happen.
@@ -68,21 +69,13 @@ pub fn put_back(folder: &Path, log: &Path) {
 pub fn clone(folder: &Path, name: &str) -> PathBuf {
     let clone = folder.with_file_name(name);
     fs::create_dir(&clone).unwrap();
-    for file in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if file.file_type().unwrap().is_file() {
-            fs::copy(file.path(), clone.join(file.file_name())).unwrap();
-        }
-    }
+    copy_files(folder, &clone);
     clone
 }
 
 /// Cuts the log's end off, nodes and checkpoints too, so that what is left of [`ledger`], 10 events, is in accordance with itself.
 pub fn cut(folder: &Path) {
-    let conn = Connection::open(folder.join("log.db")).unwrap();
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
-    let names: Vec<String> =
-        conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    names.iter().for_each(|name| conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    let conn = open(folder);
     let cut = "DELETE FROM event WHERE position >= 10; DELETE FROM node WHERE number >= 18; \
                DELETE FROM checkpoint WHERE size > 10";
     conn.execute_batch(cut).unwrap();

@@ -139,8 +139,7 @@ impl Bundle {
 
     /// What the checkpoint says.
     pub fn checkpoint(&self) -> Checkpoint {
-        let text = self.text("checkpoint");
-        format!("{}\n", text.split_once("\n\n").unwrap().0).parse().unwrap()
+        Checkpoint::claimed(&self.text("checkpoint")).unwrap()
     }
 
     /// The verdict of both verifiers over the tar, which must be the same.

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jobledger::access::Role;
-use jobledger::tree::{Frontier, leaf_hash};
-use rusqlite::{Connection, params};
+use jobledger::tree::Head;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::cli::{Done, cli, on};
 use super::histories::{completed, noted, started};
+use super::rows::grow;
 use super::{TestServer, created};
 
 /// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
@@ -70,12 +71,17 @@ impl Log {
 /// A copy of a folder's files.
 pub fn copied(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+    copy_files(folder, copy.path());
+    copy
+}
+
+/// Copies the files of a folder into another, but not what is in folders there.
+pub fn copy_files(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
         if file.file_type().unwrap().is_file() {
-            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
         }
     }
-    copy
 }
 
 /// Opens a copy's log without its triggers.
@@ -91,21 +97,10 @@ pub fn open(folder: &Path) -> Connection {
     conn
 }
 
-/// Makes the nodes again, as an insider does who knows the format.
-pub fn regrow(conn: &Connection) {
+/// Makes the nodes again, as an insider does who knows the format; answers what the tree comes to.
+pub fn regrow(conn: &Connection) -> Head {
     conn.execute_batch("DELETE FROM node").unwrap();
-    let mut statement = conn.prepare("SELECT leaf FROM event ORDER BY position").unwrap();
-    let leaves: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let (mut frontier, mut number) = (Frontier::EMPTY, 0);
-    for leaf in leaves {
-        let store = |node: jobledger::tree::NodeId, hash: jobledger::tree::Hash| {
-            let this = number;
-            number += 1;
-            let bound = params![this, node.level, node.index as i64, hash.as_bytes()];
-            conn.execute("INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4)", bound).map(|_| ())
-        };
-        frontier.append(leaf_hash(&leaf), store).unwrap();
-    }
+    grow(conn)
 }
 
 /// SQL that changes text inside a blob.

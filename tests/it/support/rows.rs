@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use jobledger::tree::{Checkpoint, Frontier, Hash, NodeId, SigningKey, leaf_hash};
+use jobledger::tree::{Checkpoint, Frontier, Hash, Head, NodeId, SigningKey, leaf_hash};
 use jobledger::wire::{Leaf, SALT_LEN, datadigest};
 use rusqlite::{Connection, params};
 
@@ -40,6 +40,14 @@ pub fn open(path: &Path) -> Connection {
 pub fn seal(conn: &Connection, folder: &Path) {
     let secret = std::fs::read_to_string(folder.join("ledger.key")).unwrap();
     let key = SigningKey::parse(secret.trim_end()).unwrap();
+    let checkpoint = Checkpoint { origin: key.name().to_owned(), head: grow(conn) };
+    let note = checkpoint.sign(&[&key]).unwrap();
+    let size = checkpoint.head.size.get() as i64;
+    conn.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", params![size, note.as_bytes()]).unwrap();
+}
+
+/// Stores the nodes that the tree over all leaves lacks; answers what it comes to.
+pub fn grow(conn: &Connection) -> Head {
     let mut edge = Frontier::EMPTY;
     let sql = "INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
     for leaf in leaves(conn) {
@@ -48,10 +56,7 @@ pub fn seal(conn: &Connection, folder: &Path) {
         };
         edge.append(leaf_hash(&leaf), store).unwrap();
     }
-    let checkpoint = Checkpoint { origin: key.name().to_owned(), head: edge.head().unwrap() };
-    let note = checkpoint.sign(&[&key]).unwrap();
-    let size = checkpoint.head.size.get() as i64;
-    conn.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", params![size, note.as_bytes()]).unwrap();
+    edge.head().unwrap()
 }
 
 /// Every leaf, in order.
