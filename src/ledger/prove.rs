@@ -24,6 +24,11 @@ pub enum ProveError {
     /// A leaf does not fit into a bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The log is shorter than its tree.
+    #[error(
+        "expected the event at position {0}, which the newest checkpoint covers, found none; `log.db` has lost events"
+    )]
+    NoEvent(Position),
     /// The checkpoint is damaged.
     #[error("expected a checkpoint of text, found other bytes")]
     NotText,
@@ -62,9 +67,9 @@ fn receipt_by(
 ) -> Result<Receipt, ProveError> {
     let index = position.get();
     let proof = prove_inclusion(index, checkpoint.size, |node| Ok::<_, ProveError>(read(node)?))?;
-    let leaf = log.at(position, |row| row.leaf.to_vec())?;
+    let leaf = log.at(position, |row| row.leaf.to_vec())?.ok_or(ProveError::NoEvent(position))?;
     let checkpoint = String::from_utf8(checkpoint.note.clone()).map_err(|_| ProveError::NotText)?;
-    Ok(Receipt { extra: leaf, index, proof, checkpoint })
+    Ok(Receipt { extra: Some(leaf), index, proof, checkpoint })
 }
 
 /// The proof that the log of `to` events begins with that of `from`.
@@ -77,9 +82,13 @@ pub fn tile(log: &Reader<'_>, tile: Tile) -> Result<Vec<u8>, ProveError> {
     if let TileKind::Hashes { .. } = tile.kind() {
         return tile.read(|node| Ok(log.node(node)?));
     }
-    let mut bundle = Vec::new();
-    log.leaves(Position::new(tile.range().start), u64::from(tile.width()), |_, leaf| {
+    let (mut bundle, mut missing) = (Vec::new(), tile.range());
+    log.leaves(Position::new(missing.start), u64::from(tile.width()), |position, leaf| {
+        missing.start = position.next().get();
         Ok::<(), ProveError>(push_entry(&mut bundle, leaf)?)
     })?;
-    Ok(bundle)
+    match missing.next() {
+        None => Ok(bundle),
+        Some(position) => Err(ProveError::NoEvent(Position::new(position))),
+    }
 }

@@ -12,6 +12,7 @@ mod leaf;
 mod ledger_events;
 mod mask;
 mod residue;
+mod shape;
 mod stored;
 mod v1;
 

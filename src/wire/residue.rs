@@ -5,15 +5,12 @@
 //! producer's text too: labels become `redacted-1`, `redacted-2` …, and of a rule only the documented members are left. What
 //! is left has the stored shape of the data that it stands for, so whoever folds the event reads it like any other.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use super::shape::Shape;
 use super::stored::{Make, Undecodable, again};
-use super::v1::{Residual1, Shape};
-use crate::job::{Event, RawJson};
+use super::v1::Residual1;
+use crate::job::Event;
 
 /// What stands for a text that was erased.
 pub(super) const ERASED: &str = "[redacted]";
@@ -35,25 +32,6 @@ pub fn residue(event_type: &str, version: u32, data: &[u8]) -> Result<Vec<u8>, U
         return Err(damaged("an erasure is never erased"));
     }
     again::<AsResidue>(event_type, version, data)
-}
-
-/// The members of a rule that are documented, in the order of the document; of the others nothing stays, their names included.
-const RULE: [&str; 6] = ["id", "type", "permissions", "version", "enabled", "matchParams"];
-
-/// What is left of a rule.
-pub(super) fn rule(rule: &RawJson) -> RawJson {
-    let members: HashMap<String, &RawValue> =
-        serde_json::from_str(&rule.0).expect("stored after it was read as an object");
-    let kept = RULE.iter().filter_map(|name| {
-        let value = match (*name, members.get(*name)?.get()) {
-            // The only text among them that is no word of a list. What is neither text nor number was never one.
-            ("id", id) if id.starts_with('"') => "\"[redacted]\"",
-            ("id", id) if id.starts_with(['{', '[']) => return None,
-            (_, value) => value,
-        };
-        Some(format!("\"{name}\":{value}"))
-    });
-    RawJson(Arc::from(format!("{{{}}}", kept.collect::<Vec<_>>().join(","))))
 }
 
 /// The data of an erasure as it is stored: as it was sent, with what is left of the data that it erases.
@@ -117,10 +95,6 @@ mod tests {
         let created = r#"{"kind":"rule","spec":{"actions":[{"id":"a","type":"update","priority":-9223372036854775808,"rule":{"ann":1,"matchParams":null,"id":"r","permissions":["read"],"type":"grant","version":2}}]},"created_by":"ann","labels":{"ann":"x","b":"y"}}"#;
         let kept = r#"{"kind":"rule","spec":{"actions":[{"id":"a","type":"update","priority":-9223372036854775808,"rule":{"id":"[redacted]","type":"grant","permissions":["read"],"version":2,"matchParams":null}}]},"created_by":"[redacted]","labels":{"redacted-1":"[redacted]","redacted-2":"[redacted]"}}"#;
         assert_eq!(left("job.created", created), kept);
-        let rule_of = |json: &str| rule(&RawJson(Arc::from(json))).0.to_string();
-        assert_eq!(rule_of(r#"{"id":{"ann":"x"},"i\u0064":"y"}"#), r#"{"id":"[redacted]"}"#, "a name may be escaped");
-        assert_eq!(rule_of(r#"{"id":12345678901234567890123}"#), r#"{"id":12345678901234567890123}"#);
-        assert_eq!(rule_of(r#"{"id":["ann"]}"#), "{}");
     }
 
     #[test]

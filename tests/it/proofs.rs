@@ -12,7 +12,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 use crate::support::exports::{exported, import, small_ledger};
-use crate::support::{Client, TestServer, created, noted, problem};
+use crate::support::{Client, TestServer, created, insider, noted, problem};
 
 /// What an auditor has: a token, a key, and what was computed from an export.
 struct Auditor {
@@ -244,6 +244,21 @@ fn a_copy_without_a_checkpoint_proves_nothing_and_says_so() {
     }
     auditor.get("/ledger/events/1/leaf").expect(200);
     assert_eq!(auditor.get("/ledger/checkpoints").expect(200).json(), json!({"checkpoints": [], "next": null}));
+}
+
+/// Whatever is answered is complete: an event that somebody took out of the file is missed, not skipped.
+#[test]
+fn a_bundle_that_lacks_an_event_is_refused() {
+    for lost in [2, 4] {
+        let server = TestServer::start();
+        let worker = server.client(Role::Worker);
+        worker.append(&json!([created("a"), created("b"), created("c"), created("d")])).expect(201);
+        let auditor = server.client(Role::Auditor);
+        auditor.get("/ledger/tile/entries/000.p/5").expect(200);
+        insider::open(server.path()).execute("DELETE FROM event WHERE position = ?1", [lost]).unwrap();
+        problem(auditor.get("/ledger/tile/entries/000.p/5"), 500, "internal");
+        auditor.get("/ledger/tile/entries/000.p/2").expect(200);
+    }
 }
 
 #[test]
