@@ -31,6 +31,8 @@ const SHORT_BYTES: usize = 256 << 10;
 const SHORT_SCAN: u64 = 1000;
 /// Events of an export read at a time.
 const EXPORT_STEP: u64 = 500;
+/// About what an event takes on a page: room for as many is made at once.
+const EVENT_BYTES: usize = 768;
 
 /// What a route over the log asks for.
 struct Asked {
@@ -222,11 +224,11 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
     if asked.limit > SHORT_LIMIT {
         return Ok(None);
     }
-    let (after, mut events) = (asked.after.unwrap_or_default(), Events::new());
-    let erased = app.ledger.erased();
+    let (after, mut events) = (asked.after.unwrap_or_default(), Events::new(asked.limit));
+    let seen = (app.ledger.erased(), app.ledger.head());
     let page = app.ledger.log(|log| match &asked.filter {
         Filter { org, job: None, kind: None, types } if types.is_empty() => {
-            app.sheets.page(log, erased, SHORT_SCAN, (after, asked.limit), *org, |event| {
+            app.sheets.page(log, seen, SHORT_SCAN, (after, asked.limit), *org, |event| {
                 events.push(|body| body.extend_from_slice(event));
             })
         }
@@ -239,7 +241,7 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
 }
 
 fn long_page(app: &App, asked: &Asked) -> Result<Response, Error> {
-    let mut events = Events::new();
+    let mut events = Events::new(asked.limit);
     let page = app.ledger.log(|log| {
         log.page(asked.after.unwrap_or_default(), asked.limit, &asked.filter, |row| {
             Ok::<_, Error>(enough(events.push(|body| wire::write_cloudevent(body, row.leaf, row.data)), PAGE_BYTES))
@@ -255,8 +257,11 @@ struct Events {
 }
 
 impl Events {
-    fn new() -> Events {
-        Events { body: b"{\"events\":[".to_vec(), shown: 0 }
+    /// A page with room for `limit` common events.
+    fn new(limit: u64) -> Events {
+        let mut body = Vec::with_capacity(limit as usize * EVENT_BYTES);
+        body.extend(b"{\"events\":[");
+        Events { body, shown: 0 }
     }
 
     /// Adds an event; answers how many bytes there are.

@@ -46,18 +46,17 @@ impl Default for Sheets {
 
 impl Sheets {
     /// Gives `each` the events of `org` (`None`: of all) after `after`, `limit` at the most. Looks at about `scan` events and
-    /// at none behind a sheet that is too large. `erased` is the newest erasure, asked for before the log is read.
+    /// at none behind a sheet that is too large. `erased` is the newest erasure, asked for before the log is read, and `head` the
+    /// newest event: whatever is recorded after it is of another page, be it on a sheet already.
     pub fn page(
         &self,
         log: &Reader<'_>,
-        erased: Position,
+        (erased, head): (Position, Position),
         scan: u64,
         (after, limit): (Position, u64),
         org: Option<OrgId>,
         mut each: impl FnMut(&[u8]),
     ) -> Result<Page, Error> {
-        // Read once: whatever is recorded from here on is of another page, be it on a sheet already.
-        let head = log.head()?;
         let (mut shown, mut scanned) = (0, after);
         let last = head.get().min(after.get().saturating_add(scan));
         for number in after.next().get() / SHEET..=last / SHEET {
