@@ -20,7 +20,11 @@ impl Recover {
         let folder = self.anchor.of(self.data.folder());
         match continue_log(&folder, &system_clock())? {
             Some(Continued { previous, identity, position, kept }) => {
-                println!("continued `{previous}` as `{}` at position {position}", identity.origin);
+                // What an interrupted change of keys had left to do is not a new name.
+                match previous == identity.origin {
+                    true => println!("finished what was begun: `{previous}` takes writes at position {position}"),
+                    false => println!("continued `{previous}` as `{}` at position {position}", identity.origin),
+                }
                 println!("{}", identity.verifier_key());
                 if let Some(kept) = kept {
                     eprintln!("what the anchor held before is kept in `{}`", kept.display());

@@ -24,7 +24,7 @@ pub(super) struct Tail {
     #[command(flatten)]
     remote: Remote,
 
-    /// Only this job's events; ends with the job
+    /// Only this job's events; ends with the job (an auditor names its --org too: others may have one of that name)
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
 

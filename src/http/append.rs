@@ -176,8 +176,10 @@ fn prefers_receipt(headers: &HeaderMap) -> bool {
 
 /// The events of a request, and whether they came as a batch.
 fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incoming>, bool), Error> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
+    let essence = content_type.and_then(|named| named.split(';').next()).unwrap_or("").trim().to_ascii_lowercase();
+    // An event without data has no type of data either.
+    let of_data = essence == "application/json" || content_type.is_none() && body.is_empty();
     let one = |event: Result<Incoming, wire::Reject>| match event {
         Ok(event) => Ok((vec![event], false)),
         Err(reject) => Err(Error::rejected(None, reject)),
@@ -190,7 +192,7 @@ fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incomin
     match essence.as_str() {
         "application/cloudevents+json" => one(wire::single(body, mask)),
         "application/cloudevents-batch+json" => batch(),
-        "application/json" if headers.contains_key(SPECVERSION) => {
+        _ if of_data && headers.contains_key(SPECVERSION) => {
             let attributes = headers
                 .iter()
                 .filter_map(|(name, value)| name.as_str().strip_prefix("ce-").map(|name| (name, value.as_bytes())));

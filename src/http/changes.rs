@@ -117,19 +117,22 @@ fn nothing_of(model: &Value) -> Value {
         .collect()
 }
 
-/// Every field below `pointer` that differs. Nothing is ever taken away from a job, so what is there now is looked at. Its
-/// revision changes with every event and says nothing.
+/// Every field below `pointer` that differs; of what is missing on one side, null. The job's revision changes with every event
+/// and says nothing.
 fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     match (before, after) {
         _ if before == after || pointer == "/position" => {}
         (Value::Object(old), Value::Object(new)) => {
-            for (name, value) in new {
-                compare(&format!("{pointer}/{}", token(name)), old.get(name).unwrap_or(&Value::Null), value, found);
+            let gone = old.keys().filter(|name| !new.contains_key(*name));
+            for name in new.keys().chain(gone) {
+                let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+                compare(&format!("{pointer}/{}", token(name)), old, new, found);
             }
         }
         (Value::Array(old), Value::Array(new)) => {
-            for (n, value) in new.iter().enumerate() {
-                compare(&format!("{pointer}/{n}"), old.get(n).unwrap_or(&Value::Null), value, found);
+            for n in 0..old.len().max(new.len()) {
+                let (old, new) = (old.get(n).unwrap_or(&Value::Null), new.get(n).unwrap_or(&Value::Null));
+                compare(&format!("{pointer}/{n}"), old, new, found);
             }
         }
         (Value::Null, Value::Object(new)) if new.is_empty() => {}

@@ -17,7 +17,6 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::app::App;
 use super::error::{Error, Problem};
 use crate::job::{Event, ItemStatus, Kind, Provider, Status, TaskType};
-use crate::wire::{LedgerContinued, LedgerKeyAdded};
 
 static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
 
@@ -27,8 +26,8 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
     info(
         title = "jobledger",
         description = "An append-only, event-sourced ledger of access-governance jobs. Workers append events; three documented job \
-                       APIs, the ledger's own reads and server-sent-event tails show what became of them. Every read carries \
-                       `Ledger-Position`, the position that it shows.",
+                       APIs, the ledger's own reads and server-sent-event tails show what became of them. Every read of what may \
+                       change carries `Ledger-Position`, the position that it shows.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
@@ -223,7 +222,7 @@ pub struct CloudEvent {
 
 /// A page of the log.
 #[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes what `events::page` writes")]
+#[allow(dead_code, reason = "describes what `Events::answer` writes")]
 pub struct EventPage {
     /// In order; may be short, or empty, with a `next`.
     events: Vec<CloudEvent>,
@@ -267,5 +266,5 @@ described! {
     /// An event that a producer may send.
     ProducedType = Event::TYPES.iter().copied();
     /// An event that can be filtered for.
-    EventType = Event::TYPES.iter().copied().chain([LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
+    EventType = super::events::types();
 }

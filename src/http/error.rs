@@ -49,6 +49,11 @@ impl Error {
         Error::new(StatusCode::BAD_REQUEST, "bad-parameter", format!("parameter `{name}`: {detail}"))
     }
 
+    /// 400 for a live read of the past.
+    pub fn live_as_of() -> Error {
+        Error::parameter("as_of", "expected none on a live read, which shows the job as it becomes")
+    }
+
     /// 400 for the request as a whole.
     pub fn bad_request(detail: impl Into<String>) -> Error {
         Error::new(StatusCode::BAD_REQUEST, "bad-request", detail)
@@ -156,6 +161,10 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Error {
         match error {
             ReadError::Beyond { .. } => Error::new(StatusCode::BAD_REQUEST, "beyond-head", error.to_string()),
+            ReadError::NotReached { .. } => {
+                Error::new(StatusCode::SERVICE_UNAVAILABLE, "not-reached", error.to_string())
+            }
+            ReadError::Unsettled => Error::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", error.to_string()),
             ReadError::Late { .. } => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a read waited too long for the views");
                 let detail = "the views are not there yet; try again, and see `/readyz`";

@@ -20,7 +20,7 @@ use crate::access::Capability;
 use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::ledger::off_thread;
 use crate::log::{Filter, Page, Reader, Row, enough};
-use crate::wire::{self, Leaf};
+use crate::wire::{self, Leaf, LedgerContinued, LedgerKeyAdded};
 
 /// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
 const PAGE_BYTES: usize = 4 << 20;
@@ -42,6 +42,21 @@ struct Asked {
     min: Option<Position>,
 }
 
+impl Asked {
+    /// Waits until the log has what must be in the answer.
+    async fn reach(&self, app: &App) -> Result<(), Error> {
+        match self.min {
+            Some(min) => Ok(app.ledger.reach(min).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The types that events of the log have, but for the first event's, which no page shows.
+pub fn types() -> impl Iterator<Item = &'static str> {
+    Event::TYPES.into_iter().chain([LedgerContinued::TYPE, LedgerKeyAdded::TYPE])
+}
+
 fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Option<OrgId>) -> Result<Asked, Error> {
     let after = params.one("after")?;
     let limit = params.count("limit", 50, 1000)? as u64;
@@ -57,13 +72,12 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     };
     let min = params.one("min_position")?;
     params.finish()?;
-    if let Some(unknown) =
-        types.iter().find(|name| !Event::TYPES.contains(&name.as_str()) && !name.starts_with("ledger."))
-    {
+    if let Some(unknown) = types.iter().find(|name| !self::types().any(|known| known == name.as_str())) {
         let found: String = unknown.chars().take(64).collect();
-        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", Event::TYPES.join(", "))));
+        let known: Vec<&str> = self::types().collect();
+        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", known.join(", "))));
     }
-    Ok(Asked { filter: Filter { org, job, kind, types }, after, limit, min })
+    Ok(Asked { filter: Filter { org, job, kind, types, upto: None }, after, limit, min })
 }
 
 /// Read the log.
@@ -89,6 +103,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
         (status = 404, description = "`org` is not the caller's"),
         (status = 406, description = "`Accept` allows none of the three forms"),
+        (status = 503, description = "The log has not reached `min_position`"),
     )
 )]
 pub async fn list(
@@ -99,12 +114,14 @@ pub async fn list(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let asked = asked(params, &caller, None, None)?;
+    asked.reach(&app).await?;
     show(app, caller, headers, asked).await
 }
 
 /// Read one job's events.
 ///
-/// As `/ledger/events?job=`, in the same three forms; a tail sends `closed` after the final event and ends.
+/// As `/ledger/events?job=`, in the same three forms; a tail sends `closed` after the final event and ends. With `as_of` only
+/// what was recorded by then.
 #[utoipa::path(
     get, path = "/ledger/jobs/{id}/events", tag = "ledger", operation_id = "list_job_events",
     params(
@@ -114,6 +131,7 @@ pub async fn list(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
+        ("as_of" = Option<super::docs::Moment>, Query, description = "A position or an RFC 3339 time of recording"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<String>, Header, description = "The position where a tail goes on; only a tail looks at it"),
     ),
@@ -122,8 +140,9 @@ pub async fn list(
             content((EventPage = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
         (status = 204, description = "The job has ended, and `Last-Event-ID` is at or past its end"),
         (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
-        (status = 404, description = "No such job"),
+        (status = 404, description = "No such job, or not yet then"),
         (status = 406, description = "`Accept` allows none of the three forms"),
+        (status = 503, description = "The log has not reached `min_position`"),
     )
 )]
 pub async fn of_job(
@@ -136,11 +155,27 @@ pub async fn of_job(
     caller.require(Capability::ReadLedger)?;
     let org = caller.org_of_job(params.one("org")?)?;
     let job = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
-    let asked = asked(params, &caller, Some(job.clone()), Some(org))?;
-    if app.ledger.log(|log| log.stream(org, &job))?.is_none() {
+    let as_of = params.moment("as_of")?;
+    let mut asked = asked(params, &caller, Some(job.clone()), Some(org))?;
+    asked.reach(&app).await?;
+    if let Some(moment) = as_of {
+        asked.filter.upto = Some(app.ledger.place("as_of", Some(moment)).await?.position);
+    }
+    if !app.ledger.log(|log| existed(log, org, &job, asked.filter.upto))? {
         return Err(Error::no_such_job());
     }
     show(app, caller, headers, asked).await
+}
+
+/// Whether there was such a job by then.
+fn existed(log: &Reader<'_>, org: OrgId, job: &JobId, upto: Option<Position>) -> Result<bool, Error> {
+    let Some(stream) = log.stream(org, job)? else { return Ok(false) };
+    let mut found = false;
+    log.scan_job(stream, Position::GENESIS, upto.unwrap_or(Position::MAX), 1, |_| {
+        found = true;
+        Ok::<_, Error>(())
+    })?;
+    Ok(found)
 }
 
 /// Read one event.
@@ -154,6 +189,7 @@ pub async fn of_job(
         (status = 200, description = "The event", body = CloudEvent, content_type = "application/cloudevents+json"),
         (status = 400, description = "Not a position"),
         (status = 404, description = "No such event"),
+        (status = 503, description = "The log has not reached `min_position`"),
     )
 )]
 pub async fn one(
@@ -201,9 +237,6 @@ pub fn visible_leaf(log: &Reader<'_>, caller: &Caller, position: Position) -> Re
 
 async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Result<Response, Error> {
     let offered = ["application/json", "application/x-ndjson", "text/event-stream"];
-    if let Some(min) = asked.min {
-        app.ledger.reach(min).await?;
-    }
     match accept::choose(&headers, &offered) {
         Some("application/json") => match short_page(&app, &asked)? {
             Some(page) => Ok(page),
@@ -211,8 +244,10 @@ async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Res
         },
         Some("application/x-ndjson") => {
             let from = asked.after.unwrap_or_default().next();
-            Ok(ndjson(app, from, move |app, from, head| lines(app, from, head, &asked.filter)))
+            let head = app.ledger.head().min(asked.filter.upto.unwrap_or(Position::MAX));
+            Ok(ndjson(app, (from, head), move |app, from, head| lines(app, from, head, &asked.filter)))
         }
+        Some(_) if asked.filter.upto.is_some() => Err(Error::live_as_of()),
         Some(_) => tail(&app, &caller, &headers, TailOf { filter: asked.filter, after: asked.after }),
         None => Err(Error::not_acceptable(&offered.join(", "))),
     }
@@ -227,7 +262,7 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
     let (after, mut events) = (asked.after.unwrap_or_default(), Events::new(asked.limit));
     let seen = (app.ledger.erased(), app.ledger.head());
     let page = app.ledger.log(|log| match &asked.filter {
-        Filter { org, job: None, kind: None, types } if types.is_empty() => {
+        Filter { org, job: None, kind: None, types, upto: None } if types.is_empty() => {
             app.sheets.page(log, seen, SHORT_SCAN, (after, asked.limit), *org, |event| {
                 events.push(|body| body.extend_from_slice(event));
             })

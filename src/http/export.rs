@@ -35,7 +35,8 @@ pub async fn export(State(app): State<App>, caller: Caller, mut params: Params) 
     let from: Option<Position> = params.one("from")?;
     params.finish()?;
     caller.require(Capability::AllOrganisations)?;
-    Ok(ndjson(app, from.unwrap_or(Position::GENESIS), lines))
+    let head = app.ledger.head();
+    Ok(ndjson(app, (from.unwrap_or(Position::GENESIS), head), lines))
 }
 
 fn lines(app: &App, from: Position, head: Position) -> Result<Stretch, Error> {

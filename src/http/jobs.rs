@@ -19,7 +19,7 @@ use super::single::{View, single_job};
 use super::streamed::streamed;
 use super::{POSITION, cursor, json, page};
 use crate::access::Capability;
-use crate::job::Position;
+use crate::job::{JobId, Position};
 use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::views::{JobList, JobQuery};
 
@@ -77,7 +77,7 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
         created_by: params.text("created_by")?,
         created_after: params.time("created_after")?,
         created_before: params.time("created_before")?,
-        id_prefix: params.text("id_prefix")?,
+        id_prefix: params.text("id_prefix")?.map(as_ids_are),
         ..JobQuery::default()
     };
     params.finish()?;
@@ -91,6 +91,11 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     };
     let shown = app.ledger.page("/ledger/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
     Ok(page(shown))
+}
+
+/// A prefix as ids are written: a whole UUID in lower case, as on every way in. Of a part nobody can tell whether it is of one.
+fn as_ids_are(prefix: String) -> String {
+    prefix.parse::<JobId>().map_or(prefix, |id| id.to_string())
 }
 
 /// Read one job: everything the ledger knows of it.

@@ -16,14 +16,13 @@ use crate::ledger::off_thread;
 /// Lines that were read, and the last position that was looked at for them.
 pub type Stretch = (Vec<u8>, Position);
 
-/// Answers with what `read` makes of the log from `from` on, stretch by stretch. It is given where a stretch begins and the
-/// head, and looks at one event at least.
+/// Answers with what `read` makes of the log from `from` up to `head`, stretch by stretch. It is given where a stretch begins
+/// and the head, and looks at one event at least.
 pub fn ndjson(
     app: App,
-    from: Position,
+    (from, head): (Position, Position),
     read: impl Fn(&App, Position, Position) -> Result<Stretch, Error> + Clone + Send + 'static,
 ) -> Response {
-    let head = app.ledger.head();
     let lines = try_stream! {
         let mut next = from;
         while next <= head {

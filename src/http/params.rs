@@ -100,7 +100,7 @@ impl Params {
     }
 
     /// A position or a time; see [`Params::time`] for the space.
-    fn moment(&mut self, name: &str) -> Result<Option<AsOf>, Error> {
+    pub fn moment(&mut self, name: &str) -> Result<Option<AsOf>, Error> {
         let value = self.text(name)?.map(|value| value.replace(' ', "+"));
         value.map(|value| value.parse()).transpose().map_err(|error| Error::parameter(name, error))
     }

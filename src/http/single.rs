@@ -43,7 +43,7 @@ pub async fn single_job(
     let chosen = accept::choose(&headers, &offered).ok_or_else(|| Error::not_acceptable(&offered.join(", ")))?;
     if chosen == "text/event-stream" {
         if reading.as_of.is_some() {
-            return Err(Error::parameter("as_of", "expected none on a live read, which shows the job as it becomes"));
+            return Err(Error::live_as_of());
         }
         return live(&app, &caller, &headers, &reading, view.kind, view.render).await;
     }

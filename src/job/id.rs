@@ -54,7 +54,11 @@ impl FromStr for Position {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse::<u64>() {
             Ok(n) if digits && n <= Position::MAX.0 => Ok(Position(n)),
-            _ => Err(BadId(format!("expected a position, a whole number from 0 to {}, found `{text}`", Position::MAX))),
+            _ => Err(BadId(format!(
+                "expected a position, a whole number from 0 to {}, found `{}`",
+                Position::MAX,
+                short(text)
+            ))),
         }
     }
 }
@@ -73,9 +77,9 @@ impl FromStr for OrgId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        hyphenated(text)
-            .map(OrgId)
-            .ok_or_else(|| BadId(format!("expected an organisation, a UUID in 8-4-4-4-12 form, found `{text}`")))
+        hyphenated(text).map(OrgId).ok_or_else(|| {
+            BadId(format!("expected an organisation, a UUID in 8-4-4-4-12 form, found `{}`", short(text)))
+        })
     }
 }
 
@@ -160,6 +164,11 @@ impl FromStr for ItemId {
         }
         Ok(ItemId(text.into()))
     }
+}
+
+/// As much of a text as an error repeats.
+fn short(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 /// The UUID that `text` spells in 8-4-4-4-12 form; other spellings (braces, `urn:`, no hyphens) are not UUIDs here.

@@ -42,6 +42,14 @@ impl Item {
         Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None }
     }
 
+    /// Bytes of all that was said of it.
+    pub(super) fn text_len(&self) -> usize {
+        let credentials = self.detail.as_ref().map_or(0, |detail| {
+            detail.secret_id.len() + detail.secret_keys.iter().map(|key| key.len() + size_of::<String>()).sum::<usize>()
+        });
+        self.message.as_ref().map_or(0, String::len) + credentials
+    }
+
     /// Whether the item has an outcome.
     pub fn ended(&self) -> bool {
         matches!(self.status, ItemStatus::Completed | ItemStatus::Failed)

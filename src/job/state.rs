@@ -242,15 +242,17 @@ impl Job {
         }
     }
 
-    /// About how many bytes the job takes in memory: what a cache counts.
+    /// About how many bytes the job takes in memory, never less than its texts have: what a cache counts. Looks at every item
+    /// and note.
     pub fn weight(&self) -> usize {
-        let actions = match &self.spec {
-            Spec::Rule(rule) => rule.actions.iter().map(|a| a.rule.0.len() + 200).sum(),
-            Spec::DbRole(_) | Spec::Task(_) => 0,
-        };
+        // The spec is there twice, as its text and taken apart, which takes more than the text where its parts are small.
+        let spec = 3 * self.spec_json.0.len();
+        let texts = [&self.message, &self.current_step].into_iter().flatten().map(String::len).sum::<usize>();
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let items: usize = self.items.as_slice().iter().map(|item| 500 + item.text_len()).sum();
         let notes: usize = self.notes.iter().map(|n| n.text.len() + 100).sum();
         let redactions: usize = self.redactions.iter().map(|r| r.reason.len() + 100).sum();
-        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + 400 * self.items.len() + actions + notes + redactions
+        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + spec + texts + labels + items + notes + redactions
     }
 
     fn say(&mut self, message: Option<String>) -> Change {

@@ -38,15 +38,13 @@ pub async fn hook_chunk(
     upto: Position,
 ) -> Result<(String, Option<Position>), ReadError> {
     let types = vec!["job.hook_output".to_owned()];
-    let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types };
+    let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types, upto: Some(upto) };
     let ledger = ledger.clone();
     off_thread(move || {
         let mut output = String::new();
         let page = ledger.log(|log| {
             log.page(after, STEP, &filter, |row| {
-                if row.position <= upto
-                    && let Some(Event::HookOutput(chunk)) = row_fact(log, row)?.map(|fact| fact.event)
-                {
+                if let Some(Event::HookOutput(chunk)) = row_fact(log, row)?.map(|fact| fact.event) {
                     output.push_str(chunk.output.as_deref().unwrap_or(""));
                 }
                 Ok::<_, ReadError>(ControlFlow::Continue(()))

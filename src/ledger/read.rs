@@ -41,6 +41,17 @@ pub enum ReadError {
         /// The newest there is.
         head: String,
     },
+    /// The log did not get there in time.
+    #[error("the log is at position {head} and has not reached {wanted}; try again when that is recorded")]
+    NotReached {
+        /// Its newest.
+        head: Position,
+        /// What was asked for.
+        wanted: Position,
+    },
+    /// A commit is open that may still record something at the moment asked for.
+    #[error("the log may still record something at that moment; try again")]
+    Unsettled,
     /// The views did not get there in time.
     #[error("the views show position {shown} and not yet {wanted}{}; try again", why.as_deref().unwrap_or_default())]
     Late {
@@ -70,10 +81,7 @@ impl Ledger {
         let jobs = &self.inner.projection.jobs;
         match as_of {
             None => {
-                let read = |conn: &Connection| {
-                    let job = load_job(conn, key)?;
-                    Ok(job.map(|job| (job.weight() + job.spec_json.0.len(), Arc::new(job))))
-                };
+                let read = |conn: &Connection| Ok(load_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
                 self.view(min, jobs, key, read).await
             }
             Some(moment) => {
@@ -92,7 +100,7 @@ impl Ledger {
     /// Where a moment is in the log; `None` is now. `name` is what it is called where it was asked for.
     pub async fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
         if let Some(AsOf::Time(_)) = moment {
-            self.settle().await;
+            self.settle().await?;
         }
         self.log(|log| Place::find(moment, name, log, self.now()))
     }
@@ -170,7 +178,7 @@ impl Ledger {
         let mut bell = self.bell();
         match tokio::time::timeout(PATIENCE, bell.wait_for(|head| *head >= min)).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(ReadError::Late { shown: self.head(), wanted: min, why: None }),
+            _ => Err(ReadError::NotReached { head: self.head(), wanted: min }),
         }
     }
 
@@ -187,10 +195,14 @@ impl Ledger {
 
     /// Waits until no commit is open that may still record something at or before a time: the answer for one time is
     /// the same whenever it is asked for. Commits that begin later have a later clock.
-    async fn settle(&self) {
+    async fn settle(&self) -> Result<(), ReadError> {
         let begun = self.inner.commits.begun();
         let mut ended = self.inner.commits.ended();
-        let _ = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await;
+        match tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await {
+            // The writer is gone, and its commits with it.
+            Ok(_) => Ok(()),
+            Err(_) => Err(ReadError::Unsettled),
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Filter {
     pub kind: Option<Kind>,
     /// Of these types; empty for all.
     pub types: Vec<String>,
+    /// Recorded up to here.
+    pub upto: Option<Position>,
 }
 
 /// How far a page read.
@@ -57,7 +59,7 @@ pub struct Filter {
 pub struct Page {
     /// The last position looked at: where the next page starts.
     pub scanned: Position,
-    /// The head when the page was read.
+    /// The head when the page was read, or where the filter ends before it.
     pub head: Position,
 }
 
@@ -231,7 +233,7 @@ impl<'c> Reader<'c> {
         mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Page, E> {
         // Read once: whatever is committed from here on is of another page.
-        let head = self.head()?;
+        let head = self.head()?.min(filter.upto.unwrap_or(Position::MAX));
         let (mut shown, mut last, mut broke) = (0, after, false);
         let mut take = |row: Row<'_>| {
             (shown, last) = (shown + 1, row.position);

@@ -30,6 +30,11 @@ impl Size {
         Size(last.saturating_add(1).min(Size::MAX.0))
     }
 
+    /// The index of the last leaf.
+    pub fn last(self) -> u64 {
+        self.0 - 1
+    }
+
     /// The number of leaves.
     pub fn get(self) -> u64 {
         self.0

@@ -41,11 +41,17 @@ impl JobQuery {
     pub fn is_indexed(&self) -> bool {
         let times = [self.created_after, self.created_before, self.started_after, self.started_before];
         let unindexed = times.iter().any(Option::is_some) || self.label.is_some() || self.id_prefix.is_some();
-        // Every index begins with the organisation and serves one of these; a second one is looked for in what that finds.
-        let words = [self.status.is_some(), self.task_type.is_some(), self.created_by.is_some()];
-        let filters = words.iter().filter(|set| **set).count();
-        let every = filters == 0 && self.kind.is_none();
-        !unindexed && filters <= 1 && (self.org.is_some() || every)
+        // A job that has a type is a background job.
+        let kind = self.kind.filter(|kind| *kind != Kind::Task || self.task_type.is_none());
+        let others = usize::from(self.task_type.is_some()) + usize::from(self.created_by.is_some());
+        // Every index begins with the organisation; what is asked for besides is looked for in what that finds.
+        let one_index = match (kind, self.status, others) {
+            (_, _, 0) => true,
+            (None, None, one) => one == 1,
+            _ => false,
+        };
+        let every = kind.is_none() && self.status.is_none() && others == 0;
+        !unindexed && one_index && (self.org.is_some() || every)
     }
 }
 
@@ -166,5 +172,36 @@ mod tests {
             let plan = plan(&query);
             assert!(plan.starts_with("SEARCH job USING INDEX") && !plan.contains("TEMP B-TREE"), "{query:?}: {plan}");
         }
+    }
+
+    #[test]
+    fn a_query_is_indexed_where_one_index_finds_all_that_it_asks_for() {
+        let mut indexed = 0;
+        for n in 0..48 {
+            let query = JobQuery {
+                org: [None, Some(OrgId::default())][n & 1],
+                status: [None, Some(Status::Running)][n >> 1 & 1],
+                task_type: [None, Some(TaskType::FullSync)][n >> 2 & 1],
+                created_by: [None, Some("ann".to_owned())][n >> 3 & 1].clone(),
+                kind: [None, Some(Kind::Task), Some(Kind::Rule)][n >> 4],
+                ..JobQuery::default()
+            };
+            if query.is_indexed() {
+                let implied = query.kind == Some(Kind::Task) && query.task_type.is_some();
+                let asked = [
+                    query.org.is_some(),
+                    query.status.is_some(),
+                    query.task_type.is_some(),
+                    query.created_by.is_some(),
+                    query.kind.is_some() && !implied,
+                ];
+                let asked = asked.into_iter().filter(|asked| *asked).count();
+                assert_eq!(plan(&query).matches("=?").count(), asked, "{query:?}: {}", plan(&query));
+                indexed += 1;
+            }
+        }
+        // All of the log; of one organisation: all, by state, by type (also of background jobs), by whom, and by two kinds with
+        // and without a state.
+        assert_eq!(indexed, 1 + 5 + 4);
     }
 }

@@ -153,14 +153,14 @@ pub fn batch(body: &[u8], mask: &Mask) -> Result<Vec<Incoming>, (Option<usize>, 
 /// Values are unquoted, then percent-decoded once (CloudEvents HTTP binding 1.0.2, section 3.1.3.2).
 pub fn binary<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
-    content_type: &'a str,
+    content_type: Option<&'a str>,
     body: &[u8],
     mask: &Mask,
 ) -> Result<Incoming, Reject> {
     let data = (!body.is_empty())
         .then(|| serde_json::from_str::<&RawValue>(utf8(body)?).map_err(|error| not_json(&error)))
         .transpose()?;
-    let mut read = Envelope { data, datacontenttype: Some(Cow::Borrowed(content_type)), ..Envelope::default() };
+    let mut read = Envelope { data, datacontenttype: content_type.map(Cow::Borrowed), ..Envelope::default() };
     for (name, value) in attributes {
         let text = unquoted(value)
             .as_deref()

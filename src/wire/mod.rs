@@ -11,6 +11,7 @@ mod json;
 mod leaf;
 mod ledger_events;
 mod mask;
+mod plain;
 mod residue;
 mod shape;
 mod stored;

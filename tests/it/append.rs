@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, TestServer, created, event, named, nil, noted, started, with};
+use crate::support::{Answer, Client, TestServer, created, event, named, nil, noted, problem, started, with};
 
 #[test]
 fn a_job_is_recorded_and_shown_to_the_next_read() {
@@ -107,6 +107,13 @@ fn binary_mode_gives_the_same_event() {
     ];
     binary(&worker, &start, "").expect(422);
     binary(&worker, &start[..4], "").expect(201);
+    // Without data there is no type of data to name, and with data there must be one.
+    let unnamed = |id: &str, data: &[u8]| {
+        let headers = [("ce-specversion", "1.0"), ("ce-id", id), ("ce-source", "w"), start[2], start[3]];
+        worker.send(Method::POST, "/ledger/events", &headers, data)
+    };
+    problem(unnamed("3", b""), 409, "lifecycle");
+    problem(unnamed("3", b"{}"), 415, "unsupported-media-type");
     let structured = with(with(created("job-1"), "source", json!("/tests/café")), "id", json!("1"));
     assert_eq!(worker.append(&structured).expect(200).json()["position"], 1);
     assert_eq!(worker.get("/ledger/events/2").expect(200).json()["data"], json!({}));

@@ -8,7 +8,7 @@ use crate::wire::blame;
 fn binary(source: &[u8]) -> Result<Incoming, Reject> {
     let noted: [(&str, &[u8]); 5] =
         [("specversion", b"1.0"), ("id", b"1"), ("type", b"job.noted"), ("subject", b"job-1"), ("source", source)];
-    wire::binary(noted.into_iter(), "application/json", br#"{"text":"x"}"#, &Mask::default())
+    wire::binary(noted.into_iter(), Some("application/json"), br#"{"text":"x"}"#, &Mask::default())
 }
 
 #[test]
@@ -32,10 +32,10 @@ fn header_values_are_unquoted_and_decoded_once() {
 
 #[test]
 fn binary_mode_takes_each_attribute_once_and_the_body_as_data() {
-    let send = |more: &[(&'static str, &'static [u8])], content_type, body: &[u8]| {
+    let send = |more: &[(&'static str, &'static [u8])], content_type: &'static str, body: &[u8]| {
         let least: [(&str, &[u8]); 4] =
             [("specversion", b"1.0"), ("id", b"1"), ("source", b"w"), ("subject", b"job-1")];
-        wire::binary(least.into_iter().chain(more.iter().copied()), content_type, body, &Mask::default())
+        wire::binary(least.into_iter().chain(more.iter().copied()), content_type.into(), body, &Mask::default())
     };
     let started: (&str, &[u8]) = ("type", b"job.started");
     let json = "application/json; charset=utf-8";

@@ -1,5 +1,7 @@
 //! A job at two moments: which fields differ, from what to what, by whose events.
 
+use std::collections::BTreeSet;
+
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
@@ -14,8 +16,9 @@ const SECOND: i64 = 1_000_000;
 /// A life of each kind, interleaved.
 fn lives() -> Vec<Value> {
     let labelled = json!({"kind": "task", "spec": {"job_type": "full_sync"}, "labels": {"ticket/a": "AC-1"}});
-    let detail =
-        json!({"credentials_info": {"secrets_manager_provider": "vault", "secret_id": "a", "secret_keys": ["K"]}});
+    let detail = json!({"credentials_info": {"secrets_manager_provider": "vault", "secret_id": "a", "secret_keys": ["K", "L", "M"]}});
+    // A later result replaces the earlier one: what it does not say is gone.
+    let less = json!({"credentials_info": {"secrets_manager_provider": "database", "secret_keys": ["L"]}});
     vec![
         dbrole(ROLES),
         event("job.created", "task", labelled),
@@ -32,6 +35,8 @@ fn lives() -> Vec<Value> {
         event("job.progress", "task", json!({"message": "go on", "current_step": "second"})),
         event("job.hook_output", ROLES, json!({"output": "end", "exit_code": 1, "execution_time_sec": 3})),
         result(ROLES, "rw", "failed"),
+        event("job.item_result", ROLES, json!({"item": "ro", "status": "completed", "detail": less})),
+        result(ROLES, "ro", "completed"),
         event("job.progress", "task", json!({"message": "go"})),
         completed(ROLES),
         event("job.cancelled", "task", json!({"reason": "enough"})),
@@ -115,7 +120,10 @@ fn it_tells_exactly_what_the_reads_of_both_moments_show() {
             }
             let mut innermost = Vec::new();
             fields("", after, &mut innermost);
-            for field in innermost.iter().filter(|field| *field != "/position") {
+            let mut gone = Vec::new();
+            fields("", before, &mut gone);
+            innermost.extend(gone.into_iter().filter(|field| !is_empty(at(before, field))));
+            for field in innermost.iter().collect::<BTreeSet<_>>().into_iter().filter(|field| *field != "/position") {
                 let differs =
                     at(before, field) != at(after, field) && !(before.is_null() && is_empty(at(after, field)));
                 let named = changes.iter().filter(|change| {

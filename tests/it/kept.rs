@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jobledger::access::Role;
+use jobledger::wire::{self, Mask};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use crate::given::given;
 use crate::rebuilds::{JOBS, reported};
 use crate::support::answers::{SINGLE_READS, admin_of};
 use crate::support::histories::{noted, output, processed, started};
-use crate::support::{Answer, Client, HandClock, TestServer, created};
+use crate::support::{Answer, Client, HandClock, ROLE_JOB, TestServer, created, event};
 
 /// A reader or writer, and the newest position that anybody was told.
 struct Told<'a> {
@@ -196,4 +198,28 @@ fn positions_by(limit: usize, client: &Client, done: impl Fn() -> bool) -> Vec<V
             return read;
         }
     }
+}
+
+/// What is kept is bounded by what it weighs, so that no producer decides how much memory the ledger takes.
+#[test]
+fn a_job_weighs_at_least_what_was_said_of_it() {
+    let long = "x".repeat(16_000);
+    let tags: Vec<Value> = (0..500).map(|n| json!({"key": format!("key-{n}"), "value": long})).collect();
+    let spec = json!({"db_arn": "arn:db", "db_engine": "postgres", "db_tags": tags});
+    let info = json!({"secrets_manager_provider": "vault", "secret_id": long, "secret_keys": vec!["K"; 1000]});
+    let result = |item: &str| {
+        let data = json!({"item": item, "status": "running", "message": long, "detail": {"credentials_info": info}});
+        event("job.item_result", ROLE_JOB, data)
+    };
+    let mut events = vec![event("job.created", ROLE_JOB, json!({"kind": "dbrole", "spec": spec})), started(ROLE_JOB)];
+    events.extend((0..50).map(|n| result(&format!("role-{n}"))));
+    events.extend((0..50).map(|_| noted(ROLE_JOB, &long)));
+    let events = events.iter().map(|event| wire::single(event.to_string().as_bytes(), &Mask::default()).unwrap());
+    let (mut said, mut happened) = (0, Vec::new());
+    for event in events {
+        said += event.data.len();
+        happened.push(event.event);
+    }
+    assert!(said > 9_000_000);
+    assert!(given(happened).job().weight() > said);
 }

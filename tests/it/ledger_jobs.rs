@@ -41,7 +41,7 @@ fn each_filter_of_the_list() {
     let worker = server.client(Role::Worker);
     five_jobs(&clock, &worker);
     let all = ["sync_3", "rules", ROLES, "sync-2", "sync-1"];
-    let filters: [(&str, &[&str]); 26] = [
+    let filters: [(&str, &[&str]); 27] = [
         ("", &all),
         ("kind=task", &["sync_3", "sync-2", "sync-1"]),
         ("kind=dbrole", &[ROLES]),
@@ -63,6 +63,7 @@ fn each_filter_of_the_list() {
         ("id_prefix=sync", &["sync_3", "sync-2", "sync-1"]),
         ("id_prefix=sync-1", &["sync-1"]),
         ("id_prefix=67d7", &[ROLES]),
+        ("id_prefix=67D7D053-3CAF-430E-97BA-6D4933D3FD5B", &[ROLES]),
         // Strictly after and before, to the instant.
         ("created_after=2025-03-01T12:01:00Z", &["sync_3", "rules", ROLES]),
         ("created_after=2025-03-01T13:01:00%2B01:00&kind=task", &["sync_3"]),

@@ -5,7 +5,7 @@ use jobledger::job::OrgId;
 use serde_json::{Value, json};
 
 use crate::support::histories::{noted, reports, started};
-use crate::support::{Answer, Client, TestServer, created, event, position};
+use crate::support::{Answer, Client, HandClock, TestServer, created, event, position, problem};
 
 const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
 
@@ -260,17 +260,63 @@ fn what_a_page_does_not_know_is_refused_by_name() {
             refused(&worker, &format!("{path}?{parameter}=x"), parameter);
             refused(&worker, &format!("{path}?{parameter}=1&{parameter}=1"), parameter);
         }
-        refused(&worker, &format!("{path}?as_of=1"), "as_of");
         refused(&worker, &format!("{path}?first=1"), "first");
-        refused(&worker, &format!("{path}?type=job.nothing"), "type");
+        for unknown in ["job.nothing", "ledger.nothing", "ledger.,job.created", "job.created,job.started", ""] {
+            refused(&worker, &format!("{path}?type={unknown}"), "type");
+        }
         refused(&worker, &format!("{path}?kind=nothing"), "kind");
         let answer = worker.get_with(path, &[("accept", "text/html")]).expect(406);
         assert_eq!(answer.json()["code"], "not-acceptable");
     }
+    refused(&worker, "/ledger/events?as_of=1", "as_of");
+    problem(worker.get("/ledger/jobs/a/events?as_of=2"), 400, "beyond-head");
     refused(&worker, "/ledger/jobs/a/events?job=a", "job");
     assert_eq!(worker.get("/ledger/jobs/none/events").expect(404).json()["code"], "no-such-job");
     assert_eq!(worker.get("/ledger/jobs/a%20b/events").expect(404).json()["code"], "no-such-job");
     worker.get("/ledger/events?limit=1000&min_position=1&after=0").expect(200);
+    // However long what was sent is, the answer is short.
+    let long = "9".repeat(8000);
+    for path in [format!("/ledger/events/{long}"), format!("/ledger/events?after={long}")] {
+        assert!(worker.get(&path).expect(400).text().len() < 500);
+    }
+}
+
+#[test]
+fn a_position_that_is_not_reached_is_waited_for_and_named() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let late = worker.get("/ledger/events?min_position=7").expect(503).json();
+    assert_eq!(late["code"], "not-reached");
+    let detail = late["detail"].as_str().unwrap();
+    assert!(detail.contains("at position 1") && detail.contains("not reached 7"), "{detail}");
+}
+
+#[test]
+fn a_jobs_events_are_read_as_of_a_moment() {
+    let clock = HandClock::new();
+    let server = TestServer::start_with(clock.clock());
+    let worker = server.client(Role::Worker);
+    for event in [created("a"), created("b"), started("a"), noted("b", "4"), noted("a", "5"), noted("a", "6")] {
+        clock.pass(1_000_000);
+        worker.append(&event).expect(201);
+    }
+    let recorded = worker.get("/ledger/events/5").json()["recordedtime"].as_str().unwrap().to_owned();
+    for (as_of, head, expected) in [("1", 1, &[1][..]), ("2", 2, &[1]), ("3", 3, &[1, 3]), (&recorded, 5, &[1, 3, 5])] {
+        let path = format!("/ledger/jobs/a/events?as_of={as_of}");
+        let page = worker.get(&path).expect(200);
+        assert_eq!((positions(&page.json()), page.header("ledger-position")), (expected.to_vec(), &*head.to_string()));
+        assert_eq!((&page.json()["head"], &page.json()["next"]), (&json!(head), &Value::Null));
+        let lines: Vec<u64> = lines(&export(&worker, &path)).iter().map(position).collect();
+        assert_eq!(lines, expected);
+    }
+    let first = worker.get("/ledger/jobs/a/events?as_of=5&limit=2").json();
+    assert_eq!((positions(&first), &first["next"]), (vec![1, 3], &json!(3)));
+    let second = worker.get("/ledger/jobs/a/events?as_of=5&limit=2&after=3").json();
+    assert_eq!((positions(&second), &second["next"]), (vec![5], &Value::Null));
+    problem(worker.get("/ledger/jobs/b/events?as_of=1"), 404, "no-such-job");
+    let live = worker.get_with("/ledger/jobs/a/events?as_of=5", &[("accept", "text/event-stream")]);
+    problem(live, 400, "bad-parameter");
 }
 
 #[test]

@@ -114,6 +114,17 @@ fn members_named_like_secrets_are_refused_by_their_place_alone() {
         }
     }
     assert_eq!((worker.head(), stopped(&worker, "names")), (0, 22));
+    // What a reader may take for something else is refused whatever it is named, and not repeated.
+    let nested =
+        |levels| format!(r#"{{"password":"hunter2","x":{}1{}}}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    for rule in [r#"{"password":"hunter2","password":null}"#.to_owned(), nested(64), nested(121), nested(200)] {
+        let event = ruled(json!(0)).to_string().replace(r#""rule":0"#, &format!(r#""rule":{rule}"#));
+        let answer =
+            worker.send(Method::POST, "/ledger/events", &[("content-type", "application/json")], event.as_bytes());
+        assert!(!answer.text().contains("hunter2"), "{}", answer.text());
+        assert!(["secret", "invalid"].contains(&answer.expect(422).json()["code"].as_str().unwrap()));
+    }
+    assert_eq!(worker.head(), 0);
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Auditor {
     fn checkpoint(&self) -> String {
         let answer = self.client.get("/ledger/checkpoint").expect(200);
         assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+        assert_eq!(answer.header("ledger-position"), self.head().size.last().to_string());
         let opened = Checkpoint::open(&answer.text(), self.key.name(), self.known()).unwrap();
         assert_eq!(opened.head, self.head());
         answer.text()

@@ -61,6 +61,7 @@ fn a_stream_is_neither_kept_nor_buffered_nor_compressed() {
         let tail = worker.stream(path, &[("accept-encoding", "gzip, br, deflate, zstd")]);
         assert_eq!(tail.headers["cache-control"], "no-store", "{path}");
         assert_eq!(tail.headers["x-accel-buffering"], "no", "{path}");
+        assert!(tail.headers["ledger-position"].to_str().unwrap().parse::<u64>().is_ok(), "{path}");
         assert!(!tail.headers.contains_key("content-encoding"), "{path}");
         assert!(!tail.headers.contains_key("content-length"), "{path}");
     }

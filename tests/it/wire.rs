@@ -119,7 +119,7 @@ fn what_the_ledger_adds_no_producer_may_send() {
         assert!(answer.as_ref().is_err_and(|reject| reject.to_string().contains("set by the ledger alone")), "{name}");
         assert_eq!(blame(answer), ("malformed", format!("/{name}")));
         let header: [(&str, &[u8]); 1] = [(name, b"1")];
-        let answer = wire::binary(header.into_iter(), "application/json", b"{}", &Mask::default());
+        let answer = wire::binary(header.into_iter(), Some("application/json"), b"{}", &Mask::default());
         assert_eq!(blame(answer), ("malformed", format!("/{name}")));
     }
     assert_eq!(blame(edited(r#""subject""#, r#""data_base64":"AA==","subject""#)).1, "/data_base64");
@@ -177,12 +177,16 @@ fn a_rule_is_kept_as_it_was_given() {
 
 #[test]
 fn a_rule_that_readers_would_choke_on_is_refused() {
-    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let nested = |levels| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    assert!(ruled(&nested(64)).is_ok());
     for (rule, below) in [
-        (r#"{"name":"\ud800"}"#, ""),
+        (r#"{"name":"\ud800"}"#, "/name"),
         (r#"{"\udc00":1}"#, ""),
-        (r#"{"n":1e999}"#, ""),
-        (deep.as_str(), ""),
+        (r#"{"n":1e999}"#, "/n"),
+        (r#"{"enabled":true,"enabled":true}"#, ""),
+        (r#"{"x":[{"a":1,"b":2,"\u0061":3}]}"#, "/x/0"),
+        (&nested(200), &"/a".repeat(64)),
+        (&nested(65), &"/a".repeat(64)),
         (r#"{"enabled":"yes"}"#, "/enabled"),
         (r#"{"permissions":["read","fly"]}"#, "/permissions/1"),
     ] {

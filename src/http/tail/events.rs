@@ -51,41 +51,44 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     let mut ending = Ending::new(app, caller);
     let given = resumed.is_some() || of.after.is_some();
     let (app, filter) = (app.clone(), of.filter);
-    Ok(answer(stream! {
-        let _open = open;
-        yield if given { frame::RETRY } else { frame::start(cursor) };
-        if cursor > head {
-            // The watcher has seen more than there is: the log was restored from an older copy.
-            yield frame::at("reset", head);
-            return;
-        }
-        loop {
-            let Ok(taken) = after(&app, cursor, &filter).await else { return };
-            cursor = taken.cursor;
-            closing = closing.or(taken.ended);
-            if !taken.bytes.is_empty() {
-                ending.sent();
-                yield taken.bytes;
-            }
-            if taken.more {
-                if ending.is_over() {
-                    return;
-                }
-                continue;
-            }
-            if let Some(position) = closing {
-                yield frame::at("closed", position);
+    Ok(answer(
+        known,
+        stream! {
+            let _open = open;
+            yield if given { frame::RETRY } else { frame::start(cursor) };
+            if cursor > head {
+                // The watcher has seen more than there is: the log was restored from an older copy.
+                yield frame::at("reset", head);
                 return;
             }
-            let woken = ending.wait(&mut bell, cursor).await;
-            cursor = bell.pass_silence(cursor);
-            match woken {
-                Woken::Bell => {}
-                Woken::Heartbeat => yield frame::heartbeat(cursor),
-                Woken::End => return,
+            loop {
+                let Ok(taken) = after(&app, cursor, &filter).await else { return };
+                cursor = taken.cursor;
+                closing = closing.or(taken.ended);
+                if !taken.bytes.is_empty() {
+                    ending.sent();
+                    yield taken.bytes;
+                }
+                if taken.more {
+                    if ending.is_over() {
+                        return;
+                    }
+                    continue;
+                }
+                if let Some(position) = closing {
+                    yield frame::at("closed", position);
+                    return;
+                }
+                let woken = ending.wait(&mut bell, cursor).await;
+                cursor = bell.pass_silence(cursor);
+                match woken {
+                    Woken::Bell => {}
+                    Woken::Heartbeat => yield frame::heartbeat(cursor),
+                    Woken::End => return,
+                }
             }
-        }
-    }))
+        },
+    ))
 }
 
 /// What comes after `cursor`: from the ring, or for a late watcher from the log.

@@ -49,37 +49,40 @@ pub async fn live(
     }
     let mut ending = Ending::new(app, caller);
     let app = app.clone();
-    Ok(answer(stream! {
-        let _open = open;
-        yield frame::RETRY;
-        let (mut shown, mut text) = (first, first_text);
-        loop {
-            let revision = shown.value.position;
-            yield frame::sent(Some(revision), "snapshot", &text);
-            ending.sent();
-            let mut looked = Instant::now();
-            if shown.value.state.ended_at().is_some() {
-                yield frame::at("closed", revision);
-                return;
-            }
-            // The bell may ring for what is shown already, or for nothing: only a change is shown.
-            while shown.value.position == revision {
-                match ending.wait(&mut bell, shown.position).await {
-                    Woken::Bell => {}
-                    Woken::Heartbeat => {
-                        yield frame::heartbeat(revision);
-                        continue;
-                    }
-                    Woken::End => return,
+    Ok(answer(
+        first.position,
+        stream! {
+            let _open = open;
+            yield frame::RETRY;
+            let (mut shown, mut text) = (first, first_text);
+            loop {
+                let revision = shown.value.position;
+                yield frame::sent(Some(revision), "snapshot", &text);
+                ending.sent();
+                let mut looked = Instant::now();
+                if shown.value.state.ended_at().is_some() {
+                    yield frame::at("closed", revision);
+                    return;
                 }
-                tokio::time::sleep_until(looked + PACE).await;
-                let Ok(next) = read(&app, &key, kind, None).await else { return };
-                (shown, looked) = (next, Instant::now());
+                // The bell may ring for what is shown already, or for nothing: only a change is shown.
+                while shown.value.position == revision {
+                    match ending.wait(&mut bell, shown.position).await {
+                        Woken::Bell => {}
+                        Woken::Heartbeat => {
+                            yield frame::heartbeat(revision);
+                            continue;
+                        }
+                        Woken::End => return,
+                    }
+                    tokio::time::sleep_until(looked + PACE).await;
+                    let Ok(next) = read(&app, &key, kind, None).await else { return };
+                    (shown, looked) = (next, Instant::now());
+                }
+                let Ok(next) = render(app.clone(), shown.clone()).await else { return };
+                text = next;
             }
-            let Ok(next) = render(app.clone(), shown.clone()).await else { return };
-            text = next;
-        }
-    }))
+        },
+    ))
 }
 
 async fn read(app: &App, key: &JobKey, kind: Option<Kind>, min: Option<Position>) -> Result<Shown<Arc<Job>>, Error> {

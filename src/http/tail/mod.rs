@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use self::bells::Bell;
+use super::POSITION;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
@@ -35,13 +36,14 @@ use crate::job::Position;
 /// How long a tail is silent at the most.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// A stream of frames as an answer. Never compressed, never buffered, never kept.
-fn answer(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+/// A stream of frames as an answer, from when the log was at `head`. Never compressed, never buffered, never kept.
+fn answer(head: Position, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let frames = tokio_stream::StreamExt::map(frames, Ok::<Bytes, Infallible>);
     let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (POSITION, head.get().into()),
     ];
     (headers, Body::from_stream(frames)).into_response()
 }

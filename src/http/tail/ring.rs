@@ -27,6 +27,8 @@ pub(super) const TAKE: usize = 64 << 10;
 const REST: Duration = Duration::from_micros(20);
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_millis(20);
+/// Pause after the log could not be read.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The open tails of a server.
 #[derive(Debug, Default)]
@@ -141,7 +143,10 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
         if tails.open() == 0 {
             tails.skip_to(head);
         } else if let Err(error) = render_up_to(&ledger, &tails, head) {
-            tracing::error!(detail = error.detail, "tails cannot be served");
+            tracing::error!(detail = error.detail, "tails cannot be served; trying again");
+            // Not when something more is recorded: watchers wait for what is there.
+            tokio::time::sleep(RETRY).await;
+            continue;
         }
         let rest = REST.saturating_mul(u32::try_from(tails.open()).unwrap_or(u32::MAX)).min(LONGEST_REST);
         if rest >= Duration::from_millis(1) {

@@ -11,6 +11,7 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
 use crate::http::params::Params;
+use crate::job::Position;
 
 /// Checkpoints in the order in which they were signed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +48,7 @@ pub async fn newest(State(app): State<App>, caller: Caller, params: Params) -> R
     caller.require(Capability::ReadLedger)?;
     params.finish()?;
     let newest = app.ledger.log(published)?;
-    Ok((changing("text/plain; charset=utf-8"), newest.note).into_response())
+    Ok((changing("text/plain; charset=utf-8", Position::new(newest.size.last())), newest.note).into_response())
 }
 
 /// Every checkpoint that was ever published, in order.
@@ -67,6 +68,7 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     let from = params.count("from", 1, 1 << 53)? as u64;
     let limit = params.count("limit", 50, 1000)?;
     params.finish()?;
+    let head = app.ledger.head();
     // One more than is shown tells whether there is a next page.
     let mut found = app.ledger.log(|log| log.checkpoints(from, limit as u64 + 1))?;
     let next = found.get(limit).map(|next| next.number);
@@ -77,5 +79,5 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
         note: String::from_utf8_lossy(&signed.note).into_owned(),
     });
     let list = CheckpointList { checkpoints: checkpoints.collect(), next };
-    Ok((changing("application/json"), axum::Json(list)).into_response())
+    Ok((changing("application/json", head), axum::Json(list)).into_response())
 }

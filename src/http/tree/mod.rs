@@ -14,7 +14,9 @@ pub use tiles::{__path_entries, __path_hashes, entries, hashes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 
+use super::POSITION;
 use super::error::Error;
+use crate::job::Position;
 use crate::ledger::ProveError;
 use crate::log::{Published, Reader};
 
@@ -30,9 +32,13 @@ fn immutable(content_type: &'static str) -> [(HeaderName, HeaderValue); 3] {
     ]
 }
 
-/// Headers of what changes with every commit.
-fn changing(content_type: &'static str) -> [(HeaderName, HeaderValue); 2] {
-    [(CONTENT_TYPE, HeaderValue::from_static(content_type)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))]
+/// Headers of what changes with every commit, and shows the log up to `position`.
+fn changing(content_type: &'static str, position: Position) -> [(HeaderName, HeaderValue); 3] {
+    [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (POSITION, position.get().into()),
+    ]
 }
 
 /// The newest checkpoint; 404 where none was ever signed.

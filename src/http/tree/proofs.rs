@@ -55,15 +55,15 @@ pub async fn proof(
     params: Params,
 ) -> Result<Response, Error> {
     let (position, _) = asked(&app, &caller, &position, params)?;
-    let text = app.ledger.log(|log| {
+    let (text, upto) = app.ledger.log(|log| {
         let newest = published(log)?;
         if position.get() >= newest.size.get() {
             let detail = format!("the newest checkpoint covers {} events, not the one at {position}", newest.size);
             return Err(Error::new(StatusCode::NOT_FOUND, "not-covered", detail));
         }
-        Ok(receipt(log, &newest, position)?.to_string())
+        Ok((receipt(log, &newest, position)?.to_string(), Position::new(newest.size.last())))
     })?;
-    Ok((changing("text/plain; charset=utf-8"), text).into_response())
+    Ok((changing("text/plain; charset=utf-8", upto), text).into_response())
 }
 
 /// Position and leaf of an event that the caller may see.

@@ -63,6 +63,12 @@ pub(super) async fn cancel(
             let state = conflict.state.map_or("gone", |state| state.as_str());
             Err(Error::bad_request(format!("the job is {state}, and only a pending or running job can be cancelled")))
         }
+        Err(AppendError::OutcomeUnknown) => Err(Error {
+            detail:
+                "whether the job was cancelled is not known; cancel it again, a second time is answered as the first"
+                    .to_owned(),
+            ..Error::append(AppendError::OutcomeUnknown, false)
+        }),
         Err(error) => Err(Error::append(error, false)),
     }
 }

@@ -172,7 +172,8 @@ impl Mask {
         }
     }
 
-    /// The place of the first object member in `data` that is named like a secret, where that rule is on.
+    /// The place of the first object member in `data` that is named like a secret, where that rule is on. None in what cannot
+    /// be read as a whole, which is refused whatever it is named.
     pub(super) fn named(&self, data: &str) -> Option<String> {
         if !self.rules().any(|rule| rule == NAMES) {
             return None;

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::job::{Action, ActionType, ItemId, RawJson, RuleSpec};
 use crate::wire::fields::{Object, Raw, Word};
 use crate::wire::json;
+use crate::wire::plain::Plain;
 use crate::wire::shape::Wrong;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,8 +130,13 @@ fn check_rule(rule: &str, action: ActionType) -> Result<(), Wrong> {
     if !rule.starts_with('{') {
         return Err((String::new(), "expected an object".into()));
     }
-    // Read as a whole too: the text is served verbatim, so it must be JSON that every reader accepts.
-    serde_json::from_str::<serde_json::Value>(rule).map_err(|error| (String::new(), json::message(&error)))?;
+    // Its text is served as it came, unknown members too: so it must say the same to every reader, the one that looks for
+    // members named like secrets included.
+    let mut reader = serde_json::Deserializer::from_str(rule);
+    let mut place = serde_path_to_error::Track::new();
+    Plain::default()
+        .deserialize(serde_path_to_error::Deserializer::new(&mut reader, &mut place))
+        .map_err(|error| (json::pointer("", &place.path()), json::message(&error)))?;
     let known: KnownRule = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(rule))
         .map_err(|error| (json::pointer("", error.path()), json::message(error.inner())))?;
     let named = known.id.is_some_and(|id| id.get().len() > 2 && id.get().starts_with('"'));

@@ -212,7 +212,7 @@ fn rows() -> Vec<Row> {
         sql("two entries swapped",                      [3, 3, 3, 3, 3, 3, 3], swapped(&["leaf"])),
         clever("two events swapped, nodes made again",  [3, 3, 3, 3, 3, 3, 3], swapped(&["leaf", "salt", "data"])),
         // Its bundle has an entry too few: it cannot be read, or is no bundle.
-        sql("one deleted",                              [3, 3, 2, 3, 3, 0, 0], "DELETE FROM event WHERE position = 3"),
+        sql("one deleted",                              [3, 3, 2, 2, 2, 0, 0], "DELETE FROM event WHERE position = 3"),
         clever("one deleted, the rest moved up",        [3, 3, 3, 3, 3, 3, 3],
             "DELETE FROM event WHERE position = 5; UPDATE event SET position = 5 WHERE position = 6; \
              DELETE FROM checkpoint WHERE size = 7"),
