@@ -17,6 +17,8 @@ pub struct Auditor {
     held: BTreeMap<u64, Vec<Held>>,
     /// How many entries a valid checkpoint has covered so far.
     covered: u64,
+    /// How many of them one of the log's own has covered.
+    own: u64,
     /// How many of them one that is trusted has covered.
     trusted: u64,
     /// Whether the log must bring checkpoints of its own.
@@ -41,6 +43,7 @@ impl Auditor {
             signers: Signers::new(pinned),
             held: BTreeMap::new(),
             covered: 0,
+            own: 0,
             trusted: 0,
             brings_checkpoints: false,
             report: Report::default(),
@@ -118,6 +121,7 @@ impl Auditor {
             Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
                 self.report.checkpoints += 1;
                 self.covers(&signed);
+                self.own = self.covered;
             }
             Ok(Signed { checkpoint, .. }) if checkpoint.head.size.get() != size => {
                 let what =
@@ -182,6 +186,19 @@ impl Auditor {
         }
         if self.events.erased() > 0 {
             self.leaves_out("whether those who erased data were administrators: a log names them, and not their roles");
+        }
+        if self.brings_checkpoints && self.own < self.covered {
+            // One that was held outside says what the entries are. That the log does not say so itself is told all the same.
+            let what =
+                format!("the log's own checkpoints end at {} of {} entries that were signed", self.own, self.covered);
+            match self.report.checkpoints {
+                0 => self.remark(format!("{what}: it was imported and not continued yet, or they were deleted")),
+                _ => self.fault(
+                    Class::Signature,
+                    Some(Position::new(self.own)),
+                    format!("{what}: the later ones are gone"),
+                ),
+            }
         }
         if self.covered < size {
             let (first, last) = (Position::new(self.covered), size.saturating_sub(1));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{panic, thread};
 
-use rusqlite::{Connection, Row, Rows};
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::checkpoints::{Checkpoints, numbered};
 use super::columns::Columns;
@@ -57,6 +57,7 @@ fn audit_log(path: &Path, auditor: &mut Auditor, mut progress: impl FnMut(u64, u
     let transaction = conn.unchecked_transaction()?;
     let all = Reader::new(&transaction).head()?.get() + 1;
     structure(&transaction, auditor)?;
+    unexplained(&transaction, auditor)?;
     let tree = has_table(&transaction, "node")? && has_table(&transaction, "checkpoint")?;
     if !tree {
         auditor.leaves_out("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
@@ -170,12 +171,31 @@ fn structure(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError>
         let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
         conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     };
-    let found = objects(conn)?;
-    for (name, sql) in objects(&log::empty_log()?)? {
+    let (found, ours) = (objects(conn)?, objects(&log::empty_log()?)?);
+    for (name, _) in found.iter().filter(|(name, _)| !ours.iter().any(|(ours, _)| ours == name)) {
+        auditor.remark(format!("`{name}` in log.db is not this program's"));
+    }
+    for (name, sql) in ours {
         match found.iter().find(|(found, _)| *found == name) {
             Some((_, found)) if *found == sql => {}
             Some(_) => auditor.remark(format!("`{name}` in log.db is not as this program makes it")),
             None => auditor.remark(format!("`{name}` is missing in log.db")),
+        }
+    }
+    Ok(())
+}
+
+/// Names that no entry brought. They say nothing yet, and will contradict the entries of whoever is named so later.
+fn unexplained(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
+    // Each is looked for by an index. An organisation's events are of its jobs; 0 is the ledger itself.
+    let names = [
+        ("job", "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job = job.id)"),
+        ("source", "SELECT uri FROM source WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.source = source.id)"),
+        ("org", "SELECT uuid FROM org WHERE id <> 0 AND NOT EXISTS (SELECT 1 FROM job WHERE job.org = org.id)"),
+    ];
+    for (table, sql) in names {
+        if let Some(name) = conn.query_row(&format!("{sql} LIMIT 1"), [], |row| row.get::<_, String>(0)).optional()? {
+            auditor.remark(format!("the table `{table}` of log.db names `{name}`, of which there is no entry"));
         }
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{AuditError, Auditor, Class};
+use crate::job::Position;
 use crate::log::{READ_ONLY, Reader, chain};
-use crate::views::{Error, checkpoint, fits, rebuild};
+use crate::views::{Error, checkpoint, fits, rebuild_to};
 
 /// What an audit of the views found.
 pub(super) enum Views {
@@ -25,39 +26,62 @@ impl Views {
     }
 }
 
-/// Replays the log into new views in a temporary folder and compares them, table by table, with those in the file `path`.
-/// Tells `progress` the position reached.
+/// How often they are compared anew because a server brought them forward in the meantime.
+const TRIES: usize = 3;
+
+/// Replays the log, up to where the views in the file `path` stand, into new ones in a temporary folder, and compares them
+/// table by table. Tells `progress` the position reached.
 pub(super) fn audit_views(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
     let log = Reader::open(log)?;
     let log = Reader::new(&log);
     if let Err(why) = fits(path, &log) {
         return Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
     }
+    for _ in 0..TRIES {
+        if let Some(found) = compared(&log, path, &mut progress)? {
+            return Ok(found);
+        }
+    }
+    let what = "the views, which a server brought forward while they were compared: stop it, or ask again";
+    Ok(Views::LeftOut(what.into()))
+}
+
+/// What one comparison found; `None` where the views moved on meanwhile.
+fn compared(log: &Reader<'_>, path: &Path, progress: &mut impl FnMut(u64)) -> Result<Option<Views>, AuditError> {
+    let conn = Connection::open_with_flags(path, READ_ONLY)?;
+    let stands = || checkpoint(&conn).map(|stands| stands.map_or(Position::GENESIS, |(position, _)| position));
+    let upto = stands()?;
+    // Replayed without what was erased since, and so otherwise than they could know.
+    let erased = log.newest_redaction()?;
+    if erased > upto {
+        let what = format!(
+            "the views, which stand at {upto}, before the erasure at {erased}: start a server, which takes it in"
+        );
+        return Ok(Some(Views::LeftOut(what)));
+    }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
-    match rebuild(&log, &fresh, |position| progress(position.get())) {
+    match rebuild_to(log, upto, &fresh, |position| progress(position.get())) {
         Ok(()) => {}
         Err(error @ Error::Misfit { .. }) => {
-            return Ok(Views::Compared(vec![format!("the log does not replay: {}", chain(&error))]));
+            return Ok(Some(Views::Compared(vec![format!("the log does not replay: {}", chain(&error))])));
         }
         Err(error @ Error::Unreadable(_)) => {
-            return Ok(Views::LeftOut(format!("the views, because the log cannot be replayed: {}", chain(&error))));
+            let what = format!("the views, because the log cannot be replayed: {}", chain(&error));
+            return Ok(Some(Views::LeftOut(what)));
         }
         Err(error) => return Err(error.into()),
     }
-    let conn = Connection::open_with_flags(path, READ_ONLY)?;
     conn.execute("ATTACH ?1 AS fresh", [fresh.to_string_lossy()])?;
     // Both stand still from here on: one transaction.
-    let conn = conn.unchecked_transaction()?;
-    let stands = checkpoint(&conn)?.map(|(position, _)| position);
-    let replayed = conn.query_row("SELECT position FROM fresh.checkpoint", [], |row| row.get::<_, i64>(0))?;
-    if stands.map(|position| position.get() as i64) != Some(replayed) {
-        let what = "the views, which do not stand at the newest event: a server brings them forward";
-        return Ok(Views::LeftOut(what.into()));
+    let transaction = conn.unchecked_transaction()?;
+    if stands()? != upto {
+        return Ok(None);
     }
+    let tables = tables(&transaction)?;
     let differ =
-        tables(&conn)?.iter().filter_map(|table| compare(&conn, table).transpose()).collect::<Result<_, _>>()?;
-    Ok(Views::Compared(differ))
+        tables.iter().filter_map(|table| compare(&transaction, table).transpose()).collect::<Result<_, _>>()?;
+    Ok(Some(Views::Compared(differ)))
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {

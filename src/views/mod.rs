@@ -20,7 +20,7 @@ pub use list::{JobList, JobQuery, list_jobs};
 pub use load::load_job;
 pub use open::{checkpoint, fits};
 pub use projector::Projector;
-pub use rebuild::{copy, discard, put_in_place, rebuild};
+pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
 
 use crate::job::{Conflict, Position};
 use crate::{log, wire};

@@ -14,11 +14,22 @@ const STEP: u64 = 20_000;
 /// Makes views of everything in the log up to its head of this moment in the new file `path`, telling `progress` the
 /// position reached after each batch. The file is complete and on disk when this returns; a leftover of an earlier,
 /// interrupted rebuild is removed first.
-pub fn rebuild(log: &Reader<'_>, path: &Path, mut progress: impl FnMut(Position)) -> Result<(), Error> {
+pub fn rebuild(log: &Reader<'_>, path: &Path, progress: impl FnMut(Position)) -> Result<(), Error> {
+    rebuild_to(log, Position::MAX, path, progress)
+}
+
+/// The same of what is in the log up to `upto`.
+pub fn rebuild_to(
+    log: &Reader<'_>,
+    upto: Position,
+    path: &Path,
+    mut progress: impl FnMut(Position),
+) -> Result<(), Error> {
     discard(path)?;
     // What is erased from here on may have been read before.
     let mut projector = Projector::create(path, log.head()?)?;
-    while projector.advance(log, STEP, |_| {})? {
+    let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
+    while projector.advance(log, step(&projector), |_| {})? {
         progress(projector.position().unwrap_or_default());
     }
     projector.finish(path)

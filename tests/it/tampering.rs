@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use jobledger::job::Position;
+use jobledger::log::Reader;
 use jobledger::tree::{Checkpoint, SigningKey};
+use jobledger::views::rebuild_to;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -119,6 +122,13 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
         let done = log.verify(copy.path(), &[]);
         assert_eq!(done.code, code, "{what}: {}", done.stdout);
     }
+    // Whoever holds one knows what the entries are, and is told all the same that the log lost its own.
+    let copy = log.changed("DELETE FROM checkpoint WHERE size > 5");
+    let done = log.verify(copy.path(), &[&log.newest]).expect(4);
+    assert!(faults(&done)[0]["what"].as_str().unwrap().contains("end at 5 of 7"), "{}", done.stdout);
+    let copy = log.changed("DELETE FROM checkpoint");
+    let done = log.verify(copy.path(), &[&log.newest]).expect(0);
+    assert!(done.stdout.contains("end at 0 of 7"), "{}", done.stdout);
     for name in [None, Some("jobledger/strange")] {
         let copy = log.copy(|folder| {
             let conn = open(folder);
@@ -183,6 +193,40 @@ fn views_are_what_replay_gives() {
     }
     let copy = log.copy(|folder| fs::remove_file(folder.join("views.db")).unwrap());
     assert!(log.verify(copy.path(), &[]).expect(0).stdout.contains("the views"));
+}
+
+/// Views that are behind are what a server goes on from: they are compared where they stand.
+#[test]
+fn views_that_are_behind_are_what_replay_gave_then() {
+    let log = log();
+    let behind = |change: &str| {
+        log.copy(|folder| {
+            let conn = Reader::open(&folder.join("log.db")).unwrap();
+            let path = folder.join("views.db");
+            rebuild_to(&Reader::new(&conn), Position::new(5), &path, |_| {}).unwrap();
+            Connection::open(path).unwrap().execute_batch(change).unwrap();
+        })
+    };
+    let done = log.verify(behind("").path(), &[]).expect(0);
+    assert!(!done.stdout.contains("the views"), "{}", done.stdout);
+    let done = log.verify(behind("UPDATE job SET message = 'forged' WHERE subject = 'b'").path(), &[]).expect(3);
+    assert!(done.stdout.contains("views.db"), "{}", done.stdout);
+}
+
+#[test]
+fn what_no_entry_explains_is_told() {
+    let log = log();
+    let copy = log.copy(|folder| {
+        let planted = "INSERT INTO org VALUES (98, 'nobody'); INSERT INTO source VALUES (99, 98, '/strange');
+            INSERT INTO job SELECT 99, org, 'ghost', 'rule' FROM job WHERE subject = 'a';
+            CREATE TRIGGER evil BEFORE INSERT ON event BEGIN SELECT RAISE(IGNORE); END; CREATE TABLE extra (x)";
+        Connection::open(folder.join("log.db")).unwrap().execute_batch(planted).unwrap();
+    });
+    let done = log.verify(copy.path(), &[]).expect(0);
+    let remarks = done.json_lines()[0]["report"]["remarks"].to_string();
+    for named in ["evil", "extra", "ghost", "/strange", "nobody"] {
+        assert!(remarks.contains(&format!("`{named}`")), "{named}: {remarks}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct ProvenJob {
     pub first: u64,
     /// Where the newest one is.
     pub last: u64,
-    /// Its final event; `None` where it had not ended.
+    /// Its final event; `None` where the bundle has none.
     pub ended: Option<Ended>,
 }
 

@@ -277,10 +277,15 @@ impl Audit<'_> {
 
     fn finish(self, job: Option<ProvenJob>) -> BundleReport {
         let Audit { mut report, signers, .. } = self;
-        report.unchecked.push(match job.as_ref().and_then(|job| job.ended.as_ref()) {
-            Some(_) => "remarks and erasures that are newer than the bundle's checkpoint".into(),
-            None => "whether the job went on after the bundle's checkpoint: it had not ended".into(),
-        });
+        // Nothing says which event of a job is its newest, so a tail that was cut off is missed by nobody.
+        if let Some(ProvenJob { last, ended, .. }) = &job {
+            report.unchecked.push(match ended {
+                Some(_) => {
+                    format!("whether there are remarks and erasures after position {last}, the last in the bundle")
+                }
+                None => format!("whether the job went on after position {last}, the last in the bundle, or has ended"),
+            });
+        }
         if report.erased > 0 {
             let what = "whether those who erased data were administrators: a log names them, and not their roles";
             report.unchecked.push(what.into());

@@ -45,7 +45,7 @@ fn print(BundleReport { log, job }: &BundleReport) {
                 end.position,
                 end.actor.escape_debug()
             ),
-            None => println!("  open         from its first event to the one at {}; it had not ended", job.last),
+            None => println!("  open         from its first event to the one at {}, with no final one", job.last),
         }
     }
     println!("  log          {}", log.origin.as_deref().unwrap_or("none"));

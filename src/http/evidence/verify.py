@@ -130,10 +130,10 @@ def main(args):
     erasures = {json.loads(event.data).get("position") for event in job if event.type == "job.redacted" and event.data}
     missing = {event.position for event in own + job if event.data is None} - erasures
     expect(not missing, f"the data of {sorted(missing)} is missing, and no erasure names it")
-    end = f"complete, ended by {ended.type} at {ended.position}" if ended else f"open, not ended at {job[-1].position}"
+    end = f"complete, ended by {ended.type} at {ended.position}" if ended else "open, with no final one"
     print(f"job {job[0].leaf['subject']!a} of organisation {job[0].leaf['orgid']!a}: {len(job)} events; {end}\n"
           f"log {origin!a} of {head.size} events, signed by {sorted(signers)!a}\n"
-          "not known: what came after this checkpoint. Not checked: job.json and timeline.html, which are for reading")
+          f"not known: what came of the job after position {job[-1].position}. Not checked: job.json and timeline.html, for reading")
     stage = 7
     expect(signers & trusted, "compare the key above with what you know from elsewhere, and pin it by --vkey")
 
