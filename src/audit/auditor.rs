@@ -211,13 +211,16 @@ impl Auditor {
                 ));
             }
         }
-        if let Some(pinned) = self.signers.strange_pin() {
+        if size == 0 && self.report.faulty == 0 {
+            self.fault(Class::Content, None, "expected entries, the first of which made the log, found none".into());
+        } else if let Some(pinned) = self.signers.strange_pin() {
             let what = format!("the pinned key `{pinned}` is none of those that the log names");
             self.fault(Class::Signature, None, what);
         }
         let mut report = self.report;
         report.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
         report.events = size;
+        report.pinned = self.signers.is_pinned();
         report.head = self.frontier.head();
         report.origin = self.signers.origin().map(str::to_owned);
         report.keys = self.signers.keys().cloned().collect();

@@ -70,6 +70,9 @@ pub struct Report {
     pub keys: Vec<VerifierKey>,
     /// Whether it is signed by whom it should be.
     pub signer: Signer,
+    /// Whether it was said who that is.
+    #[serde(skip)]
+    pub pinned: bool,
     /// Its own checkpoints that were verified.
     pub checkpoints: u64,
     /// Its own checkpoints of events that it lost before a `ledger.continued` gave it another name.
@@ -98,6 +101,7 @@ impl Default for Report {
             origin: None,
             keys: Vec::new(),
             signer: Signer::NotPinned,
+            pinned: false,
             checkpoints: 0,
             left_behind: 0,
             held: 0,

@@ -41,6 +41,11 @@ impl Signers {
         self.keys.iter().map(|named| &named.key)
     }
 
+    /// Whether a key was pinned.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
     /// The pinned key, where the log never named it.
     pub(super) fn strange_pin(&self) -> Option<&VerifierKey> {
         self.pinned.as_ref().filter(|pinned| self.keys().all(|key| key != *pinned))

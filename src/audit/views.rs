@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{AuditError, Auditor, Class};
@@ -98,12 +99,20 @@ fn compare(conn: &Connection, table: &str) -> Result<Option<String>, rusqlite::E
     };
     for (sql, what) in [(only("main", "fresh"), "shows"), (only("fresh", "main"), "lacks")] {
         let row = conn.query_row(&sql, [], |row| {
-            let columns = (0..row.as_ref().column_count().min(4)).map(|at| Ok(format!("{:?}", row.get_ref(at)?)));
-            columns.collect::<Result<Vec<_>, rusqlite::Error>>()
+            let named = (0..row.as_ref().column_count().min(4)).map(|at| {
+                let value = match row.get_ref(at)? {
+                    ValueRef::Null => "null".to_owned(),
+                    ValueRef::Integer(number) => number.to_string(),
+                    ValueRef::Real(number) => number.to_string(),
+                    ValueRef::Text(text) | ValueRef::Blob(text) => format!("{:?}", String::from_utf8_lossy(text)),
+                };
+                Ok(format!("{} {value}", row.as_ref().column_name(at)?))
+            });
+            named.collect::<Result<Vec<_>, rusqlite::Error>>()
         });
         if let Some(row) = row.optional()? {
             return Ok(Some(format!(
-                "the table `{table}` of views.db {what} a row that is not what the log says, the first begins with {}; \
+                "the table `{table}` of views.db {what} a row that is not what the log says, the first is that of {}; \
                  `jobledger rebuild` makes the views again",
                 row.join(", ")
             )));

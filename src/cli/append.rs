@@ -9,8 +9,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 
-use super::client::{Remote, agent, placed, problem, refused};
+use super::client::{Remote, is_hopeless, placed, problem, refused};
 use super::masking::Masking;
+use super::output::say;
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
@@ -78,7 +79,7 @@ impl Append {
                 let folder = self.anchor.of(Folder::new(data));
                 Box::new(Local::open(folder, self.org, &self.actor, self.masking.rules()?)?)
             }
-            Target::Server(remote) => Box::new(Server { remote, agent: agent(Duration::from_secs(60)) }),
+            Target::Server(remote) => Box::new(Server { agent: remote.agent(Duration::from_secs(60))?, remote }),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
         let bar = progress::bytes(size);
@@ -89,9 +90,9 @@ impl Append {
         bar.finish_and_clear();
         let Counts { appended, known, position } = counts;
         if self.json {
-            println!("{}", serde_json::json!({ "appended": appended, "known": known, "position": position }));
+            say!("{}", serde_json::json!({ "appended": appended, "known": known, "position": position }));
         } else {
-            println!("appended {appended} events, {known} were there before; newest position {position}");
+            say!("appended {appended} events, {known} were there before; newest position {position}");
         }
         Ok(())
     }
@@ -223,6 +224,7 @@ impl Sink for Server {
                     (text, _) => text,
                 },
                 Ok(mut answer) => return Err(refused(&mut answer)),
+                Err(error) if is_hopeless(&error) => return Err(error.into()),
                 Err(error) => error.to_string(),
             };
             if attempt == TRIES {

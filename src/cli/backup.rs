@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rusqlite::Connection;
 
+use super::output::say;
 use super::{Data, Failure, Outcome, progress};
 use crate::ledger::Folder;
 use crate::log::{Reader, copy_database};
@@ -40,7 +41,7 @@ impl Backup {
             copy(&access, &dest.access())?;
         }
         let copied = Reader::open(&dest.log())?;
-        println!("copied everything up to position {}", Reader::new(&copied).head()?);
+        say!("copied everything up to position {}", Reader::new(&copied).head()?);
         Ok(())
     }
 }

@@ -1,11 +1,14 @@
 //! Talking to a running server.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::http::{Response, Uri};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, Error};
 
 use super::Failure;
 
@@ -13,12 +16,25 @@ use super::Failure;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Remote {
     /// The server, such as http://127.0.0.1:8347
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", value_parser = server)]
     pub url: String,
 
     /// The token
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: String,
+
+    /// Who vouches for the server's certificate, instead of the public authorities: their certificates, PEM
+    #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// The address of a server, as an option.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    match uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected `http://` or `https://`, a host, and its port where that is another one".to_owned()),
+    }
 }
 
 impl Remote {
@@ -31,16 +47,39 @@ impl Remote {
     pub(super) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
+
+    /// An agent that hands every status to the caller. `answer` bounds the wait for the head of an answer, not for its body.
+    pub(super) fn agent(&self, answer: Duration) -> Result<Agent, Failure> {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(answer));
+        if let Some(path) = &self.ca {
+            let wrong = |why: String| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            let roots = parse_pem(&pem).filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            });
+            let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+            if roots.is_empty() {
+                return Err(wrong("expected a certificate in PEM, found none".into()));
+            }
+            config = config.tls_config(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build());
+        }
+        Ok(config.build().into())
+    }
 }
 
-/// An agent that hands every status to the caller. `answer` bounds the wait for the head of an answer, not for its body.
-pub(super) fn agent(answer: Duration) -> Agent {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(10)))
-        .timeout_recv_response(Some(answer))
-        .build();
-    config.into()
+/// Whether asking again cannot help: nobody there is whom the certificate says, or speaks HTTP.
+pub(super) fn is_hopeless(error: &Error) -> bool {
+    let io = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    match error {
+        Error::Tls(_) | Error::Rustls(_) | Error::Protocol(_) | Error::BadUri(_) => true,
+        Error::Io(error) => io(error),
+        _ => false,
+    }
 }
 
 /// What the server says is wrong: its `detail` with what belongs to it, or the status; and its `code`.

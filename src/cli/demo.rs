@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use super::output::say;
 use super::serve::start_logging;
 use super::stop::stop_signal;
 use super::{Failure, Outcome};
@@ -69,7 +70,7 @@ impl Demo {
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
         server.run(listener).await;
         players.iter().for_each(tokio::task::JoinHandle::abort);
-        println!("\nthe demo has ended, and its ledger is gone");
+        say!("\nthe demo has ended, and its ledger is gone");
         Ok(())
     }
 }
@@ -85,15 +86,15 @@ fn tokens(server: &Server) -> Result<HashMap<Role, String>, Failure> {
 }
 
 fn print_help(url: &str, tokens: &HashMap<Role, String>, dir: &std::path::Path) {
-    println!("listening on {url}\n");
-    println!("a ledger in {}, gone when this ends (Ctrl-C); recorded histories play by themselves", dir.display());
-    println!("the API is described at {url}/docs\n");
-    println!("tokens, shown only here; for the lines below:\n");
+    say!("listening on {url}\n");
+    say!("a ledger in {}, gone when this ends (Ctrl-C); recorded histories play by themselves", dir.display());
+    say!("the API is described at {url}/docs\n");
+    say!("tokens, shown only here; for the lines below:\n");
     for role in Role::ALL {
-        println!("  export {}={}", role.as_str().to_uppercase(), tokens[role]);
+        say!("  export {}={}", role.as_str().to_uppercase(), tokens[role]);
     }
-    println!("\ntry:\n");
-    let line = |what: &str, curl: String| println!("  # {what}\n  {curl}\n");
+    say!("\ntry:\n");
+    let line = |what: &str, curl: String| say!("  # {what}\n  {curl}\n");
     let get = |role: &str, path: &str| format!("curl -s -H \"Authorization: Bearer ${role}\" '{url}{path}'");
     line("jobs of all kinds, newest first", get("VIEWER", "/ledger/jobs?first=3"));
     line("one job, in full", get("VIEWER", &format!("/ledger/jobs/{LASTING}")));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::client::{Remote, agent, refused};
+use super::client::{Remote, refused};
 use super::export::to_file;
+use super::output::say;
 use super::target::Target;
 use super::{Failure, Outcome};
 use crate::http::{EvidenceError, write_evidence};
@@ -33,8 +34,8 @@ pub(super) struct Evidence {
     #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
     org: Option<OrgId>,
 
-    /// Checkpoints that somebody holds: the bundle then proves that its log continues each of them
-    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
+    /// A checkpoint that somebody holds: the bundle then proves that its log continues it; may repeat
+    #[arg(long, value_name = "CHECKPOINT")]
     since: Vec<PathBuf>,
 
     /// Where to write
@@ -49,7 +50,7 @@ impl Evidence {
             Target::Folder(data) => self.local(&Folder::new(data), &since)?,
             Target::Server(remote) => self.remote(remote, &since)?,
         }
-        println!(
+        say!(
             "wrote `{}`: give it away with the key that it can be checked by, each by a way of its own",
             self.output.display()
         );
@@ -70,7 +71,7 @@ impl Evidence {
     }
 
     fn remote(&self, remote: &Remote, since: &[Size]) -> Outcome {
-        let agent = agent(Duration::from_secs(600));
+        let agent = remote.agent(Duration::from_secs(600))?;
         let org = self.org.map(|org| ("org", org.to_string()));
         let query = org.into_iter().chain(since.iter().map(|size| ("since", size.to_string())));
         let request = agent.get(remote.at(&format!("/ledger/jobs/{}/evidence", self.job)));

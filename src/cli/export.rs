@@ -1,11 +1,12 @@
 //! `jobledger export` and `jobledger import`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Error, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::output::say;
 use super::{Data, Failure, Outcome, progress};
 use crate::job::{JobId, JobKey, OrgId, Position};
 use crate::ledger::{ExportError, Folder, ImportError, export, import};
@@ -52,7 +53,7 @@ impl Export {
         match written {
             Ok(events) => {
                 if self.output.is_some() {
-                    println!("exported {events} events");
+                    say!("exported {events} events");
                 }
                 Ok(())
             }
@@ -62,17 +63,24 @@ impl Export {
     }
 }
 
-/// Writes beside the file and puts it in place when it is whole: half of it never has its name.
+/// Writes beside the file and puts it in place when it is whole: half of it never has its name. A device or a pipe takes what
+/// is written as it comes; a link stays one.
 pub(super) fn to_file<T, E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,
 ) -> Result<T, E> {
+    let named = |error: Error| Error::new(error.kind(), format!("`{}`: {error}", path.display()));
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        let mut file = File::options().write(true).open(path).map_err(named)?;
+        return write(&mut file);
+    }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let mut file = File::create(&partial)?;
+    let mut file = File::create(&partial).map_err(named)?;
     let written = write(&mut file).inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
     file.sync_all()?;
-    std::fs::rename(&partial, path)?;
+    std::fs::rename(&partial, path).map_err(named)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     Folder::sync(parent.unwrap_or(Path::new(".")))?;
     Ok(written)
@@ -101,7 +109,7 @@ impl Import {
         bar.finish_and_clear();
         match imported {
             Ok(imported) => {
-                println!("imported {} events; the newest position is {}", imported.events, imported.head);
+                say!("imported {} events; the newest position is {}", imported.events, imported.head);
                 Ok(())
             }
             Err(error @ (ImportError::Line { .. } | ImportError::Empty | ImportError::Live(_))) => {

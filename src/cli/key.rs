@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::output::say;
 use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{RotateError, identity, rotate_key, system_clock};
 use crate::log::Reader;
@@ -39,14 +40,14 @@ impl Key {
             KeyCommand::Show(data) => {
                 let conn = Reader::open(&data.folder().log())?;
                 for key in identity(&Reader::new(&conn))?.keys {
-                    println!("{key}");
+                    say!("{key}");
                 }
                 Ok(())
             }
             KeyCommand::Rotate(at) => match rotate_key(&at.anchor.of(at.data.folder()), &system_clock()) {
                 Ok((key, position)) => {
-                    println!("added a key at position {position}");
-                    println!("{key}");
+                    say!("added a key at position {position}");
+                    say!("{key}");
                     Ok(())
                 }
                 Err(error @ (RotateError::ReadOnly(_) | RotateError::Overlap(_))) => {

@@ -13,6 +13,7 @@ mod export;
 mod history;
 mod key;
 mod masking;
+mod output;
 mod progress;
 mod rebuild;
 mod recover;
@@ -158,7 +159,10 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
     };
     let (text, code) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => match output::failed() {
+            None => return ExitCode::SUCCESS,
+            Some(error) => (format!("cannot print all of the answer: {error}"), 2),
+        },
         Err(Failure::Refused(text)) => (text, 1),
         Err(Failure::CouldNotRun(text)) => (text, 2),
         Err(Failure::Verdict(code, text)) => (text, code),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Remote, agent, refused};
+use super::client::{Remote, refused};
+use super::output::say;
 use super::target::Target;
 use super::{Outcome, progress};
 use crate::ledger::Folder;
@@ -40,12 +41,12 @@ fn local(folder: &Folder) -> Outcome {
     views::rebuild(&log, &folder.new_views(), |position| bar.set_position(position.get()))?;
     views::put_in_place(&folder.new_views(), &folder.views())?;
     bar.finish_and_clear();
-    println!("the views show position {head}");
+    say!("the views show position {head}");
     Ok(())
 }
 
 fn remote(remote: &Remote) -> Outcome {
-    let agent = agent(Duration::from_secs(60));
+    let agent = remote.agent(Duration::from_secs(60))?;
     let bar = progress::bar(0, "events");
     loop {
         let request = agent.post(remote.at("/ledger/rebuild")).header("authorization", remote.bearer());
@@ -59,7 +60,7 @@ fn remote(remote: &Remote) -> Outcome {
         bar.set_position(state["position"].as_u64().unwrap_or(0));
         if state["state"] == "done" {
             bar.finish_and_clear();
-            println!("the views were made again, up to position {}", state["position"]);
+            say!("the views were made again, up to position {}", state["position"]);
             return Ok(());
         }
     }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::output::say;
 use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{Continued, continue_log, system_clock};
 
@@ -22,10 +23,10 @@ impl Recover {
             Some(Continued { previous, identity, position, kept }) => {
                 // What an interrupted change of keys had left to do is not a new name.
                 match previous == identity.origin {
-                    true => println!("finished what was begun: `{previous}` takes writes at position {position}"),
-                    false => println!("continued `{previous}` as `{}` at position {position}", identity.origin),
+                    true => say!("finished what was begun: `{previous}` takes writes at position {position}"),
+                    false => say!("continued `{previous}` as `{}` at position {position}", identity.origin),
                 }
-                println!("{}", identity.verifier_key());
+                say!("{}", identity.verifier_key());
                 if let Some(kept) = kept {
                     eprintln!("what the anchor held before is kept in `{}`", kept.display());
                 }

@@ -16,6 +16,8 @@ use crate::kinds;
 use crate::ledger::{AsOf, NotAMoment};
 
 /// Replay one job, from a data folder (beside a running server too) or straight from an export
+///
+/// Shows what is there as it stands. Whether it is what was recorded and signed, `jobledger verify` says.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// The job

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Remote, agent, refused};
+use super::client::{Remote, is_hopeless, refused};
 use super::{Failure, Outcome};
 use crate::job::{JobId, Kind, OrgId};
 
@@ -61,7 +61,7 @@ enum Ended {
 
 impl Tail {
     pub(super) fn run(self) -> Outcome {
-        let agent = agent(Duration::from_secs(30));
+        let agent = self.remote.agent(Duration::from_secs(30))?;
         let mut cursor: Option<u64> = None;
         let mut pause = Duration::from_millis(500);
         loop {
@@ -78,9 +78,11 @@ impl Tail {
                     match self.follow(lines, &mut cursor)? {
                         Ended::Closed => return Ok(()),
                         Ended::Reset(head) => {
-                            eprintln!(
-                                "jobledger: the ledger is at position {head}, before what was seen: it was restored from an older copy"
-                            );
+                            let why = match cursor {
+                                None => "before --after: nothing came yet, or it was restored from an older copy",
+                                Some(_) => "before what was seen: it was restored from an older copy",
+                            };
+                            eprintln!("jobledger: the ledger is at position {head}, {why}; going on from there");
                             cursor = Some(head);
                         }
                         Ended::Dropped => eprintln!("jobledger: the connection dropped; trying again"),
@@ -88,6 +90,7 @@ impl Tail {
                 }
                 Ok(mut answer) if answer.status().is_client_error() => return Err(refused(&mut answer)),
                 Ok(answer) => eprintln!("jobledger: the server answers {}; trying again", answer.status()),
+                Err(error) if is_hopeless(&error) => return Err(error.into()),
                 Err(error) => eprintln!("jobledger: {error}; trying again"),
             }
             std::thread::sleep(pause);

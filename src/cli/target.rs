@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::client::Remote;
+use super::client::{Remote, server};
 
 /// Which ledger a command works on.
 #[derive(Debug, Clone)]
@@ -24,12 +24,16 @@ struct Options {
     data: Option<PathBuf>,
 
     /// A running server, instead of --data
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", value_parser = server)]
     url: Option<String>,
 
     /// The token for it
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+
+    /// Who vouches for its certificate, instead of the public authorities: their certificates, PEM
+    #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl FromArgMatches for Target {
@@ -41,10 +45,16 @@ impl FromArgMatches for Target {
             Some(ValueSource::EnvVariable) => 1,
             _ => 0,
         };
-        let Options { data, url, token } = Options::from_arg_matches(matches)?;
+        let Options { data, url, token, ca } = Options::from_arg_matches(matches)?;
         let told = match (data, url) {
             (Some(_), Some(_)) if near("data") == near("url") => {
-                return Err(Error::raw(ErrorKind::ArgumentConflict, "expected --data or --url, found both\n"));
+                let what = match near("data") {
+                    1 => {
+                        "expected JOBLEDGER_DATA or JOBLEDGER_URL in the environment, found both; say --data or --url\n"
+                    }
+                    _ => "expected --data or --url, found both\n",
+                };
+                return Err(Error::raw(ErrorKind::ArgumentConflict, what));
             }
             (Some(_), Some(url)) if near("url") > near("data") => (None, Some(url)),
             (Some(data), _) => (Some(data), None),
@@ -52,7 +62,7 @@ impl FromArgMatches for Target {
         };
         match (told, token) {
             ((Some(data), _), _) => Ok(Target::Folder(data)),
-            ((None, Some(url)), Some(token)) => Ok(Target::Server(Remote { url, token })),
+            ((None, Some(url)), Some(token)) => Ok(Target::Server(Remote { url, token, ca })),
             _ => Err(Error::raw(ErrorKind::MissingRequiredArgument, "expected --data, or --url and --token\n")),
         }
     }

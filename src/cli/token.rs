@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
+use super::output::say;
 use super::{Data, Failure, Outcome};
 use crate::access::{Access, AccessError, NewToken, Role, TokenInfo};
 use crate::job::{OrgId, Time};
@@ -89,8 +90,15 @@ impl Create {
             return Err(Failure::Refused("--expires: expected a time to come".into()));
         }
         let token = NewToken { name: self.name, role: self.role, org: self.org, expires };
-        let secret = open(&self.data)?.create(&token, now).map_err(refused)?;
-        println!("{}", secret.reveal());
+        // Tokens can be made before the first start.
+        let folder = self.data.folder();
+        folder.create()?;
+        if !folder.log().exists() {
+            let path = folder.path().display();
+            eprintln!("jobledger: there is no ledger in `{path}` yet; one that is started there honours the token");
+        }
+        let secret = Access::open(&folder.access())?.create(&token, now).map_err(refused)?;
+        say!("{}", secret.reveal());
         Ok(())
     }
 }
@@ -98,7 +106,7 @@ impl Create {
 impl List {
     fn run(self) -> Outcome {
         for token in open(&self.data)?.list()? {
-            if self.json { println!("{}", as_json(&token)) } else { println!("{}", as_line(&token)) }
+            if self.json { say!("{}", as_json(&token)) } else { say!("{}", as_line(&token)) }
         }
         Ok(())
     }
@@ -110,10 +118,13 @@ impl Revoke {
     }
 }
 
-/// Tokens can be made before the first start, so the folder is made where there is none.
 fn open(data: &Data) -> Result<Access, Failure> {
     let folder = data.folder();
-    folder.create()?;
+    if !folder.path().is_dir() {
+        let what =
+            format!("no tokens in `{}`; point --data at the folder that they were made in", folder.path().display());
+        return Err(Failure::CouldNotRun(what));
+    }
     Ok(Access::open(&folder.access())?)
 }
 

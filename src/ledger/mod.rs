@@ -236,7 +236,8 @@ impl Ledger {
         Ok(Ledger { inner: Arc::new(inner) })
     }
 
-    /// Takes no more appends, finishes those taken, brings the views and the anchor forward, and waits for the threads.
+    /// Takes no more appends, finishes those taken, brings the views and the anchor forward, waits for the threads, and
+    /// copies the WAL into the log.
     pub fn close(&self) {
         self.inner.writer.stop();
         self.inner.erasures.stop();
@@ -250,6 +251,14 @@ impl Ledger {
             }
         }
         self.inner.keeper.iter().for_each(anchor::Keeper::stop);
+        // Whoever copies `log.db` alone from now on has all of it. What cannot be written any more is left as it is.
+        if !self.external_checkpoint() && self.read_only().is_none() {
+            match log::truncate_wal(&self.inner.folder.log()) {
+                Ok(true) => {}
+                Ok(false) => tracing::info!("somebody reads the log: its newest events stay in `log.db-wal`"),
+                Err(error) => tracing::error!(error = log::chain(&error), "the WAL cannot be copied into the log"),
+            }
+        }
     }
 
     /// The newest position.

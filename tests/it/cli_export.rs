@@ -80,6 +80,34 @@ fn an_export_goes_to_a_file_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_is_no_file_is_written_to_and_never_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let all = exported(&folder, &[]);
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("file"), "old").unwrap();
+    std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+    on(&folder, "export", &["-o", at("link").to_str().unwrap()]).expect(0);
+    assert!(at("link").is_symlink());
+    assert_eq!(std::fs::read_to_string(at("file")).unwrap(), all);
+    assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    let (read, fifo) = (
+        std::thread::spawn({
+            let fifo = at("fifo");
+            move || std::fs::read_to_string(fifo)
+        }),
+        at("fifo"),
+    );
+    on(&folder, "export", &["-o", fifo.to_str().unwrap()]).expect(0);
+    assert_eq!(read.join().unwrap().unwrap(), all);
+    assert!(fifo.metadata().unwrap().file_type().is_fifo());
+    let (folder_name, nowhere) = (dir.path().to_str().unwrap(), at("nowhere/file"));
+    on(&folder, "export", &["-o", folder_name]).refused(2, &[folder_name]);
+    on(&folder, "export", &["-o", nowhere.to_str().unwrap()]).refused(2, &["nowhere/file"]);
+}
+
+#[test]
 fn an_export_beside_a_running_server_is_what_the_server_shows() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());

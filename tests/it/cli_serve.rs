@@ -100,6 +100,13 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(trusted).build().into();
     let answer = agent.get(format!("{}/healthz", server.url)).call().unwrap();
     assert_eq!(answer.status(), 200);
+    // The commands believe public authorities, and whoever is named to them; they do not ask again and again.
+    let admin = token(&folder, "admin");
+    let rebuild = |more: &[&str]| cli(["rebuild", "--url", &server.url, "--token", &admin]).args(more).run();
+    rebuild(&["--ca", &certificate]).expect(0);
+    rebuild(&[]).refused(2, &["certificate"]);
+    cli(["tail", "--url", &server.url, "--token", &admin]).run().refused(2, &["certificate"]);
+    rebuild(&["--ca", &key]).refused(2, &["--ca", "certificate in PEM"]);
     let in_clear = server.url.replace("https://", "http://");
     assert!(ureq::get(format!("{in_clear}/healthz")).call().is_err());
 }
@@ -140,4 +147,37 @@ fn what_cannot_be_understood_is_refused_with_its_name() {
     }
     cli(["serve"]).run().refused(2, &["--data"]);
     cli(["serve", "--no-such-thing"]).run().refused(2, &["--no-such-thing"]);
+}
+
+#[test]
+fn after_a_clean_end_the_log_is_whole_in_its_own_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let server = Serving::start(&folder);
+    server.client(&token(&folder, "worker")).append(&serde_json::json!([created("a"), created("b")])).expect(201);
+    server.end("TERM").expect(0);
+    let alone = dir.path().join("alone");
+    std::fs::create_dir(&alone).unwrap();
+    std::fs::copy(folder.join("log.db"), alone.join("log.db")).unwrap();
+    assert_eq!(on(&alone, "export", &[]).expect(0).stdout.lines().count(), 3);
+}
+
+/// `verify … | head -1`: whoever stops reading changes no verdict.
+#[test]
+fn an_answer_that_nobody_reads_ends_with_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    token(dir.path(), "worker");
+    drop(Serving::start(dir.path()).end("TERM"));
+    for (args, code) in [(["verify", "db"], 7), (["token", "list"], 0)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobledger"));
+        if code == 0 {
+            command.args(args).arg("--data")
+        } else {
+            command.args(args)
+        };
+        let done = command.arg(dir.path()).stdout(writer).output().unwrap();
+        assert_eq!(done.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
 }

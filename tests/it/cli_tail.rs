@@ -44,6 +44,13 @@ fn following_one_job_ends_with_it() {
 }
 
 #[test]
+fn an_address_that_is_none_is_refused_at_once() {
+    for url in ["foo", "127.0.0.1:8347", "ftp://127.0.0.1", "http://"] {
+        cli(["tail", "--url", url, "--token", "t"]).run().refused(2, &["--url", "`http://`"]);
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_what_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());

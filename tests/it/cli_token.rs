@@ -22,6 +22,18 @@ fn a_token_stands_alone_on_stdout_and_is_honoured_at_once() {
 }
 
 #[test]
+fn a_folder_without_tokens_is_named_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = dir.path().join("wrong");
+    on(&wrong, "token list", &[]).refused(2, &["no tokens", "--data"]);
+    on(&wrong, "token revoke", &["--name", "w"]).refused(2, &["no tokens", "--data"]);
+    assert!(!wrong.exists());
+    // Before the first start one can be made, and it says what it is good for.
+    let made = on(&wrong, "token create", &["--name", "w", "--role", "worker"]).expect(0);
+    assert!(made.stderr.contains("no ledger in"), "{}", made.stderr);
+}
+
+#[test]
 fn a_revoked_token_ends_at_once_and_its_tail_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());

@@ -7,6 +7,7 @@ use clap::Args;
 use super::trust::Trust;
 use super::verdict::print_findings;
 use crate::audit::{BundleFiles, BundleReport, HeldNote, audit_bundle};
+use crate::cli::output::say;
 use crate::cli::{Outcome, progress};
 
 /// An evidence bundle of one job, as `jobledger evidence` writes it: the tar, or the folder that it unpacks to
@@ -36,24 +37,24 @@ impl BundleFile {
 
 fn print(BundleReport { log, job }: &BundleReport) {
     if let Some(job) = job {
-        println!("  job          {} of organisation {}, kind {}", job.id, job.org, job.kind);
-        println!("  events       {}, from position {} to {}", job.events, job.first, job.last);
+        say!("  job          {} of organisation {}, kind {}", job.id, job.org, job.kind);
+        say!("  events       {}, from position {} to {}", job.events, job.first, job.last);
         match &job.ended {
-            Some(end) => println!(
+            Some(end) => say!(
                 "  complete     from its first event to its final one, {} at {} by {}",
                 end.event_type,
                 end.position,
                 end.actor.escape_debug()
             ),
-            None => println!("  open         from its first event to the one at {}, with no final one", job.last),
+            None => say!("  open         from its first event to the one at {}, with no final one", job.last),
         }
     }
-    println!("  log          {}", log.origin.as_deref().unwrap_or("none"));
+    say!("  log          {}", log.origin.as_deref().unwrap_or("none"));
     if let Some(head) = &log.head {
-        println!("  checkpoint   {} events, root {}", head.size, head.root);
+        say!("  checkpoint   {} events, root {}", head.size, head.root);
     }
     if log.held > 0 {
-        println!("  continues    {} checkpoints held outside", log.held);
+        say!("  continues    {} checkpoints held outside", log.held);
     }
     print_findings(log);
 }

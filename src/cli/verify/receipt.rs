@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::cli::output::say;
 use crate::cli::{Failure, Outcome};
 use crate::tree::{Checkpoint, Receipt, VerifierKey, leaf_hash, open_note, verify_inclusion};
 use crate::wire::Leaf;
@@ -55,7 +56,7 @@ impl ReceiptFile {
         let mut verdicts: Vec<(u8, String)> = Vec::new();
         for entry in &entries {
             match entry.check(&self.vkeys) {
-                Ok(line) => println!("{line}"),
+                Ok(line) => say!("{line}"),
                 Err(verdict) => verdicts.push(verdict),
             }
         }
@@ -131,9 +132,9 @@ impl Entry {
             }
         }
         let position = leaf.position().map_err(|error| error.to_string())?.get();
-        if position != index || self.position.is_some_and(|said| said != index) {
-            let said = self.position;
-            return Err(format!("event {index}: the file says `position` {said:?}, the leaf {position}"));
+        let said = self.position.unwrap_or(index);
+        if position != index || said != index {
+            return Err(format!("event {index}: the file says `position` {said}, the leaf {position}"));
         }
         Ok(())
     }

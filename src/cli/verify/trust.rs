@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::verdict::{exit_code, verdict};
 use crate::audit::{Auditor, Report};
+use crate::cli::output::say;
 use crate::cli::{Failure, Outcome};
 use crate::ledger::{ANCHOR_FILE, Folder};
-use crate::tree::VerifierKey;
+use crate::tree::{Checkpoint, VerifierKey};
 
 /// What is known from elsewhere than the log.
 #[derive(Debug, Args)]
@@ -18,8 +19,8 @@ pub(super) struct Trust {
     #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
     pub(super) vkey: Option<VerifierKey>,
 
-    /// Checkpoints that somebody holds: the log must contain each of them
-    #[arg(long, value_name = "CHECKPOINT", num_args = 1..)]
+    /// A checkpoint that somebody holds: the log must contain it; may repeat
+    #[arg(long, value_name = "CHECKPOINT")]
     since: Vec<PathBuf>,
 
     /// The report as one JSON object
@@ -30,7 +31,14 @@ pub(super) struct Trust {
 impl Trust {
     /// Each checkpoint that is held, under the name by which the report calls it.
     pub(super) fn held(&self) -> Result<Vec<(String, String)>, Failure> {
-        self.since.iter().map(|path| Ok((format!("the checkpoint `{}`", path.display()), note(path)?))).collect()
+        let held = |path: &PathBuf| {
+            let note = note(path)?;
+            Checkpoint::claimed(&note).map_err(|error| {
+                Failure::CouldNotRun(format!("--since: `{}` is no checkpoint: {error}", path.display()))
+            })?;
+            Ok((format!("the checkpoint `{}`", path.display()), note))
+        };
+        self.since.iter().map(held).collect()
     }
 
     /// An audit against what is held outside, and against `anchor`; where none is given, against the one in `folder`.
@@ -62,9 +70,9 @@ impl Trust {
         let code = exit_code(log);
         if self.json {
             let report = serde_json::to_value(report).expect("a report is JSON");
-            println!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
+            say!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
         } else {
-            println!("{}", verdict(code));
+            say!("{}", verdict(code));
             print(report);
         }
         if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }

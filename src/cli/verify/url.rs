@@ -8,19 +8,23 @@ use clap::Args;
 
 use super::trust::Trust;
 use crate::audit;
-use crate::cli::client::{Remote, agent, problem};
+use crate::cli::client::{Remote, problem, server};
 use crate::cli::{Failure, Outcome, progress};
 
 /// A running server, by a token of the role auditor: everything is fetched and recomputed here
 #[derive(Debug, Args)]
 pub(super) struct Url {
     /// The server, such as http://127.0.0.1:8347
-    #[arg(value_name = "URL", env = "JOBLEDGER_URL")]
+    #[arg(value_name = "URL", env = "JOBLEDGER_URL", value_parser = server)]
     url: String,
 
     /// The token of an auditor
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: String,
+
+    /// Who vouches for its certificate, instead of the public authorities: their certificates, PEM
+    #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
 
     #[command(flatten)]
     trust: Trust,
@@ -33,8 +37,8 @@ pub(super) struct Url {
 impl Url {
     pub(super) fn run(self) -> Outcome {
         let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
-        let remote = Remote { url: self.url, token: self.token };
-        let agent = agent(Duration::from_secs(60));
+        let remote = Remote { url: self.url, token: self.token, ca: self.ca };
+        let agent = remote.agent(Duration::from_secs(60))?;
         let get = |path: &str| -> Result<Box<dyn Read>, Failure> {
             let mut answer = agent.get(remote.at(path)).header("authorization", remote.bearer()).call()?;
             if answer.status() != 200 {

@@ -1,6 +1,7 @@
 //! What `verify` says: one word and exit code for a whole report, and the report in lines for people.
 
 use crate::audit::{Class, Report, Signer};
+use crate::cli::output::say;
 
 pub(super) fn exit_code(report: &Report) -> u8 {
     match (report.class(), &report.signer) {
@@ -26,16 +27,16 @@ pub(super) fn verdict(code: u8) -> &'static str {
 
 /// What an audit of a log found, in lines for people.
 pub(super) fn print_log(report: &Report) {
-    println!("  origin       {}", report.origin.as_deref().unwrap_or("none"));
+    say!("  origin       {}", report.origin.as_deref().unwrap_or("none"));
     if let Some(head) = &report.head {
-        println!("  events       {}\n  root         {}", head.size, head.root);
+        say!("  events       {}\n  root         {}", head.size, head.root);
     }
-    println!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
+    say!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
     if let Some(anchor) = &report.anchor {
-        println!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
+        say!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
     }
     if report.left_behind > 0 {
-        println!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
+        say!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
     }
     print_findings(report);
 }
@@ -43,27 +44,29 @@ pub(super) fn print_log(report: &Report) {
 /// What was erased, what is wrong, what is worth knowing, and what was not looked at.
 pub(super) fn print_findings(report: &Report) {
     if report.erased > 0 {
-        println!("  erased       the data of {} events, each by a recorded erasure", report.erased);
+        say!("  erased       the data of {} events, each by a recorded erasure", report.erased);
     }
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
         let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
         // Whoever forged an entry chose its texts, and a terminal obeys some.
         let what = fault.what.replace(char::is_control, "\u{fffd}");
-        println!("  fault{position}{job}: {what}");
+        say!("  fault{position}{job}: {what}");
     }
     if report.faulty > report.faults.len() as u64 {
-        println!("  and {} more faults", report.faulty - report.faults.len() as u64);
+        say!("  and {} more faults", report.faulty - report.faults.len() as u64);
     }
     for remark in &report.remarks {
-        println!("  remark: {remark}");
+        say!("  remark: {remark}");
     }
     if report.signer == Signer::NotPinned {
-        for key in &report.keys {
-            println!("  names the key {key}; compare it with what you know, and pin it by --vkey");
-        }
+        let next = match report.pinned {
+            true => "no checkpoint that the pinned key stands for covers all of it",
+            false => "compare it with what you know, and pin it by --vkey",
+        };
+        report.keys.iter().for_each(|key| say!("  names the key {key}; {next}"));
     }
     for what in &report.unchecked {
-        println!("  not checked: {what}");
+        say!("  not checked: {what}");
     }
 }
