@@ -31,9 +31,9 @@ pub enum NoteError {
     /// Nobody who is known signed it.
     #[error("expected a signature by one of {expected:?}, found {found:?}")]
     Unknown {
-        /// The names of the known keys.
+        /// The known keys, each by `<name>+<id in hex>`.
         expected: Vec<String>,
-        /// The names that signed, at most 16 of them.
+        /// Those that signed, at most 16 of them.
         found: Vec<String>,
     },
 }
@@ -78,7 +78,7 @@ pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note
     let mut names = Vec::new();
     for line in lines.split('\n') {
         let (name, id, signature) = parse_line(line).ok_or_else(|| NoteError::Line(excerpt(line)))?;
-        names.push(name);
+        names.push(named(name, id));
         let mut meant = known.iter().filter(|key| key.name() == name && key.id() == id).peekable();
         let Some(first) = meant.peek().copied() else { continue };
         let signer =
@@ -88,10 +88,15 @@ pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note
         }
     }
     if signers.is_empty() {
-        let expected = known.iter().map(|key| key.name().to_owned()).collect();
-        return Err(NoteError::Unknown { expected, found: names.into_iter().take(16).map(excerpt).collect() });
+        let expected = known.iter().map(|key| named(key.name(), key.id())).collect();
+        return Err(NoteError::Unknown { expected, found: names.iter().take(16).map(|name| excerpt(name)).collect() });
     }
     Ok(Note { text, signers })
+}
+
+/// A key as its verifier key begins: keys of one log have one name.
+fn named(name: &str, id: u32) -> String {
+    format!("{name}+{id:08x}")
 }
 
 /// Name, key id and signature of a line.

@@ -128,10 +128,12 @@ fn the_examples_of_the_specifications_have_the_right_form() {
     let checkpoint = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
         — example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n";
     let known = [key(1).verifier().clone()];
-    let unknown = |by: &str| NoteError::Unknown { expected: vec![ORIGIN.into()], found: vec![by.into()] };
-    assert_eq!(open_note(note, &known), Err(unknown("quasimodo.example/salvatore")));
+    let expected = format!("{ORIGIN}+{:08x}", known[0].id());
+    let unknown = |by: &str| NoteError::Unknown { expected: vec![expected.clone()], found: vec![by.into()] };
+    assert_eq!(open_note(note, &known), Err(unknown("quasimodo.example/salvatore+367ba04b")));
     let origin = "example.com/behind-the-sofa";
-    assert_eq!(Checkpoint::open(checkpoint, origin, &known), Err(CheckpointError::Note(unknown(origin))));
+    let by = format!("{origin}+033de0ae");
+    assert_eq!(Checkpoint::open(checkpoint, origin, &known), Err(CheckpointError::Note(unknown(&by))));
     let (text, _) = checkpoint.split_once("\n\n").unwrap();
     let head = format!("{text}\n").parse::<Checkpoint>().unwrap().head;
     assert_eq!(
