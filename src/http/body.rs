@@ -13,7 +13,7 @@ use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Error;
@@ -107,30 +107,31 @@ fn take<'b>(budget: &'b Budget, bytes: usize, share: &mut Option<SemaphorePermit
 /// Middleware. A body that nobody read is read to its end and thrown away before the answer goes out; otherwise the
 /// connection would break under the client's next request, or under this one while it still writes. Where that would take
 /// too long, or the client waits to be asked for the body, the answer says that the connection ends.
-pub async fn read_the_rest<F: Future<Output = Response>>(
-    request: Request,
+pub fn read_the_rest<F: Future<Output = Response>>(
+    request: Request<Incoming>,
     next: impl FnOnce(Request) -> F,
-) -> Response {
-    if request.body().is_end_stream() {
-        return next(request).await;
-    }
+) -> impl Future<Output = Response> {
     let asks_first = request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
-    let lent = Lent(Arc::new(Mutex::new(Some(body))));
-    let mut response = next(Request::from_parts(parts, Body::new(lent.clone()))).await;
-    let ended = match lent.take() {
-        None => true,
-        Some(_) if asks_first => false,
-        Some(rest) => tokio::time::timeout(REST_TIME, discard(rest)).await.unwrap_or(false),
-    };
-    if !ended {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let lent = (!body.is_end_stream()).then(|| Lent(Arc::new(Mutex::new(Some(body)))));
+    let body = lent.clone().map_or_else(Body::empty, Body::new);
+    let answer = next(Request::from_parts(parts, body));
+    async move {
+        let mut response = answer.await;
+        let ended = match lent.and_then(|lent| lent.take()) {
+            None => true,
+            Some(_) if asks_first => false,
+            Some(rest) => tokio::time::timeout(REST_TIME, discard(rest)).await.unwrap_or(false),
+        };
+        if !ended {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
-    response
 }
 
 /// Throws at most [`MAX_BODY`] bytes away; whether that was all.
-async fn discard(mut body: Body) -> bool {
+async fn discard(mut body: Incoming) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
@@ -144,10 +145,10 @@ async fn discard(mut body: Body) -> bool {
 
 /// A body that comes back when the handler drops it; `None` once it has been read to its end.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Option<Body>>>);
+struct Lent(Arc<Mutex<Option<Incoming>>>);
 
 impl Lent {
-    fn take(&self) -> Option<Body> {
+    fn take(&self) -> Option<Incoming> {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         body.filter(|body| !body.is_end_stream())
     }
@@ -155,9 +156,9 @@ impl Lent {
 
 impl HttpBody for Lent {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut lent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(body) = lent.as_mut() else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(cx));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -283,13 +283,17 @@ pub struct AsItIs;
 
 /// Middleware: gives every error the body that its path asks for, those of the framework too (an unknown path, a method
 /// that a path does not have), and to that of a panic.
-pub async fn render<F: Future<Output = Response>>(
-    styles: &[ErrorStyle],
+pub fn render<F: Future<Output = Response>>(
+    styles: Arc<[ErrorStyle]>,
     request: Request,
     next: impl FnOnce(Request) -> F,
-) -> Response {
+) -> impl Future<Output = Response> {
     let uri = request.uri().clone();
-    let response = caught(next(request)).await;
+    let answer = caught(next(request));
+    async move { rendered(&styles, &uri, answer.await) }
+}
+
+fn rendered(styles: &[ErrorStyle], uri: &Uri, response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<AsItIs>().is_some() {

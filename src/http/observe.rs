@@ -13,13 +13,17 @@ use tracing::Instrument;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
-pub async fn observe<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub fn observe<B, F: Future<Output = Response>>(
+    request: Request<B>,
+    next: impl FnOnce(Request<B>) -> F,
+) -> impl Future<Output = Response> {
     let id = given(&request).unwrap_or_else(fresh);
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path);
     let started = Instant::now();
+    let answer = next(request);
     async move {
-        let mut response = next(request).await;
+        let mut response = answer.await;
         let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
@@ -30,11 +34,10 @@ pub async fn observe<F: Future<Output = Response>>(request: Request, next: impl 
         response
     }
     .instrument(span)
-    .await
 }
 
 /// The caller's own id, where it is short and plain: it goes into the log.
-fn given(request: &Request) -> Option<HeaderValue> {
+fn given<B>(request: &Request<B>) -> Option<HeaderValue> {
     let id = request.headers().get(REQUEST_ID)?;
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
     (!id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(plain)).then(|| id.clone())

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::Poll;
 
 use axum::response::{IntoResponse, Response};
@@ -13,13 +12,12 @@ use super::error::Error;
 /// The answer, or 500 where making it panicked.
 ///
 /// What the handler left half done is dropped with it; what requests share is behind locks that do not mind.
-pub async fn caught(answer: impl Future<Output = Response>) -> Response {
-    let mut answer = pin!(answer);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+pub fn caught(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
+    let mut answer = Box::pin(answer);
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
         Ok(polled) => polled,
         Err(panic) => Poll::Ready(Error::panicked(said(&*panic)).into_response()),
     })
-    .await
 }
 
 /// What `panic!` was given; nothing where it was no text.

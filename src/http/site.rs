@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use hyper::body::Incoming;
 use tower::Service;
 
 use super::app::App;
@@ -25,14 +26,16 @@ impl Site {
     }
 
     /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request.
-    pub async fn answer(mut self, request: Request) -> Response {
-        observe::observe(request, |request| {
-            body::read_the_rest(request, |request| {
-                error::render(&self.styles, request, |request| async {
-                    self.routes.call(request).await.unwrap_or_else(|never| match never {})
+    /// Each hands the request on before its future is made, which would be as much larger and is copied more than once.
+    pub fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response> {
+        let Site { mut routes, styles } = self;
+        observe::observe(request, move |request| {
+            body::read_the_rest(request, move |request| {
+                error::render(styles, request, move |request| {
+                    let answered = routes.call(request);
+                    async { answered.await.unwrap_or_else(|never| match never {}) }
                 })
             })
         })
-        .await
     }
 }
