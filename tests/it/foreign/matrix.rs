@@ -51,7 +51,7 @@ fn export(case: &Case<'_>) -> i32 {
     let file = case.mirror.file("export.ndjson");
     on(case.folder.path(), "export", &["-o", file.to_str().unwrap()]).expect(0);
     let verify = cli(["verify", "export", "--vkey", &case.key]).arg(file);
-    verify.arg("--since").arg(case.mirror.file("checkpoint")).arg(&case.held).run().code
+    verify.arg("--since").arg(case.mirror.file("checkpoint")).arg("--since").arg(&case.held).run().code
 }
 
 fn url(case: &Case<'_>) -> i32 {
