@@ -191,8 +191,11 @@ impl Auditor {
             // One that was held outside says what the entries are. That the log does not say so itself is told all the same.
             let what =
                 format!("the log's own checkpoints end at {} of {} entries that were signed", self.own, self.covered);
+            // Whoever has an anchor has signed here.
             match self.report.checkpoints {
-                0 => self.remark(format!("{what}: it was imported and not continued yet, or they were deleted")),
+                0 if self.report.anchor.is_none() => {
+                    self.remark(format!("{what}: it was imported and not continued yet, or they were deleted"))
+                }
                 _ => self.fault(
                     Class::Signature,
                     Some(Position::new(self.own)),

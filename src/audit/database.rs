@@ -168,7 +168,9 @@ fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
 /// proof of a change.
 fn structure(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
     let objects = |conn: &Connection| -> Result<Vec<(String, String)>, rusqlite::Error> {
-        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        // What SQLite counts for itself, and where Litestream notes how far it came, are nobody's of ours.
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                   AND name NOT IN ('_litestream_seq', '_litestream_lock') ORDER BY name";
         conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     };
     let (found, ours) = (objects(conn)?, objects(&log::empty_log()?)?);

@@ -27,9 +27,6 @@ impl Views {
     }
 }
 
-/// How often they are compared anew because a server brought them forward in the meantime.
-const TRIES: usize = 3;
-
 /// Replays the log, up to where the views in the file `path` stand, into new ones in a temporary folder, and compares them
 /// table by table. Tells `progress` the position reached.
 pub(super) fn audit_views(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
@@ -38,51 +35,45 @@ pub(super) fn audit_views(log: &Path, path: &Path, mut progress: impl FnMut(u64)
     if let Err(why) = fits(path, &log) {
         return Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
     }
-    for _ in 0..TRIES {
-        if let Some(found) = compared(&log, path, &mut progress)? {
-            return Ok(found);
-        }
-    }
-    let what = "the views, which a server brought forward while they were compared: stop it, or ask again";
-    Ok(Views::LeftOut(what.into()))
+    // They stand still from here on, whatever a server does; so does the log, which has all that they show.
+    let conn = Connection::open_with_flags(path, READ_ONLY)?;
+    let conn = conn.unchecked_transaction()?;
+    let upto = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
+    log.snapshot(|| compared(&log, &conn, upto, &mut progress))
 }
 
-/// What one comparison found; `None` where the views moved on meanwhile.
-fn compared(log: &Reader<'_>, path: &Path, progress: &mut impl FnMut(u64)) -> Result<Option<Views>, AuditError> {
-    let conn = Connection::open_with_flags(path, READ_ONLY)?;
-    let stands = || checkpoint(&conn).map(|stands| stands.map_or(Position::GENESIS, |(position, _)| position));
-    let upto = stands()?;
+/// Compares the views, which stand at `upto`, with new ones.
+fn compared(
+    log: &Reader<'_>,
+    conn: &Connection,
+    upto: Position,
+    progress: &mut impl FnMut(u64),
+) -> Result<Views, AuditError> {
     // Replayed without what was erased since, and so otherwise than they could know.
     let erased = log.newest_redaction()?;
     if erased > upto {
         let what = format!(
             "the views, which stand at {upto}, before the erasure at {erased}: start a server, which takes it in"
         );
-        return Ok(Some(Views::LeftOut(what)));
+        return Ok(Views::LeftOut(what));
     }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
     match rebuild_to(log, upto, &fresh, |position| progress(position.get())) {
         Ok(()) => {}
         Err(error @ Error::Misfit { .. }) => {
-            return Ok(Some(Views::Compared(vec![format!("the log does not replay: {}", chain(&error))])));
+            return Ok(Views::Compared(vec![format!("the log does not replay: {}", chain(&error))]));
         }
         Err(error @ Error::Unreadable(_)) => {
             let what = format!("the views, because the log cannot be replayed: {}", chain(&error));
-            return Ok(Some(Views::LeftOut(what)));
+            return Ok(Views::LeftOut(what));
         }
         Err(error) => return Err(error.into()),
     }
     conn.execute("ATTACH ?1 AS fresh", [fresh.to_string_lossy()])?;
-    // Both stand still from here on: one transaction.
-    let transaction = conn.unchecked_transaction()?;
-    if stands()? != upto {
-        return Ok(None);
-    }
-    let tables = tables(&transaction)?;
-    let differ =
-        tables.iter().filter_map(|table| compare(&transaction, table).transpose()).collect::<Result<_, _>>()?;
-    Ok(Some(Views::Compared(differ)))
+    let tables = tables(conn)?;
+    let differ = tables.iter().filter_map(|table| compare(conn, table).transpose()).collect::<Result<_, _>>()?;
+    Ok(Views::Compared(differ))
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {

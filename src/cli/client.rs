@@ -72,12 +72,17 @@ impl Remote {
     }
 }
 
-/// Whether asking again cannot help: nobody there is whom the certificate says, or speaks HTTP.
+/// Whether asking again cannot help: the request cannot be sent, or whoever answers is not whom it is for.
 pub(super) fn is_hopeless(error: &Error) -> bool {
-    let io = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
     match error {
-        Error::Tls(_) | Error::Rustls(_) | Error::Protocol(_) | Error::BadUri(_) => true,
-        Error::Io(error) => io(error),
+        Error::Http(_) | Error::BadUri(_) | Error::Protocol(_) | Error::Tls(_) => true,
+        Error::TooManyRedirects | Error::RedirectFailed => true,
+        Error::Rustls(error) => matches!(error, InvalidCertificate(_) | InvalidMessage(_)),
+        Error::Io(error) => {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            matches!(cause, Some(InvalidCertificate(_) | InvalidMessage(_)))
+        }
         _ => false,
     }
 }

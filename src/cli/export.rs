@@ -64,7 +64,7 @@ impl Export {
 }
 
 /// Writes beside the file and puts it in place when it is whole: half of it never has its name. A device or a pipe takes what
-/// is written as it comes; a link stays one.
+/// is written as it comes; a link to a file stays one.
 pub(super) fn to_file<T, E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,

@@ -6,14 +6,18 @@ use std::sync::OnceLock;
 
 static FAILED: OnceLock<Error> = OnceLock::new();
 
-/// Prints a line. Whoever has read enough (`| head`) changes no exit code; anything else that goes wrong is told at the end.
-pub(super) fn line(text: Arguments<'_>) {
+/// Prints a line; answers whether that went well. Whoever has read enough (`| head`) changes no exit code; anything else that
+/// goes wrong is told at the end. (An export is no text: half of one is a failure whoever reads it.)
+pub(super) fn line(text: Arguments<'_>) -> bool {
     let mut out = stdout().lock();
-    if let Err(error) = out.write_fmt(text).and_then(|()| out.write_all(b"\n"))
+    let printed = out.write_fmt(text).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let went_well = printed.is_ok();
+    if let Err(error) = printed
         && error.kind() != ErrorKind::BrokenPipe
     {
         let _ = FAILED.set(error);
     }
+    went_well
 }
 
 /// Why not everything was printed.
@@ -24,7 +28,7 @@ pub(super) fn failed() -> Option<&'static Error> {
 /// Prints a line, as [`line`] says; the one of std would panic where nobody reads.
 macro_rules! say {
     ($($text:tt)*) => {
-        $crate::cli::output::line(format_args!($($text)*))
+        { $crate::cli::output::line(format_args!($($text)*)); }
     };
 }
 pub(super) use say;

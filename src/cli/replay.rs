@@ -1,6 +1,5 @@
 //! `jobledger replay`: a job's life, event by event, with what each changed; how it stood; what differs between two moments.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::history::History;
+use super::output::say;
 use super::{Failure, Outcome};
 use crate::http::{Changing, Differ, Difference, FieldChange, JobDiff, model};
 use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
@@ -70,11 +70,10 @@ impl Replay {
     pub(super) fn run(self) -> Outcome {
         let key = JobKey { org: self.org, id: self.job.clone() };
         let history = History::open(self.data.as_deref(), self.file.as_deref())?;
-        let mut out = std::io::stdout().lock();
         let done = match (self.diff, self.as_of) {
-            (Some(between), _) => self.diff(&history, &key, between, &mut out)?,
-            (None, Some(moment)) => self.stood(&history, &key, moment, &mut out)?,
-            (None, None) => self.steps(&history, &key, &mut out)?,
+            (Some(between), _) => self.diff(&history, &key, between)?,
+            (None, Some(moment)) => self.stood(&history, &key, moment)?,
+            (None, None) => self.steps(&history, &key)?,
         };
         let then = if self.as_of.is_some() || self.diff.is_some() { " at that moment" } else { "" };
         let missing = || Failure::Refused(format!("no job `{}` in this organisation{then}", self.job));
@@ -82,7 +81,7 @@ impl Replay {
     }
 
     /// Every step; `None` where there is no such job, as in the others.
-    fn steps(&self, history: &History<'_>, key: &JobKey, out: &mut impl Write) -> Result<Option<()>, Failure> {
+    fn steps(&self, history: &History<'_>, key: &JobKey) -> Result<Option<()>, Failure> {
         let mut job = Changing::new(None);
         history.facts(key, Position::GENESIS, Position::MAX, |fact| {
             let step = Step::of(&fact);
@@ -91,18 +90,13 @@ impl Replay {
                 Some(job) => step.as_json(job),
                 None => step.as_text(&changed),
             };
-            Ok(writeln!(out, "{text}")?)
+            say!("{text}");
+            Ok(())
         })?;
         Ok(job.job().map(|_| ()))
     }
 
-    fn stood(
-        &self,
-        history: &History<'_>,
-        key: &JobKey,
-        moment: AsOf,
-        out: &mut impl Write,
-    ) -> Result<Option<()>, Failure> {
+    fn stood(&self, history: &History<'_>, key: &JobKey, moment: AsOf) -> Result<Option<()>, Failure> {
         let upto = history.place("--as-of", Some(moment))?.position;
         let mut last: Option<(Step, Job)> = None;
         history.facts(key, Position::GENESIS, upto, |fact| {
@@ -112,16 +106,11 @@ impl Replay {
         })?;
         let Some((step, job)) = last else { return Ok(None) };
         let text = if self.json { step.as_json(&job) } else { format!("{:#}", model(&job)) };
-        Ok(Some(writeln!(out, "{text}")?))
+        say!("{text}");
+        Ok(Some(()))
     }
 
-    fn diff(
-        &self,
-        history: &History<'_>,
-        key: &JobKey,
-        between: Between,
-        out: &mut impl Write,
-    ) -> Result<Option<()>, Failure> {
+    fn diff(&self, history: &History<'_>, key: &JobKey, between: Between) -> Result<Option<()>, Failure> {
         let from = history.place("--diff", Some(between.from))?;
         let to = history.place("--diff", between.to)?;
         if from > to {
@@ -136,7 +125,8 @@ impl Replay {
         history.facts(key, from.position, to.position, |fact| Ok(differ.take(fact)?))?;
         let Some(diff) = differ.finish(from, to) else { return Ok(None) };
         let text = if self.json { serde_json::to_string(&diff)? } else { diff_as_text(&diff) };
-        Ok(Some(writeln!(out, "{text}")?))
+        say!("{text}");
+        Ok(Some(()))
     }
 }
 

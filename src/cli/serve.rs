@@ -97,11 +97,10 @@ impl Serve {
             ..Options::default()
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
-        // Before anything is made in the folder. Whoever connects is answered once the ledger is open.
+        let server = Server::open(self.anchor.of(self.data.folder()), options, tls, stopping)?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;
-        let server = Server::open(self.anchor.of(self.data.folder()), options, tls, stopping)?;
         let url = format!("{scheme}://{}", listener.local_addr()?);
         announce(&url, self.json)?;
         if let Some(why) = server.ledger().read_only() {

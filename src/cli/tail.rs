@@ -1,6 +1,6 @@
 //! `jobledger tail`: events as they happen, in a terminal. Loses nothing when the connection drops.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::{Remote, is_hopeless, refused};
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, output};
 use crate::job::{JobId, Kind, OrgId};
 
 /// Longest pause between two tries to connect.
@@ -125,7 +125,9 @@ impl Tail {
                         "closed" => return Ok(Ended::Closed),
                         "reset" => return Ok(Ended::Reset(id.unwrap_or(0))),
                         "" => {}
-                        _ => self.print(&data)?,
+                        _ if self.print(&data)? => {}
+                        // Nobody reads on.
+                        _ => return Ok(Ended::Closed),
                     }
                     // Only what was shown whole moves the cursor.
                     *cursor = id.or(*cursor);
@@ -136,10 +138,10 @@ impl Tail {
         }
     }
 
-    fn print(&self, data: &str) -> Outcome {
+    /// Answers whether somebody reads it.
+    fn print(&self, data: &str) -> Result<bool, Failure> {
         let text = if self.json { data.to_owned() } else { as_line(&serde_json::from_str(data)?) };
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::from)
+        Ok(output::line(format_args!("{text}")))
     }
 }
 

@@ -24,7 +24,7 @@ struct Options {
     data: Option<PathBuf>,
 
     /// A running server, instead of --data
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", value_parser = server)]
+    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
     url: Option<String>,
 
     /// The token for it
@@ -62,7 +62,10 @@ impl FromArgMatches for Target {
         };
         match (told, token) {
             ((Some(data), _), _) => Ok(Target::Folder(data)),
-            ((None, Some(url)), Some(token)) => Ok(Target::Server(Remote { url, token, ca })),
+            ((None, Some(url)), Some(token)) => match server(&url) {
+                Ok(url) => Ok(Target::Server(Remote { url, token, ca })),
+                Err(why) => Err(Error::raw(ErrorKind::ValueValidation, format!("--url: {why}, found `{url}`\n"))),
+            },
             _ => Err(Error::raw(ErrorKind::MissingRequiredArgument, "expected --data, or --url and --token\n")),
         }
     }

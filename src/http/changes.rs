@@ -135,7 +135,7 @@ fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Differe
                 compare(&format!("{pointer}/{n}"), old, new, found);
             }
         }
-        (Value::Null, Value::Object(new)) if new.is_empty() => {}
+        (Value::Null, Value::Object(other)) | (Value::Object(other), Value::Null) if other.is_empty() => {}
         _ => found.push(Difference { pointer: pointer.to_owned(), from: before.clone(), to: after.clone() }),
     }
 }

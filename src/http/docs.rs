@@ -229,7 +229,7 @@ pub struct EventPage {
     /// `after` of the next page; null at the head.
     #[schema(minimum = 0)]
     next: Option<u64>,
-    /// The newest position.
+    /// The newest position, or that of `as_of`.
     #[schema(minimum = 0)]
     head: u64,
 }

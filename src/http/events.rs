@@ -292,9 +292,9 @@ struct Events {
 }
 
 impl Events {
-    /// A page with room for `limit` common events.
+    /// A page with room for `limit` common events, if that is a short page.
     fn new(limit: u64) -> Events {
-        let mut body = Vec::with_capacity(limit as usize * EVENT_BYTES);
+        let mut body = Vec::with_capacity(limit.min(SHORT_LIMIT) as usize * EVENT_BYTES);
         body.extend(b"{\"events\":[");
         Events { body, shown: 0 }
     }

@@ -86,8 +86,6 @@ async fn connection(stream: TcpStream, site: Site, tls: Option<Tls>, watcher: hy
     let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(GREETING);
-    // Most answers are small: one buffer costs less than two.
-    server.writev(false);
     let service = service_fn(move |request| {
         let answer = site.clone().answer(request);
         async { Ok::<_, Infallible>(answer.await) }

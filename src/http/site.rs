@@ -25,8 +25,8 @@ impl Site {
         Site { routes: routes.merge(docs::reference()).with_state(app), styles: styles.into() }
     }
 
-    /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request.
-    /// Each hands the request on before its future is made, which would be as much larger and is copied more than once.
+    /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
+    /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
     pub fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response> {
         let Site { mut routes, styles } = self;
         observe::observe(request, move |request| {

@@ -247,7 +247,11 @@ impl Job {
     pub fn weight(&self) -> usize {
         // The spec is there twice, as its text and taken apart, which takes more than the text where its parts are small.
         let spec = 3 * self.spec_json.0.len();
-        let texts = [&self.message, &self.current_step].into_iter().flatten().map(String::len).sum::<usize>();
+        let reason = match &self.state {
+            State::Cancelled { reason, .. } => reason,
+            _ => &None,
+        };
+        let texts = [&self.message, &self.current_step, reason].into_iter().flatten().map(String::len).sum::<usize>();
         let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         let items: usize = self.items.as_slice().iter().map(|item| 500 + item.text_len()).sum();
         let notes: usize = self.notes.iter().map(|n| n.text.len() + 100).sum();

@@ -77,9 +77,11 @@ impl<'de> Visitor<'de> for Plain {
         let mut names = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
             members.next_value_seed(self.below()?)?;
-            if !names.insert(name) {
-                return Err(A::Error::custom("expected each name once"));
+            if names.contains(&name) {
+                let name: String = name.chars().take(64).collect();
+                return Err(A::Error::custom(format!("expected each name once, found `{name}` again")));
             }
+            names.insert(name);
         }
         Ok(())
     }

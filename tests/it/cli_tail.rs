@@ -50,6 +50,36 @@ fn an_address_that_is_none_is_refused_at_once() {
     }
 }
 
+/// `jobledger tail | head -1`: when nobody reads on, it ends.
+#[test]
+fn a_tail_that_nobody_reads_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let token = token(dir.path(), "worker");
+    server.client(&token).append(&json!([created("a"), started("a")])).expect(201);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut tail = std::process::Command::new(env!("CARGO_BIN_EXE_jobledger"));
+    let tail = tail.args(["tail", "--after", "0", "--url", &server.url, "--token", &token]).stdout(writer);
+    assert_eq!(tail.status().unwrap().code(), Some(0));
+}
+
+/// What nobody uses may say anything; a token with a newline in it can never be sent.
+#[test]
+fn an_address_counts_where_it_is_used_and_a_request_that_cannot_be_sent_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let url = server.url.clone();
+    server.end("TERM").expect(0);
+    let file = dir.path().join("event.json");
+    std::fs::write(&file, created("a").to_string()).unwrap();
+    on(dir.path(), "append", &["--url", "", file.to_str().unwrap()]).refused(2, &["--data or --url"]);
+    let beside = cli(["append", "--data"]).arg(dir.path()).arg(&file).env("JOBLEDGER_URL", "localhost");
+    beside.run().expect(0);
+    cli(["append", "--url", "localhost", "--token", "t"]).arg(&file).run().refused(2, &["--url", "`http://`"]);
+    cli(["tail", "--url", &url, "--token", "t\n"]).run().expect(2);
+}
+
 #[test]
 fn what_is_asked_for_is_what_is_shown() {
     let dir = tempfile::tempdir().unwrap();

@@ -126,9 +126,13 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
     let copy = log.changed("DELETE FROM checkpoint WHERE size > 5");
     let done = log.verify(copy.path(), &[&log.newest]).expect(4);
     assert!(faults(&done)[0]["what"].as_str().unwrap().contains("end at 5 of 7"), "{}", done.stdout);
-    let copy = log.changed("DELETE FROM checkpoint");
-    let done = log.verify(copy.path(), &[&log.newest]).expect(0);
+    let all = "DELETE FROM checkpoint";
+    let done = log.verify(log.changed(all).path(), &[&log.newest]).expect(0);
     assert!(done.stdout.contains("end at 0 of 7"), "{}", done.stdout);
+    // An anchor proves that the log was signed here.
+    let anchored = log.changed(all);
+    let anchor = cli(["verify", "db", "--vkey", &log.key, "--anchor"]).arg(&log.newest).arg("--since").arg(&log.newest);
+    anchor.arg(anchored.path()).run().expect(4);
     for name in [None, Some("jobledger/strange")] {
         let copy = log.copy(|folder| {
             let conn = open(folder);
@@ -219,6 +223,7 @@ fn what_no_entry_explains_is_told() {
     let copy = log.copy(|folder| {
         let planted = "INSERT INTO org VALUES (98, 'nobody'); INSERT INTO source VALUES (99, 98, '/strange');
             INSERT INTO job SELECT 99, org, 'ghost', 'rule' FROM job WHERE subject = 'a';
+            CREATE TABLE _litestream_lock (id INTEGER); ANALYZE;
             CREATE TRIGGER evil BEFORE INSERT ON event BEGIN SELECT RAISE(IGNORE); END; CREATE TABLE extra (x)";
         Connection::open(folder.join("log.db")).unwrap().execute_batch(planted).unwrap();
     });
@@ -227,6 +232,14 @@ fn what_no_entry_explains_is_told() {
     for named in ["evil", "extra", "ghost", "/strange", "nobody"] {
         assert!(remarks.contains(&format!("`{named}`")), "{named}: {remarks}");
     }
+    assert!(!remarks.contains("litestream") && !remarks.contains("sqlite_"), "{remarks}");
+    // A name may be chosen for the terminal that shows it.
+    let copy = log.copy(|folder| {
+        let planted = "INSERT INTO source VALUES (99, 0, char(27) || '[2Kverified')";
+        Connection::open(folder.join("log.db")).unwrap().execute_batch(planted).unwrap();
+    });
+    let told = cli(["verify", "db"]).arg(copy.path()).run().expect(7).stdout;
+    assert!(told.contains("[2Kverified") && !told.contains('\u{1b}'), "{told}");
 }
 
 #[test]

@@ -49,15 +49,13 @@ pub(super) fn print_findings(report: &Report) {
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
         let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
-        // Whoever forged an entry chose its texts, and a terminal obeys some.
-        let what = fault.what.replace(char::is_control, "\u{fffd}");
-        say!("  fault{position}{job}: {what}");
+        say!("  fault{position}{job}: {}", plain(&fault.what));
     }
     if report.faulty > report.faults.len() as u64 {
         say!("  and {} more faults", report.faulty - report.faults.len() as u64);
     }
     for remark in &report.remarks {
-        say!("  remark: {remark}");
+        say!("  remark: {}", plain(remark));
     }
     if report.signer == Signer::NotPinned {
         let next = match report.pinned {
@@ -67,6 +65,11 @@ pub(super) fn print_findings(report: &Report) {
         report.keys.iter().for_each(|key| say!("  names the key {key}; {next}"));
     }
     for what in &report.unchecked {
-        say!("  not checked: {what}");
+        say!("  not checked: {}", plain(what));
     }
+}
+
+/// Whoever forged an entry, or planted a name, chose its text, and a terminal obeys some.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
