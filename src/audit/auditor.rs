@@ -221,12 +221,9 @@ impl Auditor {
             self.fault(Class::Signature, None, what);
         }
         let mut report = self.report;
-        report.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
+        report.conclude(&self.signers);
         report.events = size;
-        report.pinned = self.signers.is_pinned();
         report.head = self.frontier.head();
-        report.origin = self.signers.origin().map(str::to_owned);
-        report.keys = self.signers.keys().cloned().collect();
         report.erased = self.events.erased();
         report.signer = if self.trusted == size && size > 0 { Signer::Pinned } else { Signer::NotPinned };
         report

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::signers::Signers;
 use crate::job::Position;
 use crate::tree::{Head, VerifierKey};
 
@@ -119,6 +120,14 @@ impl Report {
     /// What the log is called: its gravest class of fault.
     pub fn class(&self) -> Option<Class> {
         self.faults.iter().map(|fault| fault.class).min()
+    }
+
+    /// Puts the faults in order, gravest class first, and takes over what is known of who signs.
+    pub(super) fn conclude(&mut self, signers: &Signers) {
+        self.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
+        self.pinned = signers.is_pinned();
+        self.origin = signers.origin().map(str::to_owned);
+        self.keys = signers.keys().cloned().collect();
     }
 
     /// Notes a fault. Of each class the first ones are kept.

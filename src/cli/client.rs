@@ -23,9 +23,16 @@ pub(super) struct Remote {
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: String,
 
+    #[command(flatten)]
+    pub authorities: Authorities,
+}
+
+/// Whose word counts for a server's certificate.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Authorities {
     /// Who vouches for the server's certificate, instead of the public authorities: their certificates, PEM
     #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    ca: Option<PathBuf>,
 }
 
 /// The address of a server, as an option.
@@ -50,25 +57,30 @@ impl Remote {
 
     /// An agent that hands every status to the caller. `answer` bounds the wait for the head of an answer, not for its body.
     pub(super) fn agent(&self, answer: Duration) -> Result<Agent, Failure> {
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(answer));
-        if let Some(path) = &self.ca {
-            let wrong = |why: String| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            let roots = parse_pem(&pem).filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-                Ok(_) => None,
-                Err(error) => Some(Err(error)),
-            });
-            let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-            if roots.is_empty() {
-                return Err(wrong("expected a certificate in PEM, found none".into()));
-            }
-            config = config.tls_config(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build());
-        }
+            .timeout_recv_response(Some(answer))
+            .tls_config(TlsConfig::builder().root_certs(self.authorities.roots()?).build());
         Ok(config.build().into())
+    }
+}
+
+impl Authorities {
+    fn roots(&self) -> Result<RootCerts, Failure> {
+        let Some(path) = &self.ca else { return Ok(RootCerts::WebPki) };
+        let wrong = |why: String| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display()));
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let roots = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+        match roots.is_empty() {
+            true => Err(wrong("expected a certificate in PEM, found none".into())),
+            false => Ok(RootCerts::Specific(Arc::new(roots))),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::client::{Remote, server};
+use super::client::{Authorities, Remote, server};
 
 /// Which ledger a command works on.
 #[derive(Debug, Clone)]
@@ -31,9 +31,8 @@ struct Options {
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 
-    /// Who vouches for its certificate, instead of the public authorities: their certificates, PEM
-    #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    authorities: Authorities,
 }
 
 impl FromArgMatches for Target {
@@ -45,7 +44,7 @@ impl FromArgMatches for Target {
             Some(ValueSource::EnvVariable) => 1,
             _ => 0,
         };
-        let Options { data, url, token, ca } = Options::from_arg_matches(matches)?;
+        let Options { data, url, token, authorities } = Options::from_arg_matches(matches)?;
         let told = match (data, url) {
             (Some(_), Some(_)) if near("data") == near("url") => {
                 let what = match near("data") {
@@ -63,7 +62,7 @@ impl FromArgMatches for Target {
         match (told, token) {
             ((Some(data), _), _) => Ok(Target::Folder(data)),
             ((None, Some(url)), Some(token)) => match server(&url) {
-                Ok(url) => Ok(Target::Server(Remote { url, token, ca })),
+                Ok(url) => Ok(Target::Server(Remote { url, token, authorities })),
                 Err(why) => Err(Error::raw(ErrorKind::ValueValidation, format!("--url: {why}, found `{url}`\n"))),
             },
             _ => Err(Error::raw(ErrorKind::MissingRequiredArgument, "expected --data, or --url and --token\n")),

@@ -244,7 +244,7 @@ async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Res
         },
         Some("application/x-ndjson") => {
             let from = asked.after.unwrap_or_default().next();
-            let head = app.ledger.head().min(asked.filter.upto.unwrap_or(Position::MAX));
+            let head = asked.filter.end(app.ledger.head());
             Ok(ndjson(app, (from, head), move |app, from, head| lines(app, from, head, &asked.filter)))
         }
         Some(_) if asked.filter.upto.is_some() => Err(Error::live_as_of()),

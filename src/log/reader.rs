@@ -54,6 +54,13 @@ pub struct Filter {
     pub upto: Option<Position>,
 }
 
+impl Filter {
+    /// The last position that it lets through of a log whose newest is `head`.
+    pub fn end(&self, head: Position) -> Position {
+        self.upto.map_or(head, |upto| upto.min(head))
+    }
+}
+
 /// How far a page read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -233,7 +240,7 @@ impl<'c> Reader<'c> {
         mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Page, E> {
         // Read once: whatever is committed from here on is of another page.
-        let head = self.head()?.min(filter.upto.unwrap_or(Position::MAX));
+        let head = filter.end(self.head()?);
         let (mut shown, mut last, mut broke) = (0, after, false);
         let mut take = |row: Row<'_>| {
             (shown, last) = (shown + 1, row.position);

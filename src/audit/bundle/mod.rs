@@ -292,10 +292,7 @@ impl Audit<'_> {
         }
         let what = "job.json and timeline.html: they are for reading, and anybody may have written them";
         report.unchecked.push(what.into());
-        report.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
-        report.pinned = signers.is_pinned();
-        report.origin = signers.origin().map(str::to_owned);
-        report.keys = signers.keys().cloned().collect();
+        report.conclude(&signers);
         BundleReport { log: report, job }
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::trust::Trust;
 use crate::audit;
-use crate::cli::client::{Remote, problem, server};
+use crate::cli::client::{Authorities, Remote, problem, server};
 use crate::cli::{Failure, Outcome, progress};
 
 /// A running server, by a token of the role auditor: everything is fetched and recomputed here
@@ -22,9 +22,8 @@ pub(super) struct Url {
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: String,
 
-    /// Who vouches for its certificate, instead of the public authorities: their certificates, PEM
-    #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    authorities: Authorities,
 
     #[command(flatten)]
     trust: Trust,
@@ -37,7 +36,7 @@ pub(super) struct Url {
 impl Url {
     pub(super) fn run(self) -> Outcome {
         let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
-        let remote = Remote { url: self.url, token: self.token, ca: self.ca };
+        let remote = Remote { url: self.url, token: self.token, authorities: self.authorities };
         let agent = remote.agent(Duration::from_secs(60))?;
         let get = |path: &str| -> Result<Box<dyn Read>, Failure> {
             let mut answer = agent.get(remote.at(path)).header("authorization", remote.bearer()).call()?;
