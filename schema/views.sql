@@ -89,6 +89,14 @@ CREATE TABLE redaction (
   PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- Jobs whose events cannot be folded. They have no other row here; every other job goes on.
+CREATE TABLE set_aside (
+  org      TEXT NOT NULL,
+  subject  TEXT NOT NULL,
+  position INTEGER NOT NULL, -- the first event that does not fold
+  PRIMARY KEY (org, subject)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE label (
   org   TEXT NOT NULL,
   key   TEXT NOT NULL,

@@ -175,6 +175,12 @@ impl From<ReadError> for Error {
                 let detail = "the views are being made again; try again, and see `/readyz`";
                 Error::new(StatusCode::SERVICE_UNAVAILABLE, "views-behind", detail)
             }
+            ReadError::Views(cause) if cause.unfoldable().is_some() => {
+                tracing::warn!(error = &cause as &dyn std::error::Error, "a job cannot be read");
+                let detail =
+                    "the job's history cannot be read; `/readyz` names the job, and the server's log the event";
+                Error::new(StatusCode::SERVICE_UNAVAILABLE, "job-unreadable", detail)
+            }
             ReadError::Log(_) | ReadError::Views(_) => Error::internal(&error),
         }
     }

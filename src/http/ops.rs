@@ -15,12 +15,17 @@ use super::auth::Caller;
 use super::error::Error;
 use super::params::Params;
 use crate::access::Capability;
-use crate::ledger::Health;
+use crate::job::JobKey;
+use crate::ledger::{CLOCK_BEHIND_MS, Health};
+use crate::views::SetAside;
 
 /// How long the anchor may be without the newest checkpoint while the server counts as ready.
 const READY_ANCHOR: Duration = Duration::from_secs(5);
 /// How far the views may be behind while the server counts as ready, in milliseconds.
 const READY_LAG_MS: u64 = 1000;
+
+/// Jobs that are set aside and named in `/readyz`.
+const NAMED_JOBS: usize = 10;
 
 /// Liveness.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +48,9 @@ pub struct Ready {
     /// What keeps the server from being ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
+    /// What an operator should look at while the server is ready all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// Whether the process lives.
@@ -87,7 +95,26 @@ fn ready(app: &App) -> Ready {
         reasons.push("the server is stopping".into());
     }
     let status = if reasons.is_empty() { "ready" } else { "not ready" };
-    Ready { status, head: head.get(), views: views.get(), reasons }
+    Ready { status, head: head.get(), views: views.get(), reasons, warnings: warnings(app) }
+}
+
+/// What is wrong with single jobs or with the clock: the server is ready for everything else.
+fn warnings(app: &App) -> Vec<String> {
+    let aside = app.ledger.set_aside(NAMED_JOBS + 1).unwrap_or_default();
+    let mut warnings: Vec<String> = aside.iter().take(NAMED_JOBS).map(set_aside).collect();
+    if aside.len() > NAMED_JOBS {
+        warnings.push("more jobs are set aside; `jobledger_jobs_set_aside` in `/metrics` counts them".into());
+    }
+    let behind_ms = app.ledger.clock_behind_ms().unwrap_or_default();
+    if behind_ms > CLOCK_BEHIND_MS {
+        warnings.push(format!("the clock is {} s behind the newest event; check it", behind_ms / 1000));
+    }
+    warnings
+}
+
+fn set_aside(job: &SetAside) -> String {
+    let JobKey { org, id } = &job.key;
+    format!("job `{id}` of organisation {org} is set aside, because event {} does not fold", job.position)
 }
 
 /// An anchor that is not written is no reason to lose what workers report: appends go on, and whoever watches is told. Where
@@ -125,6 +152,8 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     // Looked at here and nowhere else: threads that set a gauge by turns could leave an old figure standing.
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);
+    counted.clock_behind.set((app.ledger.clock_behind_ms()? / 1000) as i64);
+    counted.set_aside.set(app.ledger.set_aside(usize::MAX).map_or(0, |jobs| jobs.len() as i64));
     let signed = app.ledger.log(|log| log.checkpoint())?;
     let (signed, anchored) = (signed.map_or(0, |newest| newest.size.get()), app.ledger.anchored().unwrap_or_default());
     counted.tree_size.set(signed as i64);

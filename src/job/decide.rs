@@ -109,6 +109,8 @@ fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
         return invalid(format!("expected a time at most 24 h ahead of the ledger's clock ({now}), found {time}"));
     }
     match job {
+        // Only a ledger's clock that was ahead creates a job so late. It must not refuse the right time afterwards.
+        Some(job) if job.created_at > now.plus(Time::DAY) => Ok(()),
         Some(job) if time < job.created_at.plus(-Time::DAY) => invalid(format!(
             "expected a time at most 24 h before the job was created ({}), found {time}",
             job.created_at

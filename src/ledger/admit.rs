@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use lru::LruCache;
 use uuid::Uuid;
 
 use super::append::{AppendError, Guard, Placed, Prepared, Request};
-use super::projection::{Handed, Projection};
+use super::clock;
+use super::loader::is_long;
+use super::projection::Handed;
 use super::redact::residue_of;
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
-use crate::views::{self, JobCache, fold_job, load_job};
+use crate::views::{self, JobCache, fold_job};
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
 /// Jobs that the writer keeps to decide on, about 128 MiB.
@@ -24,6 +25,9 @@ const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 pub(super) struct Desk {
     pub log: Writer,
     pub head: Position,
+    /// The ledger's time in this commit ([`clock::time`]): an event's `time` where its producer gives none.
+    now: Time,
+    /// When this commit's events are recorded. Never falls, whatever the clock does.
     recorded: Recorded,
     /// The leaves that the open transaction wrote, as they were meant.
     written: Vec<Vec<u8>>,
@@ -34,7 +38,6 @@ pub(super) struct Desk {
     erased: Vec<JobKey>,
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
-    views: Arc<Projection>,
 }
 
 /// When events are recorded, also as leaves have it: most of a commit is recorded at one moment.
@@ -85,10 +88,11 @@ impl From<AppendError> for Stop {
 }
 
 impl Desk {
-    pub(super) fn new(log: Writer, views: Arc<Projection>) -> Result<Desk, log::Error> {
+    pub(super) fn new(log: Writer) -> Result<Desk, log::Error> {
         let mut desk = Desk {
             log,
             head: Position::GENESIS,
+            now: Time::from_micros(0),
             recorded: Recorded::at(Time::from_micros(0)),
             written: Vec::new(),
             facts: Vec::new(),
@@ -96,7 +100,6 @@ impl Desk {
             erased: Vec::new(),
             jobs: JobCache::new(CACHE),
             streams: LruCache::new(STREAMS),
-            views,
         };
         desk.reload()?;
         Ok(desk)
@@ -149,7 +152,7 @@ impl Desk {
         if several {
             self.log.savepoint()?;
         }
-        // Recorded times never fall, whatever the machine's clock does.
+        self.now = clock::time(now, recorded);
         self.recorded.move_to(recorded.max(now));
         match self.admit_all(request) {
             Ok(appended) => {
@@ -231,9 +234,9 @@ impl Desk {
     /// Decides one event and, where it is to be recorded, writes it at the new head.
     fn record(&mut self, request: &Request, index: usize, prepared: &Prepared, key: &JobKey) -> Result<Decision, Stop> {
         let incoming = &prepared.incoming;
-        let time = incoming.time.unwrap_or(self.recorded.time);
+        let time = incoming.time.unwrap_or(self.now);
         let job = self.jobs.get(key);
-        let decision = decide(job, key, &incoming.event, time, self.recorded.time)
+        let decision = decide(job, key, &incoming.event, time, self.now)
             .map_err(|refusal| AppendError::Refused { index, refusal })?;
         if decision != Decision::Record {
             return Ok(decision);
@@ -334,17 +337,45 @@ impl Desk {
         Ok(stream)
     }
 
-    /// Brings the job into memory: from the views as far as those are, then from the log, this commit's events included.
+    /// Before a commit: whether the request's jobs are in memory or short. A long one is to be folded by the loader thread;
+    /// what the loader has folded is taken here.
+    pub(super) fn warm(&mut self, request: &mut Request) -> Result<bool, log::Error> {
+        if let Some(folded) = &mut request.folded {
+            for job in std::mem::take(folded) {
+                self.take_folded(job);
+            }
+            return Ok(true);
+        }
+        for key in request.jobs() {
+            if self.jobs.get(&key).is_none() && is_long(&self.log.reader(), &key)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a job that the loader thread folded, and what the log has recorded of it since.
+    fn take_folded(&mut self, job: Job) {
+        let key = job.key.clone();
+        if self.jobs.get(&key).is_some() {
+            return;
+        }
+        // A job that does not fold is left out: the commit finds that again and refuses the request.
+        if let Ok(Some(job)) = fold_job(&self.log.reader(), &key, Some(job), Position::MAX) {
+            self.jobs.put(job);
+        }
+    }
+
+    /// Brings the job into memory from the log, this commit's events included. The views have no say: they can be edited,
+    /// and what is decided here is signed.
     fn ensure_loaded(&mut self, key: &JobKey, index: usize) -> Result<(), Stop> {
         if self.jobs.get(key).is_some() {
             return Ok(());
         }
-        // A job that the log does not name has no events, and needs no look at the views.
+        // A job that the log does not name has no events.
         let Some(stream) = self.log.reader().stream(key.org, &key.id)? else { return Ok(()) };
         self.streams.put(key.clone(), stream);
-        // Views that are missing or being made again only cost time: the log alone gives the same job.
-        let known = self.views.read(|conn| load_job(conn, key)).unwrap_or_default();
-        match fold_job(&self.log.reader(), key, known, Position::MAX) {
+        match fold_job(&self.log.reader(), key, None, Position::MAX) {
             Ok(Some(job)) => self.jobs.put(job),
             Ok(None) => {}
             Err(views::Error::Log(error)) => return Err(Stop::Fail(error)),

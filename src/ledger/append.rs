@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use zeroize::Zeroize;
 
-use crate::job::{JobId, OrgId, Position, Refusal};
+use crate::job::{Job, JobId, JobKey, OrgId, Position, Refusal};
 use crate::wire::{Incoming, SALT_LEN, datadigest};
 
 /// Events to append, all or none.
@@ -154,8 +154,18 @@ pub(super) struct Request {
     pub events: Vec<Prepared>,
     pub guard: Option<Guard>,
     pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// What the loader thread folded of this request's long jobs; `None` before the loader has seen the request.
+    pub folded: Option<Vec<Job>>,
     /// Gives its bytes back to the queue's budget when the request is done.
     pub _budget: OwnedSemaphorePermit,
+}
+
+impl Request {
+    /// The jobs that the request names, each as often as it is named. A job whose name the ledger mints is new.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = JobKey> + '_ {
+        let ids = self.events.iter().filter_map(|event| event.incoming.subject.as_ref());
+        ids.map(|id| JobKey { org: self.org, id: id.clone() })
+    }
 }
 
 /// An event with the salt and digest of its data.

@@ -10,7 +10,7 @@ use super::folder::{Folder, Lock};
 use super::identity::identity;
 use super::key;
 use super::seal::Seal;
-use super::{Clock, OpenError, anchor};
+use super::{Clock, OpenError, anchor, clock};
 use crate::job::{Position, Time};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::{Frontier, SigningKey};
@@ -87,14 +87,18 @@ pub(super) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(
     Ok(())
 }
 
-/// Appends an event of the ledger's own; answers its leaf.
+/// Appends an event of the ledger's own, when the clock says `now`; answers its leaf.
 pub(super) fn append_own(
     log: &mut Writer,
     position: Position,
-    recorded: Time,
+    now: Time,
     event_type: &'static str,
     data: &impl Serialize,
 ) -> Result<Vec<u8>, OpenError> {
+    // Recorded times never fall, whatever the clock does.
+    let newest = position.get().checked_sub(1).map(|before| log.reader().recorded(Position::new(before)));
+    let newest = newest.transpose()?.flatten().unwrap_or(now);
+    let (time, recorded) = (clock::time(now, newest), now.max(newest));
     let data = serde_json::to_vec(data).expect("text and numbers are JSON");
     let salt = salt();
     let id = Uuid::now_v7().to_string();
@@ -105,7 +109,7 @@ pub(super) fn append_own(
         source: text(LEDGER),
         event_type: text(event_type),
         subject: None,
-        time: Cow::Owned(recorded.to_string()),
+        time: Cow::Owned(time.to_string()),
         datacontenttype: text("application/json"),
         dataschema: Cow::Owned(format!("/schema/events/{event_type}.v1.json")),
         position: Cow::Owned(position.to_string()),
@@ -129,12 +133,6 @@ pub(super) fn append_own(
         recorded,
     })?;
     Ok(leaf)
-}
-
-/// When the next of the ledger's own events is recorded, by this clock: recorded times never fall.
-pub(super) fn next_time(log: &Writer, head: Position, clock: &Clock) -> Result<Time, log::Error> {
-    let now = clock();
-    Ok(log.reader().recorded(head)?.map_or(now, |newest| newest.max(now)))
 }
 
 /// A name that no other log has.

@@ -44,6 +44,10 @@ pub struct Metrics {
     pub queued: Gauge,
     /// Newest position.
     pub head: Gauge,
+    /// Seconds that the clock is behind the newest event's `recordedtime`.
+    pub clock_behind: Gauge,
+    /// Jobs that are set aside because their events do not fold.
+    pub set_aside: Gauge,
     /// Events that the newest checkpoint covers.
     pub tree_size: Gauge,
     /// Events that the views are behind.
@@ -75,6 +79,8 @@ impl Metrics {
             anchor_lag: Gauge::default(),
             queued: Gauge::default(),
             head: Gauge::default(),
+            clock_behind: Gauge::default(),
+            set_aside: Gauge::default(),
             tree_size: Gauge::default(),
             view_lag: Gauge::default(),
             tails: Gauge::default(),
@@ -94,6 +100,16 @@ impl Metrics {
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
         registry.register("jobledger_head", "Newest position", self.head.clone());
+        registry.register(
+            "jobledger_clock_behind_seconds",
+            "How far the clock is behind the newest event",
+            self.clock_behind.clone(),
+        );
+        registry.register(
+            "jobledger_jobs_set_aside",
+            "Jobs that are set aside because their events do not fold",
+            self.set_aside.clone(),
+        );
         registry.register("jobledger_tree_size", "Events under the newest checkpoint", self.tree_size.clone());
         let help = "Events under the checkpoint in the anchor; 0 while the ledger does not write it";
         registry.register("jobledger_anchor_size", help, self.anchor_size.clone());

@@ -6,12 +6,14 @@
 mod admit;
 mod anchor;
 mod append;
+mod clock;
 mod erase;
 mod folder;
 mod genesis;
 mod hook;
 mod identity;
 mod key;
+mod loader;
 mod metrics;
 mod moment;
 mod projection;
@@ -26,6 +28,7 @@ mod writer;
 
 pub use anchor::{AnchorError, Anchored};
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
+pub use clock::CLOCK_BEHIND_MS;
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use genesis::LEDGER;
 pub use hook::{hook_chunk, hook_output};
@@ -177,6 +180,7 @@ impl Ledger {
             FileState::Empty => genesis::create(writer, &folder, &options.clock),
             FileState::Log(format) => genesis::upgrade(writer, format, &folder),
         })?;
+        clock::compare(&log.reader(), (options.clock)())?;
         let identity = identity(&log.reader())?;
         key::settle(&folder, &identity)?;
         let read_only = Arc::new(OnceLock::new());
@@ -214,10 +218,11 @@ impl Ledger {
             read_only: read_only.clone(),
             identity: identity.clone(),
         };
-        let (writer, thread) = writer::start(log, seal, shared, &options).map_err(OpenError::Thread)?;
+        let (writer, thread, loader) =
+            writer::start(log, seal, shared, &log_path, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
-            threads: Mutex::new(vec![thread, projector, eraser]),
+            threads: Mutex::new(vec![thread, projector, eraser, loader]),
             _lock: lock,
             clock: options.clock,
             mask: options.mask,
@@ -304,6 +309,14 @@ impl Ledger {
     /// The time by the ledger's clock.
     pub fn now(&self) -> Time {
         (self.inner.clock)()
+    }
+
+    /// How far the clock is behind the newest event's `recordedtime`, in milliseconds; 0 for a clock that is not behind.
+    ///
+    /// A clock that was ahead leaves recorded times in the future: they never fall.
+    pub fn clock_behind_ms(&self) -> Result<u64, log::Error> {
+        let newest = self.log(|log| log.recorded(log.head()?))?;
+        Ok(newest.map_or(0, |newest| newest.millis_since(self.now())))
     }
 
     /// Which secrets are stopped on their way in: what reads events for an append needs it.

@@ -11,7 +11,7 @@ use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
 use crate::job::{Event, Job, JobKey, Position, Time};
-use crate::views::{JobList, JobQuery, Kept, checkpoint, fold_job, list_jobs, load_job};
+use crate::views::{JobList, JobQuery, Kept, SetAside, checkpoint, fold_job, list_jobs, list_set_aside, read_job};
 use crate::{log, views};
 
 /// How often a read begins again because the views were replaced under it.
@@ -81,7 +81,7 @@ impl Ledger {
         let jobs = &self.inner.projection.jobs;
         match as_of {
             None => {
-                let read = |conn: &Connection| Ok(load_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
+                let read = |conn: &Connection| Ok(read_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
                 self.view(min, jobs, key, read).await
             }
             Some(moment) => {
@@ -95,6 +95,11 @@ impl Ledger {
                 Ok(Shown { value, position, now: time })
             }
         }
+    }
+
+    /// The jobs that the projector has set aside because their events do not fold, `limit` at the most.
+    pub fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>, views::Error> {
+        self.views_now(|conn| list_set_aside(conn, limit))
     }
 
     /// Where a moment is in the log; `None` is now. `name` is what it is called where it was asked for.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::anchor::Anchor;
 use super::folder::Folder;
-use super::genesis::{append_own, new_origin, next_time, take_existing};
+use super::genesis::{append_own, new_origin, take_existing};
 use super::identity::{Identity, identity};
 use super::seal::Seal;
 use super::{Clock, OpenError, anchor, key, writable};
@@ -55,9 +55,8 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     let identity = Identity { origin: data.origin.clone(), keys: vec![key.verifier().clone()] };
     let kept = anchor.keep(&data.origin)?;
     key::stage(folder, &key)?;
-    let recorded = next_time(&log, head, clock)?;
     log.begin()?;
-    append_own(&mut log, head.next(), recorded, LedgerContinued::TYPE, &data)?;
+    append_own(&mut log, head.next(), clock(), LedgerContinued::TYPE, &data)?;
     let edge = log.grow_anew(|_, _| Ok::<(), OpenError>(()))?;
     Seal::new(&data.origin, vec![key], Frontier::EMPTY).sign(&log, edge)?;
     log.commit()?;

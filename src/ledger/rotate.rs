@@ -1,7 +1,7 @@
 //! One more key signs for the ledger. The one before signs beside it until its file is taken away.
 
 use super::folder::{Folder, PREVIOUS_KEY_FILE};
-use super::genesis::{append_own, next_time, take_existing};
+use super::genesis::{append_own, take_existing};
 use super::identity::identity;
 use super::seal::{Seal, SealError, restore};
 use super::{Clock, OpenError, anchor, key};
@@ -58,10 +58,9 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     let verifier = key.verifier().clone();
     key::stage(folder, &key).map_err(OpenError::from)?;
     let head = log.reader().head()?;
-    let recorded = next_time(&log, head, clock)?;
     let data = LedgerKeyAdded { verifier_key: verifier.to_string() };
     log.begin()?;
-    let leaf = append_own(&mut log, head.next(), recorded, LedgerKeyAdded::TYPE, &data)?;
+    let leaf = append_own(&mut log, head.next(), clock(), LedgerKeyAdded::TYPE, &data)?;
     keys.insert(0, key);
     Seal::new(&identity.origin, keys, edge).close(&log, &[leaf])?;
     log.commit()?;

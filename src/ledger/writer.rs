@@ -1,7 +1,9 @@
 //! The writer thread: drains its queue into one commit, answers when the commit has returned, then rings the bell.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -9,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::admit::{Committed, Desk};
 use super::append::{Append, AppendError, Appended, Placed, Prepared, Request};
 use super::erase::Erasures;
+use super::loader::Loader;
 use super::projection::{Handed, Projection};
 use super::seal::{Doubt, Seal, SealError};
 use super::{Clock, Identity, Ledger, Metrics, Options};
@@ -85,16 +88,18 @@ pub(super) fn start(
     log: Writer,
     seal: Option<Seal>,
     shared: Shared,
+    path: &Path,
     options: &Options,
-) -> Result<(Handle, std::thread::JoinHandle<()>), std::io::Error> {
+) -> Result<(Handle, JoinHandle<()>, JoinHandle<()>), std::io::Error> {
     let (sender, receiver) = mpsc::channel(options.queue);
+    let (loader, loading) = Loader::start(path.to_owned(), sender.downgrade(), shared.metrics.clone())?;
     let handle = Handle { queue: std::sync::Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
     let (clock, end) = (options.clock.clone(), options.end);
-    let desk = Desk::new(log, shared.projection.clone()).map_err(std::io::Error::other)?;
+    let desk = Desk::new(log).map_err(std::io::Error::other)?;
     let thread = std::thread::Builder::new()
         .name("writer".into())
-        .spawn(move || WriterThread { desk, seal, clock, end, shared }.run(receiver))?;
-    Ok((handle, thread))
+        .spawn(move || WriterThread { desk, seal, loader, clock, end, shared }.run(receiver))?;
+    Ok((handle, thread, loading))
 }
 
 impl Ledger {
@@ -120,6 +125,7 @@ impl Ledger {
             events: append.events.into_iter().map(Prepared::new).collect(),
             guard: append.guard,
             answer,
+            folded: None,
             _budget: budget,
         };
         let queue = self.inner.writer.queue().ok_or(AppendError::Stopping)?;
@@ -151,6 +157,7 @@ struct WriterThread {
     desk: Desk,
     /// `None` where nobody may sign, and so nothing is written.
     seal: Option<Seal>,
+    loader: Loader,
     clock: Clock,
     end: fn() -> !,
     shared: Shared,
@@ -168,8 +175,24 @@ impl WriterThread {
                 requests.push(next);
             }
             self.shared.metrics.queued.dec_by(requests.len() as i64);
-            self.commit(requests);
+            let ready = self.ready(requests);
+            if !ready.is_empty() {
+                self.commit(ready);
+            }
         }
+    }
+
+    /// The requests whose jobs are in memory or short. The others go to the loader thread and come back.
+    fn ready(&mut self, requests: Vec<Request>) -> Vec<Request> {
+        let mut ready = Vec::with_capacity(requests.len());
+        for mut request in requests {
+            match self.desk.warm(&mut request) {
+                Ok(false) => self.loader.load(request),
+                // A log that cannot be read fails the commit, which answers everyone.
+                Ok(true) | Err(_) => ready.push(request),
+            }
+        }
+        ready
     }
 
     /// Commits what was drained. Nobody is answered before the commit has returned, refusals included: a refusal may rest

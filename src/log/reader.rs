@@ -117,6 +117,14 @@ impl<'c> Reader<'c> {
         Ok(found.map_err(Error::doing(doing))?.map(StreamId))
     }
 
+    /// Whether the job has more than `limit` events. Looks at no more than that many.
+    pub fn is_longer_than(&self, job: StreamId, limit: u64) -> Result<bool, Error> {
+        let doing = "count a job's events";
+        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE job = ?1 LIMIT 1 OFFSET ?2)";
+        let mut statement = self.prepare(doing, sql)?;
+        statement.query_row(params![job.0, limit as i64], |row| row.get(0)).map_err(Error::doing(doing))
+    }
+
     /// Where and how the job's history ends, remarks left out: the newest event that is of none of the types `but`. Looks at
     /// no more than the remarks behind it.
     pub fn newest_but(&self, job: StreamId, but: &[&str]) -> Result<Option<(Position, String)>, Error> {

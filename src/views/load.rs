@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
+use super::set_aside::set_aside_at;
 use crate::job::{
     Counts, Credentials, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
     RawJson, Redaction, Spec, State, Status, Summary, Tally, Time,
@@ -16,8 +17,23 @@ pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.ta
      job.records_created, job.records_updated, job.records_deleted, job.hook_head, job.hook_len, job.hook_exit_code, \
      job.hook_seconds";
 
-/// The whole job; `None` where there is none of that name.
-pub fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
+/// The whole job as the views show it; `None` where there is none of that name.
+///
+/// # Errors
+///
+/// [`Error::SetAside`] for a job that does not fold.
+pub fn read_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
+    let job = load_job(conn, key)?;
+    if job.is_none()
+        && let Some(position) = set_aside_at(conn, key)?
+    {
+        return Err(Error::SetAside { position });
+    }
+    Ok(job)
+}
+
+/// The rows of a job; `None` where there are none.
+pub(super) fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
     let doing = || Error::doing("read a job");
     let sql =
         format!("SELECT {SUMMARY}, job.items, job.notes, job.redactions FROM job WHERE org = ?1 AND subject = ?2");

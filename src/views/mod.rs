@@ -12,15 +12,17 @@ mod open;
 mod projector;
 mod rebuild;
 mod save;
+mod set_aside;
 
 pub use cache::{Cache, JobCache};
 pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
-pub use load::load_job;
+pub use load::read_job;
 pub use open::{checkpoint, fits};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
+pub use set_aside::{SetAside, list_set_aside};
 
 use crate::job::{Conflict, Position};
 use crate::{log, wire};
@@ -43,7 +45,7 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
-    /// An event that this program cannot read: it stops the projector, not the log.
+    /// An event that this program cannot read: the projector sets its job aside.
     #[error(transparent)]
     Unreadable(#[from] wire::Unreadable),
     /// An event that the state machine refuses: the log holds what was never decided.
@@ -55,6 +57,12 @@ pub enum Error {
         #[source]
         cause: Conflict,
     },
+    /// The projector has set the job aside.
+    #[error("event {position} does not fold, so the job was set aside; the log of the server says why")]
+    SetAside {
+        /// The first event that does not fold.
+        position: Position,
+    },
     /// A row that is not what the projector writes.
     #[error("the views are damaged: {0}")]
     Damaged(String),
@@ -63,6 +71,15 @@ pub enum Error {
 impl Error {
     fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
         move |cause| Error::Sqlite { doing, cause }
+    }
+
+    /// The first event that keeps a job from being folded; `None` where something else failed.
+    pub fn unfoldable(&self) -> Option<Position> {
+        match self {
+            Error::Unreadable(unreadable) => Some(unreadable.position),
+            Error::Misfit { position, .. } | Error::SetAside { position } => Some(*position),
+            _ => None,
+        }
     }
 
     /// Whether making the views again would help.
@@ -79,7 +96,7 @@ impl Error {
             Error::Damaged(_) => true,
             Error::File(error) => error.is_damage(),
             // New views would be made of the same log.
-            Error::Log(_) | Error::Unreadable(_) | Error::Misfit { .. } => false,
+            Error::Log(_) | Error::Unreadable(_) | Error::Misfit { .. } | Error::SetAside { .. } => false,
         }
     }
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::load::load_job;
-use super::save::{Dirty, remove, save};
-use super::{Error, JobCache, fold_job, open, row_fact};
+use super::save::{Dirty, Saved, remove, save};
+use super::{Error, JobCache, SetAside, fold_job, list_set_aside, open, row_fact, set_aside};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::tree::leaf_hash;
+use crate::wire;
 
 /// Jobs kept in memory between two batches, about 64 MiB.
 const CACHE: usize = 64 << 20;
@@ -24,14 +25,21 @@ pub struct Projector {
     conn: Connection,
     cache: JobCache,
     position: Option<Position>,
+    /// Jobs whose events do not fold: their later events are passed over.
+    aside: HashSet<JobKey>,
 }
 
-/// Where a batch ended.
+/// The changes of one transaction.
 #[derive(Default)]
 struct Batch {
+    /// Jobs with their rows that changed.
     touched: HashMap<JobKey, (Job, Dirty)>,
-    /// Jobs of which data was erased: what was folded may still have it.
-    erased: HashSet<JobKey>,
+    /// Jobs that a redaction is to be applied to: what was folded of them may still hold redacted text.
+    redacted: HashSet<JobKey>,
+    /// Jobs whose rows are removed before the new ones are written.
+    removed: HashSet<JobKey>,
+    /// Jobs that do not fold, with the first event that does not.
+    aside: HashMap<JobKey, Position>,
     /// The newest event that was taken, and its leaf: hashed once at the end, and not for each.
     end: Option<Position>,
     leaf: Vec<u8>,
@@ -39,16 +47,19 @@ struct Batch {
 }
 
 impl Projector {
-    /// Opens existing views, which must fit the log ([`super::fits`]).
-    pub fn open(path: &Path) -> Result<Projector, Error> {
+    /// Opens existing views, which must fit the log ([`super::fits`]), and folds the jobs again that were set aside.
+    pub fn open(path: &Path, log: &Reader<'_>) -> Result<Projector, Error> {
         let conn = open::open_existing(path)?;
         let position = open::checkpoint(&conn)?.map(|(position, _)| position);
-        Ok(Projector { conn, cache: JobCache::new(CACHE), position })
+        let mut projector = Projector { conn, cache: JobCache::new(CACHE), position, aside: HashSet::new() };
+        projector.retry_set_aside(log)?;
+        Ok(projector)
     }
 
     /// Starts new views in a file of their own.
     pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Projector, Error> {
-        Ok(Projector { conn: open::create(path, scrubbed)?, cache: JobCache::new(4 * CACHE), position: None })
+        let conn = open::create(path, scrubbed)?;
+        Ok(Projector { conn, cache: JobCache::new(4 * CACHE), position: None, aside: HashSet::new() })
     }
 
     /// Ends new views: after this the file can take the place of the old one.
@@ -71,8 +82,31 @@ impl Projector {
         self.position.map_or(Position::GENESIS, Position::next)
     }
 
+    /// Takes the jobs back that were set aside and fold now: a newer program may read what an older one could not.
+    fn retry_set_aside(&mut self, log: &Reader<'_>) -> Result<(), Error> {
+        let Some(upto) = self.position else { return Ok(()) };
+        for SetAside { key, .. } in list_set_aside(&self.conn, usize::MAX)? {
+            match fold_job(log, &key, None, upto) {
+                Ok(job) => self.take_back(&key, job)?,
+                Err(error) if error.unfoldable().is_some() => drop(self.aside.insert(key)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, key: &JobKey, job: Option<Job>) -> Result<(), Error> {
+        let doing = || Error::doing("take a job back that was set aside");
+        let transaction = self.conn.unchecked_transaction().map_err(doing())?;
+        set_aside::take_back(&transaction, key)?;
+        if let Some(job) = job {
+            save(&transaction, &job, &Dirty::new_job(&job))?;
+        }
+        transaction.commit().map_err(doing())
+    }
+
     /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any. `moving` is
-    /// told which jobs they change before anybody can read it.
+    /// told which jobs they change before the change can be read.
     pub fn advance(
         &mut self,
         log: &Reader<'_>,
@@ -83,20 +117,26 @@ impl Projector {
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
         log.scan(self.next(), limit, |row| self.take(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
-        for key in &batch.erased {
+        for key in std::mem::take(&mut batch.redacted) {
             // The one place where an event costs what its job is long: it reaches back into every row.
-            if let Some(job) = fold_job(log, key, None, upto)? {
-                let dirty = Dirty::new_job(&job);
-                batch.touched.insert(key.clone(), (job, dirty));
+            match fold_job(log, &key, None, upto) {
+                Ok(Some(job)) => {
+                    let dirty = Dirty::new_job(&job);
+                    batch.touched.insert(key.clone(), (job, dirty));
+                }
+                Ok(None) => {}
+                Err(error) => batch.set_aside(log, key.clone(), error)?,
             }
+            batch.removed.insert(key);
         }
-        self.commit(batch, moving)
+        self.commit(log, batch, moving)
     }
 
-    /// Takes the events that come next into the views, as the log would give them, none of them an erasure; `leaf` is the
+    /// Takes the events that come next into the views, as the log would give them, none of them a redaction; `leaf` is the
     /// newest one's.
     pub fn take_in(
         &mut self,
+        log: &Reader<'_>,
         facts: impl Iterator<Item = Fact>,
         leaf: &[u8],
         moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
@@ -104,38 +144,61 @@ impl Projector {
         let mut batch = Batch::default();
         for fact in facts {
             batch.end = Some(fact.position);
-            self.fold(&mut batch.touched, fact)?;
+            self.fold(log, &mut batch, fact)?;
         }
         batch.leaf.extend_from_slice(leaf);
-        self.commit(batch, moving)
+        self.commit(log, batch, moving)
     }
 
-    fn commit(&mut self, batch: Batch, moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>)) -> Result<bool, Error> {
+    fn commit(
+        &mut self,
+        log: &Reader<'_>,
+        mut batch: Batch,
+        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+    ) -> Result<bool, Error> {
         let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
-        for key in &batch.erased {
+        for key in batch.removed.iter().chain(batch.aside.keys()) {
             remove(&transaction, key)?;
         }
-        for (job, dirty) in batch.touched.values() {
-            save(&transaction, job, dirty)?;
+        let mut created_twice = Vec::new();
+        for (key, (job, dirty)) in &batch.touched {
+            if save(&transaction, job, dirty)? == Saved::Exists {
+                created_twice.push((key.clone(), job.created_position));
+            }
+        }
+        for (key, position) in created_twice {
+            remove(&transaction, &key)?;
+            batch.set_aside(log, key, Error::SetAside { position })?;
+        }
+        for (key, position) in &batch.aside {
+            set_aside::add(&transaction, &SetAside { key: key.clone(), position: *position })?;
         }
         open::set_checkpoint(&transaction, position, leaf_hash(&batch.leaf))?;
-        moving(&mut batch.touched.keys());
+        moving(&mut batch.touched.keys().chain(batch.aside.keys()));
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);
+        }
+        for key in batch.aside.into_keys() {
+            self.cache.take(&key);
+            self.aside.insert(key);
         }
         self.position = Some(position);
         Ok(true)
     }
 
     fn take(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
-        if let Some(fact) = row_fact(log, row)? {
-            if let Event::Redacted(_) = fact.event {
-                batch.erased.insert(fact.key.clone());
-            }
-            self.fold(&mut batch.touched, fact)?;
+        match row_fact(log, row) {
+            Ok(Some(fact)) => self.fold(log, batch, fact)?,
+            Ok(None) => {}
+            Err(error) => match wire::job_of(row.leaf) {
+                Some(key) if self.aside.contains(&key) => {}
+                Some(key) => batch.set_aside(log, key, error)?,
+                // Without a job to set aside the views stay where they are.
+                None => return Err(error),
+            },
         }
         batch.end = Some(row.position);
         batch.leaf.clear();
@@ -144,31 +207,58 @@ impl Projector {
         Ok(enough(batch.bytes, BATCH_BYTES))
     }
 
-    fn fold(&mut self, touched: &mut HashMap<JobKey, (Job, Dirty)>, fact: Fact) -> Result<(), Error> {
-        let position = fact.position;
-        let misfit = |cause| Error::Misfit { position, cause };
-        if let Some((job, dirty)) = touched.get_mut(&fact.key) {
-            return dirty.take(job, fact).map_err(misfit);
+    fn fold(&mut self, log: &Reader<'_>, batch: &mut Batch, fact: Fact) -> Result<(), Error> {
+        if self.aside.contains(&fact.key) || batch.aside.contains_key(&fact.key) {
+            return Ok(());
         }
-        let known = match (self.cache.take(&fact.key), &fact.event) {
+        if let Event::Redacted(_) = fact.event {
+            batch.redacted.insert(fact.key.clone());
+        }
+        let (key, position) = (fact.key.clone(), fact.position);
+        let misfit = |cause| Error::Misfit { position, cause };
+        if let Some((job, dirty)) = batch.touched.get_mut(&key) {
+            let taken = dirty.take(job, fact);
+            return taken.or_else(|cause| batch.set_aside(log, key, misfit(cause)));
+        }
+        let known = match (self.cache.take(&key), &fact.event) {
             (Some(job), _) => Some(job),
-            // A new job is in no row yet; were it there, the unique key would refuse the second.
+            // A new job is in no row yet. If it is, its row is found when the new one is written.
             (None, Event::Created(_)) => None,
-            (None, _) => load_job(&self.conn, &fact.key)?,
+            (None, _) => load_job(&self.conn, &key)?,
         };
-        let entry = match known {
+        let folded = match known {
             Some(mut job) => {
                 let mut dirty = Dirty::default();
-                dirty.take(&mut job, fact).map_err(misfit)?;
-                (job, dirty)
+                dirty.take(&mut job, fact).map(|()| (job, dirty))
             }
-            None => {
-                let job = Job::begin(fact).map_err(misfit)?;
+            None => Job::begin(fact).map(|job| {
                 let dirty = Dirty::new_job(&job);
                 (job, dirty)
-            }
+            }),
         };
-        touched.insert(entry.0.key.clone(), entry);
+        match folded {
+            Ok(entry) => drop(batch.touched.insert(key, entry)),
+            Err(cause) => batch.set_aside(log, key, misfit(cause))?,
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// Sets the job aside if `error` says that its events do not fold; any other error stays one.
+    ///
+    /// The log is asked again: if the job folds from there, the rows of the views are wrong, and not the log.
+    fn set_aside(&mut self, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
+        let Some(position) = error.unfoldable() else { return Err(error) };
+        match fold_job(log, &key, None, position) {
+            Ok(_) => return Err(Error::Damaged(format!("event {position} fits the log, but not the rows of its job"))),
+            Err(error) if error.unfoldable().is_none() => return Err(error),
+            Err(_) => {}
+        }
+        let cause = &error as &dyn std::error::Error;
+        tracing::error!(error = cause, job = %key.id, org = %key.org, "a job does not fold, and is set aside");
+        self.touched.remove(&key);
+        self.aside.insert(key, position);
         Ok(())
     }
 }

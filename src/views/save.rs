@@ -44,15 +44,24 @@ impl Dirty {
     }
 }
 
-/// Writes what changed.
-pub(super) fn save(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), Error> {
+/// Whether a job's rows were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// They were.
+    Written,
+    /// The job is new and has a row already: the log creates it twice. Nothing was written.
+    Exists,
+}
+
+/// Writes the rows that changed.
+pub(super) fn save(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<Saved, Error> {
     write(conn, job, dirty).map_err(Error::doing("write a job's rows"))
 }
 
-fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), rusqlite::Error> {
+fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<Saved, rusqlite::Error> {
     let row = job.created_position.get() as i64;
-    if dirty.new {
-        insert_job(conn, row, job)?;
+    if dirty.new && !insert_job(conn, row, job)? {
+        return Ok(Saved::Exists);
     }
     if dirty.state {
         update_state(conn, row, &job.state)?;
@@ -70,7 +79,7 @@ fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<(), rusqlite::Er
         let sql = "INSERT INTO redaction (job, seq, position, reason, by, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         conn.prepare_cached(sql)?.execute(params![row, seq as i64, position.get() as i64, reason, by, at.nanos()])?;
     }
-    Ok(())
+    Ok(Saved::Written)
 }
 
 /// Takes every row of a job away where it has any, that it may be written as a new one.
@@ -92,12 +101,14 @@ fn delete(conn: &Connection, saved: &Job) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Error> {
+/// Inserts the rows of a new job; `false` if the job has a row already.
+fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<bool, rusqlite::Error> {
     let org = job.key.org.to_string();
     let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
-    conn.prepare_cached(
+    let inserted = conn.prepare_cached(
         "INSERT INTO job (id, org, subject, kind, task_type, status, position, created_at, created_by, labels, percent, \
-         items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0, 0)",
+         items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0, 0) \
+         ON CONFLICT (org, subject) DO NOTHING",
     )?
     .execute(params![
         row,
@@ -109,12 +120,15 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
         job.created_by,
         labels,
     ])?;
+    if inserted == 0 {
+        return Ok(false);
+    }
     conn.prepare_cached("INSERT INTO spec (job, spec) VALUES (?1, ?2)")?.execute(params![row, &*job.spec_json.0])?;
     for (key, value) in &job.labels {
         conn.prepare_cached("INSERT INTO label (org, key, value, job) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![org, key, value, row])?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Apart from the other columns, because the status is indexed: naming it writes the index again, moved or not.

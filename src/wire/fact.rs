@@ -35,6 +35,12 @@ pub fn fact(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Opti
     read(position, leaf, data).map_err(|cause| Unreadable { position, cause })
 }
 
+/// The job that a stored event belongs to, where the leaf is readable and names one. For events whose data is not readable.
+pub fn job_of(leaf: &[u8]) -> Option<JobKey> {
+    let leaf = Leaf::parse(leaf).ok()?;
+    Some(JobKey { org: leaf.org().ok()??, id: leaf.subject?.parse().ok()? })
+}
+
 fn read(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<Fact>, UnreadableCause> {
     let leaf = Leaf::parse(leaf)?;
     let (Some(org), Some(subject)) = (leaf.org()?, leaf.subject.as_deref()) else { return Ok(None) };

@@ -104,7 +104,7 @@ impl<'a> Thread<'a> {
     }
 
     fn open(&mut self, readers: &mut Option<Pool>) -> Result<(), views::Error> {
-        let projector = Projector::open(&self.projection.path)?;
+        let projector = Projector::open(&self.projection.path, &self.log)?;
         let position = projector.position().unwrap_or_default();
         self.projection.state().scrubbed = projector.scrubbed()?;
         self.projector = Some(projector);
@@ -124,7 +124,9 @@ impl<'a> Thread<'a> {
             let handed = projection.state().handed.take(projector.next());
             let moving = |touched: &mut dyn Iterator<Item = &JobKey>| projection.moving(touched);
             let moved = match handed.back().map(|newest| newest.leaf.clone()) {
-                Some(leaf) => projector.take_in(handed.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?,
+                Some(leaf) => {
+                    projector.take_in(&self.log, handed.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?
+                }
                 None => projector.advance(&self.log, BATCH, moving)?,
             };
             if !moved {

@@ -1,0 +1,32 @@
+//! The machine's clock, compared with the newest event. Recorded times never fall; the clock may.
+
+use crate::job::Time;
+use crate::log::{self, Reader};
+
+/// How far the clock may be behind the newest event before the ledger warns, in milliseconds: a minute.
+pub const CLOCK_BEHIND_MS: u64 = 60_000;
+/// How old the newest event may be before the ledger mentions it, in milliseconds: 30 days.
+const OLD_MS: u64 = 30 * 24 * 3_600_000;
+
+/// The ledger's time when the clock says `now` and the newest event was recorded at `newest`.
+///
+/// A clock that is up to a minute behind was set right by a small step, and time stands still until it is past that event. A
+/// clock that is further behind is believed: the newest event was recorded by a wrong one.
+pub(super) fn time(now: Time, newest: Time) -> Time {
+    if newest.millis_since(now) > CLOCK_BEHIND_MS { now } else { now.max(newest) }
+}
+
+/// Logs a large difference between the clock and the newest event's `recordedtime`.
+pub(super) fn compare(log: &Reader<'_>, now: Time) -> Result<(), log::Error> {
+    let Some(newest) = log.recorded(log.head()?)? else { return Ok(()) };
+    let (behind, age) = (newest.millis_since(now), now.millis_since(newest));
+    if behind > CLOCK_BEHIND_MS {
+        tracing::warn!(
+            %newest, %now, behind_ms = behind,
+            "the clock is behind the newest event: until it is past that, every event gets the same `recordedtime`; check the clock"
+        );
+    } else if age > OLD_MS {
+        tracing::info!(%newest, %now, "the newest event is old; if the ledger was in use since, check the clock");
+    }
+    Ok(())
+}

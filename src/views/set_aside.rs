@@ -1,0 +1,59 @@
+//! Jobs whose events cannot be folded: the projector sets them aside, and every other job goes on.
+//!
+//! Only the position is stored. The cause may quote an event's data, which a redaction must be able to reach.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::Error;
+use crate::job::{JobKey, Position};
+
+/// A job that the projector has set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its name.
+    pub key: JobKey,
+    /// The first event that does not fold.
+    pub position: Position,
+}
+
+/// The jobs that are set aside, `limit` at the most, ordered by name.
+pub fn list_set_aside(conn: &Connection, limit: usize) -> Result<Vec<SetAside>, Error> {
+    let doing = || Error::doing("list the jobs that are set aside");
+    let sql = "SELECT org, subject, position FROM set_aside ORDER BY org, subject LIMIT ?1";
+    let mut statement = conn.prepare_cached(sql).map_err(doing())?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)]).map_err(doing())?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next().map_err(doing())? {
+        let (org, id) = (row.get::<_, String>(0).map_err(doing())?, row.get::<_, String>(1).map_err(doing())?);
+        let named = |word: &str| Error::Damaged(format!("`{word}` names no job that is set aside"));
+        let key = JobKey { org: org.parse().map_err(|_| named(&org))?, id: id.parse().map_err(|_| named(&id))? };
+        jobs.push(SetAside { key, position: Position::new(row.get::<_, i64>(2).map_err(doing())? as u64) });
+    }
+    Ok(jobs)
+}
+
+/// The first event of the job that does not fold, if the job is set aside.
+pub(super) fn set_aside_at(conn: &Connection, key: &JobKey) -> Result<Option<Position>, Error> {
+    let doing = || Error::doing("look whether a job is set aside");
+    let sql = "SELECT position FROM set_aside WHERE org = ?1 AND subject = ?2";
+    let mut statement = conn.prepare_cached(sql).map_err(doing())?;
+    let found = statement.query_row(params![key.org.to_string(), key.id.as_str()], |row| row.get::<_, i64>(0));
+    Ok(found.optional().map_err(doing())?.map(|position| Position::new(position as u64)))
+}
+
+/// Notes that a job is set aside.
+pub(super) fn add(conn: &Connection, job: &SetAside) -> Result<(), Error> {
+    let sql = "INSERT OR REPLACE INTO set_aside (org, subject, position) VALUES (?1, ?2, ?3)";
+    let values = params![job.key.org.to_string(), job.key.id.as_str(), job.position.get() as i64];
+    let added = conn.prepare_cached(sql).and_then(|mut statement| statement.execute(values));
+    added.map(|_| ()).map_err(Error::doing("set a job aside"))
+}
+
+/// Takes a job back that folds again.
+pub(super) fn take_back(conn: &Connection, key: &JobKey) -> Result<(), Error> {
+    let sql = "DELETE FROM set_aside WHERE org = ?1 AND subject = ?2";
+    let taken = conn
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(params![key.org.to_string(), key.id.as_str()]));
+    taken.map(|_| ()).map_err(Error::doing("take a job back that was set aside"))
+}
