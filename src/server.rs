@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::access::{Access, AccessError};
+use crate::access::{AccessError, LiveAccess};
 use crate::http::{self, App, Budget, Shared, Sheets, Site, Tails, Tls};
 use crate::kinds;
-use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
+use crate::ledger::{Folder, Ledger, OpenError, Options};
 
 /// How often open tails are told of tokens that another process revoked.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
-/// How often the use of tokens is written down, in polls: every ten seconds.
-const FLUSH_USED: u32 = 40;
+/// How often the use of tokens is written down.
+const NOTE_USE: Duration = Duration::from_secs(10);
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ impl Server {
         stopping: watch::Receiver<bool>,
     ) -> Result<Server, StartError> {
         let ledger = Ledger::open(folder, options)?;
-        let access = Access::open(&ledger.folder().access())?;
+        let access = LiveAccess::open(&ledger.folder().access())?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(Shared {
             ledger,
@@ -65,19 +65,16 @@ impl Server {
         &self.app.ledger
     }
 
-    /// The tokens that are honoured.
-    pub fn access(&self) -> &Access {
-        &self.app.access
-    }
-
     /// Serves until told to stop; then ends every stream, gives every answer, and closes the ledger.
     pub async fn run(self, listener: TcpListener) {
         let publisher = tokio::spawn(http::publish(self.app.ledger.clone(), self.app.tails.clone()));
         let watcher = tokio::spawn(watch_access(self.app.clone()));
+        let noter = tokio::spawn(note_use(self.app.clone()));
         http::serve(listener, self.site, self.tls, self.stopping).await;
         publisher.abort();
         watcher.abort();
-        if let Err(error) = self.app.access.flush_used() {
+        noter.abort();
+        if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
         }
         let ledger = self.app.ledger.clone();
@@ -98,19 +95,20 @@ fn text(description: &utoipa::openapi::OpenApi) -> String {
 }
 
 async fn watch_access(app: App) {
-    let mut polls: u32 = 0;
     loop {
         tokio::time::sleep(ACCESS_POLL).await;
-        polls = polls.wrapping_add(1);
-        let looked = app.access.poll();
-        let written = if polls.is_multiple_of(FLUSH_USED) {
-            let app = app.clone();
-            off_thread(move || app.access.flush_used()).await
-        } else {
-            Ok(())
-        };
-        if let Err(error) = looked.and(written) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be read or written just now");
+        if let Err(error) = app.access.poll(app.ledger.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be read just now");
+        }
+    }
+}
+
+/// Apart from [`watch_access`], because a write may wait for a lock.
+async fn note_use(app: App) {
+    loop {
+        tokio::time::sleep(NOTE_USE).await;
+        if let Err(error) = app.access.flush_used().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be written just now");
         }
     }
 }

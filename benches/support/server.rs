@@ -78,6 +78,6 @@ impl BenchServer {
 pub fn token(path: &Path, role: Role) -> String {
     let access = Access::open(&Folder::new(path).access()).expect("access.db opens");
     let name = format!("bench-{}", uuid::Uuid::new_v4().simple());
-    let token = NewToken { name, role, org: OrgId::default(), expires: None };
+    let token = NewToken::new(name, role, OrgId::default());
     access.create(&token, system_clock()()).expect("a new name").reveal().to_owned()
 }

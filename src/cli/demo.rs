@@ -13,7 +13,7 @@ use super::output::say;
 use super::serve::start_logging;
 use super::stop::stop_signal;
 use super::{Failure, Outcome};
-use crate::access::{NewToken, Role};
+use crate::access::{Access, NewToken, Role};
 use crate::job::OrgId;
 use crate::ledger::{Append, AppendError, Folder, Ledger, Options};
 use crate::server::Server;
@@ -78,9 +78,10 @@ impl Demo {
 /// A token for each role, shown once.
 fn tokens(server: &Server) -> Result<HashMap<Role, String>, Failure> {
     let now = server.ledger().now();
+    let access = Access::open(&server.ledger().folder().access())?;
     let make = |role: &Role| {
-        let token = NewToken { name: format!("demo-{role}"), role: *role, org: OrgId::default(), expires: None };
-        Ok((*role, server.access().create(&token, now)?.reveal().to_owned()))
+        let token = NewToken::new(format!("demo-{role}"), *role, OrgId::default());
+        Ok((*role, access.create(&token, now)?.reveal().to_owned()))
     };
     Role::ALL.iter().map(make).collect()
 }

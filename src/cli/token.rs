@@ -1,11 +1,13 @@
-//! `jobledger token create|list|revoke`: beside a running server, which honours every change at once.
+//! `jobledger token create|rotate|list|revoke`: beside a running server, which honours every change at once.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, Subcommand};
 
 use super::output::say;
 use super::{Data, Failure, Outcome};
-use crate::access::{Access, AccessError, NewToken, Role, TokenInfo};
+use crate::access::{Access, AccessError, MAX_OVERLAP, NewToken, Role, TokenInfo};
 use crate::job::{OrgId, Time};
 use crate::ledger::system_clock;
 
@@ -20,6 +22,8 @@ pub(super) struct Token {
 enum TokenCommand {
     /// Make a token and print it: the only time that it is shown
     Create(Create),
+    /// Give a token a new secret and print it; the old one is good for a while longer
+    Rotate(Rotate),
     /// List every token, revoked ones too
     List(List),
     /// Revoke a token for good: its open tails end within a second
@@ -43,9 +47,35 @@ struct Create {
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// Until when it is good, RFC 3339
-    #[arg(long, value_name = "TIME")]
-    expires: Option<DateTime<Utc>>,
+    /// Until when it is good: an RFC 3339 time, or a date, whose end in UTC is meant
+    #[arg(long, value_name = "TIME", value_parser = expiry)]
+    expires: Option<Time>,
+
+    /// Bind the token to this `source` of events, which no other token of the organisation may use then; may repeat
+    #[arg(long, value_name = "SOURCE")]
+    source: Vec<String>,
+
+    /// Take the name of a revoked token again, for the same role
+    #[arg(long)]
+    reuse_name: bool,
+}
+
+#[derive(Debug, Args)]
+struct Rotate {
+    #[command(flatten)]
+    data: Data,
+
+    /// The name on it
+    #[arg(long, value_name = "NAME")]
+    name: String,
+
+    /// Its organisation
+    #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
+    org: OrgId,
+
+    /// How long the old secret is still good: `0s` to `30days`
+    #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = overlap)]
+    overlap: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +106,7 @@ impl Token {
     pub(super) fn run(self) -> Outcome {
         match self.command {
             TokenCommand::Create(create) => create.run(),
+            TokenCommand::Rotate(rotate) => rotate.run(),
             TokenCommand::List(list) => list.run(),
             TokenCommand::Revoke(revoke) => revoke.run(),
         }
@@ -85,11 +116,15 @@ impl Token {
 impl Create {
     fn run(self) -> Outcome {
         let now = system_clock()();
-        let expires = self.expires.map(Time::try_from).transpose()?;
-        if expires.is_some_and(|expires| expires <= now) {
+        if self.expires.is_some_and(|expires| expires <= now) {
             return Err(Failure::Refused("--expires: expected a time to come".into()));
         }
-        let token = NewToken { name: self.name, role: self.role, org: self.org, expires };
+        let token = NewToken {
+            expires: self.expires,
+            sources: self.source,
+            reuse_name: self.reuse_name,
+            ..NewToken::new(self.name, self.role, self.org)
+        };
         // Tokens can be made before the first start.
         let folder = self.data.folder();
         folder.create()?;
@@ -98,6 +133,19 @@ impl Create {
             eprintln!("jobledger: there is no ledger in `{path}` yet; one that is started there honours the token");
         }
         let secret = Access::open(&folder.access())?.create(&token, now).map_err(refused)?;
+        say!("{}", secret.reveal());
+        Ok(())
+    }
+}
+
+impl Rotate {
+    fn run(self) -> Outcome {
+        let now = system_clock()();
+        let secret = open(&self.data)?.rotate(self.org, &self.name, self.overlap, now).map_err(refused)?;
+        if !self.overlap.is_zero() {
+            let (name, overlap) = (&self.name, humantime::format_duration(self.overlap));
+            eprintln!("jobledger: the old secret of `{name}` is good for {overlap} more");
+        }
         say!("{}", secret.reveal());
         Ok(())
     }
@@ -130,8 +178,29 @@ fn open(data: &Data) -> Result<Access, Failure> {
 
 fn refused(error: AccessError) -> Failure {
     match error {
-        AccessError::Sqlite { .. } | AccessError::Newer { .. } => error.into(),
+        AccessError::Locked { .. } | AccessError::Sqlite { .. } | AccessError::Newer { .. } => error.into(),
         refused => Failure::Refused(refused.to_string()),
+    }
+}
+
+/// The end of a date is the first moment that is not in it.
+fn expiry(text: &str) -> Result<Time, String> {
+    let end_of = |date: NaiveDate| date.checked_add_days(Days::new(1))?.and_hms_opt(0, 0, 0);
+    let time = match (text.parse::<DateTime<Utc>>(), text.parse::<NaiveDate>()) {
+        (Ok(time), _) => Some(time),
+        (_, Ok(date)) if text.len() == 10 => end_of(date).map(|end| end.and_utc()),
+        _ => None,
+    };
+    time.and_then(|time| Time::try_from(time).ok()).ok_or_else(|| {
+        "expected an RFC 3339 time before 2262, such as `2026-11-28T18:00:00Z`, or a date, such as `2026-11-28`".into()
+    })
+}
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(overlap) if overlap <= MAX_OVERLAP => Ok(overlap),
+        Ok(_) => Err(format!("expected at most {}", humantime::format_duration(MAX_OVERLAP))),
+        Err(error) => Err(format!("expected a duration, such as `90s`, `1h` or `2days`: {error}")),
     }
 }
 
@@ -140,6 +209,8 @@ fn as_json(token: &TokenInfo) -> serde_json::Value {
     serde_json::json!({
         "name": token.name, "role": token.role.as_str(), "org": token.org.to_string(), "created": token.created.to_string(),
         "expires": time(token.expires), "revoked": time(token.revoked), "last_used": time(token.used),
+        "sources": token.sources, "name_reused": token.reused, "rotated": time(token.rotated),
+        "old_secret_until": time(token.old_secret_until),
     })
 }
 
@@ -150,5 +221,18 @@ fn as_line(token: &TokenInfo) -> String {
         (None, None) => "valid".to_owned(),
     };
     let used = token.used.map_or("never used".to_owned(), |used| format!("last used {used}"));
-    format!("{:<24} {:<8} {}  {state}, {used}", token.name, token.role.as_str(), token.org)
+    let mut line = format!("{:<24} {:<8} {}  {state}, {used}", token.name, token.role.as_str(), token.org);
+    if token.reused {
+        line += ", takes the name of a revoked token";
+    }
+    if let Some(rotated) = token.rotated {
+        line += &format!(", rotated {rotated}");
+    }
+    if let Some(until) = token.old_secret_until {
+        line += &format!(", old secret until {until}");
+    }
+    if !token.sources.is_empty() {
+        line += &format!(", sources {}", token.sources.join(" "));
+    }
+    line
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::body::Budget;
 use super::sheets::Sheets;
 use super::tail::Tails;
-use crate::access::Access;
+use crate::access::LiveAccess;
 use crate::ledger::Ledger;
 
 /// The state of the server. Cheap to clone.
@@ -19,7 +19,7 @@ pub struct Shared {
     /// The ledger.
     pub ledger: Ledger,
     /// Who may do what.
-    pub access: Access,
+    pub access: LiveAccess,
     /// What bodies may take of memory.
     pub bodies: Budget,
     /// Events as pages show them.

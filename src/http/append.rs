@@ -102,7 +102,7 @@ impl AppendAnswer {
         (status = 200, description = "All events were in the log before", body = AppendAnswer),
         (status = 202, description = "All events are in the log; what they erase stays in its WAL until whoever copies that (`--checkpoint external`) has cut it", body = AppendAnswer),
         (status = 400, description = "Not JSON, not a CloudEvent, a batch of 0 or over 1000, or a guard on many jobs"),
-        (status = 403, description = "The role may not append, or not erase"),
+        (status = 403, description = "The role may not append, or not erase; `source-owned`: the source belongs to another token; `source-not-yours`: the token is bound to other sources"),
         (status = 404, description = "No such job"),
         (status = 408, description = "The body took too long"),
         (status = 409, description = "The job's state does not allow it, or the id is taken by other content"),
@@ -135,6 +135,13 @@ pub async fn append(
     let erases = events.iter().any(|event| matches!(event.event, Event::Redacted(_)));
     if erases {
         caller.require(Capability::Erase)?;
+    }
+    let refused = |(index, event): (usize, &Incoming)| {
+        let refusal = app.access.check_source(&caller.0, &event.source).err()?;
+        Some(Error::source(batch.then_some(index), refusal))
+    };
+    if let Some(refused) = events.iter().enumerate().find_map(refused) {
+        return Err(refused);
     }
     let append = Append { org: caller.0.org, actor: caller.0.name, events, guard };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;

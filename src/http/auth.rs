@@ -65,14 +65,14 @@ impl FromRequestParts<App> for Caller {
         let now = app.ledger.now();
         let found = if parts.headers.contains_key(AUTHORIZATION) {
             match bearer(&parts.headers) {
-                Some(token) => app.access.authenticate(token, now)?,
+                Some(token) => app.access.authenticate(token, now).await?,
                 None => None,
             }
         } else if let Some(session) = session_cookie(&parts.headers) {
             if parts.method != Method::GET && parts.method != Method::HEAD {
                 same_origin(&parts.headers)?;
             }
-            app.access.session(session, now)?
+            app.access.session(session, now).await?
         } else {
             None
         };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::panics::caught;
-use crate::access::AccessError;
+use crate::access::{AccessError, SourceRefusal};
 use crate::job::{Position, Refusal};
 use crate::ledger::{AppendError, ReadError};
 use crate::{log, wire};
@@ -69,6 +69,19 @@ impl Error {
     /// 403: who asks may not.
     pub fn forbidden(detail: impl Into<String>) -> Error {
         Error::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 403 for an event whose source the token may not use; `index` in a batch.
+    pub fn source(index: Option<usize>, refusal: SourceRefusal) -> Error {
+        let (code, detail) = match refusal {
+            SourceRefusal::NotYours => {
+                ("source-not-yours", "the token is bound to other sources; `jobledger token list` shows them")
+            }
+            SourceRefusal::Owned => {
+                ("source-owned", "the source belongs to another token; use that token, or another source")
+            }
+        };
+        Error::new(StatusCode::FORBIDDEN, code, detail).at(index, Some("/source".into()))
     }
 
     /// 404 for a job. What belongs to another organisation is told no other way.
@@ -194,7 +207,14 @@ impl From<log::Error> for Error {
 
 impl From<AccessError> for Error {
     fn from(error: AccessError) -> Error {
-        Error::internal(&error)
+        match error {
+            AccessError::Locked { .. } => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "access.db is locked")
+            }
+            _ => tracing::error!(error = &error as &dyn std::error::Error, "access.db cannot be read or written"),
+        }
+        let detail = "tokens and sessions cannot be read or written just now; try again, and see the ledger's log";
+        Error::new(StatusCode::SERVICE_UNAVAILABLE, "access-unavailable", detail)
     }
 }
 

@@ -14,15 +14,16 @@ use crate::access::SESSION_SECONDS;
 #[utoipa::path(
     post, path = "/session", tag = "session",
     responses(
-        (status = 204, description = "Signed in for 12 hours; the cookie is HttpOnly and SameSite=Strict"),
+        (status = 204, description = "Signed in for 12 hours; the cookie is HttpOnly and SameSite=Strict. Beyond 20 sessions of one token the oldest ends"),
+        (status = 503, description = "The session cannot be written just now; try again"),
     )
 )]
 pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
     let now = app.ledger.now();
     // A token only: a session that could make sessions would never end.
     let token = bearer(&headers).ok_or_else(Error::unauthorized)?;
-    let principal = app.access.authenticate(token, now)?.ok_or_else(Error::unauthorized)?;
-    let session = app.access.sign_in(&principal, now)?;
+    let principal = app.access.authenticate(token, now).await?.ok_or_else(Error::unauthorized)?;
+    let session = app.access.sign_in(&principal, now).await?;
     Ok(with_cookie(&app, session.reveal(), SESSION_SECONDS))
 }
 
@@ -32,12 +33,13 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     responses(
         (status = 204, description = "Signed out"),
         (status = 403, description = "Asked from a page of another site"),
+        (status = 503, description = "The end of the session cannot be written just now; try again"),
     )
 )]
 pub async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMap) -> Result<Response, Error> {
     if let Some(session) = session_cookie(&headers) {
         same_origin(&headers)?;
-        app.access.sign_out(session)?;
+        app.access.sign_out(session).await?;
     }
     Ok(with_cookie(&app, "", 0))
 }

@@ -264,6 +264,11 @@ impl Envelope<'_> {
     }
 }
 
+/// Whether an event may have this `source`.
+pub fn check_source(source: &str) -> Result<(), Reject> {
+    attribute("/source", Some(source.into()), MAX_SOURCE).map(drop)
+}
+
 fn attribute(pointer: &'static str, value: Option<Cow<'_, str>>, max: usize) -> Result<String, Reject> {
     let text = value.unwrap_or_default().into_owned();
     if text.is_empty() || text.len() > max || text.chars().any(char::is_control) {

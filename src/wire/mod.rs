@@ -20,7 +20,7 @@ mod v1;
 pub use cloudevent::{REDACTED, cloudevent, write_cloudevent};
 pub use export::{ExportLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact, job_of};
-pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, single};
+pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, check_source, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use mask::{BadRules, Mask, NAMES, OwnRule};

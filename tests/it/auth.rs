@@ -148,10 +148,8 @@ fn nobody_gets_more_than_is_open_to_all() {
     let server = ledger();
     let revoked = server.token("revoked", Role::Admin, nil());
     let expired = NewToken {
-        name: "expired".into(),
-        role: Role::Admin,
-        org: nil(),
         expires: Some("2020-01-01T00:00:00Z".parse().unwrap()),
+        ..NewToken::new("expired", Role::Admin, nil())
     };
     let now = "2025-01-01T00:00:00Z".parse().unwrap();
     let expired = server.access().create(&expired, now).unwrap().reveal().to_owned();

@@ -1,4 +1,4 @@
-//! `jobledger token create`, `list` and `revoke`.
+//! `jobledger token create`, `rotate`, `list` and `revoke`.
 
 use crate::support::cli::{Serving, on, token};
 use crate::support::{created, event};
@@ -134,4 +134,85 @@ fn the_list_shows_every_token_and_when_it_was_last_used() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("worker ") && lines[0].contains("last used 20"), "{text}");
     assert!(lines[1].starts_with("v ") && lines[1].contains("revoked 20") && lines[1].contains("never used"), "{text}");
+}
+
+#[test]
+fn a_date_means_its_end_in_utc() {
+    let dir = tempfile::tempdir().unwrap();
+    let today = chrono::Utc::now().date_naive();
+    let create = |name: &str, date: &str| {
+        on(dir.path(), "token create", &["--name", name, "--role", "viewer", "--expires", date])
+    };
+    create("today", &today.to_string()).expect(0);
+    create("leap", "2096-02-29").expect(0);
+    create("past", &(today - chrono::Days::new(1)).to_string()).refused(1, &["--expires"]);
+    for bad in ["2097-02-29", "2096-2-9", "28.11.2096", "2999-01-01", "2096-02"] {
+        create("bad", bad).refused(2, &["--expires", "RFC 3339", "date"]);
+    }
+    let listed = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
+    let end = (today + chrono::Days::new(1)).to_string() + "T00:00:00Z";
+    assert_eq!((&listed[0]["expires"], &listed[1]["expires"]), (&end.into(), &"2096-03-01T00:00:00Z".into()));
+}
+
+#[test]
+fn rotation_prints_a_new_secret_and_the_old_one_goes_on_for_the_overlap() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let old = server.client(&token(dir.path(), "worker"));
+    let rotate = |more: &[&str]| on(dir.path(), "token rotate", &[&["--name", "worker"], more].concat());
+    let rotated = rotate(&[]).expect(0);
+    assert!(rotated.stderr.contains("`worker` is good for 1h"), "{}", rotated.stderr);
+    let new = server.client(rotated.stdout.strip_suffix('\n').unwrap());
+    old.append(&created("a")).expect(201);
+    new.append(&event("job.started", "a", serde_json::json!({}))).expect(201);
+    let newest = rotate(&["--overlap", "0s"]).expect(0);
+    assert_eq!(newest.stderr, "");
+    old.get("/ledger/jobs").expect(401);
+    new.get("/ledger/jobs").expect(401);
+    server.client(newest.stdout.trim_end()).get("/ledger/jobs").expect(200);
+    let text = on(dir.path(), "token list", &[]).expect(0).stdout;
+    assert!(text.contains(", rotated 20") && text.contains(", old secret until 20"), "{text}");
+    for bad in ["1", "soon", "1fortnight", "31days"] {
+        rotate(&["--overlap", bad]).refused(2, &["--overlap", "expected"]);
+    }
+    on(dir.path(), "token rotate", &["--name", "nobody"]).refused(1, &["`nobody`"]);
+    on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
+    rotate(&[]).refused(1, &["`worker` is revoked"]);
+}
+
+#[test]
+fn a_revoked_name_is_taken_again_and_the_list_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    token(dir.path(), "worker");
+    let again = |more: &[&str]| on(dir.path(), "token create", &[&["--name", "worker"], more].concat());
+    again(&["--role", "worker", "--reuse-name"]).refused(1, &["`worker`", "taken"]);
+    on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
+    again(&["--role", "worker"]).refused(1, &["`worker`", "taken", "--reuse-name"]);
+    again(&["--role", "admin", "--reuse-name"]).refused(1, &["`worker`", "role worker"]);
+    again(&["--role", "worker", "--reuse-name"]).expect(0);
+    let listed = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
+    assert_eq!((&listed[0]["name_reused"], &listed[1]["name_reused"]), (&false.into(), &true.into()));
+    let text = on(dir.path(), "token list", &[]).expect(0).stdout;
+    assert!(text.lines().nth(1).unwrap().ends_with(", takes the name of a revoked token"), "{text}");
+}
+
+#[test]
+fn a_token_is_bound_to_sources_and_the_list_shows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let create = |name: &str, sources: &[&str]| {
+        on(dir.path(), "token create", &[&["--name", name, "--role", "worker"], sources].concat())
+    };
+    let made = create("one", &["--source", "/tests/worker", "--source", "/workers/1"]).expect(0);
+    create("two", &["--source", "/workers/1"]).refused(1, &["`/workers/1`", "`one`", "rotate"]);
+    create("two", &["--source", ""]).refused(1, &["--source"]);
+    server.client(made.stdout.trim_end()).append(&created("a")).expect(201);
+    let free = create("free", &[]).expect(0);
+    let refused = server.client(free.stdout.trim_end()).append(&created("b")).expect(403);
+    assert_eq!(refused.json()["code"], "source-owned");
+    let listed = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
+    assert_eq!(listed[0]["sources"], serde_json::json!(["/tests/worker", "/workers/1"]));
+    assert_eq!(listed[1]["sources"], serde_json::json!([]));
+    let text = on(dir.path(), "token list", &[]).expect(0).stdout;
+    assert!(text.lines().next().unwrap().ends_with(", sources /tests/worker /workers/1"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
+mod access_lock;
+mod access_upgrade;
 mod anchor;
 mod anchor_recover;
 mod api_errors;
@@ -79,6 +81,8 @@ mod tampering;
 mod task;
 mod task_list;
 mod time_travel;
+mod token_rotation;
+mod token_sources;
 mod tokens;
 mod tree;
 mod unknown_events;

@@ -120,7 +120,7 @@ fn a_session_ends_with_its_token() {
     let kept = sign_in(&server.client(Role::Viewer));
     let revoked = sign_in(&Client::new(&server.url, Some(&server.token("revoked", Role::Viewer, nil()))));
     let expires = Some("2025-01-01T01:00:00Z".parse().unwrap());
-    let short = NewToken { name: "short".into(), role: Role::Viewer, org: nil(), expires };
+    let short = NewToken { expires, ..NewToken::new("short", Role::Viewer, nil()) };
     let now = "2025-01-01T00:00:00Z".parse().unwrap();
     let short = server.access().create(&short, now).unwrap().reveal().to_owned();
     let short = sign_in(&Client::new(&server.url, Some(&short)));
@@ -192,4 +192,31 @@ fn a_token_that_is_wrong_is_not_saved_by_a_cookie() {
     assert_eq!(answer.expect(401).header("set-cookie"), "");
     let both = json!([created("a")]);
     server.client(Role::Worker).append_with(&both, &[("cookie", &cookie)]).expect(201);
+}
+
+#[test]
+fn a_token_has_twenty_sessions_and_the_oldest_goes() {
+    let server = TestServer::start();
+    let (viewer, other) = (server.client(Role::Viewer), server.client_named(Role::Viewer, "other"));
+    let theirs = sign_in(&other);
+    let cookies: Vec<String> = (0..22).map(|_| sign_in(&viewer)).collect();
+    let statuses: Vec<u16> = cookies.iter().map(|cookie| read(&server, cookie)).collect();
+    assert_eq!(statuses, [&[401; 2][..], &[200; 20]].concat());
+    assert_eq!(read(&server, &theirs), 200);
+}
+
+#[test]
+fn there_are_ten_thousand_sessions_in_all_and_the_oldest_goes() {
+    let server = TestServer::start();
+    let (viewer, other) = (server.client(Role::Viewer), server.client_named(Role::Viewer, "other"));
+    let oldest = sign_in(&other);
+    let file = rusqlite::Connection::open(server.path().join("access.db")).unwrap();
+    let many = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 9999) \
+                INSERT INTO session (hash, secret, expires_at) SELECT randomblob(32), secret, expires_at FROM session, n";
+    file.execute_batch(many).unwrap();
+    assert_eq!(read(&server, &oldest), 200);
+    let newest = sign_in(&viewer);
+    assert_eq!([&oldest, &newest].map(|cookie| read(&server, cookie)), [401, 200]);
+    let count: u32 = file.query_row("SELECT count(*) FROM session", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 10_000);
 }

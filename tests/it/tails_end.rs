@@ -158,7 +158,7 @@ fn a_token_that_expires_ends_its_streams() {
     server.client(Role::Worker).append(&created("a")).expect(201);
     let access = Access::open(&Folder::new(server.path()).access()).unwrap();
     let expires = Some(clock.now().plus(1_000_000_000));
-    let token = NewToken { name: "short".into(), role: Role::Viewer, org: nil(), expires };
+    let token = NewToken { expires, ..NewToken::new("short", Role::Viewer, nil()) };
     let secret = access.create(&token, clock.now()).unwrap();
     let viewer = Client::new(&server.url, Some(secret.reveal()));
     for stream in streams(&viewer) {

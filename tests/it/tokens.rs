@@ -12,7 +12,7 @@ fn time(text: &str) -> Time {
 }
 
 fn token(name: &str, org: OrgId) -> NewToken {
-    NewToken { name: name.into(), role: Role::Worker, org, expires: None }
+    NewToken::new(name, Role::Worker, org)
 }
 
 #[test]

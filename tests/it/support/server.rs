@@ -77,7 +77,7 @@ impl TestServer {
 
     /// A token of `role` in `org`, made as `jobledger token create` makes it: through the file, beside the server.
     pub fn token(&self, name: &str, role: Role, org: OrgId) -> String {
-        let token = NewToken { name: name.into(), role, org, expires: None };
+        let token = NewToken::new(name, role, org);
         self.access().create(&token, (self.clock)()).unwrap().reveal().to_owned()
     }
 

@@ -1,0 +1,93 @@
+//! A lock that another program, such as a backup, holds on `access.db`.
+
+use std::thread::{JoinHandle, spawn};
+use std::time::{Duration, Instant};
+
+use jobledger::access::Role;
+use rusqlite::Connection;
+use ureq::http::Method;
+
+use crate::support::cli::on;
+use crate::support::{Answer, Client, TestServer, created, nil, noted};
+
+/// Well under the time for which a sign-in waits on the lock, and the test holds it for longer than that.
+const PROMPT: Duration = Duration::from_millis(1500);
+
+fn sign_in(client: &Client) -> Answer {
+    client.send(Method::POST, "/session", &[], b"")
+}
+
+/// Holds the lock of a writer on the server's `access.db`.
+fn locked(server: &TestServer) -> Connection {
+    let file = Connection::open(server.path().join("access.db")).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    file
+}
+
+#[test]
+fn it_delays_no_request_and_sign_ins_are_told_to_try_again() {
+    let server = TestServer::start();
+    let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
+    worker.append(&created("a")).expect(201);
+    let lock = locked(&server);
+    let begun = Instant::now();
+    let waiting: Vec<JoinHandle<Answer>> = (0..4)
+        .map(|_| {
+            let viewer = viewer.clone();
+            spawn(move || sign_in(&viewer))
+        })
+        .collect();
+    let mut slowest = Duration::ZERO;
+    while waiting.iter().any(|sign_in| !sign_in.is_finished()) {
+        let asked = Instant::now();
+        server.anonymous().get("/healthz").expect(200);
+        worker.append(&noted("a", "n")).expect(201);
+        viewer.get("/ledger/jobs/a").expect(200);
+        slowest = slowest.max(asked.elapsed());
+    }
+    assert!(slowest < PROMPT, "{slowest:?}");
+    for answer in waiting {
+        let answer = answer.join().unwrap().expect(503);
+        assert_eq!((answer.header("retry-after"), &answer.json()["code"]), ("1", &"access-unavailable".into()));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    drop(lock);
+    sign_in(&viewer).expect(204);
+}
+
+#[test]
+fn signing_out_is_told_to_try_again_and_the_session_goes_on() {
+    let server = TestServer::start();
+    let answer = sign_in(&server.client(Role::Viewer)).expect(204);
+    let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    let lock = locked(&server);
+    server.anonymous().send(Method::DELETE, "/session", &headers, b"").expect(503);
+    server.anonymous().get_with("/ledger/jobs", &headers).expect(200);
+    drop(lock);
+    server.anonymous().send(Method::DELETE, "/session", &headers, b"").expect(204);
+    server.anonymous().get_with("/ledger/jobs", &headers).expect(401);
+}
+
+#[test]
+fn a_server_starts_under_it_and_tokens_are_listed() {
+    let mut server = TestServer::start();
+    let viewer = server.client(Role::Viewer);
+    let lock = locked(&server);
+    server.restart();
+    viewer.at(&server.url).get("/ledger/jobs").expect(200);
+    assert!(on(server.path(), "token list", &[]).expect(0).stdout.starts_with("viewer "));
+    on(server.path(), "token create", &["--name", "w", "--role", "worker"]).refused(2, &["lock", "access.db", "again"]);
+    drop(lock);
+}
+
+#[test]
+fn a_token_that_is_revoked_after_it_ends_at_once() {
+    let server = TestServer::start();
+    let viewer = server.client(Role::Viewer);
+    let lock = locked(&server);
+    viewer.get("/ledger/jobs").expect(200);
+    drop(lock);
+    server.access().revoke(nil(), "viewer", "2025-01-01T00:00:00Z".parse().unwrap()).unwrap();
+    viewer.get("/ledger/jobs").expect(401);
+}
