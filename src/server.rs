@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{AccessError, LiveAccess};
-use crate::http::{self, App, Budget, Shared, Sheets, Site, Tails, Tls};
+use crate::http::{self, App, HttpOptions, Limits, Shared, Sheets, Site, Tails};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
 
@@ -31,7 +31,7 @@ pub enum StartError {
 pub struct Server {
     app: App,
     site: Site,
-    tls: Option<Tls>,
+    serving: HttpOptions,
     stopping: watch::Receiver<bool>,
 }
 
@@ -40,7 +40,7 @@ impl Server {
     pub fn open(
         folder: Folder,
         options: Options,
-        tls: Option<Tls>,
+        serving: HttpOptions,
         stopping: watch::Receiver<bool>,
     ) -> Result<Server, StartError> {
         let ledger = Ledger::open(folder, options)?;
@@ -49,15 +49,15 @@ impl Server {
         let app = App::new(Shared {
             ledger,
             access,
-            bodies: Budget::default(),
+            limits: Limits::new(&serving.bounds),
             sheets: Sheets::default(),
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
-            tls: tls.is_some(),
+            tls: serving.tls.is_some(),
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes, styles);
-        Ok(Server { app, site, tls, stopping })
+        Ok(Server { app, site, serving, stopping })
     }
 
     /// The ledger that is served.
@@ -70,7 +70,7 @@ impl Server {
         let publisher = tokio::spawn(http::publish(self.app.ledger.clone(), self.app.tails.clone()));
         let watcher = tokio::spawn(watch_access(self.app.clone()));
         let noter = tokio::spawn(note_use(self.app.clone()));
-        http::serve(listener, self.site, self.tls, self.stopping).await;
+        http::serve(listener, self.site, self.serving, self.stopping).await;
         publisher.abort();
         watcher.abort();
         noter.abort();

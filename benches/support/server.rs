@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use jobledger::access::{Access, NewToken, Role};
+use jobledger::http::{Bounds, HttpOptions, Most};
 use jobledger::job::OrgId;
 use jobledger::ledger::{Folder, Ledger, Options, system_clock};
 use jobledger::server::Server;
@@ -62,7 +63,10 @@ impl BenchServer {
         let folder = Folder::new(path);
         let (send_ledger, ledger) = std::sync::mpsc::channel();
         let running = Running::start(move |listener, stopping| async move {
-            let server = Server::open(folder, Options::default(), None, stopping).expect("the ledger opens");
+            // A bench has one token, and as many streams as it likes.
+            let tails = Most { all: 100_000, each: 100_000 };
+            let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
+            let server = Server::open(folder, Options::default(), http, stopping).expect("the ledger opens");
             send_ledger.send(server.ledger().clone()).expect("somebody waits");
             server.run(listener).await;
         });

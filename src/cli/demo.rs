@@ -14,6 +14,7 @@ use super::serve::start_logging;
 use super::stop::stop_signal;
 use super::{Failure, Outcome};
 use crate::access::{Access, NewToken, Role};
+use crate::http::HttpOptions;
 use crate::job::OrgId;
 use crate::ledger::{Append, AppendError, Folder, Ledger, Options};
 use crate::server::Server;
@@ -58,7 +59,7 @@ impl Demo {
     async fn play(self) -> Outcome {
         let stopping = stop_signal()?;
         let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
-        let server = Server::open(Folder::new(dir.path()), Options::default(), None, stopping)?;
+        let server = Server::open(Folder::new(dir.path()), Options::default(), HttpOptions::default(), stopping)?;
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let tokens = tokens(&server)?;

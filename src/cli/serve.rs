@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
+use super::limits::Limits;
 use super::masking::Masking;
 use super::stop::stop_signal;
 use super::{AnchorDir, Data, Failure, Outcome};
-use crate::http::Tls;
+use crate::http::{HttpOptions, Tls};
 use crate::ledger::Options;
 use crate::server::Server;
 
@@ -50,6 +51,9 @@ pub(super) struct Serve {
     /// Appends that may wait for the writer; one more is answered 503
     #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
+
+    #[command(flatten)]
+    limits: Limits,
 
     #[command(flatten)]
     masking: Masking,
@@ -97,7 +101,9 @@ impl Serve {
             ..Options::default()
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let server = Server::open(self.anchor.of(self.data.folder()), options, tls, stopping)?;
+        let bounds = self.limits.bounds();
+        let http = HttpOptions { tls, bounds, stall_timeout: self.limits.stall_timeout };
+        let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;

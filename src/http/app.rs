@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::body::Budget;
+use super::limits::Limits;
 use super::sheets::Sheets;
 use super::tail::Tails;
 use crate::access::LiveAccess;
@@ -20,8 +20,8 @@ pub struct Shared {
     pub ledger: Ledger,
     /// Who may do what.
     pub access: LiveAccess,
-    /// What bodies may take of memory.
-    pub bodies: Budget,
+    /// How much there may be at once of what costs memory, disk or time.
+    pub limits: Limits,
     /// Events as pages show them.
     pub sheets: Sheets,
     /// Open tails.

@@ -122,7 +122,7 @@ pub async fn append(
     caller.require(Capability::Append)?;
     let (parts, body) = request.into_parts();
     // The body is read before anything in it or about it is refused: drained first.
-    let body = body::read(&app.bodies, body).await?;
+    let body = body::read(&app.limits.bodies, &caller, body).await?;
     params.finish()?;
     let guard = guard(&parts.headers)?;
     let read = events(&parts.headers, &body.bytes, app.ledger.mask());

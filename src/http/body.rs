@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::auth::Caller;
+use super::error::Error;
+use super::limits::{Held, Limit};
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -14,16 +17,11 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use super::error::Error;
 
 /// The largest body: 16 MiB.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// How much more is read and thrown away before the connection is given up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
-/// Most bytes of all bodies that are being read, 256 MiB.
-const BUDGET: usize = 256 << 20;
 /// So much of each body counts for nothing, 64 KiB: most are smaller, and are read whatever others send.
 const FREE: usize = 64 << 10;
 /// How long a body may take.
@@ -32,32 +30,16 @@ const TIME: Duration = Duration::from_secs(60);
 /// How long a body that nobody wants may take.
 const REST_TIME: Duration = Duration::from_secs(5);
 
-/// What the bodies of all connections may take of memory together.
-pub struct Budget(Semaphore);
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget(Semaphore::new(BUDGET))
-    }
-}
-
-impl Budget {
-    /// The bytes that are taken now.
-    pub fn taken(&self) -> usize {
-        BUDGET - self.0.available_permits()
-    }
-}
-
-/// A body that was read. Its share of the budget is given back when it is dropped.
-pub struct Read<'b> {
+/// A body that was read. Its share of what bodies may take of memory is given back when it is dropped.
+pub struct Read {
     /// All of it.
     pub bytes: Bytes,
-    _share: Option<SemaphorePermit<'b>>,
+    _share: Option<Held>,
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes.
-pub async fn read(budget: &Budget, body: Body) -> Result<Read<'_>, Error> {
-    match tokio::time::timeout(TIME, collect(budget, body)).await {
+/// Reads the body of at most [`MAX_BODY`] bytes that `caller` sends; memory for it is taken from `budget`.
+pub async fn read(budget: &Limit, caller: &Caller, body: Body) -> Result<Read, Error> {
+    match tokio::time::timeout(TIME, collect(budget, caller, body)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("expected the whole body within {} s", TIME.as_secs());
@@ -66,7 +48,7 @@ pub async fn read(budget: &Budget, body: Body) -> Result<Read<'_>, Error> {
     }
 }
 
-async fn collect(budget: &Budget, mut body: Body) -> Result<Read<'_>, Error> {
+async fn collect(budget: &Limit, caller: &Caller, mut body: Body) -> Result<Read, Error> {
     let (mut collected, mut share) = (BytesMut::new(), None);
     let mut read = 0;
     while let Some(frame) = body.frame().await {
@@ -75,7 +57,7 @@ async fn collect(budget: &Budget, mut body: Body) -> Result<Read<'_>, Error> {
         read += data.len();
         if read <= MAX_BODY {
             // Taken as it comes, so that a client that only says how much it will send holds nothing.
-            take(budget, read.saturating_sub(FREE).min(data.len()), &mut share)?;
+            take(budget, caller, read.saturating_sub(FREE).min(data.len()), &mut share)?;
             collected.extend_from_slice(&data);
         } else if read > MAX_BODY + MAX_DRAIN {
             break;
@@ -88,15 +70,12 @@ async fn collect(budget: &Budget, mut body: Body) -> Result<Read<'_>, Error> {
     Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail))
 }
 
-fn take<'b>(budget: &'b Budget, bytes: usize, share: &mut Option<SemaphorePermit<'b>>) -> Result<(), Error> {
+fn take(budget: &Limit, caller: &Caller, bytes: usize, share: &mut Option<Held>) -> Result<(), Error> {
     if bytes == 0 {
         return Ok(());
     }
-    let full = |_| {
-        let detail = format!("too many large bodies come in just now; try again, or send at most {FREE} bytes");
-        Error::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
-    };
-    let more = budget.0.try_acquire_many(bytes as u32).map_err(full)?;
+    let hint = |full: Error| Error { detail: format!("{}, or send at most {FREE} bytes", full.detail), ..full };
+    let more = budget.take(caller, bytes as u32).map_err(hint)?;
     match share {
         Some(share) => share.merge(more),
         None => *share = Some(more),

@@ -16,6 +16,7 @@ mod evidence;
 mod export;
 mod job_model;
 mod jobs;
+mod limits;
 mod ndjson;
 mod observe;
 mod ops;
@@ -34,7 +35,6 @@ mod tree;
 
 pub use app::{App, Shared};
 pub use auth::Caller;
-pub use body::Budget;
 pub use changes::{Changing, Difference, model};
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
@@ -46,10 +46,11 @@ pub use docs::{
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use evidence::{EvidenceError, write_evidence};
 pub use job_model::{JobModel, raw};
+pub use limits::{Bounds, Held, Limit, Limits, Most};
 pub use page::{json, page};
 pub use params::{Params, Reading};
 pub use path::Segment;
-pub use serve::{ServeError, Tls, serve};
+pub use serve::{HttpOptions, ServeError, Tls, serve};
 pub use sheets::Sheets;
 pub use single::{View, single_job};
 pub use site::Site;

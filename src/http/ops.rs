@@ -148,7 +148,7 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     let wal = std::fs::metadata(app.ledger.folder().log().with_extension("db-wal")).map_or(0, |file| file.len());
     let counted = app.ledger.metrics();
     counted.wal_bytes.set(i64::try_from(wal).unwrap_or(i64::MAX));
-    counted.body_bytes.set(app.bodies.taken() as i64);
+    counted.body_bytes.set(app.limits.bodies.held() as i64);
     // Looked at here and nowhere else: threads that set a gauge by turns could leave an old figure standing.
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);
@@ -162,6 +162,7 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     counted.view_lag.set(head.saturating_sub(views.get()) as i64);
     let mut registry = Registry::default();
     counted.register(&mut registry);
+    app.limits.register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).map_err(|error| Error::internal(&error))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())

@@ -10,8 +10,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::limits::Bounds;
 use super::site::Site;
 
 /// How long a client may take to send its headers, or to greet over TLS.
@@ -55,9 +57,26 @@ impl Tls {
     }
 }
 
+/// How connections are served.
+#[derive(Clone)]
+pub struct HttpOptions {
+    /// Certificate and key; `None` serves without TLS.
+    pub tls: Option<Tls>,
+    /// How much there may be at once of what costs memory, disk or time.
+    pub bounds: Bounds,
+    /// How long a client may take nothing of an answer before its connection is closed.
+    pub stall_timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions { tls: None, bounds: Bounds::default(), stall_timeout: Duration::from_secs(30) }
+    }
+}
+
 /// Serves `site` on `listener` until `stopping` turns true, then answers what was asked and returns. The caller brings the
 /// socket and the signal, so tests bind port 0.
-pub async fn serve(listener: TcpListener, site: Site, tls: Option<Tls>, mut stopping: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut stopping: watch::Receiver<bool>) {
     let connections = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {
@@ -73,7 +92,7 @@ pub async fn serve(listener: TcpListener, site: Site, tls: Option<Tls>, mut stop
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let watcher = connections.watcher();
-        tokio::spawn(connection(stream, site.clone(), tls.clone(), watcher));
+        tokio::spawn(connection(stream, site.clone(), options.clone(), watcher));
     }
     drop(listener);
     if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
@@ -81,16 +100,25 @@ pub async fn serve(listener: TcpListener, site: Site, tls: Option<Tls>, mut stop
     }
 }
 
-async fn connection(stream: TcpStream, site: Site, tls: Option<Tls>, watcher: hyper_util::server::graceful::Watcher) {
+async fn connection(
+    stream: TcpStream,
+    site: Site,
+    options: HttpOptions,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
     // Answers are small and awaited: sending each at once matters more than filling packets.
     let _ = stream.set_nodelay(true);
+    // A client that stops reading takes nothing, so its writes stay pending.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(options.stall_timeout));
+    let stream = Box::pin(stream);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(GREETING);
     let service = service_fn(move |request| {
         let answer = site.clone().answer(request);
         async { Ok::<_, Infallible>(answer.await) }
     });
-    let served = match tls {
+    let served = match options.tls {
         None => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,
         Some(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use jobledger::access::Role;
+use jobledger::http::{Bounds, HttpOptions, Most};
 use serde_json::json;
 
 use crate::support::histories::{processed, started};
@@ -20,7 +21,10 @@ fn goes_on(worker: &Client, from: u64) {
 }
 
 fn server_and_token() -> (TestServer, Client, String) {
-    let server = TestServer::start();
+    with_token(TestServer::start())
+}
+
+fn with_token(server: TestServer) -> (TestServer, Client, String) {
     let worker = server.client(Role::Worker);
     worker.append(&json!([created("a"), started("a")])).expect(201);
     let token = server.token("bad", Role::Worker, nil());
@@ -120,7 +124,9 @@ fn file_limit() -> usize {
 
 #[test]
 fn a_thousand_idle_tails_hold_up_nobody() {
-    let (server, worker, token) = server_and_token();
+    let tails = Most { all: 1000, each: 1000 };
+    let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
+    let (server, worker, token) = with_token(TestServer::serving(http));
     // Both ends are in this process, and other tests need files too.
     let tails = 1000.min(file_limit().saturating_sub(400) / 2);
     assert!(tails > 100, "too few files may be open to try this");

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jobledger::access::Role;
+use jobledger::http::HttpOptions;
 use jobledger::ledger::{Folder, FolderError, OpenError, Options};
 use jobledger::log;
 use jobledger::server::{Server, StartError};
@@ -179,7 +180,7 @@ fn views_that_are_deleted_while_they_are_used_come_back() {
 
 /// Why a server does not start on the folder.
 fn start_error(path: impl Into<PathBuf>) -> StartError {
-    let started = Server::open(Folder::new(path), Options::default(), None, watch::channel(false).1);
+    let started = Server::open(Folder::new(path), Options::default(), HttpOptions::default(), watch::channel(false).1);
     started.err().expect("a refusal")
 }
 

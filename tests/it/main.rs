@@ -53,6 +53,7 @@ mod leaves;
 mod ledger_jobs;
 mod ledger_reads;
 mod lifecycle;
+mod limits;
 mod log_triggers;
 mod many_actions;
 mod masking;

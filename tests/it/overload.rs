@@ -1,6 +1,7 @@
 //! More appends than the bounded queue holds.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use jobledger::access::Role;
 use jobledger::ledger::Options;
 
 use crate::support::raw::{connect, head, send};
-use crate::support::{Gate, TestServer, created, nil, noted, problem};
+use crate::support::{Client, Gate, TestServer, created, nil, noted, problem};
 
 /// Longest wait for the server to have read what was sent.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,26 +51,16 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&created("a")).expect(201);
-    let token = server.token("large", Role::Worker, nil());
-    // The largest that there may be, of which the last byte is not sent: sixteen take all of the budget but 1 MiB.
-    let event = noted("a", "large").to_string();
-    let body = event.clone() + &" ".repeat((16 << 20) - event.len());
-    let more = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
-    let request = head("POST /ledger/events", &token, &more) + &body;
-    let unfinished = |_| {
-        let mut stream = connect(&server.url);
-        stream.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
-        stream
-    };
-    let mut unfinished: Vec<_> = (0..16).map(unfinished).collect();
+    let body = large_body();
+    // The last byte of each is not sent: sixteen take all of the budget but 1 MiB, four the share of a token.
+    let mut unfinished = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let token = server.token(name, Role::Worker, nil());
+        unfinished.extend((0..4).map(|_| send_but_the_last_byte(&server, &token, &body)));
+    }
     let medium = &body[..2 << 20];
     let send_medium = || worker.post("application/json", medium.as_bytes());
-    // All that was sent must be read first: another body meanwhile could take the room of one of them.
-    let all = format!("jobledger_body_bytes {}", 16 * (body.len() - 1 - (64 << 10)));
-    let until = Instant::now() + PATIENCE;
-    while !worker.get("/metrics").text().lines().any(|line| line == all) {
-        assert!(Instant::now() < until, "the large bodies are never read");
-    }
+    until_held(&worker, &body, 16);
     let refused = send_medium();
     assert_eq!(refused.header("retry-after"), "1");
     problem(refused, 503, "overloaded");
@@ -77,4 +68,46 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     // Whoever was let in comes to the end, and makes room.
     assert!(send(&mut unfinished[0], " ").starts_with("HTTP/1.1 20"));
     send_medium().expect(200);
+}
+
+#[test]
+fn one_token_cannot_take_the_room_of_all_large_bodies() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    let token = server.token("large", Role::Worker, nil());
+    let body = large_body();
+    let slow: Vec<_> = (0..4).map(|_| send_but_the_last_byte(&server, &token, &body)).collect();
+    until_held(&worker, &body, 4);
+    let greedy = Client::new(&server.url, Some(&token));
+    let medium = &body.as_bytes()[..2 << 20];
+    for _ in 4..67 {
+        problem(greedy.post("application/json", medium), 503, "overloaded");
+    }
+    greedy.append(&noted("a", "small")).expect(201);
+    worker.post("application/json", medium).expect(201);
+    drop(slow);
+}
+
+/// An event in the largest body that there may be.
+fn large_body() -> String {
+    let event = noted("a", "large").to_string();
+    event.clone() + &" ".repeat((16 << 20) - event.len())
+}
+
+fn send_but_the_last_byte(server: &TestServer, token: &str, body: &str) -> TcpStream {
+    let more = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let request = head("POST /ledger/events", token, &more) + body;
+    let mut stream = connect(&server.url);
+    stream.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
+    stream
+}
+
+/// Waits until the server has read `count` bodies but for their last bytes. Another body meanwhile could take the room of one.
+fn until_held(worker: &Client, body: &str, count: usize) {
+    let all = format!("jobledger_limit_held{{limit=\"body_bytes\"}} {}", count * (body.len() - 1 - (64 << 10)));
+    let until = Instant::now() + PATIENCE;
+    while !worker.get("/metrics").text().lines().any(|line| line == all) {
+        assert!(Instant::now() < until, "the large bodies are never read");
+    }
 }

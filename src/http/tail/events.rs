@@ -30,7 +30,7 @@ pub struct TailOf {
 pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     // Counted before the first look at the log: from here on the ring takes every event.
-    let open = app.tails.enter(&app.ledger);
+    let open = app.tails.enter(&app.ledger, app.limits.tails.take(caller, 1)?);
     let one_job = of.filter.org.zip(of.filter.job.clone()).map(|(org, id)| JobKey { org, id });
     let mut bell = app.tails.bell(&of.filter);
     // Before the end is asked for: a job that ends in between ends after the cursor, and the tail sees it.

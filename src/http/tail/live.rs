@@ -36,7 +36,7 @@ pub async fn live(
     render: Render,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let open = app.tails.enter(&app.ledger);
+    let open = app.tails.enter(&app.ledger, app.limits.tails.take(caller, 1)?);
     // Subscribed before the job is read: what happens in between rings.
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter { org: Some(key.org), job: Some(key.id.clone()), ..Filter::default() });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::bells::{Bell, Bells};
 use super::frame::{Frame, Taken};
 use crate::http::error::Error;
+use crate::http::limits::Held;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
@@ -56,10 +57,10 @@ impl Tails {
     }
 
     /// Counts a stream, until the answer is dropped. Comes before its first look at the log.
-    pub(super) fn enter(self: &Arc<Tails>, ledger: &Ledger) -> Open {
+    pub(super) fn enter(self: &Arc<Tails>, ledger: &Ledger, held: Held) -> Open {
         self.open.fetch_add(1, Ordering::SeqCst);
         ledger.metrics().tails.inc();
-        Open { tails: self.clone(), ledger: ledger.clone() }
+        Open { tails: self.clone(), ledger: ledger.clone(), _held: held }
     }
 
     /// The bell for what `filter` lets through. Whoever takes it looks at the log afterwards, and then waits for it.
@@ -125,6 +126,7 @@ impl Tails {
 pub(super) struct Open {
     tails: Arc<Tails>,
     ledger: Ledger,
+    _held: Held,
 }
 
 impl Drop for Open {

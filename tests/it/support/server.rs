@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jobledger::access::{Access, NewToken, Role};
+use jobledger::http::HttpOptions;
 use jobledger::job::OrgId;
 use jobledger::ledger::{Clock, Folder, FolderError, OpenError, Options, system_clock};
 use jobledger::server::{Server, StartError};
@@ -46,8 +47,21 @@ impl TestServer {
         TestServer::open(path, Options { clock, ..Options::default() })
     }
 
+    /// On an empty folder, with connections served as `http` says.
+    pub fn serving(http: HttpOptions) -> TestServer {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = TestServer::open_serving(dir.path(), Options::default(), http);
+        server.dir = Some(dir);
+        server
+    }
+
     /// On a folder that stays after it, opened as `options` say.
     pub fn open(path: &Path, options: Options) -> TestServer {
+        TestServer::open_serving(path, options, HttpOptions::default())
+    }
+
+    /// On a folder that stays after it, opened as `options` say, with connections served as `http` says.
+    pub fn open_serving(path: &Path, options: Options, http: HttpOptions) -> TestServer {
         let (stop, stopping) = watch::channel(false);
         let (send_url, url) = std::sync::mpsc::channel();
         let folder = Folder::new(path);
@@ -55,7 +69,7 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = opened(&folder, &options, &stopping);
+                let server = opened(&folder, &options, &http, &stopping);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 send_url.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
                 server.run(listener).await;
@@ -117,10 +131,10 @@ impl TestServer {
 
 /// A process that another test has just started holds every lock of this one between its fork and its exec, so a folder that
 /// was given up may still be in use for a moment.
-fn opened(folder: &Folder, options: &Options, stopping: &watch::Receiver<bool>) -> Server {
+fn opened(folder: &Folder, options: &Options, http: &HttpOptions, stopping: &watch::Receiver<bool>) -> Server {
     let until = Instant::now() + PATIENCE;
     loop {
-        match Server::open(folder.clone(), options.clone(), None, stopping.clone()) {
+        match Server::open(folder.clone(), options.clone(), http.clone(), stopping.clone()) {
             Err(StartError::Ledger(OpenError::Folder(FolderError::InUse(_)))) if Instant::now() < until => {
                 std::thread::yield_now();
             }

@@ -1,0 +1,61 @@
+//! The limits that `serve` takes as options.
+
+use std::time::Duration;
+
+use clap::{Args, value_parser};
+
+use super::duration::some_time;
+use crate::http::{Bounds, Most};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct Limits {
+    /// Open streams (server-sent events); one more is answered 503
+    #[arg(long, env = "JOBLEDGER_MAX_TAILS", default_value_t = Bounds::default().tails.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    max_tails: u32,
+
+    /// Open streams of one token, its browser sessions included
+    #[arg(long, env = "JOBLEDGER_MAX_TAILS_PER_TOKEN", default_value_t = Bounds::default().tails.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    max_tails_per_token: u32,
+
+    /// Exports and whole hook outputs that are being sent; one more is answered 503
+    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS", default_value_t = Bounds::default().exports.all, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    max_exports: u32,
+
+    /// Exports and whole hook outputs of one token
+    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS_PER_TOKEN", default_value_t = Bounds::default().exports.each, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    max_exports_per_token: u32,
+
+    /// Evidence bundles that are being made or sent; one more is answered 503
+    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES", default_value_t = Bounds::default().bundles.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    max_bundles: u32,
+
+    /// Evidence bundles of one token
+    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES_PER_TOKEN", default_value_t = Bounds::default().bundles.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    max_bundles_per_token: u32,
+
+    /// Reads of the past (`as_of`, diffs) at a time; one more waits up to 5 s and is then answered 503
+    #[arg(long, env = "JOBLEDGER_MAX_HISTORIES", default_value_t = Bounds::default().histories.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    max_histories: u32,
+
+    /// Reads of the past of one token at a time
+    #[arg(long, env = "JOBLEDGER_MAX_HISTORIES_PER_TOKEN", default_value_t = Bounds::default().histories.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    max_histories_per_token: u32,
+
+    /// How long a client may take nothing of an answer before its connection is closed
+    #[arg(long, env = "JOBLEDGER_STALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = some_time)]
+    pub(super) stall_timeout: Duration,
+}
+
+impl Limits {
+    pub(super) fn bounds(&self) -> Bounds {
+        let most = |all: u32, each: u32| Most { all, each: each.min(all) };
+        Bounds {
+            tails: most(self.max_tails, self.max_tails_per_token),
+            exports: most(self.max_exports, self.max_exports_per_token),
+            bundles: most(self.max_bundles, self.max_bundles_per_token),
+            histories: most(self.max_histories, self.max_histories_per_token),
+            ..Bounds::default()
+        }
+    }
+}
