@@ -22,6 +22,7 @@ CREATE TABLE job (
   task_type          TEXT,
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
+  events             INTEGER NOT NULL,
   -- Times are nanoseconds since 1970.
   created_at         INTEGER NOT NULL,
   started_at         INTEGER,
@@ -67,6 +68,7 @@ CREATE TABLE item (
   secret_id   TEXT,
   secret_keys TEXT, -- a JSON array
   at          INTEGER,
+  since       INTEGER NOT NULL, -- the job's event, counted from 1, that gave the item this result
   PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -103,4 +105,57 @@ CREATE TABLE label (
   value TEXT NOT NULL,
   job   INTEGER NOT NULL,
   PRIMARY KEY (org, key, value, job)
+) STRICT, WITHOUT ROWID;
+
+-- A copy of the job's row after every 500th event of the job: a read of the past begins at the newest copy before its moment.
+-- Of the job's notes and redactions a snapshot has the first ones, as many as its columns say.
+CREATE TABLE snapshot (
+  id                 INTEGER NOT NULL,
+  org                TEXT NOT NULL,
+  subject            TEXT NOT NULL,
+  kind               TEXT NOT NULL,
+  task_type          TEXT,
+  status             TEXT NOT NULL,
+  position           INTEGER NOT NULL,
+  events             INTEGER NOT NULL,
+  created_at         INTEGER NOT NULL,
+  started_at         INTEGER,
+  ended_at           INTEGER,
+  created_by         TEXT NOT NULL,
+  labels             TEXT,
+  cancelled_by       TEXT,
+  cancelled_reason   TEXT,
+  cancelled_position INTEGER,
+  message            TEXT,
+  current_step       TEXT,
+  percent            INTEGER NOT NULL,
+  records_processed  INTEGER,
+  total_records      INTEGER,
+  records_created    INTEGER,
+  records_updated    INTEGER,
+  records_deleted    INTEGER,
+  hook_head          TEXT,
+  hook_len           INTEGER,
+  hook_exit_code     INTEGER,
+  hook_seconds       INTEGER,
+  items              INTEGER NOT NULL,
+  notes              INTEGER NOT NULL,
+  redactions         INTEGER NOT NULL,
+  PRIMARY KEY (id, position)
+) STRICT;
+
+-- Results that a snapshot shows and a later event replaced. A snapshot after event N shows the result with since <= N < until.
+CREATE TABLE snapshot_item (
+  job         INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  until       INTEGER NOT NULL, -- the job's event, counted from 1, that replaced this result
+  item        TEXT NOT NULL,
+  status      TEXT NOT NULL,
+  message     TEXT,
+  provider    TEXT,
+  secret_id   TEXT,
+  secret_keys TEXT,
+  at          INTEGER,
+  since       INTEGER NOT NULL,
+  PRIMARY KEY (job, seq, until)
 ) STRICT, WITHOUT ROWID;

@@ -4,23 +4,22 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::POSITION;
 use super::app::App;
 use super::auth::Caller;
 use super::changes::{Changing, Difference, between};
 use super::error::Error;
+use super::page::{json, page};
 use super::params::Params;
 use super::path::Segment;
 use crate::access::Capability;
 use crate::job::{Conflict, Fact, Job, JobKey, Position};
-use crate::ledger::{Ledger, Place, ReadError, off_thread};
-use crate::views::{self, fold_job, job_facts};
+use crate::ledger::{Ledger, Place, ReadError, Shown, off_thread};
+use crate::views::{self, job_facts};
 
 /// Most events named for one field: the newest.
 const MOST: usize = 1000;
@@ -123,13 +122,16 @@ pub async fn diff(
         let detail = format!("expected a moment at or before `to` ({}), found {}", shown(to), shown(from));
         return Err(Error::parameter("from", detail));
     }
+    let turn = app.ledger.turn(None).await?;
     let (ledger, key) = (app.ledger.clone(), span.key);
     let found = off_thread(move || {
         let differ = compared(&ledger, &key, from.position, to.position)?;
-        Ok::<_, ReadError>(differ.finish(from, to))
+        let diff = differ.finish(from, to).as_ref().map(json);
+        drop(turn);
+        Ok::<_, ReadError>(diff)
     });
     let diff = found.await?.ok_or_else(Error::no_such_job)?;
-    Ok(([(POSITION, HeaderValue::from(to.position.get()))], axum::Json(diff)).into_response())
+    Ok(page(Shown { value: diff, position: to.position, now: to.time }))
 }
 
 fn shown(place: Place) -> String {
@@ -137,8 +139,9 @@ fn shown(place: Place) -> String {
 }
 
 fn compared(ledger: &Ledger, key: &JobKey, from: Position, to: Position) -> Result<Differ, ReadError> {
+    let before = ledger.past(key, from)?;
     ledger.log(|log| {
-        let mut differ = Differ::new(fold_job(log, key, None, from)?);
+        let mut differ = Differ::new(before);
         job_facts(log, key, from, to, |fact| {
             let position = fact.position;
             differ.take(fact).map_err(|cause| ReadError::from(views::Error::Misfit { position, cause }))

@@ -177,6 +177,7 @@ impl From<ReadError> for Error {
             ReadError::NotReached { .. } => {
                 Error::new(StatusCode::SERVICE_UNAVAILABLE, "not-reached", error.to_string())
             }
+            ReadError::Busy => Error::new(StatusCode::SERVICE_UNAVAILABLE, "reads-busy", error.to_string()),
             ReadError::Unsettled => Error::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", error.to_string()),
             ReadError::Late { .. } => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a read waited too long for the views");

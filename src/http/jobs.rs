@@ -161,7 +161,13 @@ pub async fn output(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let reading = params.reading(&caller, &id)?;
-    let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
+    let shown = match reading.as_of {
+        None => app.ledger.job(&reading.key, reading.min).await?,
+        Some(moment) => {
+            let turn = app.ledger.turn(reading.min).await?;
+            app.ledger.job_as_of(&turn, &reading.key, moment).await?
+        }
+    };
     let job = shown.value.ok_or_else(Error::no_such_job)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),

@@ -49,7 +49,15 @@ pub async fn single_job(
     }
     // Asked for before the job is read: what was erased up to there is not in the answer.
     let erased = reading.as_of.map(|_| app.ledger.erased()).unwrap_or_default();
-    let shown = app.ledger.job(&reading.key, reading.as_of, reading.min).await?;
+    // Kept until the answer is rendered.
+    let turn;
+    let shown = match reading.as_of {
+        None => app.ledger.job(&reading.key, reading.min).await?,
+        Some(moment) => {
+            turn = app.ledger.turn(reading.min).await?;
+            app.ledger.job_as_of(&turn, &reading.key, moment).await?
+        }
+    };
     let position = shown.position;
     let job = shown.value.filter(|job| view.kind.is_none_or(|kind| job.kind == kind));
     let shown = Shown { value: job.ok_or_else(Error::no_such_job)?, position, now: shown.now };

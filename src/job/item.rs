@@ -34,12 +34,14 @@ pub struct Item {
     pub detail: Option<Credentials>,
     /// When the newest result happened; absent while nothing was reported.
     pub at: Option<Time>,
+    /// The job's event that gave the item its newest result, counted from 1; 1 while nothing was reported.
+    pub since: u64,
 }
 
 impl Item {
     /// An item that was declared and not yet reported.
     pub fn pending(id: ItemId) -> Item {
-        Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None }
+        Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None, since: 1 }
     }
 
     /// Bytes of all that was said of it.
@@ -82,6 +84,11 @@ impl Items {
         self.index.get(id).map(|at| &self.list[*at])
     }
 
+    /// The place of the item with that id.
+    pub fn place(&self, id: &ItemId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()
@@ -97,8 +104,9 @@ impl Items {
         self.completed == self.list.len()
     }
 
-    /// Takes a result, which replaces the item's earlier one whole; answers the item's place.
-    pub(super) fn report(&mut self, result: ItemResult, at: Time) -> usize {
+    /// Takes the result in the job's event number `since`, which replaces the item's earlier one whole; answers the item's
+    /// place.
+    pub(super) fn report(&mut self, result: ItemResult, at: Time, since: u64) -> usize {
         let place = *self.index.entry(result.item.clone()).or_insert(self.list.len());
         let item = Item {
             id: result.item,
@@ -106,6 +114,7 @@ impl Items {
             message: result.message,
             detail: result.detail,
             at: Some(at),
+            since,
         };
         self.completed += usize::from(item.status == ItemStatus::Completed);
         if place == self.list.len() {

@@ -23,6 +23,8 @@ pub struct Summary {
     pub created_position: Position,
     /// The position of its newest event: its revision.
     pub position: Position,
+    /// How many events it has.
+    pub events: u64,
     /// Which documented API shows it.
     pub kind: Kind,
     /// The documented type of a background job; `None` for other kinds.
@@ -174,6 +176,7 @@ impl Job {
             key: fact.key,
             created_position: fact.position,
             position: fact.position,
+            events: 1,
             kind: created.spec.kind(),
             task_type,
             created_at: fact.time,
@@ -208,6 +211,7 @@ impl Job {
             }
         }
         self.summary.position = fact.position;
+        self.summary.events += 1;
         self.summary.tally = self.summary.tally.after(&fact.event);
         Ok(match fact.event {
             Event::Created(_) | Event::Cancelled(_) => Change::Job,
@@ -218,7 +222,7 @@ impl Job {
             }
             Event::Completed(completed) => self.say(completed.message),
             Event::Failed(failed) => self.say(Some(failed.message)),
-            Event::ItemResult(result) => Change::Item(self.items.report(result, fact.time)),
+            Event::ItemResult(result) => Change::Item(self.items.report(result, fact.time, self.summary.events)),
             Event::HookOutput(chunk) => {
                 self.summary.hook.get_or_insert_default().take(&chunk);
                 Change::Job

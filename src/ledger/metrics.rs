@@ -32,6 +32,10 @@ pub struct Metrics {
     secrets: Family<Stopped, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
+    /// Events folded to answer reads of the past.
+    pub folded: Counter,
+    /// Reads that did not get a turn.
+    pub refused_turns: Counter,
     /// Commits whose outcome is unknown.
     pub failed_commits: Counter,
     /// Times that the anchor was not brought forward.
@@ -73,6 +77,8 @@ impl Metrics {
             secrets,
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            folded: Counter::default(),
+            refused_turns: Counter::default(),
             failed_commits: Counter::default(),
             failed_anchors: Counter::default(),
             anchor_size: Gauge::default(),
@@ -98,6 +104,10 @@ impl Metrics {
         registry.register("jobledger_commit_events", "Events in a commit", self.commit_events.clone());
         registry.register("jobledger_commit_seconds", "Time of a commit, sync included", self.commit_seconds.clone());
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
+        let help = "Events folded to answer reads of the past";
+        registry.register("jobledger_past_events_folded", help, self.folded.clone());
+        let help = "Reads of the past, or of large jobs, that were refused because too many ran";
+        registry.register("jobledger_reads_refused", help, self.refused_turns.clone());
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
         registry.register("jobledger_head", "Newest position", self.head.clone());
         registry.register(

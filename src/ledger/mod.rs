@@ -16,6 +16,7 @@ mod key;
 mod loader;
 mod metrics;
 mod moment;
+mod past;
 mod projection;
 mod prove;
 mod read;
@@ -24,6 +25,7 @@ mod redact;
 mod rotate;
 mod seal;
 mod transfer;
+mod turns;
 mod writer;
 
 pub use anchor::{AnchorError, Anchored};
@@ -43,6 +45,7 @@ pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
 pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, import};
+pub use turns::Turn;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -70,6 +73,8 @@ pub struct Options {
     pub external_checkpoint: bool,
     /// Requests that may wait for the writer; one more is refused.
     pub queue: usize,
+    /// Reads of the past, and of large jobs, that may be under way at once; the others wait for their turn.
+    pub turns: usize,
     /// Which secrets are stopped on their way in.
     pub mask: Mask,
     /// Ends the process where what the file holds cannot be known any more (a failed sync). Never returns, so nothing can be
@@ -83,6 +88,7 @@ impl Default for Options {
             clock: system_clock(),
             external_checkpoint: false,
             queue: 4096,
+            turns: 4,
             mask: Mask::default(),
             end: || std::process::exit(2),
         }
@@ -157,6 +163,7 @@ struct Inner {
     erasures: Arc<erase::Erasures>,
     projection: Arc<projection::Projection>,
     readers: log::Pool,
+    turns: turns::Turns,
     mask: Mask,
     external_checkpoint: bool,
     head: watch::Receiver<Position>,
@@ -222,6 +229,7 @@ impl Ledger {
             writer::start(log, seal, shared, &log_path, &options).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
+            turns: turns::Turns::new(options.turns),
             threads: Mutex::new(vec![thread, projector, eraser, loader]),
             _lock: lock,
             clock: options.clock,

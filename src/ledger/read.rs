@@ -11,7 +11,7 @@ use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
 use crate::job::{Event, Job, JobKey, Position, Time};
-use crate::views::{JobList, JobQuery, Kept, SetAside, checkpoint, fold_job, list_jobs, list_set_aside, read_job};
+use crate::views::{JobList, JobQuery, Kept, SetAside, checkpoint, list_jobs, list_set_aside, read_job};
 use crate::{log, views};
 
 /// How often a read begins again because the views were replaced under it.
@@ -49,6 +49,9 @@ pub enum ReadError {
         /// What was asked for.
         wanted: Position,
     },
+    /// Too many reads of the past, or of large jobs, run or wait.
+    #[error("too many reads of the past, or of large jobs, are under way; try again")]
+    Busy,
     /// A commit is open that may still record something at the moment asked for.
     #[error("the log may still record something at that moment; try again")]
     Unsettled,
@@ -71,30 +74,10 @@ pub enum ReadError {
 }
 
 impl Ledger {
-    /// One job as it is now (`min`: at least as new as that position), or as of a moment. `None` where there was no such job.
-    pub async fn job(
-        &self,
-        key: &JobKey,
-        as_of: Option<AsOf>,
-        min: Option<Position>,
-    ) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
-        let jobs = &self.inner.projection.jobs;
-        match as_of {
-            None => {
-                let read = |conn: &Connection| Ok(read_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
-                self.view(min, jobs, key, read).await
-            }
-            Some(moment) => {
-                if let Some(min) = min {
-                    self.reach(min).await?;
-                }
-                let Place { position, time } = self.place("as_of", Some(moment)).await?;
-                let (ledger, key) = (self.clone(), key.clone());
-                let value = off_thread(move || ledger.log(|log| fold_job(log, &key, None, position))).await?;
-                let value = value.map(Arc::new);
-                Ok(Shown { value, position, now: time })
-            }
-        }
+    /// One job as it is now (`min`: at least as new as that position). `None` where there is no such job.
+    pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
+        let read = |conn: &Connection| Ok(read_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
+        self.view(min, &self.inner.projection.jobs, key, read).await
     }
 
     /// The jobs that the projector has set aside because their events do not fold, `limit` at the most.
@@ -107,7 +90,8 @@ impl Ledger {
         if let Some(AsOf::Time(_)) = moment {
             self.settle().await?;
         }
-        self.log(|log| Place::find(moment, name, log, self.now()))
+        let ledger = self.clone();
+        off_thread(move || ledger.log(|log| Place::find(moment, name, log, ledger.now()))).await
     }
 
     /// A page of at most `limit` jobs, newest first, as `render` shows it in the form of that name.

@@ -1,6 +1,6 @@
 //! Rows into a job: the exact `Job` that was saved.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Error;
 use super::set_aside::set_aside_at;
@@ -15,7 +15,21 @@ pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.ta
      job.created_at, job.started_at, job.ended_at, job.created_by, job.labels, job.cancelled_by, job.cancelled_reason, \
      job.cancelled_position, job.message, job.current_step, job.percent, job.records_processed, job.total_records, \
      job.records_created, job.records_updated, job.records_deleted, job.hook_head, job.hook_len, job.hook_exit_code, \
-     job.hook_seconds";
+     job.hook_seconds, job.events";
+/// The columns that count a job's parts.
+const PARTS: &str = "job.items, job.notes, job.redactions";
+/// Reads the items of the job ?1 as they are now.
+const ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, at, since FROM item \
+     WHERE job = ?1 AND since <= ?2 ORDER BY seq";
+/// Reads the items of the job ?1 as they were after its event number ?2, after which there is a snapshot. A result that was
+/// replaced since is the first one with a later end.
+const SNAPSHOT_ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, at, since FROM ( \
+     SELECT * FROM item WHERE job = ?1 AND since <= ?2 \
+     UNION ALL SELECT past.job, past.seq, past.item, past.status, past.message, past.provider, past.secret_id, \
+     past.secret_keys, past.at, past.since FROM item JOIN snapshot_item AS past ON past.job = item.job \
+     AND past.seq = item.seq AND past.until = (SELECT min(until) FROM snapshot_item AS next \
+     WHERE next.job = item.job AND next.seq = item.seq AND next.until > ?2) \
+     WHERE item.job = ?1 AND item.since > ?2 AND past.since <= ?2) ORDER BY seq";
 
 /// The whole job as the views show it; `None` where there is none of that name.
 ///
@@ -34,23 +48,57 @@ pub fn read_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
 
 /// The rows of a job; `None` where there are none.
 pub(super) fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
+    let sql = format!("SELECT {SUMMARY}, {PARTS} FROM job WHERE org = ?1 AND subject = ?2");
+    let row = row(conn, &sql, params![key.org.to_string(), key.id.as_str()])?;
+    row.map(|row| row.complete(conn, ITEMS)).transpose()
+}
+
+/// The newest state of the job at or before `upto` that the views have: as it is now, or a snapshot. `None` where they have none.
+pub fn load_past(conn: &Connection, key: &JobKey, upto: Position) -> Result<Option<Job>, Error> {
+    let named = params![key.org.to_string(), key.id.as_str(), upto.get() as i64];
+    let sql = format!("SELECT {SUMMARY}, {PARTS} FROM job WHERE org = ?1 AND subject = ?2 AND position <= ?3");
+    if let Some(row) = row(conn, &sql, named)? {
+        return row.complete(conn, ITEMS).map(Some);
+    }
+    let sql = format!(
+        "SELECT {SUMMARY}, {PARTS} FROM snapshot AS job \
+         WHERE id = (SELECT id FROM job WHERE org = ?1 AND subject = ?2) AND position <= ?3 ORDER BY position DESC LIMIT 1"
+    );
+    let row = row(conn, &sql, named)?;
+    row.map(|row| row.complete(conn, SNAPSHOT_ITEMS)).transpose()
+}
+
+/// A job's row, and how many parts the job has.
+struct JobRow {
+    summary: Summary,
+    items: i64,
+    notes: i64,
+    redactions: i64,
+}
+
+fn row(conn: &Connection, sql: &str, named: &[&dyn ToSql]) -> Result<Option<JobRow>, Error> {
     let doing = || Error::doing("read a job");
-    let sql =
-        format!("SELECT {SUMMARY}, job.items, job.notes, job.redactions FROM job WHERE org = ?1 AND subject = ?2");
-    let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
-    let row = statement.query_row(params![key.org.to_string(), key.id.as_str()], |row| {
+    let mut statement = conn.prepare_cached(sql).map_err(doing())?;
+    let row = statement.query_row(named, |row| {
         let count = |parts| row.get::<_, i64>(parts);
         Ok((summary(row), count("items")?, count("notes")?, count("redactions")?))
     });
     let Some((summary, items, notes, redactions)) = row.optional().map_err(doing())? else { return Ok(None) };
-    let summary = summary?;
-    let row = summary.created_position.get() as i64;
-    let (spec, spec_json) = load_spec(conn, row, summary.kind)?;
-    // Most jobs have none, and a look-up that finds nothing costs as much as one that does.
-    let items = if items > 0 { load_items(conn, row)? } else { Vec::new() };
-    let notes = if notes > 0 { load_notes(conn, row)? } else { Vec::new() };
-    let redactions = if redactions > 0 { load_redactions(conn, row)? } else { Vec::new() };
-    Ok(Some(Job { summary, spec, spec_json, items: Items::from_list(items), notes, redactions }))
+    Ok(Some(JobRow { summary: summary?, items, notes, redactions }))
+}
+
+impl JobRow {
+    /// The job with its parts; the statement `items` reads its items.
+    fn complete(self, conn: &Connection, items: &str) -> Result<Job, Error> {
+        let JobRow { summary, items: count, notes, redactions } = self;
+        let row = summary.created_position.get() as i64;
+        let (spec, spec_json) = load_spec(conn, row, summary.kind)?;
+        // Most jobs have none, and a look-up that finds nothing costs as much as one that does.
+        let items = if count > 0 { load_items(conn, items, row, summary.events)? } else { Vec::new() };
+        let notes = if notes > 0 { load_notes(conn, row, notes)? } else { Vec::new() };
+        let redactions = if redactions > 0 { load_redactions(conn, row, redactions)? } else { Vec::new() };
+        Ok(Job { summary, spec, spec_json, items: Items::from_list(items), notes, redactions })
+    }
 }
 
 /// Reads a row of [`SUMMARY`].
@@ -86,6 +134,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, Error> {
         key: JobKey { org, id: read(&word(2)?)? },
         created_position,
         position: Position::new(needed(6)? as u64),
+        events: needed(27)? as u64,
         kind: read(&word(3)?)?,
         task_type: text(4)?.map(|word| read(&word)).transpose()?,
         created_at: Time::from_nanos(needed(7)?),
@@ -135,12 +184,10 @@ fn load_spec(conn: &Connection, row: i64, kind: Kind) -> Result<(Spec, RawJson),
     Ok((spec, RawJson(json.into())))
 }
 
-fn load_items(conn: &Connection, row: i64) -> Result<Vec<Item>, Error> {
+fn load_items(conn: &Connection, sql: &str, row: i64, events: u64) -> Result<Vec<Item>, Error> {
     let doing = || Error::doing("read a job's items");
-    let sql =
-        "SELECT item, status, message, provider, secret_id, secret_keys, at FROM item WHERE job = ?1 ORDER BY seq";
     let mut statement = conn.prepare_cached(sql).map_err(doing())?;
-    let mut rows = statement.query([row]).map_err(doing())?;
+    let mut rows = statement.query([row, events as i64]).map_err(doing())?;
     let mut items = Vec::new();
     while let Some(row) = rows.next().map_err(doing())? {
         let text = |at: usize| row.get::<_, String>(at).map_err(doing());
@@ -159,25 +206,26 @@ fn load_items(conn: &Connection, row: i64) -> Result<Vec<Item>, Error> {
             message: optional(2)?,
             detail,
             at: row.get::<_, Option<i64>>(6).map_err(doing())?.map(Time::from_nanos),
+            since: row.get::<_, i64>(7).map_err(doing())? as u64,
         });
     }
     Ok(items)
 }
 
-fn load_notes(conn: &Connection, row: i64) -> Result<Vec<Note>, Error> {
+fn load_notes(conn: &Connection, row: i64, count: i64) -> Result<Vec<Note>, Error> {
     let doing = Error::doing("read a job's notes");
-    conn.prepare_cached("SELECT text, by, at FROM note WHERE job = ?1 ORDER BY seq")
+    conn.prepare_cached("SELECT text, by, at FROM note WHERE job = ?1 ORDER BY seq LIMIT ?2")
         .and_then(|mut statement| {
             let note =
                 |row: &Row<'_>| Ok(Note { text: row.get(0)?, by: row.get(1)?, at: Time::from_nanos(row.get(2)?) });
-            statement.query_map([row], note)?.collect()
+            statement.query_map([row, count], note)?.collect()
         })
         .map_err(doing)
 }
 
-fn load_redactions(conn: &Connection, row: i64) -> Result<Vec<Redaction>, Error> {
+fn load_redactions(conn: &Connection, row: i64, count: i64) -> Result<Vec<Redaction>, Error> {
     let doing = Error::doing("read a job's redactions");
-    conn.prepare_cached("SELECT position, reason, by, at FROM redaction WHERE job = ?1 ORDER BY seq")
+    conn.prepare_cached("SELECT position, reason, by, at FROM redaction WHERE job = ?1 ORDER BY seq LIMIT ?2")
         .and_then(|mut statement| {
             let redaction = |row: &Row<'_>| {
                 Ok(Redaction {
@@ -187,7 +235,7 @@ fn load_redactions(conn: &Connection, row: i64) -> Result<Vec<Redaction>, Error>
                     at: Time::from_nanos(row.get(3)?),
                 })
             };
-            statement.query_map([row], redaction)?.collect()
+            statement.query_map([row, count], redaction)?.collect()
         })
         .map_err(doing)
 }

@@ -13,16 +13,18 @@ mod projector;
 mod rebuild;
 mod save;
 mod set_aside;
+mod snapshot;
 
 pub use cache::{Cache, JobCache};
 pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
-pub use load::read_job;
+pub use load::{load_past, read_job};
 pub use open::{checkpoint, fits};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
 pub use set_aside::{SetAside, list_set_aside};
+pub use snapshot::EVERY;
 
 use crate::job::{Conflict, Position};
 use crate::{log, wire};

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::load::load_job;
 use super::save::{Dirty, Saved, remove, save};
-use super::{Error, JobCache, SetAside, fold_job, list_set_aside, open, row_fact, set_aside};
+use super::{Error, JobCache, SetAside, fold_job, job_facts, list_set_aside, open, row_fact, set_aside};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::tree::leaf_hash;
@@ -86,8 +86,8 @@ impl Projector {
     fn retry_set_aside(&mut self, log: &Reader<'_>) -> Result<(), Error> {
         let Some(upto) = self.position else { return Ok(()) };
         for SetAside { key, .. } in list_set_aside(&self.conn, usize::MAX)? {
-            match fold_job(log, &key, None, upto) {
-                Ok(job) => self.take_back(&key, job)?,
+            match folded_anew(log, &key, upto) {
+                Ok(anew) => self.take_back(&key, anew)?,
                 Err(error) if error.unfoldable().is_some() => drop(self.aside.insert(key)),
                 Err(error) => return Err(error),
             }
@@ -95,12 +95,12 @@ impl Projector {
         Ok(())
     }
 
-    fn take_back(&mut self, key: &JobKey, job: Option<Job>) -> Result<(), Error> {
+    fn take_back(&mut self, key: &JobKey, anew: Option<(Job, Dirty)>) -> Result<(), Error> {
         let doing = || Error::doing("take a job back that was set aside");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
         set_aside::take_back(&transaction, key)?;
-        if let Some(job) = job {
-            save(&transaction, &job, &Dirty::new_job(&job))?;
+        if let Some((job, dirty)) = anew {
+            save(&transaction, &job, &dirty)?;
         }
         transaction.commit().map_err(doing())
     }
@@ -118,12 +118,9 @@ impl Projector {
         log.scan(self.next(), limit, |row| self.take(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
         for key in std::mem::take(&mut batch.redacted) {
-            // The one place where an event costs what its job is long: it reaches back into every row.
-            match fold_job(log, &key, None, upto) {
-                Ok(Some(job)) => {
-                    let dirty = Dirty::new_job(&job);
-                    batch.touched.insert(key.clone(), (job, dirty));
-                }
+            // The one place where an event costs what its job is long: it reaches back into every row and snapshot.
+            match folded_anew(log, &key, upto) {
+                Ok(Some(anew)) => drop(batch.touched.insert(key.clone(), anew)),
                 Ok(None) => {}
                 Err(error) => batch.set_aside(log, key.clone(), error)?,
             }
@@ -231,10 +228,7 @@ impl Projector {
                 let mut dirty = Dirty::default();
                 dirty.take(&mut job, fact).map(|()| (job, dirty))
             }
-            None => Job::begin(fact).map(|job| {
-                let dirty = Dirty::new_job(&job);
-                (job, dirty)
-            }),
+            None => Dirty::begin(fact),
         };
         match folded {
             Ok(entry) => drop(batch.touched.insert(key, entry)),
@@ -261,4 +255,18 @@ impl Batch {
         self.aside.insert(key, position);
         Ok(())
     }
+}
+
+/// The job as of `upto`, folded from the log alone, with every row that it has then; `None` where it does not exist.
+fn folded_anew(log: &Reader<'_>, key: &JobKey, upto: Position) -> Result<Option<(Job, Dirty)>, Error> {
+    let mut anew: Option<(Job, Dirty)> = None;
+    job_facts(log, key, Position::GENESIS, upto, |fact| {
+        let position = fact.position;
+        let taken = match &mut anew {
+            Some((job, dirty)) => dirty.take(job, fact),
+            None => Dirty::begin(fact).map(|begun| anew = Some(begun)),
+        };
+        taken.map_err(|cause| Error::Misfit { position, cause })
+    })?;
+    Ok(anew)
 }

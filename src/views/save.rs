@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::Error;
 use super::load::load_job;
+use super::snapshot::{self, Replaced, Snapshot};
 use crate::job::{Change, Conflict, Fact, Item, Job, JobKey, Redaction, State, Time};
 
 /// Which rows of a job changed since it was last saved.
@@ -21,18 +22,24 @@ pub(super) struct Dirty {
     pub notes: usize,
     /// How many new redactions.
     pub redactions: usize,
+    /// Snapshots that came due, oldest first.
+    snapshots: Vec<Snapshot>,
+    /// Results of items that a snapshot shows and that were replaced.
+    replaced: Vec<Replaced>,
 }
 
 impl Dirty {
-    /// A job that has no rows yet: everything is to be written.
-    pub(super) fn new_job(job: &Job) -> Dirty {
-        let (items, notes, redactions) = (0..job.items.len(), job.notes.len(), job.redactions.len());
-        Dirty { new: true, state: true, items: items.collect(), notes, redactions }
+    /// The job that `fact` begins. It has no rows yet: everything is to be written.
+    pub(super) fn begin(fact: Fact) -> Result<(Job, Dirty), Conflict> {
+        let job = Job::begin(fact)?;
+        let dirty = Dirty { new: true, state: true, items: (0..job.items.len()).collect(), ..Dirty::default() };
+        Ok((job, dirty))
     }
 
     /// Lets `fact` happen to `job` and notes which rows that changes.
     pub(super) fn take(&mut self, job: &mut Job, fact: Fact) -> Result<(), Conflict> {
         let before = job.state.status();
+        let replaced = Replaced::by(&fact, job);
         match job.apply(fact)? {
             Change::Job => {}
             Change::Item(place) => drop(self.items.insert(place)),
@@ -40,6 +47,8 @@ impl Dirty {
             Change::Redaction => self.redactions += 1,
         }
         self.state |= job.state.status() != before;
+        self.replaced.extend(replaced);
+        self.snapshots.extend(Snapshot::due(job));
         Ok(())
     }
 }
@@ -63,12 +72,20 @@ fn write(conn: &Connection, job: &Job, dirty: &Dirty) -> Result<Saved, rusqlite:
     if dirty.new && !insert_job(conn, row, job)? {
         return Ok(Saved::Exists);
     }
-    if dirty.state {
+    for then in &dirty.snapshots {
+        update_state(conn, row, &then.summary.state)?;
+        update_job(conn, row, then)?;
+        snapshot::keep(conn, row)?;
+    }
+    if dirty.state || !dirty.snapshots.is_empty() {
         update_state(conn, row, &job.state)?;
     }
-    update_job(conn, row, job)?;
+    update_job(conn, row, &Snapshot::of(job))?;
     for place in &dirty.items {
-        put_item(conn, row, *place, &job.items.as_slice()[*place])?;
+        put_item(conn, (row, *place, None), &job.items.as_slice()[*place])?;
+    }
+    for Replaced { place, until, item } in &dirty.replaced {
+        put_item(conn, (row, *place, Some(*until)), item)?;
     }
     for (seq, note) in job.notes.iter().enumerate().skip(job.notes.len() - dirty.notes) {
         conn.prepare_cached("INSERT INTO note (job, seq, text, by, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -90,7 +107,8 @@ pub(super) fn remove(conn: &Connection, key: &JobKey) -> Result<(), Error> {
 
 fn delete(conn: &Connection, saved: &Job) -> Result<(), rusqlite::Error> {
     let (row, org) = (saved.created_position.get() as i64, saved.key.org.to_string());
-    for (table, column) in [("job", "id"), ("spec", "job"), ("item", "job"), ("note", "job"), ("redaction", "job")] {
+    let of_job = ["spec", "item", "note", "redaction", "snapshot_item"].map(|table| (table, "job"));
+    for (table, column) in [("job", "id"), ("snapshot", "id")].into_iter().chain(of_job) {
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE {column} = ?1"))?.execute([row])?;
     }
     // These are found by what they say.
@@ -106,8 +124,8 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<bool, rusqlite::
     let org = job.key.org.to_string();
     let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
     let inserted = conn.prepare_cached(
-        "INSERT INTO job (id, org, subject, kind, task_type, status, position, created_at, created_by, labels, percent, \
-         items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, ?6, ?7, ?8, 0, 0, 0, 0) \
+        "INSERT INTO job (id, org, subject, kind, task_type, status, position, events, created_at, created_by, labels, \
+         percent, items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, 1, ?6, ?7, ?8, 0, 0, 0, 0) \
          ON CONFLICT (org, subject) DO NOTHING",
     )?
     .execute(params![
@@ -153,7 +171,8 @@ fn update_state(conn: &Connection, row: i64, state: &State) -> Result<(), rusqli
     .map(|_| ())
 }
 
-fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Error> {
+fn update_job(conn: &Connection, row: i64, then: &Snapshot) -> Result<(), rusqlite::Error> {
+    let job = &then.summary;
     let counts = job.tally.counts;
     let number = |count: Option<u64>| count.map(|n| n as i64);
     let hook = job.hook.as_ref();
@@ -162,7 +181,7 @@ fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
         "UPDATE job SET position = ?2, message = ?3, current_step = ?4, percent = ?5, records_processed = ?6, \
          total_records = ?7, records_created = ?8, records_updated = ?9, records_deleted = ?10, hook_head = ?11, \
          hook_len = ?12, hook_exit_code = ?13, hook_seconds = ?14, items = ?15, notes = ?16, \
-         redactions = ?17 WHERE id = ?1",
+         redactions = ?17, events = ?18 WHERE id = ?1",
     )?
     .execute(params![
         row,
@@ -179,30 +198,42 @@ fn update_job(conn: &Connection, row: i64, job: &Job) -> Result<(), rusqlite::Er
         hook.map(|hook| hook.len as i64),
         exit.map(|exit| exit.code),
         exit.map(|exit| exit.seconds as i64),
-        job.items.len() as i64,
-        job.notes.len() as i64,
-        job.redactions.len() as i64,
+        then.items as i64,
+        then.notes as i64,
+        then.redactions as i64,
+        job.events as i64,
     ])
     .map(|_| ())
 }
 
-fn put_item(conn: &Connection, row: i64, place: usize, item: &Item) -> Result<(), rusqlite::Error> {
+/// Writes the item's newest result, or one that was replaced: `until` says by which of the job's events.
+fn put_item(
+    conn: &Connection,
+    (row, place, until): (i64, usize, Option<u64>),
+    item: &Item,
+) -> Result<(), rusqlite::Error> {
     let detail = item.detail.as_ref();
     let keys = detail.map(|detail| serde_json::to_string(&detail.secret_keys).expect("keys are text"));
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO item (job, seq, item, status, message, provider, secret_id, secret_keys, at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        row,
-        place as i64,
-        item.id.as_str(),
-        item.status.as_str(),
-        item.message,
-        detail.map(|detail| detail.provider.as_str()),
-        detail.map(|detail| &detail.secret_id),
-        keys,
-        item.at.map(Time::nanos),
-    ])
-    .map(|_| ())
+    let sql = match until {
+        None => {
+            "INSERT OR REPLACE INTO item (job, seq, item, status, message, provider, secret_id, secret_keys, at, since) \
+             VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        }
+        Some(_) => "INSERT INTO snapshot_item VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    };
+    conn.prepare_cached(sql)?
+        .execute(params![
+            row,
+            place as i64,
+            until.map(|until| until as i64),
+            item.id.as_str(),
+            item.status.as_str(),
+            item.message,
+            detail.map(|detail| detail.provider.as_str()),
+            detail.map(|detail| &detail.secret_id),
+            keys,
+            item.at.map(Time::nanos),
+            item.since as i64,
+        ])
+        .map(|_| ())
 }

@@ -65,6 +65,7 @@ mod other_sqlite;
 mod overload;
 mod panics;
 mod parameters;
+mod past;
 mod proofs;
 mod reads;
 mod rebuilds;

@@ -186,7 +186,7 @@ impl Life {
     async fn read(&mut self, ledger: &Ledger) -> Result<(), Broken> {
         let Some(job) = self.worker.any_job().filter(|_| self.machine.has_power()) else { return Ok(()) };
         let key = JobKey { org: OrgId::default(), id: job.parse().expect("a job's id") };
-        match ledger.job(&key, None, None).await {
+        match ledger.job(&key, None).await {
             Ok(shown) if shown.value.is_some() && shown.position == ledger.head() => Ok(()),
             shown => self.unless_cut(shown),
         }

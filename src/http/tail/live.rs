@@ -86,7 +86,7 @@ pub async fn live(
 }
 
 async fn read(app: &App, key: &JobKey, kind: Option<Kind>, min: Option<Position>) -> Result<Shown<Arc<Job>>, Error> {
-    let shown = app.ledger.job(key, None, min).await?;
+    let shown = app.ledger.job(key, min).await?;
     let job = shown.value.filter(|job| kind.is_none_or(|kind| job.kind == kind)).ok_or_else(Error::no_such_job)?;
     Ok(Shown { value: job, position: shown.position, now: shown.now })
 }

@@ -1,0 +1,56 @@
+//! Reads of a job as of a moment: a snapshot from the views, and the few events after it from the log.
+//!
+//! Nothing that is signed or proven comes from here: evidence and decisions rest on the log alone.
+
+use std::sync::Arc;
+
+use super::Ledger;
+use super::moment::{AsOf, Place};
+use super::read::{ReadError, Shown, off_thread};
+use super::turns::Turn;
+use crate::job::{Job, JobKey, Position};
+use crate::log::Pool;
+use crate::views::{checkpoint, fold_job, load_past};
+
+impl Ledger {
+    /// One job as of `moment`. `None` where there was no such job. The caller keeps the turn for
+    /// as long as it has the job.
+    pub async fn job_as_of(
+        &self,
+        _turn: &Turn,
+        key: &JobKey,
+        moment: AsOf,
+    ) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
+        let Place { position, time } = self.place("as_of", Some(moment)).await?;
+        let (ledger, key) = (self.clone(), key.clone());
+        let value = off_thread(move || ledger.past(&key, position)).await?.map(Arc::new);
+        Ok(Shown { value, position, now: time })
+    }
+
+    /// The job as it was at `position`. Folds at most [`crate::views::EVERY`] events where the views have its snapshots.
+    pub fn past(&self, key: &JobKey, position: Position) -> Result<Option<Job>, ReadError> {
+        let known = self.known(key, position);
+        let before = known.as_ref().map_or(0, |job| job.events);
+        let job = self.log(|log| match fold_job(log, key, known, position) {
+            // The rows of the views may be wrong, and not the log.
+            Err(error) if before > 0 && error.unfoldable().is_some() => fold_job(log, key, None, position),
+            folded => folded,
+        })?;
+        let after = job.as_ref().map_or(0, |job| job.events);
+        self.inner.metrics.folded.inc_by(after.saturating_sub(before));
+        Ok(job)
+    }
+
+    /// The newest state of the job at or before `position` that the views have. `None` also where the views cannot be read, or
+    /// do not show the newest erasure yet and so may have the erased text: the log alone then gives the same answer.
+    fn known(&self, key: &JobKey, position: Position) -> Option<Job> {
+        let erased = self.erased();
+        let read = self.views_now(|conn| {
+            Pool::snapshot(conn, || match checkpoint(conn)? {
+                Some((shown, _)) if shown >= erased => load_past(conn, key, position),
+                _ => Ok(None),
+            })
+        });
+        read.unwrap_or_default()
+    }
+}

@@ -1,0 +1,98 @@
+//! Turns: how many reads may be under way that take much memory or long. Each folds the past of a job, compares two moments, or
+//! loads and renders a large job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Ledger;
+use super::read::ReadError;
+use crate::job::Position;
+
+/// Reads that may wait for their turn.
+const WAITING: usize = 64;
+/// Longest wait for a turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The turns of one ledger.
+#[derive(Debug)]
+pub(super) struct Turns {
+    running: Arc<Semaphore>,
+    /// Those that run and those that wait.
+    there: Arc<Semaphore>,
+    patience: Duration,
+}
+
+/// A turn. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _running: OwnedSemaphorePermit,
+    _there: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// `running` turns at a time.
+    pub(super) fn new(running: usize) -> Turns {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Turns { running: semaphore(running), there: semaphore(running + WAITING), patience: PATIENCE }
+    }
+
+    /// Waits for a turn; `None` where too many wait, or it does not come in time.
+    async fn take(&self) -> Option<Turn> {
+        let there = self.there.clone().try_acquire_owned().ok()?;
+        let running = tokio::time::timeout(self.patience, self.running.clone().acquire_owned()).await;
+        Some(Turn { _running: running.ok()?.ok()?, _there: there })
+    }
+}
+
+impl Ledger {
+    /// Waits for a turn to read the past of a job, or a large one, once the log has reached `min`.
+    pub async fn turn(&self, min: Option<Position>) -> Result<Turn, ReadError> {
+        if let Some(min) = min {
+            self.reach(min).await?;
+        }
+        let turn = self.inner.turns.take().await;
+        turn.ok_or_else(|| {
+            self.inner.metrics.refused_turns.inc();
+            ReadError::Busy
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_for<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn a_turn_that_does_not_come_in_time_is_refused() {
+        wait_for(async {
+            let turns = Turns { patience: Duration::ZERO, ..Turns::new(2) };
+            let (first, _second) = (turns.take().await.unwrap(), turns.take().await.unwrap());
+            assert!(turns.take().await.is_none());
+            drop(first);
+            assert!(turns.take().await.is_some());
+        });
+    }
+
+    #[test]
+    fn one_waits_for_the_turn_of_another_and_one_too_many_does_not() {
+        wait_for(async {
+            let turns = Turns { patience: Duration::MAX, ..Turns::new(1) };
+            let first = turns.take().await.unwrap();
+            let others = turns.there.clone().acquire_many_owned(WAITING as u32 - 1).await.unwrap();
+            let (second, third) = tokio::join!(turns.take(), async {
+                let third = turns.take().await;
+                drop(first);
+                third
+            });
+            assert!(second.is_some() && third.is_none());
+            drop((second, others));
+            assert_eq!((turns.running.available_permits(), turns.there.available_permits()), (1, 1 + WAITING));
+        });
+    }
+}

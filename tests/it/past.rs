@@ -1,0 +1,178 @@
+//! Long histories: a read of the past folds a few events and not all, and only so many such reads run at once.
+
+use jobledger::access::Role;
+use jobledger::http::JobModel;
+use jobledger::job::{JobKey, OrgId, Position};
+use jobledger::ledger::{Options, system_clock};
+use jobledger::log::{READ_ONLY, Reader};
+use jobledger::views::{EVERY, fold_job};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::cli::{cli, on};
+use crate::support::erasures::{NAME, files_with, redacted};
+use crate::support::{Client, TestServer, completed, created, event, noted, problem, result, started};
+
+/// A long life of the job `a`: items that are reported again and again, a new one now and then, notes, steps, output. Events of
+/// the job `b` lie between.
+fn life(events: u64) -> Vec<Value> {
+    let mut life = vec![created("b"), created("a"), started("a")];
+    while (life.len() as u64) < events {
+        let n = life.len() as u64;
+        life.push(match n % 8 {
+            0 => noted("b", "between"),
+            1 => noted("a", &n.to_string()),
+            2 => event("job.hook_output", "a", json!({"output": "x"})),
+            3 => event("job.progress", "a", json!({"current_step": n.to_string(), "message": format!("m{n}")})),
+            4 => result("a", &format!("once-{n}"), "completed"),
+            _ => event(
+                "job.item_result",
+                "a",
+                json!({"item": format!("i{}", n % 7), "status": "running", "message": n.to_string()}),
+            ),
+        });
+    }
+    life.push(completed("a"));
+    life
+}
+
+fn append_all(client: &Client, events: &[Value]) {
+    for batch in events.chunks(700) {
+        client.append(&json!(batch)).expect(201);
+    }
+}
+
+/// The views are what a replay of the log gives, snapshots included. Without a pinned key nothing worse than that is found.
+#[track_caller]
+fn verified(server: &TestServer) {
+    cli(["verify", "db"]).arg(server.path()).run().expect(7);
+}
+
+fn folded(client: &Client) -> u64 {
+    let text = client.get("/metrics").expect(200).text();
+    let name = "jobledger_past_events_folded_total ";
+    text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+}
+
+/// What the log alone says of the job `a` at `position`.
+fn by_the_log(log: &Reader<'_>, position: u64) -> String {
+    let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
+    let job = fold_job(log, &key, None, Position::new(position)).unwrap().unwrap();
+    let output = job.hook.as_ref().map(|hook| hook.head.clone()).unwrap_or_default();
+    serde_json::to_string(&JobModel::new(&job, output)).unwrap()
+}
+
+#[test]
+fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
+    let mut server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    let life = life(7 * EVERY / 2);
+    append_all(&admin, &life);
+    let (conn, last) = (Reader::open(&server.path().join("log.db")).unwrap(), life.len() as u64);
+    let log = Reader::new(&conn);
+    for position in (2..=last).step_by(61).chain([last - 1, last]) {
+        let before = folded(&admin);
+        let then = admin.get(&format!("/ledger/jobs/a?as_of={position}")).expect(200);
+        assert_eq!(then.text(), by_the_log(&log, position), "as of {position}");
+        let work = folded(&admin) - before;
+        assert!(work < EVERY, "{work} events for {position}");
+    }
+    // A diff goes through what lies between its moments, and through nothing before the first.
+    let before = folded(&admin);
+    admin.get(&format!("/ledger/jobs/a/diff?from={}", last - 10)).expect(200);
+    assert!(folded(&admin) - before < EVERY);
+    drop(conn);
+    // Views made anew have the same snapshots, wherever the batches ended.
+    server.stop();
+    verified(&server);
+    let snapshots = || {
+        let views = Connection::open_with_flags(server.path().join("views.db"), READ_ONLY).unwrap();
+        let count = |table: &str| -> i64 {
+            views.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        (count("snapshot"), count("snapshot_item"))
+    };
+    let live = snapshots();
+    assert!(live.0 == 3 && live.1 > 3, "{live:?}");
+    on(server.path(), "rebuild", &[]).expect(0);
+    assert_eq!(snapshots(), live);
+    verified(&server);
+}
+
+#[test]
+fn what_is_erased_is_in_no_snapshot() {
+    let mut server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    let mut life = life(3 * EVERY);
+    let told = [
+        (450, event("job.item_result", "a", json!({"item": "who", "status": "running", "message": NAME}))),
+        (480, noted("a", NAME)),
+        (560, event("job.progress", "a", json!({"current_step": NAME, "message": NAME}))),
+    ];
+    for (at, event) in &told {
+        life[*at] = event.clone();
+    }
+    life[900] = result("a", "who", "completed");
+    // Until after the snapshot the newest message is the one that is erased.
+    for event in &mut life[561..580] {
+        *event = noted("a", "quiet");
+    }
+    append_all(&admin, &life);
+    let last = admin.head();
+    let moments: Vec<u64> = (440..last).step_by(25).collect();
+    let reads = || -> Vec<Value> {
+        moments.iter().map(|at| admin.get(&format!("/ledger/jobs/a?as_of={at}")).expect(200).json()).collect()
+    };
+    let before = reads();
+    let views = Connection::open_with_flags(server.path().join("views.db"), READ_ONLY).unwrap();
+    for sql in [
+        format!("SELECT count(*) FROM snapshot WHERE message = '{NAME}' AND current_step = '{NAME}'"),
+        format!("SELECT count(*) FROM snapshot_item WHERE message = '{NAME}'"),
+    ] {
+        assert_eq!(views.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "{sql}");
+    }
+    drop(views);
+    let erasures: Vec<Value> = told.iter().map(|(at, _)| redacted("a", *at as u64 + 1)).collect();
+    admin.append(&json!(erasures)).expect(201);
+    assert!(files_with(server.path(), NAME).is_empty());
+    for (before, after) in before.iter().zip(reads()) {
+        assert_eq!(before.to_string().replace(NAME, "[redacted]"), after.to_string());
+    }
+    let folded_before = folded(&admin);
+    admin.get(&format!("/ledger/jobs/a?as_of={}", last - 1)).expect(200);
+    assert!(folded(&admin) - folded_before < EVERY, "the snapshots are there again");
+    server.stop();
+    verified(&server);
+}
+
+#[test]
+fn reads_of_the_past_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    // No turn ever comes.
+    let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
+    let reads = [
+        "/ledger/jobs/a?as_of=1",
+        "/ledger/jobs/a/output?as_of=1",
+        "/ledger/jobs/a/diff?from=1",
+        "/api/v1/jobs/a?as_of=1",
+        "/api/v1/jobs/a/progress?as_of=1",
+    ];
+    std::thread::scope(|scope| {
+        for path in reads {
+            let admin = &admin;
+            scope.spawn(move || {
+                let refused = admin.get(path).expect(503);
+                assert_eq!(refused.header("retry-after"), "1");
+                if path.starts_with("/ledger") {
+                    problem(refused, 503, "reads-busy");
+                }
+            });
+        }
+    });
+    assert!(admin.get("/metrics").expect(200).text().contains("jobledger_reads_refused_total 5\n"));
+    for path in ["/ledger/jobs/a", "/api/v1/jobs/a", "/ledger/jobs/a/output"] {
+        admin.get(path).expect(200);
+    }
+}
