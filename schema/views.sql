@@ -19,7 +19,7 @@ CREATE TABLE job (
   org                TEXT NOT NULL,
   subject            TEXT NOT NULL,
   kind               TEXT NOT NULL,
-  task_type          TEXT,
+  job_type           TEXT,
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
   events             INTEGER NOT NULL,
@@ -67,6 +67,7 @@ CREATE TABLE item (
   provider    TEXT,
   secret_id   TEXT,
   secret_keys TEXT, -- a JSON array
+  detail      TEXT, -- a JSON object, where it is none of a database role
   at          INTEGER,
   since       INTEGER NOT NULL, -- the job's event, counted from 1, that gave the item this result
   PRIMARY KEY (job, seq)
@@ -114,7 +115,7 @@ CREATE TABLE snapshot (
   org                TEXT NOT NULL,
   subject            TEXT NOT NULL,
   kind               TEXT NOT NULL,
-  task_type          TEXT,
+  job_type           TEXT,
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
   events             INTEGER NOT NULL,
@@ -155,6 +156,7 @@ CREATE TABLE snapshot_item (
   provider    TEXT,
   secret_id   TEXT,
   secret_keys TEXT,
+  detail      TEXT,
   at          INTEGER,
   since       INTEGER NOT NULL,
   PRIMARY KEY (job, seq, until)

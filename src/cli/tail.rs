@@ -28,7 +28,7 @@ pub(super) struct Tail {
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
 
-    /// Only jobs of this kind: dbrole, task or rule
+    /// Only jobs of this kind: dbrole, task, rule or generic
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
 

@@ -34,7 +34,7 @@ fn fingerprint(query: &JobQuery) -> [u8; 8] {
         org,
         kind,
         status,
-        task_type,
+        job_type,
         label,
         created_by,
         created_after,
@@ -54,7 +54,7 @@ fn fingerprint(query: &JobQuery) -> [u8; 8] {
     mark("org", org.map(|org| org.to_string()));
     mark("kind", kind.map(|kind| kind.to_string()));
     mark("status", status.map(|status| status.to_string()));
-    mark("job_type", task_type.map(|task_type| task_type.to_string()));
+    mark("job_type", job_type.as_ref().map(ToString::to_string));
     mark("label", label.as_ref().map(|(key, _)| key.clone()));
     mark("label_value", label.as_ref().map(|(_, value)| value.clone()));
     mark("created_by", created_by.clone());

@@ -253,7 +253,7 @@ macro_rules! described {
 }
 
 described! {
-    /// Which documented API shows a job.
+    /// What sort of job it is: which documented API shows it, if any.
     KindName = Kind::ALL.iter().map(|word| word.as_str());
     /// Where a job stands.
     StatusName = Status::ALL.iter().map(|word| word.as_str());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::job::{Credentials, Hook, Item, Job, Note, RawJson, Redaction, State, Summary};
+use crate::job::{Credentials, Detail, Hook, Item, Job, Note, RawJson, Redaction, State, Summary};
 
 /// A job without its parts: an entry of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,7 +71,7 @@ struct JobHead {
     id: String,
     /// The organisation.
     org_id: String,
-    /// Which documented API shows it.
+    /// What sort of job it is: which documented API shows it, if any.
     #[schema(value_type = super::docs::KindName)]
     kind: &'static str,
     /// Where it stands.
@@ -134,7 +134,18 @@ pub(super) struct ItemModel {
 
 /// What a result says beyond its status.
 #[derive(Debug, Serialize, ToSchema)]
-struct DetailModel {
+#[serde(untagged)]
+enum DetailModel {
+    /// Of a database role.
+    Role(RoleDetailModel),
+    /// Of an item of a generic job, as it was stored.
+    #[schema(value_type = Object)]
+    Generic(Box<RawValue>),
+}
+
+/// What a result says of a database role.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoleDetailModel {
     /// Where the credentials lie.
     credentials_info: CredentialsModel,
 }
@@ -324,14 +335,21 @@ impl From<&Redaction> for RedactionModel {
     }
 }
 
-impl From<&Credentials> for DetailModel {
-    fn from(credentials: &Credentials) -> DetailModel {
-        DetailModel {
-            credentials_info: CredentialsModel {
-                secrets_manager_provider: credentials.provider.as_str(),
-                secret_id: credentials.secret_id.clone(),
-                secret_keys: credentials.secret_keys.clone(),
-            },
+impl From<&Detail> for DetailModel {
+    fn from(detail: &Detail) -> DetailModel {
+        match detail {
+            Detail::Json(json) => DetailModel::Generic(raw(json)),
+            Detail::Credentials(info) => DetailModel::Role(RoleDetailModel { credentials_info: info.into() }),
+        }
+    }
+}
+
+impl From<&Credentials> for CredentialsModel {
+    fn from(info: &Credentials) -> CredentialsModel {
+        CredentialsModel {
+            secrets_manager_provider: info.provider.as_str(),
+            secret_id: info.secret_id.clone(),
+            secret_keys: info.secret_keys.clone(),
         }
     }
 }

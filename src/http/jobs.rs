@@ -41,7 +41,7 @@ pub struct JobPage {
     params(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
         ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
-        ("job_type" = Option<super::docs::TaskTypeName>, Query, description = "Background jobs of one type"),
+        ("job_type" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "Background and generic jobs of one type"),
         ("label" = Option<String>, Query, pattern = "^[^:]*:", description = "With this label, `name:value`"),
         ("created_by" = Option<String>, Query, description = "Created for this name"),
         ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
@@ -72,7 +72,7 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
         org: caller.org_of_list(params.one("org")?)?,
         kind: params.one("kind")?,
         status: params.one("status")?,
-        task_type: params.one("job_type")?,
+        job_type: params.one("job_type")?,
         label: label.transpose()?,
         created_by: params.text("created_by")?,
         created_after: params.time("created_after")?,

@@ -1,6 +1,6 @@
 //! Whether an event may be recorded. Asked once, at append; what was recorded is never asked again.
 
-use super::event::{Event, ItemResult, Redacted};
+use super::event::{Detail, Event, ItemResult, Redacted};
 use super::id::{JobKey, Position};
 use super::item::ItemStatus;
 use super::lifecycle::{Conflict, Moment, Status, Step, step};
@@ -169,8 +169,14 @@ fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
 fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let invalid = |pointer, detail| Err(Refusal::Invalid { pointer, detail });
     let kind = job.spec.kind();
-    if result.detail.is_some() && kind != Kind::DbRole {
-        return invalid("/data/detail", format!("expected no detail: items of a `{kind}` job have none"));
+    match (kind, &result.detail) {
+        (_, None) | (Kind::DbRole, Some(Detail::Credentials(_))) | (Kind::Generic, Some(_)) => {}
+        (Kind::DbRole, Some(Detail::Json(_))) => {
+            return invalid("/data/detail", "expected `credentials_info`, because the job is a `dbrole`".into());
+        }
+        (Kind::Task | Kind::Rule, Some(_)) => {
+            return invalid("/data/detail", format!("expected no detail: items of a `{kind}` job have none"));
+        }
     }
     match (job.items.get(&result.item), &job.spec) {
         (None, Spec::Rule(_)) => invalid(

@@ -136,8 +136,17 @@ pub struct ItemResult {
     pub status: ItemStatus,
     /// A remark for people.
     pub message: Option<String>,
+    /// What is known besides.
+    pub detail: Option<Detail>,
+}
+
+/// What a result says besides its status and message. Only database-role and generic jobs have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
     /// Where the credentials of a database role lie.
-    pub detail: Option<Credentials>,
+    Credentials(Credentials),
+    /// A JSON object, as it was given but for masked secrets; on generic jobs alone.
+    Json(RawJson),
 }
 
 /// Where the credentials of a database role were put. Names a secret, never holds one.

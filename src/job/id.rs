@@ -166,6 +166,39 @@ impl FromStr for ItemId {
     }
 }
 
+/// What a job is about, in one word: 1 to 64 of `A-Z a-z 0-9 . _ -`. The types of background jobs are such words too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobType(Arc<str>);
+
+impl JobType {
+    /// Longest type, in bytes.
+    pub const MAX_LEN: usize = 64;
+
+    /// The type as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for JobType {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if text.is_empty() || text.len() > JobType::MAX_LEN || !text.bytes().all(allowed) {
+            let found = short(text);
+            return Err(BadId(format!("expected a job type, 1 to 64 of `A-Z a-z 0-9 . _ -`, found `{found}`")));
+        }
+        Ok(JobType(text.into()))
+    }
+}
+
 /// As much of a text as an error repeats.
 fn short(text: &str) -> String {
     text.chars().take(64).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::event::{Credentials, ItemResult};
+use super::event::{Credentials, Detail, ItemResult};
 use super::id::ItemId;
 use super::spec::words;
 use super::time::Time;
@@ -31,7 +31,7 @@ pub struct Item {
     /// The newest result's message.
     pub message: Option<String>,
     /// The newest result's detail.
-    pub detail: Option<Credentials>,
+    pub detail: Option<Detail>,
     /// When the newest result happened; absent while nothing was reported.
     pub at: Option<Time>,
     /// The job's event that gave the item its newest result, counted from 1; 1 while nothing was reported.
@@ -44,12 +44,25 @@ impl Item {
         Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None, since: 1 }
     }
 
+    /// Where its credentials lie: those of a database role.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match &self.detail {
+            Some(Detail::Credentials(info)) => Some(info),
+            _ => None,
+        }
+    }
+
     /// Bytes of all that was said of it.
     pub(super) fn text_len(&self) -> usize {
-        let credentials = self.detail.as_ref().map_or(0, |detail| {
-            detail.secret_id.len() + detail.secret_keys.iter().map(|key| key.len() + size_of::<String>()).sum::<usize>()
-        });
-        self.message.as_ref().map_or(0, String::len) + credentials
+        let detail = match &self.detail {
+            None => 0,
+            Some(Detail::Json(json)) => json.0.len(),
+            Some(Detail::Credentials(info)) => {
+                let keys = info.secret_keys.iter().map(|key| key.len() + size_of::<String>());
+                info.secret_id.len() + keys.sum::<usize>()
+            }
+        };
+        self.message.as_ref().map_or(0, String::len) + detail
     }
 
     /// Whether the item has an outcome.

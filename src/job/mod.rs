@@ -15,14 +15,16 @@ mod time;
 
 pub use decide::{Decision, MAX_ITEMS, MAX_NOTES, Named, Refusal, decide, may_erase};
 pub use event::{
-    Cancelled, Completed, Counts, Created, Credentials, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
+    Cancelled, Completed, Counts, Created, Credentials, Detail, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
     Progress, Provider, Redacted, Started, Stream,
 };
-pub use id::{BadId, ItemId, JobId, JobKey, OrgId, Position};
+pub use id::{BadId, ItemId, JobId, JobKey, JobType, OrgId, Position};
 pub use item::{Item, ItemStatus, Items};
 pub use lifecycle::{Conflict, State, Status};
 pub use progress::Tally;
 pub(crate) use spec::words;
-pub use spec::{Action, ActionType, DbRoleSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType};
+pub use spec::{
+    Action, ActionType, DbRoleSpec, GenericSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType,
+};
 pub use state::{Change, Fact, HOOK_HEAD, Hook, Job, Note, Redaction, Summary};
 pub use time::{BadTime, Time};

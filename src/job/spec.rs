@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::id::ItemId;
+use super::id::{ItemId, JobType};
 
-/// Which documented API shows the job.
+/// What sort of job it is: which documented API shows it, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Database-role jobs, `/dbroles/jobs`.
@@ -14,6 +14,8 @@ pub enum Kind {
     Task,
     /// Authorization-rule jobs, `/authorization/rules/jobs`.
     Rule,
+    /// Any other job; only the ledger's own API shows it.
+    Generic,
 }
 
 /// What a job is told to do, by kind.
@@ -25,6 +27,8 @@ pub enum Spec {
     Task(TaskSpec),
     /// A rule job.
     Rule(RuleSpec),
+    /// Any other job.
+    Generic(GenericSpec),
 }
 
 impl Spec {
@@ -34,6 +38,7 @@ impl Spec {
             Spec::DbRole(_) => Kind::DbRole,
             Spec::Task(_) => Kind::Task,
             Spec::Rule(_) => Kind::Rule,
+            Spec::Generic(_) => Kind::Generic,
         }
     }
 }
@@ -96,6 +101,17 @@ pub struct Action {
     pub rule: RawJson,
 }
 
+/// Any other job: only its team knows what it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenericSpec {
+    /// What the job is about.
+    pub job_type: JobType,
+    /// A JSON object, as it was given but for masked secrets.
+    pub parameters: Option<RawJson>,
+    /// How many records there are to process, where it is known beforehand.
+    pub total_records: Option<u64>,
+}
+
 /// A JSON value kept as its own compact text, so that no number and no key order can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawJson(pub Arc<str>);
@@ -140,7 +156,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(impl Kind, "kind" { DbRole = "dbrole", Task = "task", Rule = "rule" });
+words!(impl Kind, "kind" { DbRole = "dbrole", Task = "task", Rule = "rule", Generic = "generic" });
 
 words! {
     /// The ten job types of seed document 003.
@@ -177,5 +193,11 @@ words! {
         Update = "update",
         /// Remove the rule that `rule.id` names.
         Delete = "delete",
+    }
+}
+
+impl From<TaskType> for JobType {
+    fn from(task_type: TaskType) -> JobType {
+        task_type.as_str().parse().expect("every documented type is one")
     }
 }

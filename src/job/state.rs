@@ -4,11 +4,11 @@
 use std::ops::Deref;
 
 use super::event::{Event, HookExit, HookOutput, Redacted};
-use super::id::{JobKey, Position};
+use super::id::{JobKey, JobType, Position};
 use super::item::{Item, Items};
 use super::lifecycle::{Conflict, Moment, State, Step, step};
 use super::progress::Tally;
-use super::spec::{Kind, Labels, RawJson, Spec, TaskType};
+use super::spec::{Kind, Labels, RawJson, Spec};
 use super::time::Time;
 
 /// How much hook output the fold keeps, in bytes; the whole is read from the log.
@@ -27,8 +27,8 @@ pub struct Summary {
     pub events: u64,
     /// Which documented API shows it.
     pub kind: Kind,
-    /// The documented type of a background job; `None` for other kinds.
-    pub task_type: Option<TaskType>,
+    /// What a background or generic job is about; `None` for other kinds.
+    pub job_type: Option<JobType>,
     /// When it was created.
     pub created_at: Time,
     /// Whom it was created for.
@@ -167,9 +167,10 @@ impl Job {
             return Err(Conflict { state: None, event: fact.event.type_name() });
         };
         let created = created.clone();
-        let (items, task_type, total) = match &created.spec {
+        let (items, job_type, total) = match &created.spec {
             Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None, None),
-            Spec::Task(task) => (Vec::new(), Some(task.job_type), task.total_records),
+            Spec::Task(task) => (Vec::new(), Some(task.job_type.into()), task.total_records),
+            Spec::Generic(generic) => (Vec::new(), Some(generic.job_type.clone()), generic.total_records),
             Spec::DbRole(_) => (Vec::new(), None, None),
         };
         let summary = Summary {
@@ -178,7 +179,7 @@ impl Job {
             position: fact.position,
             events: 1,
             kind: created.spec.kind(),
-            task_type,
+            job_type,
             created_at: fact.time,
             created_by: created.created_by.unwrap_or(fact.actor),
             labels: created.labels,

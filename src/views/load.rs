@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::Error;
 use super::set_aside::set_aside_at;
 use crate::job::{
-    Counts, Credentials, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
+    Counts, Credentials, Detail, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
     RawJson, Redaction, Spec, State, Status, Summary, Tally, Time,
 };
 use crate::wire;
 
 /// The columns of [`summary`], in its order.
-pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.task_type, job.status, job.position, \
+pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.job_type, job.status, job.position, \
      job.created_at, job.started_at, job.ended_at, job.created_by, job.labels, job.cancelled_by, job.cancelled_reason, \
      job.cancelled_position, job.message, job.current_step, job.percent, job.records_processed, job.total_records, \
      job.records_created, job.records_updated, job.records_deleted, job.hook_head, job.hook_len, job.hook_exit_code, \
@@ -19,14 +19,14 @@ pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.ta
 /// The columns that count a job's parts.
 const PARTS: &str = "job.items, job.notes, job.redactions";
 /// Reads the items of the job ?1 as they are now.
-const ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, at, since FROM item \
+const ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, detail, at, since FROM item \
      WHERE job = ?1 AND since <= ?2 ORDER BY seq";
 /// Reads the items of the job ?1 as they were after its event number ?2, after which there is a snapshot. A result that was
 /// replaced since is the first one with a later end.
-const SNAPSHOT_ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, at, since FROM ( \
+const SNAPSHOT_ITEMS: &str = "SELECT item, status, message, provider, secret_id, secret_keys, detail, at, since FROM ( \
      SELECT * FROM item WHERE job = ?1 AND since <= ?2 \
      UNION ALL SELECT past.job, past.seq, past.item, past.status, past.message, past.provider, past.secret_id, \
-     past.secret_keys, past.at, past.since FROM item JOIN snapshot_item AS past ON past.job = item.job \
+     past.secret_keys, past.detail, past.at, past.since FROM item JOIN snapshot_item AS past ON past.job = item.job \
      AND past.seq = item.seq AND past.until = (SELECT min(until) FROM snapshot_item AS next \
      WHERE next.job = item.job AND next.seq = item.seq AND next.until > ?2) \
      WHERE item.job = ?1 AND item.since > ?2 AND past.since <= ?2) ORDER BY seq";
@@ -136,7 +136,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, Error> {
         position: Position::new(needed(6)? as u64),
         events: needed(27)? as u64,
         kind: read(&word(3)?)?,
-        task_type: text(4)?.map(|word| read(&word)).transpose()?,
+        job_type: text(4)?.map(|word| read(&word)).transpose()?,
         created_at: Time::from_nanos(needed(7)?),
         created_by: word(10)?,
         labels,
@@ -192,21 +192,21 @@ fn load_items(conn: &Connection, sql: &str, row: i64, events: u64) -> Result<Vec
     while let Some(row) = rows.next().map_err(doing())? {
         let text = |at: usize| row.get::<_, String>(at).map_err(doing());
         let optional = |at: usize| row.get::<_, Option<String>>(at).map_err(doing());
-        let detail = match (optional(3)?, optional(4)?, optional(5)?) {
-            (Some(provider), Some(secret_id), Some(keys)) => Some(Credentials {
+        let detail = match (optional(3)?, optional(4)?, optional(5)?, optional(6)?) {
+            (Some(provider), Some(secret_id), Some(keys), None) => Some(Detail::Credentials(Credentials {
                 provider: read(&provider)?,
                 secret_id,
                 secret_keys: serde_json::from_str(&keys).map_err(|error| Error::Damaged(error.to_string()))?,
-            }),
-            _ => None,
+            })),
+            (.., json) => json.map(|json| Detail::Json(RawJson(json.into()))),
         };
         items.push(Item {
             id: read::<ItemId>(&text(0)?)?,
             status: read(&text(1)?)?,
             message: optional(2)?,
             detail,
-            at: row.get::<_, Option<i64>>(6).map_err(doing())?.map(Time::from_nanos),
-            since: row.get::<_, i64>(7).map_err(doing())? as u64,
+            at: row.get::<_, Option<i64>>(7).map_err(doing())?.map(Time::from_nanos),
+            since: row.get::<_, i64>(8).map_err(doing())? as u64,
         });
     }
     Ok(items)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::Error;
 use super::load::load_job;
 use super::snapshot::{self, Replaced, Snapshot};
-use crate::job::{Change, Conflict, Fact, Item, Job, JobKey, Redaction, State, Time};
+use crate::job::{Change, Conflict, Detail, Fact, Item, Job, JobKey, JobType, Redaction, State, Time};
 
 /// Which rows of a job changed since it was last saved.
 #[derive(Debug, Default)]
@@ -124,7 +124,7 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<bool, rusqlite::
     let org = job.key.org.to_string();
     let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
     let inserted = conn.prepare_cached(
-        "INSERT INTO job (id, org, subject, kind, task_type, status, position, events, created_at, created_by, labels, \
+        "INSERT INTO job (id, org, subject, kind, job_type, status, position, events, created_at, created_by, labels, \
          percent, items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, 1, ?6, ?7, ?8, 0, 0, 0, 0) \
          ON CONFLICT (org, subject) DO NOTHING",
     )?
@@ -133,7 +133,7 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<bool, rusqlite::
         org,
         job.key.id.as_str(),
         job.kind.as_str(),
-        job.task_type.map(|task_type| task_type.as_str()),
+        job.job_type.as_ref().map(JobType::as_str),
         job.created_at.nanos(),
         job.created_by,
         labels,
@@ -212,14 +212,18 @@ fn put_item(
     (row, place, until): (i64, usize, Option<u64>),
     item: &Item,
 ) -> Result<(), rusqlite::Error> {
-    let detail = item.detail.as_ref();
-    let keys = detail.map(|detail| serde_json::to_string(&detail.secret_keys).expect("keys are text"));
+    let (info, json) = match &item.detail {
+        Some(Detail::Credentials(info)) => (Some(info), None),
+        Some(Detail::Json(json)) => (None, Some(&*json.0)),
+        None => (None, None),
+    };
+    let keys = info.map(|info| serde_json::to_string(&info.secret_keys).expect("keys are text"));
     let sql = match until {
         None => {
-            "INSERT OR REPLACE INTO item (job, seq, item, status, message, provider, secret_id, secret_keys, at, since) \
-             VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            "INSERT OR REPLACE INTO item (job, seq, item, status, message, provider, secret_id, secret_keys, detail, at, \
+             since) VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         }
-        Some(_) => "INSERT INTO snapshot_item VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        Some(_) => "INSERT INTO snapshot_item VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     };
     conn.prepare_cached(sql)?
         .execute(params![
@@ -229,9 +233,10 @@ fn put_item(
             item.id.as_str(),
             item.status.as_str(),
             item.message,
-            detail.map(|detail| detail.provider.as_str()),
-            detail.map(|detail| &detail.secret_id),
+            info.map(|info| info.provider.as_str()),
+            info.map(|info| &info.secret_id),
             keys,
+            json,
             item.at.map(Time::nanos),
             item.since as i64,
         ])

@@ -2,7 +2,9 @@
 //!
 //! The rule, whatever the event: numbers, booleans, nulls, words of a fixed list (kinds, states, types, permissions …) and
 //! the ids of items stay. Every other string becomes `[redacted]`. Names of members that the ledger does not know are a
-//! producer's text too: labels become `redacted-1`, `redacted-2` …, and of a rule only the documented members are left. What
+//! producer's text too: labels become `redacted-1`, `redacted-2` …, and so do the members of a generic job's parameters and of
+//! its items' details, numbers included; of a rule only the documented members are left. A generic job's type becomes
+//! `redacted`. What
 //! is left has the stored shape of the data that it stands for, so whoever folds the event reads it like any other.
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,13 @@
 //! What every stored shape can do, whatever its version, and how one is read.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::fields::Object;
 use super::incoming::Reject;
 use super::json;
+use super::mask::Mask;
 use super::residue::ERASED;
 use crate::job::Event;
 
@@ -18,6 +21,11 @@ pub(super) type Wrong = (String, String);
 pub(super) trait Shape {
     /// What people wrote or a hook printed: free text, which is masked before it is stored.
     fn texts(&mut self) -> Vec<&mut String>;
+
+    /// Masks the secrets that are in it, and puts the rule of each into `hits`.
+    fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
+        self.texts().into_iter().for_each(|text| mask.text(text, hits));
+    }
 
     /// Leaves of it what [`super::residue`] says.
     fn erase(&mut self) {

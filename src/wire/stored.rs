@@ -11,7 +11,7 @@ use super::v1::{
     Cancelled1, Completed1, Created1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1, Residual1,
     Spec1, Started1,
 };
-use crate::job::{Event, ItemId, Kind, Spec};
+use crate::job::{Detail, Event, ItemId, Kind, Spec};
 
 /// Data that was accepted: the event, and the bytes to store.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId, mask:
         "job.created" => Created1::given(data, mint).and_then(|created| accept(created, mask)),
         "job.started" => new::<Started1>(data, mask),
         "job.progress" => new::<Progress1>(data, mask),
-        "job.item_result" => new::<ItemResult1>(data, mask),
+        "job.item_result" => ItemResult1::read(data).and_then(|result| accept(result, mask)),
         "job.hook_output" => new::<HookOutput1>(data, mask),
         "job.completed" => new::<Completed1>(data, mask),
         "job.failed" => new::<Failed1>(data, mask),
@@ -67,14 +67,22 @@ pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId, mask:
             return Err(Reject::invalid("/type", detail));
         }
     };
-    // Names are free in `job.created` alone; elsewhere one that is not known was refused, and is looked at again only because
-    // the refusal must then say nothing of the value.
-    if event_type != "job.created" && parsed.is_ok() {
+    // Names are free in `job.created` and in the detail of a generic job's item; elsewhere one that is not known was refused,
+    // and is looked at again only because the refusal must then say nothing of the value.
+    if parsed.as_ref().is_ok_and(|parsed| !has_free_names(&parsed.event)) {
         return parsed;
     }
     match mask.named(data) {
         Some(pointer) => Err(Reject::Secret { pointer }),
         None => parsed,
+    }
+}
+
+fn has_free_names(event: &Event) -> bool {
+    match event {
+        Event::Created(_) => true,
+        Event::ItemResult(result) => matches!(result.detail, Some(Detail::Json(_))),
+        _ => false,
     }
 }
 
@@ -110,7 +118,7 @@ pub(super) fn again<M: Make>(event_type: &str, version: u32, data: &[u8]) -> Res
         ("job.created", 1) => Created1::stored(text).map(M::of),
         ("job.started", 1) => read::<Started1>(DATA, text).map(M::of),
         ("job.progress", 1) => read::<Progress1>(DATA, text).map(M::of),
-        ("job.item_result", 1) => read::<ItemResult1>(DATA, text).map(M::of),
+        ("job.item_result", 1) => ItemResult1::read(text).map(M::of),
         ("job.hook_output", 1) => read::<HookOutput1>(DATA, text).map(M::of),
         ("job.completed", 1) => read::<Completed1>(DATA, text).map(M::of),
         ("job.failed", 1) => read::<Failed1>(DATA, text).map(M::of),
@@ -136,7 +144,7 @@ fn new<'a, S: Shape + Serialize + Deserialize<'a>>(data: &'a str, mask: &Mask) -
 fn accept<S: Shape + Serialize>(mut shape: S, mask: &Mask) -> Result<Parsed, Reject> {
     shape.check().map_err(|(pointer, detail)| Reject::invalid(format!("/data{pointer}"), detail))?;
     let mut masked = Vec::new();
-    shape.texts().into_iter().for_each(|text| mask.text(text, &mut masked));
+    shape.mask(mask, &mut masked);
     let data = serde_json::to_vec(&shape).expect("stored shapes hold nothing that JSON cannot");
     Ok(Parsed { event: shape.into_event(), version: 1, data, masked })
 }

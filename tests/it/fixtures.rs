@@ -36,6 +36,7 @@ cases! {
     dbrole_unicode = "dbrole.unicode",
     dbrole_vault = "dbrole.vault",
     dbrole_vault_failed = "dbrole.vault-failed",
+    generic_renewal = "generic.renewal",
     rule_batch = "rule.batch",
     rule_cancelled = "rule.cancelled",
     rule_compared = "rule.compared",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jobledger::job::{
     Action, ActionType, Cancelled, Completed, Conflict, Counts, Created, DbRoleSpec, Decision, Event, Fact, Failed,
-    HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position, Progress, RawJson,
-    Redacted, Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
+    GenericSpec, HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position, Progress,
+    RawJson, Redacted, Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
 };
 
 /// When the first event of every story happens; later ones follow a second apart.
@@ -127,6 +127,10 @@ pub fn created(kind: Kind) -> Event {
         Kind::DbRole => Spec::DbRole(DbRoleSpec::default()),
         Kind::Task => Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None }),
         Kind::Rule => Spec::Rule(RuleSpec { actions: ["a", "b"].map(action).into() }),
+        Kind::Generic => {
+            let job_type = "certificates.renew".parse().unwrap();
+            Spec::Generic(GenericSpec { job_type, parameters: None, total_records: None })
+        }
     })
 }
 

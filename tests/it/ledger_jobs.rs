@@ -41,7 +41,7 @@ fn each_filter_of_the_list() {
     let worker = server.client(Role::Worker);
     five_jobs(&clock, &worker);
     let all = ["sync_3", "rules", ROLES, "sync-2", "sync-1"];
-    let filters: [(&str, &[&str]); 27] = [
+    let filters: [(&str, &[&str]); 28] = [
         ("", &all),
         ("kind=task", &["sync_3", "sync-2", "sync-1"]),
         ("kind=dbrole", &[ROLES]),
@@ -54,6 +54,7 @@ fn each_filter_of_the_list() {
         ("job_type=full_sync", &["sync_3", "sync-1"]),
         ("job_type=enrichment&status=running", &["sync-2"]),
         ("job_type=enrichment&status=pending", &[]),
+        ("job_type=certificates.renew", &[]),
         ("label=ticket:AC-1", &["sync_3", "sync-1"]),
         ("label=x:a:b", &["sync-2"]),
         ("label=x:a", &[]),
@@ -124,7 +125,7 @@ fn what_the_list_does_not_know_is_refused_by_name() {
     let bad = [
         "kind=x",
         "status=canceled",
-        "job_type=x",
+        "job_type=a%20b",
         "label=x",
         "created_after=yesterday",
         "created_before=2025-13-01",

@@ -1,8 +1,8 @@
 //! The lifecycle: which event may happen to which job, and what it makes of it.
 
 use jobledger::job::{
-    Completed, Counts, Credentials, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Named, Position,
-    Provider, Refusal, Spec, State, Status, TaskSpec, TaskType, Time, may_erase,
+    Completed, Counts, Credentials, Detail, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Named, Position,
+    Provider, RawJson, Refusal, Spec, State, Status, TaskSpec, TaskType, Time, may_erase,
 };
 
 use crate::given::*;
@@ -225,24 +225,42 @@ fn clocks_may_be_a_day_off_and_not_a_nanosecond_more() {
 }
 
 #[test]
-fn only_a_database_role_job_needs_a_uuid_and_has_details() {
+fn only_a_database_role_job_needs_a_uuid() {
     for kind in Kind::ALL {
         let named = given([]).named("job-123").when(created(*kind));
-        let detailed =
-            ItemResult { item: "a".parse().unwrap(), status: ItemStatus::Completed, message: None, detail: detail() };
-        let detailed = given([created(*kind), started()]).when(Event::ItemResult(detailed));
         if *kind == Kind::DbRole {
             assert_eq!(named.invalid(), "/subject");
-            assert_eq!(detailed.recorded().job().items.as_slice()[0].detail, detail());
         } else {
             named.recorded();
-            assert_eq!(detailed.invalid(), "/data/detail");
         }
     }
 }
 
-fn detail() -> Option<Credentials> {
-    Some(Credentials { provider: Provider::Vault, secret_id: "s".into(), secret_keys: vec!["HOST".into()] })
+#[test]
+fn database_role_and_generic_jobs_alone_have_details() {
+    let details = [detail(), Some(Detail::Json(RawJson(r#"{"rows":5}"#.into())))];
+    for kind in Kind::ALL {
+        for (detail, json) in details.iter().zip([false, true]) {
+            let result = ItemResult {
+                item: "a".parse().unwrap(),
+                status: ItemStatus::Completed,
+                message: None,
+                detail: detail.clone(),
+            };
+            let detailed = given([created(*kind), started()]).when(Event::ItemResult(result));
+            if *kind == Kind::Generic || (*kind == Kind::DbRole && !json) {
+                assert_eq!(detailed.recorded().job().items.as_slice()[0].detail, *detail, "{kind}");
+            } else {
+                assert_eq!(detailed.invalid(), "/data/detail", "{kind}");
+            }
+        }
+    }
+}
+
+fn detail() -> Option<Detail> {
+    let credentials =
+        Credentials { provider: Provider::Vault, secret_id: "s".into(), secret_keys: vec!["HOST".into()] };
+    Some(Detail::Credentials(credentials))
 }
 
 #[test]

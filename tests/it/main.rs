@@ -43,6 +43,7 @@ mod fault;
 mod fixtures;
 mod foreign;
 mod format;
+mod generic;
 mod given;
 mod golden;
 mod guards;

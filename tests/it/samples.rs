@@ -48,6 +48,16 @@ pub const JOB_EVENTS: &[Sample] = &[
             {"id":null,"type":"delete","rule":{"id":"r1"}}]}}"#,
         r#"{"kind":"rule","spec":{"actions":[{"id":"a1","type":"create","priority":-1,"rule":{"enabled":true,"type":"grant","permissions":["read","secure"],"version":10,"unknown":{"b":1,"a":[9007199254740993,1.0,1e5,"\u00e9"]}}},{"id":"minted-1","type":"delete","rule":{"id":"r1"}}]}}"#,
     ),
+    sample(
+        "job.created",
+        r#"{"kind":"generic","spec":{"job_type":"x"}}"#,
+        r#"{"kind":"generic","spec":{"job_type":"x"}}"#,
+    ),
+    sample(
+        "job.created",
+        r#"{"kind":"generic","spec":{"total_records":3,"parameters":{ "hosts" : ["a", "b"], "n": 1.0, "deep": {"e": 1e5, "\u00e9": null} },"job_type":"Certificates.renew_v2-x"}}"#,
+        r#"{"kind":"generic","spec":{"job_type":"Certificates.renew_v2-x","parameters":{"hosts":["a","b"],"n":1.0,"deep":{"e":1e5,"\u00e9":null}},"total_records":3}}"#,
+    ),
     sample("job.started", "{}", "{}"),
     sample(
         "job.started",
@@ -65,6 +75,11 @@ pub const JOB_EVENTS: &[Sample] = &[
         "job.item_result",
         r#"{"item":"é","status":"failed","message":"no","detail":{"credentials_info":{"secrets_manager_provider":"database","secret_id":null}}}"#,
         r#"{"item":"é","status":"failed","message":"no","detail":{"credentials_info":{"secrets_manager_provider":"database"}}}"#,
+    ),
+    sample(
+        "job.item_result",
+        r#"{"detail":{ "rows" : 5, "hosts":["a"] },"status":"completed","item":"a"}"#,
+        r#"{"item":"a","status":"completed","detail":{"rows":5,"hosts":["a"]}}"#,
     ),
     sample(
         "job.item_result",

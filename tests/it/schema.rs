@@ -141,6 +141,7 @@ fn at_the_limit() -> Vec<(&'static str, (String, String))> {
     let labels = |n: usize| (0..n).map(|i| format!("\"l{i}\":\"\"")).collect::<Vec<_>>().join(",");
     let actions = |n: usize| vec![r#"{"type":"create","rule":{}}"#; n].join(",");
     let task = |rest: &str| format!(r#"{{"kind":"task","spec":{{"job_type":"full_sync"}},{rest}}}"#);
+    let generic = |rest: &str| format!(r#"{{"kind":"generic","spec":{{"job_type":{rest}}}}}"#);
     let rule = |rest: &str| format!(r#"{{"kind":"rule","spec":{{"actions":[{rest}]}}}}"#);
     let rows = [
         ("job.started", r#"{"message":?}"#.to_owned(), text(16384)),
@@ -165,6 +166,8 @@ fn at_the_limit() -> Vec<(&'static str, (String, String))> {
         ("job.created", task(r#""labels":{"k":?}"#), text(256)),
         ("job.created", task(r#""labels":{?:""}"#), text(64)),
         ("job.created", task(r#""labels":{?}"#), (labels(16), labels(17))),
+        ("job.created", generic("?"), text(64)),
+        ("job.created", generic(r#""a","total_records":?"#), number("9007199254740992", "9007199254740993")),
         ("job.created", rule("?"), (actions(10_000), actions(10_001))),
         ("job.created", rule("?"), (actions(1), actions(0))),
         (
@@ -204,7 +207,9 @@ fn bad() -> Vec<(&'static str, String)> {
                 r#"{"item":"","status":"running"}"#,
                 r#"{"item":"a\nb","status":"running"}"#,
                 r#"{"item":"a\u0085b","status":"running"}"#,
-                r#"{"item":"a","status":"running","detail":{}}"#,
+                r#"{"item":"a","status":"running","detail":[]}"#,
+                r#"{"item":"a","status":"running","detail":"x"}"#,
+                r#"{"item":"a","status":"running","detail":{"credentials_info":{"secrets_manager_provider":"vault"},"x":1}}"#,
                 r#"{"item":"a","status":"running","detail":{"credentials_info":null}}"#,
                 r#"{"item":"a","status":"running","detail":{"credentials_info":{}}}"#,
                 r#"{"item":"a","status":"running","detail":{"credentials_info":{"secrets_manager_provider":"safe"}}}"#,
@@ -260,6 +265,15 @@ fn bad() -> Vec<(&'static str, String)> {
                 r#"{"kind":"dbrole","spec":{"db_arn":"a","db_engine":null}}"#,
                 r#"{"kind":"dbrole","spec":{"db_arn":"a","db_engine":"b","db_tags":[{"key":"k"}]}}"#,
                 r#"{"kind":"dbrole","spec":{"db_arn":"a","db_engine":"b","db_tags":[{"key":"k","value":"v","x":1}]}}"#,
+                r#"{"kind":"generic","spec":{}}"#,
+                r#"{"kind":"generic","spec":{"job_type":""}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"a b"}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"ä"}}"#,
+                r#"{"kind":"generic","spec":{"job_type":null}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"a","parameters":[]}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"a","parameters":"x"}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"a","total_records":-1}}"#,
+                r#"{"kind":"generic","spec":{"job_type":"a","actions":[]}}"#,
                 r#"{"kind":"rule","spec":{}}"#,
                 r#"{"kind":"rule","spec":{"actions":[{"type":"create"}]}}"#,
                 r#"{"kind":"rule","spec":{"actions":[{"type":"create","rule":null}]}}"#,

@@ -121,7 +121,7 @@ impl DbRoleJob {
         let spec = match &job.spec {
             Spec::DbRole(spec) => spec,
             // The view lets no other kind through; an empty spec is the answer that needs no panic.
-            Spec::Task(_) | Spec::Rule(_) => &none,
+            Spec::Task(_) | Spec::Rule(_) | Spec::Generic(_) => &none,
         };
         DbRoleJob {
             org_id: job.key.org.to_string(),
@@ -179,7 +179,7 @@ impl ResultModel {
             user_role: item.id.to_string(),
             status,
             message: item.message.clone().unwrap_or_default(),
-            credentials_info: item.detail.as_ref().map(CredentialsModel::of),
+            credentials_info: item.credentials().map(CredentialsModel::of),
             completed_at: item.at.filter(|_| item.ended()).map(|time| time.to_string()),
         }
     }

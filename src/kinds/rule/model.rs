@@ -108,7 +108,7 @@ impl RuleJob {
         let actions = match &job.spec {
             Spec::Rule(spec) => spec.actions.iter().map(|action| ActionModel::of(action, &job.items)).collect(),
             // The view lets no other kind through.
-            Spec::DbRole(_) | Spec::Task(_) => Vec::new(),
+            Spec::DbRole(_) | Spec::Task(_) | Spec::Generic(_) => Vec::new(),
         };
         RuleJob {
             created_by: job.created_by.clone(),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page};
-use crate::job::{Kind, Status, Time};
+use crate::job::{JobType, Kind, Status, TaskType, Time};
 use crate::views::{JobList, JobQuery};
 
 /// A page of background jobs.
@@ -75,7 +75,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
         org: Some(caller.0.org),
         kind: Some(Kind::Task),
         status: params.one("status")?,
-        task_type: params.one("job_type")?,
+        job_type: params.one::<TaskType>("job_type")?.map(JobType::from),
         started_after: date(&mut params, "start_date")?,
         started_before: date(&mut params, "end_date")?,
         ..JobQuery::default()

@@ -14,7 +14,7 @@ pub(super) struct TaskEntry {
     id: String,
     /// One of the ten types.
     #[schema(value_type = TaskTypeName)]
-    job_type: &'static str,
+    job_type: String,
     /// Where it stands.
     #[schema(value_type = StatusName)]
     status: &'static str,
@@ -90,7 +90,7 @@ pub(super) struct RunningTask {
     id: String,
     /// One of the ten types.
     #[schema(value_type = TaskTypeName)]
-    job_type: &'static str,
+    job_type: String,
     /// Always `running`.
     #[schema(value_type = StatusName)]
     status: &'static str,
@@ -160,7 +160,7 @@ impl RunningTask {
     }
 }
 
-fn job_type(job: &Summary) -> &'static str {
+fn job_type(job: &Summary) -> String {
     // Lists and views let only background jobs through, and every one of those has a type.
-    job.task_type.map_or("", |task_type| task_type.as_str())
+    job.job_type.as_ref().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Secrets stop at the door: free text that workers send is masked before anything else sees the event, so what is
 //! compared, hashed, stored and tailed is the masked text.
 
+mod json;
 mod names;
 mod rules;
 

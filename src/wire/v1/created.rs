@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::generic::Generic1;
 use super::rule::Rule1;
 use super::{count, said, text};
 use crate::job::{Created, DbRoleSpec, Event, ItemId, Kind, RawJson, Spec, Tag, TaskSpec, TaskType};
 use crate::wire::fields::{Count, Names, Object, Raw, TEXT, Text, Word};
 use crate::wire::incoming::Reject;
 use crate::wire::json;
+use crate::wire::mask::Mask;
 use crate::wire::residue::ERASED;
 use crate::wire::shape::{DATA, Shape, Wrong, read};
 
@@ -44,6 +46,7 @@ pub enum Spec1 {
     DbRole(DbRole1),
     Task(Task1),
     Rule(Rule1),
+    Generic(Generic1),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -106,11 +109,19 @@ impl Shape for Created1 {
         Vec::new()
     }
 
+    fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
+        if let Spec1::Generic(spec) = &mut self.read {
+            spec.mask(mask, hits);
+            self.spec = Raw(self.read.to_json());
+        }
+    }
+
     fn erase(&mut self) {
         match &mut self.read {
             Spec1::DbRole(spec) => spec.erase(),
             Spec1::Task(_) => {}
             Spec1::Rule(spec) => spec.erase(),
+            Spec1::Generic(spec) => spec.erase(),
         }
         self.spec = Raw(self.read.to_json());
         said(&mut self.created_by).into_iter().for_each(|name| ERASED.clone_into(name));
@@ -121,6 +132,7 @@ impl Shape for Created1 {
         check_labels(&self.labels)?;
         match &self.read {
             Spec1::Rule(rule) => rule.check(),
+            Spec1::Generic(spec) => spec.check(),
             Spec1::DbRole(_) | Spec1::Task(_) => Ok(()),
         }
     }
@@ -160,6 +172,7 @@ impl Spec1 {
             Kind::DbRole => Spec1::DbRole(read(root, spec)?),
             Kind::Task => Spec1::Task(read(root, spec)?),
             Kind::Rule => Spec1::Rule(read(root, spec)?),
+            Kind::Generic => Spec1::Generic(read(root, spec)?),
         })
     }
 
@@ -186,6 +199,7 @@ impl Spec1 {
                 Spec::Task(TaskSpec { job_type: spec.job_type.0, total_records: count(spec.total_records) })
             }
             Spec1::Rule(spec) => Spec::Rule(spec.into_spec()),
+            Spec1::Generic(spec) => Spec::Generic(spec.into_spec()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! [`super::stored`], and a function that turns the old shape into today's event.
 
 mod created;
+mod generic;
 mod reports;
 mod rule;
 

@@ -17,11 +17,12 @@ pub const SINGLE_READS: [&str; 7] = [
 ];
 
 /// Every list, with filters that make the views use their indexes.
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "/ledger/jobs?first=1000",
     "/ledger/jobs?status=running",
     "/ledger/jobs?kind=rule",
     "/ledger/jobs?job_type=full_sync",
+    "/ledger/jobs?kind=generic&job_type=certificates.renew",
     "/ledger/jobs?created_by=admin",
     "/ledger/jobs?label=n:1",
     "/api/v1/jobs?first=1000",

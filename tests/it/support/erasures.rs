@@ -63,6 +63,21 @@ pub fn lives() -> Vec<Value> {
     ]
 }
 
+/// A life of a generic job `g`, like [`lives`].
+pub fn generic_life() -> [Value; 4] {
+    let name = |what: &str| format!("{what} of {NAME}");
+    let parameters = json!({"for": [name("first"), {NAME: 1}], "count": 2});
+    let spec = json!({"job_type": NAME, "parameters": parameters, "total_records": 3});
+    let detail = json!({NAME: [name("detail"), 7]});
+    let result = json!({"item": "i", "status": "completed", "message": name("item"), "detail": detail});
+    [
+        event("job.created", "g", json!({"kind": "generic", "spec": spec})),
+        event("job.started", "g", json!({"message": name("start")})),
+        event("job.item_result", "g", result),
+        event("job.failed", "g", json!({"message": name("failed")})),
+    ]
+}
+
 /// The erasures of all events of [`lives`], which begin after `before`.
 pub fn erasures(before: u64) -> Vec<Value> {
     let lives = lives().into_iter().zip(before + 1..);
