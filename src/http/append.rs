@@ -1,7 +1,7 @@
 //! `POST /ledger/events`: events in, one or many, all or none.
 
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
+use super::guard::guard;
 use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
 use crate::job::{Event, Position};
-use crate::ledger::{Append, Appended, Guard, ProveError, off_thread, receipt};
+use crate::ledger::{Append, Appended, ProveError, off_thread, receipt};
 use crate::log::Reader;
 use crate::wire::{self, Incoming, Mask, NAMES};
 
@@ -213,35 +214,4 @@ fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incomin
             Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
         }
     }
-}
-
-fn guard(headers: &HeaderMap) -> Result<Option<Guard>, Error> {
-    // Several lines of one header are one list (RFC 9110, section 5.3).
-    let text = |name| {
-        let lines = headers.get_all(name).iter().map(|line| line.to_str().map(str::trim));
-        let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|_| Error::bad_request("expected ASCII"))?;
-        Ok::<_, Error>((!lines.is_empty()).then(|| lines.join(",")))
-    };
-    match (text(IF_MATCH)?.as_deref(), text(IF_NONE_MATCH)?.as_deref()) {
-        (None, None) => Ok(None),
-        (None, Some("*")) => Ok(Some(Guard::NoJob)),
-        (None, Some(_)) => {
-            Err(Error::bad_request("expected `If-None-Match: *`, which asks that there is no such job yet"))
-        }
-        (Some("*"), None) => Ok(Some(Guard::AnyJob)),
-        (Some(tags), None) => {
-            tags.split(',').map(quoted_position).collect::<Result<_, _>>().map(|p| Some(Guard::Newest(p)))
-        }
-        (Some(_), Some(_)) => Err(Error::bad_request("expected `If-Match` or `If-None-Match`, not both")),
-    }
-}
-
-fn quoted_position(tag: &str) -> Result<Position, Error> {
-    let digits = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-        let found: String = tag.chars().take(64).collect();
-        Error::bad_request(format!(
-            "expected `If-Match: \"<position>\"`, the job's newest position in quotes, found `{found}`"
-        ))
-    })
 }

@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod evidence;
 mod export;
+mod guard;
 mod job_model;
 mod jobs;
 mod limits;
@@ -45,6 +46,7 @@ pub use docs::{
 };
 pub use error::{Error, ErrorStyle, Problem, title};
 pub use evidence::{EvidenceError, write_evidence};
+pub use guard::guard;
 pub use job_model::{JobModel, raw};
 pub use limits::{Bounds, Held, Limit, Limits, Most};
 pub use page::{json, page};

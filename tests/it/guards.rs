@@ -4,6 +4,7 @@ use std::sync::Barrier;
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
+use ureq::http::Method;
 
 use crate::support::{Client, TestServer, created, noted, problem, started, with};
 
@@ -101,6 +102,31 @@ fn a_guard_needs_one_job_and_the_right_form() {
     let both = [("if-match", "\"1\""), ("if-none-match", "*")];
     problem(worker.append_with(&noted("a", "n"), &both), 400, "bad-request");
     assert_eq!(worker.head(), 2);
+}
+
+#[test]
+fn a_cancellation_takes_the_same_guards() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
+    let revision = admin.get("/api/v1/jobs/a").expect(200).header("etag").to_owned();
+    assert_eq!(revision, "\"2\"");
+    let cancel = |guard| admin.send(Method::DELETE, "/api/v1/jobs/a", &[guard], b"");
+    for guard in [("if-match", "\"1\""), ("if-match", "\"3\""), ("if-none-match", "*")] {
+        let refused = cancel(guard).expect(412).json();
+        assert_eq!(refused["error"]["code"], "VALIDATION_ERROR");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("position 2"), "{refused}");
+    }
+    for guard in [("if-match", "2"), ("if-match", ""), ("if-none-match", "\"1\"")] {
+        cancel(guard).expect(400);
+    }
+    assert_eq!(admin.get("/api/v1/jobs/a").expect(200).json()["status"], "running");
+    assert_eq!(admin.head(), 2);
+    cancel(("if-match", &revision)).expect(204);
+    cancel(("if-match", &revision)).expect(412);
+    cancel(("if-match", "*")).expect(204);
+    assert_eq!(admin.head(), 3);
+    admin.send(Method::DELETE, "/api/v1/jobs/none", &[("if-match", "*")], b"").expect(404);
 }
 
 /// What each of `threads` threads is answered when all start at once.

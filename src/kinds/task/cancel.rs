@@ -1,12 +1,12 @@
 //! `DELETE /api/v1/jobs/{id}`: cancels, and records who did it.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, POSITION, Params, Segment};
+use crate::http::{App, Caller, Error, POSITION, Params, Segment, guard};
 use crate::job::{JobId, JobKey, Kind, Refusal};
 use crate::ledger::{Append, AppendError};
 use crate::wire;
@@ -19,12 +19,17 @@ const SOURCE: &str = "/api/v1/jobs";
 /// Records already processed will remain; the job stays readable as `cancelled`, its counters kept.
 #[utoipa::path(
     delete, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "cancel_task",
-    params(("id" = String, Path, description = "Job ID")),
+    params(
+        ("id" = String, Path, description = "Job ID"),
+        ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "The job's `ETag`: cancel only if nothing has happened to the job since; `*`: whatever has happened"),
+        ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: only if there is no such job, so nothing is ever cancelled"),
+    ),
     responses(
         (status = 204, description = "Cancelled, now or before"),
-        (status = 400, description = "The job has ended otherwise, or a parameter is unknown"),
+        (status = 400, description = "The job has ended otherwise, a parameter is unknown, or a precondition has another form"),
         (status = 403, description = "Insufficient permissions"),
         (status = 404, description = "Job does not exist"),
+        (status = 412, description = "`If-Match` names another revision than the job's newest, or `If-None-Match` was given"),
         (status = 503, description = "The ledger takes no writes just now"),
     )
 )]
@@ -32,11 +37,13 @@ pub(super) async fn cancel(
     State(app): State<App>,
     caller: Caller,
     Segment(id): Segment,
+    headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
     // None of the parameters of a read: a cancellation `as_of` a moment would be one of now.
     params.finish()?;
+    let guard = guard(&headers)?;
     let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
     let key = JobKey { org: caller.0.org, id };
     // Only the kind is asked here: whether the job may be cancelled is decided where events are.
@@ -52,7 +59,7 @@ pub(super) async fn cancel(
     });
     let incoming = wire::single(event.to_string().as_bytes(), app.ledger.mask())
         .map_err(|reject| Error::rejected(None, reject))?;
-    let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard: None };
+    let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard };
     match app.ledger.append(append).await {
         Ok(appended) => {
             let position = HeaderValue::from(appended.position().get());
