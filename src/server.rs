@@ -53,7 +53,7 @@ impl Server {
             sheets: Sheets::default(),
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
-            tls: serving.tls.is_some(),
+            scheme: serving.transport.scheme(),
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes, styles);

@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::masking::Masking;
 use super::stop::stop_signal;
 use super::{AnchorDir, Data, Failure, Outcome};
-use crate::http::{HttpOptions, Tls};
+use crate::http::{HttpOptions, Tls, Transport};
 use crate::ledger::Options;
 use crate::server::Server;
 
@@ -40,9 +40,13 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// Serve an address that others reach without TLS: tokens then travel in clear, unless something in front encrypts
+    /// Serve an address that others reach without TLS: tokens then travel in clear
     #[arg(long, env = "JOBLEDGER_INSECURE_HTTP")]
     insecure_http: bool,
+
+    /// A proxy in front of this server encrypts, and browsers know the server as https: cookies are then for https alone
+    #[arg(long, env = "JOBLEDGER_BEHIND_TLS")]
+    behind_tls: bool,
 
     /// Who copies the WAL into log.db: the ledger itself, or something outside, such as Litestream
     #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
@@ -76,23 +80,29 @@ enum Checkpoint {
 impl Serve {
     pub(super) fn run(self) -> Outcome {
         start_logging(&self.log, self.json)?;
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Some(Tls::load(certificate.clone(), key.clone())?),
-            (None, None) => None,
+        let transport = match (&self.tls_cert, &self.tls_key) {
+            (Some(_), Some(_)) if self.behind_tls => {
+                let why =
+                    "--tls-cert and --behind-tls exclude each other: either this server encrypts, or a proxy does";
+                return Err(Failure::CouldNotRun(why.into()));
+            }
+            (Some(certificate), Some(key)) => Transport::Tls(Tls::load(certificate.clone(), key.clone())?),
+            (None, None) if self.behind_tls => Transport::BehindTls,
+            (None, None) => Transport::Clear,
             _ => return Err(Failure::CouldNotRun("--tls-cert and --tls-key belong together; give both".into())),
         };
-        if !self.listen.ip().is_loopback() && tls.is_none() && !self.insecure_http {
+        if !self.listen.ip().is_loopback() && matches!(transport, Transport::Clear) && !self.insecure_http {
             return Err(Failure::CouldNotRun(format!(
                 "{} can be reached by others, and without TLS they could read every token\n  hint: give --tls-cert and \
-                 --tls-key, or say --insecure-http if something in front of it encrypts",
+                 --tls-key, or say --behind-tls if a proxy in front of it encrypts, or --insecure-http if nothing does",
                 self.listen
             )));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(tls))
+        runtime.block_on(self.serve(transport))
     }
 
-    async fn serve(self, tls: Option<Tls>) -> Outcome {
+    async fn serve(self, transport: Transport) -> Outcome {
         let stopping = stop_signal()?;
         let options = Options {
             external_checkpoint: self.checkpoint == Checkpoint::External,
@@ -100,9 +110,10 @@ impl Serve {
             mask: self.masking.rules()?,
             ..Options::default()
         };
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        // What is listened for here: behind a proxy that is plain HTTP.
+        let scheme = if matches!(transport, Transport::Tls(_)) { "https" } else { "http" };
         let bounds = self.limits.bounds();
-        let http = HttpOptions { tls, bounds, stall_timeout: self.limits.stall_timeout };
+        let http = HttpOptions { transport, bounds, stall_timeout: self.limits.stall_timeout };
         let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
         let listener = TcpListener::bind(self.listen)
             .await

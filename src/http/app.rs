@@ -28,8 +28,8 @@ pub struct Shared {
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
-    /// Whether browsers reach this over TLS, so that cookies are `Secure`.
-    pub tls: bool,
+    /// The scheme under which browsers know this server: with `https`, cookies are `Secure`.
+    pub scheme: &'static str,
     /// The API description, as text.
     pub openapi: String,
 }

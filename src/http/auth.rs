@@ -70,7 +70,7 @@ impl FromRequestParts<App> for Caller {
             }
         } else if let Some(session) = session_cookie(&parts.headers) {
             if parts.method != Method::GET && parts.method != Method::HEAD {
-                same_origin(&parts.headers)?;
+                same_origin(app.scheme, &parts.headers)?;
             }
             app.access.session(session, now).await?
         } else {
@@ -97,15 +97,22 @@ pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Cookies travel with requests that other sites make, so a write by cookie must come from a page of this origin: a browser
-/// says so in `Sec-Fetch-Site`, or in `Origin`.
-pub fn same_origin(headers: &HeaderMap) -> Result<(), Error> {
+/// says so in `Sec-Fetch-Site`, or in `Origin`. `scheme` is the one under which browsers know this server.
+pub fn same_origin(scheme: &str, headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let same = match (text("sec-fetch-site"), text(ORIGIN.as_str()), text(HOST.as_str())) {
         (Some(site), ..) => site == "same-origin",
-        (None, Some(origin), Some(host)) => {
-            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
-        }
+        (None, Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(named, authority)| {
+            // A browser leaves the scheme's own port out of both; a proxy may write it into `Host`.
+            let bare = |authority| without_default_port(scheme, authority);
+            named.eq_ignore_ascii_case(scheme) && bare(authority).eq_ignore_ascii_case(bare(host))
+        }),
         _ => false,
     };
     if same { Ok(()) } else { Err(Error::forbidden("a write by cookie must come from a page of this server")) }
+}
+
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
 }

@@ -34,6 +34,27 @@ pub enum ServeError {
     },
 }
 
+/// How clients reach the server.
+#[derive(Clone)]
+pub enum Transport {
+    /// In clear.
+    Clear,
+    /// Over TLS that a proxy in front of the server ends; what the proxy sends on is in clear.
+    BehindTls,
+    /// Over TLS that the server ends itself.
+    Tls(Tls),
+}
+
+impl Transport {
+    /// The scheme of the URLs under which clients know the server.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Transport::Clear => "http",
+            Transport::BehindTls | Transport::Tls(_) => "https",
+        }
+    }
+}
+
 /// A certificate chain and its key, both PEM.
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
@@ -60,8 +81,8 @@ impl Tls {
 /// How connections are served.
 #[derive(Clone)]
 pub struct HttpOptions {
-    /// Certificate and key; `None` serves without TLS.
-    pub tls: Option<Tls>,
+    /// How clients reach the server.
+    pub transport: Transport,
     /// How much there may be at once of what costs memory, disk or time.
     pub bounds: Bounds,
     /// How long a client may take nothing of an answer before its connection is closed.
@@ -70,7 +91,7 @@ pub struct HttpOptions {
 
 impl Default for HttpOptions {
     fn default() -> HttpOptions {
-        HttpOptions { tls: None, bounds: Bounds::default(), stall_timeout: Duration::from_secs(30) }
+        HttpOptions { transport: Transport::Clear, bounds: Bounds::default(), stall_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -118,9 +139,11 @@ async fn connection(
         let answer = site.clone().answer(request);
         async { Ok::<_, Infallible>(answer.await) }
     });
-    let served = match options.tls {
-        None => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,
-        Some(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
+    let served = match options.transport {
+        Transport::Clear | Transport::BehindTls => {
+            watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await
+        }
+        Transport::Tls(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,
             _ => return,
         },

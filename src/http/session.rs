@@ -38,14 +38,14 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Respo
 )]
 pub async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMap) -> Result<Response, Error> {
     if let Some(session) = session_cookie(&headers) {
-        same_origin(&headers)?;
+        same_origin(app.scheme, &headers)?;
         app.access.sign_out(session).await?;
     }
     Ok(with_cookie(&app, "", 0))
 }
 
 fn with_cookie(app: &App, value: &str, max_age: u32) -> Response {
-    let secure = if app.tls { "; Secure" } else { "" };
+    let secure = if app.scheme == "https" { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
     (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use tower::Service;
 
 use super::app::App;
 use super::error::{self, ErrorStyle};
+use super::sound::sound;
 use super::{body, docs, observe};
 
 /// Answers every request.
@@ -31,11 +34,23 @@ impl Site {
         let Site { mut routes, styles } = self;
         observe::observe(request, move |request| {
             body::read_the_rest(request, move |request| {
-                error::render(styles, request, move |request| {
-                    let answered = routes.call(request);
-                    async { answered.await.unwrap_or_else(|never| match never {}) }
-                })
+                unless_said(error::render(styles, request, move |request| {
+                    let answered = sound(&request).map(|()| routes.call(request));
+                    async {
+                        match answered {
+                            Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),
+                            Err(error) => error.into_response(),
+                        }
+                    }
+                }))
             })
         })
     }
+}
+
+/// Tells every cache to keep nothing of an answer that does not say otherwise itself: nearly all depend on a token.
+async fn unless_said(answer: impl Future<Output = Response>) -> Response {
+    let mut answer = answer.await;
+    answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    answer
 }

@@ -4,8 +4,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use ureq::http::Method;
+
 use crate::support::cli::{Serving, cli, on, token};
-use crate::support::{Client, created, skipped};
+use crate::support::{Client, created, named, skipped};
 
 #[test]
 fn it_says_where_it_listens_and_either_signal_ends_it_cleanly() {
@@ -67,6 +69,30 @@ fn others_are_not_served_in_clear_unless_told() {
     assert!(!folder.exists(), "nothing is made by a server that does not start");
     let told = cli(["serve", "--listen", "0.0.0.0:0", "--insecure-http", "--data"]).arg(&folder);
     Serving::of(told).end("TERM").expect(0);
+}
+
+#[test]
+fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let told = cli(["serve", "--listen", "0.0.0.0:0", "--behind-tls", "--data"]).arg(&folder);
+    let server = Serving::of(told);
+    let url = server.url.replace("0.0.0.0", "127.0.0.1");
+    let admin = Client::new(&url, Some(&token(&folder, "admin")));
+    let signed_in = admin.send(Method::POST, "/session", &[], b"").expect(204);
+    let (cookie, rest) = signed_in.header("set-cookie").split_once("; ").unwrap();
+    assert!(rest.split("; ").any(|part| part == "Secure"), "{rest}");
+    let write = |origin: &str, host: &str| {
+        let headers = [("cookie", cookie), ("origin", origin), ("host", host)];
+        Client::new(&url, None).append_with(&named("1", created("a")), &headers).status
+    };
+    assert_eq!(write("http://ledger.example", "ledger.example"), 403);
+    assert_eq!(write("https://ledger.example:444", "ledger.example"), 403);
+    assert_eq!(write("https://ledger.example", "ledger.example:443"), 201);
+    assert_eq!(write("https://ledger.example", "ledger.example"), 200);
+    server.end("TERM").expect(0);
+    let both = ["--behind-tls", "--tls-cert", "c.pem", "--tls-key", "k.pem"];
+    on(&folder, "serve", &both).refused(2, &["--behind-tls", "--tls-cert"]);
 }
 
 /// A self-signed certificate for 127.0.0.1 in `dir`, and its key; `None` where there is no openssl.

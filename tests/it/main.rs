@@ -47,6 +47,7 @@ mod generic;
 mod given;
 mod golden;
 mod guards;
+mod headers;
 mod idempotency;
 mod kept;
 mod laws;

@@ -63,6 +63,7 @@ fn a_write_by_cookie_must_come_from_a_page_of_this_server() {
     worker.append(&created("a")).expect(201);
     let cookie = sign_in(&worker);
     let host = server.url.strip_prefix("http://").unwrap();
+    let https = format!("https://{host}");
     for (headers, status) in [
         (vec![], 403),
         (vec![("sec-fetch-site", "cross-site")], 403),
@@ -74,6 +75,8 @@ fn a_write_by_cookie_must_come_from_a_page_of_this_server() {
         (vec![("sec-fetch-site", "cross-site"), ("origin", server.url.as_str())], 403),
         (vec![("sec-fetch-site", "same-origin")], 201),
         (vec![("origin", server.url.as_str())], 201),
+        (vec![("origin", https.as_str())], 403),
+        (vec![("origin", "http://")], 403),
     ] {
         let answer = write(&server, &cookie, &headers).expect(status);
         assert!(status == 201 || answer.json()["code"] == "forbidden", "{headers:?}");
