@@ -191,6 +191,7 @@ async fn append(ledger: &Ledger, events: &[Value]) -> Result<(), AppendError> {
     let events = wire::batch(&body, ledger.mask()).map_err(|(_, reject)| AppendError::Refused {
         index: 0,
         refusal: crate::job::Refusal::Invalid { pointer: "", detail: reject.to_string() },
+        standing: None,
     })?;
     let append = Append { org: OrgId::default(), actor: "demo-worker".into(), events, guard: None };
     ledger.append(append).await.map(|_| ())

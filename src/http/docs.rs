@@ -70,7 +70,7 @@ const FOR_EVERYONE: &str = "no-cache";
 /// draws.
 pub fn reference() -> Router<App> {
     let config = Config::from("/openapi.json").use_base_layout().validator_url("none").try_it_out_enabled(false);
-    Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(async |mut page: Response| {
+    Router::from(SwaggerUi::new("/docs").config(config)).route_layer(map_response(async |mut page: Response| {
         page.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(FROM_HERE_ONLY));
         page.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(FOR_EVERYONE));
         page

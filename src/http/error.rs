@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::panics::caught;
 use crate::access::{AccessError, SourceRefusal};
 use crate::job::{Position, Refusal};
-use crate::ledger::{AppendError, ReadError};
+use crate::ledger::{AppendError, ReadError, Standing};
 use crate::{log, wire};
 
 /// An answer that is an error.
@@ -32,6 +32,8 @@ pub struct Error {
     pub pointer: Option<Cow<'static, str>>,
     /// The job's newest position, where a guard failed.
     pub position: Option<Position>,
+    /// How the job stands, where its state does not allow the event.
+    pub standing: Option<Box<Standing>>,
 }
 
 impl Error {
@@ -40,7 +42,7 @@ impl Error {
 
     /// An error without a place.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Error {
-        Error { status, code, detail: detail.into(), index: None, pointer: None, position: None }
+        Error { status, code, detail: detail.into(), index: None, pointer: None, position: None, standing: None }
     }
 
     /// 400 for the query parameter `name`.
@@ -142,12 +144,13 @@ impl Error {
         let detail = error.to_string();
         let unavailable = |code| Error::new(StatusCode::SERVICE_UNAVAILABLE, code, detail.clone());
         match error {
-            AppendError::Refused { index, refusal } => match refusal {
+            AppendError::Refused { index, refusal, standing } => match refusal {
                 Refusal::NoSuchJob(_) => {
                     Error::new(StatusCode::NOT_FOUND, "no-such-job", detail).at(place(index), None)
                 }
                 Refusal::Lifecycle(_) | Refusal::Part { .. } => {
-                    Error::new(StatusCode::CONFLICT, "lifecycle", detail).at(place(index), None)
+                    let error = Error::new(StatusCode::CONFLICT, "lifecycle", detail).at(place(index), None);
+                    Error { standing: standing.map(Box::new), ..error }
                 }
                 Refusal::Invalid { pointer, .. } => Error::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
                     .at(place(index), Some(pointer.into())),
@@ -273,9 +276,18 @@ pub struct Problem {
     /// JSON pointer of the field, from the event's root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
-    /// The job's newest position, where a guard failed.
+    /// The job's state, where that does not allow the event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<super::docs::StatusName>)]
+    state: Option<&'static str>,
+    /// The job's newest position, where a guard failed or the job's state does not allow the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
     position: Option<u64>,
+    /// Beside `state`: when the job ended; null while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Option<String>>,
 }
 
 fn problem(error: &Error, _path: &str) -> Vec<u8> {
@@ -287,7 +299,9 @@ fn problem(error: &Error, _path: &str) -> Vec<u8> {
         code: error.code.into(),
         index: error.index.map(|index| index as u64),
         pointer: error.pointer.as_ref().map(ToString::to_string),
-        position: error.position.map(Position::get),
+        state: error.standing.as_ref().map(|job| job.state.as_str()),
+        position: error.position.or(error.standing.as_ref().map(|job| job.position)).map(Position::get),
+        ended_at: error.standing.as_ref().map(|job| job.ended_at.map(|time| time.to_string())),
     };
     serde_json::to_vec(&problem).expect("text and numbers are JSON")
 }

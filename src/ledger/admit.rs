@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use uuid::Uuid;
 
-use super::append::{AppendError, Guard, Placed, Prepared, Request};
+use super::append::{AppendError, Guard, Placed, Prepared, Request, Standing};
 use super::clock;
 use super::loader::is_long;
 use super::projection::Handed;
 use super::redact::residue_of;
-use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Time, decide};
+use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
 use crate::views::{self, JobCache, fold_job};
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
@@ -36,6 +36,8 @@ pub(super) struct Desk {
     bytes: usize,
     /// The jobs of which the open transaction erases something.
     erased: Vec<JobKey>,
+    /// How the jobs of the request stood before it; `None` for one that did not exist.
+    before: Vec<(JobKey, Option<Standing>)>,
     jobs: JobCache,
     streams: LruCache<JobKey, StreamId>,
 }
@@ -98,6 +100,7 @@ impl Desk {
             facts: Vec::new(),
             bytes: 0,
             erased: Vec::new(),
+            before: Vec::new(),
             jobs: JobCache::new(CACHE),
             streams: LruCache::new(STREAMS),
         };
@@ -152,6 +155,7 @@ impl Desk {
         if several {
             self.log.savepoint()?;
         }
+        self.before.clear();
         self.now = clock::time(now, recorded);
         self.recorded.move_to(recorded.max(now));
         match self.admit_all(request) {
@@ -172,7 +176,7 @@ impl Desk {
                 self.written.truncate(written);
                 self.facts.truncate(written);
                 self.erased.truncate(erased);
-                Ok(Err(refusal))
+                Ok(Err(self.with_standing(request, refusal)))
             }
         }
     }
@@ -211,6 +215,10 @@ impl Desk {
         let incoming = &prepared.incoming;
         let key = JobKey { org: request.org, id: incoming.subject.clone().unwrap_or_else(mint) };
         self.ensure_loaded(&key, index)?;
+        // The first entry of a job is the one that counts, so only neighbours are compared.
+        if self.before.last().is_none_or(|(last, _)| *last != key) {
+            self.before.push((key.clone(), self.jobs.get(&key).map(Standing::of)));
+        }
         if let Some(guard) = guard {
             check_guard(guard, self.jobs.get(&key).map(|job| job.position))?;
         }
@@ -237,7 +245,7 @@ impl Desk {
         let time = incoming.time.unwrap_or(self.now);
         let job = self.jobs.get(key);
         let decision = decide(job, key, &incoming.event, time, self.now)
-            .map_err(|refusal| AppendError::Refused { index, refusal })?;
+            .map_err(|refusal| AppendError::Refused { index, refusal, standing: None })?;
         if decision != Decision::Record {
             return Ok(decision);
         }
@@ -385,6 +393,18 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// Adds to a refusal for the job's state how the job stands in the log, where nothing of the request is any more.
+    fn with_standing(&self, request: &Request, refused: AppendError) -> AppendError {
+        let AppendError::Refused { index, refusal: refusal @ (Refusal::Lifecycle(_) | Refusal::Part { .. }), .. } =
+            refused
+        else {
+            return refused;
+        };
+        let subject = request.events[index].incoming.subject.as_ref();
+        let before = self.before.iter().find(|(key, _)| Some(&key.id) == subject);
+        AppendError::Refused { index, refusal, standing: before.and_then(|(_, standing)| *standing) }
     }
 
     /// Forgets the jobs of a refused request: they hold events that were rolled back.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use zeroize::Zeroize;
 
-use crate::job::{Job, JobId, JobKey, OrgId, Position, Refusal};
+use crate::job::{Conflict, Job, JobId, JobKey, OrgId, Position, Refusal, Status, Time};
 use crate::wire::{Incoming, SALT_LEN, datadigest};
 
 /// Events to append, all or none.
@@ -66,16 +66,36 @@ pub struct AppendedEvent {
     pub duplicate: bool,
 }
 
+/// How a job stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: Status,
+    /// The position of its newest event.
+    pub position: Position,
+    /// When it ended; `None` while it is open.
+    pub ended_at: Option<Time>,
+}
+
+impl Standing {
+    /// How `job` stands.
+    pub fn of(job: &Job) -> Standing {
+        Standing { state: job.state.status(), position: job.position, ended_at: job.state.ended_at() }
+    }
+}
+
 /// Why nothing of a request was appended (or, for [`AppendError::OutcomeUnknown`], why nobody knows).
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// An event may not happen.
-    #[error("{refusal}")]
+    #[error("{refusal}{}", moved_by_request(refusal, *standing))]
     Refused {
         /// Which of the request's events.
         index: usize,
         /// Why.
         refusal: Refusal,
+        /// How the job stands in the log, where its state is the reason; `None` also where the log has no such job.
+        standing: Option<Standing>,
     },
     /// The name (source, id) is taken by other content.
     #[error(
@@ -126,6 +146,16 @@ pub enum AppendError {
     /// The commit failed, so whether the events are in the log is not known here.
     #[error("the commit failed and its outcome is unknown; send the same events with the same ids again")]
     OutcomeUnknown,
+}
+
+/// The end of a refusal for a state that the job is not in: events of the refused request led there, and none is recorded.
+fn moved_by_request(refusal: &Refusal, standing: Option<Standing>) -> &'static str {
+    match refusal {
+        Refusal::Lifecycle(Conflict { state: Some(met), .. }) if standing.is_none_or(|job| job.state != *met) => {
+            ", by an earlier event of this request"
+        }
+        _ => "",
+    }
 }
 
 /// What the writer says of one event.

@@ -29,7 +29,7 @@ mod turns;
 mod writer;
 
 pub use anchor::{AnchorError, Anchored};
-pub use append::{Append, AppendError, Appended, AppendedEvent, Guard};
+pub use append::{Append, AppendError, Appended, AppendedEvent, Guard, Standing};
 pub use clock::CLOCK_BEHIND_MS;
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use genesis::LEDGER;

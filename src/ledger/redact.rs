@@ -23,7 +23,7 @@ impl Cannot {
     /// The answer to the event at this place of its request.
     pub(super) fn at(self, index: usize) -> AppendError {
         match self {
-            Cannot::Refused(refusal) => AppendError::Refused { index, refusal },
+            Cannot::Refused(refusal) => AppendError::Refused { index, refusal, standing: None },
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "an event cannot be erased");
                 AppendError::Unreadable { index }

@@ -4,7 +4,9 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Client, TestServer, completed, created, event, named, noted, problem, started, with};
+use crate::support::{
+    Client, TestServer, completed, created, event, named, noted, problem, rule_job, started, with,
+};
 
 /// A worker of a fresh ledger in which `ended` is a job that is completed, events 1 to 3.
 fn ledger() -> (TestServer, Client) {
@@ -98,10 +100,42 @@ fn each_refusal_in_a_batch_names_the_event() {
 fn a_problem_is_written_in_its_order() {
     let (_server, worker) = ledger();
     let answer = worker.append(&json!([noted("ended", "n"), started("ended")])).expect(409);
-    assert_eq!(
-        answer.text(),
-        r#"{"type":"urn:jobledger:problem:lifecycle","title":"Conflict","status":409,"detail":"`job.started` is not possible: the job is completed","code":"lifecycle","index":1}"#
-    );
+    let ended_at = worker.get("/ledger/jobs/ended").expect(200).json()["ended_at"].clone();
+    let before = r#"{"type":"urn:jobledger:problem:lifecycle","title":"Conflict","status":409,"detail":"`job.started` is not possible: the job is completed","code":"lifecycle","index":1,"state":"completed","position":3,"ended_at":"#;
+    assert_eq!(answer.text(), format!("{before}{ended_at}}}"));
+}
+
+#[test]
+fn a_refusal_for_the_jobs_state_tells_how_the_job_stands() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    let told = |events: Value| {
+        let body = problem(worker.append(&events), 409, "lifecycle");
+        json!([body.get("state"), body.get("position"), body.get("ended_at")])
+    };
+    worker.append(&json!([created("a"), created("r")])).expect(201);
+    assert_eq!(told(completed("a")), json!(["pending", 1, null]));
+    assert_eq!(told(created("a")), json!(["pending", 1, null]));
+    worker.append(&started("a")).expect(201);
+    assert_eq!(told(started("a")), json!(["running", 3, null]));
+    worker.append(&event("job.cancelled", "a", json!({}))).expect(201);
+    let ended_at = worker.get("/ledger/jobs/a").expect(200).json()["ended_at"].clone();
+    assert!(ended_at.is_string());
+    assert_eq!(told(event("job.progress", "a", json!({"progress": 1}))), json!(["cancelled", 4, ended_at]));
+    worker.append(&noted("a", "later")).expect(201);
+    assert_eq!(told(completed("a")), json!(["cancelled", 5, ended_at]), "the position is that of the newest event");
+    // A part that stands against it is told the same way.
+    worker.append(&json!([rule_job("rule", &["x"]), started("rule")])).expect(201);
+    assert_eq!(told(completed("rule")), json!(["running", 7, null]));
+    // No event of a refused request is in the log, so none counts.
+    assert_eq!(told(json!([started("r"), completed("r"), noted("a", "n"), started("r")])), json!(["pending", 2, null]));
+    let batch = json!([started("r"), noted("a", "n"), started("r")]);
+    let body = problem(worker.append(&batch), 409, "lifecycle");
+    let detail = "`job.started` is not possible: the job is running, by an earlier event of this request";
+    assert_eq!((&body["index"], &body["detail"]), (&json!(2), &json!(detail)));
+    let body = problem(worker.append(&json!([created("new"), completed("new")])), 409, "lifecycle");
+    assert_eq!((body.get("state"), body.get("position"), body.get("ended_at")), (None, None, None), "no such job");
+    assert_eq!(worker.head(), 7);
 }
 
 #[test]
