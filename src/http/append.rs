@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use super::app::App;
@@ -173,6 +174,10 @@ pub async fn append(
     Ok((status, [(POSITION, position)], applied, axum::Json(answer)).into_response())
 }
 
+fn is_json_or_empty(body: &[u8]) -> bool {
+    body.is_empty() || serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
 /// Whether one of the preferences (RFC 7240) is `return=receipt`.
 fn prefers_receipt(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
@@ -186,8 +191,8 @@ fn prefers_receipt(headers: &HeaderMap) -> bool {
 fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incoming>, bool), Error> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
     let essence = content_type.and_then(|named| named.split(';').next()).unwrap_or("").trim().to_ascii_lowercase();
-    // An event without data has no type of data either.
-    let of_data = essence == "application/json" || content_type.is_none() && body.is_empty();
+    // Stock clients leave the type of the data out in binary mode, with data and without.
+    let of_data = || essence == "application/json" || content_type.is_none() && is_json_or_empty(body);
     let one = |event: Result<Incoming, wire::Reject>| match event {
         Ok(event) => Ok((vec![event], false)),
         Err(reject) => Err(Error::rejected(None, reject)),
@@ -200,7 +205,7 @@ fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incomin
     match essence.as_str() {
         "application/cloudevents+json" => one(wire::single(body, mask)),
         "application/cloudevents-batch+json" => batch(),
-        _ if of_data && headers.contains_key(SPECVERSION) => {
+        _ if headers.contains_key(SPECVERSION) && of_data() => {
             let attributes = headers
                 .iter()
                 .filter_map(|(name, value)| name.as_str().strip_prefix("ce-").map(|name| (name, value.as_bytes())));

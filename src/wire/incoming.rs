@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use fluent_uri::{ParseError, UriRef};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::fields::Object;
+use super::envelope::{self, Envelope};
 use super::mask::Mask;
 use super::{json, stored};
 use crate::job::{Event, ItemId, JobId, Time};
@@ -96,42 +95,13 @@ pub struct Incoming {
     pub masked: Vec<Arc<str>>,
 }
 
-/// The attributes of a CloudEvent as read; those of the ledger are named so that they can be refused by name.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    specversion: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    source: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "type")]
-    event_type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    subject: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    time: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    datacontenttype: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    data_base64: Option<IgnoredAny>,
-    dataschema: Option<IgnoredAny>,
-    position: Option<IgnoredAny>,
-    recordedtime: Option<IgnoredAny>,
-    actor: Option<IgnoredAny>,
-    orgid: Option<IgnoredAny>,
-    jobkind: Option<IgnoredAny>,
-}
-
 /// Reads one event.
 pub fn single(body: &[u8], mask: &Mask) -> Result<Incoming, Reject> {
     read(utf8(body)?, mask)
 }
 
 fn read(text: &str, mask: &Mask) -> Result<Incoming, Reject> {
-    envelope(text).and_then(|event| event.check(mask)).map_err(|reject| reject.masked(mask))
+    attributes(text).and_then(|event| event.check(mask)).map_err(|reject| reject.masked(mask))
 }
 
 /// Reads a JSON array of 1 to [`MAX_BATCH`] events; an error comes with the index of the event at fault.
@@ -173,7 +143,10 @@ pub fn binary<'a>(
             "type" => &mut read.event_type,
             "subject" => &mut read.subject,
             "time" => &mut read.time,
-            _ => return Err(foreign(name)),
+            _ => {
+                let pointer = Cow::Owned(format!("/{}", json::escape(&json::short(name))));
+                return Err(Reject::Malformed { pointer, detail: envelope::not_kept(name) });
+            }
         };
         if slot.replace(Cow::Owned(text)).is_some() {
             return Err(Reject::malformed("", format!("expected header `ce-{name}` once")));
@@ -190,23 +163,13 @@ fn not_json(error: &serde_json::Error) -> Reject {
     Reject::malformed("", format!("expected JSON: {error}"))
 }
 
-fn foreign(name: &str) -> Reject {
-    let name: String = name.chars().take(64).collect();
-    let ours = ["dataschema", "position", "recordedtime", "actor", "orgid", "jobkind"];
-    let why = if ours.contains(&name.as_str()) { "is set by the ledger alone" } else { "is not kept by the ledger" };
-    Reject::Malformed {
-        pointer: Cow::Owned(format!("/{}", json::escape(&name))),
-        detail: format!("attribute `{name}` {why}; leave it out"),
-    }
-}
-
-fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
+fn attributes(text: &str) -> Result<Envelope<'_>, Reject> {
     // The plain reader is twice as fast as the one that tracks the path, and nearly every read succeeds.
-    if let Ok(Object(read)) = serde_json::from_str(text) {
+    if let Ok(read) = serde_json::from_str(text) {
         return Ok(read);
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
             let pointer = Cow::Owned(json::pointer("", error.path()));
             Reject::Malformed { pointer, detail: format!("not a CloudEvent: {}", json::message(error.inner())) }
@@ -220,12 +183,14 @@ fn envelope(text: &str) -> Result<Envelope<'_>, Reject> {
 
 impl Envelope<'_> {
     fn check(self, mask: &Mask) -> Result<Incoming, Reject> {
-        self.refuse_foreign()?;
         if self.specversion.as_deref() != Some("1.0") {
             return Err(Reject::malformed("/specversion", "expected \"1.0\""));
         }
         let id = attribute("/id", self.id, MAX_ID)?;
         let source = attribute("/source", self.source, MAX_SOURCE)?;
+        if let Err(error) = UriRef::parse(source.as_str()) {
+            return Err(Reject::malformed("/source", not_a_reference(&source, &error)));
+        }
         let event_type = attribute("/type", self.event_type, MAX_ID)?;
         if let Some(found) = self.datacontenttype.as_deref().filter(|found| !is_json(found)) {
             let detail = format!("expected `application/json`, found `{}`", found.chars().take(64).collect::<String>());
@@ -246,22 +211,6 @@ impl Envelope<'_> {
         let stored::Parsed { event, version, data, masked } = parsed;
         Ok(Incoming { source, id, subject, time, event, version, data, masked })
     }
-
-    fn refuse_foreign(&self) -> Result<(), Reject> {
-        let found = [
-            ("data_base64", &self.data_base64),
-            ("dataschema", &self.dataschema),
-            ("position", &self.position),
-            ("recordedtime", &self.recordedtime),
-            ("actor", &self.actor),
-            ("orgid", &self.orgid),
-            ("jobkind", &self.jobkind),
-        ];
-        match found.iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => Err(foreign(name)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Whether an event may have this `source`.
@@ -275,6 +224,14 @@ fn attribute(pointer: &'static str, value: Option<Cow<'_, str>>, max: usize) -> 
         return Err(Reject::malformed(pointer, format!("expected 1 to {max} bytes without control characters")));
     }
     Ok(text)
+}
+
+/// Why `source` is refused. CloudEvents 1.0 asks for a URI-reference (RFC 3986, section 4.1).
+fn not_a_reference(source: &str, error: &ParseError) -> String {
+    let (found, at) = (json::short(source), error.index());
+    format!(
+        "expected a URI-reference such as `/workers/1` or `urn:worker:1`, found `{found}`, which is none from byte {at} on"
+    )
 }
 
 /// `application/json`, with or without parameters.

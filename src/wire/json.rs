@@ -39,13 +39,43 @@ pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// serde_json's message without its `at line 1 column 9`, which means nothing inside a larger body.
+/// serde_json's message without its `at line 1 column 9`, which means nothing inside a larger body. For a member that does
+/// not exist it names the nearest one too.
 pub(super) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
+    let text = text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]);
+    match unknown_field(text) {
+        Some((found, known)) => unknown("member", found, &known),
+        None => text.to_owned(),
     }
+}
+
+/// The field that serde does not know, and those that it does, out of its message: its error type keeps only that.
+fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    // What was found may itself look like the rest of the message; the names that are known cannot.
+    let (found, known) = message.strip_prefix("unknown field `")?.rsplit_once("`, expected ")?;
+    Some((found, known.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Says that there is no `what` of the name `found`, which of the `known` ones is the nearest, and which there are.
+pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    let found = short(found);
+    // A name that is a part of the other says more than letters in common: `processed` means `records_processed`.
+    let part = |name: &str| f64::from(u8::from(name.contains(&found) || found.contains(name)));
+    let likeness = |name: &str| part(name) + strsim::jaro_winkler(&found, name) + strsim::sorensen_dice(&found, name);
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match (nearest, known) {
+        (Some(only), [_]) => format!("unknown {what} `{found}`, expected `{only}`, the only one"),
+        (Some(nearest), _) => {
+            format!("unknown {what} `{found}`; the nearest is `{nearest}`; expected one of `{}`", known.join("`, `"))
+        }
+        (None, _) => format!("unknown {what} `{found}`, expected none"),
+    }
+}
+
+/// The beginning of a text that may be long, for a message.
+pub(super) fn short(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Shapes are frozen by (type, version). Nothing that was stored is ever re-encoded: readers splice stored bytes.
 
 mod cloudevent;
+mod envelope;
 mod export;
 mod fact;
 mod fields;

@@ -93,11 +93,11 @@ fn binary(client: &Client, attributes: &[(&str, &str)], data: &str) -> Answer {
 fn binary_mode_gives_the_same_event() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let source = ("ce-source", "/tests/caf%C3%A9");
-    let make = [("ce-id", "1"), source, ("ce-type", "job.created"), ("ce-subject", "job-1")];
+    let source = ("ce-source", "/tests/%2541");
+    let make = [("ce-id", "caf%C3%A9"), source, ("ce-type", "job.created"), ("ce-subject", "job-1")];
     let data = r#"{"kind":"task","spec":{"job_type":"full_sync"}}"#;
     let answer = binary(&worker, &make, data).expect(201).json();
-    assert_eq!(answer["events"][0]["source"], "/tests/café");
+    assert_eq!((&answer["events"][0]["source"], &answer["events"][0]["id"]), (&json!("/tests/%41"), &json!("café")));
     let start = [
         ("ce-id", "2"),
         source,
@@ -107,14 +107,15 @@ fn binary_mode_gives_the_same_event() {
     ];
     binary(&worker, &start, "").expect(422);
     binary(&worker, &start[..4], "").expect(201);
-    // Without data there is no type of data to name, and with data there must be one.
+    // Stock clients name no type of data, with data and without.
     let unnamed = |id: &str, data: &[u8]| {
         let headers = [("ce-specversion", "1.0"), ("ce-id", id), ("ce-source", "w"), start[2], start[3]];
         worker.send(Method::POST, "/ledger/events", &headers, data)
     };
     problem(unnamed("3", b""), 409, "lifecycle");
-    problem(unnamed("3", b"{}"), 415, "unsupported-media-type");
-    let structured = with(with(created("job-1"), "source", json!("/tests/café")), "id", json!("1"));
+    problem(unnamed("3", br#"{"message":"m"}"#), 409, "lifecycle");
+    problem(unnamed("3", b"message: m"), 415, "unsupported-media-type");
+    let structured = with(with(created("job-1"), "source", json!("/tests/%41")), "id", json!("café"));
     assert_eq!(worker.append(&structured).expect(200).json()["position"], 1);
     assert_eq!(worker.get("/ledger/events/2").expect(200).json()["data"], json!({}));
 }

@@ -4,16 +4,16 @@ use jobledger::wire::{self, Incoming, Mask, Reject};
 
 use crate::wire::blame;
 
-/// An event in binary mode whose `ce-source` is `source`.
-fn binary(source: &[u8]) -> Result<Incoming, Reject> {
+/// An event in binary mode whose `ce-id` is `id`.
+fn binary(id: &[u8]) -> Result<Incoming, Reject> {
     let noted: [(&str, &[u8]); 5] =
-        [("specversion", b"1.0"), ("id", b"1"), ("type", b"job.noted"), ("subject", b"job-1"), ("source", source)];
+        [("specversion", b"1.0"), ("id", id), ("type", b"job.noted"), ("subject", b"job-1"), ("source", b"w")];
     wire::binary(noted.into_iter(), Some("application/json"), br#"{"text":"x"}"#, &Mask::default())
 }
 
 #[test]
 fn header_values_are_unquoted_and_decoded_once() {
-    for (sent, source) in [
+    for (sent, id) in [
         ("w", "w"),
         ("caf%C3%A9", "café"),
         ("caf%c3%a9", "café"),
@@ -23,7 +23,7 @@ fn header_values_are_unquoted_and_decoded_once() {
         (r#""a \"b\" \\ %C3%A9""#, r#"a "b" \ é"#),
         (r#"a"b"#, r#"a"b"#),
     ] {
-        assert_eq!(binary(sent.as_bytes()).unwrap().source, source, "{sent}");
+        assert_eq!(binary(sent.as_bytes()).unwrap().id, id, "{sent}");
     }
     for bad in ["%", "%4", "%zz", "%+1", "%ff", r#"""#, r#""open"#, r#""a"b"#, r#""a\"#] {
         assert_eq!(blame(binary(bad.as_bytes())).0, "malformed", "{bad}");

@@ -66,9 +66,9 @@ fn stored_bytes_are_as_they_were_released() {
 #[test]
 fn an_event_is_read_as_it_was_sent() {
     let event = br#" {"data" : { "text" : "x" }, "time":"2025-02-28T14:34:56.1+02:00", "subject":"67D7D053-3CAF-430E-97BA-6D4933D3FD5B",
-        "type":"job.noted", "source":"urn:w\u00e9", "id":"\"1\"", "specversion":"1.0", "datacontenttype":"Application/JSON; charset=utf-8"} "#;
+        "type":"job.noted", "source":"urn:w\u0031", "id":"\"\u00e9\"", "specversion":"1.0", "datacontenttype":"Application/JSON; charset=utf-8"} "#;
     let read = wire::single(event, &Mask::default()).unwrap();
-    assert_eq!((read.source.as_str(), read.id.as_str()), ("urn:w\u{e9}", "\"1\""));
+    assert_eq!((read.source.as_str(), read.id.as_str()), ("urn:w1", "\"\u{e9}\""));
     assert_eq!(read.subject.unwrap().as_str(), "67d7d053-3caf-430e-97ba-6d4933d3fd5b");
     assert_eq!(read.time, Some("2025-02-28T12:34:56.1Z".parse::<Time>().unwrap()));
     assert_eq!((read.version, read.data.as_slice()), (1, br#"{"text":"x"}"#.as_slice()));
@@ -87,6 +87,11 @@ fn what_is_no_cloudevent_is_malformed_and_what_is_wrong_in_one_is_invalid() {
         (r#""id":"1""#, r#""id":"a\tb""#, "malformed", "/id"),
         (r#""id":"1""#, &format!(r#""id":"{}""#, long(257)), "malformed", "/id"),
         (r#""source":"w","#, "", "malformed", "/source"),
+        (r#""source":"w""#, r#""source":"my worker""#, "malformed", "/source"),
+        (r#""source":"w""#, r#""source":"/workers/%""#, "malformed", "/source"),
+        (r#""source":"w""#, r#""source":"/workers/\u00e9""#, "malformed", "/source"),
+        (r#""source":"w""#, r#""source":"1:2""#, "malformed", "/source"),
+        (r#""source":"w""#, r#""source":"<w>""#, "malformed", "/source"),
         (r#""source":"w""#, &format!(r#""source":"{}""#, long(1025)), "malformed", "/source"),
         (r#""type":"job.noted","#, "", "malformed", "/type"),
         ("job.noted", "job.exploded", "invalid", "/type"),
@@ -129,7 +134,7 @@ fn what_the_ledger_adds_no_producer_may_send() {
 fn an_attribute_that_is_null_is_absent() {
     let event = br#"{"specversion":"1.0","id":"1","source":"w","type":"job.created","subject":null,"time":null,
         "datacontenttype":null,"dataschema":null,"position":null,"recordedtime":null,"actor":null,"orgid":null,
-        "jobkind":null,"data_base64":null,"data":{"kind":"task","spec":{"job_type":"full_sync"}}}"#;
+        "jobkind":null,"data_base64":null,"unsetextension":null,"traceparent":null,"data":{"kind":"task","spec":{"job_type":"full_sync"}}}"#;
     let read = wire::single(event, &Mask::default()).unwrap();
     assert_eq!((read.subject, read.time), (None, None));
     for absent in ["null", r#"{ }"#] {
@@ -139,6 +144,45 @@ fn an_attribute_that_is_null_is_absent() {
         edited(r#","data":{"text":"x"}"#, "").map_err(|reject| reject.to_string()).unwrap_err(),
         "missing field `text`"
     );
+}
+
+#[test]
+fn an_unknown_member_is_told_with_the_nearest_and_all_that_there_are() {
+    let said = |answer: Result<Incoming, Reject>| answer.unwrap_err().to_string();
+    assert_eq!(
+        said(send("job.failed", r#"{"reason":"x"}"#)),
+        "unknown member `reason`, expected `message`, the only one"
+    );
+    assert_eq!(
+        said(send("job.started", r#"{"total":1}"#)),
+        "unknown member `total`; the nearest is `total_records`; expected one of `message`, `total_records`"
+    );
+    let (found, like) = ("a`, expected b", "unknown member `a`, expected b`; the nearest is ");
+    assert!(said(send("job.progress", &format!(r#"{{"{found}":1}}"#))).starts_with(like));
+    for (data, nearest) in [
+        (r#"{"step":"x"}"#, "current_step"),
+        (r#"{"processed":1}"#, "records_processed"),
+        (r#"{"recordsProcessed":1}"#, "records_processed"),
+        (r#"{"msg":"x"}"#, "message"),
+    ] {
+        let said = said(send("job.progress", data));
+        assert!(said.contains(&format!("the nearest is `{nearest}`")) && said.contains("`records_deleted`"), "{said}");
+    }
+    let extension = said(edited(r#""subject""#, r#""soruce":"w","subject""#));
+    assert!(extension.contains("unknown attribute `soruce`; the nearest is `source`; expected one of `specversion`"));
+    assert!(said(send("job.failed", &format!(r#"{{"{}":1}}"#, "x".repeat(5000)))).len() < 200);
+}
+
+#[test]
+fn a_source_is_a_uri_reference() {
+    for source in
+        ["w", "/workers/1", "urn:worker:1", "https://ci.example/jobs?a=b#c", "//h:1/x", "../w", "a%20b", "[::1]"]
+    {
+        let read = edited(r#""source":"w""#, &format!(r#""source":"{source}""#));
+        assert_eq!(read.is_ok(), source != "[::1]", "{source}");
+    }
+    let refused = edited(r#""source":"w""#, r#""source":"my worker""#).unwrap_err().to_string();
+    assert!(refused.contains("found `my worker`, which is none from byte 2 on"), "{refused}");
 }
 
 #[test]
