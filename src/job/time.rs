@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 
 /// Not a time, or one that cannot be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,11 +74,17 @@ impl FromStr for Time {
         // chrono also reads a space for the `T`; RFC 3339 section 5.6 leaves that to applications, and this one does not.
         DateTime::parse_from_rfc3339(text)
             .ok()
-            .filter(|_| !text.contains(' '))
+            .filter(|time| !text.contains(' ') && is_in_a_day(time.to_utc()))
             .and_then(|time| time.timestamp_nanos_opt())
             .map(Time)
             .ok_or_else(|| BadTime(text.chars().take(64).collect()))
     }
+}
+
+/// Whether there is such a second. chrono reads the 61st second of every minute, as a second with more than 10^9
+/// nanoseconds; a day has it once, at its end in UTC (RFC 3339, appendix D).
+fn is_in_a_day(time: DateTime<Utc>) -> bool {
+    time.nanosecond() < 1_000_000_000 || (time.hour(), time.minute(), time.second()) == (23, 59, 59)
 }
 
 impl TryFrom<DateTime<Utc>> for Time {
@@ -105,6 +111,18 @@ mod tests {
         }
         assert!("0001-01-01T00:00:00Z".parse::<Time>().is_err());
         assert!("2025-02-28".parse::<Time>().is_err());
+    }
+
+    #[test]
+    fn a_leap_second_is_the_last_of_a_day_in_utc() {
+        for leap in ["2016-12-31T23:59:60Z", "2016-12-31T15:59:60.5-08:00", "2017-01-01T05:29:60+05:30"] {
+            assert!(leap.parse::<Time>().is_ok(), "{leap}");
+        }
+        for none in
+            ["2025-02-28T12:30:60Z", "2016-12-31T23:58:60Z", "2016-12-31T23:59:60-08:00", "2016-12-31T22:59:60Z"]
+        {
+            assert!(none.parse::<Time>().is_err(), "{none}");
+        }
     }
 
     #[test]
