@@ -128,8 +128,12 @@ impl Ledger {
         name: &K,
         read: impl Fn(&Connection) -> Result<Option<(usize, V)>, views::Error>,
     ) -> Result<Shown<Option<V>>, ReadError> {
-        let wanted = min.unwrap_or_default().max(self.head());
         let until = Instant::now() + PATIENCE;
+        // Apart from the views: a position that the log does not have yet is no fault of theirs.
+        if let Some(min) = min {
+            self.reach_by(until, min).await?;
+        }
+        let wanted = self.head();
         // More than once only where new views took the place of those that were waited for, and are behind them.
         for _ in 0..SWAPS {
             if !self.inner.projection.wait_for(wanted, until).await {
@@ -164,8 +168,12 @@ impl Ledger {
 
     /// Waits until the log has reached `min`, for reads that ask the log itself.
     pub async fn reach(&self, min: Position) -> Result<(), ReadError> {
+        self.reach_by(Instant::now() + PATIENCE, min).await
+    }
+
+    async fn reach_by(&self, until: Instant, min: Position) -> Result<(), ReadError> {
         let mut bell = self.bell();
-        match tokio::time::timeout(PATIENCE, bell.wait_for(|head| *head >= min)).await {
+        match tokio::time::timeout_at(until.into(), bell.wait_for(|head| *head >= min)).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(ReadError::NotReached { head: self.head(), wanted: min }),
         }

@@ -5,7 +5,9 @@ use jobledger::job::OrgId;
 use serde_json::{Value, json};
 
 use crate::support::histories::{noted, reports, started};
-use crate::support::{Answer, Client, HandClock, TestServer, created, event, position, problem};
+use crate::support::{
+    Answer, Client, HandClock, ROLE_JOB, TestServer, created, event, position, problem, role_job, rule_job,
+};
 
 const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
 
@@ -286,10 +288,41 @@ fn a_position_that_is_not_reached_is_waited_for_and_named() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&created("a")).expect(201);
-    let late = worker.get("/ledger/events?min_position=7").expect(503).json();
-    assert_eq!(late["code"], "not-reached");
-    let detail = late["detail"].as_str().unwrap();
-    assert!(detail.contains("at position 1") && detail.contains("not reached 7"), "{detail}");
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([role_job(ROLE_JOB), rule_job("r", &["x"])])).expect(201);
+    let paths = [
+        "/ledger/events",
+        "/ledger/events/1",
+        "/ledger/jobs",
+        "/ledger/jobs/a",
+        "/ledger/jobs/a?as_of=1",
+        "/ledger/jobs/a/events",
+        "/ledger/jobs/a/output",
+        "/ledger/jobs/a/diff?from=1",
+        "/ledger/jobs/a/evidence",
+        "/api/v1/jobs",
+        "/api/v1/jobs/running",
+        "/api/v1/jobs/a",
+        "/api/v1/jobs/a/progress",
+        "/dbroles/jobs/67d7d053-3caf-430e-97ba-6d4933d3fd5b",
+        "/authorization/rules/jobs/r",
+        "/authorization/rules/jobs/r/state",
+    ];
+    // Each waits for its whole patience, so all wait at once.
+    std::thread::scope(|scope| {
+        let ask = |path: &'static str| {
+            let (admin, path) = (&admin, format!("{path}{}min_position=7", if path.contains('?') { '&' } else { '?' }));
+            scope.spawn(move || (admin.get(&path), path))
+        };
+        let asked: Vec<_> = paths.map(ask).into_iter().collect();
+        for (answer, path) in asked.into_iter().map(|thread| thread.join().unwrap()) {
+            let late = answer.expect(503);
+            assert!(late.text().contains("at position 3 and has not reached 7"), "{path}: {}", late.text());
+            if path.starts_with("/ledger") {
+                assert_eq!(late.json()["code"], "not-reached", "{path}");
+            }
+        }
+    });
 }
 
 #[test]
