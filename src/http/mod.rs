@@ -34,6 +34,7 @@ mod sound;
 mod streamed;
 mod tail;
 mod tree;
+mod unparsed;
 
 pub use app::{App, Shared};
 pub use auth::Caller;

@@ -44,7 +44,7 @@ fn given<B>(request: &Request<B>) -> Option<HeaderValue> {
 }
 
 /// Unique without asking for randomness each time: a prefix of this process and a number.
-fn fresh() -> HeaderValue {
+pub fn fresh() -> HeaderValue {
     static PREFIX: OnceLock<String> = OnceLock::new();
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let prefix = PREFIX.get_or_init(|| uuid::Uuid::new_v4().simple().to_string()[..12].to_owned());

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::Bounds;
 use super::site::Site;
+use super::unparsed::{Turns, Unparsed};
 
 /// How long a client may take to send its headers, or to greet over TLS.
 const GREETING: Duration = Duration::from_secs(30);
@@ -135,16 +136,23 @@ async fn connection(
     let stream = Box::pin(stream);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(GREETING);
+    let (turns, styles) = (Turns::default(), site.styles());
+    let begun = turns.clone();
     let service = service_fn(move |request| {
+        let turn = begun.begin();
         let answer = site.clone().answer(request);
-        async { Ok::<_, Infallible>(answer.await) }
+        async { Ok::<_, Infallible>(answer.await.map(|body| turn.until(body))) }
     });
     let served = match options.transport {
         Transport::Clear | Transport::BehindTls => {
-            watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await
+            let stream = TokioIo::new(Unparsed::new(stream, styles, turns));
+            watcher.watch(server.serve_connection(stream, service)).await
         }
         Transport::Tls(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await,
+            Ok(Ok(stream)) => {
+                let stream = TokioIo::new(Unparsed::new(stream, styles, turns));
+                watcher.watch(server.serve_connection(stream, service)).await
+            }
             _ => return,
         },
     };

@@ -28,6 +28,11 @@ impl Site {
         Site { routes: routes.merge(docs::reference()).with_state(app), styles: styles.into() }
     }
 
+    /// What the errors of each documented API look like.
+    pub fn styles(&self) -> Arc<[ErrorStyle]> {
+        self.styles.clone()
+    }
+
     /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
     /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
     pub fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response> {

@@ -4,9 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{
-    Client, TestServer, completed, created, event, named, noted, problem, rule_job, started, with,
-};
+use crate::support::{Client, TestServer, completed, created, event, named, noted, problem, rule_job, started, with};
 
 /// A worker of a fresh ledger in which `ended` is a job that is completed, events 1 to 3.
 fn ledger() -> (TestServer, Client) {

@@ -90,5 +90,6 @@ mod token_sources;
 mod tokens;
 mod tree;
 mod unknown_events;
+mod unparsed;
 mod unread;
 mod wire;
