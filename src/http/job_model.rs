@@ -127,27 +127,35 @@ pub(super) struct ItemModel {
     /// The newest result's message.
     message: Option<String>,
     /// The newest result's detail.
+    #[schema(value_type = Option<ItemDetail>)]
     detail: Option<DetailModel>,
     /// When the newest result happened; null while nothing was reported.
     at: Option<String>,
 }
 
 /// What a result says beyond its status.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum DetailModel {
     /// Of a database role.
-    Role(RoleDetailModel),
+    Role {
+        /// Where the credentials lie.
+        credentials_info: CredentialsModel,
+    },
     /// Of an item of a generic job, as it was stored.
-    #[schema(value_type = Object)]
     Generic(Box<RawValue>),
 }
 
-/// What a result says of a database role.
-#[derive(Debug, Serialize, ToSchema)]
-struct RoleDetailModel {
-    /// Where the credentials lie.
-    credentials_info: CredentialsModel,
+/// What a result says beyond its status: of a database role `credentials_info`, of an item of a generic job any members.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes `DetailModel`, of which a client cannot tell the forms apart")]
+struct ItemDetail {
+    /// Where the credentials of a database role lie.
+    #[schema(required = false, nullable = false)]
+    credentials_info: Option<CredentialsModel>,
+    /// What the producer says of an item of a generic job.
+    #[serde(flatten)]
+    members: BTreeMap<String, serde_json::Value>,
 }
 
 /// Where credentials lie.
@@ -339,7 +347,7 @@ impl From<&Detail> for DetailModel {
     fn from(detail: &Detail) -> DetailModel {
         match detail {
             Detail::Json(json) => DetailModel::Generic(raw(json)),
-            Detail::Credentials(info) => DetailModel::Role(RoleDetailModel { credentials_info: info.into() }),
+            Detail::Credentials(info) => DetailModel::Role { credentials_info: info.into() },
         }
     }
 }
