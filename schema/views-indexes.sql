@@ -4,4 +4,5 @@ CREATE INDEX job_org_status ON job (org, status);
 CREATE INDEX job_kind ON job (org, kind);
 CREATE INDEX job_status ON job (org, kind, status);
 CREATE INDEX job_type ON job (org, job_type) WHERE job_type IS NOT NULL;
+CREATE INDEX job_kind_type ON job (org, kind, job_type) WHERE job_type IS NOT NULL;
 CREATE INDEX job_created_by ON job (org, created_by);
