@@ -43,8 +43,11 @@ impl Server {
         serving: HttpOptions,
         stopping: watch::Receiver<bool>,
     ) -> Result<Server, StartError> {
+        // Tokens that cannot be read stop a start before it makes a ledger.
+        let tokens = folder.access();
+        let early = tokens.exists().then(|| LiveAccess::open(&tokens)).transpose()?;
         let ledger = Ledger::open(folder, options)?;
-        let access = LiveAccess::open(&ledger.folder().access())?;
+        let access = early.map_or_else(|| LiveAccess::open(&tokens), Ok)?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(Shared {
             ledger,

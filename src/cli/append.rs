@@ -17,8 +17,8 @@ use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
 use crate::http::Error;
 use crate::job::OrgId;
-use crate::ledger::{Append as Request, AppendError, Folder, Ledger, Options};
-use crate::wire::{self, MAX_BATCH, Mask};
+use crate::ledger::{Append as Request, AppendError, Folder, Identity, Ledger, Options};
+use crate::wire::{self, MAX_BATCH};
 
 /// Bytes after which a batch is sent, well under what a request may have.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -45,6 +45,10 @@ pub(super) struct Append {
     /// With --data: the actor that the log names
     #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME", value_parser = actor)]
     actor: String,
+
+    /// With --data: make the folder where there is none
+    #[arg(long)]
+    create: bool,
 
     // With --url the server has its own anchor, and its own rules count.
     #[command(flatten)]
@@ -77,7 +81,8 @@ impl Append {
         let mut sink: Box<dyn Sink> = match self.target {
             Target::Folder(data) => {
                 let folder = self.anchor.of(Folder::new(data));
-                Box::new(Local::open(folder, self.org, &self.actor, self.masking.rules()?)?)
+                let options = Options { create: self.create, mask: self.masking.rules()?, ..Options::default() };
+                Box::new(Local::open(folder, self.org, &self.actor, options)?)
             }
             Target::Server(remote) => Box::new(Server { agent: remote.agent(Duration::from_secs(60))?, remote }),
         };
@@ -154,9 +159,13 @@ struct Local {
 }
 
 impl Local {
-    fn open(folder: Folder, org: OrgId, actor: &str, mask: Mask) -> Result<Local, Failure> {
+    fn open(folder: Folder, org: OrgId, actor: &str, options: Options) -> Result<Local, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ledger = Ledger::open(folder, Options { mask, ..Options::default() })?;
+        let ledger = Ledger::open(folder, options)?;
+        if ledger.is_new() {
+            let Identity { origin, keys } = ledger.identity();
+            eprintln!("jobledger: new ledger `{origin}`, verifier key {}", keys[0]);
+        }
         Ok(Local { ledger, runtime, org, actor: actor.to_owned() })
     }
 }

@@ -16,7 +16,7 @@ use super::{Failure, Outcome};
 use crate::access::{Access, NewToken, Role};
 use crate::http::HttpOptions;
 use crate::job::OrgId;
-use crate::ledger::{Append, AppendError, Folder, Ledger, Options};
+use crate::ledger::{Append, AppendError, Folder, Identity, Ledger, Options};
 use crate::server::Server;
 use crate::wire;
 
@@ -59,13 +59,13 @@ impl Demo {
     async fn play(self) -> Outcome {
         let stopping = stop_signal()?;
         let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
-        let server = Server::open(Folder::new(dir.path()), Options::default(), HttpOptions::default(), stopping)?;
         let listener = TcpListener::bind(self.listen).await?;
+        let server = Server::open(Folder::new(dir.path()), Options::default(), HttpOptions::default(), stopping)?;
         let url = format!("http://{}", listener.local_addr()?);
         let tokens = tokens(&server)?;
         let ledger = server.ledger().clone();
         start_lasting(&ledger).await?;
-        print_help(&url, &tokens, dir.path());
+        print_help(&url, &tokens, dir.path(), ledger.identity());
         let pace = Duration::from_millis(self.pace);
         let players = (0..2).map(|lane| tokio::spawn(play_for_ever(ledger.clone(), lane, pace)));
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
@@ -87,9 +87,10 @@ fn tokens(server: &Server) -> Result<HashMap<Role, String>, Failure> {
     Role::ALL.iter().map(make).collect()
 }
 
-fn print_help(url: &str, tokens: &HashMap<Role, String>, dir: &std::path::Path) {
+fn print_help(url: &str, tokens: &HashMap<Role, String>, dir: &std::path::Path, identity: &Identity) {
     say!("listening on {url}\n");
     say!("a ledger in {}, gone when this ends (Ctrl-C); recorded histories play by themselves", dir.display());
+    say!("new ledger `{}`, verifier key {}", identity.origin, identity.verifier_key());
     say!("the API is described at {url}/docs\n");
     say!("tokens, shown only here; for the lines below:\n");
     for role in Role::ALL {

@@ -13,13 +13,13 @@ use super::masking::Masking;
 use super::stop::stop_signal;
 use super::{AnchorDir, Data, Failure, Outcome};
 use crate::http::{HttpOptions, Tls, Transport};
-use crate::ledger::Options;
+use crate::ledger::{Identity, Options};
 use crate::server::Server;
 
 /// Serve the ledger over HTTP
 ///
-/// Starts on an empty folder too, and answers 401 until `jobledger token create` has made a token. Ctrl-C and SIGTERM end it
-/// cleanly.
+/// Serves the ledger in the folder, or a new one in an empty folder, and answers 401 until `jobledger token create` has made a
+/// token. Ctrl-C and SIGTERM end it cleanly.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -27,6 +27,16 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     anchor: AnchorDir,
+
+    /// Make the folder where there is none, or start a new ledger in one that has files of something else
+    #[arg(long, env = "JOBLEDGER_CREATE")]
+    create: bool,
+
+    /// Start a new ledger, with a name and key of its own, where the log is gone and a key, an anchor or views are left
+    ///
+    /// What is left is kept as `*.before-…`, and the tokens stay good. Refused where there is a log.
+    #[arg(long, env = "JOBLEDGER_NEW_LEDGER")]
+    new_ledger: bool,
 
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT")]
@@ -105,6 +115,8 @@ impl Serve {
     async fn serve(self, transport: Transport) -> Outcome {
         let stopping = stop_signal()?;
         let options = Options {
+            create: self.create,
+            new_ledger: self.new_ledger,
             external_checkpoint: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
             mask: self.masking.rules()?,
@@ -114,12 +126,18 @@ impl Serve {
         let scheme = if matches!(transport, Transport::Tls(_)) { "https" } else { "http" };
         let bounds = self.limits.bounds();
         let http = HttpOptions { transport, bounds, stall_timeout: self.limits.stall_timeout };
-        let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
+        // First, so that an address that is taken leaves the folder as it is.
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;
+        let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
         let url = format!("{scheme}://{}", listener.local_addr()?);
         announce(&url, self.json)?;
+        if server.ledger().is_new() {
+            // A warning: in place of a ledger that was expected here it is one.
+            let Identity { origin, keys } = server.ledger().identity();
+            tracing::warn!(origin, key = %keys[0], "new ledger");
+        }
         if let Some(why) = server.ledger().read_only() {
             tracing::warn!(why, "the ledger is read-only");
         }

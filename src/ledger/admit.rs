@@ -244,8 +244,11 @@ impl Desk {
         let incoming = &prepared.incoming;
         let time = incoming.time.unwrap_or(self.now);
         let job = self.jobs.get(key);
-        let decision = decide(job, key, &incoming.event, time, self.now)
-            .map_err(|refusal| AppendError::Refused { index, refusal, standing: None })?;
+        let decision = decide(job, key, &incoming.event, time, self.now).map_err(|refusal| AppendError::Refused {
+            index,
+            refusal,
+            standing: None,
+        })?;
         if decision != Decision::Record {
             return Ok(decision);
         }

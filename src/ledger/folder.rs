@@ -1,6 +1,7 @@
 //! The data folder: what lies where, and whose it is while a server runs.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a data folder.
@@ -18,6 +19,53 @@ pub enum FolderError {
     /// Another process has it.
     #[error("`{}` is in use by another jobledger; stop that one first, or use another --data", .0.display())]
     InUse(PathBuf),
+    /// It is not there.
+    #[error(
+        "there is no folder `{}`; give the folder of a ledger by --data, or start a new ledger there with --create", .0.display()
+    )]
+    Missing(PathBuf),
+    /// It has no ledger and files of something else.
+    #[error(
+        "`{}` has no ledger, and files of something else: {}; give the folder of a ledger or an empty one by --data, or start a \
+         new ledger among these files with --create", .path.display(), listed(.found)
+    )]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// The files.
+        found: Vec<String>,
+    },
+    /// Its log is gone.
+    #[error(
+        "`{}` has no log, but {}, which a ledger left: put `log.db` (and `log.db-wal`, if there is one) back, or restore an \
+         export with `jobledger import`; a new ledger, with another name and key, starts here with --new-ledger, which keeps \
+         the old files as `*.before-…`", .path.display(), listed(.found)
+    )]
+    LogGone {
+        /// The folder.
+        path: PathBuf,
+        /// What shows that there was a log.
+        found: Vec<String>,
+    },
+    /// Its log is a link that leads nowhere.
+    #[error("`{}` is a link to a file that is not there; mount or restore the place where the log lies", .0.display())]
+    Dangling(PathBuf),
+    /// A second ledger was asked for beside the first.
+    #[error(
+        "`{}` has a log, so --new-ledger does nothing here; leave the option out to go on with the log", .0.display()
+    )]
+    HasLog(PathBuf),
+}
+
+/// Names as a list in a sentence.
+fn listed(names: &[String]) -> String {
+    /// Most names that are said.
+    const SAID: usize = 8;
+    let mut text = names.iter().take(SAID).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SAID {
+        text.push_str(&format!(" and {} more", names.len() - SAID));
+    }
+    text
 }
 
 /// The name of the anchor's file in its folder.
@@ -26,6 +74,16 @@ pub const ANCHOR_FILE: &str = "checkpoint";
 pub(super) const KEY_FILE: &str = "ledger.key";
 /// The name of the file of the key before it.
 pub(super) const PREVIOUS_KEY_FILE: &str = "ledger.key.previous";
+
+/// The name of a file that is kept since the ledger has the name `origin`: `*.before-…`.
+pub(super) fn before(file: &Path, origin: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(format!("{BEFORE}{}", origin.rsplit('/').next().unwrap_or_default()));
+    path.into()
+}
+
+/// What is in the name of every file that was kept when the ledger took another name.
+pub(super) const BEFORE: &str = ".before-";
 
 /// A data folder, and where its anchor lies.
 #[derive(Debug, Clone)]
@@ -107,9 +165,10 @@ impl Folder {
         self.path.join("ledger.key.new")
     }
 
-    /// The key of the name that the log had before it was continued.
-    pub(super) fn abandoned_key(&self) -> PathBuf {
-        self.path.join("ledger.key.before-recover")
+    /// Where a key goes that signs no more, since the ledger has the name `origin`. A name is used once, so no key that was
+    /// kept is ever written over.
+    pub(super) fn key_before(&self, origin: &str) -> PathBuf {
+        before(&self.key(), origin)
     }
 
     /// Makes what was renamed in the folder durable.
@@ -117,17 +176,26 @@ impl Folder {
         std::fs::File::open(path)?.sync_all()
     }
 
-    /// Makes the folder where there is none.
+    /// Makes the folder where there is none; only its owner may enter it.
     pub fn create(&self) -> Result<(), FolderError> {
-        std::fs::create_dir_all(&self.path).map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })
     }
 
-    /// Takes the folder for this process.
+    /// The file whose lock shows that a process has the folder.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Takes the folder for this process. The folder must be there.
     pub fn lock(&self) -> Result<Lock, FolderError> {
-        self.create()?;
-        let unwritable = |cause| FolderError::Unwritable { path: self.path.clone(), cause };
-        let path = self.path.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(unwritable)?;
+        let unwritable = |cause: std::io::Error| match cause.kind() {
+            std::io::ErrorKind::NotFound => FolderError::Missing(self.path.clone()),
+            _ => FolderError::Unwritable { path: self.path.clone(), cause },
+        };
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let file = options.open(self.lock_file()).map_err(unwritable)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(self.path.clone())),

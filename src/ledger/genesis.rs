@@ -13,7 +13,7 @@ use super::seal::Seal;
 use super::{Clock, OpenError, anchor, clock};
 use crate::job::{Position, Time};
 use crate::log::{self, FileState, NewEvent, Writer};
-use crate::tree::{Frontier, SigningKey};
+use crate::tree::Frontier;
 use crate::wire::{Leaf, LedgerCreated, datadigest};
 
 /// The actor and source of the ledger's own events; no token may have this name.
@@ -43,13 +43,11 @@ pub(super) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError
     Ok((lock, open_existing(folder)?))
 }
 
-/// The genesis event and the first checkpoint. The key is on disk before the event that names it.
-pub(super) fn create(log: &mut Writer, folder: &Folder, clock: &Clock) -> Result<(), OpenError> {
-    // A key without a log is what a crash between the two leaves; it has signed nothing yet.
-    let key = match key::load(&folder.key())? {
-        Some(key) => key,
-        None => new_key(folder)?,
-    };
+/// The genesis event and the first checkpoint. The key is on disk, staged, before the event that names it; a crash before the
+/// event is durable leaves a staged key that has signed nothing.
+pub(super) fn create(log: &mut Writer, folder: &Folder, clock: &Clock, origin: &str) -> Result<(), OpenError> {
+    let key = key::generate(origin);
+    key::stage(folder, &key)?;
     let data = LedgerCreated {
         origin: key.name().to_owned(),
         leaf_format: LEAF_FORMAT,
@@ -138,10 +136,4 @@ pub(super) fn append_own(
 /// A name that no other log has.
 pub(super) fn new_origin() -> String {
     format!("jobledger/{}", Uuid::new_v4())
-}
-
-fn new_key(folder: &Folder) -> Result<SigningKey, OpenError> {
-    let key = key::generate(&new_origin());
-    key::save(&key, &folder.key())?;
-    Ok(key)
 }

@@ -107,7 +107,7 @@ pub(super) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyEr
     if path.exists() {
         // Of the same name: a rotation, and it goes on signing. Of another: the log has left that name behind.
         let same = load(&path).is_ok_and(|key| key.is_some_and(|key| key.name() == identity.origin));
-        let aside = if same { folder.previous_key() } else { folder.abandoned_key() };
+        let aside = if same { folder.previous_key() } else { folder.key_before(&identity.origin) };
         std::fs::rename(&path, aside).map_err(failed)?;
     }
     std::fs::rename(&staged, &path).map_err(failed)?;

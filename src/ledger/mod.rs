@@ -24,6 +24,7 @@ mod recover;
 mod redact;
 mod rotate;
 mod seal;
+mod start;
 mod transfer;
 mod turns;
 mod writer;
@@ -69,6 +70,11 @@ pub fn system_clock() -> Clock {
 pub struct Options {
     /// Where the time comes from.
     pub clock: Clock,
+    /// Whether the folder is made where there is none, and a new ledger may start among files of something else.
+    pub create: bool,
+    /// Whether a new ledger, with a name and key of its own, starts where the log is gone and other files of a ledger are left.
+    /// They are kept as `*.before-…`. Refused where there is a log.
+    pub new_ledger: bool,
     /// Whether something else (Litestream) copies the WAL into `log.db`.
     pub external_checkpoint: bool,
     /// Requests that may wait for the writer; one more is refused.
@@ -86,6 +92,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             clock: system_clock(),
+            create: false,
+            new_ledger: false,
             external_checkpoint: false,
             queue: 4096,
             turns: 4,
@@ -156,6 +164,8 @@ struct Inner {
     folder: Folder,
     clock: Clock,
     identity: Identity,
+    /// Whether this start made it.
+    new: bool,
     /// Why no writes are taken; once said it stays.
     read_only: Arc<OnceLock<String>>,
     writer: writer::Handle,
@@ -176,15 +186,24 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the ledger in `folder`, makes it where there is none, and starts its threads.
+    /// Opens the ledger in `folder`, and starts its threads. Makes a ledger in a folder that is empty but for tokens; what else
+    /// it may make, `options` say.
     ///
     /// A log without the key that signs for it (a backup), or of which it is in doubt what was signed (an import, a damaged
     /// file), or that is behind its anchor or beside it, opens read-only; [`Ledger::read_only`] says why.
     pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
-        let lock = folder.lock()?;
+        let start::Start { lock, origin, kept } = start::take(&folder, &options)?;
+        if !kept.is_empty() {
+            tracing::warn!(?kept, "an older ledger left files here; they are kept under these names");
+        }
         let log_path = folder.log();
+        let mut new = false;
         let log = log::Writer::open(&log_path, options.external_checkpoint, |writer, found| match found {
-            FileState::Empty => genesis::create(writer, &folder, &options.clock),
+            FileState::Empty => {
+                start::permits_genesis(&folder)?;
+                new = true;
+                genesis::create(writer, &folder, &options.clock, &origin)
+            }
             FileState::Log(format) => genesis::upgrade(writer, format, &folder),
         })?;
         clock::compare(&log.reader(), (options.clock)())?;
@@ -237,6 +256,7 @@ impl Ledger {
             external_checkpoint: options.external_checkpoint,
             folder,
             identity,
+            new,
             read_only,
             writer,
             commits,
@@ -302,6 +322,11 @@ impl Ledger {
     /// Why the ledger takes no writes; `None` where it does.
     pub fn read_only(&self) -> Option<&str> {
         self.inner.read_only.get().map(String::as_str)
+    }
+
+    /// Whether this start made the ledger.
+    pub fn is_new(&self) -> bool {
+        self.inner.new
     }
 
     /// Who this ledger is.

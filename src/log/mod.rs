@@ -62,7 +62,7 @@ pub enum Error {
     #[error("`{}` is an SQLite database, but not a jobledger log; point --data at the right folder", .0.display())]
     NotALog(PathBuf),
     /// There is no log in the folder.
-    #[error("no log at `{}`; start one with `jobledger serve --data` or `jobledger import`", .0.display())]
+    #[error("no log at `{}`; put the log back, or start one with `jobledger serve --create` or `jobledger import`", .0.display())]
     Missing(PathBuf),
     /// Positions have a gap.
     #[error("expected the event at position {expected}, found {found}; `log.db` has lost events")]

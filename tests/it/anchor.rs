@@ -51,7 +51,7 @@ fn its_folder_may_stand_in_the_environment_or_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (data, events) = (dir.path().join("data"), created("a").to_string());
     let append = |from: &dyn Fn(crate::support::cli::Cli) -> crate::support::cli::Cli| {
-        from(cli(["append", "-", "--data"]).arg(&data)).run_with(events.clone()).expect(0)
+        from(cli(["append", "-", "--create", "--data"]).arg(&data)).run_with(events.clone()).expect(0)
     };
     append(&|command| command.env("JOBLEDGER_ANCHOR", dir.path().join("one")));
     fs::write(dir.path().join("config"), format!("anchor = '{}'", dir.path().join("two").display())).unwrap();

@@ -108,7 +108,9 @@ fn a_recovery_that_was_cut_off_before_the_anchor_was_replaced_is_ended_by_the_ne
     // As a crash leaves it: the event is there, the key is not in its place yet, the anchor is the old one.
     fs::write(anchor.join("checkpoint"), &before).unwrap();
     fs::rename(data.join("ledger.key"), data.join("ledger.key.new")).unwrap();
-    fs::rename(data.join("ledger.key.before-recover"), data.join("ledger.key")).unwrap();
+    let mut files = fs::read_dir(&data).unwrap().map(|file| file.unwrap().path());
+    let old_key = files.find(|path| path.to_str().unwrap().contains("ledger.key.before-"));
+    fs::rename(old_key.unwrap(), data.join("ledger.key")).unwrap();
     takes_writes(&data, &anchor);
     assert!(kept(&anchor) == std::slice::from_ref(&before));
     // From then on it is as much against the log as any other.

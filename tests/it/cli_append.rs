@@ -25,7 +25,7 @@ impl Both {
     /// The same command for both.
     fn append(&self, files: &[&Path]) -> [Cli; 2] {
         let append = || cli(["append", "--json"]).args(files);
-        let local = append().arg("--data").arg(self.dir.path().join("local"));
+        let local = append().args(["--create", "--data"]).arg(self.dir.path().join("local"));
         [local, append().args(["--url", &self.server.url, "--token", &self.token])]
     }
 

@@ -43,8 +43,8 @@ fn a_server_takes_every_option_from_the_environment() {
 #[test]
 fn a_server_takes_every_option_from_a_file_in_either_spelling() {
     for text in [
-        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nmask = 'jwt,badge'\nmask-rule = ['badge=B[0-9]', 'pin=pin ([0-9])']\nlog = 'error'\njson = false\n",
-        "data = 'DIR'\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\nmask_rule = 'badge=B[0-9]'\n",
+        "data = 'DIR'\ncreate = true\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nmask = 'jwt,badge'\nmask-rule = ['badge=B[0-9]', 'pin=pin ([0-9])']\nlog = 'error'\njson = false\n",
+        "data = 'DIR'\ncreate = true\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\nmask_rule = 'badge=B[0-9]'\n",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
@@ -145,7 +145,7 @@ fn a_folder_and_a_server_told_alike_are_refused() {
 fn replay_takes_its_folder_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    cli(["append", "-", "--data"]).arg(&data).run_with(created("a").to_string()).expect(0);
+    cli(["append", "-", "--create", "--data"]).arg(&data).run_with(created("a").to_string()).expect(0);
     let config = file(dir.path(), &format!("data = '{}'\n", data.display()));
     let replayed = cli(["replay", "a", "--config"]).arg(&config).run().expect(0);
     assert!(replayed.stdout.starts_with("#1 "), "{}", replayed.stdout);

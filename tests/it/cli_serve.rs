@@ -67,7 +67,7 @@ fn others_are_not_served_in_clear_unless_told() {
         on(&folder, "serve", &["--listen", address]).refused(2, &["hint:", "--tls-cert", "--insecure-http"]);
     }
     assert!(!folder.exists(), "nothing is made by a server that does not start");
-    let told = cli(["serve", "--listen", "0.0.0.0:0", "--insecure-http", "--data"]).arg(&folder);
+    let told = cli(["serve", "--create", "--listen", "0.0.0.0:0", "--insecure-http", "--data"]).arg(&folder);
     Serving::of(told).end("TERM").expect(0);
 }
 
@@ -75,7 +75,7 @@ fn others_are_not_served_in_clear_unless_told() {
 fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data");
-    let told = cli(["serve", "--listen", "0.0.0.0:0", "--behind-tls", "--data"]).arg(&folder);
+    let told = cli(["serve", "--create", "--listen", "0.0.0.0:0", "--behind-tls", "--data"]).arg(&folder);
     let server = Serving::of(told);
     let url = server.url.replace("0.0.0.0", "127.0.0.1");
     let admin = Client::new(&url, Some(&token(&folder, "admin")));
@@ -119,7 +119,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     let Some((certificate, key)) = certificate(dir.path()) else { return skipped("openssl") };
     let folder = dir.path().join("data");
     let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key, "--data"]);
-    let server = Serving::of(told.arg(&folder));
+    let server = Serving::of(told.arg(&folder).arg("--create"));
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     let pem = ureq::tls::Certificate::from_pem(&std::fs::read(&certificate).unwrap()).unwrap();
     let trusted = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[pem])).build();

@@ -28,7 +28,7 @@ impl Faulty {
     }
 
     fn serve(dir: &Path, shim: &Path) -> Serving {
-        let serve = cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.join("data"));
+        let serve = cli(["serve", "--create", "--listen", "127.0.0.1:0", "--data"]).arg(dir.join("data"));
         Serving::of(serve.env("LD_PRELOAD", shim).env("FAULT_FILE", "log.db-wal").env("FAULT_DIR", dir))
     }
 

@@ -76,6 +76,7 @@ mod samples;
 mod schema;
 mod seals;
 mod sessions;
+mod starts;
 mod support;
 mod tails;
 mod tails_end;

@@ -190,7 +190,7 @@ fn commands_stop_secrets_too() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let events = |text: &str| format!("{}\n{}\n", with(created("a"), "id", json!("1")), noted("a", text));
-    let append = || cli(["append", "-", "--data"]).arg(&data);
+    let append = || cli(["append", "-", "--create", "--data"]).arg(&data);
     append().run_with(events(&format!("{} BDG-1", github()))).expect(0);
     let own = append().args(["--mask", "-github", "--mask-rule", "badge=BDG-[0-9]"]);
     own.run_with(noted("a", &format!("{} BDG-1", github())).to_string()).expect(0);

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ledger::folder::Folder;
+use crate::ledger::folder::{Folder, before};
 use crate::log::{self, Reader};
 use crate::tree::MAX_NOTE;
 
@@ -111,9 +111,20 @@ impl Anchor {
         Ok(self.held.is_some() && read(&self.kept(origin))? == self.held)
     }
 
+    /// Keeps what it holds under another name, before a ledger with the name `origin` is made. Nothing is left in its place.
+    pub(in crate::ledger) fn set_aside(&mut self, origin: &str) -> Result<Option<PathBuf>, AnchorError> {
+        if self.held.is_none() {
+            return Ok(None);
+        }
+        let (_lock, kept) = (self.lock()?, self.kept(origin));
+        std::fs::rename(&self.file, &kept).and_then(|()| Folder::sync(&self.folder)).map_err(self.unwritable())?;
+        self.held = None;
+        Ok(Some(kept))
+    }
+
     /// A name is used once, so nothing that was kept is ever written over.
     fn kept(&self, origin: &str) -> PathBuf {
-        self.folder.join(format!("checkpoint.before-{}", origin.rsplit('/').next().unwrap_or_default()))
+        before(&self.file, origin)
     }
 
     fn compare(&mut self) -> Result<(), AnchorError> {

@@ -69,7 +69,10 @@ pub fn import(folder: &Folder, file: &Path, mut progress: impl FnMut(u64)) -> Re
     let new = check(folder, file, &mut progress)?;
     let _lock = match early {
         Some(lock) => lock,
-        None => folder.lock()?,
+        None => {
+            folder.create()?;
+            folder.lock()?
+        }
     };
     let path = folder.log();
     if new.events > 0 && new.whole {

@@ -27,7 +27,7 @@ pub fn ledger(dir: &Path) -> PathBuf {
 /// `jobledger serve` with its anchor in `anchor`.
 #[track_caller]
 pub fn serve(folder: &Path, anchor: &Path) -> Serving {
-    Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder).arg("--anchor").arg(anchor))
+    Serving::of(cli(["serve", "--create", "--listen", "127.0.0.1:0", "--data"]).arg(folder).arg("--anchor").arg(anchor))
 }
 
 /// A worker of this server. Its token has a name of its own: one that is an actor in the log is taken for ever.

@@ -204,7 +204,7 @@ impl Serving {
     /// At this address.
     #[track_caller]
     pub fn on(folder: &Path, address: &str) -> Serving {
-        Serving::of(cli(["serve", "--listen", address, "--data"]).arg(folder))
+        Serving::of(cli(["serve", "--create", "--listen", address, "--data"]).arg(folder))
     }
 
     /// As `command` says.

@@ -21,7 +21,7 @@ pub fn exported(folder: &Path, more: &[&str]) -> String {
 /// Appends to a folder that no server has.
 #[track_caller]
 pub fn append_to(folder: &Path, events: &Value, more: &[&str]) {
-    let append = cli(["append", "-", "--data"]).arg(folder).args(more);
+    let append = cli(["append", "-", "--create", "--data"]).arg(folder).args(more);
     append.run_with(events.to_string()).expect(0);
 }
 

@@ -60,8 +60,10 @@ impl TestServer {
         TestServer::open_serving(path, options, HttpOptions::default())
     }
 
-    /// On a folder that stays after it, opened as `options` say, with connections served as `http` says.
+    /// On a folder that stays after it, opened as `options` say, with connections served as `http` says;
+    /// it is made where there is none.
     pub fn open_serving(path: &Path, options: Options, http: HttpOptions) -> TestServer {
+        let options = Options { create: true, ..options };
         let (stop, stopping) = watch::channel(false);
         let (send_url, url) = std::sync::mpsc::channel();
         let folder = Folder::new(path);

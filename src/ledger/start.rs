@@ -1,0 +1,149 @@
+//! What a start finds in its folder. It makes a ledger only where nothing shows that there was one: a second genesis event
+//! under the name and key of the first would be a fork.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use super::anchor::Anchor;
+use super::folder::{BEFORE, Folder, FolderError, Lock, before};
+use super::{OpenError, Options};
+
+/// A folder that this process has, and the name that a new ledger in it would get.
+pub(super) struct Start {
+    pub lock: Lock,
+    pub origin: String,
+    /// The old files that were moved aside.
+    pub kept: Vec<PathBuf>,
+}
+
+/// Takes the folder for a ledger: the one that it has, or a new one where `options` allow that. A refusal leaves no trace.
+pub(super) fn take(folder: &Folder, options: &Options) -> Result<Start, OpenError> {
+    match Found::of(folder) {
+        Err(FolderError::Missing(_)) if options.create => folder.create()?,
+        found => found?.permits(folder, options)?,
+    }
+    let lock = folder.lock()?;
+    // Another start may have made a ledger in between.
+    let found = Found::of(folder)?;
+    found.permits(folder, options)?;
+    let origin = super::genesis::new_origin();
+    let kept = if options.new_ledger { found.set_aside(folder, &origin)? } else { Vec::new() };
+    Ok(Start { lock, origin, kept })
+}
+
+/// Refuses a log without a table where something shows that there was a log with events.
+pub(super) fn permits_genesis(folder: &Folder) -> Result<(), FolderError> {
+    let mut found = Found::of(folder)?;
+    found.traces.retain(|name| !name.starts_with("log.db-"));
+    found.has_no_traces(folder)
+}
+
+/// What a folder has, by the names of its files.
+struct Found {
+    log: bool,
+    /// Files that only a ledger makes, once it has a log.
+    traces: Vec<String>,
+    /// Whether there are tokens. They may be made before the first start.
+    tokens: bool,
+    /// Whether there is an anchor, which may lie in another folder.
+    anchor: bool,
+    /// Files that are none of a ledger's.
+    others: Vec<String>,
+}
+
+impl Found {
+    fn of(folder: &Folder) -> Result<Found, FolderError> {
+        let unreadable = |cause: std::io::Error| match cause.kind() {
+            ErrorKind::NotFound => FolderError::Missing(folder.path().to_owned()),
+            _ => FolderError::Unwritable { path: folder.path().to_owned(), cause },
+        };
+        let anchor = match folder.anchored().symlink_metadata() {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(cause) => return Err(FolderError::Unwritable { path: folder.anchor().to_owned(), cause }),
+        };
+        let mut found = Found { log: false, traces: Vec::new(), tokens: false, anchor, others: Vec::new() };
+        let mut empty = [false; 2];
+        for entry in std::fs::read_dir(folder.path()).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let size = || entry.path().metadata().map(|file| file.len());
+            match name.as_str() {
+                "log.db" => match size() {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        return Err(FolderError::Dangling(entry.path()));
+                    }
+                    size => {
+                        found.log = true;
+                        empty[0] = size.map_err(unreadable)? == 0;
+                    }
+                },
+                "access.db" => found.tokens = true,
+                "ledger.key" | "ledger.key.previous" => found.traces.push(name),
+                name if is_no_trace(name) => {}
+                _ if name.starts_with("log.db-") || name.starts_with("views.db") => {
+                    empty[1] |= name == "log.db-wal" && size().is_ok_and(|size| size > 0);
+                    found.traces.push(name);
+                }
+                _ => found.others.push(name),
+            }
+        }
+        // SQLite deletes the WAL of an empty file, and the newest events may be in it.
+        found.log &= empty != [true, true];
+        found.traces.sort();
+        found.others.sort();
+        Ok(found)
+    }
+
+    fn permits(&self, folder: &Folder, options: &Options) -> Result<(), FolderError> {
+        let path = || folder.path().to_owned();
+        match self {
+            Found { log: true, .. } if options.new_ledger => Err(FolderError::HasLog(path())),
+            Found { log: true, .. } => Ok(()),
+            Found { others, .. } if !others.is_empty() && !options.create => {
+                Err(FolderError::Occupied { path: path(), found: others.clone() })
+            }
+            _ if options.new_ledger => Ok(()),
+            _ => self.has_no_traces(folder),
+        }
+    }
+
+    fn has_no_traces(&self, folder: &Folder) -> Result<(), FolderError> {
+        if self.traces.is_empty() && !self.anchor {
+            return Ok(());
+        }
+        let mut found = self.traces.clone();
+        if self.anchor {
+            let anchored = folder.anchored();
+            let told = anchored.strip_prefix(folder.path()).unwrap_or(&anchored);
+            found.push(told.display().to_string());
+        }
+        if self.tokens {
+            found.push("access.db".into());
+        }
+        Err(FolderError::LogGone { path: folder.path().to_owned(), found })
+    }
+
+    /// Keeps what an older ledger left under names that no start looks at. The tokens stay as they are.
+    fn set_aside(&self, folder: &Folder, origin: &str) -> Result<Vec<PathBuf>, OpenError> {
+        let mut kept: Vec<PathBuf> = Anchor::find(folder)?.set_aside(origin)?.into_iter().collect();
+        let unwritable = |cause| FolderError::Unwritable { path: folder.path().to_owned(), cause };
+        for name in &self.traces {
+            let (old, new) = (folder.path().join(name), before(&folder.path().join(name), origin));
+            std::fs::rename(old, &new).map_err(unwritable)?;
+            kept.push(new);
+        }
+        Folder::sync(folder.path()).map_err(unwritable)?;
+        Ok(kept)
+    }
+}
+
+/// What says nothing about a log: what a start that was cut off left, what an older ledger left and was moved aside, what the
+/// system puts into a volume.
+fn is_no_trace(name: &str) -> bool {
+    name.contains(BEFORE)
+        || name.starts_with('.')
+        || name.starts_with("access.db-")
+        || name.ends_with(".partial")
+        || ["lock", "ledger.key.new", "anchor", "lost+found"].contains(&name)
+}
