@@ -8,6 +8,7 @@ mod anchor;
 mod append;
 mod clock;
 mod erase;
+mod files;
 mod folder;
 mod genesis;
 mod hook;
@@ -180,6 +181,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
     keeper: Option<anchor::Keeper>,
+    watch: files::Watch,
     // Held for its lock: dropped last, when nothing writes any more.
     _lock: folder::Lock,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -219,13 +221,14 @@ impl Ledger {
         };
         let metrics = Arc::new(Metrics::new(&options.mask));
         let head = log.reader().head()?;
+        let files = Arc::new(files::Files::of(&folder, head, read_only.clone()));
         let keeper = anchor.map(|anchor| {
             if anchor.held().is_none() && head > Position::GENESIS {
                 tracing::warn!(
                     "the log has no anchor, which proves nothing: it is from before there were any, or lost"
                 );
             }
-            anchor::Keeper::start(anchor, &log.reader(), &log_path, metrics.clone(), read_only.clone())
+            anchor::Keeper::start(anchor, &log.reader(), &log_path, metrics.clone(), files.clone())
         });
         let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
@@ -242,6 +245,7 @@ impl Ledger {
             head: head_bell,
             metrics: metrics.clone(),
             read_only: read_only.clone(),
+            files: files.clone(),
             identity: identity.clone(),
         };
         let (writer, thread, loader) =
@@ -265,6 +269,7 @@ impl Ledger {
             head,
             metrics,
             keeper,
+            watch: files::Watch::start(files)?,
         };
         Ok(Ledger { inner: Arc::new(inner) })
     }
@@ -272,6 +277,7 @@ impl Ledger {
     /// Takes no more appends, finishes those taken, brings the views and the anchor forward, waits for the threads, and
     /// copies the WAL into the log.
     pub fn close(&self) {
+        self.inner.watch.stop();
         self.inner.writer.stop();
         self.inner.erasures.stop();
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::admit::{Committed, Desk};
 use super::append::{Append, AppendError, Appended, Placed, Prepared, Request};
 use super::erase::Erasures;
+use super::files::Files;
 use super::loader::Loader;
 use super::projection::{Handed, Projection};
 use super::seal::{Doubt, Seal, SealError};
@@ -69,6 +70,7 @@ pub(super) struct Shared {
     pub metrics: Arc<Metrics>,
     /// Set where the tree is in doubt, or somebody else signs for it: no commit begins then.
     pub read_only: Arc<OnceLock<String>>,
+    pub files: Arc<Files>,
     pub identity: Identity,
 }
 
@@ -201,7 +203,10 @@ impl WriterThread {
         let started = Instant::now();
         let before = self.desk.head;
         self.shared.commits.begin();
-        let committed = self.try_commit(&requests);
+        let committed = self.try_commit(&requests).and_then(|done| match self.shared.files.committed(self.desk.head) {
+            Ok(()) => Ok(done),
+            Err(_) => Err(Broken::Gone),
+        });
         self.shared.commits.end();
         match committed {
             Ok((outcomes, handed)) => {
@@ -221,6 +226,12 @@ impl WriterThread {
                 }
             }
             Err(Broken::Log(error)) => self.failed(requests, &error),
+            // What was recorded is in a file that nobody finds again; a restart shows what is there.
+            Err(Broken::Gone) => {
+                for request in requests {
+                    let _ = request.answer.send(Err(AppendError::OutcomeUnknown));
+                }
+            }
             Err(Broken::ReadOnly(why)) => {
                 for request in requests {
                     let _ = request.answer.send(Err(AppendError::ReadOnly(why.clone())));
@@ -282,6 +293,8 @@ impl WriterThread {
         }
         self.reload();
         self.reload_seal();
+        // A log that has lost events is not gone on with.
+        let _ = self.shared.files.look();
         // It may have erased something after all.
         self.shared.erasures.record(self.desk.log.reader().newest_redaction().unwrap_or_default());
         self.shared.metrics.failed_commits.inc();
@@ -335,6 +348,8 @@ enum Broken {
     Log(log::Error),
     /// Nothing was written, and nothing more will be.
     ReadOnly(String),
+    /// A file that is open is not the one at its path any more.
+    Gone,
 }
 
 impl From<log::Error> for Broken {

@@ -8,15 +8,17 @@ mod pool;
 mod reader;
 mod tree;
 mod truncate;
+mod wal;
 mod writer;
 
 pub use backup::copy_database;
 pub use open::{FORMAT, FileState, TREE_FORMAT, empty_log, file_state, recover_file, sqlite_is_sound};
-pub(crate) use pool::plan_once;
 pub use pool::{Pool, READ_ONLY};
+pub(crate) use pool::{open_reader, plan_once};
 pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
 pub use tree::Published;
 pub use truncate::truncate_wal;
+pub use wal::Wal;
 pub use writer::{NewEvent, Writer};
 
 use std::path::PathBuf;
@@ -125,6 +127,11 @@ impl Error {
     pub fn wants_recovery(&self) -> bool {
         let codes = [rusqlite::ffi::SQLITE_READONLY_ROLLBACK, rusqlite::ffi::SQLITE_READONLY_RECOVERY];
         self.sqlite_code().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Whether the file ends before what it must have.
+    pub fn is_cut_off(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
     }
 
     /// Whether the file itself is damaged or no database at all.

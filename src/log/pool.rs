@@ -61,7 +61,7 @@ impl Pool {
 }
 
 /// Opens `path` for reading only.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let open = |cause| Error::Open { path: path.to_owned(), cause };
     let conn = Connection::open_with_flags(path, READ_ONLY).map_err(open)?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;

@@ -60,6 +60,7 @@ mod log_triggers;
 mod many_actions;
 mod masking;
 mod masking_text;
+mod open_files;
 mod openapi;
 mod operation;
 mod organisations;

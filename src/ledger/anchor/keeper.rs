@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::file::{Anchor, AnchorError};
+use crate::ledger::files::Files;
 use crate::ledger::{Metrics, OpenError};
 use crate::log::{self, Reader, chain};
 
@@ -36,10 +37,10 @@ impl Keeper {
         log: &Reader<'_>,
         path: &Path,
         metrics: Arc<Metrics>,
-        read_only: Arc<OnceLock<String>>,
+        files: Arc<Files>,
     ) -> Result<Keeper, OpenError> {
         let anchored = Arc::new(Mutex::new(Anchored::default()));
-        let mut thread = Thread { anchor, anchored: anchored.clone(), metrics, read_only, failing: false };
+        let mut thread = Thread { anchor, anchored: anchored.clone(), metrics, files, failing: false };
         let (stop, stopped) = channel::<()>();
         let path = path.to_owned();
         let mut goes_on = thread.forward(log);
@@ -81,7 +82,7 @@ struct Thread {
     anchor: Anchor,
     anchored: Arc<Mutex<Anchored>>,
     metrics: Arc<Metrics>,
-    read_only: Arc<OnceLock<String>>,
+    files: Arc<Files>,
     /// Whether the last try failed: the log says so once.
     failing: bool,
 }
@@ -89,6 +90,10 @@ struct Thread {
 impl Thread {
     /// Makes the newest checkpoint the one that the anchor holds; answers whether to go on with that.
     fn forward(&mut self, log: &Reader<'_>) -> bool {
+        if self.files.gone().is_some() {
+            // Another ledger may have the folder by now.
+            return false;
+        }
         // Read from the file as everybody reads it: what is not durable yet is not to be seen there.
         let newest = match log.checkpoint() {
             Ok(Some(newest)) => newest,
@@ -125,7 +130,7 @@ impl Thread {
             newest.size
         );
         tracing::error!(why, "the anchor is somebody else's: the ledger takes no more writes");
-        let _ = self.read_only.set(why);
+        self.files.read_only(why);
     }
 
     /// It is tried again; meanwhile appends go on, and the metrics and `/readyz` tell how far the anchor is behind.

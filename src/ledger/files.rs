@@ -1,0 +1,201 @@
+//! Whether the files that the ledger has open are still the ones at their paths, with what was written to them. A file that
+//! was removed or replaced can be written to until the process ends, and what was written is lost then.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::OpenError;
+use super::folder::Folder;
+use crate::job::Position;
+use crate::log::{self, FileState};
+
+/// How often the files are looked at.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How old a look may be when answers go out; the writer looks itself where the thread has not run for longer. So no append is
+/// answered with success later than 250 ms after a file was removed or replaced.
+const DUE: Duration = Duration::from_millis(150);
+
+/// What may happen to a file that is open.
+#[derive(Debug, thiserror::Error)]
+enum Gone {
+    #[error("`{0}` was removed or replaced while the server has it open")]
+    Replaced(String),
+    #[error("`{0}` was cut off or overwritten while the server has it open")]
+    Overwritten(&'static str),
+    #[error(
+        "the log ends at position {found}, and position {recorded} was recorded: a file was overwritten while the server has it open"
+    )]
+    Behind { recorded: u64, found: u64 },
+    #[error("the log cannot be read any more: a file was overwritten or is damaged while the server has it open")]
+    Unreadable(#[source] log::Error),
+}
+
+/// The files of an open ledger.
+pub(super) struct Files {
+    log: PathBuf,
+    /// Why no writes are taken, for the whole ledger.
+    read_only: Arc<OnceLock<String>>,
+    gone: OnceLock<String>,
+    /// The newest position that a commit has recorded.
+    recorded: AtomicU64,
+    looked: Mutex<Looked>,
+}
+
+struct Looked {
+    at: Instant,
+    files: Vec<File>,
+    /// The largest size that `log.db` had: events are never deleted, so it never shrinks.
+    size: u64,
+    wal: log::Wal,
+}
+
+struct File {
+    path: PathBuf,
+    /// Device and inode; `None` as long as there was no such file.
+    is: Option<(u64, u64)>,
+}
+
+impl Files {
+    /// The files of `folder` as they are now, right after they were opened.
+    pub(super) fn of(folder: &Folder, head: Position, read_only: Arc<OnceLock<String>>) -> Files {
+        let log = folder.log();
+        let beside = |end: &str| log.with_extension(format!("db-{end}"));
+        let paths = [log.clone(), beside("wal"), beside("shm"), folder.access(), folder.lock_file(), folder.key()];
+        let files = paths.map(|path| File { is: identity(&path), path }).into();
+        let mut wal = log::Wal::new(&beside("wal"));
+        wal.has_what_was_seen();
+        let looked = Looked { at: Instant::now(), files, size: 0, wal };
+        let recorded = AtomicU64::new(head.get());
+        Files { log, read_only, gone: OnceLock::new(), recorded, looked: Mutex::new(looked) }
+    }
+
+    /// Why the ledger may not be written to any more, because a file is gone.
+    pub(super) fn gone(&self) -> Option<&str> {
+        self.gone.get().map(String::as_str)
+    }
+
+    /// Takes no more writes from here on.
+    pub(super) fn read_only(&self, why: String) {
+        let _ = self.read_only.set(why);
+    }
+
+    /// A commit has returned, and `head` is recorded. Says whether its answers may go out.
+    pub(super) fn committed(&self, head: Position) -> Result<(), String> {
+        self.recorded.fetch_max(head.get(), Ordering::SeqCst);
+        let looked = self.looked();
+        if looked.at.elapsed() < DUE { self.said() } else { self.look_at(looked) }
+    }
+
+    /// Looks now.
+    pub(super) fn look(&self) -> Result<(), String> {
+        self.look_at(self.looked())
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn said(&self) -> Result<(), String> {
+        self.gone.get().map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    fn look_at(&self, mut looked: MutexGuard<'_, Looked>) -> Result<(), String> {
+        self.said()?;
+        let begun = Instant::now();
+        match looked.compare().and_then(|()| self.read_again()) {
+            Ok(()) => {
+                looked.at = begun;
+                Ok(())
+            }
+            Err(gone) => {
+                let why = format!(
+                    "{gone}; what is appended now would be lost when it stops: stop the server, put the right files into the \
+                     folder, and start it again"
+                );
+                // What a client is told names no path.
+                tracing::error!(error = &gone as &dyn std::error::Error, why, "the ledger takes no more writes");
+                self.read_only(why.clone());
+                Err(self.gone.get_or_init(|| why).clone())
+            }
+        }
+    }
+
+    /// Reads the end of the log over a connection that has nothing in memory. What else fails than the file itself (too many
+    /// open files, a lock) says nothing about it.
+    fn read_again(&self) -> Result<(), Gone> {
+        let recorded = self.recorded.load(Ordering::SeqCst);
+        let read = || {
+            let conn = log::open_reader(&self.log)?;
+            match log::file_state(&conn, &self.log)? {
+                FileState::Empty => Ok(0),
+                FileState::Log(_) => log::Reader::new(&conn).head().map(Position::get),
+            }
+        };
+        match read() {
+            Ok(found) if found < recorded => Err(Gone::Behind { recorded, found }),
+            Err(error @ log::Error::NotALog(_)) => Err(Gone::Unreadable(error)),
+            Err(error) if error.is_damage() || error.is_cut_off() => Err(Gone::Unreadable(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Looked {
+    fn compare(&mut self) -> Result<(), Gone> {
+        for file in &mut self.files {
+            match (file.is, identity(&file.path)) {
+                (None, found) => file.is = found,
+                (expected, found) if expected == found => {}
+                _ => {
+                    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+                    return Err(Gone::Replaced(name.into_owned()));
+                }
+            }
+        }
+        let size = self.files.first().and_then(|log| log.path.metadata().ok()).map_or(0, |log| log.len());
+        if size < self.size {
+            return Err(Gone::Overwritten("log.db"));
+        }
+        self.size = size;
+        if self.wal.has_what_was_seen() { Ok(()) } else { Err(Gone::Overwritten("log.db-wal")) }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// The thread that looks at the files, until it is dropped.
+pub(super) struct Watch {
+    running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+}
+
+impl Watch {
+    pub(super) fn start(files: Arc<Files>) -> Result<Watch, OpenError> {
+        let (stop, stopped) = channel::<()>();
+        let run =
+            move || while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && files.look().is_ok() {};
+        let thread = std::thread::Builder::new().name("files".into()).spawn(run).map_err(OpenError::Thread)?;
+        Ok(Watch { running: Mutex::new(Some((stop, thread))) })
+    }
+
+    /// Ends the thread. The files may be closed then.
+    pub(super) fn stop(&self) {
+        let Some((stop, thread)) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        drop(stop);
+        if thread.join().is_err() {
+            tracing::error!("the thread that looks at the files panicked");
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,211 @@
+//! Whether the WAL's file still has what was written to it. SQLite finds frames by an index in memory and believes it, so a
+//! file that was emptied or overwritten under it goes unnoticed until the frames are copied into the log.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of the header of a WAL and of each frame in it (<https://sqlite.org/fileformat2.html#walformat>).
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// What a WAL begins with, but for the last bit.
+const MAGIC: u32 = 0x377f_0682;
+/// Frames in which the first look finds the end of a commit: 16 MiB of pages.
+const LOOKED_THROUGH: u64 = 4096;
+/// Looks before the file is believed to be changed: SQLite may begin the WAL anew in the middle of one.
+const LOOKS: usize = 3;
+
+/// A WAL, and what the last look saw at its end.
+#[derive(Debug)]
+pub struct Wal {
+    path: PathBuf,
+    seen: Option<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    header: [u8; HEADER],
+    newest: Newest,
+}
+
+/// How far the frames go.
+#[derive(Debug, Clone, Copy, Default)]
+struct Newest {
+    /// The first frame that is none of now.
+    end: u64,
+    /// The newest frame that ended a commit: which one, and its header.
+    commit: Option<(u64, [u8; FRAME_HEADER])>,
+}
+
+/// A WAL in the middle of a look.
+struct Open {
+    file: File,
+    header: [u8; HEADER],
+    /// Whole frames in the file.
+    frames: u64,
+}
+
+impl Wal {
+    /// The WAL at `path`, which need not be there.
+    pub fn new(path: &Path) -> Wal {
+        Wal { path: path.to_owned(), seen: None }
+    }
+
+    /// Whether the file still has what the last look saw, or SQLite has begun it anew since. A file that cannot be read says
+    /// nothing.
+    pub fn has_what_was_seen(&mut self) -> bool {
+        (0..LOOKS).any(|_| self.look().unwrap_or(true))
+    }
+
+    fn look(&mut self) -> io::Result<bool> {
+        let file = File::open(&self.path)?;
+        let size = file.metadata()?.len();
+        // As SQLite leaves it that has copied all of it into the log.
+        if size == 0 {
+            return Ok(true);
+        }
+        let mut header = [0; HEADER];
+        file.read_exact_at(&mut header, 0)?;
+        if word(&header, 0) & !1 != MAGIC {
+            return Ok(false);
+        }
+        let wal = Open { file, header, frames: size.saturating_sub(HEADER as u64) / frame_size(&header) };
+        let known = match &self.seen {
+            None => Some(Newest { end: wal.end()?.saturating_sub(LOOKED_THROUGH), commit: None }),
+            Some(seen) if seen.header == header => wal.still_has(seen)?,
+            Some(seen) => is_newer(&header, &seen.header).then(Newest::default),
+        };
+        let Some(newest) = known.map(|known| wal.follow(known)).transpose()?.flatten() else { return Ok(false) };
+        self.seen = Some(Seen { header, newest });
+        Ok(true)
+    }
+}
+
+impl Open {
+    /// What was seen, if it is still there.
+    fn still_has(&self, seen: &Seen) -> io::Result<Option<Newest>> {
+        match &seen.newest.commit {
+            Some((index, frame)) if *index >= self.frames || self.frame(*index)? != *frame => Ok(None),
+            commit => Ok(Some(Newest { end: commit.map_or(0, |(index, _)| index + 1), commit: *commit })),
+        }
+    }
+
+    /// Goes on from what was known to the newest frame. `None` where frames behind it were written after ones that are missing.
+    fn follow(&self, mut known: Newest) -> io::Result<Option<Newest>> {
+        while known.end < self.frames {
+            let frame = self.frame(known.end)?;
+            if !self.is_current(&frame) {
+                break;
+            }
+            // The size of the log in pages, told by the last frame of a commit alone. Other frames may be taken back.
+            if word(&frame, 4) != 0 {
+                known.commit = Some((known.end, frame));
+            }
+            known.end += 1;
+        }
+        let is_hole = known.end < self.frames && self.is_current(&self.frame(self.frames - 1)?);
+        Ok(if is_hole { None } else { Some(known) })
+    }
+
+    /// Where the frames of now end, found without looking at each.
+    fn end(&self) -> io::Result<u64> {
+        let (mut current, mut stale) = (0, self.frames);
+        while current < stale {
+            let middle = current.midpoint(stale);
+            if self.is_current(&self.frame(middle)?) { current = middle + 1 } else { stale = middle }
+        }
+        Ok(current)
+    }
+
+    /// Frames from before SQLite began the WAL anew have other salts. They lie behind those written since.
+    fn is_current(&self, frame: &[u8; FRAME_HEADER]) -> bool {
+        frame[8..16] == self.header[16..24]
+    }
+
+    fn frame(&self, index: u64) -> io::Result<[u8; FRAME_HEADER]> {
+        let mut frame = [0; FRAME_HEADER];
+        self.file.read_exact_at(&mut frame, HEADER as u64 + index * frame_size(&self.header))?;
+        Ok(frame)
+    }
+}
+
+fn frame_size(header: &[u8; HEADER]) -> u64 {
+    FRAME_HEADER as u64 + u64::from(word(header, 8))
+}
+
+/// Whether SQLite wrote the first header after the second: it counts how often it begins the WAL anew.
+fn is_newer(header: &[u8; HEADER], than: &[u8; HEADER]) -> bool {
+    (word(header, 12).wrapping_sub(word(than, 12)) as i32) > 0
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..at + 4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    /// A database with a WAL, a connection that writes to it, and a look at what it has.
+    fn written() -> (tempfile::TempDir, Connection, Wal) {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = Connection::open(dir.path().join("x.db")).unwrap();
+        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA cache_size = 5; CREATE TABLE t (a)").unwrap();
+        let wal = Wal::new(&dir.path().join("x.db-wal"));
+        (dir, conn, wal)
+    }
+
+    fn insert(conn: &Connection) {
+        conn.execute("INSERT INTO t VALUES (randomblob(50000))", []).unwrap();
+    }
+
+    #[test]
+    fn what_sqlite_does_with_its_wal_is_no_change() {
+        let (_dir, conn, mut wal) = written();
+        for n in 0..60 {
+            insert(&conn);
+            assert!(wal.has_what_was_seen());
+            // More than the cache holds, so that frames are written which are taken back.
+            conn.execute_batch("BEGIN").unwrap();
+            (0..3).for_each(|_| insert(&conn));
+            assert!(wal.has_what_was_seen());
+            conn.execute_batch("ROLLBACK").unwrap();
+            let mode = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"][n % 4];
+            conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+            assert!(wal.has_what_was_seen());
+        }
+    }
+
+    #[test]
+    fn what_others_do_with_it_is_one() {
+        let changes: [fn(&Path, Vec<u8>, &Connection); 5] = [
+            |path, older, _| std::fs::write(path, older).unwrap(),
+            |path, older, conn| {
+                std::fs::write(path, older).unwrap();
+                insert(conn);
+            },
+            |path, older, conn| {
+                insert(conn);
+                std::fs::write(path, older).unwrap();
+                insert(conn);
+            },
+            |path, _, conn| {
+                std::fs::write(path, []).unwrap();
+                insert(conn);
+            },
+            |path, _, _| std::fs::write(path, "no WAL at all, and long enough for a header").unwrap(),
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let (_dir, conn, mut wal) = written();
+            insert(&conn);
+            let older = std::fs::read(&wal.path).unwrap();
+            insert(&conn);
+            assert!(wal.has_what_was_seen());
+            change(&wal.path, older, &conn);
+            assert!(!wal.has_what_was_seen(), "change {n}");
+        }
+    }
+}

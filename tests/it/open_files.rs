@@ -1,0 +1,138 @@
+//! Files that are removed or replaced while the server has them open: nothing is recorded that would be lost.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::cli::{Serving, on, token};
+use crate::support::exports::small_ledger;
+use crate::support::{Client, noted, problem};
+
+/// The time after which no append may be answered with success any more.
+const LIMIT: Duration = Duration::from_millis(250);
+/// Longest wait for the first refusal: a server that goes on fails the test.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn remove(folder: &Path, names: &[&str]) {
+    names.iter().for_each(|name| fs::remove_file(folder.join(name)).unwrap());
+}
+
+/// Copies older files over those of a folder, in place, as `cp` does.
+fn put_over(folder: &Path, older: &Path) {
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        if older.join(name).exists() {
+            fs::copy(older.join(name), folder.join(name)).unwrap();
+        }
+    }
+}
+
+/// Appends until an append is refused. One that was sent too late must not be taken.
+fn append_until_refused(worker: &Client, since: Instant) {
+    for n in 0.. {
+        let sent = since.elapsed();
+        let answer = worker.append(&noted("a", &format!("{n}")));
+        if answer.status == 503 {
+            return;
+        }
+        answer.expect(201);
+        assert!(sent < LIMIT, "an append was taken {sent:?} after the files were gone");
+        assert!(since.elapsed() < PATIENCE);
+    }
+}
+
+/// Lets `act` befall a folder whose server has just taken appends.
+fn befalls(name: &str, act: impl FnOnce(&Path, &Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let (worker, older) = (token(&folder, "worker"), dir.path().join("older"));
+    // What the server has by then is in the file; what comes after the copy is not in the copy.
+    Serving::start(&folder).end("TERM").expect(0);
+    let server = Serving::start(&folder);
+    let worker = server.client(&worker);
+    worker.append(&noted("a", "before the copy")).expect(201);
+    fs::create_dir(&older).unwrap();
+    crate::support::insider::copy_files(&folder, &older);
+    worker.append(&json!((0..50).map(|n| noted("a", &format!("{n}"))).collect::<Vec<_>>())).expect(201);
+    worker.get("/readyz").expect(200);
+    act(&folder, &older);
+    append_until_refused(&worker, Instant::now());
+    let refused = problem(worker.append(&noted("a", "x")), 503, "read-only");
+    let ready = worker.get("/readyz").expect(503).text();
+    for word in ["while the server has it open", "start it again"] {
+        assert!(refused.to_string().contains(word) && ready.contains(word), "{name}: {refused} {ready}");
+    }
+    let done = server.end("TERM").expect(0);
+    assert!(done.stderr.contains("takes no more writes"), "{name}: {}", done.stderr);
+}
+
+#[test]
+fn files_that_are_removed() {
+    befalls("all of the log", |folder, _| remove(folder, &["log.db", "log.db-wal", "log.db-shm"]));
+    for name in ["log.db", "log.db-wal", "log.db-shm", "access.db", "lock", "ledger.key"] {
+        befalls(name, |folder, _| remove(folder, &[name]));
+    }
+}
+
+#[test]
+fn a_folder_that_is_removed_or_moved() {
+    befalls("rm -rf", |folder, _| fs::remove_dir_all(folder).unwrap());
+    befalls("mv", |folder, _| fs::rename(folder, folder.with_file_name("moved")).unwrap());
+    befalls("mv, and another in its place", |folder, older| {
+        fs::rename(folder, folder.with_file_name("moved")).unwrap();
+        fs::rename(older, folder).unwrap();
+    });
+}
+
+#[test]
+fn older_files_that_are_put_in_their_place() {
+    befalls("all, in place", put_over);
+    befalls("all, renamed", |folder, older| {
+        for file in fs::read_dir(older).unwrap().map(Result::unwrap) {
+            fs::rename(file.path(), folder.join(file.file_name())).unwrap();
+        }
+    });
+    befalls("the log alone, emptied", |folder, _| fs::write(folder.join("log.db"), []).unwrap());
+    befalls("the WAL alone, emptied", |folder, _| fs::write(folder.join("log.db-wal"), []).unwrap());
+    befalls("the WAL alone, in place", |folder, older| {
+        fs::copy(older.join("log.db-wal"), folder.join("log.db-wal")).unwrap();
+    });
+    befalls("another database, in place", |folder, _| {
+        fs::copy(folder.join("access.db"), folder.join("log.db")).unwrap();
+    });
+}
+
+#[test]
+fn a_backup_that_is_copied_over_a_log_that_has_grown_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let (worker, older) = (token(&folder, "worker"), dir.path().join("older"));
+    on(&folder, "backup", &[older.to_str().unwrap()]).expect(0);
+    let server = Serving::start(&folder);
+    let batch = json!((0..200).map(|n| noted("a", &format!("{n}"))).collect::<Vec<_>>());
+    server.client(&worker).append(&batch).expect(201);
+    server.end("TERM").expect(0);
+    let server = Serving::start(&folder);
+    let worker = server.client(&worker);
+    worker.append(&noted("a", "in the WAL")).expect(201);
+    put_over(&folder, &older);
+    append_until_refused(&worker, Instant::now());
+    worker.get("/readyz").expect(503);
+    server.end("TERM").expect(0);
+}
+
+#[test]
+fn the_key_that_no_longer_has_to_sign_may_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    on(&folder, "key rotate", &[]).expect(0);
+    let server = Serving::start(&folder);
+    let worker = server.client(&token(&folder, "worker"));
+    remove(&folder, &["ledger.key.previous"]);
+    let since = Instant::now();
+    while since.elapsed() < 2 * LIMIT {
+        worker.append(&noted("a", "on")).expect(201);
+    }
+    worker.get("/readyz").expect(200);
+}
