@@ -26,7 +26,7 @@ const FRESH: Duration = Duration::from_millis(1);
 /// How long it holds where the file cannot be looked at.
 const STALE: Duration = Duration::from_secs(1);
 /// How long a request waits while another one looks, or reads the changed file, before it goes on from memory.
-const TURN: Duration = Duration::from_millis(100);
+const TURN: Duration = Duration::from_millis(500);
 /// How long a request waits to look where memory is not good any more, and how long reading a changed file waits for a lock.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a write waits for a lock, and before that for the writes ahead of it.

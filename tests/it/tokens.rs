@@ -133,3 +133,19 @@ fn the_scheme_is_bearer_in_any_case() {
         server.anonymous().get_with("/ledger/jobs", &[("authorization", &authorization)]).expect(status);
     }
 }
+
+#[test]
+fn there_are_ten_thousand_tokens_that_are_not_revoked() {
+    let server = TestServer::start();
+    let access = server.access();
+    access.create(&token("first", nil()), time(NOW)).unwrap();
+    let file = rusqlite::Connection::open(server.path().join("access.db")).unwrap();
+    let many = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 9998) \
+                INSERT INTO token (org, name, role, created_at) SELECT org, name || n, role, created_at FROM token, n";
+    file.execute_batch(many).unwrap();
+    access.create(&token("last", nil()), time(NOW)).unwrap();
+    let more = || access.create(&token("more", nil()), time(NOW)).map(|_| ());
+    assert!(matches!(more(), Err(AccessError::TooMany)));
+    access.revoke(nil(), "first", time(NOW)).unwrap();
+    more().unwrap();
+}
