@@ -208,7 +208,7 @@ fn new_secret(file: &Transaction<'_>, token: i64, now: Time) -> Result<Secret, A
     Ok(secret)
 }
 
-/// Whether the log may name somebody so: the rule for tokens, and for an append without one.
+/// Whether `name` may be an actor in the log: the rule for tokens, and for an append without one.
 pub fn check_name(name: &str) -> Result<(), AccessError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {

@@ -3,13 +3,13 @@
 
 mod created;
 mod generic;
+mod item;
 mod reports;
 mod rule;
 
 pub use created::{Created1, Spec1};
-pub use reports::{
-    Cancelled1, Completed1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1, Residual1, Started1,
-};
+pub use item::ItemResult1;
+pub use reports::{Cancelled1, Completed1, Failed1, HookOutput1, Noted1, Progress1, Redacted1, Residual1, Started1};
 
 use super::fields::{Count, Text};
 
