@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::access::{AccessError, LiveAccess};
-use crate::http::{self, App, HttpOptions, Limits, Shared, Sheets, Site, Tails};
+use crate::http::{self, App, HttpOptions, Limits, Shared, Sheets, Site, Tails, Tls};
 use crate::kinds;
-use crate::ledger::{Folder, Ledger, OpenError, Options};
+use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
 /// How often open tails are told of tokens that another process revoked.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
+/// How often the files of the certificate are looked at.
+const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
 /// How often the use of tokens is written down.
 const NOTE_USE: Duration = Duration::from_secs(10);
 
@@ -57,6 +60,7 @@ impl Server {
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
             scheme: serving.transport.scheme(),
+            dropped_lines: serving.dropped_lines.clone(),
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes, styles);
@@ -70,19 +74,36 @@ impl Server {
 
     /// Serves until told to stop; then ends every stream, gives every answer, and closes the ledger.
     pub async fn run(self, listener: TcpListener) {
-        let publisher = tokio::spawn(http::publish(self.app.ledger.clone(), self.app.tails.clone()));
-        let watcher = tokio::spawn(watch_access(self.app.clone()));
-        let noter = tokio::spawn(note_use(self.app.clone()));
+        let mut tasks = vec![
+            self.start("publisher of the tails", http::publish(self.app.ledger.clone(), self.app.tails.clone())),
+            self.start("watcher of the tokens", watch_access(self.app.clone())),
+            self.start("writer of the tokens' use", note_use(self.app.clone())),
+        ];
+        if let Some(tls) = self.serving.transport.tls().cloned() {
+            tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
+        }
         http::serve(listener, self.site, self.serving, self.stopping).await;
-        publisher.abort();
-        watcher.abort();
-        noter.abort();
+        tasks.iter().for_each(AbortHandle::abort);
         if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
         }
         let ledger = self.app.ledger.clone();
         // Waits for threads, so not on one that serves others.
         let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+    }
+
+    /// Starts a task that the server cannot work without: if it panics, the process ends.
+    fn start(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let (task, threads) = (tokio::spawn(task), self.app.ledger.threads().clone());
+        let abort = task.abort_handle();
+        tokio::spawn(async move {
+            if let Err(ended) = task.await
+                && let Ok(panic) = ended.try_into_panic()
+            {
+                threads.panicked(name, &*panic);
+            }
+        });
+        abort
     }
 }
 
@@ -95,6 +116,24 @@ fn text(description: &utoipa::openapi::OpenApi) -> String {
     let mut text = description.to_pretty_json().expect("a description is JSON");
     text.push('\n');
     text
+}
+
+/// Greets with a renewed certificate soon after it was put in place. A pair that cannot be used is told once, not at every look.
+async fn watch_certificate(tls: Tls) {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(CERTIFICATE_POLL).await;
+        let tls = tls.clone();
+        match off_thread(move || tls.reload()).await {
+            Ok(true) => tracing::info!("the server greets with another certificate"),
+            Ok(false) => told.clear(),
+            Err(error) if error.to_string() == told => {}
+            Err(error) => {
+                told = error.to_string();
+                tracing::warn!(error = told, "the certificate stays as it was");
+            }
+        }
+    }
 }
 
 async fn watch_access(app: App) {

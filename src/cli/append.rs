@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::client::{Remote, is_hopeless, placed, problem, refused};
 use super::masking::Masking;
-use super::output::say;
+use super::output::{remark, say};
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
@@ -164,7 +164,7 @@ impl Local {
         let ledger = Ledger::open(folder, options)?;
         if ledger.is_new() {
             let Identity { origin, keys } = ledger.identity();
-            eprintln!("jobledger: new ledger `{origin}`, verifier key {}", keys[0]);
+            remark!("jobledger: new ledger `{origin}`, verifier key {}", keys[0]);
         }
         Ok(Local { ledger, runtime, org, actor: actor.to_owned() })
     }

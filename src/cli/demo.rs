@@ -1,18 +1,17 @@
 //! `jobledger demo`: a ledger to look at, with histories that play by themselves.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
 use uuid::Uuid;
 
+use super::listen::Listen;
 use super::output::say;
-use super::serve::start_logging;
 use super::stop::stop_signal;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, logging};
 use crate::access::{Access, NewToken, Role};
 use crate::http::HttpOptions;
 use crate::job::OrgId;
@@ -31,6 +30,10 @@ const HISTORIES: [&str; 6] = [
 ];
 /// A job that runs until somebody cancels it.
 const LASTING: &str = "cancel-me";
+/// How long answers may take to end once the demo ends.
+const DRAIN: Duration = Duration::from_millis(500);
+/// Pause after a history that was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Start a ledger in a temporary folder, play recorded histories live, and print what to try
 ///
@@ -38,8 +41,8 @@ const LASTING: &str = "cancel-me";
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
+    listen: Listen,
 
     /// Milliseconds between two events of a history
     #[arg(long, env = "JOBLEDGER_PACE", default_value_t = 700, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -48,19 +51,24 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Outcome {
-        if !self.listen.ip().is_loopback() {
+        if !self.listen.is_loopback() {
             return Err(Failure::CouldNotRun("a demo listens on this machine only; use `jobledger serve`".into()));
         }
-        start_logging("warn", false)?;
+        logging::start("warn", false)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.play())
+        let played = runtime.block_on(self.play());
+        runtime.shutdown_background();
+        played
     }
 
     async fn play(self) -> Outcome {
-        let stopping = stop_signal()?;
+        // The terminal that it was started in is closed: nobody looks any more.
+        let stopping = stop_signal(Some(SignalKind::hangup()))?;
         let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
-        let listener = TcpListener::bind(self.listen).await?;
-        let server = Server::open(Folder::new(dir.path()), Options::default(), HttpOptions::default(), stopping)?;
+        let listener = self.listen.bind().await?;
+        let http = HttpOptions { drain: DRAIN, dropped_lines: logging::dropped(), ..HttpOptions::default() };
+        let options = Options { end: logging::end, ..Options::default() };
+        let server = Server::open(Folder::new(dir.path()), options, http, stopping)?;
         let url = format!("http://{}", listener.local_addr()?);
         let tokens = tokens(&server)?;
         let ledger = server.ledger().clone();
@@ -132,20 +140,25 @@ async fn keep_lasting(ledger: Ledger, pace: Duration) {
 async fn play_for_ever(ledger: Ledger, lane: usize, pace: Duration) {
     for round in 1.. {
         for history in HISTORIES.iter().skip(lane).step_by(2) {
-            // A history that is refused is a mistake in the demo; the others go on.
-            if let Err(error) = play_once(&ledger, history, round, pace).await {
-                tracing::warn!(error, "a history of the demo was refused");
+            match play_once(&ledger, history, round, pace).await {
+                Ok(()) => {}
+                Err(AppendError::Stopping) => return,
+                // A mistake in the demo, or a ledger in trouble. The pause lets other tasks run, and keeps the log short.
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a history of the demo was refused");
+                    tokio::time::sleep(AFTER_REFUSAL).await;
+                }
             }
         }
     }
 }
 
-async fn play_once(ledger: &Ledger, history: &str, round: u64, pace: Duration) -> Result<(), String> {
+async fn play_once(ledger: &Ledger, history: &str, round: u64, pace: Duration) -> Result<(), AppendError> {
     let mut names = HashMap::new();
     for line in history.lines() {
-        let sent: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let sent: Value = serde_json::from_str(line).expect("a recorded line is JSON");
         for event in live_events(&sent, round, &mut names) {
-            append(ledger, &[event]).await.map_err(|error| error.to_string())?;
+            append(ledger, &[event]).await?;
             tokio::time::sleep(pace).await;
         }
     }

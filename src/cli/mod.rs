@@ -14,6 +14,8 @@ mod export;
 mod history;
 mod key;
 mod limits;
+mod listen;
+mod logging;
 mod masking;
 mod output;
 mod progress;
@@ -124,6 +126,13 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Failure::Refused(text) | Failure::CouldNotRun(text) | Failure::Verdict(_, text)) = self;
+        f.write_str(text)
+    }
+}
+
 /// What every command answers.
 type Outcome = Result<(), Failure>;
 
@@ -133,14 +142,29 @@ fn is_verify() -> bool {
     read.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
 }
 
+/// What a running server is to log now: its file of options may have changed.
+fn filter_now() -> Result<String, Failure> {
+    match config::parse::<Cli>(std::env::args_os())?.command {
+        Command::Serve(serve) => Ok(serve.filter()),
+        _ => Err(Failure::CouldNotRun("only `serve` reads its options again".into())),
+    }
+}
+
 /// Runs the command line and answers its exit code.
 pub fn main() -> ExitCode {
     let cli = match config::parse::<Cli>(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
-            let _ = error.print();
-            let code = if error.use_stderr() && is_verify() { 1 } else { error.exit_code() };
+            let printed = error.print();
+            let code = match printed {
+                Err(print) if print.kind() != std::io::ErrorKind::BrokenPipe && !error.use_stderr() => {
+                    output::remark!("jobledger: cannot print all of the answer: {print}");
+                    2
+                }
+                _ if error.use_stderr() && is_verify() => 1,
+                _ => error.exit_code(),
+            };
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
@@ -160,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Key(key) => key.run(),
         Command::Verify(verify) => verify.run(),
     };
+    logging::flush();
     let (text, code) = match outcome {
         Ok(()) => match output::failed() {
             None => return ExitCode::SUCCESS,
@@ -169,6 +194,6 @@ pub fn main() -> ExitCode {
         Err(Failure::CouldNotRun(text)) => (text, 2),
         Err(Failure::Verdict(code, text)) => (text, code),
     };
-    eprintln!("jobledger: {text}");
+    output::remark!("jobledger: {text}");
     ExitCode::from(code)
 }

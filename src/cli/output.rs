@@ -1,7 +1,7 @@
 //! What commands print, line by line.
 
 use std::fmt::Arguments;
-use std::io::{Error, ErrorKind, Write, stdout};
+use std::io::{Error, ErrorKind, Write, stderr, stdout};
 use std::sync::OnceLock;
 
 static FAILED: OnceLock<Error> = OnceLock::new();
@@ -20,6 +20,12 @@ pub(super) fn line(text: Arguments<'_>) -> bool {
     went_well
 }
 
+/// Prints a line on stderr. One that cannot be written is lost: the exit code tells what matters.
+pub(super) fn on_stderr(text: Arguments<'_>) {
+    let mut err = stderr().lock();
+    let _ = err.write_fmt(text).and_then(|()| err.write_all(b"\n"));
+}
+
 /// Why not everything was printed.
 pub(super) fn failed() -> Option<&'static Error> {
     FAILED.get()
@@ -31,4 +37,11 @@ macro_rules! say {
         { $crate::cli::output::line(format_args!($($text)*)); }
     };
 }
-pub(super) use say;
+
+/// Prints a line on stderr, as [`on_stderr`] says; the one of std would panic where that is full or gone.
+macro_rules! remark {
+    ($($text:tt)*) => {
+        $crate::cli::output::on_stderr(format_args!($($text)*))
+    };
+}
+pub(super) use {remark, say};

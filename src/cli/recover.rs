@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::say;
+use super::output::{remark, say};
 use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{Continued, continue_log, system_clock};
 
@@ -28,7 +28,7 @@ impl Recover {
                 }
                 say!("{}", identity.verifier_key());
                 if let Some(kept) = kept {
-                    eprintln!("what the anchor held before is kept in `{}`", kept.display());
+                    remark!("what the anchor held before is kept in `{}`", kept.display());
                 }
                 Ok(())
             }

@@ -1,17 +1,17 @@
 //! `jobledger serve`.
 
-use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
+use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 
+use super::duration::duration;
 use super::limits::Limits;
+use super::listen::Listen;
 use super::masking::Masking;
-use super::stop::stop_signal;
-use super::{AnchorDir, Data, Failure, Outcome};
+use super::stop::{at_hangup, stop_signal};
+use super::{AnchorDir, Data, Failure, Outcome, logging};
 use crate::http::{HttpOptions, Tls, Transport};
 use crate::ledger::{Identity, Options};
 use crate::server::Server;
@@ -19,7 +19,8 @@ use crate::server::Server;
 /// Serve the ledger over HTTP
 ///
 /// Serves the ledger in the folder, or a new one in an empty folder, and answers 401 until `jobledger token create` has made a
-/// token. Ctrl-C and SIGTERM end it cleanly.
+/// token. Ctrl-C and SIGTERM end it cleanly; at SIGHUP it reads the certificate, its key and the option `log` in the file of
+/// --config again.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -39,8 +40,8 @@ pub(super) struct Serve {
     new_ledger: bool,
 
     /// Where to listen; port 0 takes a free one
-    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
+    listen: Listen,
 
     /// Certificate chain for TLS, PEM
     #[arg(long, env = "JOBLEDGER_TLS_CERT", value_name = "FILE")]
@@ -66,6 +67,10 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
 
+    /// How long answers may take to end once the server stops
+    #[arg(long, env = "JOBLEDGER_DRAIN", default_value = "5s", value_name = "DURATION", value_parser = duration)]
+    drain: Duration,
+
     #[command(flatten)]
     limits: Limits,
 
@@ -89,7 +94,7 @@ enum Checkpoint {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        start_logging(&self.log, self.json)?;
+        logging::start(&self.log, self.json)?;
         let transport = match (&self.tls_cert, &self.tls_key) {
             (Some(_), Some(_)) if self.behind_tls => {
                 let why =
@@ -101,7 +106,7 @@ impl Serve {
             (None, None) => Transport::Clear,
             _ => return Err(Failure::CouldNotRun("--tls-cert and --tls-key belong together; give both".into())),
         };
-        if !self.listen.ip().is_loopback() && matches!(transport, Transport::Clear) && !self.insecure_http {
+        if !self.listen.is_loopback() && matches!(transport, Transport::Clear) && !self.insecure_http {
             return Err(Failure::CouldNotRun(format!(
                 "{} can be reached by others, and without TLS they could read every token\n  hint: give --tls-cert and \
                  --tls-key, or say --behind-tls if a proxy in front of it encrypts, or --insecure-http if nothing does",
@@ -109,30 +114,48 @@ impl Serve {
             )));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(transport))
+        let served = runtime.block_on(self.serve(transport));
+        // Not waited for: what still runs on a thread of the runtime answers nobody.
+        runtime.shutdown_background();
+        served
+    }
+
+    /// What to log.
+    pub(super) fn filter(self) -> String {
+        self.log
     }
 
     async fn serve(self, transport: Transport) -> Outcome {
-        let stopping = stop_signal()?;
+        let stopping = stop_signal(None)?;
+        at_hangup({
+            let transport = transport.clone();
+            move || reload(transport.tls())
+        })?;
         let options = Options {
             create: self.create,
             new_ledger: self.new_ledger,
             external_checkpoint: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
             mask: self.masking.rules()?,
+            end: logging::end,
             ..Options::default()
         };
         // What is listened for here: behind a proxy that is plain HTTP.
-        let scheme = if matches!(transport, Transport::Tls(_)) { "https" } else { "http" };
-        let bounds = self.limits.bounds();
-        let http = HttpOptions { transport, bounds, stall_timeout: self.limits.stall_timeout };
+        let scheme = if transport.tls().is_some() { "https" } else { "http" };
+        let http = HttpOptions {
+            transport,
+            bounds: self.limits.bounds(),
+            stall_timeout: self.limits.stall_timeout,
+            drain: self.drain,
+            dropped_lines: logging::dropped(),
+        };
         // First, so that an address that is taken leaves the folder as it is.
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.listen)))?;
+        let listener = self.listen.bind().await?;
         let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
         let url = format!("{scheme}://{}", listener.local_addr()?);
-        announce(&url, self.json)?;
+        if let Err(error) = announce(&url, self.json) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the first line cannot be printed");
+        }
         if server.ledger().is_new() {
             // A warning: in place of a ledger that was expected here it is one.
             let Identity { origin, keys } = server.ledger().identity();
@@ -159,18 +182,15 @@ fn announce(url: &str, json: bool) -> std::io::Result<()> {
     out.flush()
 }
 
-/// The log goes to stderr: stdout is for the first line.
-pub(super) fn start_logging(filter: &str, json: bool) -> Outcome {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::CouldNotRun(format!("--log: cannot read `{filter}`: {error}")))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    if json {
-        builder.json().init()
-    } else {
-        builder.init()
+/// Takes what has changed in files since the start. What cannot be read there stays as it was.
+fn reload(tls: Option<&Tls>) {
+    match tls.map(Tls::reload).transpose() {
+        Ok(Some(true)) => tracing::info!("the server greets with another certificate"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the certificate stays as it was"),
     }
-    Ok(())
+    match super::filter_now().and_then(|filter| logging::refilter(&filter)) {
+        Ok(()) => tracing::info!("read again: the certificate, and what to log"),
+        Err(failure) => tracing::warn!("what is logged stays as it was: {failure}"),
+    }
 }

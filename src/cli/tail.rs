@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::{Remote, is_hopeless, refused};
+use super::output::remark;
 use super::{Failure, Outcome, output};
 use crate::job::{JobId, Kind, OrgId};
 
@@ -82,16 +83,16 @@ impl Tail {
                                 None => "before --after: nothing came yet, or it was restored from an older copy",
                                 Some(_) => "before what was seen: it was restored from an older copy",
                             };
-                            eprintln!("jobledger: the ledger is at position {head}, {why}; going on from there");
+                            remark!("jobledger: the ledger is at position {head}, {why}; going on from there");
                             cursor = Some(head);
                         }
-                        Ended::Dropped => eprintln!("jobledger: the connection dropped; trying again"),
+                        Ended::Dropped => remark!("jobledger: the connection dropped; trying again"),
                     }
                 }
                 Ok(mut answer) if answer.status().is_client_error() => return Err(refused(&mut answer)),
-                Ok(answer) => eprintln!("jobledger: the server answers {}; trying again", answer.status()),
+                Ok(answer) => remark!("jobledger: the server answers {}; trying again", answer.status()),
                 Err(error) if is_hopeless(&error) => return Err(error.into()),
-                Err(error) => eprintln!("jobledger: {error}; trying again"),
+                Err(error) => remark!("jobledger: {error}; trying again"),
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);

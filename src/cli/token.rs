@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, Subcommand};
 
-use super::output::say;
+use super::output::{remark, say};
 use super::{Data, Failure, Outcome};
 use crate::access::{Access, AccessError, MAX_OVERLAP, NewToken, Role, TokenInfo};
 use crate::job::{OrgId, Time};
@@ -130,7 +130,7 @@ impl Create {
         folder.create()?;
         if !folder.log().exists() {
             let path = folder.path().display();
-            eprintln!("jobledger: there is no ledger in `{path}` yet; one that is started there honours the token");
+            remark!("jobledger: there is no ledger in `{path}` yet; one that is started there honours the token");
         }
         let secret = Access::open(&folder.access())?.create(&token, now).map_err(refused)?;
         say!("{}", secret.reveal());
@@ -144,7 +144,7 @@ impl Rotate {
         let secret = open(&self.data)?.rotate(self.org, &self.name, self.overlap, now).map_err(refused)?;
         if !self.overlap.is_zero() {
             let (name, overlap) = (&self.name, humantime::format_duration(self.overlap));
-            eprintln!("jobledger: the old secret of `{name}` is good for {overlap} more");
+            remark!("jobledger: the old secret of `{name}` is good for {overlap} more");
         }
         say!("{}", secret.reveal());
         Ok(())

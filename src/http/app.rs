@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::limits::Limits;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// The scheme under which browsers know this server: with `https`, cookies are `Secure`.
     pub scheme: &'static str,
+    /// Lines of the log that were dropped.
+    pub dropped_lines: Counter,
     /// The API description, as text.
     pub openapi: String,
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::arriving::Arriving;
 use super::auth::Caller;
 use super::error::Error;
 use super::limits::{Held, Limit};
@@ -16,7 +17,7 @@ use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Frame, SizeHint};
 
 /// The largest body: 16 MiB.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -87,7 +88,7 @@ fn take(budget: &Limit, caller: &Caller, bytes: usize, share: &mut Option<Held>)
 /// connection would break under the client's next request, or under this one while it still writes. Where that would take
 /// too long, or the client waits to be asked for the body, the answer says that the connection ends.
 pub fn read_the_rest<F: Future<Output = Response>>(
-    request: Request<Incoming>,
+    request: Request<Arriving>,
     next: impl FnOnce(Request) -> F,
 ) -> impl Future<Output = Response> {
     let asks_first = request.headers().contains_key(EXPECT);
@@ -110,7 +111,7 @@ pub fn read_the_rest<F: Future<Output = Response>>(
 }
 
 /// Throws at most [`MAX_BODY`] bytes away; whether that was all.
-async fn discard(mut body: Incoming) -> bool {
+async fn discard(mut body: Arriving) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
@@ -124,10 +125,10 @@ async fn discard(mut body: Incoming) -> bool {
 
 /// A body that comes back when the handler drops it; `None` once it has been read to its end.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Option<Incoming>>>);
+struct Lent(Arc<Mutex<Option<Arriving>>>);
 
 impl Lent {
-    fn take(&self) -> Option<Incoming> {
+    fn take(&self) -> Option<Arriving> {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         body.filter(|body| !body.is_end_stream())
     }

@@ -3,6 +3,7 @@
 mod accept;
 mod app;
 mod append;
+mod arriving;
 mod auth;
 mod body;
 mod changes;
@@ -33,6 +34,7 @@ mod site;
 mod sound;
 mod streamed;
 mod tail;
+mod tls;
 mod tree;
 mod unparsed;
 
@@ -51,14 +53,16 @@ pub use evidence::{EvidenceError, write_evidence};
 pub use guard::guard;
 pub use job_model::{JobModel, raw};
 pub use limits::{Bounds, Held, Limit, Limits, Most};
+pub use observe::ACCESS_LOG;
 pub use page::{json, page};
 pub use params::{Params, Reading};
 pub use path::Segment;
-pub use serve::{HttpOptions, ServeError, Tls, Transport, serve};
+pub use serve::{HttpOptions, Transport, serve};
 pub use sheets::Sheets;
 pub use single::{View, single_job};
 pub use site::Site;
 pub use tail::{Tails, publish};
+pub use tls::{Tls, TlsError};
 
 use axum::Router;
 use axum::http::HeaderName;

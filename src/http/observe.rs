@@ -9,6 +9,8 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
+/// The target of the access log.
+pub const ACCESS_LOG: &str = "jobledger::access_log";
 /// The header that carries the id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

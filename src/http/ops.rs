@@ -76,6 +76,9 @@ fn ready(app: &App) -> Ready {
     let (health, views) = app.ledger.views();
     let head = app.ledger.head();
     let mut reasons = Vec::new();
+    if let Some(why) = app.ledger.threads().why_ending() {
+        reasons.push(why.to_owned());
+    }
     if let Some(why) = app.ledger.read_only() {
         reasons.push(format!("read-only: {why}"));
     }
@@ -163,6 +166,8 @@ pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response,
     let mut registry = Registry::default();
     counted.register(&mut registry);
     app.limits.register(&mut registry);
+    let help = "Lines of the log that were dropped, because stderr did not take them";
+    registry.register("jobledger_log_lines_dropped", help, app.dropped_lines.clone());
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).map_err(|error| Error::internal(&error))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())

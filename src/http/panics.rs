@@ -1,6 +1,5 @@
 //! A handler that panics is a fault in one request: it is logged and answered, and the connection goes on.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -8,6 +7,7 @@ use std::task::Poll;
 use axum::response::{IntoResponse, Response};
 
 use super::error::Error;
+use crate::ledger::panic_text;
 
 /// The answer, or 500 where making it panicked.
 ///
@@ -16,11 +16,6 @@ pub fn caught(answer: impl Future<Output = Response>) -> impl Future<Output = Re
     let mut answer = Box::pin(answer);
     poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
         Ok(polled) => polled,
-        Err(panic) => Poll::Ready(Error::panicked(said(&*panic)).into_response()),
+        Err(panic) => Poll::Ready(Error::panicked(panic_text(&*panic)).into_response()),
     })
-}
-
-/// What `panic!` was given; nothing where it was no text.
-fn said(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref().copied()).unwrap_or_default()
 }

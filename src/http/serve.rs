@@ -1,39 +1,34 @@
 //! The server: connections in, over TLS or not, until it is told to stop; then every stream is ended and every answer given.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use prometheus_client::metrics::counter::Counter;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
 
+use super::arriving::Arrival;
 use super::limits::Bounds;
 use super::site::Site;
+use super::tls::Tls;
 use super::unparsed::{Turns, Unparsed};
 
 /// How long a client may take to send its headers, or to greet over TLS.
 const GREETING: Duration = Duration::from_secs(30);
-/// How long answers may take to end once the server stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(10);
-
-/// What keeps a server from starting.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Certificate or key cannot be used.
-    #[error("cannot use the TLS certificate or key `{}`: {why}", .path.display())]
-    Tls {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-}
+/// How long a server that stops waits for the rest of a request whose head it has: what a client has sent already is on its way
+/// through the machine.
+const REST: Duration = Duration::from_millis(100);
+/// How often it looks whether that has come.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How clients reach the server.
 #[derive(Clone)]
@@ -54,28 +49,13 @@ impl Transport {
             Transport::BehindTls | Transport::Tls(_) => "https",
         }
     }
-}
 
-/// A certificate chain and its key, both PEM.
-#[derive(Clone)]
-pub struct Tls(TlsAcceptor);
-
-impl Tls {
-    /// Reads them.
-    pub fn load(certificates: PathBuf, key: PathBuf) -> Result<Tls, ServeError> {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-        let wrong = |path: &PathBuf, why: String| ServeError::Tls { path: path.clone(), why };
-        let chain = CertificateDer::pem_file_iter(&certificates)
-            .and_then(Iterator::collect)
-            .map_err(|error| wrong(&certificates, error.to_string()))?;
-        let secret = PrivateKeyDer::from_pem_file(&key).map_err(|error| wrong(&key, error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
-            .map_err(|error| wrong(&key, error.to_string()))?;
-        Ok(Tls(TlsAcceptor::from(Arc::new(config))))
+    /// The certificate and key, where the server ends TLS itself.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Transport::Tls(tls) => Some(tls),
+            Transport::Clear | Transport::BehindTls => None,
+        }
     }
 }
 
@@ -88,22 +68,35 @@ pub struct HttpOptions {
     pub bounds: Bounds,
     /// How long a client may take nothing of an answer before its connection is closed.
     pub stall_timeout: Duration,
+    /// How long answers may take to end once the server stops.
+    pub drain: Duration,
+    /// Lines of the server's log that were dropped, for `/metrics`.
+    pub dropped_lines: Counter,
 }
 
 impl Default for HttpOptions {
     fn default() -> HttpOptions {
-        HttpOptions { transport: Transport::Clear, bounds: Bounds::default(), stall_timeout: Duration::from_secs(30) }
+        HttpOptions {
+            transport: Transport::Clear,
+            bounds: Bounds::default(),
+            stall_timeout: Duration::from_secs(30),
+            // Half of what Docker gives a process to end.
+            drain: Duration::from_secs(5),
+            dropped_lines: Counter::default(),
+        }
     }
 }
 
-/// Serves `site` on `listener` until `stopping` turns true, then answers what was asked and returns. The caller brings the
-/// socket and the signal, so tests bind port 0.
+/// Serves `site` on `listener` until `stopping` turns true, then answers what was asked, for as long as the options say, and
+/// returns. The caller brings the socket and the signal, so tests bind port 0.
 pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut stopping: watch::Receiver<bool>) {
-    let connections = GracefulShutdown::new();
+    // Every connection holds a sender; the receiver learns when the last one is gone.
+    let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
+    let cut_off = Arc::new(AtomicU64::new(0));
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, mostly: give connections time to end instead of spinning.
                     tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not accepted");
@@ -113,50 +106,91 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
             },
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
-        let watcher = connections.watcher();
-        tokio::spawn(connection(stream, site.clone(), options.clone(), watcher));
+        let (open, options) = (open.clone(), options.clone());
+        let connection = Connection { peer, site: site.clone(), stopping: stopping.clone(), cut_off: cut_off.clone() };
+        tokio::spawn(async move {
+            let _open = open;
+            connection.accept(stream, &options).await;
+        });
     }
-    drop(listener);
-    if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
-        tracing::warn!("some clients did not take their answers in time");
+    drop((listener, open));
+    let _ = all_closed.recv().await;
+    match cut_off.load(Ordering::Relaxed) {
+        0 => {}
+        connections => tracing::warn!(connections, "some clients did not take their answers in time"),
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+/// One connection.
+struct Connection {
+    peer: SocketAddr,
     site: Site,
-    options: HttpOptions,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    // Answers are small and awaited: sending each at once matters more than filling packets.
-    let _ = stream.set_nodelay(true);
-    // A client that stops reading takes nothing, so its writes stay pending.
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(options.stall_timeout));
-    let stream = Box::pin(stream);
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(GREETING);
-    let (turns, styles) = (Turns::default(), site.styles());
-    let begun = turns.clone();
-    let service = service_fn(move |request| {
-        let turn = begun.begin();
-        let answer = site.clone().answer(request);
-        async { Ok::<_, Infallible>(answer.await.map(|body| turn.until(body))) }
-    });
-    let served = match options.transport {
-        Transport::Clear | Transport::BehindTls => {
-            let stream = TokioIo::new(Unparsed::new(stream, styles, turns));
-            watcher.watch(server.serve_connection(stream, service)).await
+    stopping: watch::Receiver<bool>,
+    /// Connections that were closed before their answers were taken.
+    cut_off: Arc<AtomicU64>,
+}
+
+impl Connection {
+    async fn accept(mut self, stream: TcpStream, options: &HttpOptions) {
+        // Answers are small and awaited: sending each at once matters more than filling packets.
+        let _ = stream.set_nodelay(true);
+        // A client that stops reading takes nothing, so its writes stay pending.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(options.stall_timeout));
+        let stream = Box::pin(stream);
+        let Some(tls) = options.transport.tls() else { return self.serve(stream, options.drain).await };
+        let greeted = tokio::select! {
+            greeted = timeout(GREETING, tls.acceptor().accept(stream)) => greeted,
+            _ = self.stopping.wait_for(|stopping| *stopping) => return,
+        };
+        if let Ok(Ok(stream)) = greeted {
+            self.serve(stream, options.drain).await;
         }
-        Transport::Tls(Tls(acceptor)) => match tokio::time::timeout(GREETING, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => {
-                let stream = TokioIo::new(Unparsed::new(stream, styles, turns));
-                watcher.watch(server.serve_connection(stream, service)).await
-            }
-            _ => return,
-        },
-    };
-    if let Err(error) = served {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
     }
+
+    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, drain: Duration) {
+        let (arrival, turns) = (Arrival::default(), Turns::default());
+        let service = service_fn(|request| {
+            let turn = turns.begin();
+            let answer = self.site.clone().answer(request.map(|body| arrival.body(body)), self.peer);
+            async { Ok::<_, Infallible>(answer.await.map(|body| turn.until(body))) }
+        });
+        let stream = TokioIo::new(Unparsed::new(stream, self.site.styles(), turns.clone()));
+        let mut server = hyper::server::conn::http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(GREETING);
+        let mut served = pin!(server.serve_connection(stream, service));
+        let stopped = self.stopping.wait_for(|stopping| *stopping);
+        let mut ended = before(served.as_mut(), stopped).await;
+        if ended.is_none() {
+            ended = before(served.as_mut(), arrived(&arrival)).await;
+        }
+        if ended.is_none() && arrival.is_whole() {
+            served.as_mut().graceful_shutdown();
+            ended = timeout(drain, served).await.ok();
+            self.cut_off.fetch_add(u64::from(ended.is_none()), Ordering::Relaxed);
+        }
+        // A connection on which nothing was asked that could be answered is dropped here.
+        if let Some(Err(error)) = ended {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+        }
+    }
+}
+
+/// What `work` comes to; `None` where `end` comes first.
+async fn before<T>(work: impl Future<Output = T>, end: impl Future) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        _ = end => None,
+    }
+}
+
+/// Waits until a request whose head has come in is here whole, or is not after [`REST`].
+async fn arrived(arrival: &Arrival) {
+    let whole = async {
+        while !arrival.is_whole() && !arrival.is_nothing() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _ = timeout(REST, whole).await;
 }

@@ -1,5 +1,6 @@
 //! The whole server: the routes, and what stands between them and a connection.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -7,10 +8,10 @@ use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
 use tower::Service;
 
 use super::app::App;
+use super::arriving::Arriving;
 use super::error::{self, ErrorStyle};
 use super::sound::sound;
 use super::{body, docs, observe};
@@ -35,7 +36,8 @@ impl Site {
 
     /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
     /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
-    pub fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response> {
+    pub(super) fn answer(self, request: Request<Arriving>, peer: SocketAddr) -> impl Future<Output = Response> {
+        let _ = peer;
         let Site { mut routes, styles } = self;
         observe::observe(request, move |request| {
             body::read_the_rest(request, move |request| {

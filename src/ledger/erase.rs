@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Options;
 use super::projection::{PATIENCE, Projection};
 use super::writer::after_failed_sync;
+use super::{Options, Threads};
 use crate::job::Position;
 use crate::log::{self, truncate_wal};
 
@@ -102,9 +102,10 @@ pub(super) fn start(
     projection: Arc<Projection>,
     log: PathBuf,
     options: &Options,
+    threads: &Threads,
 ) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
     let (external_checkpoint, end) = (options.external_checkpoint, options.end);
-    std::thread::Builder::new().name("eraser".into()).spawn(move || {
+    threads.start("eraser", move || {
         while let Some(wanted) = erasures.next() {
             let mut cut = external_checkpoint;
             loop {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::OpenError;
 use super::folder::Folder;
+use super::{OpenError, Threads};
 use crate::job::Position;
 use crate::log::{self, FileState};
 
@@ -176,11 +176,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(files: Arc<Files>) -> Result<Watch, OpenError> {
+    pub(super) fn start(files: Arc<Files>, threads: &Threads) -> Result<Watch, OpenError> {
         let (stop, stopped) = channel::<()>();
         let run =
             move || while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && files.look().is_ok() {};
-        let thread = std::thread::Builder::new().name("files".into()).spawn(run).map_err(OpenError::Thread)?;
+        let thread = threads.start("files", run).map_err(OpenError::Thread)?;
         Ok(Watch { running: Mutex::new(Some((stop, thread))) })
     }
 
@@ -188,9 +188,8 @@ impl Watch {
     pub(super) fn stop(&self) {
         let Some((stop, thread)) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         drop(stop);
-        if thread.join().is_err() {
-            tracing::error!("the thread that looks at the files panicked");
-        }
+        // A thread that panics ends the process and never gets here.
+        let _ = thread.join();
     }
 }
 

@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-use super::Metrics;
 use super::append::{AppendError, Request};
+use super::{Metrics, Threads};
 use crate::job::{Job, JobKey, Position};
 use crate::log::{self, Reader};
 use crate::views::{self, fold_job};
@@ -34,10 +34,11 @@ impl Loader {
         path: PathBuf,
         queue: mpsc::WeakSender<Request>,
         metrics: Arc<Metrics>,
+        threads: &Threads,
     ) -> Result<(Loader, JoinHandle<()>), std::io::Error> {
         let (sender, requests) = channel();
         let thread = Thread { path, queue, metrics };
-        let thread = std::thread::Builder::new().name("loader".into()).spawn(move || thread.run(&requests))?;
+        let thread = threads.start("loader", move || thread.run(&requests))?;
         Ok((Loader(sender), thread))
     }
 

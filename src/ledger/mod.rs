@@ -26,6 +26,7 @@ mod redact;
 mod rotate;
 mod seal;
 mod start;
+mod threads;
 mod transfer;
 mod turns;
 mod writer;
@@ -46,6 +47,7 @@ pub use read::{ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
+pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, import};
 pub use turns::Turn;
 
@@ -84,8 +86,8 @@ pub struct Options {
     pub turns: usize,
     /// Which secrets are stopped on their way in.
     pub mask: Mask,
-    /// Ends the process where what the file holds cannot be known any more (a failed sync). Never returns, so nothing can be
-    /// written after it.
+    /// Ends the process where what the file holds cannot be known any more (a failed sync), and where a thread has panicked.
+    /// Never returns, so nothing can be written after it.
     pub end: fn() -> !,
 }
 
@@ -182,9 +184,10 @@ struct Inner {
     /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
     keeper: Option<anchor::Keeper>,
     watch: files::Watch,
+    threads: Threads,
     // Held for its lock: dropped last, when nothing writes any more.
     _lock: folder::Lock,
-    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    running: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
 impl Ledger {
@@ -220,6 +223,7 @@ impl Ledger {
             }
         };
         let metrics = Arc::new(Metrics::new(&options.mask));
+        let threads = Threads::new(options.end);
         let head = log.reader().head()?;
         let files = Arc::new(files::Files::of(&folder, head, read_only.clone()));
         let keeper = anchor.map(|anchor| {
@@ -228,15 +232,15 @@ impl Ledger {
                     "the log has no anchor, which proves nothing: it is from before there were any, or lost"
                 );
             }
-            anchor::Keeper::start(anchor, &log.reader(), &log_path, metrics.clone(), files.clone())
+            anchor::Keeper::start(anchor, &log.reader(), &log_path, metrics.clone(), files.clone(), &threads)
         });
         let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
         let projection = Arc::new(projection::Projection::new(&folder));
-        let projector = projection::start(projection.clone(), &log_path).map_err(OpenError::Thread)?;
+        let projector = projection::start(projection.clone(), &log_path, &threads).map_err(OpenError::Thread)?;
         let commits = Arc::new(writer::Commits::default());
         let erasures = Arc::new(erase::Erasures::new(log.reader().newest_redaction()?));
-        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), &options);
+        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
         let eraser = eraser.map_err(OpenError::Thread)?;
         let shared = writer::Shared {
             commits: commits.clone(),
@@ -249,11 +253,13 @@ impl Ledger {
             identity: identity.clone(),
         };
         let (writer, thread, loader) =
-            writer::start(log, seal, shared, &log_path, &options).map_err(OpenError::Thread)?;
+            writer::start(log, seal, shared, &log_path, &options, &threads).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: log::Pool::new(&log_path),
             turns: turns::Turns::new(options.turns),
-            threads: Mutex::new(vec![thread, projector, eraser, loader]),
+            watch: files::Watch::start(files, &threads)?,
+            threads,
+            running: Mutex::new(vec![thread, projector, eraser, loader]),
             _lock: lock,
             clock: options.clock,
             mask: options.mask,
@@ -269,7 +275,6 @@ impl Ledger {
             head,
             metrics,
             keeper,
-            watch: files::Watch::start(files)?,
         };
         Ok(Ledger { inner: Arc::new(inner) })
     }
@@ -280,14 +285,13 @@ impl Ledger {
         self.inner.watch.stop();
         self.inner.writer.stop();
         self.inner.erasures.stop();
-        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner));
         for (n, thread) in threads.into_iter().enumerate() {
             if n == 1 {
                 self.inner.projection.stop();
             }
-            if thread.join().is_err() {
-                tracing::error!("a thread of the ledger panicked");
-            }
+            // A thread that panics ends the process and never gets here.
+            let _ = thread.join();
         }
         self.inner.keeper.iter().for_each(anchor::Keeper::stop);
         // Whoever copies `log.db` alone from now on has all of it. What cannot be written any more is left as it is.
@@ -333,6 +337,11 @@ impl Ledger {
     /// Whether this start made the ledger.
     pub fn is_new(&self) -> bool {
         self.inner.new
+    }
+
+    /// The threads that the ledger cannot work without.
+    pub fn threads(&self) -> &Threads {
+        &self.inner.threads
     }
 
     /// Who this ledger is.

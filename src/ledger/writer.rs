@@ -15,7 +15,7 @@ use super::files::Files;
 use super::loader::Loader;
 use super::projection::{Handed, Projection};
 use super::seal::{Doubt, Seal, SealError};
-use super::{Clock, Identity, Ledger, Metrics, Options};
+use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
 use crate::job::{Event, Position};
 use crate::log::{self, Writer};
 use crate::wire::Incoming;
@@ -92,16 +92,15 @@ pub(super) fn start(
     shared: Shared,
     path: &Path,
     options: &Options,
+    threads: &Threads,
 ) -> Result<(Handle, JoinHandle<()>, JoinHandle<()>), std::io::Error> {
     let (sender, receiver) = mpsc::channel(options.queue);
-    let (loader, loading) = Loader::start(path.to_owned(), sender.downgrade(), shared.metrics.clone())?;
+    let (loader, loading) = Loader::start(path.to_owned(), sender.downgrade(), shared.metrics.clone(), threads)?;
     let handle = Handle { queue: std::sync::Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
     let (clock, end) = (options.clock.clone(), options.end);
     let desk = Desk::new(log).map_err(std::io::Error::other)?;
-    let thread = std::thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || WriterThread { desk, seal, loader, clock, end, shared }.run(receiver))?;
-    Ok((handle, thread, loading))
+    let run = move || WriterThread { desk, seal, loader, clock, end, shared }.run(receiver);
+    Ok((handle, threads.start("writer", run)?, loading))
 }
 
 impl Ledger {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ureq::http::Method;
 
+use crate::support::anchors::until;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::{Client, created, named, skipped};
 
@@ -95,22 +96,86 @@ fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
     on(&folder, "serve", &both).refused(2, &["--behind-tls", "--tls-cert"]);
 }
 
-/// A self-signed certificate for 127.0.0.1 in `dir`, and its key; `None` where there is no openssl.
+/// A self-signed certificate for 127.0.0.1 in `dir`, and its key; `None` where there is no openssl. One that is there already is
+/// replaced, the key after the certificate.
 fn certificate(dir: &Path) -> Option<(String, String)> {
     let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let (new_certificate, new_key) = (path("cert.new"), path("key.new"));
     let made = Command::new("openssl")
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test".split(' '))
         .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", &key, "-out", &certificate])
+        .args(["-keyout", &new_key, "-out", &new_certificate])
         .output();
     match made {
         Ok(made) => {
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            std::fs::rename(&new_certificate, &certificate).unwrap();
+            std::fs::rename(&new_key, &key).unwrap();
             Some((certificate, key))
         }
         Err(_) => None,
     }
+}
+
+/// Whether the server shows itself to a new connection with the certificate in this file.
+fn greets_with(server: &Serving, certificate: &str) -> bool {
+    let pem = ureq::tls::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
+    let trusted = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[pem])).build();
+    let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(trusted).build().into();
+    agent.get(format!("{}/healthz", server.url)).call().is_ok_and(|answer| answer.status() == 200)
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_with_a_signal_and_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((cert, key)) = certificate(dir.path()) else { return skipped("openssl") };
+    let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--data"]);
+    let server = Serving::of(told.arg(dir.path().join("data")));
+    assert!(greets_with(&server, &cert));
+    for signal in [None, Some("HUP")] {
+        certificate(dir.path()).unwrap();
+        signal.inspect(|signal| server.signal(signal));
+        until("the server greets with its new certificate", || greets_with(&server, &cert));
+    }
+    // A pair that does not fit is not taken.
+    std::fs::write(&key, "not a key").unwrap();
+    server.signal("HUP");
+    assert!(greets_with(&server, &cert));
+    server.end("TERM").refused(0, &["greets with another certificate"]);
+}
+
+#[test]
+fn a_hangup_ends_nothing_and_what_to_log_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, log) = (dir.path().join("options.toml"), dir.path().join("log"));
+    let say = |text: &str| std::fs::write(&config, text).unwrap();
+    let lines = |words: &str| std::fs::read_to_string(&log).unwrap().matches(words).count();
+    say("listen = '127.0.0.1:0'\nlog = 'error'");
+    let told = cli(["serve", "--config"]).arg(&config).arg("--data").arg(dir.path().join("data"));
+    let server = Serving::of(told.stderr(std::fs::File::create(&log).unwrap()));
+    let asks = || Client::new(&server.url, None).get("/healthz").expect(200);
+    asks();
+    assert_eq!(lines(""), 1, "nothing is logged");
+    say("listen = '127.0.0.1:0'\nlog = 'debug'");
+    server.signal("HUP");
+    until("what to log is read again", || lines("read again") == 1);
+    asks();
+    until("more is logged", || lines("/healthz") > 0);
+    say("log = 'a=b=c'");
+    server.signal("HUP");
+    until("what is wrong is said", || lines("stays as it was") == 1);
+    asks();
+    server.end("TERM").expect(0);
+}
+
+#[test]
+fn a_name_may_stand_for_an_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::on(dir.path(), "localhost:0");
+    Client::new(&server.url, None).get("/healthz").expect(200);
+    let words = &["--listen", "no.such.name.invalid", "ADDRESS:PORT"];
+    on(dir.path(), "serve", &["--listen", "no.such.name.invalid:1"]).refused(2, words);
 }
 
 #[test]
@@ -121,11 +186,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key, "--data"]);
     let server = Serving::of(told.arg(&folder).arg("--create"));
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
-    let pem = ureq::tls::Certificate::from_pem(&std::fs::read(&certificate).unwrap()).unwrap();
-    let trusted = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[pem])).build();
-    let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(trusted).build().into();
-    let answer = agent.get(format!("{}/healthz", server.url)).call().unwrap();
-    assert_eq!(answer.status(), 200);
+    assert!(greets_with(&server, &certificate));
     // The commands believe public authorities, and whoever is named to them; they do not ask again and again.
     let admin = token(&folder, "admin");
     let rebuild = |more: &[&str]| cli(["rebuild", "--url", &server.url, "--token", &admin]).args(more).run();

@@ -92,3 +92,23 @@ fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
     assert_eq!(again.json()["position"], 2);
     assert_eq!(faulty.client.get("/ledger/jobs/a").expect(200).json()["status"], "running");
 }
+
+#[test]
+fn a_thread_that_panics_ends_the_process_with_its_name() {
+    for name in ["writer", "projector", "anchor"] {
+        let mut faulty = Faulty::start();
+        faulty.client.append(&created("a")).expect(201);
+        let started = event("job.started", "a", json!({}));
+        // A failing clock makes a thread panic. The allocator asks it too and does not mind; then the trigger is set again.
+        while faulty.server.is_running() {
+            std::fs::write(faulty.dir.path().join("fail-clock"), name).unwrap();
+            (0..50).find(|_| faulty.client.try_append(&started).is_err());
+        }
+        let done = faulty.server.ended().expect(2);
+        assert!(done.stderr.contains(&format!("the {name} has panicked and the process ends")), "{}", done.stderr);
+        let _ = std::fs::remove_file(faulty.dir.path().join("fail-clock"));
+        faulty.restart();
+        let again = faulty.client.append(&started);
+        assert!(again.status == 200 || again.status == 201, "{}", again.text());
+    }
+}

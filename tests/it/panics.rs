@@ -1,21 +1,32 @@
 //! A handler that panics: answered like any other failure, and nobody else notices.
 
+use std::backtrace::Backtrace;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jobledger::access::Role;
-use jobledger::ledger::system_clock;
+use jobledger::ledger::{Options, system_clock};
 
+use crate::support::anchors::{not_ready, until};
 use crate::support::raw::{connect, head, send};
-use crate::support::{TestServer, created, nil};
+use crate::support::{TestServer, created, nil, problem};
 
 #[test]
 fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
-    // Every request asks the clock, so a clock that panics makes every handler panic.
+    // Every request asks the clock, so a clock that panics makes every handler panic. So does the watcher of the tokens, whose
+    // panic would end the process.
     let broken = Arc::new(AtomicBool::new(false));
     let clock = {
         let broken = broken.clone();
-        move || if broken.load(Ordering::SeqCst) { panic!("the clock is broken") } else { system_clock()() }
+        let asked_by_watcher = || Backtrace::force_capture().to_string().contains("watch_access");
+        move || {
+            if broken.load(Ordering::SeqCst) && !asked_by_watcher() {
+                panic!("the clock is broken")
+            } else {
+                system_clock()()
+            }
+        }
     };
     let server = TestServer::start_with(Arc::new(clock));
     let worker = server.client(Role::Worker);
@@ -40,4 +51,29 @@ fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
     broken.store(false, Ordering::SeqCst);
     assert!(ask().starts_with("HTTP/1.1 200 "));
     worker.append(&created("b")).expect(201);
+}
+
+#[test]
+fn a_ledger_whose_writer_panics_is_not_ready_and_takes_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = Arc::new(AtomicBool::new(false));
+    let clock = {
+        let broken = broken.clone();
+        let by_writer = || std::thread::current().name() == Some("writer");
+        move || if broken.load(Ordering::SeqCst) && by_writer() { panic!("no time") } else { system_clock()() }
+    };
+    // What ends the process stops the thread here instead.
+    let end = || loop {
+        std::thread::park();
+    };
+    let options = Options { clock: Arc::new(clock), end, ..Options::default() };
+    // Never stopped: it would wait for its writer.
+    let server = ManuallyDrop::new(TestServer::open(dir.path(), options));
+    let worker = server.client(Role::Worker);
+    worker.append(&created("a")).expect(201);
+    broken.store(true, Ordering::SeqCst);
+    problem(worker.append(&created("b")), 503, "outcome-unknown");
+    until("the panic is told", || not_ready(&worker, "the writer has panicked"));
+    problem(worker.append(&created("b")), 503, "stopping");
+    worker.get("/healthz").expect(200);
 }

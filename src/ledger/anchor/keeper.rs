@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::file::{Anchor, AnchorError};
 use crate::ledger::files::Files;
-use crate::ledger::{Metrics, OpenError};
+use crate::ledger::{Metrics, OpenError, Threads};
 use crate::log::{self, Reader, chain};
 
 /// How often the anchor is looked at and, where there is a newer checkpoint, written. A look while nothing happens is what
@@ -38,6 +38,7 @@ impl Keeper {
         path: &Path,
         metrics: Arc<Metrics>,
         files: Arc<Files>,
+        threads: &Threads,
     ) -> Result<Keeper, OpenError> {
         let anchored = Arc::new(Mutex::new(Anchored::default()));
         let mut thread = Thread { anchor, anchored: anchored.clone(), metrics, files, failing: false };
@@ -45,14 +46,17 @@ impl Keeper {
         let path = path.to_owned();
         let mut goes_on = thread.forward(log);
         let run = move || {
-            let Ok(conn) = Reader::open(&path).inspect_err(|error| thread.failed(error)) else { return };
-            let log = Reader::new(&conn);
+            // Opened at the first look that succeeds: a process that is out of files now may have some later.
+            let mut conn = None;
             while goes_on {
                 let ends = stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected);
-                goes_on = thread.forward(&log) && !ends;
+                if conn.is_none() {
+                    conn = Reader::open(&path).inspect_err(|error| thread.failed(error)).ok();
+                }
+                goes_on = conn.as_ref().is_none_or(|conn| thread.forward(&Reader::new(conn))) && !ends;
             }
         };
-        let thread = std::thread::Builder::new().name("anchor".into()).spawn(run).map_err(OpenError::Thread)?;
+        let thread = threads.start("anchor", run).map_err(OpenError::Thread)?;
         Ok(Keeper { anchored, running: Mutex::new(Some((stop, thread))) })
     }
 
@@ -65,9 +69,8 @@ impl Keeper {
     pub(in crate::ledger) fn stop(&self) {
         let Some((stop, thread)) = lock(&self.running).take() else { return };
         drop(stop);
-        if thread.join().is_err() {
-            tracing::error!("the anchor's thread panicked");
-        }
+        // A thread that panics ends the process and never gets here.
+        let _ = thread.join();
     }
 }
 

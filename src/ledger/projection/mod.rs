@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::append::AppendError;
 use super::folder::Folder;
+use super::threads::panic_text;
 use crate::job::{Job, JobKey, Position};
 use crate::log::{Pool, Reader, chain};
 use crate::views::{self, JobQuery, Kept};
@@ -234,7 +235,7 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
     state.rebuild = Some(rebuild.clone());
     drop(state);
     let (projection, log) = (projection.clone(), folder.log());
-    std::thread::spawn(move || {
+    let make = move || {
         let _alone = projection.beside.lock().unwrap_or_else(PoisonError::into_inner);
         let made = Reader::open(&log).map_err(views::Error::from).and_then(|conn| {
             let reader = Reader::new(&conn);
@@ -242,12 +243,21 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
                 reached_sender.send_replace(position);
             })
         });
-        let outcome = match made {
+        match made {
             Ok(()) => projection.ask_for_swap(),
             Err(error) => Err(projection.give_up(&error)),
-        };
+        }
+    };
+    let failed = outcome_sender.clone();
+    let run = move || {
+        // One that panics has failed, and the next rebuild starts anew.
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make));
+        let outcome = made.unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic))));
         outcome_sender.send_replace(Some(outcome));
-    });
+    };
+    if let Err(error) = std::thread::Builder::new().name("rebuild".into()).spawn(run) {
+        failed.send_replace(Some(Err(format!("cannot start a thread: {error}"))));
+    }
     rebuild
 }
 

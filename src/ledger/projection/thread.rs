@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Health, Projection};
 use crate::job::{JobKey, Position};
+use crate::ledger::Threads;
 use crate::log::{Pool, Reader, chain};
 use crate::views::{self, Projector};
 
@@ -22,9 +23,10 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(in crate::ledger) fn start(
     projection: Arc<Projection>,
     log: &Path,
+    threads: &Threads,
 ) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
     let log = log.to_owned();
-    std::thread::Builder::new().name("projector".into()).spawn(move || {
+    threads.start("projector", move || {
         let run = || {
             let conn = Reader::open(&log)?;
             Thread { projection: &projection, log: Reader::new(&conn), projector: None }.run()

@@ -82,6 +82,18 @@ impl Cli {
         self
     }
 
+    /// Gives it another stderr than the pipe that [`Running`] reads.
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Cli {
+        self.0.stderr(to);
+        self
+    }
+
+    /// Gives it another stdout than the pipe that [`Running`] reads.
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Cli {
+        self.0.stdout(to);
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Done {
         self.start().wait()
@@ -102,17 +114,19 @@ impl Cli {
     /// Starts it, and reads what it says as it says it.
     pub fn start(mut self) -> Running {
         let mut child = self.0.spawn().unwrap();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (out, err) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = channel();
         let stdout = std::thread::spawn(move || {
-            for line in BufReader::new(out).lines() {
+            for line in out.into_iter().flat_map(|out| BufReader::new(out).lines()) {
                 // Nobody may be listening any more.
                 let _ = send.send(line.unwrap());
             }
         });
         let stderr = std::thread::spawn(move || {
             let mut text = String::new();
-            BufReader::new(err).read_to_string(&mut text).unwrap();
+            if let Some(err) = err {
+                BufReader::new(err).read_to_string(&mut text).unwrap();
+            }
             text
         });
         Running { child, lines, stdout: Some(stdout), stderr: Some(stderr) }
@@ -221,11 +235,21 @@ impl Serving {
         Client::new(&self.url, Some(token))
     }
 
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        self.running.as_ref().unwrap().signal(name);
+    }
+
     /// Ends it with a signal, by name, and answers how it ended.
     #[track_caller]
     pub fn end(mut self, signal: &str) -> Done {
         self.running.as_ref().unwrap().signal(signal);
         self.ended()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.running.as_mut().is_some_and(|running| running.child.try_wait().unwrap().is_none())
     }
 
     /// Waits until it has ended by itself.

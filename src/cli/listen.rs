@@ -1,0 +1,46 @@
+//! Where to listen: an address or the name of a machine, and a port.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use tokio::net::TcpListener;
+
+use super::Failure;
+
+/// `ADDRESS:PORT`, as it was given, and what its name stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Listen {
+    text: String,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Listen {
+    /// Reads it, and looks a name up. Addresses of version 4 come first, because most clients try them.
+    pub(super) fn parse(text: &str) -> Result<Listen, String> {
+        let found = text.to_socket_addrs();
+        let found = found
+            .map_err(|error| format!("expected ADDRESS:PORT, such as 127.0.0.1:8347 or localhost:8347: {error}"))?;
+        let mut addresses: Vec<SocketAddr> = found.collect();
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        match addresses.is_empty() {
+            true => Err("this name has no address".into()),
+            false => Ok(Listen { text: text.to_owned(), addresses }),
+        }
+    }
+
+    /// Whether only this machine can reach it.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.addresses.iter().all(|address| address.ip().is_loopback())
+    }
+
+    /// Listens at the first address where that is possible.
+    pub(super) async fn bind(&self) -> Result<TcpListener, Failure> {
+        let bound = TcpListener::bind(&self.addresses[..]).await;
+        bound.map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.text)))
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
