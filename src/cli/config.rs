@@ -1,27 +1,88 @@
 //! Options from a TOML file: one table, named as on the command line. They become the defaults of the options, so the
 //! command line wins over the environment, that over the file, and clap checks all three alike.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, FromArgMatches};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
-/// Parses a command line, with the file that it (or `JOBLEDGER_CONFIG`) names.
+/// What the environment variables of the program begin with.
+const PREFIX: &str = "JOBLEDGER_";
+/// How alike two names are that may be meant for one another, of 1.
+const ALIKE: f64 = 0.9;
+
+/// Parses a command line, with the file that it (or `JOBLEDGER_CONFIG`) names. An environment variable that is empty counts as
+/// one that is not set.
 pub(super) fn parse<C: CommandFactory + FromArgMatches>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<C, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut command = C::command();
-    if let Some(path) = config_path(&args) {
+    let mut command = with_every_arg(C::command(), &mut |arg| {
+        let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let arg = if empty { arg.env(Resettable::Reset) } else { arg };
+        if matches!(arg.get_action(), ArgAction::SetTrue) { arg.value_parser(BoolishValueParser::new()) } else { arg }
+    });
+    let path = config_path(&args);
+    if let Some(path) = &path {
         let wrong = |text: String| {
             C::command().error(ErrorKind::ValueValidation, format!("--config {}: {text}", path.display()))
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         command = with_defaults(command, &table).map_err(wrong)?;
     }
-    C::from_arg_matches(&command.try_get_matches_from(args)?)
+    let matches = command.try_get_matches_from(&args).map_err(|error| told_where(error, &C::command(), &args))?;
+    C::from_arg_matches(&matches)
+}
+
+/// What is wrong with the environment: variables that look like options and are none.
+pub(super) fn unknown_variables<C: CommandFactory>() -> Vec<String> {
+    let known = variables(&C::command());
+    let set = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().filter(|_| !value.is_empty()));
+    let unknown = set.filter(|name| name.starts_with(PREFIX) && !known.values().any(|known| known == name));
+    let told = |name: String| {
+        let alike = known.values().map(|known| (strsim::jaro_winkler(&name, known), known));
+        match alike.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+            Some((alike, known)) if alike >= ALIKE => {
+                format!("no option is set by the environment variable `{name}`; did you mean `{known}`?")
+            }
+            _ => format!("no option is set by the environment variable `{name}`"),
+        }
+    };
+    unknown.map(told).collect()
+}
+
+/// The environment variable of each option, in every command.
+fn variables(command: &clap::Command) -> BTreeMap<String, String> {
+    let own = command.get_arguments().filter_map(|arg| {
+        let name = arg.get_env()?.to_str()?;
+        Some((arg.get_long()?.to_owned(), name.to_owned()))
+    });
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+/// Says which environment variable a wrong value comes from, where the command line does not have the option.
+fn told_where(mut error: clap::Error, command: &clap::Command, args: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(long) = arg.split([' ', '=']).next().and_then(|arg| arg.strip_prefix("--")).map(str::to_owned) else {
+        return error;
+    };
+    let given = |arg: &OsString| {
+        let rest = arg.to_str().and_then(|arg| arg.strip_prefix("--")).and_then(|arg| arg.strip_prefix(&long));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    if let Some(name) = variables(command).get(&long)
+        && std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        && !args.iter().any(given)
+    {
+        let tip = format!("the value comes from the environment variable {name}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// Where the file is: looked for before everything else is parsed, because it changes how that is done.
@@ -41,12 +102,17 @@ fn config_path(args: &[OsString]) -> Option<PathBuf> {
 fn with_defaults(command: clap::Command, table: &toml::Table) -> Result<clap::Command, String> {
     let mut command = command;
     for (name, value) in table {
+        let long = name.replace('_', "-");
+        if let Some(found) = not_a_text(value)
+            && has_texts(&command, &long)
+        {
+            return Err(format!("`{name}`: expected a text in quotes, found {found}"));
+        }
         let (texts, repeats) = match value {
             toml::Value::Array(values) => (values.iter().map(text).collect::<Option<Vec<_>>>(), true),
             value => (text(value).map(|text| vec![text]), false),
         };
         let texts = texts.ok_or_else(|| format!("`{name}`: expected a text, a number or true/false"))?;
-        let long = name.replace('_', "-");
         let mut known = false;
         command = everywhere(command, &long, &texts, &mut known);
         if repeats && !repeatable(&command, &long) {
@@ -68,6 +134,23 @@ fn text(value: &toml::Value) -> Option<String> {
     }
 }
 
+/// What a value, or a value in an array, is that is no text.
+fn not_a_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(_) => None,
+        toml::Value::Array(values) => values.iter().find_map(not_a_text),
+        value => Some(format!("{} `{value}`", if value.is_integer() { "the integer" } else { value.type_str() })),
+    }
+}
+
+/// Whether the values of `--long` are paths or other texts, which a number must not be taken for.
+fn has_texts(command: &clap::Command, long: &str) -> bool {
+    let texts = [TypeId::of::<PathBuf>(), TypeId::of::<OsString>(), TypeId::of::<String>()];
+    let is_text = |arg: &Arg| texts.iter().any(|text| arg.get_value_parser().type_id() == *text);
+    command.get_arguments().any(|arg| arg.get_long() == Some(long) && is_text(arg))
+        || command.get_subcommands().any(|sub| has_texts(sub, long))
+}
+
 /// Whether `--long` may be given more than once, wherever it is known.
 fn repeatable(command: &clap::Command, long: &str) -> bool {
     let mut own = command.get_arguments().filter(|arg| arg.get_long() == Some(long));
@@ -77,18 +160,18 @@ fn repeatable(command: &clap::Command, long: &str) -> bool {
 
 /// Makes `texts` the default of every option `--long`, in every command that has it.
 fn everywhere(command: clap::Command, long: &str, texts: &[String], known: &mut bool) -> clap::Command {
-    let command = command.mut_args(|arg| {
+    with_every_arg(command, &mut |arg| {
         if arg.get_long() != Some(long) {
             return arg;
         }
         *known = true;
         arg.required(false).default_values(texts.to_vec())
-    });
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    names.into_iter().fold(command, |command, name| {
-        let mut found = false;
-        let command = command.mut_subcommand(name, |sub| everywhere(sub, long, texts, &mut found));
-        *known |= found;
-        command
     })
+}
+
+/// Changes the arguments of a command and of those below it.
+fn with_every_arg(command: clap::Command, change: &mut dyn FnMut(Arg) -> Arg) -> clap::Command {
+    let command = command.mut_args(&mut *change);
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| with_every_arg(sub, change)))
 }

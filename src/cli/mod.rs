@@ -168,8 +168,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
+    let warnings = config::unknown_variables::<Cli>();
+    if !matches!(cli.command, Command::Serve(_)) {
+        warnings.iter().for_each(|warning| output::remark!("jobledger: {warning}"));
+    }
     let outcome = match cli.command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(serve) => serve.run(&warnings),
         Command::Demo(demo) => demo.run(),
         Command::Token(token) => token.run(),
         Command::Append(append) => append.run(),

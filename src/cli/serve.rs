@@ -93,8 +93,10 @@ enum Checkpoint {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Outcome {
+    /// `warnings` are about how it was started.
+    pub(super) fn run(self, warnings: &[String]) -> Outcome {
         logging::start(&self.log, self.json)?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let transport = match (&self.tls_cert, &self.tls_key) {
             (Some(_), Some(_)) if self.behind_tls => {
                 let why =

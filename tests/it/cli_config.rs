@@ -151,3 +151,61 @@ fn replay_takes_its_folder_from_a_file() {
     assert!(replayed.stdout.starts_with("#1 "), "{}", replayed.stdout);
     cli(["replay", "a"]).run().refused(2, &["--data", "--file"]);
 }
+
+#[test]
+fn a_path_or_another_text_in_a_file_is_written_as_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, words) in [
+        ("data = 5", ["`data`", "text in quotes", "integer `5`"]),
+        ("anchor = true", ["`anchor`", "text in quotes", "boolean `true`"]),
+        ("log = 1.5", ["`log`", "text in quotes", "float `1.5`"]),
+        ("mask-rule = ['a=b', 7]", ["mask-rule", "7", "NAME=REGEX"]),
+    ] {
+        let config = file(dir.path(), text);
+        let told = cli(["serve", "--config"]).arg(&config).env("JOBLEDGER_DATA", dir.path().join("data"));
+        told.run().refused(2, &words);
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn a_flag_in_the_environment_is_said_in_any_usual_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |value: &str| cli(["token", "list", "--data"]).arg(dir.path()).env("JOBLEDGER_JSON", value).run();
+    token(dir.path(), "worker");
+    for value in ["1", "true", "yes", "on", "TRUE"] {
+        assert_eq!(list(value).expect(0).json_lines().len(), 1, "{value}");
+    }
+    for value in ["0", "false", "no", "off", ""] {
+        assert!(list(value).expect(0).stdout.starts_with("worker "), "{value}");
+    }
+    list("perhaps").refused(2, &["--json", "perhaps", "environment variable JOBLEDGER_JSON"]);
+    // What the command line says itself is not blamed on the environment.
+    let told = cli(["serve", "--data", "never", "--queue", "many"]).env("JOBLEDGER_QUEUE", "10").run();
+    assert!(!told.stderr.contains("JOBLEDGER_QUEUE"), "{}", told.stderr);
+    told.refused(2, &["--queue", "many"]);
+}
+
+#[test]
+fn a_variable_that_is_empty_is_not_set_and_one_that_is_unknown_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = || cli(["token", "list", "--data"]).arg(dir.path());
+    token(dir.path(), "worker");
+    let done = list().env("JOBLEDGER_ANCHOR", "").env("JOBLEDGER_ORG", "").env("JOBLEDGER_CONFIG", "").run().expect(0);
+    assert_eq!(done.stderr, "");
+    cli(["token", "list"]).env("JOBLEDGER_DATA", "").run().refused(2, &["--data"]);
+    let done = list().env("JOBLEDGER_DTAA", "x").env("JOBLEDGER_EMPTY", "").run().expect(0);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    assert!(done.stderr.contains("`JOBLEDGER_DTAA`; did you mean `JOBLEDGER_DATA`?"), "{}", done.stderr);
+    let far = list().env("JOBLEDGER_NOTHING_LIKE_IT", "x").run().expect(0);
+    assert!(!far.stderr.contains("mean"), "{}", far.stderr);
+    // A server says it in its log.
+    let told =
+        cli(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).env("JOBLEDGER_LISTN", "x");
+    let running = told.start();
+    running.line().unwrap();
+    running.signal("TERM");
+    let log = running.wait().expect(0).stderr;
+    let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert!(line["fields"]["message"].as_str().unwrap().contains("`JOBLEDGER_LISTEN`"), "{line}");
+}

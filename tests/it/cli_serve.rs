@@ -131,7 +131,7 @@ fn a_renewed_certificate_is_taken_with_a_signal_and_without() {
     let dir = tempfile::tempdir().unwrap();
     let Some((cert, key)) = certificate(dir.path()) else { return skipped("openssl") };
     let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--data"]);
-    let server = Serving::of(told.arg(dir.path().join("data")));
+    let server = Serving::of(told.arg(dir.path().join("data")).arg("--create"));
     assert!(greets_with(&server, &cert));
     for signal in [None, Some("HUP")] {
         certificate(dir.path()).unwrap();
@@ -152,7 +152,7 @@ fn a_hangup_ends_nothing_and_what_to_log_is_read_again() {
     let say = |text: &str| std::fs::write(&config, text).unwrap();
     let lines = |words: &str| std::fs::read_to_string(&log).unwrap().matches(words).count();
     say("listen = '127.0.0.1:0'\nlog = 'error'");
-    let told = cli(["serve", "--config"]).arg(&config).arg("--data").arg(dir.path().join("data"));
+    let told = cli(["serve", "--create", "--config"]).arg(&config).arg("--data").arg(dir.path().join("data"));
     let server = Serving::of(told.stderr(std::fs::File::create(&log).unwrap()));
     let asks = || Client::new(&server.url, None).get("/healthz").expect(200);
     asks();

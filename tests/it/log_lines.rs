@@ -47,7 +47,7 @@ fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
 fn no_command_panics_where_its_outputs_take_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data");
-    cli(["append", "-", "--data"]).arg(&folder).run_with(created("a").to_string()).expect(0);
+    cli(["append", "-", "--create", "--data"]).arg(&folder).run_with(created("a").to_string()).expect(0);
     let data = folder.to_str().unwrap();
     let commands: [&[&str]; 18] = [
         &["--help"],
