@@ -23,6 +23,7 @@ CREATE TABLE job (
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
   events             INTEGER NOT NULL,
+  bytes              INTEGER NOT NULL,
   -- Times are nanoseconds since 1970.
   created_at         INTEGER NOT NULL,
   started_at         INTEGER,
@@ -119,6 +120,7 @@ CREATE TABLE snapshot (
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
   events             INTEGER NOT NULL,
+  bytes              INTEGER NOT NULL,
   created_at         INTEGER NOT NULL,
   started_at         INTEGER,
   ended_at           INTEGER,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessError, LiveAccess};
-use crate::http::{self, App, HttpOptions, Limits, Shared, Sheets, Site, Tails, Tls};
+use crate::http::{self, App, HttpOptions, Limits, Renders, Shared, Sheets, Site, Tails, Tls};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
@@ -57,6 +57,7 @@ impl Server {
             access,
             limits: Limits::new(&serving.bounds),
             sheets: Sheets::default(),
+            renders: Renders::default(),
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
             scheme: serving.transport.scheme(),

@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::limits::Limits;
+use super::renders::Renders;
 use super::sheets::Sheets;
 use super::tail::Tails;
 use crate::access::LiveAccess;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Events as pages show them.
     pub sheets: Sheets,
+    /// Large jobs as they were rendered.
+    pub renders: Renders,
     /// Open tails.
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.

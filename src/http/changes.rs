@@ -89,7 +89,7 @@ pub fn between(before: Option<&Job>, after: &Job) -> Vec<Difference> {
 
 /// The read model, but for how much of a hook's output it shows.
 pub fn model(job: &Job) -> Value {
-    value(&JobModel::new(job, output(job)))
+    value(&JobModel::whole(job, output(job)))
 }
 
 fn core(job: &Summary) -> Value {

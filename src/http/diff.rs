@@ -102,7 +102,7 @@ pub struct ChangedBy {
         (status = 200, description = "What differs", body = JobDiff),
         (status = 400, description = "A parameter is not what was expected, or `from` is after `to`"),
         (status = 404, description = "No such job, or not yet at `to`"),
-        (status = 503, description = "The log is not there yet"),
+        (status = 503, description = "The log is not there yet, or too many reads of the past are under way"),
     )
 )]
 pub async fn diff(

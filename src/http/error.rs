@@ -152,6 +152,8 @@ impl Error {
                     let error = Error::new(StatusCode::CONFLICT, "lifecycle", detail).at(place(index), None);
                     Error { standing: standing.map(Box::new), ..error }
                 }
+                Refusal::Full { pointer, .. } => Error::new(StatusCode::UNPROCESSABLE_ENTITY, "job-full", detail)
+                    .at(place(index), Some(pointer.into())),
                 Refusal::Invalid { pointer, .. } => Error::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
                     .at(place(index), Some(pointer.into())),
             },

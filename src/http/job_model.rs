@@ -8,6 +8,13 @@ use utoipa::ToSchema;
 
 use crate::job::{Credentials, Detail, Hook, Item, Job, Note, RawJson, Redaction, State, Summary};
 
+/// Most notes, and most redactions, that a read of a job shows: the newest.
+const SHOWN: usize = 100;
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// A job without its parts: an entry of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobEntry {
@@ -42,12 +49,21 @@ pub struct JobModel {
     hook: Option<HookModel>,
     /// Who cancelled it; null unless cancelled.
     cancelled: Option<CancelledModel>,
-    /// Remarks, oldest first.
+    /// The newest 100 remarks, oldest first.
     notes: Vec<NoteModel>,
-    /// Erasures, oldest first; absent where nothing was erased.
+    /// How many older remarks are left out; absent where `notes` has all. `/ledger/jobs/{id}/events?type=job.noted` has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false, minimum = 1)]
+    notes_left_out: usize,
+    /// The newest 100 erasures, oldest first; absent where nothing was erased.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     redactions: Vec<RedactionModel>,
+    /// How many older erasures are left out; absent where `redactions` has all.
+    /// `/ledger/jobs/{id}/events?type=job.redacted` has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false, minimum = 1)]
+    redactions_left_out: usize,
     /// Its revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
@@ -262,8 +278,19 @@ impl From<&Summary> for JobEntry {
 }
 
 impl JobModel {
-    /// The model of `job`, whose hook wrote `output`.
-    pub fn new(job: &Job, output: String) -> JobModel {
+    /// The model of `job`, whose hook wrote `output`, as a read answers it: with the newest [`SHOWN`] notes and redactions.
+    pub fn shown(job: &Job, output: String) -> JobModel {
+        JobModel::with(job, output, SHOWN)
+    }
+
+    /// The model with every note and redaction, for what compares two states of a job.
+    pub fn whole(job: &Job, output: String) -> JobModel {
+        JobModel::with(job, output, usize::MAX)
+    }
+
+    fn with(job: &Job, output: String, most: usize) -> JobModel {
+        let notes_left_out = job.notes.len().saturating_sub(most);
+        let redactions_left_out = job.redactions.len().saturating_sub(most);
         JobModel {
             head: JobHead::from(&job.summary),
             spec: raw(&job.spec_json),
@@ -271,8 +298,10 @@ impl JobModel {
             items: job.items.as_slice().iter().map(ItemModel::from).collect(),
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
             cancelled: cancelled(&job.state),
-            notes: job.notes.iter().map(NoteModel::from).collect(),
-            redactions: job.redactions.iter().map(RedactionModel::from).collect(),
+            notes: job.notes[notes_left_out..].iter().map(NoteModel::from).collect(),
+            notes_left_out,
+            redactions: job.redactions[redactions_left_out..].iter().map(RedactionModel::from).collect(),
+            redactions_left_out,
             position: job.position.get(),
         }
     }

@@ -15,12 +15,12 @@ use super::error::Error;
 use super::job_model::{JobEntry, JobModel};
 use super::params::Params;
 use super::path::Segment;
-use super::single::{View, single_job};
+use super::single::{Render, View, single_job};
 use super::streamed::streamed;
 use super::{POSITION, cursor, json, page};
 use crate::access::Capability;
 use crate::job::{JobId, Position};
-use crate::ledger::{ReadError, hook_chunk, hook_output};
+use crate::ledger::{ReadError, hook_chunk, hook_output, off_thread};
 use crate::views::{JobList, JobQuery};
 
 /// How much hook output a job shows: 1 MiB.
@@ -98,6 +98,18 @@ fn as_ids_are(prefix: String) -> String {
     prefix.parse::<JobId>().map_or(prefix, |id| id.to_string())
 }
 
+const VIEW: View = View {
+    name: "/ledger/jobs/{id}",
+    kind: None,
+    content_type: "application/json",
+    also: &[],
+    revisioned: true,
+    render: Render::Whole(|ledger, job| {
+        let output = hook_output(ledger, job, SHOWN_OUTPUT)?;
+        Ok(serde_json::to_vec(&JobModel::shown(job, output)).expect("the model is JSON"))
+    }),
+};
+
 /// Read one job: everything the ledger knows of it.
 ///
 /// With `as_of` (a position, or an RFC 3339 time of recording) as the ledger stood then; with `Accept: text/event-stream` live.
@@ -122,19 +134,7 @@ pub async fn one(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let reading = params.reading(&caller, &id)?;
-    let view = View {
-        kind: None,
-        content_type: "application/json",
-        also: &[],
-        revisioned: true,
-        render: |app, shown| {
-            Box::pin(async move {
-                let output = hook_output(&app.ledger, &shown.value, SHOWN_OUTPUT).await?;
-                Ok(serde_json::to_vec(&JobModel::new(&shown.value, output)).expect("the model is JSON"))
-            })
-        },
-    };
-    single_job(app, caller, headers, reading, view).await
+    single_job(app, caller, headers, reading, VIEW).await
 }
 
 /// Read all of a job's hook output.
@@ -161,22 +161,27 @@ pub async fn output(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let reading = params.reading(&caller, &id)?;
-    let shown = match reading.as_of {
-        None => app.ledger.job(&reading.key, reading.min).await?,
+    let (position, job) = match reading.as_of {
+        None => {
+            let shown = app.ledger.job(&reading.key, reading.min).await?;
+            (shown.position, shown.value.map(|job| (*job).clone()))
+        }
         Some(moment) => {
             let turn = app.ledger.turn(reading.min).await?;
-            app.ledger.job_as_of(&turn, &reading.key, moment).await?
+            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
+            (shown.position, shown.value.map(|job| job.summary.clone()))
         }
     };
-    let job = shown.value.ok_or_else(Error::no_such_job)?;
+    let job = job.ok_or_else(Error::no_such_job)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-        (POSITION, HeaderValue::from(shown.position.get())),
+        (POSITION, HeaderValue::from(position.get())),
     ];
     let chunks = try_stream! {
         let mut after = job.hook.is_some().then_some(Position::GENESIS);
         while let Some(from) = after {
-            let (chunk, next) = hook_chunk(&app.ledger, &job.key, from, job.position).await?;
+            let (ledger, key, upto) = (app.ledger.clone(), job.key.clone(), job.position);
+            let (chunk, next) = off_thread(move || hook_chunk(&ledger, &key, from, upto)).await?;
             yield Bytes::from(chunk);
             after = next;
         }

@@ -1,8 +1,11 @@
 //! The single-job read that all four APIs share: as of a moment, conditional, live.
 
+use std::sync::Arc;
+
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use super::POSITION;
 use super::accept;
@@ -10,13 +13,17 @@ use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
 use super::params::Reading;
-use super::tail::{Render, live};
-use crate::job::{Job, Kind, Position};
-use crate::ledger::Shown;
+use super::renders::{Name, Rendered};
+use super::tail::live;
+use crate::job::{Job, JobKey, Kind, Position, Summary, Time};
+use crate::ledger::{Found, Ledger, Shown, off_thread};
+use crate::views::is_large;
 
 /// How a documented read shows a job.
 #[derive(Clone, Copy)]
 pub struct View {
+    /// The path that it is read at: names the view among others.
+    pub name: &'static str,
     /// Jobs of which kind there are here; `None` for all.
     pub kind: Option<Kind>,
     /// The content type of the answer.
@@ -25,8 +32,17 @@ pub struct View {
     pub also: &'static [&'static str],
     /// Whether the answer follows from the job's revision alone, and so has an `ETag`; one that depends on the clock has none.
     pub revisioned: bool,
-    /// The read model.
+    /// The read model: one line of JSON, or text without newlines.
     pub render: Render,
+}
+
+/// Makes a job's read model.
+#[derive(Clone, Copy)]
+pub enum Render {
+    /// Of the job without its parts, and the time.
+    Row(fn(&Summary, Time) -> Vec<u8>),
+    /// Of the whole job. For a large job it may take long, and read the log.
+    Whole(fn(&Ledger, &Job) -> Result<Vec<u8>, Error>),
 }
 
 /// Answers a single-job read.
@@ -45,43 +61,121 @@ pub async fn single_job(
         if reading.as_of.is_some() {
             return Err(Error::live_as_of());
         }
-        return live(&app, &caller, &headers, &reading, view.kind, view.render).await;
+        return live(&app, &caller, &headers, &reading, view).await;
     }
-    // Asked for before the job is read: what was erased up to there is not in the answer.
-    let erased = reading.as_of.map(|_| app.ledger.erased()).unwrap_or_default();
-    // Kept until the answer is rendered.
-    let turn;
-    let shown = match reading.as_of {
-        None => app.ledger.job(&reading.key, reading.min).await?,
-        Some(moment) => {
-            turn = app.ledger.turn(reading.min).await?;
-            app.ledger.job_as_of(&turn, &reading.key, moment).await?
+    match reading.as_of {
+        None => {
+            let shown = found(&app, &view, &reading.key, reading.min).await?;
+            let unchanged = view.revisioned && matches(&headers, &etag(shown.value.position, Position::GENESIS));
+            let rendered = match unchanged {
+                true => unrendered(&shown.value, shown.position),
+                false => rendered(&app, &view, shown).await?,
+            };
+            Ok(answer(&view, chosen, unchanged, rendered, Position::GENESIS))
         }
-    };
-    let position = shown.position;
-    let job = shown.value.filter(|job| view.kind.is_none_or(|kind| job.kind == kind));
-    let shown = Shown { value: job.ok_or_else(Error::no_such_job)?, position, now: shown.now };
-    let etag = view.revisioned.then(|| etag(&shown.value, erased));
-    let mut response = if let Some(etag) = etag.as_ref().filter(|etag| matches(&headers, etag)) {
-        tracing::trace!(?etag, "not modified");
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let body = (view.render)(app, shown).await?;
-        ([(CONTENT_TYPE, chosen)], body).into_response()
+        Some(moment) => {
+            // Kept until the answer is rendered.
+            let turn = app.ledger.turn(reading.min).await?;
+            // Asked for before the job is read: what was erased up to there is not in the answer.
+            let erased = app.ledger.erased();
+            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
+            let shown = of_kind(shown, &view, |job| job.kind)?;
+            let unchanged = view.revisioned && matches(&headers, &etag(shown.value.position, erased));
+            let rendered = match unchanged {
+                true => unrendered(&shown.value, shown.position),
+                false => rendered_past(&app, &view, shown, erased).await?,
+            };
+            Ok(answer(&view, chosen, unchanged, rendered, erased))
+        }
+    }
+}
+
+/// The job of the view's kind, as it is now; without its parts if it is large.
+pub async fn found(app: &App, view: &View, key: &JobKey, min: Option<Position>) -> Result<Shown<Found>, Error> {
+    of_kind(app.ledger.job(key, min).await?, view, |job| job.kind)
+}
+
+/// What was read, if it is a job of the view's kind; `kind_of` tells of which kind it is.
+fn of_kind<J>(shown: Shown<Option<J>>, view: &View, kind_of: fn(&J) -> Kind) -> Result<Shown<J>, Error> {
+    let job = shown.value.filter(|job| view.kind.is_none_or(|kind| kind_of(job) == kind));
+    Ok(Shown { value: job.ok_or_else(Error::no_such_job)?, position: shown.position, now: shown.now })
+}
+
+/// What was found, as the view shows it. A large job is loaded and rendered once for all who read the same revision.
+pub async fn rendered(app: &App, view: &View, shown: Shown<Found>) -> Result<Rendered, Error> {
+    let mut rendered = unrendered(&shown.value, shown.position);
+    match (&shown.value, view.render) {
+        (job, Render::Row(render)) => rendered.body = render(job, shown.now).into(),
+        (Found::Whole(job), Render::Whole(render)) => rendered.body = render(&app.ledger, job)?.into(),
+        (Found::Large(row), Render::Whole(_)) => {
+            let key = row.key.clone();
+            let name = Name { view: view.name, key: key.clone(), revision: row.position, past: None };
+            let make = async {
+                let turn = app.ledger.turn(None).await?;
+                let shown = of_kind(app.ledger.whole_job(&turn, &key).await?, view, |job| job.kind)?;
+                rendered_whole(app, view, shown).await
+            };
+            let shared = app.renders.get(app.ledger.erased(), name, make).await?;
+            // The job has not changed since it was rendered, or only after it was found here.
+            return Ok(Rendered { position: shared.position.max(shown.position), ..shared });
+        }
+    }
+    Ok(rendered)
+}
+
+/// The job as of a moment, as the view shows it.
+async fn rendered_past(app: &App, view: &View, shown: Shown<Arc<Job>>, erased: Position) -> Result<Rendered, Error> {
+    if !is_large(&shown.value) || matches!(view.render, Render::Row(_)) {
+        return rendered(
+            app,
+            view,
+            Shown { value: Found::Whole(shown.value), position: shown.position, now: shown.now },
+        )
+        .await;
+    }
+    let (revision, position) = (shown.value.position, shown.position);
+    let name = Name { view: view.name, key: shown.value.key.clone(), revision, past: Some(erased) };
+    let rendered = app.renders.get(erased, name, rendered_whole(app, view, shown)).await?;
+    Ok(Rendered { position, ..rendered })
+}
+
+/// Renders a large job where it blocks nobody.
+async fn rendered_whole(app: &App, view: &View, shown: Shown<Arc<Job>>) -> Result<Rendered, Error> {
+    app.ledger.metrics().large_renderings.inc();
+    let (ledger, render, now) = (app.ledger.clone(), view.render, shown.now);
+    off_thread(move || {
+        let body = match render {
+            Render::Row(render) => render(&shown.value, now),
+            Render::Whole(render) => render(&ledger, &shown.value)?,
+        };
+        Ok(Rendered { body: body.into(), ..unrendered(&shown.value, shown.position) })
+    })
+    .await
+}
+
+fn unrendered(job: &Summary, position: Position) -> Rendered {
+    Rendered { revision: job.position, position, ended: job.state.ended_at().is_some(), body: Bytes::new() }
+}
+
+fn answer(view: &View, content_type: &str, unchanged: bool, rendered: Rendered, erased: Position) -> Response {
+    let Rendered { revision, position, body, .. } = rendered;
+    let mut response = match unchanged {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => ([(CONTENT_TYPE, content_type)], body).into_response(),
     };
     response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
-    if let Some(etag) = etag {
-        response.headers_mut().insert(ETAG, etag);
+    if view.revisioned {
+        response.headers_mut().insert(ETAG, etag(revision, erased));
     }
-    Ok(response)
+    response
 }
 
 /// A job's revision: the position of its newest event, quoted. An erasure changes how the past is shown, so what was asked
 /// for as of then names the newest one after it too.
-fn etag(job: &Job, erased: Position) -> HeaderValue {
-    let etag = match erased > job.position {
-        true => format!("\"{}-{erased}\"", job.position),
-        false => format!("\"{}\"", job.position),
+fn etag(revision: Position, erased: Position) -> HeaderValue {
+    let etag = match erased > revision {
+        true => format!("\"{revision}-{erased}\""),
+        false => format!("\"{revision}\""),
     };
     HeaderValue::from_str(&etag).expect("digits in quotes")
 }

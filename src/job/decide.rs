@@ -2,9 +2,10 @@
 
 use super::event::{Detail, Event, ItemResult, Redacted};
 use super::id::{JobKey, Position};
-use super::item::ItemStatus;
+use super::item::{Item, ItemStatus};
 use super::lifecycle::{Conflict, Moment, Status, Step, step};
 use super::progress::Tally;
+use super::size;
 use super::spec::{Kind, Spec};
 use super::state::Job;
 use super::time::Time;
@@ -14,6 +15,10 @@ pub const MAX_ITEMS: usize = 10_000;
 
 /// Most notes on one job.
 pub const MAX_NOTES: usize = 10_000;
+
+/// Most bytes of one job, as [`Summary::bytes`](super::Summary::bytes) counts them: 16 MiB. Redactions have as much room again,
+/// so that a full job can be erased from.
+pub const MAX_BYTES: u64 = 16 << 20;
 
 /// What to do with an event that may happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,14 @@ pub enum Refusal {
         event: &'static str,
         /// What stands against it.
         reason: String,
+    },
+    /// The job has no room for the event.
+    #[error("{detail}")]
+    Full {
+        /// JSON pointer of the field that takes the room, from the event's root.
+        pointer: &'static str,
+        /// What the limit is.
+        detail: String,
     },
     /// The event is wrong in itself or against what was reported before.
     #[error("{detail}")]
@@ -142,11 +155,26 @@ fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
         Event::Completed(_) if job.spec.kind() == Kind::Rule && !job.items.all_completed() => {
             part("a rule job completes only when every action is completed".into())
         }
-        Event::Noted(_) if job.notes.len() >= MAX_NOTES => {
-            part(format!("the job has {MAX_NOTES} notes, the most that a job may have"))
-        }
+        Event::Noted(_) if job.notes.len() >= MAX_NOTES => Err(Refusal::Full {
+            pointer: "/data/text",
+            detail: format!("the job has {MAX_NOTES} notes, the most that a job may have"),
+        }),
+        Event::Noted(noted) => check_room(job, "/data/text", size::json_len(&noted.text), MAX_BYTES),
+        Event::Redacted(redacted) => check_room(job, "/data/reason", size::json_len(&redacted.reason), 2 * MAX_BYTES),
         _ => Ok(()),
     }
+}
+
+/// Whether `more` bytes at `pointer` fit into the job, which may take `most`.
+fn check_room(job: &Job, pointer: &'static str, more: u64, most: u64) -> Result<(), Refusal> {
+    if job.bytes + more <= most {
+        return Ok(());
+    }
+    let detail = format!(
+        "expected at most {most} bytes in a job, its spec, items, notes and erasures together, found {} and {more} more",
+        job.bytes
+    );
+    Err(Refusal::Full { pointer, detail })
 }
 
 fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
@@ -183,12 +211,22 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
             "/data/item",
             format!("expected the id of one of the job's actions, found `{}`", result.item.as_str()),
         ),
-        (None, _) if job.items.len() >= MAX_ITEMS => {
-            invalid("/data/item", format!("expected at most {MAX_ITEMS} different items in a job"))
-        }
+        (None, _) if job.items.len() >= MAX_ITEMS => Err(Refusal::Full {
+            pointer: "/data/item",
+            detail: format!("expected at most {MAX_ITEMS} different items in a job"),
+        }),
         (Some(item), _) if item.ended() && result.status == ItemStatus::Running => {
             part(format!("item `{}` is {} and cannot run again", item.id.as_str(), item.status))
         }
-        _ => Ok(()),
+        (item, _) => {
+            let new = Item {
+                message: result.message.clone(),
+                detail: result.detail.clone(),
+                ..Item::pending(result.item.clone())
+            };
+            let grown = size::of_item(&new).saturating_sub(item.map_or(0, size::of_item));
+            // A result that is no longer than the one it replaces fits into every job.
+            if grown == 0 { Ok(()) } else { check_room(job, "/data/message", grown, MAX_BYTES) }
+        }
     }
 }

@@ -52,19 +52,6 @@ impl Item {
         }
     }
 
-    /// Bytes of all that was said of it.
-    pub(super) fn text_len(&self) -> usize {
-        let detail = match &self.detail {
-            None => 0,
-            Some(Detail::Json(json)) => json.0.len(),
-            Some(Detail::Credentials(info)) => {
-                let keys = info.secret_keys.iter().map(|key| key.len() + size_of::<String>());
-                info.secret_id.len() + keys.sum::<usize>()
-            }
-        };
-        self.message.as_ref().map_or(0, String::len) + detail
-    }
-
     /// Whether the item has an outcome.
     pub fn ended(&self) -> bool {
         matches!(self.status, ItemStatus::Completed | ItemStatus::Failed)

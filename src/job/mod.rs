@@ -9,11 +9,12 @@ mod id;
 mod item;
 mod lifecycle;
 mod progress;
+mod size;
 mod spec;
 mod state;
 mod time;
 
-pub use decide::{Decision, MAX_ITEMS, MAX_NOTES, Named, Refusal, decide, may_erase};
+pub use decide::{Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, Named, Refusal, decide, may_erase};
 pub use event::{
     Cancelled, Completed, Counts, Created, Credentials, Detail, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
     Progress, Provider, Redacted, Started, Stream,

@@ -8,6 +8,7 @@ use super::id::{JobKey, JobType, Position};
 use super::item::{Item, Items};
 use super::lifecycle::{Conflict, Moment, State, Step, step};
 use super::progress::Tally;
+use super::size;
 use super::spec::{Kind, Labels, RawJson, Spec};
 use super::time::Time;
 
@@ -25,6 +26,8 @@ pub struct Summary {
     pub position: Position,
     /// How many events it has.
     pub events: u64,
+    /// About how many bytes its spec, labels, items, notes and redactions take as JSON.
+    pub bytes: u64,
     /// Which documented API shows it.
     pub kind: Kind,
     /// What a background or generic job is about; `None` for other kinds.
@@ -68,6 +71,16 @@ impl Summary {
     /// The percentage to show: a completed job shows 100 whatever was reported last.
     pub fn percent(&self) -> u8 {
         if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
+    }
+
+    /// Bytes of its texts that each event may replace.
+    pub fn text_len(&self) -> usize {
+        let reason = match &self.state {
+            State::Cancelled { reason, .. } => reason,
+            _ => &None,
+        };
+        let texts = [&self.message, &self.current_step, reason].into_iter().flatten().map(String::len).sum::<usize>();
+        texts + self.hook.as_ref().map_or(0, |hook| hook.head.len())
     }
 
     /// Whole milliseconds from start to end, or to `now` while it runs; `None` for a job never started.
@@ -167,17 +180,21 @@ impl Job {
             return Err(Conflict { state: None, event: fact.event.type_name() });
         };
         let created = created.clone();
-        let (items, job_type, total) = match &created.spec {
+        let (items, job_type, total): (Vec<Item>, _, _) = match &created.spec {
             Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None, None),
             Spec::Task(task) => (Vec::new(), Some(task.job_type.into()), task.total_records),
             Spec::Generic(generic) => (Vec::new(), Some(generic.job_type.clone()), generic.total_records),
             Spec::DbRole(_) => (Vec::new(), None, None),
         };
+        let labels = created.labels.iter().map(|(name, value)| size::json_len(name) + size::json_len(value) + 2);
+        let bytes =
+            created.spec_json.0.len() as u64 + labels.sum::<u64>() + items.iter().map(size::of_item).sum::<u64>();
         let summary = Summary {
             key: fact.key,
             created_position: fact.position,
             position: fact.position,
             events: 1,
+            bytes,
             kind: created.spec.kind(),
             job_type,
             created_at: fact.time,
@@ -223,17 +240,26 @@ impl Job {
             }
             Event::Completed(completed) => self.say(completed.message),
             Event::Failed(failed) => self.say(Some(failed.message)),
-            Event::ItemResult(result) => Change::Item(self.items.report(result, fact.time, self.summary.events)),
+            Event::ItemResult(result) => {
+                let before = self.items.get(&result.item).map_or(0, size::of_item);
+                let place = self.items.report(result, fact.time, self.summary.events);
+                self.summary.bytes = self.bytes - before + size::of_item(&self.items.as_slice()[place]);
+                Change::Item(place)
+            }
             Event::HookOutput(chunk) => {
                 self.summary.hook.get_or_insert_default().take(&chunk);
                 Change::Job
             }
             Event::Noted(noted) => {
-                self.notes.push(Note { text: noted.text, by: fact.actor, at: fact.time });
+                let note = Note { text: noted.text, by: fact.actor, at: fact.time };
+                self.summary.bytes += size::of_note(&note);
+                self.notes.push(note);
                 Change::Note
             }
             Event::Redacted(Redacted { position, reason }) => {
-                self.redactions.push(Redaction { position, reason, by: fact.actor, at: fact.time });
+                let redaction = Redaction { position, reason, by: fact.actor, at: fact.time };
+                self.summary.bytes += size::of_redaction(&redaction);
+                self.redactions.push(redaction);
                 Change::Redaction
             }
         })
@@ -247,21 +273,11 @@ impl Job {
         }
     }
 
-    /// About how many bytes the job takes in memory, never less than its texts have: what a cache counts. Looks at every item
-    /// and note.
+    /// About how many bytes the job takes in memory, never less than its texts have: what a cache counts. Costs O(1).
     pub fn weight(&self) -> usize {
+        let parts = 500 * self.items.len() + 100 * (self.notes.len() + self.redactions.len());
         // The spec is there twice, as its text and taken apart, which takes more than the text where its parts are small.
-        let spec = 3 * self.spec_json.0.len();
-        let reason = match &self.state {
-            State::Cancelled { reason, .. } => reason,
-            _ => &None,
-        };
-        let texts = [&self.message, &self.current_step, reason].into_iter().flatten().map(String::len).sum::<usize>();
-        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let items: usize = self.items.as_slice().iter().map(|item| 500 + item.text_len()).sum();
-        let notes: usize = self.notes.iter().map(|n| n.text.len() + 100).sum();
-        let redactions: usize = self.redactions.iter().map(|r| r.reason.len() + 100).sum();
-        2048 + HOOK_HEAD * usize::from(self.hook.is_some()) + spec + texts + labels + items + notes + redactions
+        2048 + self.summary.text_len() + parts + self.bytes as usize + 2 * self.spec_json.0.len()
     }
 
     fn say(&mut self, message: Option<String>) -> Change {

@@ -23,7 +23,7 @@ pub fn read_model(job: &Job) -> Vec<u8> {
         Kind::Rule => serde_json::to_vec(&rule::RuleJob::of(job)),
         Kind::Generic => {
             let output = job.hook.as_ref().map(|hook| hook.head.clone()).unwrap_or_default();
-            serde_json::to_vec(&JobModel::new(job, output))
+            serde_json::to_vec(&JobModel::shown(job, output))
         }
     };
     model.expect("read models are JSON")

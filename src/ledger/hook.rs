@@ -1,28 +1,28 @@
 //! A hook's whole output, which the fold does not keep: read from the log.
 
-use std::ops::ControlFlow;
-
 use super::Ledger;
-use super::read::{ReadError, off_thread};
+use super::read::ReadError;
 use crate::job::{Event, Job, JobKey, Position};
-use crate::log::Filter;
+use crate::log::{Filter, enough};
 use crate::views::row_fact;
 
-/// Events read at a time: of at most 1 MiB each.
-const STEP: u64 = 16;
+/// Events read at a time.
+const STEP: u64 = 1000;
+/// A chunk ends with the event that fills it: 1 MiB.
+const CHUNK: usize = 1 << 20;
 
-/// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character.
+/// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character. May read long.
 ///
 /// What the fold keeps is all there is for most hooks, and then nothing is read.
-pub async fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, ReadError> {
+pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, ReadError> {
     let Some(hook) = &job.hook else { return Ok(String::new()) };
     if hook.head.len() as u64 == hook.len {
         return Ok(hook.head.clone());
     }
     let mut output = String::new();
     let mut after = Some(Position::GENESIS);
-    while let Some(from) = after.filter(|_| output.len() < limit) {
-        let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position).await?;
+    while let Some(from) = after.filter(|_| output.len() < limit && (output.len() as u64) < hook.len) {
+        let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position)?;
         output.push_str(&chunk);
         after = next;
     }
@@ -30,8 +30,8 @@ pub async fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<Str
     Ok(output)
 }
 
-/// The hook output in the job's next few events after `after`, up to `upto`, and where to go on; `None` at the end.
-pub async fn hook_chunk(
+/// The hook output in the job's next events after `after`, up to `upto`, and where to go on; `None` at the end.
+pub fn hook_chunk(
     ledger: &Ledger,
     key: &JobKey,
     after: Position,
@@ -39,18 +39,14 @@ pub async fn hook_chunk(
 ) -> Result<(String, Option<Position>), ReadError> {
     let types = vec!["job.hook_output".to_owned()];
     let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types, upto: Some(upto) };
-    let ledger = ledger.clone();
-    off_thread(move || {
-        let mut output = String::new();
-        let page = ledger.log(|log| {
-            log.page(after, STEP, &filter, |row| {
-                if let Some(Event::HookOutput(chunk)) = row_fact(log, row)?.map(|fact| fact.event) {
-                    output.push_str(chunk.output.as_deref().unwrap_or(""));
-                }
-                Ok::<_, ReadError>(ControlFlow::Continue(()))
-            })
-        })?;
-        Ok((output, (page.scanned < upto).then_some(page.scanned)))
-    })
-    .await
+    let mut output = String::new();
+    let page = ledger.log(|log| {
+        log.page(after, STEP, &filter, |row| {
+            if let Some(Event::HookOutput(chunk)) = row_fact(log, row)?.map(|fact| fact.event) {
+                output.push_str(chunk.output.as_deref().unwrap_or(""));
+            }
+            Ok::<_, ReadError>(enough(output.len(), CHUNK))
+        })
+    })?;
+    Ok((output, (page.scanned < upto).then_some(page.scanned)))
 }

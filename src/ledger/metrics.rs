@@ -34,6 +34,8 @@ pub struct Metrics {
     commit_seconds: Histogram,
     /// Events folded to answer reads of the past.
     pub folded: Counter,
+    /// Renderings of large jobs.
+    pub large_renderings: Counter,
     /// Reads that did not get a turn.
     pub refused_turns: Counter,
     /// Commits whose outcome is unknown.
@@ -78,6 +80,7 @@ impl Metrics {
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             folded: Counter::default(),
+            large_renderings: Counter::default(),
             refused_turns: Counter::default(),
             failed_commits: Counter::default(),
             failed_anchors: Counter::default(),
@@ -106,6 +109,8 @@ impl Metrics {
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
         let help = "Events folded to answer reads of the past";
         registry.register("jobledger_past_events_folded", help, self.folded.clone());
+        let help = "Large jobs rendered; a rendering serves every read of the same revision";
+        registry.register("jobledger_large_renderings", help, self.large_renderings.clone());
         let help = "Reads of the past, or of large jobs, that were refused because too many ran";
         registry.register("jobledger_reads_refused", help, self.refused_turns.clone());
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());

@@ -31,6 +31,7 @@ mod transfer;
 mod turns;
 mod writer;
 
+pub use crate::views::Found;
 pub use anchor::{AnchorError, Anchored};
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard, Standing};
 pub use clock::CLOCK_BEHIND_MS;

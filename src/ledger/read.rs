@@ -10,8 +10,11 @@ use rusqlite::Connection;
 use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
+use super::turns::Turn;
 use crate::job::{Event, Job, JobKey, Position, Time};
-use crate::views::{JobList, JobQuery, Kept, SetAside, checkpoint, list_jobs, list_set_aside, read_job};
+use crate::views::{
+    Found, JobList, JobQuery, Kept, SetAside, checkpoint, find_job, list_jobs, list_set_aside, read_job,
+};
 use crate::{log, views};
 
 /// How often a read begins again because the views were replaced under it.
@@ -74,10 +77,23 @@ pub enum ReadError {
 }
 
 impl Ledger {
-    /// One job as it is now (`min`: at least as new as that position). `None` where there is no such job.
-    pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
-        let read = |conn: &Connection| Ok(read_job(conn, key)?.map(|job| (job.weight(), Arc::new(job))));
+    /// One job as it is now (`min`: at least as new as that position), without its parts if it is large. `None` where there is no
+    /// such job.
+    pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Found>>, ReadError> {
+        let read = |conn: &Connection| Ok(find_job(conn, key)?.map(|found| (found.weight(), found)));
         self.view(min, &self.inner.projection.jobs, key, read).await
+    }
+
+    /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job.
+    pub async fn whole_job(&self, _turn: &Turn, key: &JobKey) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
+        let (ledger, key) = (self.clone(), key.clone());
+        off_thread(move || {
+            let read = |conn: &Connection| Ok(read_job(conn, &key)?.map(|job| (0, Arc::new(job))));
+            // A large job would take the place of all others: its rendering is kept, and not the job.
+            let nothing_kept = Kept::new(0);
+            tokio::runtime::Handle::current().block_on(ledger.view(None, &nothing_kept, &key, read))
+        })
+        .await
     }
 
     /// The jobs that the projector has set aside because their events do not fold, `limit` at the most.

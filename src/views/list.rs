@@ -62,14 +62,14 @@ pub struct JobList {
     pub more: bool,
 }
 
+/// A page ends when its jobs have about so many bytes of text, 4 MiB: a page may be shorter than was asked for.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// Reads a page of at most `limit` jobs. Costs what it shows where an index serves the filter; `label` and the dates look at
 /// every job that the rest lets through. Nothing is ever counted.
 pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<JobList, Error> {
     let (sql, values) = statement(query, limit);
-    let mut jobs = read(conn, &sql, values)?;
-    let more = jobs.len() > limit;
-    jobs.truncate(limit);
-    Ok(JobList { jobs, more })
+    read(conn, &sql, values, limit)
 }
 
 /// The statement of a page, which reads one job more than it shows, and its values.
@@ -105,15 +105,20 @@ fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     (sql, conditions.values)
 }
 
-fn read(conn: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Summary>, Error> {
+fn read(conn: &Connection, sql: &str, values: Vec<Value>, limit: usize) -> Result<JobList, Error> {
     let doing = || Error::doing("list jobs");
     let mut statement = conn.prepare_cached(sql).map_err(doing())?;
     let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next().map_err(doing())? {
-        jobs.push(summary(row)?);
+        if jobs.len() == limit || (bytes >= PAGE_BYTES && limit < usize::MAX) {
+            return Ok(JobList { jobs, more: true });
+        }
+        let job = summary(row)?;
+        bytes += job.text_len();
+        jobs.push(job);
     }
-    Ok(jobs)
+    Ok(JobList { jobs, more: false })
 }
 
 #[derive(Default)]

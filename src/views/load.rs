@@ -1,5 +1,8 @@
 //! Rows into a job: the exact `Job` that was saved.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Error;
@@ -15,7 +18,7 @@ pub(super) const SUMMARY: &str = "job.id, job.org, job.subject, job.kind, job.jo
      job.created_at, job.started_at, job.ended_at, job.created_by, job.labels, job.cancelled_by, job.cancelled_reason, \
      job.cancelled_position, job.message, job.current_step, job.percent, job.records_processed, job.total_records, \
      job.records_created, job.records_updated, job.records_deleted, job.hook_head, job.hook_len, job.hook_exit_code, \
-     job.hook_seconds, job.events";
+     job.hook_seconds, job.events, job.bytes";
 /// The columns that count a job's parts.
 const PARTS: &str = "job.items, job.notes, job.redactions";
 /// Reads the items of the job ?1 as they are now.
@@ -31,26 +34,84 @@ const SNAPSHOT_ITEMS: &str = "SELECT item, status, message, provider, secret_id,
      WHERE next.job = item.job AND next.seq = item.seq AND next.until > ?2) \
      WHERE item.job = ?1 AND item.since > ?2 AND past.since <= ?2) ORDER BY seq";
 
-/// The whole job as the views show it; `None` where there is none of that name.
+/// A job of more bytes than this is large: 64 KiB.
+const LARGE: u64 = 64 << 10;
+
+/// A job as the views show it.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// With its parts.
+    Whole(Arc<Job>),
+    /// A large job without them: loading and rendering it takes long.
+    Large(Arc<Summary>),
+}
+
+impl Deref for Found {
+    type Target = Summary;
+
+    fn deref(&self) -> &Summary {
+        match self {
+            Found::Whole(job) => job,
+            Found::Large(row) => row,
+        }
+    }
+}
+
+impl Found {
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        match self {
+            Found::Whole(job) => job.weight(),
+            Found::Large(row) => 2048 + row.text_len(),
+        }
+    }
+}
+
+/// Whether loading and rendering the job takes long: it has much to show, or output that only the log has.
+pub fn is_large(job: &Summary) -> bool {
+    job.bytes > LARGE || job.hook.as_ref().is_some_and(|hook| hook.len > hook.head.len() as u64)
+}
+
+/// The job as the views show it, without its parts if it is large; `None` where there is none of that name.
+///
+/// # Errors
+///
+/// [`Error::SetAside`] for a job that does not fold.
+pub fn find_job(conn: &Connection, key: &JobKey) -> Result<Option<Found>, Error> {
+    let found = match current(conn, key)? {
+        Some(row) if is_large(&row.summary) => Some(Found::Large(Arc::new(row.summary))),
+        Some(row) => Some(Found::Whole(Arc::new(row.complete(conn, ITEMS)?))),
+        None => None,
+    };
+    unless_set_aside(conn, key, found)
+}
+
+/// The whole job as the views show it, however large; `None` where there is none of that name.
 ///
 /// # Errors
 ///
 /// [`Error::SetAside`] for a job that does not fold.
 pub fn read_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
-    let job = load_job(conn, key)?;
-    if job.is_none()
+    unless_set_aside(conn, key, load_job(conn, key)?)
+}
+
+fn unless_set_aside<T>(conn: &Connection, key: &JobKey, found: Option<T>) -> Result<Option<T>, Error> {
+    if found.is_none()
         && let Some(position) = set_aside_at(conn, key)?
     {
         return Err(Error::SetAside { position });
     }
-    Ok(job)
+    Ok(found)
 }
 
 /// The rows of a job; `None` where there are none.
 pub(super) fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
+    current(conn, key)?.map(|row| row.complete(conn, ITEMS)).transpose()
+}
+
+fn current(conn: &Connection, key: &JobKey) -> Result<Option<JobRow>, Error> {
     let sql = format!("SELECT {SUMMARY}, {PARTS} FROM job WHERE org = ?1 AND subject = ?2");
-    let row = row(conn, &sql, params![key.org.to_string(), key.id.as_str()])?;
-    row.map(|row| row.complete(conn, ITEMS)).transpose()
+    row(conn, &sql, params![key.org.to_string(), key.id.as_str()])
 }
 
 /// The newest state of the job at or before `upto` that the views have: as it is now, or a snapshot. `None` where they have none.
@@ -135,6 +196,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, Error> {
         created_position,
         position: Position::new(needed(6)? as u64),
         events: needed(27)? as u64,
+        bytes: needed(28)? as u64,
         kind: read(&word(3)?)?,
         job_type: text(4)?.map(|word| read(&word)).transpose()?,
         created_at: Time::from_nanos(needed(7)?),

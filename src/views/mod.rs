@@ -19,7 +19,7 @@ pub use cache::{Cache, JobCache};
 pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
-pub use load::{load_past, read_job};
+pub use load::{Found, find_job, is_large, load_past, read_job};
 pub use open::{checkpoint, fits};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};

@@ -124,8 +124,8 @@ fn insert_job(conn: &Connection, row: i64, job: &Job) -> Result<bool, rusqlite::
     let org = job.key.org.to_string();
     let labels = (!job.labels.is_empty()).then(|| serde_json::to_string(&job.labels).expect("labels are text"));
     let inserted = conn.prepare_cached(
-        "INSERT INTO job (id, org, subject, kind, job_type, status, position, events, created_at, created_by, labels, \
-         percent, items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, 1, ?6, ?7, ?8, 0, 0, 0, 0) \
+        "INSERT INTO job (id, org, subject, kind, job_type, status, position, events, bytes, created_at, created_by, \
+         labels, percent, items, notes, redactions) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?1, 1, 0, ?6, ?7, ?8, 0, 0, 0, 0) \
          ON CONFLICT (org, subject) DO NOTHING",
     )?
     .execute(params![
@@ -181,7 +181,7 @@ fn update_job(conn: &Connection, row: i64, then: &Snapshot) -> Result<(), rusqli
         "UPDATE job SET position = ?2, message = ?3, current_step = ?4, percent = ?5, records_processed = ?6, \
          total_records = ?7, records_created = ?8, records_updated = ?9, records_deleted = ?10, hook_head = ?11, \
          hook_len = ?12, hook_exit_code = ?13, hook_seconds = ?14, items = ?15, notes = ?16, \
-         redactions = ?17, events = ?18 WHERE id = ?1",
+         redactions = ?17, events = ?18, bytes = ?19 WHERE id = ?1",
     )?
     .execute(params![
         row,
@@ -202,6 +202,7 @@ fn update_job(conn: &Connection, row: i64, then: &Snapshot) -> Result<(), rusqli
         then.notes as i64,
         then.redactions as i64,
         job.events as i64,
+        job.bytes as i64,
     ])
     .map(|_| ())
 }

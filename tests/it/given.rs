@@ -113,6 +113,13 @@ impl When {
         reason
     }
 
+    /// Refused because the job has no room: the pointer of the field.
+    #[track_caller]
+    pub fn full(self) -> &'static str {
+        let Err(Refusal::Full { pointer, .. }) = self.answer else { panic!("{:?}", self.answer) };
+        pointer
+    }
+
     /// Refused for what is wrong in itself: the pointer of the field.
     #[track_caller]
     pub fn invalid(self) -> &'static str {

@@ -1,8 +1,9 @@
 //! The lifecycle: which event may happen to which job, and what it makes of it.
 
 use jobledger::job::{
-    Completed, Counts, Credentials, Detail, Event, ItemResult, ItemStatus, Kind, MAX_ITEMS, MAX_NOTES, Named, Position,
-    Provider, RawJson, Refusal, Spec, State, Status, TaskSpec, TaskType, Time, may_erase,
+    Completed, Counts, Credentials, Decision, Detail, Event, Fact, ItemResult, ItemStatus, Kind, MAX_BYTES, MAX_ITEMS,
+    MAX_NOTES, Named, Noted, Position, Provider, RawJson, Redacted, Refusal, Spec, State, Status, TaskSpec, TaskType,
+    Time, may_erase,
 };
 
 use crate::given::*;
@@ -272,11 +273,47 @@ fn a_job_has_so_many_items_and_notes_and_no_more() {
     for event in items.chain((0..MAX_NOTES).map(|_| noted())) {
         let fact = given([]).when(event).fact;
         let position = job.position.next();
-        job.apply(jobledger::job::Fact { position, ..fact }).unwrap();
+        job.apply(Fact { position, ..fact }).unwrap();
     }
     full.job = Some(job);
-    assert_eq!(full.clone().when(item("one more", ItemStatus::Running)).invalid(), "/data/item");
+    assert_eq!(full.clone().when(item("one more", ItemStatus::Running)).full(), "/data/item");
     full.clone().when(item("i0", ItemStatus::Completed)).recorded();
-    assert!(full.clone().when(noted()).part().contains("10000 notes"));
+    assert_eq!(full.clone().when(noted()).full(), "/data/text");
     full.when(completed()).recorded();
+}
+
+#[test]
+fn a_job_has_so_many_bytes_and_no_more() {
+    let long = "\u{1}".repeat(16 << 10);
+    let said = |item: &str, message: &str| {
+        let (item, message) = (item.parse().unwrap(), Some(message.to_owned()));
+        Event::ItemResult(ItemResult { item, status: ItemStatus::Running, message, detail: None })
+    };
+    let mut full = given([created(Kind::Task), started(), said("long", &long), said("short", "x")]);
+    let mut job = full.job.take().unwrap();
+    // A control character is six bytes of JSON.
+    while job.bytes + 6 * long.len() as u64 + 200 < MAX_BYTES {
+        let fact = given([]).when(Event::Noted(Noted { text: long.clone() })).fact;
+        let position = job.position.next();
+        job.apply(Fact { position, ..fact }).unwrap();
+    }
+    assert!(job.notes.len() > 160);
+    full.job = Some(job);
+    let when = |event: Event| full.clone().when(event);
+    assert_eq!(when(Event::Noted(Noted { text: long.clone() })).full(), "/data/text");
+    assert_eq!(when(said("new", &long)).full(), "/data/message");
+    assert_eq!(when(said("short", &long)).full(), "/data/message");
+    // What needs no more room than there is goes on, and so does the job.
+    when(said("long", "x")).recorded();
+    when(said("long", &long)).recorded();
+    when(noted()).recorded();
+    let ended = when(completed()).recorded();
+    // There is room for erasures, and that has an end too.
+    let redacted = || Event::Redacted(Redacted { position: Position::new(1), reason: long.clone() });
+    let mut erased = ended.when(redacted()).recorded();
+    while let Ok(Decision::Record) = erased.clone().when(redacted()).answer {
+        erased = erased.when(redacted()).recorded();
+    }
+    assert_eq!(erased.clone().when(redacted()).full(), "/data/reason");
+    assert!(erased.job().redactions.len() > 160);
 }

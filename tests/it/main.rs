@@ -52,6 +52,7 @@ mod guards;
 mod headers;
 mod idempotency;
 mod kept;
+mod large_jobs;
 mod laws;
 mod leaves;
 mod ledger_jobs;

@@ -59,7 +59,7 @@ fn by_the_log(log: &Reader<'_>, position: u64) -> String {
     let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
     let job = fold_job(log, &key, None, Position::new(position)).unwrap().unwrap();
     let output = job.hook.as_ref().map(|hook| hook.head.clone()).unwrap_or_default();
-    serde_json::to_string(&JobModel::new(&job, output)).unwrap()
+    serde_json::to_string(&JobModel::shown(&job, output)).unwrap()
 }
 
 #[test]

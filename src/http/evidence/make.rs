@@ -121,7 +121,7 @@ impl Subject<'_, '_> {
             archive.small(&format!("consistency/{size}"), lines.as_bytes())?;
         }
         archive.file("data.ndjson", |out| self.lines(out, |row| row.data.unwrap_or(b"null").to_vec()))?;
-        let model = serde_json::to_vec(&JobModel::new(&job, output)).expect("the model is JSON");
+        let model = serde_json::to_vec(&JobModel::whole(&job, output)).expect("the model is JSON");
         archive.small("job.json", &model)?;
         archive.file("leaves.ndjson", |out| self.lines(out, |row| row.leaf.to_vec()))?;
         self.write_own(&own, &mut archive)?;

@@ -10,7 +10,7 @@ mod live;
 mod ring;
 
 pub use events::{TailOf, tail};
-pub use live::{Render, live};
+pub use live::live;
 pub use ring::{Tails, publish};
 
 use std::convert::Infallible;

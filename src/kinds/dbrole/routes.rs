@@ -6,17 +6,18 @@ use axum::response::Response;
 
 use super::model::DbRoleJob;
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
+use crate::http::{
+    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+};
 use crate::job::{JobId, Kind};
 
 const VIEW: View = View {
+    name: "/dbroles/jobs/{id}",
     kind: Some(Kind::DbRole),
     content_type: "application/json",
     also: &[],
     revisioned: true,
-    render: |_, shown| {
-        Box::pin(async move { Ok(serde_json::to_vec(&DbRoleJob::of(&shown.value)).expect("the model is JSON")) })
-    },
+    render: Render::Whole(|_, job| Ok(serde_json::to_vec(&DbRoleJob::of(job)).expect("the model is JSON"))),
 };
 
 /// Get DB Role Job.

@@ -6,23 +6,25 @@ use axum::response::Response;
 
 use super::model::{RuleJob, state_word};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
+use crate::http::{
+    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+};
 use crate::job::Kind;
 
 const JOB: View = View {
+    name: "/authorization/rules/jobs/{jobId}",
     kind: Some(Kind::Rule),
     content_type: "application/vnd.sas.authorization.rule.job+json",
     also: &["application/json"],
     revisioned: true,
-    render: |_, shown| {
-        Box::pin(async move { Ok(serde_json::to_vec(&RuleJob::of(&shown.value)).expect("the model is JSON")) })
-    },
+    render: Render::Whole(|_, job| Ok(serde_json::to_vec(&RuleJob::of(job)).expect("the model is JSON"))),
 };
 
 const STATE: View = View {
+    name: "/authorization/rules/jobs/{jobId}/state",
     content_type: "text/plain;charset=UTF-8",
     also: &[],
-    render: |_, shown| Box::pin(async move { Ok(state_word(shown.value.state.status()).as_bytes().to_vec()) }),
+    render: Render::Row(|job, _| state_word(job.state.status()).as_bytes().to_vec()),
     ..JOB
 };
 

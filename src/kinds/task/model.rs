@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::{StatusName, TaskTypeName};
-use crate::job::{Job, Status, Summary, Time};
+use crate::job::{Status, Summary, Time};
 
 /// An entry of the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,7 +121,7 @@ impl TaskEntry {
 }
 
 impl TaskJob {
-    pub(in crate::kinds) fn of(job: &Job) -> TaskJob {
+    pub(in crate::kinds) fn of(job: &Summary) -> TaskJob {
         TaskJob {
             entry: TaskEntry::of(job),
             current_step: job.current_step.clone(),
@@ -135,7 +135,7 @@ impl TaskJob {
 
 impl TaskProgress {
     /// `now` counts while the job runs: the one documented field that depends on the clock.
-    pub(super) fn of(job: &Job, now: Time) -> TaskProgress {
+    pub(super) fn of(job: &Summary, now: Time) -> TaskProgress {
         TaskProgress {
             id: job.key.id.to_string(),
             status: job.state.status().as_str(),

@@ -6,27 +6,25 @@ use axum::response::Response;
 
 use super::model::{TaskJob, TaskProgress};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, LiveAnswers, Params, ReadingParams, Revisioned, Segment, View, single_job};
+use crate::http::{
+    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+};
 use crate::job::Kind;
 
 const JOB: View = View {
+    name: "/api/v1/jobs/{id}",
     kind: Some(Kind::Task),
     content_type: "application/json",
     also: &[],
     revisioned: true,
-    render: |_, shown| {
-        Box::pin(async move { Ok(serde_json::to_vec(&TaskJob::of(&shown.value)).expect("the model is JSON")) })
-    },
+    render: Render::Row(|job, _| serde_json::to_vec(&TaskJob::of(job)).expect("the model is JSON")),
 };
 
 const PROGRESS: View = View {
+    name: "/api/v1/jobs/{id}/progress",
     // `elapsed_ms` depends on the clock.
     revisioned: false,
-    render: |_, shown| {
-        Box::pin(async move {
-            Ok(serde_json::to_vec(&TaskProgress::of(&shown.value, shown.now)).expect("the model is JSON"))
-        })
-    },
+    render: Render::Row(|job, now| serde_json::to_vec(&TaskProgress::of(job, now)).expect("the model is JSON")),
     ..JOB
 };
 

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use super::append::AppendError;
 use super::folder::Folder;
 use super::threads::panic_text;
-use crate::job::{Job, JobKey, Position};
+use crate::job::{JobKey, Position};
 use crate::log::{Pool, Reader, chain};
-use crate::views::{self, JobQuery, Kept};
+use crate::views::{self, Found, JobQuery, Kept};
 
 pub(super) use handed::Handed;
 pub(super) use thread::start;
@@ -61,7 +61,7 @@ pub struct Projection {
     /// Read-locked by every read, write-locked while new views take the place of the old.
     readers: RwLock<Option<Pool>>,
     /// What readers found, as long as it holds.
-    pub(super) jobs: Kept<JobKey, Arc<Job>>,
+    pub(super) jobs: Kept<JobKey, Found>,
     pub(super) pages: Kept<PageName, Bytes>,
     /// Held by whoever makes views beside those in use, until these have taken their place.
     beside: Mutex<()>,
