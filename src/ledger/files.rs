@@ -15,10 +15,10 @@ use crate::job::Position;
 use crate::log::{self, FileState};
 
 /// How often the files are looked at.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(60);
 /// How old a look may be when answers go out; the writer looks itself where the thread has not run for longer. So no append is
 /// answered with success later than 250 ms after a file was removed or replaced.
-const DUE: Duration = Duration::from_millis(150);
+const DUE: Duration = Duration::from_millis(100);
 
 /// What may happen to a file that is open.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +43,14 @@ pub(super) struct Files {
     gone: OnceLock<String>,
     /// The newest position that a commit has recorded.
     recorded: AtomicU64,
+    began: Instant,
+    /// When the newest look that found nothing wrong began, in milliseconds since `began`. The writer reads it without waiting
+    /// for a look that is under way.
+    looked_ms: AtomicU64,
     looked: Mutex<Looked>,
 }
 
 struct Looked {
-    at: Instant,
     files: Vec<File>,
     /// The largest size that `log.db` had: events are never deleted, so it never shrinks.
     size: u64,
@@ -69,9 +72,15 @@ impl Files {
         let files = paths.map(|path| File { is: identity(&path), path }).into();
         let mut wal = log::Wal::new(&beside("wal"));
         wal.has_what_was_seen();
-        let looked = Looked { at: Instant::now(), files, size: 0, wal };
-        let recorded = AtomicU64::new(head.get());
-        Files { log, read_only, gone: OnceLock::new(), recorded, looked: Mutex::new(looked) }
+        Files {
+            log,
+            read_only,
+            gone: OnceLock::new(),
+            recorded: AtomicU64::new(head.get()),
+            began: Instant::now(),
+            looked_ms: AtomicU64::new(0),
+            looked: Mutex::new(Looked { files, size: 0, wal }),
+        }
     }
 
     /// Why the ledger may not be written to any more, because a file is gone.
@@ -87,17 +96,13 @@ impl Files {
     /// A commit has returned, and `head` is recorded. Says whether its answers may go out.
     pub(super) fn committed(&self, head: Position) -> Result<(), String> {
         self.recorded.fetch_max(head.get(), Ordering::SeqCst);
-        let looked = self.looked();
-        if looked.at.elapsed() < DUE { self.said() } else { self.look_at(looked) }
+        let looked = Duration::from_millis(self.looked_ms.load(Ordering::SeqCst));
+        if self.began.elapsed().saturating_sub(looked) < DUE { self.said() } else { self.look() }
     }
 
     /// Looks now.
     pub(super) fn look(&self) -> Result<(), String> {
-        self.look_at(self.looked())
-    }
-
-    fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.look_at(self.looked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn said(&self) -> Result<(), String> {
@@ -106,10 +111,10 @@ impl Files {
 
     fn look_at(&self, mut looked: MutexGuard<'_, Looked>) -> Result<(), String> {
         self.said()?;
-        let begun = Instant::now();
+        let begun = self.began.elapsed().as_millis() as u64;
         match looked.compare().and_then(|()| self.read_again()) {
             Ok(()) => {
-                looked.at = begun;
+                self.looked_ms.fetch_max(begun, Ordering::SeqCst);
                 Ok(())
             }
             Err(gone) => {
