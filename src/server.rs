@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessError, LiveAccess};
-use crate::http::{self, App, HttpOptions, Limits, Renders, Shared, Sheets, Site, Tails, Tls};
+use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tails, Tls, Transport};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 
@@ -36,6 +36,7 @@ pub struct Server {
     site: Site,
     serving: HttpOptions,
     stopping: watch::Receiver<bool>,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -61,11 +62,17 @@ impl Server {
             tails: Arc::new(Tails::default()),
             stopping: stopping.clone(),
             scheme: serving.transport.scheme(),
+            requests: Requests::new(description.paths.paths.keys().map(String::as_str)),
             dropped_lines: serving.dropped_lines.clone(),
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes, styles);
-        Ok(Server { app, site, serving, stopping })
+        Ok(Server { app, site, serving, stopping, metrics: None })
+    }
+
+    /// Serves the metrics on `listener` too, in clear and without a token.
+    pub fn with_metrics_on(self, listener: Option<TcpListener>) -> Server {
+        Server { metrics: listener, ..self }
     }
 
     /// The ledger that is served.
@@ -83,7 +90,14 @@ impl Server {
         if let Some(tls) = self.serving.transport.tls().cloned() {
             tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
         }
-        http::serve(listener, self.site, self.serving, self.stopping).await;
+        let metrics = async {
+            if let Some(listener) = self.metrics {
+                let options = HttpOptions { transport: Transport::Clear, ..self.serving.clone() };
+                http::serve(listener, Site::of_metrics(self.app.clone()), options, self.stopping.clone()).await;
+            }
+        };
+        let main = http::serve(listener, self.site, self.serving.clone(), self.stopping.clone());
+        tokio::join!(main, metrics);
         tasks.iter().for_each(AbortHandle::abort);
         if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");

@@ -31,6 +31,8 @@ pub enum Capability {
     Tasks,
     /// Make the views again.
     Rebuild,
+    /// Read the metrics, which are of all organisations.
+    Metrics,
     /// See what belongs to other organisations, and the ledger's own events.
     AllOrganisations,
 }
@@ -42,6 +44,7 @@ impl Role {
             Capability::Append => matches!(self, Role::Admin | Role::Worker),
             Capability::ReadLedger | Capability::ReadJobs => true,
             Capability::Erase | Capability::Tasks | Capability::Rebuild => self == Role::Admin,
+            Capability::Metrics => matches!(self, Role::Admin | Role::Auditor),
             Capability::AllOrganisations => self == Role::Auditor,
         }
     }

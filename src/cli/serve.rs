@@ -43,6 +43,10 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
     listen: Listen,
 
+    /// Where to serve /metrics in clear and without a token, for Prometheus; by default nowhere
+    #[arg(long, env = "JOBLEDGER_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
+    metrics_listen: Option<Listen>,
+
     /// Certificate chain for TLS, PEM
     #[arg(long, env = "JOBLEDGER_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
@@ -153,6 +157,11 @@ impl Serve {
         };
         // First, so that an address that is taken leaves the folder as it is.
         let listener = self.listen.bind().await?;
+        let metrics = match &self.metrics_listen {
+            Some(listen) => Some(listen.bind().await?),
+            None => None,
+        };
+        let metrics_url = metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
         let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
         let url = format!("{scheme}://{}", listener.local_addr()?);
         if let Err(error) = announce(&url, self.json) {
@@ -167,7 +176,10 @@ impl Serve {
             tracing::warn!(why, "the ledger is read-only");
         }
         tracing::info!(url, head = server.ledger().head().get(), origin = server.ledger().identity().origin, "serving");
-        server.run(listener).await;
+        if let Some(address) = metrics_url {
+            tracing::info!(url = format!("http://{address}/metrics"), "serving metrics to everybody who reaches them");
+        }
+        server.with_metrics_on(metrics).run(listener).await;
         tracing::info!("stopped");
         Ok(())
     }

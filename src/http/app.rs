@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::limits::Limits;
+use super::observe::Requests;
 use super::renders::Renders;
 use super::sheets::Sheets;
 use super::tail::Tails;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// The scheme under which browsers know this server: with `https`, cookies are `Secure`.
     pub scheme: &'static str,
+    /// What is counted of requests.
+    pub requests: Requests,
     /// Lines of the log that were dropped.
     pub dropped_lines: Counter,
     /// The API description, as text.

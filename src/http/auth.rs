@@ -1,12 +1,15 @@
 //! Who asks: a bearer token, or a browser's session cookie.
 
-use axum::extract::FromRequestParts;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
 use super::app::App;
 use super::error::Error;
+use super::observe::{asked_by, reads_of_others};
 use crate::access::{Capability, Principal};
 use crate::job::OrgId;
 
@@ -21,6 +24,9 @@ impl Caller {
     /// 403 unless the role has the capability.
     pub fn require(&self, capability: Capability) -> Result<(), Error> {
         if self.0.role.may(capability) {
+            if capability == Capability::AllOrganisations {
+                reads_of_others();
+            }
             return Ok(());
         }
         let needs = match capability {
@@ -30,6 +36,9 @@ impl Caller {
                 "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
             }
             Capability::Rebuild => "making the views again needs the role admin",
+            Capability::Metrics => {
+                "metrics are of all organisations and need the role admin or auditor; `--metrics-listen` shows them without a token"
+            }
             Capability::AllOrganisations => "what belongs to all organisations needs the role auditor",
             Capability::ReadLedger | Capability::ReadJobs => "the role may not read this",
         };
@@ -43,15 +52,35 @@ impl Caller {
             Some(org) if org != self.0.org && !self.0.role.may(Capability::AllOrganisations) => {
                 Err(Error::no_such_job())
             }
-            Some(org) => Ok(org),
+            Some(org) => {
+                if org != self.0.org {
+                    reads_of_others();
+                }
+                Ok(org)
+            }
             None => Ok(self.0.org),
         }
+    }
+
+    /// Whether what belongs to `org`, or to the ledger itself, may be shown.
+    pub fn may_see(&self, org: Option<OrgId>) -> bool {
+        let own = org == Some(self.0.org);
+        if !own && self.0.role.may(Capability::AllOrganisations) {
+            reads_of_others();
+            return true;
+        }
+        own
     }
 
     /// The organisation that a list is limited to; `None` for an auditor who names none, and sees all.
     pub fn org_of_list(&self, named: Option<OrgId>) -> Result<Option<OrgId>, Error> {
         match (self.0.role.may(Capability::AllOrganisations), named) {
-            (true, named) => Ok(named),
+            (true, named) => {
+                if named != Some(self.0.org) {
+                    reads_of_others();
+                }
+                Ok(named)
+            }
             (false, Some(org)) if org != self.0.org => Err(Error::no_such_job()),
             (false, _) => Ok(Some(self.0.org)),
         }
@@ -76,7 +105,18 @@ impl FromRequestParts<App> for Caller {
         } else {
             None
         };
-        found.map(Caller).ok_or_else(Error::unauthorized)
+        let found = found.ok_or_else(Error::unauthorized)?;
+        asked_by(&found);
+        Ok(Caller(found))
+    }
+}
+
+/// Nobody, where the caller is not known or cannot be looked up just now.
+impl OptionalFromRequestParts<App> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Caller>, Infallible> {
+        Ok(<Caller as FromRequestParts<App>>::from_request_parts(parts, app).await.ok())
     }
 }
 

@@ -226,8 +226,7 @@ fn visible<T>(
         Ok::<_, Error>((org, show(row)))
     });
     let (org, shown) = read?.ok_or_else(missing)??;
-    let may = org == Some(caller.0.org) || caller.0.role.may(Capability::AllOrganisations);
-    if may { Ok(shown) } else { Err(missing()) }
+    if caller.may_see(org) { Ok(shown) } else { Err(missing()) }
 }
 
 /// The leaf of the event at `position`, for whoever may see that.

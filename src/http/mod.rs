@@ -19,13 +19,15 @@ mod guard;
 mod job_model;
 mod jobs;
 mod limits;
+mod metrics;
 mod ndjson;
 mod observe;
-mod ops;
 mod page;
 mod panics;
 mod params;
 mod path;
+mod ready;
+mod rebuild;
 mod renders;
 mod serve;
 mod session;
@@ -54,7 +56,7 @@ pub use evidence::{EvidenceError, write_evidence};
 pub use guard::guard;
 pub use job_model::{JobModel, raw};
 pub use limits::{Bounds, Held, Limit, Limits, Most};
-pub use observe::ACCESS_LOG;
+pub use observe::{ACCESS_LOG, Requests};
 pub use page::{json, page};
 pub use params::{Params, Reading};
 pub use path::Segment;
@@ -104,10 +106,10 @@ fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(diff::diff))
         .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))
-        .routes(routes!(ops::rebuild))
-        .routes(routes!(ops::healthz))
-        .routes(routes!(ops::readyz))
-        .routes(routes!(ops::metrics))
+        .routes(routes!(rebuild::rebuild))
+        .routes(routes!(ready::healthz))
+        .routes(routes!(ready::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(session::sign_in, session::sign_out))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::event_schema))

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
 use super::error::Error;
+use super::observe::asked_by;
 use crate::access::SESSION_SECONDS;
 
 /// Sign a browser in: trade the bearer token for a session cookie.
@@ -23,6 +24,7 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap) -> Result<Respo
     // A token only: a session that could make sessions would never end.
     let token = bearer(&headers).ok_or_else(Error::unauthorized)?;
     let principal = app.access.authenticate(token, now).await?.ok_or_else(Error::unauthorized)?;
+    asked_by(&principal);
     let session = app.access.sign_in(&principal, now).await?;
     Ok(with_cookie(&app, session.reveal(), SESSION_SECONDS))
 }

@@ -8,17 +8,19 @@ use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tower::Service;
 
 use super::app::App;
 use super::arriving::Arriving;
 use super::error::{self, ErrorStyle};
 use super::sound::sound;
-use super::{body, docs, observe};
+use super::{body, docs, metrics, observe};
 
 /// Answers every request.
 #[derive(Clone)]
 pub struct Site {
+    app: App,
     routes: Router,
     styles: Arc<[ErrorStyle]>,
 }
@@ -26,7 +28,13 @@ pub struct Site {
 impl Site {
     /// `routes` over `app`; `styles` say what the errors of each documented API look like.
     pub fn new(app: App, routes: Router<App>, styles: Vec<ErrorStyle>) -> Site {
-        Site { routes: routes.merge(docs::reference()).with_state(app), styles: styles.into() }
+        Site { routes: routes.merge(docs::reference()).with_state(app.clone()), styles: styles.into(), app }
+    }
+
+    /// The metrics alone, for everybody who reaches them.
+    pub fn of_metrics(app: App) -> Site {
+        let routes = Router::new().route("/metrics", get(metrics::without_token)).with_state(app.clone());
+        Site { routes, styles: Arc::default(), app }
     }
 
     /// What the errors of each documented API look like.
@@ -37,9 +45,8 @@ impl Site {
     /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
     /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
     pub(super) fn answer(self, request: Request<Arriving>, peer: SocketAddr) -> impl Future<Output = Response> {
-        let _ = peer;
-        let Site { mut routes, styles } = self;
-        observe::observe(request, move |request| {
+        let Site { app, mut routes, styles } = self;
+        observe::observe(app, peer, request, move |request| {
             body::read_the_rest(request, move |request| {
                 unless_said(error::render(styles, request, move |request| {
                     let answered = sound(&request).map(|()| routes.call(request));

@@ -13,7 +13,7 @@ use crate::support::anchors::{
     clone, copied, cut, held, is_ready, ledger, newest, not_ready, put_back, refused, refuses, serve, takes_writes,
     until, verified, worker,
 };
-use crate::support::cli::{Serving, cli, on};
+use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::append_to;
 use crate::support::rows::FIRST_FORMAT;
 use crate::support::{Client, Gate, TestServer, created, noted};
@@ -29,15 +29,16 @@ fn it_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
     let (data, anchor) = (dir.path().join("data"), dir.path().join("anchor"));
     let server = serve(&data, &anchor);
     let worker = worker(&server, &data);
+    let auditor = server.client(&token(&data, "auditor"));
     assert_eq!(held(&anchor), worker.get("/ledger/checkpoint").expect(200).text(), "from the first moment on");
     for batch in [json!([created("a")]), json!([noted("a", "1"), noted("a", "2")])] {
         worker.append(&batch).expect(201);
         let newest = worker.get("/ledger/checkpoint").expect(200).text();
         until("the anchor follows", || held(&anchor) == newest);
     }
-    until("the metrics follow", || sample(&worker, "jobledger_anchor_size") == Some(4));
-    assert_eq!(sample(&worker, "jobledger_anchor_lag_events"), Some(0));
-    assert_eq!(sample(&worker, "jobledger_anchor_failures_total"), Some(0));
+    until("the metrics follow", || sample(&auditor, "jobledger_anchor_size") == Some(4));
+    assert_eq!(sample(&auditor, "jobledger_anchor_lag_events"), Some(0));
+    assert_eq!(sample(&auditor, "jobledger_anchor_failures_total"), Some(0));
     for n in 0..20 {
         worker.append(&noted("a", &n.to_string())).expect(201);
     }
@@ -145,6 +146,7 @@ fn what_waits_when_the_clone_is_seen_is_not_committed() {
     let gate = Gate::default();
     let server = TestServer::open(&data, Options { clock: gate.clock(), ..Options::default() });
     let worker = server.client(Role::Worker);
+    let auditor = server.client(Role::Auditor);
     let append = |text: &'static str| {
         let worker = worker.clone();
         std::thread::spawn(move || worker.append(&noted("a", text)))
@@ -154,7 +156,7 @@ fn what_waits_when_the_clone_is_seen_is_not_committed() {
     gate.reached();
     let waits = append("behind it");
     let seen = catch_unwind(AssertUnwindSafe(|| {
-        until("it waits", || sample(&worker, "jobledger_queue_requests") == Some(1));
+        until("it waits", || sample(&auditor, "jobledger_queue_requests") == Some(1));
         append_to(&clone, &noted("a", "the clone's"), &["--anchor", data.join("anchor").to_str().unwrap()]);
         until("the clone is seen", || not_ready(&worker, "somebody else"));
     }));
@@ -313,11 +315,12 @@ fn appends_go_on_where_it_cannot_be_written_and_whoever_watches_is_told() {
     let (data, anchor) = (ledger(dir.path()), dir.path().join("volume"));
     let server = serve(&data, &anchor);
     let worker = worker(&server, &data);
+    let auditor = server.client(&token(&data, "auditor"));
     is_ready(&worker);
     take_away(&anchor);
     worker.append(&noted("a", "x")).expect(201);
-    until("it is counted", || sample(&worker, "jobledger_anchor_failures_total") > Some(0));
-    assert_eq!(sample(&worker, "jobledger_anchor_lag_events"), Some(1));
+    until("it is counted", || sample(&auditor, "jobledger_anchor_failures_total") > Some(0));
+    assert_eq!(sample(&auditor, "jobledger_anchor_lag_events"), Some(1));
     until("it is not ready", || not_ready(&worker, "s behind; the log says why"));
     worker.append(&noted("a", "y")).expect(201);
     fs::remove_file(&anchor).unwrap();

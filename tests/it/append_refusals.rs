@@ -235,5 +235,6 @@ fn a_ledger_without_its_key_is_read_only() {
     assert_eq!(answer.header("retry-after"), "1");
     problem(answer, 503, "read-only");
     worker.get("/ledger/jobs/ended").expect(200);
-    assert_eq!(server.anonymous().get("/readyz").expect(503).json()["status"], "not ready");
+    let ready = server.anonymous().get("/readyz").expect(503).text();
+    assert_eq!(ready, r#"{"status":"not ready","code":"read-only"}"#);
 }

@@ -42,7 +42,7 @@ GET    /ledger/jobs/{id}/evidence                 401   200 200 200 200   404 40
 GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
 POST   /ledger/rebuild                            401   200 403 403 403   200 403 403 403   -
-GET    /metrics                                   401   200 200 200 200   200 200 200 200   -
+GET    /metrics                                   401   200 403 403 200   200 403 403 200   -
 GET    /openapi.json                              200   200 200 200 200   200 200 200 200   -
 GET    /readyz                                    200   200 200 200 200   200 200 200 200   -
 GET    /schema/events/{name}                      200   200 200 200 200   200 200 200 200   -

@@ -37,16 +37,27 @@ fn an_open_tail_ends_with_the_server() {
 #[test]
 fn with_json_every_line_on_both_outputs_is_an_object() {
     let dir = tempfile::tempdir().unwrap();
-    let running = cli(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).start();
+    let told = cli(["serve", "--json", "--max-tails", "1", "--listen", "127.0.0.1:0", "--data"]);
+    let running = told.arg(dir.path()).start();
     let first: serde_json::Value = serde_json::from_str(&running.line().unwrap()).unwrap();
     let url = first["listening"].as_str().unwrap();
-    Client::new(url, None).get("/healthz").expect(200);
+    let worker = Client::new(url, Some(&token(dir.path(), "worker")));
+    let open = worker.stream("/ledger/events", &[]);
+    worker.get_with("/ledger/events", &[("accept", "text/event-stream"), ("x-request-id", "one-more")]).expect(503);
     running.signal("TERM");
     let done = running.wait().expect(0);
+    drop(open);
     assert_eq!(done.stdout, "");
     let lines: Vec<serde_json::Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(serde_json::Value::is_object));
     assert!(lines.iter().any(|line| line["fields"]["message"] == "serving" && line["fields"]["url"] == url));
+    // What happened in a request names it, once.
+    let answered = lines.iter().find(|line| line["fields"]["message"] == "answered").unwrap();
+    assert_eq!(
+        (&answered["span"]["id"], &answered["spans"]),
+        (&"one-more".into(), &serde_json::Value::Null),
+        "{answered}"
+    );
 }
 
 #[test]

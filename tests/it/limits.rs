@@ -37,6 +37,7 @@ fn until_held(client: &Client, limit: &str, held: u32) {
 fn streams_are_limited_in_all_and_per_token() {
     let server = bounded(|bounds| bounds.tails = Most { all: 3, each: 2 });
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
+    let auditor = server.client(Role::Auditor);
     worker.append(&created("a")).expect(201);
     let paths = ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"];
     let mut open = vec![worker.stream(paths[0], &[]), worker.stream(paths[2], &[])];
@@ -45,13 +46,13 @@ fn streams_are_limited_in_all_and_per_token() {
     }
     open.push(viewer.stream(paths[1], &[]));
     busy(viewer.get_with(paths[0], &STREAM), "too-many-tails");
-    let metrics = worker.get("/metrics").text();
+    let metrics = auditor.get("/metrics").text();
     for line in ["held{limit=\"tails\"} 3", "most{limit=\"tails\"} 3", "refusals_total{limit=\"tails\"} 4"] {
         assert!(metrics.lines().any(|found| found == format!("jobledger_limit_{line}")), "{line}: {metrics}");
     }
     // What is no stream goes on, and a stream that ends makes room.
     worker.get(paths[0]).expect(200);
     open.clear();
-    until_held(&worker, "tails", 0);
+    until_held(&auditor, "tails", 0);
     worker.stream(paths[0], &[]);
 }

@@ -1,6 +1,7 @@
 //! The integration tests, all in one binary: one thing to link, one thing to run.
 
 mod access_lock;
+mod access_log;
 mod access_upgrade;
 mod anchor;
 mod anchor_recover;
@@ -64,6 +65,7 @@ mod log_triggers;
 mod many_actions;
 mod masking;
 mod masking_text;
+mod metrics;
 mod open_files;
 mod openapi;
 mod operation;

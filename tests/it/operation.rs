@@ -48,7 +48,11 @@ fn health_says_that_the_process_lives_and_readiness_where_it_stands() {
     // A read waits for the views, so what readiness says afterwards is settled.
     worker.get("/ledger/jobs/a").expect(200);
     assert_eq!(server.anonymous().get("/healthz").expect(200).text(), r#"{"status":"ok"}"#);
-    assert_eq!(server.anonymous().get("/readyz").expect(200).text(), r#"{"status":"ready","head":2,"views":2}"#);
+    assert_eq!(worker.get("/readyz").expect(200).text(), r#"{"status":"ready","head":2,"views":2}"#);
+    // A stranger learns no more than a load balancer needs.
+    for stranger in [server.anonymous(), Client::new(&server.url, Some("jl_nobody"))] {
+        assert_eq!(stranger.get("/readyz").expect(200).text(), r#"{"status":"ready"}"#);
+    }
 }
 
 /// The samples of `/metrics` by their names, labels included.
@@ -64,8 +68,8 @@ fn samples(client: &Client) -> BTreeMap<String, f64> {
 #[test]
 fn metrics_count() {
     let server = TestServer::start();
-    let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
-    let zero = samples(&viewer);
+    let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
+    let zero = samples(&auditor);
     for name in [
         "jobledger_events_appended_total",
         "jobledger_commit_events_count",
@@ -84,7 +88,7 @@ fn metrics_count() {
     worker.append(&first).expect(200);
     worker.append(&event("job.completed", "b", json!({}))).expect(409);
     worker.get("/ledger/jobs/a").expect(200);
-    let counted = samples(&viewer);
+    let counted = samples(&auditor);
     assert_eq!(counted["jobledger_events_appended_total"], 3.0);
     assert_eq!(counted[r#"jobledger_append_requests_total{outcome="appended"}"#], 2.0);
     assert_eq!(counted[r#"jobledger_append_requests_total{outcome="known"}"#], 1.0);
@@ -112,12 +116,13 @@ fn open_tails_are_counted_while_they_are_open() {
     for stream in [&mut of_the_log, &mut of_the_job, &mut ends] {
         stream.next().unwrap();
     }
-    assert_eq!(samples(&worker)["jobledger_tails_open"], 3.0);
+    let auditor = server.client(Role::Auditor);
+    assert_eq!(samples(&auditor)["jobledger_tails_open"], 3.0);
     worker.append(&event("job.cancelled", "a", json!({}))).expect(201);
     // Both close after the final event: read to their ends, they are no longer open.
     assert_eq!(ends.last().unwrap().event, "closed");
     assert_eq!(of_the_job.last().unwrap().event, "closed");
-    assert_eq!(samples(&worker)["jobledger_tails_open"], 1.0);
+    assert_eq!(samples(&auditor)["jobledger_tails_open"], 1.0);
 }
 
 #[test]

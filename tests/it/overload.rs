@@ -60,7 +60,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     }
     let medium = &body[..2 << 20];
     let send_medium = || worker.post("application/json", medium.as_bytes());
-    until_held(&worker, &body, 16);
+    until_held(&server.client_named(Role::Auditor, "metrics"), &body, 16);
     let refused = send_medium();
     assert_eq!(refused.header("retry-after"), "1");
     problem(refused, 503, "overloaded");
@@ -78,7 +78,7 @@ fn one_token_cannot_take_the_room_of_all_large_bodies() {
     let token = server.token("large", Role::Worker, nil());
     let body = large_body();
     let slow: Vec<_> = (0..4).map(|_| send_but_the_last_byte(&server, &token, &body)).collect();
-    until_held(&worker, &body, 4);
+    until_held(&server.client_named(Role::Auditor, "metrics"), &body, 4);
     let greedy = Client::new(&server.url, Some(&token));
     let medium = &body.as_bytes()[..2 << 20];
     for _ in 4..67 {
@@ -104,10 +104,10 @@ fn send_but_the_last_byte(server: &TestServer, token: &str, body: &str) -> TcpSt
 }
 
 /// Waits until the server has read `count` bodies but for their last bytes. Another body meanwhile could take the room of one.
-fn until_held(worker: &Client, body: &str, count: usize) {
+fn until_held(auditor: &Client, body: &str, count: usize) {
     let all = format!("jobledger_limit_held{{limit=\"body_bytes\"}} {}", count * (body.len() - 1 - (64 << 10)));
     let until = Instant::now() + PATIENCE;
-    while !worker.get("/metrics").text().lines().any(|line| line == all) {
+    while !auditor.get("/metrics").text().lines().any(|line| line == all) {
         assert!(Instant::now() < until, "the large bodies are never read");
     }
 }

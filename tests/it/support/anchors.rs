@@ -104,6 +104,7 @@ pub fn refused(worker: &Client, words: &[&str]) {
     let answer = worker.append(&noted("a", "x")).expect(503).json();
     assert_eq!(answer["code"], "read-only");
     let ready = worker.get("/readyz").expect(503).json();
+    assert_eq!(ready["code"], "read-only");
     for word in words {
         assert!(answer["detail"].as_str().unwrap().contains(word), "{word}: {answer}");
         assert!(ready["reasons"][0].as_str().unwrap().contains(word), "{word}: {ready}");

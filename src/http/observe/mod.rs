@@ -1,5 +1,14 @@
-//! A request id on every answer, and a line in the log for what went wrong.
+//! What is told of each request: its id on the answer, its line in the access log, its part in the metrics, and a warning where
+//! the server failed.
 
+mod access_log;
+mod requests;
+mod templates;
+
+pub use access_log::{ACCESS_LOG, asked_by, reads_of_others};
+pub use requests::Requests;
+
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,31 +18,37 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
-/// The target of the access log.
-pub const ACCESS_LOG: &str = "jobledger::access_log";
+use self::access_log::Line;
+use super::app::App;
+
+/// What proxies say of the client whose request they send on. Clients may say it too.
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// The header that carries the id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
 pub fn observe<B, F: Future<Output = Response>>(
+    app: App,
+    peer: SocketAddr,
     request: Request<B>,
     next: impl FnOnce(Request<B>) -> F,
 ) -> impl Future<Output = Response> {
     let id = given(&request).unwrap_or_else(fresh);
-    let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path);
-    let started = Instant::now();
+    let (method, uri, started) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path = uri.path());
+    let forwarded = request.headers().get(FORWARDED).cloned();
     let answer = next(request);
     async move {
-        let mut response = answer.await;
-        let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
-        match status {
-            500.. => tracing::warn!(status, ms, "answered"),
-            400.. => tracing::info!(status, ms, "answered"),
-            _ => tracing::debug!(status, ms, "answered"),
+        let (mut response, told) = access_log::listening(answer).await;
+        let route = app.requests.route(uri.path());
+        app.requests.count(&method, &route, response.status(), started.elapsed());
+        if response.status().is_server_error() {
+            let ms = started.elapsed().as_millis() as u64;
+            tracing::warn!(status = response.status().as_u16(), ms, "answered");
         }
-        response.headers_mut().insert(REQUEST_ID, id);
-        response
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        Line { request: id, method, uri, route, peer, forwarded, started, told }.follow(response)
     }
     .instrument(span)
 }

@@ -1,0 +1,176 @@
+//! The access log: who read or tried what. Its lines have a target of their own, [`ACCESS_LOG`], and are JSON in every log.
+//!
+//! At `info` it has refused requests, exports, evidence bundles, and what was read of other organisations; at `debug` every
+//! request. It never has tokens, sessions, bodies or query strings, because labels in these may name people.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tracing::Level;
+
+use super::templates::Route;
+use crate::access::{Principal, Role};
+use crate::job::OrgId;
+
+/// The target of the access log.
+pub const ACCESS_LOG: &str = "jobledger::access_log";
+
+tokio::task_local! {
+    /// What the request that this task answers has told of itself.
+    static TOLD: RefCell<Told>;
+}
+
+/// What becomes known of a request while it is answered.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    by: Option<(String, Role, OrgId)>,
+    of_others: bool,
+}
+
+/// The request is made with the token, or a session of the token, of `principal`.
+pub fn asked_by(principal: &Principal) {
+    let by = || Some((principal.name.clone(), principal.role, principal.org));
+    let _ = TOLD.try_with(|told| told.borrow_mut().by = by());
+}
+
+/// The answer has what belongs to other organisations.
+pub fn reads_of_others() {
+    let _ = TOLD.try_with(|told| told.borrow_mut().of_others = true);
+}
+
+/// Makes an answer; with what was told meanwhile.
+pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
+    let answered = async {
+        let answer = answer.await;
+        (answer, TOLD.with(RefCell::take))
+    };
+    TOLD.scope(RefCell::default(), answered).await
+}
+
+/// A line that is written once the answer has ended.
+pub(super) struct Line {
+    pub(super) request: HeaderValue,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) route: Route,
+    pub(super) peer: SocketAddr,
+    pub(super) forwarded: Option<HeaderValue>,
+    pub(super) started: Instant,
+    pub(super) told: Told,
+}
+
+impl Line {
+    /// Has the line written when `response` has ended, however it ends.
+    pub(super) fn follow(self, response: Response) -> Response {
+        let status = response.status();
+        let level = if self.is_notable(&response) { Level::INFO } else { Level::DEBUG };
+        let wanted = match level {
+            Level::INFO => tracing::enabled!(target: ACCESS_LOG, Level::INFO),
+            _ => tracing::enabled!(target: ACCESS_LOG, Level::DEBUG),
+        };
+        if !wanted {
+            return response;
+        }
+        let size = if self.method == Method::HEAD { Some(0) } else { response.body().size_hint().exact() };
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let mut ending = Ending { line: self, level, status, length, sent: 0, whole: false };
+        match size {
+            Some(size) => {
+                (ending.sent, ending.whole) = (size, true);
+                response
+            }
+            None => response.map(|body| Body::new(Followed { body, ending })),
+        }
+    }
+
+    fn is_notable(&self, response: &Response) -> bool {
+        let content_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let taken_away = matches!(content_type, b"application/x-ndjson" | b"application/x-tar");
+        response.status().is_client_error() || self.told.of_others || taken_away
+    }
+}
+
+/// Writes the line when it is dropped.
+struct Ending {
+    line: Line,
+    level: Level,
+    status: StatusCode,
+    /// How long the body is, where the answer says so: hyper asks for no more than that.
+    length: Option<u64>,
+    /// Bytes of the body that were sent.
+    sent: u64,
+    /// Whether the body was sent to its end.
+    whole: bool,
+}
+
+macro_rules! write_line {
+    ($level:ident, $ending:expr) => {{
+        let Ending { line, status, sent, whole, .. } = $ending;
+        let by = line.told.by.as_ref();
+        tracing::$level!(
+            target: ACCESS_LOG,
+            request = line.request.to_str().unwrap_or(""),
+            actor = by.map(|(actor, ..)| actor.as_str()),
+            role = by.map(|(_, role, _)| role.as_str()),
+            organisation = by.map(|(.., org)| tracing::field::display(org)),
+            address = %line.peer.ip(),
+            forwarded_for = line.forwarded.as_ref().and_then(|said| said.to_str().ok()).map(|said| &said[..said.len().min(256)]),
+            method = line.method.as_str(),
+            route = line.route.as_str(),
+            path = line.uri.path(),
+            status = status.as_u16(),
+            bytes = sent,
+            whole,
+            ms = line.started.elapsed().as_millis() as u64,
+            other_organisations = line.told.of_others,
+        );
+    }};
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.whole |= self.length == Some(self.sent);
+        match self.level {
+            Level::INFO => write_line!(info, &*self),
+            _ => write_line!(debug, &*self),
+        }
+    }
+}
+
+/// A body whose bytes are counted.
+struct Followed {
+    body: Body,
+    ending: Ending,
+}
+
+impl HttpBody for Followed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => self.ending.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Poll::Ready(None) => self.ending.whole = true,
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,70 @@
+//! Which route a path is of: the same for all jobs, so that metrics have one series for all of them.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+/// A route as the API description names it, such as `/ledger/jobs/{id}`; `other` for a path of no route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Route(Arc<str>);
+
+impl Route {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+        self.as_str().encode(encoder)
+    }
+}
+
+/// All routes. The router finds a route by the same rules, but tells no one outside of it.
+pub(super) struct Templates {
+    routes: matchit::Router<Route>,
+    other: Route,
+}
+
+impl Templates {
+    /// Of the paths in the API description, and the pages beside it.
+    pub(super) fn new<'p>(paths: impl Iterator<Item = &'p str>) -> Templates {
+        let mut routes = matchit::Router::new();
+        for path in paths.chain(["/docs", "/docs/{file}"]) {
+            // An index and a file may have several segments, which OpenAPI has no words for.
+            let pattern = path.replace("{index}", "{*index}").replace("{file}", "{*file}");
+            let inserted = routes.insert(pattern, Route(path.into()));
+            inserted.expect("no two routes contradict each other, or the router would refuse them");
+        }
+        Templates { routes, other: Route("other".into()) }
+    }
+
+    pub(super) fn of(&self, path: &str) -> Route {
+        self.routes.at(path).map_or(&self.other, |found| found.value).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_of_one_route_whatever_its_parameters() {
+        let paths =
+            ["/ledger/jobs", "/ledger/jobs/{id}", "/ledger/tile/entries/{index}", "/ledger/tile/{level}/{index}"];
+        let templates = Templates::new(paths.into_iter());
+        for (path, route) in [
+            ("/ledger/jobs", "/ledger/jobs"),
+            ("/ledger/jobs/a%2Fb", "/ledger/jobs/{id}"),
+            ("/ledger/jobs/a/b", "other"),
+            ("/ledger/tile/entries/x001/234.p/5", "/ledger/tile/entries/{index}"),
+            ("/ledger/tile/0/x001/234", "/ledger/tile/{level}/{index}"),
+            ("/docs", "/docs"),
+            ("/docs/index.css", "/docs/{file}"),
+            ("*", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(templates.of(path).as_str(), route, "{path}");
+        }
+    }
+}
