@@ -42,14 +42,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where a moment is, when the clock says `now`; `None` is the newest. `name` is what it is called where it was asked
-    /// for.
+    /// Where a moment is, when the clock says `now`; `None` is the newest event. `name` is what it is called where it was
+    /// asked for.
     pub fn find(moment: Option<AsOf>, name: &'static str, log: &Reader<'_>, now: Time) -> Result<Place, ReadError> {
         let head = log.head()?;
         let recorded = |position| Ok::<_, ReadError>(log.recorded(position)?.unwrap_or(now));
         match moment {
-            // A clock that was set back is before what was recorded.
-            None => Ok(Place { position: head, time: recorded(head)?.max(now) }),
+            None => Ok(Place { position: head, time: recorded(head)? }),
             Some(AsOf::Position(position)) if position > head => {
                 Err(ReadError::Beyond { name, found: position.to_string(), head: head.to_string() })
             }

@@ -101,7 +101,7 @@ impl Ledger {
         self.views_now(|conn| list_set_aside(conn, limit))
     }
 
-    /// Where a moment is in the log; `None` is now. `name` is what it is called where it was asked for.
+    /// Where a moment is in the log; `None` is the newest event. `name` is what it is called where it was asked for.
     pub async fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
         if let Some(AsOf::Time(_)) = moment {
             self.settle().await?;

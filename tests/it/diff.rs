@@ -152,18 +152,22 @@ fn it_says_who_changed_what_and_when() {
     clock.pass(SECOND);
     let act = |position: u64, actor: &str, time: &str| json!({"position": position, "type": "job.item_result", "actor": actor, "time": time});
     let both = [act(3, "ann", "2025-03-01T12:00:00.500Z"), act(4, "bob", "2025-03-01T12:00:02Z")];
-    let expected = json!({
-        "job": "r",
-        "from": {"position": 2, "time": "2025-03-01T12:00:00Z"},
-        "to": {"position": 4, "time": "2025-03-01T12:00:03Z"},
-        "changes": [
-            {"pointer": "/items/1/at", "item": "two", "from": null, "to": "2025-03-01T12:00:02Z", "by": both},
-            {"pointer": "/items/1/status", "item": "two", "from": "pending", "to": "completed", "by": both},
-        ],
-    });
-    for query in ["from=2", "from=2025-03-01T12:00:00Z", "from=2&to=2025-03-01T12:00:03Z", "from=2&min_position=4"] {
-        assert_eq!(diff(&ann, "r", query), expected, "{query}");
+    let expected = |then: &str| {
+        json!({
+            "job": "r",
+            "from": {"position": 2, "time": "2025-03-01T12:00:00Z"},
+            "to": {"position": 4, "time": then},
+            "changes": [
+                {"pointer": "/items/1/at", "item": "two", "from": null, "to": "2025-03-01T12:00:02Z", "by": both},
+                {"pointer": "/items/1/status", "item": "two", "from": "pending", "to": "completed", "by": both},
+            ],
+        })
+    };
+    for query in ["from=2", "from=2025-03-01T12:00:00Z", "from=2&to=4", "from=2&min_position=4"] {
+        assert_eq!(diff(&ann, "r", query), expected("2025-03-01T12:00:02Z"), "{query}");
     }
+    let later = "2025-03-01T12:00:03Z";
+    assert_eq!(diff(&ann, "r", &format!("from=2&to={later}")), expected(later));
     let answer = ann.get("/ledger/jobs/r/diff?from=2025-03-01T13:00:00%2B01:00&to=3").expect(200);
     assert_eq!((answer.header("ledger-position"), &answer.json()["changes"][1]["to"]), ("3", &json!("running")));
     assert_eq!(diff(&ann, "r", "from=4&to=4")["changes"], json!([]));
@@ -254,6 +258,27 @@ fn an_auditor_names_the_organisation_and_nobody_else_gets_there() {
     server.client(Role::Auditor).get(&path).expect(200);
     server.client(Role::Admin).get(&path).expect(404);
     server.client(Role::Worker).get("/ledger/jobs/a/diff?from=0").expect(404);
+}
+
+/// Now is not a moment of the log: without a second moment it is the newest event, and says when that was recorded.
+#[test]
+fn an_open_end_is_the_newest_event_for_the_server_and_the_command() {
+    let clock = HandClock::new();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("ledger");
+    let server = TestServer::on(&folder, clock.clock());
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a"), created("b")])).expect(201);
+    clock.pass(60 * SECOND);
+    let file = dir.path().join("all.ndjson");
+    std::fs::write(&file, exported(&folder, &[])).unwrap();
+    for from in ["1", "3", "2025-03-01T12:00:30Z"] {
+        let answered = diff(&worker, "a", &format!("from={from}"));
+        assert_eq!(answered["to"], json!({"position": 3, "time": "2025-03-01T12:00:00Z"}), "{from}");
+        let args = ["a", "--json", "--diff", &format!("{from}..")];
+        assert_eq!(on(&folder, "replay", &args).expect(0).json_lines()[0], answered, "{from}");
+        assert_eq!(cli(["replay", "--file"]).arg(&file).args(args).run().expect(0).json_lines()[0], answered, "{from}");
+    }
 }
 
 #[test]
