@@ -55,7 +55,7 @@ impl Auditor {
         self.brings_checkpoints = true;
     }
 
-    /// Adds a checkpoint that somebody outside holds, under the name by which the report calls it. The log must contain it.
+    /// Adds a checkpoint that is held outside, under the name by which the report calls it. The log must contain it.
     pub fn hold(&mut self, name: String, note: String) {
         self.keep(Held { name, note, anchor: None });
     }
@@ -159,6 +159,12 @@ impl Auditor {
     /// Notes what is worth knowing and proves nothing.
     pub fn remark(&mut self, what: String) {
         self.report.remarks.push(what);
+    /// Takes the checkpoint that an export ends with: it covers every entry before it.
+    pub fn last_line(&mut self, note: &str) {
+        let size = Checkpoint::claimed(note).map_or(0, |claimed| claimed.head.size.get());
+        if size > self.size() { self.beyond(size, note) } else { self.checkpoint(note) }
+    }
+
     }
 
     /// Says that something is not part of this audit.

@@ -24,6 +24,7 @@ pub use site::audit_site;
 
 use crate::{log, views as read_models};
 
+use crate::wire::LineError;
 /// Why an audit cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -41,6 +42,17 @@ pub enum AuditError {
     File(#[from] std::io::Error),
     /// What a server answered is not what was asked for.
     #[error("`{path}` answers something else than expected: {found}")]
+    /// A line of an export cannot be read.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// A file is no export: malformed input is no evidence of anything.
+    #[error("this is no export of a whole log: line {line}: {why}")]
+    NotAnExport {
+        /// The first line that shows it, from 1.
+        line: u64,
+        /// What was expected and found.
+        why: String,
+    },
     Answer {
         /// What was asked for.
         path: String,

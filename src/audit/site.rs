@@ -9,12 +9,10 @@ use super::checkpoints::{Checkpoints, numbered};
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
 use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
-use crate::wire::ExportLine;
+use crate::wire::{ExportLine, Lines};
 
 /// The largest answer but the export, 64 MiB: a page of checkpoints that are as long as may be.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
-/// The longest line of an export, 32 MiB: an event's data may have 8, and escaped a leaf is longer than it was.
-const LONGEST_LINE: u64 = 32 << 20;
 /// Levels of the tree between two levels of tiles.
 const TILE_HEIGHT: u8 = 8;
 /// Hashes in a full tile.
@@ -125,7 +123,7 @@ where
     ) -> Result<(), E> {
         let mut by_size = checkpoints.prepare(Checkpoints::BY_SIZE).map_err(AuditError::from)?;
         let mut checkpoints = by_size.query([]).and_then(Checkpoints::start).map_err(AuditError::from)?;
-        let mut export = BufReader::with_capacity(1 << 20, (self.get)("/ledger/export")?);
+        let mut export = Lines::new(BufReader::with_capacity(1 << 20, (self.get)("/ledger/export")?));
         let mut tiles = Tiles::default();
         for bundle in (0..).map_while(|index| Tile::of(size, TileKind::Entries, index)) {
             let path = format!("/ledger/{bundle}");
@@ -213,12 +211,13 @@ impl Tiles {
 }
 
 /// The next line of an export, or what is there instead.
-fn export_line(export: &mut impl BufRead) -> Result<Result<ExportLine, String>, AuditError> {
-    let mut line = String::new();
-    export.take(LONGEST_LINE).read_line(&mut line)?;
-    match line.strip_suffix('\n') {
-        Some(line) => Ok(ExportLine::parse(line).map_err(|error| error.to_string())),
-        None => Ok(Err(format!("expected a line, found {} bytes and its end", line.len()))),
+fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<ExportLine, String>, AuditError> {
+    match export.next_line()? {
+        Some(line) if line.ended => {
+            Ok(line.text().and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string())))
+        }
+        Some(line) => Ok(Err(format!("expected a line, found {} bytes and its end", line.bytes.len()))),
+        None => Ok(Err("expected a line, found its end".into())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Talking to a running server.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Error};
 
 use super::Failure;
+use super::output::shown;
 
 /// Which server, and as whom.
 #[derive(Debug, Clone, Args)]
@@ -99,23 +101,59 @@ pub(super) fn is_hopeless(error: &Error) -> bool {
     }
 }
 
+/// What kept the request from being answered, and what to do where that is known.
+pub(super) fn failed(error: Error) -> Failure {
+    let text = crate::log::chain(&error);
+    let hint = match text {
+        // A certificate that `openssl req -x509` makes by itself is an authority's.
+        _ if text.contains("CaUsedAsEndEntity") => {
+            "the server shows the certificate of an authority as its own; make it one of a server with `openssl req -x509 \
+             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost,IP:127.0.0.1 …`, the names by \
+             which clients call it, and give that file by --ca"
+        }
+        _ if text.contains("UnknownIssuer") => {
+            "if you know who made the server's certificate, give theirs by --ca FILE"
+        }
+        _ if text.contains("NotValidForName") || text.contains("not valid for name") => {
+            "the certificate must name the host of --url as a subjectAltName"
+        }
+        _ => return error.into(),
+    };
+    Failure::CouldNotRun(format!("{}; {hint}", shown(&text)))
+}
+
+/// Fails unless the answer is of this media type: anything may answer at an address.
+pub(super) fn expect_type(answer: &Response<Body>, expected: &str) -> Result<(), Failure> {
+    let found = answer.headers().get("content-type").and_then(|found| found.to_str().ok()).unwrap_or("nothing");
+    if found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(unexpected(&format!("expected {expected}, found {}", shown(found))))
+}
+
+/// The server answers with success, and not what a ledger answers.
+pub(super) fn unexpected(what: &str) -> Failure {
+    Failure::CouldNotRun(format!("the server answers something else than a ledger: {what}; is --url the right one?"))
+}
+
 /// What the server says is wrong: its `detail` with what belongs to it, or the status; and its `code`.
 pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
     let status = answer.status();
     let body = answer.body_mut().read_to_string().unwrap_or_default();
     let Ok(problem) = serde_json::from_str::<Value>(&body) else { return (status.to_string(), String::new()) };
-    let detail = problem["detail"].as_str().map_or(status.to_string(), str::to_owned);
-    let text = placed(detail, problem["pointer"].as_str(), problem["index"].as_u64());
-    match problem["code"].as_str() {
-        Some(code) => (format!("{text} ({} {code})", status.as_u16()), code.to_owned()),
-        None => (text, String::new()),
+    let text = |name: &str| problem[name].as_str().map(shown);
+    let detail = text("detail").map_or(status.to_string(), Cow::into_owned);
+    let placed = placed(detail, text("pointer").as_deref(), problem["index"].as_u64());
+    match text("code") {
+        Some(code) => (format!("{placed} ({} {code})", status.as_u16()), code.into_owned()),
+        None => (placed, String::new()),
     }
 }
 
 /// What is wrong, and where: the field, and the event of a batch.
 pub(super) fn placed(detail: String, pointer: Option<&str>, index: Option<u64>) -> String {
     let text = pointer.map_or(detail.clone(), |pointer| format!("`{pointer}`: {detail}"));
-    index.map_or(text.clone(), |index| format!("event {} of the batch: {text}", index + 1))
+    index.map_or(text.clone(), |index| format!("event {} of the batch: {text}", index.saturating_add(1)))
 }
 
 /// A request that the server refused is exit code 1; one that it could not answer is 2.

@@ -1,21 +1,24 @@
 //! `jobledger evidence`: everything that proves one job's history, in one file.
 
-use std::io::copy;
+use std::fs::File;
+use std::io::{Seek, Write, copy, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::client::{Remote, refused};
-use super::export::to_file;
-use super::output::say;
+use super::checkpoint::checkpoint;
+use super::client::{Remote, expect_type, failed, refused};
+use super::export::{is_stdout, to_file};
+use super::output::{say, shown};
 use super::target::Target;
 use super::{Failure, Outcome};
+use crate::audit::BundleFiles;
 use crate::http::{EvidenceError, write_evidence};
 use crate::job::{JobId, JobKey, OrgId};
 use crate::ledger::Folder;
-use crate::log::Reader;
-use crate::tree::{Checkpoint, Size};
+use crate::log::{Reader, chain};
+use crate::tree::Size;
 
 /// Write a bundle that proves one job's history to whoever has the verifier key, and needs no ledger
 ///
@@ -38,7 +41,7 @@ pub(super) struct Evidence {
     #[arg(long, value_name = "CHECKPOINT")]
     since: Vec<PathBuf>,
 
-    /// Where to write
+    /// Where to write; - is stdout
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
@@ -50,24 +53,39 @@ impl Evidence {
             Target::Folder(data) => self.local(&Folder::new(data), &since)?,
             Target::Server(remote) => self.remote(remote, &since)?,
         }
-        say!(
-            "wrote `{}`: give it away with the key that it can be checked by, each by a way of its own",
-            self.output.display()
-        );
+        if !is_stdout(&self.output) {
+            say!(
+                "wrote `{}`: give it away with the key that it can be checked by, each by a way of its own",
+                self.output.display()
+            );
+        }
         Ok(())
+    }
+
+    /// Puts the bundle that `write` makes where it is wanted, once it is whole.
+    fn put(&self, write: impl FnOnce(&mut File) -> Outcome) -> Outcome {
+        if !is_stdout(&self.output) {
+            return to_file(&self.output, write);
+        }
+        let mut file = tempfile::tempfile()?;
+        write(&mut file)?;
+        file.rewind()?;
+        let mut out = stdout().lock();
+        copy(&mut file, &mut out)?;
+        Ok(out.flush()?)
     }
 
     fn local(&self, folder: &Folder, since: &[Size]) -> Outcome {
         let conn = Reader::open(&folder.log())?;
         let key = JobKey { org: self.org.unwrap_or_default(), id: self.job.clone() };
-        let written = to_file(&self.output, |file| write_evidence(&Reader::new(&conn), &key, since, file));
-        written.map(|_| ()).map_err(|error| match error {
+        let refused = |error| match error {
             EvidenceError::NoSuchJob => Failure::Refused(format!("no job `{}` in this organisation", key.id)),
             EvidenceError::NoCheckpoint | EvidenceError::NotCovered(_) | EvidenceError::Since { .. } => {
                 Failure::Refused(error.to_string())
             }
             error => error.into(),
-        })
+        };
+        self.put(|file| write_evidence(&Reader::new(&conn), &key, since, file).map(|_| ()).map_err(refused))
     }
 
     fn remote(&self, remote: &Remote, since: &[Size]) -> Outcome {
@@ -75,18 +93,23 @@ impl Evidence {
         let org = self.org.map(|org| ("org", org.to_string()));
         let query = org.into_iter().chain(since.iter().map(|size| ("since", size.to_string())));
         let request = agent.get(remote.at(&format!("/ledger/jobs/{}/evidence", self.job)));
-        let mut answer = request.query_pairs(query).header("authorization", remote.bearer()).call()?;
-        if !answer.status().is_success() {
+        let answer = request.query_pairs(query).header("authorization", remote.bearer()).call();
+        let mut answer = answer.map_err(failed)?;
+        if answer.status() != 200 {
             return Err(refused(&mut answer));
         }
-        // ureq fails where less comes than was announced.
-        to_file(&self.output, |file| Ok(copy(&mut answer.into_body().into_reader(), file).map(|_| ())?))
+        expect_type(&answer, "application/x-tar")?;
+        self.put(|file| {
+            // ureq fails where less comes than was announced.
+            copy(&mut answer.into_body().into_reader(), file)?;
+            BundleFiles::of(file.try_clone()?).and_then(|files| files.is_a_bundle()).map_err(|error| {
+                Failure::CouldNotRun(format!("the server answers no evidence bundle: {}", shown(&chain(&error))))
+            })
+        })
     }
 }
 
 /// The size that a checkpoint says; whether it is true is for `verify bundle` to find out.
 fn size(path: &Path) -> Result<Size, Failure> {
-    let unreadable = |why: &dyn std::fmt::Display| Failure::CouldNotRun(format!("`{}`: {why}", path.display()));
-    let note = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    Checkpoint::claimed(&note).map(|checkpoint| checkpoint.head.size).map_err(|error| unreadable(&error))
+    checkpoint("--since", path).map(|(_, checkpoint)| checkpoint.head.size)
 }

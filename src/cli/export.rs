@@ -9,7 +9,7 @@ use clap::Args;
 use super::output::say;
 use super::{Data, Failure, Outcome, progress};
 use crate::job::{JobId, JobKey, OrgId, Position};
-use crate::ledger::{ExportError, Folder, ImportError, export, import};
+use crate::ledger::{ExportError, Folder, ImportError, export, export_signed, import};
 use crate::log::Reader;
 
 /// Write every event as a line, with everything that restores it; beside a running server too
@@ -30,7 +30,12 @@ pub(super) struct Export {
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// Where to write; stdout where absent
+    /// Add the newest checkpoint as a last line, so that `jobledger verify export` can tell who signed; an older jobledger
+    /// does not read such a file
+    #[arg(long, conflicts_with_all = ["after", "job"])]
+    checkpoint: bool,
+
+    /// Where to write; - is stdout, which it is too where this is absent
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -43,24 +48,36 @@ impl Export {
         let key = self.job.map(|id| JobKey { org: self.org, id });
         let write = |out: &mut dyn Write| {
             let mut out = BufWriter::with_capacity(1 << 20, out);
-            export(&log, self.after, key.as_ref(), &mut out, |position| bar.set_position(position.get()))
+            let progress = |position: Position| bar.set_position(position.get());
+            match self.checkpoint {
+                true => export_signed(&log, &mut out, progress),
+                false => export(&log, self.after, key.as_ref(), &mut out, progress),
+            }
         };
-        let written = match &self.output {
+        let file = self.output.as_deref().filter(|path| !is_stdout(path));
+        let written = match file {
             None => write(&mut std::io::stdout().lock()),
             Some(path) => to_file(path, |file| write(file)),
         };
         bar.finish_and_clear();
         match written {
             Ok(events) => {
-                if self.output.is_some() {
+                if file.is_some() {
                     say!("exported {events} events");
                 }
                 Ok(())
             }
-            Err(error @ ExportError::NoSuchJob(_)) => Err(Failure::Refused(error.to_string())),
+            Err(error @ (ExportError::NoSuchJob(_) | ExportError::NoCheckpoint)) => {
+                Err(Failure::Refused(error.to_string()))
+            }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether an option that names a file to write means stdout.
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// Writes beside the file and puts it in place when it is whole: half of it never has its name. A device or a pipe takes what
@@ -77,7 +94,7 @@ pub(super) fn to_file<T, E: From<std::io::Error>>(
     }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let mut file = File::create(&partial).map_err(named)?;
+    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&partial).map_err(named)?;
     let written = write(&mut file).inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
     file.sync_all()?;
     std::fs::rename(&partial, path).map_err(named)?;

@@ -1,6 +1,6 @@
 //! Where a command reads a job's events: a data folder, beside a running server too, or an export.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::job::{Fact, JobKey, Position, Time};
 use crate::ledger::{AsOf, Folder, Place, ReadError, Residues, system_clock};
 use crate::log::Reader;
 use crate::views::job_facts;
-use crate::wire::{self, ExportLine, Leaf};
+use crate::wire::{self, ExportLine, Exported, Leaf, Lines};
 
 /// The events of jobs.
 pub(super) enum History<'a> {
@@ -78,10 +78,9 @@ fn exported_facts(
             let data = match &line.content {
                 Some((_, data)) => Some(data.as_slice()),
                 None => {
-                    let read = || std::fs::File::open(file).and_then(|file| Residues::read(BufReader::new(file)));
                     let residues = match &mut residues {
                         Some(residues) => residues,
-                        none => none.insert(read().map_err(|error| wrong(error.to_string()))?),
+                        none => none.insert(Residues::read(BufReader::new(std::fs::File::open(file)?))?),
                     };
                     residues.of(position, leaf)
                 }
@@ -122,12 +121,14 @@ fn lines(
     file: &Path,
     mut each: impl FnMut(&ExportLine, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
 ) -> Outcome {
-    let cannot_read =
-        |error: std::io::Error| Failure::CouldNotRun(format!("cannot read `{}`: {error}", file.display()));
-    let reader = BufReader::new(std::fs::File::open(file).map_err(cannot_read)?);
-    for (number, line) in reader.lines().enumerate() {
-        let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), number + 1));
-        let line = ExportLine::parse(&line.map_err(cannot_read)?).map_err(|error| wrong(error.to_string()))?;
+    let cannot_read = |error: &dyn std::error::Error| {
+        Failure::CouldNotRun(format!("cannot read `{}`: {}", file.display(), crate::log::chain(error)))
+    };
+    let mut read = Lines::new(BufReader::new(std::fs::File::open(file).map_err(|error| cannot_read(&error))?));
+    while let Some(line) = read.next_line().map_err(|error| cannot_read(&error))? {
+        let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), line.number));
+        let line = line.text().and_then(|text| Exported::parse(text).map_err(|error| error.to_string()));
+        let Exported::Event(line) = line.map_err(wrong)? else { continue };
         let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
         let position = leaf.position().map_err(|error| wrong(error.to_string()))?;
         if each(&line, &leaf, position, &wrong)?.is_break() {

@@ -5,6 +5,7 @@
 
 mod append;
 mod backup;
+mod checkpoint;
 mod client;
 mod config;
 mod demo;
@@ -111,7 +112,7 @@ enum Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure::CouldNotRun(crate::log::chain(&error))
+        Failure::CouldNotRun(output::shown(&crate::log::chain(&error)).into_owned())
     }
 }
 

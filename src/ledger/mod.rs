@@ -49,7 +49,7 @@ pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
 pub use threads::{Threads, panic_text};
-pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, import};
+pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, export_signed, import};
 pub use turns::Turn;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::note::read_note;
 use super::{BadHash, BadSize, Head, NoteError, SigningKey, VerifierKey, excerpt, open_note, sign_note};
 
 /// What a log was at one moment. As text the three lines that are signed.
@@ -52,10 +53,10 @@ impl Checkpoint {
         Ok(sign_note(&text, keys)?)
     }
 
-    /// What a signed note says, whoever signed it. Proves nothing: it tells where to compare what is signed.
+    /// What a signed note says, whoever signed it. Proves nothing: it tells where to compare what is signed. An error says
+    /// that the text has not the form of a signed checkpoint, to its last byte.
     pub fn claimed(note: &str) -> Result<Checkpoint, CheckpointError> {
-        let (text, _) = note.split_once("\n\n").ok_or_else(|| NoteError::Unsigned(excerpt(note)))?;
-        format!("{text}\n").parse()
+        read_note(note)?.0.parse()
     }
 
     /// Reads a signed checkpoint of the log `origin`. The signature is checked before anything is read.

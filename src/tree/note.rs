@@ -66,6 +66,30 @@ pub fn sign_note(text: &str, keys: &[&SigningKey]) -> Result<String, NoteError> 
 /// Those of others are ignored. One bad signature of a known key is enough to refuse the note, also beside a good one of
 /// the same key: somebody put it together.
 pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note<'n, 'k>, NoteError> {
+    let (text, lines) = read_note(note)?;
+    let mut signers: Vec<&VerifierKey> = Vec::new();
+    for (name, id, signature) in &lines {
+        let mut meant = known.iter().filter(|key| key.name() == *name && key.id() == *id).peekable();
+        let Some(first) = meant.peek().copied() else { continue };
+        let signer =
+            meant.find(|key| key.verifies(text, signature)).ok_or_else(|| NoteError::Forged(first.to_string()))?;
+        if !signers.contains(&signer) {
+            signers.push(signer);
+        }
+    }
+    if signers.is_empty() {
+        let expected = known.iter().map(|key| named(key.name(), key.id())).collect();
+        let found = lines.iter().take(16).map(|(name, id, _)| excerpt(&named(name, *id))).collect();
+        return Err(NoteError::Unknown { expected, found });
+    }
+    Ok(Note { text, signers })
+}
+
+/// A signature line: the key's name and id, and the signature.
+type Signature<'n> = (&'n str, u32, Vec<u8>);
+
+/// The text of a note and its signature lines, whoever made them: whether it has the form of a note.
+pub(super) fn read_note(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
     if note.len() > MAX_NOTE {
         return Err(NoteError::Long(note.len()));
     }
@@ -74,24 +98,8 @@ pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note
     let text = &note[..=before.len()];
     check_text(text)?;
     let lines = lines.strip_suffix('\n').ok_or_else(|| NoteError::Unsigned(excerpt(note)))?;
-    let mut signers: Vec<&VerifierKey> = Vec::new();
-    let mut names = Vec::new();
-    for line in lines.split('\n') {
-        let (name, id, signature) = parse_line(line).ok_or_else(|| NoteError::Line(excerpt(line)))?;
-        names.push(named(name, id));
-        let mut meant = known.iter().filter(|key| key.name() == name && key.id() == id).peekable();
-        let Some(first) = meant.peek().copied() else { continue };
-        let signer =
-            meant.find(|key| key.verifies(text, &signature)).ok_or_else(|| NoteError::Forged(first.to_string()))?;
-        if !signers.contains(&signer) {
-            signers.push(signer);
-        }
-    }
-    if signers.is_empty() {
-        let expected = known.iter().map(|key| named(key.name(), key.id())).collect();
-        return Err(NoteError::Unknown { expected, found: names.iter().take(16).map(|name| excerpt(name)).collect() });
-    }
-    Ok(Note { text, signers })
+    let lines = lines.split('\n').map(|line| parse_line(line).ok_or_else(|| NoteError::Line(excerpt(line))));
+    Ok((text, lines.collect::<Result<_, _>>()?))
 }
 
 /// A key as its verifier key begins: keys of one log have one name.
@@ -100,7 +108,7 @@ fn named(name: &str, id: u32) -> String {
 }
 
 /// Name, key id and signature of a line.
-fn parse_line(line: &str) -> Option<(&str, u32, Vec<u8>)> {
+fn parse_line(line: &str) -> Option<Signature<'_>> {
     let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
     let bytes = BASE64.decode(encoded).ok()?;
     let (id, signature) = bytes.split_first_chunk()?;

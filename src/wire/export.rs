@@ -1,7 +1,7 @@
 //! The export line: `{"leaf":"…","salt":"…hex…","data":…}`, `data` last and verbatim, so that any tool can cut out the
-//! exact bytes.
+//! exact bytes; and the line that may come last, `{"checkpoint":"…"}`, the signed note over the lines before it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::leaf::SALT_LEN;
@@ -27,6 +27,38 @@ struct Line<'a> {
     salt: Option<String>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+}
+
+/// The line that may come last.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckpointLine {
+    checkpoint: String,
+}
+
+/// A line of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exported {
+    /// An event.
+    Event(ExportLine),
+    /// The signed checkpoint over all lines before this one, which is the last.
+    Checkpoint(String),
+}
+
+impl Exported {
+    /// Reads a line.
+    pub fn parse(line: &str) -> Result<Exported, NotAnExportLine> {
+        if !line.starts_with(r#"{"checkpoint":"#) {
+            return ExportLine::parse(line).map(Exported::Event);
+        }
+        let read: CheckpointLine = serde_json::from_str(line).map_err(|error| NotAnExportLine(error.to_string()))?;
+        Ok(Exported::Checkpoint(read.checkpoint))
+    }
+
+    /// The last line of an export, without a newline, for the signed note over the lines before it.
+    pub fn checkpoint(note: &str) -> Vec<u8> {
+        serde_json::to_vec(&CheckpointLine { checkpoint: note.to_owned() }).expect("a string is JSON")
+    }
 }
 
 impl ExportLine {
@@ -73,6 +105,11 @@ mod tests {
             let line = ExportLine { leaf: "{\"id\":\"é\\\"\"}".as_bytes().to_vec(), content };
             let text = String::from_utf8(line.to_bytes()).unwrap();
             assert_eq!(ExportLine::parse(&text).unwrap(), line);
+            assert_eq!(Exported::parse(&text).unwrap(), Exported::Event(line));
         }
+        let note = "origin\n1\nroot\n\n— signature\n";
+        let text = String::from_utf8(Exported::checkpoint(note)).unwrap();
+        assert_eq!(Exported::parse(&text).unwrap(), Exported::Checkpoint(note.into()));
+        assert!(Exported::parse(&text.replace('}', ",\"leaf\":\"x\"}")).is_err());
     }
 }

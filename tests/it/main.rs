@@ -64,6 +64,7 @@ mod log_lines;
 mod log_triggers;
 mod many_actions;
 mod masking;
+mod malformed;
 mod masking_text;
 mod metrics;
 mod open_files;

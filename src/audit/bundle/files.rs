@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The longest line of a file that is read line by line: an event's data has at most 8 MiB, and masking may make it longer.
@@ -52,7 +53,7 @@ enum Place {
     Folder(PathBuf),
     /// Where each file lies in the tar: its first byte, and how many there are.
     Tar {
-        path: PathBuf,
+        tar: File,
         files: BTreeMap<String, (u64, u64)>,
     },
 }
@@ -60,11 +61,17 @@ enum Place {
 impl BundleFiles {
     /// Finds the files in `path`.
     pub fn open(path: &Path) -> Result<BundleFiles, BundleError> {
-        let place = match path.is_dir() {
-            true => Place::Folder(path.to_owned()),
-            false => Place::Tar { path: path.to_owned(), files: index(path)? },
-        };
-        Ok(BundleFiles { place })
+        match path.is_dir() {
+            true => Ok(BundleFiles { place: Place::Folder(path.to_owned()) }),
+            false => BundleFiles::of(File::open(path)?),
+        }
+    }
+
+    /// Finds the files in a tar.
+    pub fn of(mut tar: File) -> Result<BundleFiles, BundleError> {
+        tar.rewind()?;
+        let files = index(&tar)?;
+        Ok(BundleFiles { place: Place::Tar { tar, files } })
     }
 
     /// A short file; `None` where there is none of this name.
@@ -78,9 +85,25 @@ impl BundleFiles {
         Ok(Some(bytes))
     }
 
+    /// The first `most` bytes of a file; `None` where there is none of this name.
+    pub(super) fn begins(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, BundleError> {
+        let Some(file) = self.file(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
     /// A short file that must be there.
     pub(super) fn needed(&self, name: &str) -> Result<Vec<u8>, BundleError> {
         self.small(name)?.ok_or_else(|| BundleError::Lacks(name.to_owned()))
+    }
+
+    /// Fails unless the files of every bundle are there.
+    pub fn is_a_bundle(&self) -> Result<(), BundleError> {
+        for name in ["checkpoint", "leaves.ndjson", "data.ndjson", "salts.txt", "ledger/leaves.ndjson"] {
+            self.file(name)?.ok_or_else(|| BundleError::Lacks(name.to_owned()))?;
+        }
+        Ok(())
     }
 
     /// A file that must be there, line by line.
@@ -89,22 +112,36 @@ impl BundleFiles {
         Ok(Lines { name: name.to_owned(), file: BufReader::with_capacity(1 << 16, file) })
     }
 
-    fn file(&self, name: &str) -> Result<Option<std::io::Take<File>>, BundleError> {
+    fn file(&self, name: &str) -> Result<Option<Part>, BundleError> {
         match &self.place {
             Place::Folder(folder) => {
                 let path = folder.join(name);
                 if !path.is_file() {
                     return Ok(None);
                 }
-                Ok(Some(File::open(path)?.take(u64::MAX)))
+                Ok(Some(Part { file: File::open(path)?, at: 0, end: u64::MAX }))
             }
-            Place::Tar { path, files } => {
+            Place::Tar { tar, files } => {
                 let Some((at, length)) = files.get(name) else { return Ok(None) };
-                let mut file = File::open(path)?;
-                file.seek(SeekFrom::Start(*at))?;
-                Ok(Some(file.take(*length)))
+                Ok(Some(Part { file: tar.try_clone()?, at: *at, end: at + length }))
             }
         }
+    }
+}
+
+/// A part of a file, read from its beginning to its end wherever other readers of the same file are.
+struct Part {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -121,7 +158,7 @@ pub(super) enum Line {
 /// A file's lines.
 pub(super) struct Lines {
     name: String,
-    file: BufReader<std::io::Take<File>>,
+    file: BufReader<Part>,
 }
 
 impl Lines {
@@ -142,8 +179,7 @@ impl Lines {
 
 /// Where each file lies in a tar. Nothing is followed and no extension of the format is read, so a name or a length is what
 /// stands in the file's own header.
-fn index(path: &Path) -> Result<BTreeMap<String, (u64, u64)>, BundleError> {
-    let file = File::open(path)?;
+fn index(file: &File) -> Result<BTreeMap<String, (u64, u64)>, BundleError> {
     let length = file.metadata()?.len();
     let mut archive = tar::Archive::new(file);
     let (mut files, mut folders) = (BTreeMap::new(), BTreeSet::new());

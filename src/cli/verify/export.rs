@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::trust::{Trust, unreadable};
+use super::trust::Trust;
 use crate::audit;
+use crate::cli::checkpoint::unreadable;
 use crate::cli::{Outcome, progress};
 
-/// An export, which must begin with the first event
+/// An export of a whole log
+///
+/// An export carries no signature, unless `jobledger export --checkpoint` made it: give a checkpoint that you hold by --since or
+/// --anchor.
 #[derive(Debug, Args)]
 pub(super) struct ExportFile {
     /// The export

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::verdict::{exit_code, verdict};
 use crate::audit::{Auditor, Report};
+use crate::cli::checkpoint::checkpoint;
 use crate::cli::output::say;
 use crate::cli::{Failure, Outcome};
 use crate::ledger::{ANCHOR_FILE, Folder};
-use crate::tree::{Checkpoint, VerifierKey};
+use crate::tree::VerifierKey;
 
 /// What is known from elsewhere than the log.
 #[derive(Debug, Args)]
@@ -31,13 +32,8 @@ pub(super) struct Trust {
 impl Trust {
     /// Each checkpoint that is held, under the name by which the report calls it.
     pub(super) fn held(&self) -> Result<Vec<(String, String)>, Failure> {
-        let held = |path: &PathBuf| {
-            let note = note(path)?;
-            Checkpoint::claimed(&note).map_err(|error| {
-                Failure::CouldNotRun(format!("--since: `{}` is no checkpoint: {error}", path.display()))
-            })?;
-            Ok((format!("the checkpoint `{}`", path.display()), note))
-        };
+        let held =
+            |path: &PathBuf| Ok((format!("the checkpoint `{}`", path.display()), checkpoint("--since", path)?.0));
         self.since.iter().map(held).collect()
     }
 
@@ -50,7 +46,7 @@ impl Trust {
         let given = anchor.map(|path| if path.is_dir() { path.join(ANCHOR_FILE) } else { path.to_owned() });
         let beside = folder.map(Folder::anchored).filter(|path| given.is_none() && path.exists());
         if let Some(path) = given.as_ref().or(beside.as_ref()) {
-            auditor.anchor(path.display().to_string(), note(path)?);
+            auditor.anchor(path.display().to_string(), checkpoint("--anchor", path)?.0);
         }
         if self.since.is_empty() && given.is_none() {
             let (what, found) = match (&beside, folder) {
@@ -67,15 +63,15 @@ impl Trust {
     /// Tells what was found, as JSON or by `print`, and ends with the exit code of it. `log` is the part of the report that
     /// decides.
     pub(super) fn tell<R: Serialize>(&self, report: &R, log: &Report, print: impl FnOnce(&R)) -> Outcome {
-        let code = exit_code(log);
+        let (code, verdict) = (exit_code(log), verdict(log));
         if self.json {
             let report = serde_json::to_value(report).expect("a report is JSON");
-            say!("{}", serde_json::json!({"exit_code": code, "verdict": verdict(code), "report": report}));
+            say!("{}", serde_json::json!({"exit_code": code, "verdict": verdict, "report": report}));
         } else {
-            say!("{}", verdict(code));
+            say!("{verdict}");
             print(report);
         }
-        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict(code).to_owned())) }
+        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict.to_owned())) }
     }
 
     /// Tells what an audit of a log found.
@@ -83,12 +79,4 @@ impl Trust {
         let report = auditor.finish();
         self.tell(&report, &report, super::verdict::print_log)
     }
-}
-
-fn note(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
-}
-
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::CouldNotRun(format!("cannot read `{}`: {error}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! What `verify` says: one word and exit code for a whole report, and the report in lines for people.
 
 use crate::audit::{Class, Report, Signer};
-use crate::cli::output::say;
+use crate::cli::output::{say, shown};
 
 pub(super) fn exit_code(report: &Report) -> u8 {
     match (report.class(), &report.signer) {
@@ -14,20 +14,29 @@ pub(super) fn exit_code(report: &Report) -> u8 {
     }
 }
 
-pub(super) fn verdict(code: u8) -> &'static str {
-    match code {
+pub(super) fn verdict(report: &Report) -> &'static str {
+    match exit_code(report) {
         0 => "verified",
         3 => "content was tampered with",
         4 => "a signature or key is not the log's",
         5 => "rolled back or forked",
         6 => "data is missing without an erasure",
+        _ if report.pinned && is_unsigned(report) => {
+            "in accordance with itself; it brings no signature to compare with the key"
+        }
+        _ if !report.pinned => "in accordance with itself; no key was pinned that must have signed it",
         _ => "in accordance with itself, but not signed by a pinned key",
     }
 }
 
+/// Whether there was no signature at all: none in what was given, and none beside it.
+fn is_unsigned(report: &Report) -> bool {
+    report.checkpoints == 0 && report.held == 0 && report.anchor.is_none()
+}
+
 /// What an audit of a log found, in lines for people.
 pub(super) fn print_log(report: &Report) {
-    say!("  origin       {}", report.origin.as_deref().unwrap_or("none"));
+    say!("  origin       {}", shown(report.origin.as_deref().unwrap_or("none")));
     if let Some(head) = &report.head {
         say!("  events       {}\n  root         {}", head.size, head.root);
     }
@@ -48,28 +57,24 @@ pub(super) fn print_findings(report: &Report) {
     }
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
-        let job = fault.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
-        say!("  fault{position}{job}: {}", plain(&fault.what));
+        let job = fault.job.as_ref().map(|job| format!(", job {}", shown(job))).unwrap_or_default();
+        say!("  fault{position}{job}: {}", shown(&fault.what));
     }
     if report.faulty > report.faults.len() as u64 {
         say!("  and {} more faults", report.faulty - report.faults.len() as u64);
     }
     for remark in &report.remarks {
-        say!("  remark: {}", plain(remark));
+        say!("  remark: {}", shown(remark));
     }
     if report.signer == Signer::NotPinned {
         let next = match report.pinned {
+            true if is_unsigned(report) => "give a checkpoint that it signed, by --since or --anchor",
             true => "no checkpoint that the pinned key stands for covers all of it",
             false => "compare it with what you know, and pin it by --vkey",
         };
         report.keys.iter().for_each(|key| say!("  names the key {key}; {next}"));
     }
     for what in &report.unchecked {
-        say!("  not checked: {}", plain(what));
+        say!("  not checked: {}", shown(what));
     }
-}
-
-/// Whoever forged an entry, or planted a name, chose its text, and a terminal obeys some.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }

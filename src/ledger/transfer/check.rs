@@ -1,6 +1,7 @@
 //! Whether lines are a log: every line, and that each follows from those before it. Checked before a byte is written.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -12,8 +13,9 @@ use super::residues::Residues;
 use crate::job::{Event, Fact, Job, JobKey, Position, Time};
 use crate::ledger::identity::{Identity, identity};
 use crate::log::{Reader, Row, chain};
+use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
 use crate::views::{self, fold_job};
-use crate::wire::{self, ExportLine, Leaf, datadigest};
+use crate::wire::{self, ExportLine, Exported, Leaf, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
 pub(super) struct Checker<'l> {
@@ -28,6 +30,10 @@ pub(super) struct Checker<'l> {
     recorded: Time,
     /// Who the log is by now.
     identity: Option<Identity>,
+    /// The tree over the log and what was new; `None` where the log has no nodes to go on from.
+    tree: Option<Frontier>,
+    /// Whether the last line has come.
+    ended: bool,
     jobs: HashMap<JobKey, Job>,
     names: HashSet<[u8; 16]>,
 }
@@ -49,8 +55,14 @@ impl<'l> Checker<'l> {
             _ => None,
         };
         let identity = base.as_ref().map(identity).transpose()?;
+        let tree = match (&base, head) {
+            (Some(base), Some(head)) => base.edge(Size::up_to(head.get())).ok(),
+            _ => Some(Frontier::EMPTY),
+        };
         Ok(Checker {
             base,
+            tree,
+            ended: false,
             file,
             residues: None,
             head,
@@ -64,7 +76,13 @@ impl<'l> Checker<'l> {
 
     /// Checks the next line; the text says what is wrong with it.
     pub(super) fn line(&mut self, text: &str) -> Result<Checked, String> {
-        let line = ExportLine::parse(text).map_err(|error| error.to_string())?;
+        if self.ended {
+            return Err("expected nothing after the checkpoint".into());
+        }
+        let line = match Exported::parse(text).map_err(|error| error.to_string())? {
+            Exported::Event(line) => line,
+            Exported::Checkpoint(note) => return self.checkpoint(&note).map(|()| Checked::Known),
+        };
         let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| error.to_string())?;
         let position = leaf.position().map_err(|error| error.to_string())?;
         self.follows(position)?;
@@ -77,6 +95,9 @@ impl<'l> Checker<'l> {
             self.is_the_same(position, &line)?;
             return Ok(Checked::Known);
         }
+        if let Some(tree) = &mut self.tree {
+            let Ok(()) = tree.append(leaf_hash(&line.leaf), |_, _| Ok::<(), Infallible>(()));
+        }
         self.in_time(&leaf)?;
         self.named_once(&leaf)?;
         match wire::fact(position, &line.leaf, Some(&data)).map_err(|error| chain(&error))? {
@@ -84,6 +105,29 @@ impl<'l> Checker<'l> {
             _ => self.own(position, &leaf, &data)?,
         }
         Ok(Checked::New(line))
+    }
+
+    /// Checks the last line: a checkpoint over everything before it, signed by a key that the log names. The copy does not keep
+    /// it, because it signs nothing itself.
+    fn checkpoint(&mut self, note: &str) -> Result<(), String> {
+        self.ended = true;
+        let identity = self.identity.as_ref().ok_or("expected the event that made the log, found a checkpoint")?;
+        let found = Checkpoint::open(note, &identity.origin, &identity.keys).map_err(|error| error.to_string())?;
+        let size = found.head.size;
+        if self.next.map(Position::get) != Some(size.get()) {
+            let lines = self.next.unwrap_or_default();
+            return Err(format!("expected a checkpoint of the {lines} events up to here, found one of {size}"));
+        }
+        let head = match (&self.base, self.head) {
+            (Some(base), Some(head)) if size.get() <= head.next().get() => {
+                base.edge(size).ok().and_then(|tree| tree.head())
+            }
+            _ => self.tree.as_ref().and_then(Frontier::head),
+        };
+        match head {
+            Some(head) if head == found.head => Ok(()),
+            _ => Err("the checkpoint is of other events than those before it".into()),
+        }
     }
 
     /// Whether anything was new.
@@ -112,8 +156,8 @@ impl<'l> Checker<'l> {
         let residues = match &mut self.residues {
             Some(residues) => residues,
             none => {
-                let read = File::open(self.file).and_then(|file| Residues::read(BufReader::new(file)));
-                none.insert(read.map_err(|error| error.to_string())?)
+                let file = File::open(self.file).map_err(|error| error.to_string())?;
+                none.insert(Residues::read(BufReader::new(file)).map_err(|error| chain(&error))?)
             }
         };
         let residue = residues.of(position, leaf);

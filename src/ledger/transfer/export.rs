@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::job::{JobKey, Position};
 use crate::log::{self, Reader, Row};
-use crate::wire::{ExportLine, SALT_LEN};
+use crate::wire::{ExportLine, Exported, SALT_LEN};
 
 /// Events read at a time: short reads, so that a slow disk or pipe keeps nothing open.
 const STEP: u64 = 1000;
@@ -21,6 +21,12 @@ pub enum ExportError {
     /// There is no such job.
     #[error("no job `{0}` in this organisation")]
     NoSuchJob(String),
+    /// No checkpoint covers everything that there is.
+    #[error(
+        "no checkpoint covers the newest event, because this copy was imported and not continued; export without \
+         --checkpoint, or continue it with `jobledger recover`"
+    )]
+    NoCheckpoint,
 }
 
 /// Writes the events after `after` (`None`: the genesis event too), of one job or of all, up to the head of this moment;
@@ -30,9 +36,38 @@ pub fn export(
     after: Option<Position>,
     job: Option<&JobKey>,
     out: &mut impl Write,
-    mut progress: impl FnMut(Position),
+    progress: impl FnMut(Position),
 ) -> Result<u64, ExportError> {
     let head = log.head()?;
+    let written = events(log, after, job, head, out, progress)?;
+    out.flush()?;
+    Ok(written)
+}
+
+/// Writes every event, and as a last line the newest checkpoint, which covers them all; answers how many events.
+pub fn export_signed(
+    log: &Reader<'_>,
+    out: &mut impl Write,
+    progress: impl FnMut(Position),
+) -> Result<u64, ExportError> {
+    // Both of one commit, while a server writes on.
+    let (head, newest) = log.snapshot(|| Ok::<_, log::Error>((log.head()?, log.checkpoint()?)))?;
+    let newest = newest.filter(|newest| newest.size.get() == head.next().get()).ok_or(ExportError::NoCheckpoint)?;
+    let written = events(log, None, None, head, out, progress)?;
+    out.write_all(&Exported::checkpoint(&String::from_utf8_lossy(&newest.note)))?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(written)
+}
+
+fn events(
+    log: &Reader<'_>,
+    after: Option<Position>,
+    job: Option<&JobKey>,
+    head: Position,
+    out: &mut impl Write,
+    mut progress: impl FnMut(Position),
+) -> Result<u64, ExportError> {
     let stream = match job {
         None => None,
         Some(key) => match log.stream(key.org, &key.id)? {
@@ -62,7 +97,6 @@ pub fn export(
         written += read;
         progress(last);
         if read == 0 || last >= head {
-            out.flush()?;
             return Ok(written);
         }
         next = last.next();
@@ -72,9 +106,8 @@ pub fn export(
 /// The export line of a stored event, without a newline.
 pub fn export_line(row: Row<'_>) -> Vec<u8> {
     let content = row.salt.zip(row.data).map(|(salt, data)| {
-        let mut bytes = [0; SALT_LEN];
-        bytes.copy_from_slice(salt);
-        (bytes, data.to_vec())
+        // A log that was tampered with may have a salt of another length; an export of it does not verify.
+        (<[u8; SALT_LEN]>::try_from(salt).unwrap_or_default(), data.to_vec())
     });
     ExportLine { leaf: row.leaf.to_vec(), content }.to_bytes()
 }

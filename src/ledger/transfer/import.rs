@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Checker};
@@ -13,7 +13,7 @@ use crate::ledger::genesis::open_existing;
 use crate::ledger::{OpenError, identity, key};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
 use crate::tree::{Frontier, Size};
-use crate::wire::{ExportLine, Leaf, decode};
+use crate::wire::{ExportLine, Exported, Leaf, LineError, Lines, decode};
 
 /// Why a file was not imported. Nothing was written then.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub enum ImportError {
         /// What was expected and found.
         why: String,
     },
+    /// A line is longer than any line of an export.
+    #[error("{0}; nothing was imported")]
+    Long(LineError),
     /// There is nothing in the file.
     #[error("the file is empty; expected the lines of `jobledger export`")]
     Empty,
@@ -153,7 +156,9 @@ fn insert(
     lines(file, progress, |number, text| {
         // The file was checked; one that changed in between fails here, and the transaction with it.
         let wrong = |why: String| ImportError::Line { line: number, why };
-        let line = ExportLine::parse(text).map_err(|error| wrong(error.to_string()))?;
+        let Exported::Event(line) = Exported::parse(text).map_err(|error| wrong(error.to_string()))? else {
+            return Ok(());
+        };
         let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| wrong(error.to_string()))?;
         if leaf.position().is_ok_and(|position| position < first) {
             return Ok(());
@@ -233,17 +238,14 @@ fn lines(
     mut each: impl FnMut(u64, &str) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
     let failed = |cause| ImportError::Read { path: path.to_owned(), cause };
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
-    let (mut line, mut number) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line).map_err(failed)?;
-        if read == 0 {
-            return Ok(());
-        }
-        number += 1;
-        progress(read as u64);
-        let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(&line));
-        each(number, text.map_err(|error| ImportError::Line { line: number, why: error.to_string() })?)?;
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?));
+    let next = |error| match error {
+        LineError::Read(cause) => failed(cause),
+        error @ LineError::Long(_) => ImportError::Long(error),
+    };
+    while let Some(line) = lines.next_line().map_err(next)? {
+        progress(line.taken());
+        each(line.number, line.text().map_err(|why| ImportError::Line { line: line.number, why })?)?;
     }
+    Ok(())
 }

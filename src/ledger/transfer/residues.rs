@@ -2,10 +2,10 @@
 //! whoever reads an export from its beginning looks ahead, once it finds that something was erased.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
 use crate::job::{Event, JobKey, Position};
-use crate::wire::{self, ExportLine, Leaf, StoredRedaction, residue};
+use crate::wire::{self, ExportLine, Leaf, LineError, Lines, StoredRedaction, residue};
 
 /// What is left, by the erased event.
 #[derive(Debug, Default)]
@@ -22,20 +22,18 @@ struct Left {
 
 impl Residues {
     /// Reads the erasures among `lines`. A line that is none is left to whoever reads them all.
-    pub fn read(mut lines: impl BufRead) -> io::Result<Residues> {
-        let (mut found, mut line) = (Residues::default(), String::new());
-        loop {
-            line.clear();
-            if lines.read_line(&mut line)? == 0 {
-                return Ok(found);
-            }
+    pub fn read(lines: impl BufRead) -> Result<Residues, LineError> {
+        let (mut found, mut lines) = (Residues::default(), Lines::new(lines));
+        while let Some(line) = lines.next_line()? {
             // Most lines are none and need not be read as JSON.
-            if line.contains(Event::REDACTED)
-                && let Some((position, left)) = erasure(line.trim_end_matches(['\n', '\r']))
+            if let Ok(line) = line.text()
+                && line.contains(Event::REDACTED)
+                && let Some((position, left)) = erasure(line)
             {
                 found.0.insert(position, left);
             }
         }
+        Ok(found)
     }
 
     /// What stands for the data of the erased event at `position`: the residue that a later erasure of the same job has, if

@@ -1,0 +1,95 @@
+//! Lines of a file that may come from anybody: no line is read further than an export line may be long.
+
+use std::io::{self, BufRead, Read};
+
+/// The longest line of an export, in bytes: 32 MiB. An event's data has at most 8 MiB, and masking may make it longer.
+pub const MAX_LINE: u64 = 32 << 20;
+
+/// Why the next line cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The file cannot be read.
+    #[error("cannot read")]
+    Read(#[from] io::Error),
+    /// The line is too long.
+    #[error("line {0}: expected at most {MAX_LINE} bytes in a line, found more")]
+    Long(u64),
+}
+
+/// A line, without its newline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'l> {
+    /// Which line, from 1.
+    pub number: u64,
+    /// Its bytes.
+    pub bytes: &'l [u8],
+    /// Whether it ends with a newline; only the last line of a file may lack it.
+    pub ended: bool,
+}
+
+impl Line<'_> {
+    /// How many bytes of the file it takes.
+    pub fn taken(&self) -> u64 {
+        self.bytes.len() as u64 + u64::from(self.ended)
+    }
+
+    /// The line as text; the error says that it is none.
+    pub fn text(&self) -> Result<&str, String> {
+        std::str::from_utf8(self.bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads lines one after the other. Memory holds one line.
+#[derive(Debug)]
+pub struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines that `reader` gives.
+    pub fn new(reader: R) -> Lines<R> {
+        Lines { reader, line: Vec::new(), number: 0 }
+    }
+
+    /// The next line; `None` at the end.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        self.line.clear();
+        self.number += 1;
+        (&mut self.reader).take(MAX_LINE + 1).read_until(b'\n', &mut self.line)?;
+        if self.line.is_empty() {
+            return Ok(None);
+        }
+        let ended = self.line.pop_if(|last| *last == b'\n').is_some();
+        if self.line.len() as u64 > MAX_LINE {
+            return Err(LineError::Long(self.number));
+        }
+        Ok(Some(Line { number: self.number, bytes: &self.line, ended }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_with_their_numbers_and_the_last_one_may_lack_its_newline() {
+        let mut lines = Lines::new(&b"one\n\ntwo"[..]);
+        for (number, bytes, ended) in [(1, &b"one"[..], true), (2, b"", true), (3, b"two", false)] {
+            assert_eq!(lines.next_line().unwrap(), Some(Line { number, bytes, ended }));
+        }
+        assert_eq!(lines.next_line().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_is_as_long_as_it_may_be_and_no_longer() {
+        for (more, fits) in [(0, true), (1, false)] {
+            for end in ["", "\n", "\nnext"] {
+                let long = io::repeat(b'x').take(MAX_LINE + more).chain(end.as_bytes());
+                let mut lines = Lines::new(io::BufReader::new(long));
+                assert_eq!(lines.next_line().is_ok(), fits, "{more} {end:?}");
+            }
+        }
+    }
+}
