@@ -9,19 +9,21 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 
-use super::client::{Remote, is_hopeless, placed, problem, refused};
+use super::client::{Remote, failed, is_hopeless, placed, problem, refused, unexpected};
 use super::masking::Masking;
-use super::output::{remark, say};
+use super::output::{remark, say, shown};
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
 use crate::http::Error;
 use crate::job::OrgId;
-use crate::ledger::{Append as Request, AppendError, Folder, Identity, Ledger, Options};
+use crate::ledger::{Append as Request, AppendError, Folder, FolderError, Identity, Ledger, OpenError, Options};
 use crate::wire::{self, MAX_BATCH};
 
 /// Bytes after which a batch is sent, well under what a request may have.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of the longest answer: ids and sources of as many events as a batch has.
+const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 /// How often a batch is tried that the server could not take just then.
 const TRIES: u32 = 8;
 
@@ -128,8 +130,11 @@ fn send_file(path: &Path, bar: &ProgressBar, sink: &mut dyn Sink, counts: &mut C
         Ok::<(), Failure>(())
     };
     for value in serde_json::Deserializer::from_reader(reader).into_iter::<Box<RawValue>>() {
-        let value = value.map_err(|error| Failure::Refused(format!("`{name}`: expected JSON: {error}")))?;
-        for event in events(value).map_err(|error| Failure::Refused(format!("`{name}`: {error}")))? {
+        let value = value
+            .map_err(|error| Failure::Refused(format!("`{name}`: expected JSON: {}", shown(&error.to_string()))))?;
+        for event in
+            events(value).map_err(|error| Failure::Refused(format!("`{name}`: {}", shown(&error.to_string()))))?
+        {
             if batch.len() == MAX_BATCH || (bytes + event.get().len() > BATCH_BYTES && !batch.is_empty()) {
                 flush(&mut batch, counts)?;
                 bytes = 0;
@@ -161,7 +166,12 @@ struct Local {
 impl Local {
     fn open(folder: Folder, org: OrgId, actor: &str, options: Options) -> Result<Local, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ledger = Ledger::open(folder, options)?;
+        let ledger = Ledger::open(folder, options).map_err(|error| match error {
+            error @ OpenError::Folder(FolderError::InUse(_)) => Failure::CouldNotRun(format!(
+                "{error}; or append through the server that has it: --url URL --token TOKEN"
+            )),
+            error => error.into(),
+        })?;
         if ledger.is_new() {
             let Identity { origin, keys } = ledger.identity();
             remark!("jobledger: new ledger `{origin}`, verifier key {}", keys[0]);
@@ -193,7 +203,7 @@ impl Sink for Local {
 /// A refusal in the words in which a server would give it.
 fn refusal(error: &Error) -> Failure {
     let index = error.index.map(|index| index as u64);
-    Failure::Refused(placed(error.detail.clone(), error.pointer.as_deref(), index))
+    Failure::Refused(shown(&placed(error.detail.clone(), error.pointer.as_deref(), index)).into_owned())
 }
 
 impl Drop for Local {
@@ -226,19 +236,26 @@ impl Sink for Server {
         let mut wait = Duration::from_millis(200);
         for attempt in 1.. {
             let text = match self.post(&body) {
-                Ok(mut answer) if answer.status().is_success() => return counts(&mut answer),
+                Ok(mut answer) if answer.status().is_success() => return counts(&mut answer, batch.len()),
                 Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
                     // That does not pass by waiting.
                     (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
                     (text, _) => text,
                 },
                 Ok(mut answer) => return Err(refused(&mut answer)),
-                Err(error) if is_hopeless(&error) => return Err(error.into()),
-                Err(error) => error.to_string(),
+                Err(error) if is_hopeless(&error) => return Err(failed(error)),
+                Err(error) => shown(&error.to_string()).into_owned(),
             };
             if attempt == TRIES {
                 return Err(Failure::CouldNotRun(format!("tried {TRIES} times: {text}")));
             }
+            // What is still to come: this wait and its doubles.
+            let rest = wait * ((1 << (TRIES - attempt)) - 1);
+            remark!(
+                "jobledger: {text}; waiting {:.1} s (try {attempt} of {TRIES}, gives up after {:.0} s more of waiting)",
+                wait.as_secs_f64(),
+                rest.as_secs_f64().ceil()
+            );
             std::thread::sleep(wait);
             wait *= 2;
         }
@@ -246,10 +263,15 @@ impl Sink for Server {
     }
 }
 
-fn counts(answer: &mut ureq::http::Response<ureq::Body>) -> Result<Counts, Failure> {
-    let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
-    let events = body["events"].as_array().map_or(&[][..], Vec::as_slice);
-    let known = events.iter().filter(|event| event["duplicate"] == true).count() as u64;
-    let appended = events.len() as u64 - known;
-    Ok(Counts { appended, known, position: body["position"].as_u64().unwrap_or(0) })
+/// The server's counts, of an answer that names each event of the batch.
+fn counts(answer: &mut ureq::http::Response<ureq::Body>, sent: usize) -> Result<Counts, Failure> {
+    let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string().map_err(failed)?;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    match (body["events"].as_array(), body["position"].as_u64()) {
+        (Some(events), Some(position)) if events.len() == sent => {
+            let known = events.iter().filter(|event| event["duplicate"] == true).count() as u64;
+            Ok(Counts { appended: sent as u64 - known, known, position })
+        }
+        _ => Err(unexpected("expected JSON with the position of each event, found something else")),
+    }
 }

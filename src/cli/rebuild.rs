@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Remote, refused};
+use super::client::{Remote, failed, refused, unexpected};
 use super::output::say;
 use super::target::Target;
 use super::{Outcome, progress};
@@ -50,18 +50,23 @@ fn remote(remote: &Remote) -> Outcome {
     let bar = progress::bar(0, "events");
     loop {
         let request = agent.post(remote.at("/ledger/rebuild")).header("authorization", remote.bearer());
-        let mut answer = request.send_empty()?;
+        let mut answer = request.send_empty().map_err(failed)?;
         if !answer.status().is_success() {
             bar.finish_and_clear();
             return Err(refused(&mut answer));
         }
-        let state: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+        let body = answer.body_mut().read_to_string().map_err(failed)?;
+        let state: Value = serde_json::from_str(&body).unwrap_or_default();
         bar.set_length(state["head"].as_u64().unwrap_or(0));
         bar.set_position(state["position"].as_u64().unwrap_or(0));
         if state["state"] == "done" {
             bar.finish_and_clear();
             say!("the views were made again, up to position {}", state["position"]);
             return Ok(());
+        }
+        if !state["state"].is_string() {
+            bar.finish_and_clear();
+            return Err(unexpected("expected JSON with a `state`, found something else"));
         }
     }
 }

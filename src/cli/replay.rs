@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::history::History;
-use super::output::say;
+use super::output::{say, shown};
 use super::{Failure, Outcome};
 use crate::http::{Changing, Differ, Difference, FieldChange, JobDiff, model};
 use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
@@ -188,7 +188,7 @@ fn diff_as_text(JobDiff { job, from, to, changes }: &JobDiff) -> String {
         text.push_str("\nnothing differs");
     }
     for FieldChange { pointer, item, from, to, by, more } in changes {
-        let item = item.as_ref().map(|item| format!(" ({item})")).unwrap_or_default();
+        let item = item.as_ref().map(|item| format!(" ({})", shown(item))).unwrap_or_default();
         text.push_str(&format!("\n{}{item}", change_as_text(pointer, from, to)));
         text.push_str(if *more { "\n    … and earlier ones" } else { "" });
         for by in by {
@@ -199,11 +199,11 @@ fn diff_as_text(JobDiff { job, from, to, changes }: &JobDiff) -> String {
 }
 
 fn event_as_text(position: u64, time: &str, event_type: &str, actor: &str) -> String {
-    format!("#{position} {time} {event_type} by {actor}")
+    format!("#{position} {time} {event_type} by {}", shown(actor))
 }
 
 /// What there was not yet is left out.
 fn change_as_text(pointer: &str, from: &serde_json::Value, to: &serde_json::Value) -> String {
-    let name = pointer.trim_start_matches('/');
+    let name = shown(pointer.trim_start_matches('/'));
     if from.is_null() { format!("{name}: {to}") } else { format!("{name}: {from} → {to}") }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Remote, is_hopeless, refused};
-use super::output::remark;
-use super::{Failure, Outcome, output};
+use super::client::{Remote, expect_type, failed, is_hopeless, refused};
+use super::output::{self, remark, shown};
+use super::{Failure, Outcome};
 use crate::job::{JobId, Kind, OrgId};
+use crate::wire::Lines;
 
 /// Longest pause between two tries to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -74,6 +75,7 @@ impl Tail {
             match request.call() {
                 Ok(answer) if answer.status() == 204 => return Ok(()),
                 Ok(answer) if answer.status() == 200 => {
+                    expect_type(&answer, "text/event-stream")?;
                     pause = Duration::from_millis(500);
                     let lines = BufReader::new(answer.into_body().into_reader());
                     match self.follow(lines, &mut cursor)? {
@@ -91,7 +93,7 @@ impl Tail {
                 }
                 Ok(mut answer) if answer.status().is_client_error() => return Err(refused(&mut answer)),
                 Ok(answer) => remark!("jobledger: the server answers {}; trying again", answer.status()),
-                Err(error) if is_hopeless(&error) => return Err(error.into()),
+                Err(error) if is_hopeless(&error) => return Err(failed(error)),
                 Err(error) => remark!("jobledger: {error}; trying again"),
             }
             std::thread::sleep(pause);
@@ -141,7 +143,9 @@ impl Tail {
 
     /// Answers whether somebody reads it.
     fn print(&self, data: &str) -> Result<bool, Failure> {
-        let text = if self.json { data.to_owned() } else { as_line(&serde_json::from_str(data)?) };
+        // Also where it is handed on as it came: what is no JSON is no event.
+        let event: Value = serde_json::from_str(data)?;
+        let text = if self.json { data.to_owned() } else { as_line(&event) };
         Ok(output::line(format_args!("{text}")))
     }
 }
@@ -150,8 +154,11 @@ impl Tail {
 fn in_a_thread(lines: impl BufRead + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = sync_channel(64);
     std::thread::spawn(move || {
-        for line in lines.lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
+        let mut lines = Lines::new(lines);
+        // A stream with a line that is no text, or longer than any event, is no ledger's: it ends here.
+        while let Ok(Some(line)) = lines.next_line() {
+            let Ok(line) = line.text() else { return };
+            if sender.send(line.to_owned()).is_err() {
                 return;
             }
         }
@@ -163,6 +170,6 @@ fn in_a_thread(lines: impl BufRead + Send + 'static) -> Receiver<String> {
 fn as_line(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or("-");
     let data: String = event["data"].to_string().chars().take(200).collect();
-    let shown = [text("position"), text("time"), text("subject"), text("type"), "by", text("actor"), &data];
-    shown.join(" ")
+    let line = [text("position"), text("time"), text("subject"), text("type"), "by", text("actor"), &data].join(" ");
+    shown(&line).into_owned()
 }

@@ -209,6 +209,36 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     assert!(ureq::get(format!("{in_clear}/healthz")).call().is_err());
 }
 
+/// What `openssl req -x509` makes when it is told nothing else is the certificate of an authority.
+#[test]
+fn a_certificate_that_openssl_makes_by_default_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let made = Command::new("openssl")
+        .args(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+                .split(' '),
+        )
+        .args(["-keyout", &key, "-out", &certificate])
+        .output();
+    let Ok(made) = made else { return skipped("openssl") };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let folder = dir.path().join("data");
+    let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key, "--data"]);
+    let server = Serving::of(told.arg(&folder));
+    let event = path("event.json");
+    std::fs::write(&event, "{}").unwrap();
+    let tar = path("a.tar");
+    for command in [&["rebuild"][..], &["tail"], &["append", &event], &["evidence", "a", "-o", &tar]] {
+        let run = |more: &[&str]| cli(command).args(["--url", &server.url, "--token", "t"]).args(more).run();
+        run(&["--ca", &certificate]).refused(2, &["CA:FALSE", "subjectAltName", "--ca"]);
+        run(&[]).refused(2, &["CA:FALSE", "--ca"]);
+    }
+    let verify = cli(["verify", "url", &server.url, "--token", "t", "--ca", &certificate]);
+    verify.run().refused(2, &["CA:FALSE"]);
+}
+
 #[test]
 fn a_certificate_that_cannot_be_used_is_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -46,6 +46,7 @@ mod fault;
 mod fixtures;
 mod foreign;
 mod format;
+mod foreign_text;
 mod generic;
 mod given;
 mod golden;

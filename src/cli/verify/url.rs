@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::trust::Trust;
 use crate::audit;
-use crate::cli::client::{Authorities, Remote, problem, server};
+use crate::cli::client::{Authorities, Remote, failed, problem, server};
 use crate::cli::{Failure, Outcome, progress};
 
 /// A running server, by a token of the role auditor: everything is fetched and recomputed here
@@ -39,7 +39,8 @@ impl Url {
         let remote = Remote { url: self.url, token: self.token, authorities: self.authorities };
         let agent = remote.agent(Duration::from_secs(60))?;
         let get = |path: &str| -> Result<Box<dyn Read>, Failure> {
-            let mut answer = agent.get(remote.at(path)).header("authorization", remote.bearer()).call()?;
+            let mut answer =
+                agent.get(remote.at(path)).header("authorization", remote.bearer()).call().map_err(failed)?;
             if answer.status() != 200 {
                 let (text, _) = problem(&mut answer);
                 return Err(Failure::CouldNotRun(format!("`{path}` cannot be read: {text}")));

@@ -13,6 +13,7 @@ mod events;
 pub mod exports;
 mod gate;
 pub mod histories;
+pub mod hostile;
 pub mod insider;
 mod jobs;
 pub mod published;
