@@ -65,6 +65,41 @@ fn what_the_ledger_gave_out_is_verified_without_it() {
 }
 
 #[test]
+fn a_report_may_be_json_and_the_key_in_the_environment() {
+    let kept = Kept::new();
+    let path = kept.dir.path().join("answer.json");
+    std::fs::write(&path, kept.answer.to_string()).unwrap();
+    let verify = || cli(["verify", "receipt", "--json"]).arg(&path);
+    let said = verify().env("JOBLEDGER_VKEY", &kept.key).run().expect(0).json_lines();
+    assert_eq!((said.len(), &said[0]["exit_code"], &said[0]["verdict"]), (1, &json!(0), &json!("verified")));
+    let receipts = said[0]["report"]["receipts"].as_array().unwrap();
+    let positions: Vec<&Value> = receipts.iter().map(|receipt| &receipt["position"]).collect();
+    assert_eq!(positions, [1, 2, 3]);
+    assert!(receipts.iter().all(|receipt| receipt["exit_code"] == 0), "{said:?}");
+    let said = verify().run().expect(7).json_lines();
+    assert_eq!((&said[0]["exit_code"], &said[0]["report"]["receipts"][1]["exit_code"]), (&json!(7), &json!(7)));
+    std::fs::write(&path, kept.answer.to_string().replace("job.noted", "job.faked")).unwrap();
+    verify().env("JOBLEDGER_VKEY", "no key").run().refused(1, &["verifier key"]);
+}
+
+/// What a mail program or an editor makes of a receipt is no evidence.
+#[test]
+fn a_receipt_that_is_malformed_is_unreadable() {
+    let kept = Kept::new();
+    for text in [
+        format!("\u{feff}{}", kept.proof),
+        kept.proof.replace('\n', "\r\n"),
+        kept.proof.trim_end().to_owned(),
+        format!("{}\n", kept.proof),
+        kept.proof.replace("— ", "- "),
+        format!("\u{feff}{}", kept.answer),
+    ] {
+        kept.verify(&text, &[&kept.key]).expect(2);
+        kept.verify(&text, &[]).expect(2);
+    }
+}
+
+#[test]
 fn usage_and_unreadable_files() {
     let kept = Kept::new();
     cli(["verify"]).run().expect(1);

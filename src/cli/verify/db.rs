@@ -13,7 +13,7 @@ use crate::ledger::Folder;
 #[derive(Debug, Args)]
 pub(super) struct Db {
     /// The data folder
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", env = "JOBLEDGER_DATA")]
     data: PathBuf,
 
     #[command(flatten)]

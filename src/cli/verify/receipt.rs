@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::cli::output::say;
+use crate::cli::checkpoint::small_file;
+use crate::cli::output::{say, shown};
 use crate::cli::{Failure, Outcome};
 use crate::tree::{Checkpoint, Receipt, VerifierKey, leaf_hash, open_note, verify_inclusion};
 use crate::wire::Leaf;
@@ -19,11 +21,18 @@ pub(super) struct ReceiptFile {
     /// The file
     file: PathBuf,
 
-    /// A verifier key to trust, `name+hash+base64`, as `jobledger key show` prints it; from somebody else than who gave the
-    /// file. May repeat
-    #[arg(long = "vkey", value_name = "KEY")]
+    /// A verifier key to trust, `name+hash+base64`, as `jobledger key show` prints it; from another source than the file. May
+    /// repeat
+    #[arg(long = "vkey", env = "JOBLEDGER_VKEY", value_name = "KEY")]
     vkeys: Vec<VerifierKey>,
+
+    /// The report as one JSON object
+    #[arg(long)]
+    json: bool,
 }
+
+/// The longest file, 256 MiB: an answer with the receipts of as many events as a request may have.
+const LONGEST: u64 = 256 << 20;
 
 const UNREADABLE: u8 = 2;
 const TAMPERED: u8 = 3;
@@ -52,24 +61,43 @@ struct Entry {
 
 impl ReceiptFile {
     pub(super) fn run(self) -> Outcome {
-        let entries = entries(&self.file).map_err(|text| Failure::Verdict(UNREADABLE, text))?;
-        let mut verdicts: Vec<(u8, String)> = Vec::new();
-        for entry in &entries {
-            match entry.check(&self.vkeys) {
-                Ok(line) => say!("{line}"),
-                Err(verdict) => verdicts.push(verdict),
-            }
+        let entries = entries(&self.file)?;
+        let checked: Vec<Checked> = entries.iter().map(|entry| entry.check(&self.vkeys)).collect();
+        // The first of those with the smallest code above 0.
+        let worst = checked.iter().filter(|checked| checked.exit_code > 0).min_by_key(|checked| checked.exit_code);
+        let code = worst.map_or(0, |worst| worst.exit_code);
+        if self.json {
+            let report = json!({ "receipts": checked });
+            say!("{}", json!({ "exit_code": code, "verdict": verdict(code), "report": report }));
+        } else {
+            checked.iter().filter(|good| good.exit_code == 0).for_each(|good| say!("{}", good.what));
         }
-        // The first of those with the smallest code.
-        match verdicts.into_iter().min_by_key(|(code, _)| *code) {
+        match worst {
             None => Ok(()),
-            Some((code, text)) => Err(Failure::Verdict(code, text)),
+            Some(worst) => Err(Failure::Verdict(code, worst.what.clone())),
         }
     }
 }
 
-fn entries(path: &Path) -> Result<Vec<Entry>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+fn verdict(code: u8) -> &'static str {
+    match code {
+        0 => "verified",
+        UNREADABLE => "unreadable",
+        TAMPERED => "content was tampered with",
+        SIGNATURE => "a signature or key is not the log's",
+        _ => "in accordance with itself; no key was pinned that must have signed it",
+    }
+}
+
+fn entries(path: &Path) -> Result<Vec<Entry>, Failure> {
+    let unreadable = |text: String| Failure::Verdict(UNREADABLE, shown(&text).into_owned());
+    let text = String::from_utf8(small_file(path, LONGEST)?);
+    let text = text.map_err(|error| unreadable(format!("cannot read `{}`: {error}", path.display())))?;
+    parsed(text).map_err(unreadable)
+}
+
+/// The receipts in a text.
+fn parsed(text: String) -> Result<Vec<Entry>, String> {
     if !text.trim_start().starts_with('{') {
         let (id, source, subject, position) = (None, None, None, None);
         return Ok(vec![Entry { id, source, subject, position, duplicate: false, receipt: text }]);
@@ -83,20 +111,52 @@ fn entries(path: &Path) -> Result<Vec<Entry>, String> {
     }
 }
 
+/// What was found of one receipt.
+#[derive(Debug, Serialize)]
+struct Checked {
+    exit_code: u8,
+    /// Its event's place, where it can be told.
+    position: Option<u64>,
+    /// What is verified, or why not, in a line.
+    what: String,
+}
+
+/// Why a receipt is not verified.
+struct Unproven {
+    exit_code: u8,
+    why: String,
+}
+
+impl Unproven {
+    fn new(exit_code: u8, why: impl std::fmt::Display) -> Unproven {
+        Unproven { exit_code, why: why.to_string() }
+    }
+}
+
 impl Entry {
-    /// What is verified, in a line; or the exit code and why not.
-    fn check(&self, known: &[VerifierKey]) -> Result<String, (u8, String)> {
-        let unreadable = |error: &dyn std::fmt::Display| (UNREADABLE, error.to_string());
-        let receipt: Receipt = self.receipt.parse().map_err(|error| unreadable(&error))?;
-        let bytes = receipt.extra.as_deref().ok_or_else(|| {
-            unreadable(&"expected the event's leaf in the receipt's line `extra`, found no such line")
-        })?;
-        // The signed text, before anybody is believed: the proof must lead to its root whoever signed it.
-        let claimed = Checkpoint::claimed(&receipt.checkpoint).map_err(|error| unreadable(&error))?;
+    fn check(&self, known: &[VerifierKey]) -> Checked {
+        let receipt: Result<Receipt, _> = self.receipt.parse();
+        let position = receipt.as_ref().ok().map(|receipt| receipt.index);
+        let checked = match receipt {
+            Ok(receipt) => self.proven(&receipt, known),
+            Err(error) => Err(Unproven::new(UNREADABLE, error)),
+        };
+        match checked {
+            Ok(what) => Checked { exit_code: 0, position, what: shown(&what).into_owned() },
+            Err(Unproven { exit_code, why }) => Checked { exit_code, position, what: shown(&why).into_owned() },
+        }
+    }
+
+    /// What the receipt proves, in a line.
+    fn proven(&self, receipt: &Receipt, known: &[VerifierKey]) -> Result<String, Unproven> {
+        let expected = "expected the event's leaf in the receipt's line `extra`, found no such line";
+        let bytes = receipt.extra.as_deref().ok_or_else(|| Unproven::new(UNREADABLE, expected))?;
+        // The signed text, before any signer is believed: the proof must lead to its root whatever key signed it.
+        let claimed = Checkpoint::claimed(&receipt.checkpoint).map_err(|error| Unproven::new(UNREADABLE, error))?;
         verify_inclusion(leaf_hash(bytes), receipt.index, &claimed.head, &receipt.proof)
-            .map_err(|error| (TAMPERED, format!("event {}: {error}", receipt.index)))?;
-        let leaf = Leaf::parse(bytes).map_err(|error| unreadable(&error))?;
-        self.says_what_the_leaf_says(&leaf, receipt.index).map_err(|error| (TAMPERED, error))?;
+            .map_err(|error| Unproven::new(TAMPERED, format!("event {}: {error}", receipt.index)))?;
+        let leaf = Leaf::parse(bytes).map_err(|error| Unproven::new(UNREADABLE, error))?;
+        self.says_what_the_leaf_says(&leaf, receipt.index).map_err(|error| Unproven::new(TAMPERED, error))?;
         let what = format!(
             "event {}, {} of {} by {}",
             receipt.index,
@@ -107,9 +167,10 @@ impl Entry {
         let within = format!("the log `{}` of {} events", claimed.origin, claimed.head.size);
         if known.is_empty() {
             let text = "is good in itself, but who signed was not checked; give --vkey with a key that you trust";
-            return Err((NOT_PINNED, format!("{what}: its receipt under {within} {text}")));
+            return Err(Unproven::new(NOT_PINNED, format!("{what}: its receipt under {within} {text}")));
         }
-        let signer = |error: &dyn std::fmt::Display| (SIGNATURE, format!("event {}: {error}", receipt.index));
+        let signer =
+            |error: &dyn std::fmt::Display| Unproven::new(SIGNATURE, format!("event {}: {error}", receipt.index));
         let note = open_note(&receipt.checkpoint, known).map_err(|error| signer(&error))?;
         // A key signs for the log of its name, and for no other.
         let Some(key) = note.signers.iter().find(|key| key.name() == claimed.origin) else {
