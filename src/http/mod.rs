@@ -52,7 +52,7 @@ pub use docs::{
     TaskTypeName,
 };
 pub use error::{Error, ErrorStyle, Problem, title};
-pub use evidence::{EvidenceError, write_evidence};
+pub use evidence::{BUNDLE_TEXTS, EvidenceError, write_evidence};
 pub use guard::guard;
 pub use job_model::{JobModel, raw};
 pub use limits::{Bounds, Held, Limit, Limits, Most};

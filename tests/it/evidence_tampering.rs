@@ -216,6 +216,37 @@ fn whoever_signed_it_must_be_who_should_have() {
 }
 
 #[test]
+fn what_every_bundle_has_is_compared_byte_for_byte() {
+    let (good, _, key) = bundles();
+    let check = |bundle: &Bundle| {
+        let place = tempfile::tempdir().unwrap();
+        verify(&bundle.unpack(place.path()), &["--vkey", &key])
+    };
+    for name in ["verify.py", "README.txt", "policy.txt"] {
+        let text = good.text(name);
+        for other in [format!("{text} "), text[..text.len() - 1].to_owned(), String::new()] {
+            let mut bundle = good.clone();
+            *bundle.bytes(name) = other.into_bytes();
+            let report = check(&bundle).expect(3).json_lines()[0]["report"].clone();
+            assert_eq!(report["faulty"], 1, "{report}");
+            assert!(report["faults"][0]["what"].as_str().unwrap().contains(&format!("`{name}`")), "{report}");
+        }
+        let mut bundle = good.clone();
+        bundle.remove(name);
+        let report = check(&bundle).expect(0).json_lines()[0]["report"].clone();
+        assert_eq!(report["remarks"], json!([format!("the bundle has no `{name}`")]));
+    }
+    // A list of hashes that is none says nothing of the log that it is about.
+    let held = tempfile::tempdir().unwrap();
+    let path = held.path().join("checkpoint");
+    fs::write(&path, good.text("checkpoint")).unwrap();
+    let mut bundle = good.clone();
+    bundle.files.push(("consistency/9".into(), b"no hashes".to_vec()));
+    let done = verify(&bundle.unpack(held.path()), &["--vkey", &key, "--since", path.to_str().unwrap()]);
+    done.expect(3);
+}
+
+#[test]
 fn missing_data_needs_an_erasure_and_graver_faults_come_first() {
     let (good, _, key) = bundles();
     let erase = |bundle: &mut Bundle| {

@@ -1,5 +1,5 @@
-//! An audit of an evidence bundle: one job's events, the ledger's own, and the way from each to one signed root. Everything
-//! that is not a leaf, its data, a proof or a checkpoint is for reading, and not looked at.
+//! An audit of an evidence bundle: one job's events, the ledger's own, and the way from each to one signed root. What is the
+//! same in every bundle is compared byte for byte. Everything else is for reading, and not looked at.
 
 mod files;
 mod job;
@@ -56,11 +56,13 @@ struct Audit<'f> {
 }
 
 /// Checks the bundle. It is to be signed by `pinned`, a key known from elsewhere, and to be of a log that continues every one
-/// that is `held`. Tells `progress` how many of the job's events were checked.
+/// that is `held`. The files `texts` must have these bytes where they are. Tells `progress` how many of the job's events were
+/// checked.
 pub fn audit_bundle(
     files: &BundleFiles,
     pinned: Option<VerifierKey>,
     held: Vec<HeldNote>,
+    texts: &[(&str, &[u8])],
     mut progress: impl FnMut(u64),
 ) -> Result<BundleReport, BundleError> {
     let note = String::from_utf8_lossy(&files.needed("checkpoint")?).into_owned();
@@ -75,6 +77,7 @@ pub fn audit_bundle(
     };
     audit.signature();
     audit.held(held)?;
+    audit.texts(texts)?;
     Ok(audit.finish(job))
 }
 
@@ -247,6 +250,23 @@ impl Audit<'_> {
         Ok(())
     }
 
+    /// Whether the files that say how to check the bundle, and the script that does, are those that every bundle has.
+    fn texts(&mut self, texts: &[(&str, &[u8])]) -> Result<(), BundleError> {
+        for (name, expected) in texts {
+            match self.files.begins(name, expected.len() as u64 + 1)? {
+                None => self.report.remarks.push(format!("the bundle has no `{name}`")),
+                Some(found) if found == *expected => {}
+                Some(_) => {
+                    let what = format!(
+                        "`{name}` is not the one that this program puts into a bundle: do not run or follow it"
+                    );
+                    self.fault(Class::Content, None, what);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the bundle's log begins with the one that somebody knew.
     fn continues(&mut self, name: &str, old: &Checkpoint) -> Result<(), BundleError> {
         let Some(new) = self.report.head else { return Ok(()) };
@@ -266,9 +286,11 @@ impl Audit<'_> {
                 return Ok(());
             }
         };
-        let proven = hashes.ok_or("it is no list of hashes".to_owned());
-        match proven.and_then(|hashes| verify_consistency(&old.head, &new, &hashes).map_err(|error| error.to_string()))
-        {
+        let Some(hashes) = hashes else {
+            self.fault(Class::Content, None, format!("expected hashes in `{file}`, one a line, found something else"));
+            return Ok(());
+        };
+        match verify_consistency(&old.head, &new, &hashes) {
             Ok(()) => self.report.held += 1,
             Err(error) => self.fault(Class::Forked, None, format!("{name} is not the beginning of this log: {error}")),
         }

@@ -16,6 +16,13 @@ use crate::tree::Size;
 use crate::views::{self, job_facts};
 use crate::wire::{Leaf, LedgerKeyAdded};
 
+/// The files that are the same in every bundle, with their bytes.
+pub const BUNDLE_TEXTS: [(&str, &[u8]); 3] = [
+    ("README.txt", include_bytes!("README.txt")),
+    ("policy.txt", include_bytes!("policy.txt")),
+    ("verify.py", include_bytes!("verify.py")),
+];
+
 /// Why there is no bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
@@ -113,7 +120,8 @@ impl Subject<'_, '_> {
         let time = u64::try_from(recorded).unwrap_or(0);
         let mut archive = Archive::new(out, folder_name(self.key), time);
 
-        archive.small("README.txt", include_bytes!("README.txt"))?;
+        let [readme, policy, verifier] = BUNDLE_TEXTS;
+        archive.small(readme.0, readme.1)?;
         archive.small("checkpoint", &self.checkpoint.note)?;
         for size in since {
             let hashes = consistency(self.log, *size, self.checkpoint.size)?;
@@ -125,7 +133,7 @@ impl Subject<'_, '_> {
         archive.small("job.json", &model)?;
         archive.file("leaves.ndjson", |out| self.lines(out, |row| row.leaf.to_vec()))?;
         self.write_own(&own, &mut archive)?;
-        archive.small("policy.txt", include_bytes!("policy.txt"))?;
+        archive.small(policy.0, policy.1)?;
         let mut known = HashMap::new();
         for position in self.positions()? {
             let proof = receipt_of_many(self.log, &self.checkpoint, position, &mut known)?;
@@ -134,7 +142,7 @@ impl Subject<'_, '_> {
         archive
             .file("salts.txt", |out| self.lines(out, |row| row.salt.map_or("null".into(), hex::encode).into_bytes()))?;
         archive.file("timeline.html", |out| timeline::write(self.log, self.key, self.upto, &job, out))?;
-        archive.small("verify.py", include_bytes!("verify.py"))?;
+        archive.small(verifier.0, verifier.1)?;
         let claimed = own.last().map(|own| own.identity.keys.iter().map(|key| format!("{key}\n")).collect::<String>());
         archive.small("vkey.claimed", claimed.unwrap_or_default().as_bytes())?;
         Ok(archive.finish()?)

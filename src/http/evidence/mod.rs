@@ -15,7 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-pub use make::{EvidenceError, write_evidence};
+pub use make::{BUNDLE_TEXTS, EvidenceError, write_evidence};
 
 use super::POSITION;
 use super::app::App;
