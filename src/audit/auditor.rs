@@ -23,6 +23,8 @@ pub struct Auditor {
     trusted: u64,
     /// Whether the log must bring checkpoints of its own.
     brings_checkpoints: bool,
+    /// Whether the rest of the log was not read, because a fault made it unsafe to go on.
+    stopped: bool,
     report: Report,
 }
 
@@ -46,6 +48,7 @@ impl Auditor {
             own: 0,
             trusted: 0,
             brings_checkpoints: false,
+            stopped: false,
             report: Report::default(),
         }
     }
@@ -156,15 +159,15 @@ impl Auditor {
         self.fault(Class::Forked, None, what);
     }
 
-    /// Notes what is worth knowing and proves nothing.
-    pub fn remark(&mut self, what: String) {
-        self.report.remarks.push(what);
     /// Takes the checkpoint that an export ends with: it covers every entry before it.
     pub fn last_line(&mut self, note: &str) {
         let size = Checkpoint::claimed(note).map_or(0, |claimed| claimed.head.size.get());
         if size > self.size() { self.beyond(size, note) } else { self.checkpoint(note) }
     }
 
+    /// Notes what is worth knowing and proves nothing.
+    pub fn remark(&mut self, what: String) {
+        self.report.remarks.push(what);
     }
 
     /// Says that something is not part of this audit.
@@ -172,9 +175,20 @@ impl Auditor {
         self.report.unchecked.push(what.to_owned());
     }
 
+    /// Says that the log was not read to its end because of a fault that was found, and what is therefore not checked. What
+    /// comes at the end of a log is not missed then.
+    pub(super) fn stop(&mut self, what: &str) {
+        self.stopped = true;
+        self.leaves_out(what);
+    }
+
     /// The verdict over all entries.
     pub fn finish(mut self) -> Report {
         let size = self.size();
+        if self.stopped {
+            self.held.clear();
+            return self.conclude();
+        }
         for (wanted, held) in std::mem::take(&mut self.held) {
             for Held { name, note, .. } in held {
                 let what = match self.signers.open_held(&note) {
@@ -226,7 +240,11 @@ impl Auditor {
             let what = format!("the pinned key `{pinned}` is none of those that the log names");
             self.fault(Class::Signature, None, what);
         }
-        let mut report = self.report;
+        self.conclude()
+    }
+
+    fn conclude(self) -> Report {
+        let (size, mut report) = (self.size(), self.report);
         report.conclude(&self.signers);
         report.events = size;
         report.head = self.frontier.head();

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::checkpoints::{Checkpoints, numbered};
 use super::columns::Columns;
+use super::structure::{Structure, bound, structure};
 use super::views::audit_views;
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
-use crate::log::{self, Reader};
+use crate::log::{self, FileState, Reader};
 use crate::tree::{Hash, NodeId};
 
 /// Entries between two tells of progress.
@@ -52,21 +53,60 @@ pub fn audit_database(
 }
 
 /// Takes the whole log in the file `path` into the audit; tells `progress` how many entries of how many were read.
-fn audit_log(path: &Path, auditor: &mut Auditor, mut progress: impl FnMut(u64, u64)) -> Result<(), AuditError> {
-    let conn = Reader::open(path)?;
+fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64)) -> Result<(), AuditError> {
+    let mut conn = Reader::open(path)?;
+    let FileState::Log(format) = log::file_state(&conn, path)? else {
+        return Err(log::Error::Missing(path.to_owned()).into());
+    };
+    bound(&mut conn)?;
     let transaction = conn.unchecked_transaction()?;
-    let all = Reader::new(&transaction).head()?.get() + 1;
-    structure(&transaction, auditor)?;
-    unexplained(&transaction, auditor)?;
-    let tree = has_table(&transaction, "node")? && has_table(&transaction, "checkpoint")?;
+    let Structure { faults, remarks } = structure(&transaction, &log::empty_log(format)?, "log.db")?;
+    remarks.into_iter().for_each(|what| auditor.remark(what));
+    if !faults.is_empty() {
+        faults.into_iter().for_each(|what| auditor.fault(Class::Content, None, what));
+        auditor
+            .stop("any entry: log.db has another structure than the documented one, and what it shows may be made up");
+        return Ok(());
+    }
+    match entries(&transaction, auditor, progress) {
+        Err(error) if error.is_beyond() => {
+            let position = Position::new(auditor.size());
+            let what =
+                "log.db has more in it than a file of its size can have, or a row over 64 MiB: its pages were made up";
+            auditor.fault(Class::Content, Some(position), what.into());
+            auditor.stop(&format!("the entries from position {position} on"));
+            Ok(())
+        }
+        read => read,
+    }
+}
+
+/// Whether the log in the file `path` may be replayed: its structure is the documented one.
+pub(super) fn is_a_log(path: &Path) -> Result<bool, AuditError> {
+    let conn = Reader::open(path)?;
+    match log::file_state(&conn, path)? {
+        FileState::Log(format) => Ok(structure(&conn, &log::empty_log(format)?, "log.db")?.faults.is_empty()),
+        FileState::Empty => Ok(false),
+    }
+}
+
+/// Takes every entry, in a transaction on a log whose structure is the documented one.
+fn entries(
+    transaction: &Connection,
+    auditor: &mut Auditor,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<(), AuditError> {
+    let all = Reader::new(transaction).head()?.get() + 1;
+    unexplained(transaction, auditor)?;
+    let tree = has_table(transaction, "node")? && has_table(transaction, "checkpoint")?;
     if !tree {
         auditor.leaves_out("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
     }
     auditor.demand_checkpoints();
     if tree {
-        numbered(&transaction, auditor)?;
+        numbered(transaction, auditor)?;
     }
-    let columns = Columns::load(&transaction)?;
+    let columns = Columns::load(transaction)?;
     let mut entries = transaction.prepare(Columns::EVENTS)?;
     let mut entries = entries.query([])?;
     let mut nodes = transaction.prepare(match tree {
@@ -162,29 +202,6 @@ impl Nodes<'_> {
 
 fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
     conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| row.get(0))
-}
-
-/// What the database itself refuses: tables, keys and triggers as this program makes them. What is missing is told, but is no
-/// proof of a change.
-fn structure(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
-    let objects = |conn: &Connection| -> Result<Vec<(String, String)>, rusqlite::Error> {
-        // What SQLite counts for itself, and where Litestream notes how far it came, are nobody's of ours.
-        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                   AND name NOT IN ('_litestream_seq', '_litestream_lock') ORDER BY name";
-        conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    };
-    let (found, ours) = (objects(conn)?, objects(&log::empty_log()?)?);
-    for (name, _) in found.iter().filter(|(name, _)| !ours.iter().any(|(ours, _)| ours == name)) {
-        auditor.remark(format!("`{name}` in log.db is not this program's"));
-    }
-    for (name, sql) in ours {
-        match found.iter().find(|(found, _)| *found == name) {
-            Some((_, found)) if *found == sql => {}
-            Some(_) => auditor.remark(format!("`{name}` in log.db is not as this program makes it")),
-            None => auditor.remark(format!("`{name}` is missing in log.db")),
-        }
-    }
-    Ok(())
 }
 
 /// Names that no entry brought. They say nothing yet, and will contradict the entries of whoever is named so later.

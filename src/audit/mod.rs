@@ -1,7 +1,8 @@
 //! The audit: whether a log is what it says, from nothing but the bytes of its entries, the checkpoints that were signed, and
 //! what somebody outside holds. Reads only; nothing here repairs, migrates or believes.
 //!
-//! Everything is recomputed from leaves. Nodes, columns and views are compared with what that gives, and never used.
+//! Everything is recomputed from leaves. Nodes, columns and views are compared with what that gives, and never used. A file
+//! under audit may come from anybody: its structure is checked before a row is read, and every read is bounded.
 
 mod auditor;
 mod bundle;
@@ -13,6 +14,7 @@ mod export;
 mod report;
 mod signers;
 mod site;
+mod structure;
 mod views;
 
 pub use auditor::Auditor;
@@ -22,9 +24,9 @@ pub use export::audit_export;
 pub use report::{Anchor, Class, Fault, Report, Signer};
 pub use site::audit_site;
 
+use crate::wire::LineError;
 use crate::{log, views as read_models};
 
-use crate::wire::LineError;
 /// Why an audit cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -40,8 +42,6 @@ pub enum AuditError {
     /// A file cannot be read.
     #[error("cannot read")]
     File(#[from] std::io::Error),
-    /// What a server answered is not what was asked for.
-    #[error("`{path}` answers something else than expected: {found}")]
     /// A line of an export cannot be read.
     #[error(transparent)]
     Line(#[from] LineError),
@@ -53,10 +53,27 @@ pub enum AuditError {
         /// What was expected and found.
         why: String,
     },
+    /// What a server answered is not what was asked for.
+    #[error("`{path}` answers something else than expected: {found}")]
     Answer {
         /// What was asked for.
         path: String,
         /// What is wrong with the answer.
         found: String,
     },
+}
+
+impl AuditError {
+    /// Whether a database has more in it than a file of its size can have.
+    fn is_beyond(&self) -> bool {
+        let cause = match self {
+            AuditError::Read(cause)
+            | AuditError::Log(log::Error::Sqlite { cause, .. })
+            | AuditError::Views(
+                read_models::Error::Sqlite { cause, .. } | read_models::Error::Log(log::Error::Sqlite { cause, .. }),
+            ) => cause,
+            _ => return false,
+        };
+        structure::is_beyond(cause)
+    }
 }

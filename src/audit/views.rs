@@ -5,10 +5,12 @@ use std::path::Path;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::database::is_a_log;
+use super::structure::{Structure, bound, structure};
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
 use crate::log::{READ_ONLY, Reader, chain};
-use crate::views::{Error, SetAside, checkpoint, fits, fold_job, list_set_aside, rebuild_to};
+use crate::views::{self, Error, SetAside, checkpoint, fits, fold_job, list_set_aside, rebuild_to};
 
 /// What an audit of the views found.
 pub(super) enum Views {
@@ -29,14 +31,40 @@ impl Views {
 
 /// Replays the log, up to where the views in the file `path` stand, into new ones in a temporary folder, and compares them
 /// table by table. Tells `progress` the position reached.
-pub(super) fn audit_views(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
-    let log = Reader::open(log)?;
+pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) -> Result<Views, AuditError> {
+    match read(log, path, progress) {
+        Err(error) if error.is_beyond() => {
+            let what = "log.db or views.db has more in it than a file of its size can have: its pages were made up";
+            Ok(Views::Compared(vec![what.into()]))
+        }
+        read => read,
+    }
+}
+
+fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
+    if !is_a_log(log)? {
+        return Ok(Views::LeftOut("the views, because the log cannot be replayed".into()));
+    }
+    let mut log = Reader::open(log)?;
+    bound(&mut log)?;
     let log = Reader::new(&log);
+    if path.exists() {
+        let views = Connection::open_with_flags(path, READ_ONLY)?;
+        // Views of another version have another structure, and are made again.
+        if views::is_of_today(&views).unwrap_or(false) {
+            let Structure { faults, .. } = structure(&views, &views::empty_views()?, "views.db")?;
+            if !faults.is_empty() {
+                let mended = |what| format!("{what}; `jobledger rebuild` makes the views again");
+                return Ok(Views::Compared(faults.into_iter().map(mended).collect()));
+            }
+        }
+    }
     if let Err(why) = fits(path, &log) {
         return Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
     }
     // They stand still from here on, whatever a server does; so does the log, which has all that they show.
-    let conn = Connection::open_with_flags(path, READ_ONLY)?;
+    let mut conn = Connection::open_with_flags(path, READ_ONLY)?;
+    bound(&mut conn)?;
     let conn = conn.unchecked_transaction()?;
     let upto = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
     log.snapshot(|| compared(&log, &conn, upto, &mut progress))

@@ -91,11 +91,12 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
     Ok((conn, state))
 }
 
-/// A log in memory without an event: what the tables and triggers of one look like.
-pub fn empty_log() -> Result<Connection, Error> {
+/// A log of this format in memory, without an event: what its tables and triggers look like.
+pub fn empty_log(format: i64) -> Result<Connection, Error> {
     let doing = || Error::doing("make an empty log");
     let conn = Connection::open_in_memory().map_err(doing())?;
-    for step in FORMATS.iter().flat_map(|steps| steps.iter()) {
+    let steps = FORMATS.iter().take(usize::try_from(format).unwrap_or(0));
+    for step in steps.flat_map(|steps| steps.iter()) {
         conn.execute_batch(step).map_err(doing())?;
     }
     Ok(conn)

@@ -68,7 +68,19 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     // No memory map: a file that is cut short under it would end the process instead of giving an error.
     conn.pragma_update(None, "cache_size", -8192).map_err(open)?;
     plan_once(&conn).map_err(open)?;
+    distrust(&conn).map_err(open)?;
     Ok(conn)
+}
+
+/// The file may come from anybody: a view under the name of a table is an error, and no function runs because a schema says so.
+fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
+    let off = [
+        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+    ];
+    off.into_iter().try_for_each(|config| conn.set_db_config(config, false).map(|_| ()))?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map(|_| ())
 }
 
 /// Keeps statements, and plans each of them once. Left to itself SQLite plans again whenever a parameter that the planner has

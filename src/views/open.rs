@@ -107,6 +107,20 @@ fn set_scrubbed(conn: &Connection, upto: Position) -> Result<(), Error> {
         .map_err(doing)
 }
 
+/// Whether the database is marked as views of today's version. Reads no table.
+pub fn is_of_today(conn: &Connection) -> Result<bool, rusqlite::Error> {
+    let mark = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(mark("application_id")? == APPLICATION_ID && mark("user_version")? == VERSION)
+}
+
+/// Views in memory without a row: what the tables and indexes of today's version look like.
+pub fn empty_views() -> Result<Connection, Error> {
+    let doing = || Error::doing("make empty views");
+    let conn = Connection::open_in_memory().map_err(doing())?;
+    conn.execute_batch(TABLES).and_then(|()| conn.execute_batch(INDEXES)).map_err(doing())?;
+    Ok(conn)
+}
+
 /// Whether the file at `path` holds views of this log in today's shape; the text says why not.
 pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
     if !path.exists() {
@@ -117,8 +131,7 @@ pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
         None => error.to_string(),
     };
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(describe)?;
-    let mark = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|e| e.to_string());
-    if mark("application_id")? != APPLICATION_ID || mark("user_version")? != VERSION {
+    if !is_of_today(&conn).map_err(|error| error.to_string())? {
         return Err("they have another shape".into());
     }
     let (position, hash) = checkpoint(&conn).map_err(describe)?.ok_or("they were never finished")?;

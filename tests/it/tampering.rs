@@ -222,17 +222,14 @@ fn what_no_entry_explains_is_told() {
     let log = log();
     let copy = log.copy(|folder| {
         let planted = "INSERT INTO org VALUES (98, 'nobody'); INSERT INTO source VALUES (99, 98, '/strange');
-            INSERT INTO job SELECT 99, org, 'ghost', 'rule' FROM job WHERE subject = 'a';
-            CREATE TABLE _litestream_lock (id INTEGER); ANALYZE;
-            CREATE TRIGGER evil BEFORE INSERT ON event BEGIN SELECT RAISE(IGNORE); END; CREATE TABLE extra (x)";
+            INSERT INTO job SELECT 99, org, 'ghost', 'rule' FROM job WHERE subject = 'a'";
         Connection::open(folder.join("log.db")).unwrap().execute_batch(planted).unwrap();
     });
     let done = log.verify(copy.path(), &[]).expect(0);
     let remarks = done.json_lines()[0]["report"]["remarks"].to_string();
-    for named in ["evil", "extra", "ghost", "/strange", "nobody"] {
+    for named in ["ghost", "/strange", "nobody"] {
         assert!(remarks.contains(&format!("`{named}`")), "{named}: {remarks}");
     }
-    assert!(!remarks.contains("litestream") && !remarks.contains("sqlite_"), "{remarks}");
     // A name may be chosen for the terminal that shows it.
     let copy = log.copy(|folder| {
         let planted = "INSERT INTO source VALUES (99, 0, char(27) || '[2Kverified')";
