@@ -3,6 +3,9 @@
 //! Layers, each using only those before it; the first three know no I/O, no clock, no randomness and no async:
 //! [`job`] → [`wire`] → [`tree`] → [`log`] → [`views`] → [`audit`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
+// Both panic where their output is full or gone; `cli::output` has what does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod access;
 pub mod audit;
 pub mod cli;

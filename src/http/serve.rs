@@ -93,19 +93,23 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
     // Every connection holds a sender; the receiver learns when the last one is gone.
     let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     let cut_off = Arc::new(AtomicU64::new(0));
+    let mut failing = false;
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, mostly: give connections time to end instead of spinning.
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not accepted");
+                    // Out of file descriptors, mostly: give connections time to end instead of spinning, and say so once.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "connections are not accepted just now");
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
+        failing = false;
         let (open, options) = (open.clone(), options.clone());
         let connection = Connection { peer, site: site.clone(), stopping: stopping.clone(), cut_off: cut_off.clone() };
         tokio::spawn(async move {

@@ -1,7 +1,7 @@
 //! The log of a server whose stderr takes nothing: full, gone, or a pipe that nobody reads. The server works on.
 
 use std::fs::File;
-use std::io::PipeReader;
+use std::io::{PipeReader, Read};
 use std::process::Stdio;
 
 use crate::support::cli::{Serving, cli, token};
@@ -27,7 +27,7 @@ fn dropped(client: &Client) -> u64 {
 
 #[test]
 fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
-    for (name, stderr, _reader) in deaf() {
+    for (name, stderr, reader) in deaf() {
         let dir = tempfile::tempdir().unwrap();
         let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).stderr(stderr));
         let auditor = server.client(&token(dir.path(), "auditor"));
@@ -39,7 +39,17 @@ fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
         auditor.get("/healthz").expect(200);
         assert!(dropped(&auditor) > 0, "{name}");
         server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+        // A reader that comes late is told what is missing.
+        let late = reader.map(|mut reader| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                reader.read_to_string(&mut text).unwrap();
+                text
+            })
+        });
         server.end("TERM").expect(0);
+        let told = late.map(|late| late.join().unwrap());
+        assert!(told.is_none_or(|told| told.contains("lines of the log were dropped here")), "{name}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::backtrace::Backtrace;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,27 +54,37 @@ fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
     worker.append(&created("b")).expect(201);
 }
 
-#[test]
-fn a_ledger_whose_writer_panics_is_not_ready_and_takes_nothing_more() {
-    let dir = tempfile::tempdir().unwrap();
-    let broken = Arc::new(AtomicBool::new(false));
-    let clock = {
-        let broken = broken.clone();
-        let by_writer = || std::thread::current().name() == Some("writer");
-        move || if broken.load(Ordering::SeqCst) && by_writer() { panic!("no time") } else { system_clock()() }
-    };
-    // What ends the process stops the thread here instead.
+/// A server whose clock panics in `place` while `broken` is set. What would end the process stops the thread instead, so the
+/// server is never stopped: it would wait for that thread.
+fn breaking(dir: &Path, broken: &Arc<AtomicBool>, place: fn() -> bool) -> ManuallyDrop<TestServer> {
+    let broken = broken.clone();
+    let clock = move || if broken.load(Ordering::SeqCst) && place() { panic!("no time") } else { system_clock()() };
     let end = || loop {
         std::thread::park();
     };
     let options = Options { clock: Arc::new(clock), end, ..Options::default() };
-    // Never stopped: it would wait for its writer.
-    let server = ManuallyDrop::new(TestServer::open(dir.path(), options));
+    ManuallyDrop::new(TestServer::open(dir, options))
+}
+
+#[test]
+fn a_ledger_whose_writer_panics_is_not_ready_and_takes_nothing_more() {
+    let (dir, broken) = (tempfile::tempdir().unwrap(), Arc::default());
+    let server = breaking(dir.path(), &broken, || std::thread::current().name() == Some("writer"));
     let worker = server.client(Role::Worker);
     worker.append(&created("a")).expect(201);
     broken.store(true, Ordering::SeqCst);
     problem(worker.append(&created("b")), 503, "outcome-unknown");
     until("the panic is told", || not_ready(&worker, "the writer has panicked"));
+    assert_eq!(server.anonymous().get("/readyz").expect(503).json()["code"], "thread-panicked");
     problem(worker.append(&created("b")), 503, "stopping");
     worker.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_task_of_the_server_that_panics_ends_the_process_too() {
+    let (dir, broken) = (tempfile::tempdir().unwrap(), Arc::default());
+    let server = breaking(dir.path(), &broken, || Backtrace::force_capture().to_string().contains("watch_access"));
+    let worker = server.client(Role::Worker);
+    broken.store(true, Ordering::SeqCst);
+    until("the panic is told", || not_ready(&worker, "the watcher of the tokens has panicked"));
 }

@@ -33,6 +33,7 @@ const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
             (String = "text/plain; version=0.0.4; charset=utf-8"),
         )),
         (status = 403, description = "The role may not"),
+        (status = 406, description = "Neither format is accepted"),
     ))]
 pub async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Result<Response, Error> {
     caller.require(Capability::Metrics)?;

@@ -1,6 +1,6 @@
 //! The access log: who read or tried what. Its lines have a target of their own, [`ACCESS_LOG`], and are JSON in every log.
 //!
-//! At `info` it has refused requests, exports, evidence bundles, and what was read of other organisations; at `debug` every
+//! At `info` it has requests that were refused or failed, exports, evidence bundles, and what was read of other organisations; at `debug` every
 //! request. It never has tokens, sessions, bodies or query strings, because labels in these may name people.
 
 use std::cell::RefCell;
@@ -95,7 +95,8 @@ impl Line {
     fn is_notable(&self, response: &Response) -> bool {
         let content_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let taken_away = matches!(content_type, b"application/x-ndjson" | b"application/x-tar");
-        response.status().is_client_error() || self.told.of_others || taken_away
+        let refused = response.status().is_client_error() || response.status().is_server_error();
+        refused || self.told.of_others || taken_away
     }
 }
 
