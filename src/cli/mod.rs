@@ -153,6 +153,9 @@ fn filter_now() -> Result<String, Failure> {
 
 /// Runs the command line and answers its exit code.
 pub fn main() -> ExitCode {
+    // Folders that a command makes are 0700 and files 0600, SQLite's too: logs, exports and backups hold what every organisation
+    // has recorded.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match config::parse::<Cli>(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

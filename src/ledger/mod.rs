@@ -18,6 +18,7 @@ mod loader;
 mod metrics;
 mod moment;
 mod past;
+mod private;
 mod projection;
 mod prove;
 mod read;
@@ -202,6 +203,7 @@ impl Ledger {
         if !kept.is_empty() {
             tracing::warn!(?kept, "an older ledger left files here; they are kept under these names");
         }
+        private::close_to_others(&folder);
         let log_path = folder.log();
         let mut new = false;
         let log = log::Writer::open(&log_path, options.external_checkpoint, |writer, found| match found {

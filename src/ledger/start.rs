@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::anchor::Anchor;
-use super::folder::{BEFORE, Folder, FolderError, Lock, before};
+use super::folder::{BEFORE, Folder, FolderError, KEY_FILE, Lock, PREVIOUS_KEY_FILE, before};
 use super::{OpenError, Options};
 
 /// A folder that this process has, and the name that a new ledger in it would get.
@@ -79,9 +79,8 @@ impl Found {
                     }
                 },
                 "access.db" => found.tokens = true,
-                "ledger.key" | "ledger.key.previous" => found.traces.push(name),
-                name if is_no_trace(name) => {}
-                _ if name.starts_with("log.db-") || name.starts_with("views.db") => {
+                _ if is_no_trace(&name) => {}
+                _ if is_ledgers(&name) => {
                     empty[1] |= name == "log.db-wal" && size().is_ok_and(|size| size > 0);
                     found.traces.push(name);
                 }
@@ -138,12 +137,18 @@ impl Found {
     }
 }
 
+/// Whether a file of this name in a data folder is a ledger's.
+pub(super) fn is_ledgers(name: &str) -> bool {
+    name == "lock" || ["log.db", "views.db", "access.db", KEY_FILE].iter().any(|file| name.starts_with(file))
+}
+
 /// What says nothing about a log: what a start that was cut off left, what an older ledger left and was moved aside, what the
 /// system puts into a volume.
 fn is_no_trace(name: &str) -> bool {
-    name.contains(BEFORE)
+    let key = name.starts_with(KEY_FILE) && name != KEY_FILE && name != PREVIOUS_KEY_FILE;
+    key || name.contains(BEFORE)
         || name.starts_with('.')
         || name.starts_with("access.db-")
         || name.ends_with(".partial")
-        || ["lock", "ledger.key.new", "anchor", "lost+found"].contains(&name)
+        || ["lock", "anchor", "lost+found"].contains(&name)
 }

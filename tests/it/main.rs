@@ -78,6 +78,7 @@ mod overload;
 mod panics;
 mod parameters;
 mod past;
+mod private_files;
 mod proofs;
 mod reads;
 mod rebuilds;
