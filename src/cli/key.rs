@@ -21,7 +21,8 @@ enum KeyCommand {
     /// Add a key that signs for the ledger, while no server has it; the one before signs too until its file is deleted
     ///
     /// The new verifier key is an event of the log, under a checkpoint that both keys have signed: who trusts the old one
-    /// learns the new one from it. Delete `ledger.key.previous` and start the server again when everybody has.
+    /// learns the new one from it. When everybody has, move `ledger.key.previous` out of the folder and start the server again. Keep
+    /// the file as long as backups of its time.
     Rotate(Rotated),
 }
 

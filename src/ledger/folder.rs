@@ -4,6 +4,8 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::tree::VerifierKey;
+
 /// What is wrong with a data folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -163,6 +165,12 @@ impl Folder {
     /// A key that an event names, or soon will, and that does not sign yet.
     pub(super) fn staged_key(&self) -> PathBuf {
         self.path.join("ledger.key.new")
+    }
+
+    /// Where a key goes that the log does not name.
+    pub(super) fn unknown_key(&self, key: &VerifierKey) -> PathBuf {
+        let hash = key.to_string().split('+').nth(1).unwrap_or_default().to_owned();
+        self.path.join(format!("{KEY_FILE}.unknown-{hash}"))
     }
 
     /// Where a key goes that signs no more, since the ledger has the name `origin`. A name is used once, so no key that was

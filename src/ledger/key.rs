@@ -57,11 +57,20 @@ pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
 ///
 /// Since a rotation the key before signs too, as long as its file is there.
 pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, String> {
-    // Told to whoever asks whether the server is ready: it names no path.
-    let path = folder.key();
+    // A client may be told this, so it names no path.
     let hint = "put the key file back, or continue the copy under a new name with `jobledger recover`";
-    let newest = match load(&path) {
+    let previous = load(&folder.previous_key());
+    let newest = match load(&folder.key()) {
         Ok(Some(key)) if key.verifier() == identity.verifier_key() => key,
+        // The log is of a time before the newest rotation, which put the log's key there.
+        _ if matches!(&previous, Ok(Some(key)) if key.verifier() == identity.verifier_key()) => {
+            return Ok(previous.ok().flatten().into_iter().collect());
+        }
+        Ok(Some(key)) if key.name() == identity.origin && !identity.keys.contains(key.verifier()) => {
+            return Err(format!(
+                "the folder's `{KEY_FILE}` is a key that this log does not name, as after a rotation that came later; {hint}"
+            ));
+        }
         Ok(Some(key)) if identity.keys.contains(key.verifier()) => {
             return Err(format!("the folder's `{KEY_FILE}` is an earlier key of this ledger than the newest; {hint}"));
         }
@@ -72,7 +81,7 @@ pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<Signin
         Ok(None) => return Err(format!("the folder has no `{KEY_FILE}` that signs for this ledger; {hint}")),
         Err(_) => return Err(format!("the folder's `{KEY_FILE}` cannot be read; {hint}")),
     };
-    match load(&folder.previous_key()) {
+    match previous {
         Ok(Some(key)) if identity.keys[1..].contains(key.verifier()) => Ok(vec![newest, key]),
         Ok(_) => Ok(vec![newest]),
         Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; delete it to end its signing")),
@@ -105,9 +114,14 @@ pub(super) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyEr
         return Ok(false);
     }
     if path.exists() {
-        // Of the same name: a rotation, and it goes on signing. Of another: the log has left that name behind.
-        let same = load(&path).is_ok_and(|key| key.is_some_and(|key| key.name() == identity.origin));
-        let aside = if same { folder.previous_key() } else { folder.key_before(&identity.origin) };
+        let aside = match load(&path) {
+            // After a rotation it goes on signing.
+            Ok(Some(key)) if identity.keys.contains(key.verifier()) => folder.previous_key(),
+            // A key of a rotation that this log, a backup of an earlier time, does not know.
+            Ok(Some(key)) if key.name() == identity.origin => folder.unknown_key(key.verifier()),
+            // The log has left the key's name behind.
+            _ => folder.key_before(&identity.origin),
+        };
         std::fs::rename(&path, aside).map_err(failed)?;
     }
     std::fs::rename(&staged, &path).map_err(failed)?;

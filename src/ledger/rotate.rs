@@ -20,7 +20,9 @@ pub enum RotateError {
     #[error("the ledger is read-only: {0}")]
     ReadOnly(String),
     /// Two keys sign already.
-    #[error("`{0}` still signs beside the newest key; delete its file to end that, then rotate again")]
+    #[error(
+        "`{0}` still signs beside the newest key; move its file away to end that (delete it only if no backup of its time is kept), then rotate again"
+    )]
     Overlap(String),
 }
 

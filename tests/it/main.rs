@@ -82,6 +82,7 @@ mod private_files;
 mod proofs;
 mod reads;
 mod rebuilds;
+mod restored_keys;
 mod rule;
 mod samples;
 mod schema;
