@@ -31,6 +31,18 @@ pub enum AccessError {
         /// Its version.
         found: i64,
     },
+    /// An older program made the file, and nothing can be written.
+    #[error(
+        "access.db has version {found}, and version {VERSION} is needed to read it; `jobledger token list` brings it up to date \
+         where it may write"
+    )]
+    Older {
+        /// Its version.
+        found: i64,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] crate::log::Error),
     /// Not a name.
     #[error("expected a token name of 1 to 64 of `A-Z a-z 0-9 . _ @ -`, found `{0}`")]
     BadName(String),

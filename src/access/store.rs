@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::error::{AccessError, doing};
+use crate::log::open_to_read;
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
 /// The version of [`SCHEMA`].
@@ -43,6 +44,16 @@ impl Access {
             transaction.commit().map_err(doing())?;
         }
         Ok(Access { conn })
+    }
+
+    /// Opens the file for reading alone, also where nothing can be written. It must be there.
+    pub fn open_to_read(path: &Path) -> Result<Access, AccessError> {
+        let conn = open_to_read(path)?;
+        match version(&conn).map_err(doing("open access.db"))? {
+            VERSION => Ok(Access { conn }),
+            found if found < VERSION => Err(AccessError::Older { found }),
+            found => Err(AccessError::Newer { found }),
+        }
     }
 
     /// Runs `change` as a whole or not at all.

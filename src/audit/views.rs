@@ -9,8 +9,8 @@ use super::database::is_a_log;
 use super::structure::{Structure, bound, structure};
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
-use crate::log::{READ_ONLY, Reader, chain};
-use crate::views::{self, Error, SetAside, checkpoint, fits, fold_job, list_set_aside, rebuild_to};
+use crate::log::{READ_ONLY, Reader, chain, open_to_read};
+use crate::views::{self, Error, SetAside, checkpoint, fits_log, fold_job, list_set_aside, rebuild_to};
 
 /// What an audit of the views found.
 pub(super) enum Views {
@@ -48,23 +48,27 @@ fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views,
     let mut log = Reader::open(log)?;
     bound(&mut log)?;
     let log = Reader::new(&log);
-    if path.exists() {
-        let views = Connection::open_with_flags(path, READ_ONLY)?;
-        // Views of another version have another structure, and are made again.
-        if views::is_of_today(&views).unwrap_or(false) {
-            let Structure { faults, .. } = structure(&views, &views::empty_views()?, "views.db")?;
-            if !faults.is_empty() {
-                let mended = |what| format!("{what}; `jobledger rebuild` makes the views again");
-                return Ok(Views::Compared(faults.into_iter().map(mended).collect()));
-            }
+    let left_out = |why| Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
+    if !path.exists() {
+        return left_out("there are none".to_owned());
+    }
+    let mut conn = match open_to_read(path) {
+        Ok(conn) => conn,
+        Err(error) => return left_out(chain(&error)),
+    };
+    bound(&mut conn)?;
+    // Views of another version have another structure, and are made again.
+    if views::is_of_today(&conn).unwrap_or(false) {
+        let Structure { faults, .. } = structure(&conn, &views::empty_views()?, "views.db")?;
+        if !faults.is_empty() {
+            let mended = |what| format!("{what}; `jobledger rebuild` makes the views again");
+            return Ok(Views::Compared(faults.into_iter().map(mended).collect()));
         }
     }
-    if let Err(why) = fits(path, &log) {
-        return Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
+    if let Err(why) = fits_log(&conn, &log) {
+        return left_out(why);
     }
     // They stand still from here on, whatever a server does; so does the log, which has all that they show.
-    let mut conn = Connection::open_with_flags(path, READ_ONLY)?;
-    bound(&mut conn)?;
     let conn = conn.unchecked_transaction()?;
     let upto = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
     log.snapshot(|| compared(&log, &conn, upto, &mut progress))

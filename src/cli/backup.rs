@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::output::say;
 use super::{Data, Failure, Outcome, progress};
 use crate::ledger::Folder;
-use crate::log::{Reader, copy_database};
+use crate::log::{Reader, copy_database, open_to_read};
 
 /// Copy the ledger to another folder, as of one moment, while the server writes at full speed
 ///
@@ -37,7 +37,7 @@ impl Backup {
         dest.create()?;
         copy(&log, &dest.log())?;
         if source.access().exists() {
-            let access = Connection::open_with_flags(source.access(), crate::log::READ_ONLY)?;
+            let access = open_to_read(&source.access())?;
             copy(&access, &dest.access())?;
         }
         let copied = Reader::open(&dest.log())?;

@@ -153,7 +153,16 @@ impl Rotate {
 
 impl List {
     fn run(self) -> Outcome {
-        for token in open(&self.data)?.list()? {
+        let path = self.data.folder().access();
+        let access = match path.exists() {
+            false => open(&self.data)?,
+            // A list changes nothing, so it is shown where nothing can be written; an older file is upgraded if it can be.
+            true => match Access::open_to_read(&path) {
+                Err(older @ AccessError::Older { .. }) => open(&self.data).map_err(|_| Failure::from(older))?,
+                opened => opened?,
+            },
+        };
+        for token in access.list()? {
             if self.json { say!("{}", as_json(&token)) } else { say!("{}", as_line(&token)) }
         }
         Ok(())

@@ -8,6 +8,7 @@ mod pool;
 mod reader;
 mod tree;
 mod truncate;
+mod unwritable;
 mod wal;
 mod writer;
 
@@ -18,6 +19,7 @@ pub(crate) use pool::{open_reader, plan_once};
 pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
 pub use tree::Published;
 pub use truncate::truncate_wal;
+pub use unwritable::open_to_read;
 pub use wal::Wal;
 pub use writer::{NewEvent, Writer};
 
@@ -63,6 +65,18 @@ pub enum Error {
     /// Some other program's database.
     #[error("`{}` is an SQLite database, but not a jobledger log; point --data at the right folder", .0.display())]
     NotALog(PathBuf),
+    /// It can be read, but not as SQLite reads a file that others may write.
+    #[error(
+        "cannot read `{0}` where SQLite may not write beside it; run the command as the user that the ledger belongs to, or \
+         copy `{1}` and, if it is there, `{1}-wal` to a folder of your own and read the copy", .path.display(), .path.file_name().unwrap_or_default().display()
+    )]
+    Unwritable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<Error>,
+    },
     /// There is no log in the folder.
     #[error("no log at `{}`; put the log back, or start one with `jobledger serve --create` or `jobledger import`", .0.display())]
     Missing(PathBuf),
@@ -101,6 +115,7 @@ impl Error {
     pub fn sqlite_code(&self) -> Option<i32> {
         match self {
             Error::Sqlite { cause, .. } | Error::Open { cause, .. } => extended_code(cause),
+            Error::Unwritable { cause, .. } => cause.sqlite_code(),
             _ => None,
         }
     }

@@ -88,7 +88,7 @@ impl<'c> Reader<'c> {
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
-        let conn = super::pool::open_reader(path)?;
+        let conn = super::open_to_read(path)?;
         match file_state(&conn, path)? {
             FileState::Log(_) => Ok(conn),
             FileState::Empty => Err(Error::Missing(path.to_owned())),

@@ -20,7 +20,7 @@ pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, list_jobs};
 pub use load::{Found, find_job, is_large, load_past, read_job};
-pub use open::{checkpoint, empty_views, fits, is_of_today};
+pub use open::{checkpoint, empty_views, fits, fits_log, is_of_today};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
 pub use set_aside::{SetAside, list_set_aside};

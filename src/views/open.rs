@@ -126,18 +126,26 @@ pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
     if !path.exists() {
         return Err("there are none".into());
     }
-    let describe = |error: Error| match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(describe)?;
-    if !is_of_today(&conn).map_err(|error| error.to_string())? {
+    fits_log(&conn, log)
+}
+
+/// Whether the views behind `conn` are of this log in today's shape; the text says why not.
+pub fn fits_log(conn: &Connection, log: &Reader<'_>) -> Result<(), String> {
+    if !is_of_today(conn).map_err(|error| error.to_string())? {
         return Err("they have another shape".into());
     }
-    let (position, hash) = checkpoint(&conn).map_err(describe)?.ok_or("they were never finished")?;
+    let (position, hash) = checkpoint(conn).map_err(describe)?.ok_or("they were never finished")?;
     match log.at(position, |row| leaf_hash(row.leaf)).map_err(|error| error.to_string())? {
         Some(found) if found == hash => Ok(()),
         Some(_) => Err("they are of another history".into()),
         None => Err(format!("they stand at {position}, beyond the head of the log")),
+    }
+}
+
+fn describe(error: Error) -> String {
+    match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

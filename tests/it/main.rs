@@ -105,4 +105,5 @@ mod tree;
 mod unknown_events;
 mod unparsed;
 mod unread;
+mod unwritable;
 mod wire;

@@ -66,6 +66,11 @@ pub fn token(folder: &Path, role: &str) -> String {
     on(folder, "token create", &["--name", role, "--role", role]).expect(0).stdout.trim_end().to_owned()
 }
 
+/// Whether the tests run as root, for whom no mode of a file counts.
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
 impl Cli {
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Cli {
         self.0.arg(arg);
@@ -92,6 +97,21 @@ impl Cli {
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Cli {
         self.0.stdout(to);
         self
+    }
+
+    /// Runs it as a user who owns nothing, if that is allowed: root may change users, and everybody else owns little. `program` is
+    /// a copy that this user may run.
+    pub fn as_other_user(self, program: &Path) -> Cli {
+        /// The id that no file has (`nobody`).
+        const NOBODY: u32 = 65534;
+        let mut command = Command::new(program);
+        command.args(self.0.get_args()).env_clear().current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if is_root() {
+            std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
+            std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
+        }
+        Cli(command)
     }
 
     /// Runs it to its end.
