@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::access::{AccessError, LiveAccess};
+use crate::access::{Access, AccessError, LiveAccess};
 use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tails, Tls, Transport};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
@@ -49,9 +49,14 @@ impl Server {
     ) -> Result<Server, StartError> {
         // Tokens that cannot be read stop a start before it makes a ledger.
         let tokens = folder.access();
-        let early = tokens.exists().then(|| LiveAccess::open(&tokens)).transpose()?;
+        if tokens.exists() {
+            match Access::open_to_read(&tokens) {
+                Ok(_) | Err(AccessError::Older { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let ledger = Ledger::open(folder, options)?;
-        let access = early.map_or_else(|| LiveAccess::open(&tokens), Ok)?;
+        let access = LiveAccess::open(&tokens)?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(Shared {
             ledger,

@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(60);
 /// answered with success later than 250 ms after a file was removed or replaced.
 const DUE: Duration = Duration::from_millis(100);
 
+/// The first of the files that are looked at: the log and its WAL. Reading writes to what the WAL is shared through.
+const LOG_FILES: usize = 2;
+
 /// What may happen to a file that is open.
 #[derive(Debug, thiserror::Error)]
 enum Gone {
@@ -55,6 +58,16 @@ struct Looked {
     /// The largest size that `log.db` had: events are never deleted, so it never shrinks.
     size: u64,
     wal: log::Wal,
+    /// What the log was like when its end was read last.
+    read: Option<Stand>,
+}
+
+/// What changes whenever the log is written to, by whomever.
+#[derive(PartialEq, Eq)]
+struct Stand {
+    recorded: u64,
+    /// Size and time of the last change of each of the log's files, in seconds and nanoseconds.
+    files: Vec<Option<(u64, i64, i64)>>,
 }
 
 struct File {
@@ -79,7 +92,7 @@ impl Files {
             recorded: AtomicU64::new(head.get()),
             began: Instant::now(),
             looked_ms: AtomicU64::new(0),
-            looked: Mutex::new(Looked { files, size: 0, wal }),
+            looked: Mutex::new(Looked { files, size: 0, wal, read: None }),
         }
     }
 
@@ -112,7 +125,7 @@ impl Files {
     fn look_at(&self, mut looked: MutexGuard<'_, Looked>) -> Result<(), String> {
         self.said()?;
         let begun = self.began.elapsed().as_millis() as u64;
-        match looked.compare().and_then(|()| self.read_again()) {
+        match looked.compare().and_then(|()| self.read_again(&mut looked)) {
             Ok(()) => {
                 self.looked_ms.fetch_max(begun, Ordering::SeqCst);
                 Ok(())
@@ -130,10 +143,14 @@ impl Files {
         }
     }
 
-    /// Reads the end of the log over a connection that has nothing in memory. What else fails than the file itself (too many
-    /// open files, a lock) says nothing about it.
-    fn read_again(&self) -> Result<(), Gone> {
+    /// Reads the end of the log over a connection that has nothing in memory, if something was written since the last time. What
+    /// else fails than the file itself (too many open files, a lock) says nothing about it.
+    fn read_again(&self, looked: &mut Looked) -> Result<(), Gone> {
         let recorded = self.recorded.load(Ordering::SeqCst);
+        let stand = Stand { recorded, files: looked.files[..LOG_FILES].iter().map(File::written).collect() };
+        if looked.read.as_ref() == Some(&stand) {
+            return Ok(());
+        }
         let read = || {
             let conn = log::open_reader(&self.log)?;
             match log::file_state(&conn, &self.log)? {
@@ -145,7 +162,11 @@ impl Files {
             Ok(found) if found < recorded => Err(Gone::Behind { recorded, found }),
             Err(error @ log::Error::NotALog(_)) => Err(Gone::Unreadable(error)),
             Err(error) if error.is_damage() || error.is_cut_off() => Err(Gone::Unreadable(error)),
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(_) => {
+                looked.read = Some(stand);
+                Ok(())
+            }
         }
     }
 }
@@ -168,6 +189,12 @@ impl Looked {
         }
         self.size = size;
         if self.wal.has_what_was_seen() { Ok(()) } else { Err(Gone::Overwritten("log.db-wal")) }
+    }
+}
+
+impl File {
+    fn written(&self) -> Option<(u64, i64, i64)> {
+        self.path.metadata().ok().map(|file| (file.len(), file.mtime(), file.mtime_nsec()))
     }
 }
 

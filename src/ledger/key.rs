@@ -84,7 +84,7 @@ pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<Signin
     match previous {
         Ok(Some(key)) if identity.keys[1..].contains(key.verifier()) => Ok(vec![newest, key]),
         Ok(_) => Ok(vec![newest]),
-        Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; delete it to end its signing")),
+        Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; move it away to end its signing")),
     }
 }
 

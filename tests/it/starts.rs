@@ -9,14 +9,14 @@ use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::exports::{append_to, small_ledger};
 use crate::support::noted;
 
-/// Every file below the folder with its bytes. What SQLite keeps for itself is left out.
+/// Every file below the folder with its bytes. What SQLite makes beside the tokens when they are read is left out.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
         if entry.path().is_dir() {
             files.extend(contents(&entry.path()).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
-        } else {
+        } else if !name.starts_with("access.db-") {
             files.insert(name, fs::read(entry.path()).unwrap_or_default());
         }
     }

@@ -43,7 +43,7 @@ impl Media {
     }
 
     fn run(&self, command: &str, more: &[&str]) -> Done {
-        let run = cli(command.split(' ')).as_other_user(&self.program);
+        let run = cli(command.split(' ')).by_other_user(&self.program);
         let run = if command == "verify db" { run.arg(&self.folder) } else { run.arg("--data").arg(&self.folder) };
         run.args(more).run()
     }
@@ -64,6 +64,9 @@ impl Media {
         self.run("backup", &[&out("backup")]).expect(0);
         let copy = self.out().join("backup");
         assert_eq!(on(&copy, "export", &[]).expect(0).stdout, on(original, "export", &[]).expect(0).stdout);
+        // A server cannot start there, and says so.
+        let serve = self.run("serve", &["--listen", "127.0.0.1:0"]);
+        serve.refused(2, &["cannot write in", "media"]);
         assert_eq!(names(&self.folder), before);
     }
 }
@@ -137,7 +140,7 @@ fn a_ledger_that_a_server_writes_is_read_by_another_user() {
         set(&folder.join(name), 0o644);
     }
     let read = |command: &str, more: &[&str]| {
-        cli(command.split(' ')).as_other_user(&media.program).arg("--data").arg(&folder).args(more).run()
+        cli(command.split(' ')).by_other_user(&media.program).arg("--data").arg(&folder).args(more).run()
     };
     for (command, more) in [("export", &[][..]), ("replay", &["a"]), ("token list", &[]), ("key show", &[])] {
         assert_eq!(read(command, more).expect(0).stdout, on(&folder, command, more).expect(0).stdout);

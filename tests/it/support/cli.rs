@@ -101,7 +101,7 @@ impl Cli {
 
     /// Runs it as a user who owns nothing, if that is allowed: root may change users, and everybody else owns little. `program` is
     /// a copy that this user may run.
-    pub fn as_other_user(self, program: &Path) -> Cli {
+    pub fn by_other_user(self, program: &Path) -> Cli {
         /// The id that no file has (`nobody`).
         const NOBODY: u32 = 65534;
         let mut command = Command::new(program);
