@@ -65,6 +65,7 @@ pub use serve::{HttpOptions, Transport, serve};
 pub use sheets::Sheets;
 pub use single::{Render, View, single_job};
 pub use site::Site;
+pub use streamed::streamed;
 pub use tail::{Tails, publish};
 pub use tls::{Tls, TlsError};
 

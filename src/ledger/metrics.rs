@@ -34,6 +34,8 @@ pub struct Metrics {
     commit_seconds: Histogram,
     /// Events folded to answer reads of the past.
     pub folded: Counter,
+    /// Lists of running background jobs that were made.
+    pub running_lists: Counter,
     /// Renderings of large jobs.
     pub large_renderings: Counter,
     /// Reads that did not get a turn.
@@ -80,6 +82,7 @@ impl Metrics {
             commit_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             folded: Counter::default(),
+            running_lists: Counter::default(),
             large_renderings: Counter::default(),
             refused_turns: Counter::default(),
             failed_commits: Counter::default(),
@@ -109,6 +112,8 @@ impl Metrics {
         registry.register("jobledger_commits_failed", "Commits of unknown outcome", self.failed_commits.clone());
         let help = "Events folded to answer reads of the past";
         registry.register("jobledger_past_events_folded", help, self.folded.clone());
+        let help = "Lists of running background jobs made; a list serves every read until it changes";
+        registry.register("jobledger_running_lists", help, self.running_lists.clone());
         let help = "Large jobs rendered; a rendering serves every read of the same revision";
         registry.register("jobledger_large_renderings", help, self.large_renderings.clone());
         let help = "Reads of the past, or of large jobs, that were refused because too many ran";

@@ -25,6 +25,7 @@ mod read;
 mod recover;
 mod redact;
 mod rotate;
+mod running;
 mod seal;
 mod start;
 mod threads;

@@ -17,6 +17,8 @@ use crate::views::{
 };
 use crate::{log, views};
 
+/// A page of so many jobs is read where it is awaited.
+const SHORT: usize = 100;
 /// How often a read begins again because the views were replaced under it.
 const SWAPS: u32 = 3;
 
@@ -120,8 +122,9 @@ impl Ledger {
         render: impl Fn(&JobList) -> Bytes,
     ) -> Result<Shown<Bytes>, ReadError> {
         let read = |conn: &Connection| {
-            // What no index serves may look at every job: the thread's other work is handed on meanwhile.
-            let list = match query.is_indexed() {
+            // A long page takes milliseconds, and what no index serves may look at every job: the thread's other work is handed on
+            // meanwhile.
+            let list = match query.is_indexed() && limit <= SHORT {
                 true => list_jobs(conn, query, limit),
                 false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
             };
@@ -173,13 +176,18 @@ impl Ledger {
                 return Ok(Shown { value, position, now: self.now() });
             }
         }
+        Err(self.late(wanted))
+    }
+
+    /// The views do not show `wanted` in time.
+    pub(super) fn late(&self, wanted: Position) -> ReadError {
         let (health, shown) = self.views();
         let why = match health {
             Health::Following => None,
             Health::Rebuilding => Some(" (they are being made again)".to_owned()),
             Health::Stopped(why) => Some(format!(" (they have stopped: {why})")),
         };
-        Err(ReadError::Late { shown, wanted, why })
+        ReadError::Late { shown, wanted, why }
     }
 
     /// Waits until the log has reached `min`, for reads that ask the log itself.
@@ -187,7 +195,7 @@ impl Ledger {
         self.reach_by(Instant::now() + PATIENCE, min).await
     }
 
-    async fn reach_by(&self, until: Instant, min: Position) -> Result<(), ReadError> {
+    pub(super) async fn reach_by(&self, until: Instant, min: Position) -> Result<(), ReadError> {
         let mut bell = self.bell();
         match tokio::time::timeout_at(until.into(), bell.wait_for(|head| *head >= min)).await {
             Ok(Ok(_)) => Ok(()),

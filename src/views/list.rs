@@ -72,6 +72,19 @@ pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<Jo
     read(conn, &sql, values, limit)
 }
 
+/// Gives `each` every running background job of the organisation.
+pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary)) -> Result<(), Error> {
+    let (kind, status) = (Some(Kind::Task), Some(Status::Running));
+    let (sql, values) = statement(&JobQuery { org: Some(org), kind, status, ..JobQuery::default() }, usize::MAX);
+    let doing = || Error::doing("list running jobs");
+    let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
+    while let Some(row) = rows.next().map_err(doing())? {
+        each(&summary(row)?);
+    }
+    Ok(())
+}
+
 /// The statement of a page, which reads one job more than it shows, and its values.
 fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     let mut conditions = Conditions::default();
@@ -111,7 +124,7 @@ fn read(conn: &Connection, sql: &str, values: Vec<Value>, limit: usize) -> Resul
     let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next().map_err(doing())? {
-        if jobs.len() == limit || (bytes >= PAGE_BYTES && limit < usize::MAX) {
+        if jobs.len() == limit || bytes >= PAGE_BYTES {
             return Ok(JobList { jobs, more: true });
         }
         let job = summary(row)?;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::load::load_job;
 use super::save::{Dirty, Saved, remove, save};
-use super::{Error, JobCache, SetAside, fold_job, job_facts, list_set_aside, open, row_fact, set_aside};
+use super::{Error, JobCache, Moved, SetAside, fold_job, job_facts, list_set_aside, open, row_fact, set_aside};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::tree::leaf_hash;
@@ -111,7 +111,7 @@ impl Projector {
         &mut self,
         log: &Reader<'_>,
         limit: u64,
-        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
     ) -> Result<bool, Error> {
         let mut batch = Batch::default();
         // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
@@ -136,7 +136,7 @@ impl Projector {
         log: &Reader<'_>,
         facts: impl Iterator<Item = Fact>,
         leaf: &[u8],
-        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
     ) -> Result<bool, Error> {
         let mut batch = Batch::default();
         for fact in facts {
@@ -151,7 +151,7 @@ impl Projector {
         &mut self,
         log: &Reader<'_>,
         mut batch: Batch,
-        moving: impl FnOnce(&mut dyn Iterator<Item = &JobKey>),
+        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
     ) -> Result<bool, Error> {
         let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
@@ -173,7 +173,8 @@ impl Projector {
             set_aside::add(&transaction, &SetAside { key: key.clone(), position: *position })?;
         }
         open::set_checkpoint(&transaction, position, leaf_hash(&batch.leaf))?;
-        moving(&mut batch.touched.keys().chain(batch.aside.keys()));
+        let touched = batch.touched.iter().map(|(key, (job, _))| (key, Some(&job.summary)));
+        moving(&mut touched.chain(batch.aside.keys().map(|key| (key, None))));
         transaction.commit().map_err(doing())?;
         for (job, _) in batch.touched.into_values() {
             self.cache.put(job);

@@ -57,6 +57,27 @@ impl Told<'_> {
         }
     }
 
+    fn read_the_running(&self) {
+        let (answer, position) = self.read("/api/v1/jobs/running");
+        let listed = answer.expect(200).json()["jobs"].as_array().unwrap().clone();
+        let mut running = Vec::new();
+        for id in JOBS {
+            let then = self.as_of(&format!("/api/v1/jobs/{id}"), position);
+            if then.status == 200 && then.json()["status"] == "running" {
+                let job = then.json();
+                let row = ["id", "job_type", "status", "progress", "start_time"]
+                    .map(|name| (name.to_owned(), job[name].clone()));
+                running.push(Value::Object(row.into_iter().collect()));
+            }
+        }
+        let by_id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+        let sorted = |mut rows: Vec<Value>| {
+            rows.sort_by_key(by_id);
+            rows
+        };
+        assert_eq!(sorted(listed), sorted(running), "at {position}");
+    }
+
     fn read_the_list(&self) {
         let (answer, position) = self.read("/ledger/jobs");
         let mut listed = BTreeSet::new();
@@ -106,6 +127,7 @@ fn answers_are_what_the_log_gives(rebuilds: bool) {
                             .spawn(|| while_writing(&|| drop(client.send(Method::POST, "/ledger/rebuild", &[], b""))));
                     }
                     readers.spawn(|| while_writing(&|| told.read_the_list()));
+                    readers.spawn(|| while_writing(&|| told.read_the_running()));
                     readers.spawn(|| while_writing(&|| told.read_the_jobs()));
                     readers.spawn(|| while_writing(&|| told.read_the_jobs()));
                 });
@@ -113,6 +135,7 @@ fn answers_are_what_the_log_gives(rebuilds: bool) {
             // Twice more, when nothing moves: the second time nearly everything is answered from memory.
             for _ in 0..2 {
                 told.read_the_list();
+                told.read_the_running();
                 told.read_the_jobs();
             }
             Ok(())

@@ -84,6 +84,7 @@ mod reads;
 mod rebuilds;
 mod restored_keys;
 mod rule;
+mod running;
 mod samples;
 mod schema;
 mod seals;

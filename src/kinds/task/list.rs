@@ -1,15 +1,22 @@
 //! `GET /api/v1/jobs` and `GET /api/v1/jobs/running`.
 
+use std::convert::Infallible;
+
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page};
-use crate::job::{JobType, Kind, Status, TaskType, Time};
-use crate::views::{JobList, JobQuery};
+use crate::http::{
+    App, Caller, Error, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page, streamed,
+};
+use crate::job::{JobType, Kind, TaskType, Time};
+use crate::views::{JobList, JobQuery, Row};
 
 /// A page of background jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,8 +38,13 @@ struct PageInfo {
     end_cursor: Option<String>,
 }
 
+/// What comes before the rows of [`RunningTasks`], and behind them.
+const BEFORE: &[u8] = br#"{"jobs":["#;
+const BEHIND: &[u8] = b"]}";
+
 /// The running background jobs.
 #[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what is put together of rows")]
 struct RunningTasks {
     /// Newest first.
     jobs: Vec<RunningTask>,
@@ -110,15 +122,18 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     caller.require(Capability::Tasks)?;
     let min = params.one("min_position")?;
     params.finish()?;
-    let query = JobQuery {
-        org: Some(caller.0.org),
-        kind: Some(Kind::Task),
-        status: Some(Status::Running),
-        ..JobQuery::default()
-    };
     // The document knows no page here: all of them.
-    let render = |list: &JobList| json(&RunningTasks { jobs: list.jobs.iter().map(RunningTask::of).collect() });
-    Ok(page(app.ledger.page("/api/v1/jobs/running", &query, usize::MAX, min, render).await?))
+    let row: Row = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
+    let shown = app.ledger.running_tasks(caller.0.org, min, row).await?;
+    let length = BEFORE.len() + shown.value.iter().map(Bytes::len).sum::<usize>() + BEHIND.len();
+    let rows = shown.value.to_vec();
+    let parts = std::iter::once(Bytes::from_static(BEFORE)).chain(rows).chain([Bytes::from_static(BEHIND)]);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CONTENT_LENGTH, HeaderValue::from(length)),
+        (POSITION, HeaderValue::from(shown.position.get())),
+    ];
+    Ok((headers, streamed(tokio_stream::iter(parts.map(Ok::<_, Infallible>)))).into_response())
 }
 
 /// ISO 8601: a timestamp with its offset, or a date, which is its midnight in UTC.

@@ -16,7 +16,7 @@ use super::folder::Folder;
 use super::threads::panic_text;
 use crate::job::{JobKey, Position};
 use crate::log::{Pool, Reader, chain};
-use crate::views::{self, Found, JobQuery, Kept};
+use crate::views::{self, Found, JobQuery, Kept, Moved, Running};
 
 pub(super) use handed::Handed;
 pub(super) use thread::start;
@@ -63,6 +63,9 @@ pub struct Projection {
     /// What readers found, as long as it holds.
     pub(super) jobs: Kept<JobKey, Found>,
     pub(super) pages: Kept<PageName, Bytes>,
+    /// The running background jobs, and who makes their list.
+    pub(super) running: Running,
+    pub(super) listing: tokio::sync::Mutex<()>,
     /// Held by whoever makes views beside those in use, until these have taken their place.
     beside: Mutex<()>,
     state: Mutex<State>,
@@ -117,6 +120,8 @@ impl Projection {
             readers: RwLock::new(None),
             jobs: Kept::new(JOBS),
             pages: Kept::new(PAGES),
+            running: Running::default(),
+            listing: tokio::sync::Mutex::default(),
             beside: Mutex::new(()),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -186,8 +191,8 @@ impl Projection {
     }
 
     /// What was read of these jobs, and of all jobs together, will not hold any more.
-    fn moving(&self, touched: &mut dyn Iterator<Item = &JobKey>) {
-        self.jobs.moving(|jobs| touched.for_each(|key| drop(jobs.take(key))));
+    fn moving(&self, touched: &mut dyn Iterator<Item = Moved<'_>>) {
+        self.jobs.moving(|jobs| self.running.moving(touched.inspect(|(key, _)| drop(jobs.take(key)))));
         self.pages.moving(|pages| pages.clear());
     }
 
@@ -195,6 +200,7 @@ impl Projection {
     fn stands(&self, position: Position) {
         self.jobs.stands(position);
         self.pages.stands(position);
+        self.running.stands(position);
         self.position.send_replace(position);
     }
 

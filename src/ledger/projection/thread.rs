@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::{Health, Projection};
-use crate::job::{JobKey, Position};
+use crate::job::Position;
 use crate::ledger::Threads;
 use crate::log::{Pool, Reader, chain};
-use crate::views::{self, Projector};
+use crate::views::{self, Moved, Projector};
 
 /// While nobody reads, events are gathered for so long: a job that moves ten times is then written once.
 const GATHER: Duration = Duration::from_millis(50);
@@ -100,6 +100,7 @@ impl<'a> Thread<'a> {
         self.projector = None;
         projection.jobs.moving(|jobs| jobs.clear());
         projection.pages.moving(|pages| pages.clear());
+        projection.running.clear();
         // Whatever was found was found in the file that goes.
         projection.state().damaged = false;
         readers
@@ -124,7 +125,7 @@ impl<'a> Thread<'a> {
         loop {
             // Handed over or read from the log, the events are the same.
             let handed = projection.state().handed.take(projector.next());
-            let moving = |touched: &mut dyn Iterator<Item = &JobKey>| projection.moving(touched);
+            let moving = |touched: &mut dyn Iterator<Item = Moved<'_>>| projection.moving(touched);
             let moved = match handed.back().map(|newest| newest.leaf.clone()) {
                 Some(leaf) => {
                     projector.take_in(&self.log, handed.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?
