@@ -226,7 +226,7 @@ fn a_certificate_that_openssl_makes_by_default_is_told_with_what_to_do() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let folder = dir.path().join("data");
     let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key, "--data"]);
-    let server = Serving::of(told.arg(&folder));
+    let server = Serving::of(told.arg(&folder).arg("--create"));
     let event = path("event.json");
     std::fs::write(&event, "{}").unwrap();
     let tar = path("a.tar");
