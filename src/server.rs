@@ -120,7 +120,8 @@ impl Server {
             if let Err(ended) = task.await
                 && let Ok(panic) = ended.try_into_panic()
             {
-                threads.panicked(name, &*panic);
+                // Takes a moment for the last lines of the log, and other tasks answer meanwhile.
+                let _ = tokio::task::spawn_blocking(move || threads.panicked(name, &*panic)).await;
             }
         });
         abort

@@ -50,11 +50,15 @@ fn a_client_that_does_not_take_its_answer_is_waited_for_as_long_as_told() {
     let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--drain", "200ms", "--data"]).arg(dir.path()));
     let worker = token(dir.path(), "worker");
     let client = server.client(&worker);
-    client.append(&json!([created("a"), event("job.started", "a", json!({}))])).expect(201);
-    for n in 0..30 {
-        let text = format!("{n} {}", "x ".repeat(7_000));
-        let notes: Vec<_> = (0..40).map(|_| event("job.noted", "a", json!({"text": text}))).collect();
-        client.append(&json!(notes)).expect(201);
+    // More than the buffers between the two of them hold.
+    for n in 0..3 {
+        let job = format!("job-{n}");
+        client.append(&created(&job)).expect(201);
+        for _ in 0..25 {
+            let notes: Vec<_> =
+                (0..40).map(|_| event("job.noted", &job, json!({"text": "x ".repeat(7_000)}))).collect();
+            client.append(&json!(notes)).expect(201);
+        }
     }
     let mut stuck = connect(&server.url);
     let answer = send(&mut stuck, &head("GET /ledger/events", &worker, "accept: application/x-ndjson\r\n"));
