@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job_model::{ItemModel, JobCore, JobModel, NoteModel, RedactionModel};
+use super::job_model::{ItemModel, JobCore, JobHook, JobModel, JobReported, NoteModel, RedactionModel};
 use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
 
 /// One field that is not as it was.
@@ -49,12 +49,19 @@ impl Changing {
             Event::ItemResult(result) => job.items.get(&result.item).map(|item| value(&ItemModel::from(item))),
             _ => None,
         };
+        let (status, is_output) = (job.state.status(), matches!(&fact.event, Event::HookOutput(_)));
         let change = job.apply(fact)?;
-        let (mut found, now) = (Vec::new(), core(job));
-        compare("", &self.core, &now, &mut found);
-        self.core = now;
+        let mut found = Vec::new();
         match change {
-            Change::Job => {}
+            // Only what the event may have changed is rendered and compared: a diff takes events by the hundred thousand.
+            Change::Job => {
+                let part = match (job.state.status() == status, is_output) {
+                    (true, true) => value(&JobHook::new(job, output(job))),
+                    (true, false) => value(&JobReported::from(&job.summary)),
+                    (false, _) => core(job),
+                };
+                replace(&mut self.core, part, &mut found);
+            }
             Change::Item(n) => {
                 let now = value(&ItemModel::from(&job.items.as_slice()[n]));
                 compare(&format!("/items/{n}"), &item.unwrap_or_default(), &now, &mut found);
@@ -74,6 +81,7 @@ impl Changing {
                 });
             }
         }
+        debug_assert_eq!(self.core, core(job), "an event changed more than was compared");
         Ok(found)
     }
 }
@@ -107,6 +115,16 @@ fn output(job: &Summary) -> String {
 
 fn value(model: &impl Serialize) -> Value {
     serde_json::to_value(model).expect("the model is JSON")
+}
+
+/// Puts the members of `part` into `core`; notes those that differ.
+fn replace(core: &mut Value, part: Value, found: &mut Vec<Difference>) {
+    let (Value::Object(core), Value::Object(part)) = (core, part) else { return };
+    for (name, now) in part {
+        let before = core.get(&name).unwrap_or(&Value::Null);
+        compare(&format!("/{}", token(&name)), before, &now, found);
+        core.insert(name, now);
+    }
 }
 
 /// A model that has nothing yet of what `model` has.

@@ -23,6 +23,8 @@ use crate::views::{self, job_facts};
 
 /// Most events named for one field: the newest.
 const MOST: usize = 1000;
+/// About how many events are named for all fields together: of many fields each names fewer.
+const MOST_IN_ALL: usize = 50_000;
 /// Longest text shown of a field, in bytes.
 const SHOWN: usize = 4096;
 
@@ -62,7 +64,8 @@ pub struct FieldChange {
     pub from: Value,
     /// As it was then.
     pub to: Value,
-    /// The events between that changed it, oldest first; the newest 1000 where there are more.
+    /// The events between that changed it, oldest first; the newest 1000 where there are more, and fewer where more than 50 fields
+    /// changed.
     #[schema(value_type = Vec<ChangedBy>)]
     pub by: Vec<Arc<ChangedBy>>,
     /// Whether there are more than `by` names.
@@ -158,6 +161,8 @@ pub struct Differ {
     changing: Changing,
     /// Who changed what, by pointer.
     acts: BTreeMap<String, Acts>,
+    /// See [`MOST_IN_ALL`].
+    in_all: usize,
 }
 
 /// The newest events that changed one field.
@@ -170,7 +175,7 @@ struct Acts {
 impl Differ {
     /// Begins with the job as it was; `None` before it existed.
     pub fn new(before: Option<Job>) -> Differ {
-        Differ { changing: Changing::new(before.clone()), before, acts: BTreeMap::new() }
+        Differ { changing: Changing::new(before.clone()), before, acts: BTreeMap::new(), in_all: MOST_IN_ALL }
     }
 
     /// Takes the job's next event.
@@ -181,13 +186,14 @@ impl Differ {
             actor: fact.actor.clone(),
             time: fact.time.to_string(),
         });
+        let most = (self.in_all / self.acts.len().max(1)).clamp(1, MOST);
         for difference in self.changing.take(fact)? {
             let acts = self.acts.entry(difference.pointer).or_default();
-            if acts.newest.len() == MOST {
+            acts.newest.push_back(by.clone());
+            while acts.newest.len() > most {
                 acts.newest.pop_front();
                 acts.more = true;
             }
-            acts.newest.push_back(by.clone());
         }
         Ok(())
     }
@@ -211,8 +217,9 @@ impl Differ {
         let mut by: Vec<_> = acts.iter().flat_map(|acts| &acts.newest).cloned().collect();
         by.sort_by_key(|by| by.position);
         by.dedup_by_key(|by| by.position);
-        let more = by.len() > MOST || acts.iter().any(|acts| acts.more);
-        by.drain(..by.len().saturating_sub(MOST));
+        let most = (self.in_all / self.acts.len().max(1)).clamp(1, MOST);
+        let more = by.len() > most || acts.iter().any(|acts| acts.more);
+        by.drain(..by.len().saturating_sub(most));
         let item = pointer.strip_prefix("/items/").and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
         let item = item.and_then(|n| after.items.as_slice().get(n)).map(|item| item.id.to_string());
         FieldChange { pointer, item, from: bounded(from), to: bounded(to), by, more }
@@ -228,5 +235,44 @@ fn bounded(value: Value) -> Value {
         Value::Array(values) => Value::Array(values.into_iter().map(bounded).collect()),
         Value::Object(members) => members.into_iter().map(|(name, value)| (name, bounded(value))).collect(),
         value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{
+        Created, Event, ItemResult, ItemStatus, Labels, OrgId, RawJson, Spec, Started, TaskSpec, TaskType, Time,
+    };
+
+    fn fact(position: u64, event: Event) -> Fact {
+        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
+        let (position, time) = (Position::new(position), Time::from_micros(position as i64));
+        Fact { key, position, time, actor: "worker".into(), event }
+    }
+
+    #[test]
+    fn of_many_fields_each_names_few_events() {
+        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
+        let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
+        let created = Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new() });
+        let mut differ = Differ { in_all: 100, ..Differ::new(None) };
+        differ.take(fact(1, created)).unwrap();
+        differ.take(fact(2, Event::Started(Started::default()))).unwrap();
+        for n in 0..400 {
+            let item = format!("i{}", n % 20).parse().unwrap();
+            let result = ItemResult { item, status: ItemStatus::Running, message: Some(n.to_string()), detail: None };
+            differ.take(fact(3 + n, Event::ItemResult(result))).unwrap();
+        }
+        let place = |position| Place { position: Position::new(position), time: Time::from_micros(0) };
+        let diff = differ.finish(place(0), place(402)).unwrap();
+        let items: Vec<_> = diff.changes.iter().filter(|change| change.item.is_some()).collect();
+        assert_eq!(items.len(), 20);
+        for change in items {
+            let named: Vec<u64> = change.by.iter().map(|by| by.position).collect();
+            assert!(change.more && (1..=5).contains(&named.len()), "{named:?}");
+            let n: u64 = change.item.as_ref().unwrap()[1..].parse().unwrap();
+            assert_eq!(*named.last().unwrap(), 3 + 380 + n, "the newest");
+        }
     }
 }

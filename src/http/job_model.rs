@@ -80,6 +80,12 @@ pub(super) struct JobCore {
     cancelled: Option<CancelledModel>,
 }
 
+/// A job's hook alone.
+#[derive(Debug, Serialize)]
+pub(super) struct JobHook {
+    hook: Option<HookModel>,
+}
+
 /// What a job is and where it stands.
 #[derive(Debug, Serialize, ToSchema)]
 struct JobHead {
@@ -107,7 +113,7 @@ struct JobHead {
 
 /// What was reported of a job as a whole.
 #[derive(Debug, Serialize, ToSchema)]
-struct JobReported {
+pub(super) struct JobReported {
     /// The newest message.
     message: Option<String>,
     /// Percent.
@@ -304,6 +310,13 @@ impl JobModel {
             redactions_left_out,
             position: job.position.get(),
         }
+    }
+}
+
+impl JobHook {
+    /// That of `job`, which wrote `output`.
+    pub(super) fn new(job: &Summary, output: String) -> JobHook {
+        JobHook { hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)) }
     }
 }
 

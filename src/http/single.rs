@@ -139,7 +139,7 @@ async fn rendered_past(app: &App, view: &View, shown: Shown<Arc<Job>>, erased: P
     Ok(Rendered { position, ..rendered })
 }
 
-/// Renders a large job where it blocks nobody.
+/// Renders a large job on a thread that may block.
 async fn rendered_whole(app: &App, view: &View, shown: Shown<Arc<Job>>) -> Result<Rendered, Error> {
     app.ledger.metrics().large_renderings.inc();
     let (ledger, render, now) = (app.ledger.clone(), view.render, shown.now);

@@ -11,7 +11,7 @@ use super::read::ReadError;
 use crate::job::Position;
 
 /// Reads that may wait for their turn.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
