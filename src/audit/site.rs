@@ -13,6 +13,9 @@ use crate::wire::{ExportLine, Lines};
 
 /// The largest answer but the export, 64 MiB: a page of checkpoints that are as long as may be.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
+/// Most checkpoints: each covers at least one entry more than the one before it, but where a log lost events and was continued.
+const MOST_BY_ENTRY: u64 = 10;
+const LEFT_BEHIND: u64 = 100_000;
 /// Levels of the tree between two levels of tiles.
 const TILE_HEIGHT: u8 = 8;
 /// Hashes in a full tile.
@@ -39,7 +42,7 @@ pub fn audit_site<E: From<AuditError>>(
     };
     auditor.demand_checkpoints();
     auditor.leaves_out("what only the folder has, nodes, columns and views: `verify db` looks at them");
-    let checkpoints = site.checkpoints(&newest, auditor)?;
+    let checkpoints = site.checkpoints(&newest, head.size, auditor)?;
     numbered(&checkpoints, auditor).map_err(AuditError::from)?;
     site.entries(head.size, &checkpoints, auditor, progress)
 }
@@ -78,20 +81,27 @@ where
 
     /// Every checkpoint up to `newest`, in a database of its own: there may be more than fit into memory, and they are taken by
     /// size, which is not the order in which they were signed where a log lost events and was continued.
-    fn checkpoints(&self, newest: &str, auditor: &mut Auditor) -> Result<Connection, E> {
+    fn checkpoints(&self, newest: &str, size: Size, auditor: &mut Auditor) -> Result<Connection, E> {
         // An empty name: SQLite keeps it in memory as long as it is small, and in a file without a name then.
         let table = Connection::open("").map_err(AuditError::from)?;
         let sql = "CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, size INTEGER, note TEXT)";
         table.execute_batch(sql).map_err(AuditError::from)?;
+        let most = LEFT_BEHIND.saturating_add(MOST_BY_ENTRY.saturating_mul(size.get()));
         let mut from = 1;
         loop {
             let path = format!("/ledger/checkpoints?from={from}&limit=1000");
             let page: CheckpointPage =
                 serde_json::from_slice(&self.bytes(&path)?).map_err(|error| unexpected(&path, &error.to_string()))?;
+            if from > most {
+                return Err(unexpected(&path, "more checkpoints than its entries can have"));
+            }
             let transaction = table.unchecked_transaction().map_err(AuditError::from)?;
             for Listed { number, size, note } in page.checkpoints {
                 if number < from {
                     return Err(unexpected(&path, "a checkpoint of a smaller number"));
+                }
+                if note.len() > MAX_NOTE {
+                    return Err(unexpected(&path, "a checkpoint that is longer than any"));
                 }
                 from = number + 1;
                 let sql = "INSERT INTO checkpoint VALUES (?1, ?2, ?3)";

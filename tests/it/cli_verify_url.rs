@@ -198,6 +198,15 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
     log.verify(&newest, &[]).expect(4);
     log.verify(&published.with(list, "\"number\":2,", "\"number\":9,"), &[]).expect(2);
     log.verify(&published.with("/ledger/checkpoint", "\n304\n", "\n305\n"), &[]).expect(2);
+    // A list without an end, and a note without one.
+    let mut endless = published.clone();
+    for (from, next) in [(1, 200_000), (200_001, 400_000)] {
+        let page = json!({"checkpoints": [{"number": next, "size": 1, "note": "x"}], "next": next + 1});
+        endless.0.insert(format!("/ledger/checkpoints?from={from}&limit=1000"), page.to_string().into_bytes());
+    }
+    log.verify(&endless, &[]).refused(2, &["more checkpoints than its entries can have"]);
+    let long = published.with(list, "\"note\":\"", &format!("\"note\":\"{}", "x".repeat(70_000)));
+    log.verify(&long, &[]).refused(2, &["longer than any"]);
     let mut garbage = published.clone();
     garbage.0.insert("/ledger/checkpoint".into(), b"nothing".to_vec());
     log.verify(&garbage, &[]).expect(4);
