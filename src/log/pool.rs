@@ -73,7 +73,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
 }
 
 /// The file may come from anybody: a view under the name of a table is an error, and no function runs because a schema says so.
-fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
+pub(super) fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
     let off = [
         DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
         DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,

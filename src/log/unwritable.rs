@@ -59,6 +59,7 @@ fn with_wal(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 fn set_up(conn: Connection) -> Result<Connection, rusqlite::Error> {
     pool::plan_once(&conn)?;
+    pool::distrust(&conn)?;
     Ok(conn)
 }
 
