@@ -1,6 +1,7 @@
 //! Whether the WAL's file still has what was written to it. SQLite finds frames by an index in memory and believes it, so a
 //! file that was emptied or overwritten under it goes unnoticed until the frames are copied into the log.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,6 +14,8 @@ const FRAME_HEADER: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
 /// Frames in which the first look finds the end of a commit: 16 MiB of pages.
 const LOOKED_THROUGH: u64 = 4096;
+/// Salts that are remembered.
+const RETIRED: usize = 1024;
 /// Looks before the file is believed to be changed: SQLite may begin the WAL anew in the middle of one.
 const LOOKS: usize = 3;
 
@@ -21,6 +24,8 @@ const LOOKS: usize = 3;
 pub struct Wal {
     path: PathBuf,
     seen: Option<Seen>,
+    /// The newest salts that SQLite has left behind: an older file that is put back has them.
+    retired: VecDeque<[u8; 8]>,
 }
 
 #[derive(Debug)]
@@ -49,7 +54,7 @@ struct Open {
 impl Wal {
     /// The WAL at `path`, which need not be there.
     pub fn new(path: &Path) -> Wal {
-        Wal { path: path.to_owned(), seen: None }
+        Wal { path: path.to_owned(), seen: None, retired: VecDeque::new() }
     }
 
     /// Whether the file still has what the last look saw, or SQLite has begun it anew since. A file that cannot be read says
@@ -74,11 +79,23 @@ impl Wal {
         let known = match &self.seen {
             None => Some(Newest { end: wal.end()?.saturating_sub(LOOKED_THROUGH), commit: None }),
             Some(seen) if seen.header == header => wal.still_has(seen)?,
-            Some(seen) => is_newer(&header, &seen.header).then(Newest::default),
+            // SQLite begins the WAL anew with salts that it never had. Neither they nor the count in the header tell which of two
+            // is newer: each connection counts for itself, and the first salts of a connection are random.
+            Some(_) => (!self.retired.contains(salts(&header))).then(Newest::default),
         };
         let Some(newest) = known.map(|known| wal.follow(known)).transpose()?.flatten() else { return Ok(false) };
-        self.seen = Some(Seen { header, newest });
+        if let Some(before) = self.seen.replace(Seen { header, newest }).filter(|before| before.header != header) {
+            self.retire(&before.header);
+        }
         Ok(true)
+    }
+
+    /// Notes the salts of a header that SQLite has left behind.
+    fn retire(&mut self, header: &[u8; HEADER]) {
+        if self.retired.len() == RETIRED {
+            self.retired.pop_front();
+        }
+        self.retired.push_back(*salts(header));
     }
 }
 
@@ -120,7 +137,7 @@ impl Open {
 
     /// Frames from before SQLite began the WAL anew have other salts. They lie behind those written since.
     fn is_current(&self, frame: &[u8; FRAME_HEADER]) -> bool {
-        frame[8..16] == self.header[16..24]
+        frame[8..16] == *salts(&self.header)
     }
 
     fn frame(&self, index: u64) -> io::Result<[u8; FRAME_HEADER]> {
@@ -134,9 +151,9 @@ fn frame_size(header: &[u8; HEADER]) -> u64 {
     FRAME_HEADER as u64 + u64::from(word(header, 8))
 }
 
-/// Whether SQLite wrote the first header after the second: it counts how often it begins the WAL anew.
-fn is_newer(header: &[u8; HEADER], than: &[u8; HEADER]) -> bool {
-    (word(header, 12).wrapping_sub(word(than, 12)) as i32) > 0
+/// The salts in a header, which each of its frames repeats.
+fn salts(header: &[u8; HEADER]) -> &[u8; 8] {
+    header[16..].first_chunk().expect("a header has 32 bytes")
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -177,6 +194,34 @@ mod tests {
             conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
             assert!(wal.has_what_was_seen());
         }
+    }
+
+    #[test]
+    fn what_a_second_connection_of_sqlite_does_with_it_is_no_change() {
+        let (dir, conn, mut wal) = written();
+        for n in 0..12 {
+            insert(&conn);
+            assert!(wal.has_what_was_seen());
+            let other = Connection::open(dir.path().join("x.db")).unwrap();
+            let mode = ["TRUNCATE", "RESTART", "FULL"][n % 3];
+            other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+            assert!(wal.has_what_was_seen(), "{n} {mode}");
+            insert(if n % 2 == 0 { &conn } else { &other });
+            assert!(wal.has_what_was_seen(), "{n} after {mode}");
+        }
+    }
+
+    #[test]
+    fn a_file_from_before_sqlite_began_the_wal_anew_is_one() {
+        let (_dir, conn, mut wal) = written();
+        insert(&conn);
+        assert!(wal.has_what_was_seen());
+        let older = std::fs::read(&wal.path).unwrap();
+        conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        insert(&conn);
+        assert!(wal.has_what_was_seen());
+        std::fs::write(&wal.path, older).unwrap();
+        assert!(!wal.has_what_was_seen());
     }
 
     #[test]
