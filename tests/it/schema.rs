@@ -293,3 +293,23 @@ fn bad() -> Vec<(&'static str, String)> {
     ];
     shapes.iter().flat_map(|(t, all)| all.iter().map(|data| (*t, (*data).to_owned()))).collect()
 }
+
+#[test]
+fn the_table_of_events_in_the_readme_lists_the_members_of_each() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for event_type in Event::TYPES {
+        let row = format!("| `{event_type}` | ");
+        let row = readme.lines().find_map(|line| line.strip_prefix(&row)).unwrap_or_else(|| panic!("no {event_type}"));
+        let members = row.split(" | ").next().unwrap();
+        let named: BTreeSet<&str> = members.split('`').skip(1).step_by(2).collect();
+        let schema = std::fs::read_to_string(root.join(format!("schema/events/{event_type}.v1.json"))).unwrap();
+        let schema: Value = serde_json::from_str(&schema).unwrap();
+        // The residue is the ledger's own.
+        let there = schema["properties"].as_object().unwrap().keys().map(String::as_str);
+        assert_eq!(named, there.filter(|name| *name != "residue").collect(), "{event_type}");
+        for needed in schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap()) {
+            assert!(members.contains(&format!("`{needed}`\\*")), "{event_type}: {needed} must be there");
+        }
+    }
+}
