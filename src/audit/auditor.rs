@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::events::{Content, Events};
 use super::report::{Anchor, Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
-use crate::job::Position;
+use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
 use crate::wire::Leaf;
 
@@ -155,7 +155,10 @@ impl Auditor {
             return;
         }
         let size = self.size();
-        let what = format!("the log signed a checkpoint of {wanted} entries, found {size}: its newest events are gone");
+        let what = format!(
+            "the log signed a checkpoint of {}, found {size}: its newest events are gone",
+            plural(wanted, "entry", "entries")
+        );
         self.fault(Class::Forked, None, what);
     }
 
@@ -192,8 +195,13 @@ impl Auditor {
         for (wanted, held) in std::mem::take(&mut self.held) {
             for Held { name, note, .. } in held {
                 let what = match self.signers.open_held(&note) {
-                    Ok(_) => format!("{name} says that the log has {wanted} entries, found {size}: it was rolled back"),
-                    Err(error) => format!("{name}, of {wanted} entries, while the log has {size}: {error}"),
+                    Ok(_) => format!(
+                        "{name} says that the log has {}, found {size}: it was rolled back",
+                        plural(wanted, "entry", "entries")
+                    ),
+                    Err(error) => {
+                        format!("{name}, of {}, while the log has {size}: {error}", plural(wanted, "entry", "entries"))
+                    }
                 };
                 self.fault(Class::Forked, None, what);
             }
@@ -209,8 +217,11 @@ impl Auditor {
         }
         if self.brings_checkpoints && self.own < self.covered {
             // One that was held outside says what the entries are. That the log does not say so itself is told all the same.
-            let what =
-                format!("the log's own checkpoints end at {} of {} entries that were signed", self.own, self.covered);
+            let what = format!(
+                "the log's own checkpoints end at {} of {} signed",
+                self.own,
+                plural(self.covered, "entry", "entries")
+            );
             // Whoever has an anchor has signed here.
             match self.report.checkpoints {
                 0 if self.report.anchor.is_none() => {
@@ -285,8 +296,10 @@ impl Auditor {
                 Ok(Signed { checkpoint, .. }) => {
                     let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();
                     let what = format!(
-                        "{} has the root {} for the first {} entries, found {found}: these are other entries",
-                        held.name, checkpoint.head.root, checkpoint.head.size
+                        "{} has the root {} for the first {}, found {found}: these are other entries",
+                        held.name,
+                        checkpoint.head.root,
+                        plural(checkpoint.head.size, "entry", "entries")
                     );
                     // A log that is signed throughout is another history; entries alone are not those that were signed.
                     let class = if self.brings_checkpoints { Class::Forked } else { Class::Content };

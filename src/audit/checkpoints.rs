@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Rows};
 
 use super::{Auditor, Class};
+use crate::job::plural;
 
 /// Checkpoints by size, from a table `checkpoint(number, size, note)`.
 pub(super) struct Checkpoints<'s> {
@@ -58,7 +59,7 @@ pub(super) fn numbered(conn: &Connection, auditor: &mut Auditor) -> Result<(), r
     let sql = "SELECT count(*), ifnull(max(number), 0) FROM checkpoint";
     let (found, newest): (i64, i64) = conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if found != newest {
-        let what = format!("expected the {newest} checkpoints that were signed here, found {found}");
+        let what = format!("expected the {} signed here, found {found}", plural(newest, "checkpoint", "checkpoints"));
         auditor.fault(Class::Content, None, what);
     }
     Ok(())

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::checkpoints::{Checkpoints, numbered};
 use super::{AuditError, Auditor, Class};
-use crate::job::Position;
+use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
 use crate::wire::{ExportLine, Lines};
 
@@ -226,7 +226,9 @@ fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<ExportLine, St
         Some(line) if line.ended => {
             Ok(line.text().and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string())))
         }
-        Some(line) => Ok(Err(format!("expected a line, found {} bytes and its end", line.bytes.len()))),
+        Some(line) => {
+            Ok(Err(format!("expected a line, found {} and its end", plural(line.bytes.len(), "byte", "bytes"))))
+        }
         None => Ok(Err("expected a line, found its end".into())),
     }
 }

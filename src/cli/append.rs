@@ -16,7 +16,7 @@ use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
 use crate::http::Error;
-use crate::job::OrgId;
+use crate::job::{OrgId, plural};
 use crate::ledger::{Append as Request, AppendError, Folder, FolderError, Identity, Ledger, OpenError, Options};
 use crate::wire::{self, MAX_BATCH};
 
@@ -99,7 +99,8 @@ impl Append {
         if self.json {
             say!("{}", serde_json::json!({ "appended": appended, "known": known, "position": position }));
         } else {
-            say!("appended {appended} events, {known} were there before; newest position {position}");
+            let known = plural(known, "was", "were");
+            say!("appended {}, {known} there before; newest position {position}", plural(appended, "event", "events"));
         }
         Ok(())
     }
@@ -121,7 +122,8 @@ fn send_file(path: &Path, bar: &ProgressBar, sink: &mut dyn Sink, counts: &mut C
     let mut batch: Vec<Box<RawValue>> = Vec::new();
     let (mut bytes, mut sent) = (0, 0);
     let mut flush = |batch: &mut Vec<Box<RawValue>>, counts: &mut Counts| {
-        let done = sink.send(batch).map_err(|failure| failure.within(&format!("`{name}`, after {sent} events")))?;
+        let place = |failure: Failure| failure.within(&format!("`{name}`, after {}", plural(sent, "event", "events")));
+        let done = sink.send(batch).map_err(place)?;
         sent += batch.len();
         counts.appended += done.appended;
         counts.known += done.known;

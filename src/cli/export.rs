@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::output::say;
 use super::{Data, Failure, Outcome, progress};
-use crate::job::{JobId, JobKey, OrgId, Position};
+use crate::job::{JobId, JobKey, OrgId, Position, plural};
 use crate::ledger::{ExportError, Folder, ImportError, export, export_signed, import};
 use crate::log::Reader;
 
@@ -63,7 +63,7 @@ impl Export {
         match written {
             Ok(events) => {
                 if file.is_some() {
-                    say!("exported {events} events");
+                    say!("exported {}", plural(events, "event", "events"));
                 }
                 Ok(())
             }
@@ -126,7 +126,8 @@ impl Import {
         bar.finish_and_clear();
         match imported {
             Ok(imported) => {
-                say!("imported {} events; the newest position is {}", imported.events, imported.head);
+                let events = plural(imported.events, "event", "events");
+                say!("imported {events}; the newest position is {}", imported.head);
                 Ok(())
             }
             Err(error @ (ImportError::Line { .. } | ImportError::Empty | ImportError::Live(_))) => {

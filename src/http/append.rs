@@ -13,6 +13,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
 use super::guard::guard;
+use super::page::Line;
 use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
@@ -156,7 +157,7 @@ pub async fn append(
     let mut answer = AppendAnswer::new(appended);
     let position = HeaderValue::from(answer.position);
     if !prefers_receipt(&parts.headers) {
-        return Ok((status, [(POSITION, position)], axum::Json(answer)).into_response());
+        return Ok((status, [(POSITION, position)], Line(answer)).into_response());
     }
     let answer = off_thread(move || {
         // The events are in the log, so this is answered, with receipts or without: `Preference-Applied` tells.
@@ -171,7 +172,7 @@ pub async fn append(
     .await?;
     let applied = answer.events.iter().all(|event| event.receipt.is_some());
     let applied = applied.then_some([(PREFERENCE_APPLIED, HeaderValue::from_static("return=receipt"))]);
-    Ok((status, [(POSITION, position)], applied, axum::Json(answer)).into_response())
+    Ok((status, [(POSITION, position)], applied, Line(answer)).into_response())
 }
 
 fn is_json_or_empty(body: &[u8]) -> bool {

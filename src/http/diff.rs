@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::changes::{Changing, Difference, between};
 use super::error::Error;
-use super::page::{json, page};
+use super::page::{line, page};
 use super::params::Params;
 use super::path::Segment;
 use crate::access::Capability;
@@ -130,7 +131,7 @@ pub async fn diff(
     let (ledger, key) = (app.ledger.clone(), span.key);
     let found = off_thread(move || {
         let differ = compared(&ledger, &key, from.position, to.position)?;
-        let diff = differ.finish(from, to).as_ref().map(json);
+        let diff = differ.finish(from, to).as_ref().map(|diff| Bytes::from(line(diff)));
         drop(turn);
         Ok::<_, ReadError>(diff)
     });

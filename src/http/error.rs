@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::page::line;
 use super::panics::caught;
 use crate::access::{AccessError, SourceRefusal};
 use crate::job::{Position, Refusal};
@@ -305,7 +306,7 @@ fn problem(error: &Error, _path: &str) -> Vec<u8> {
         position: error.position.or(error.standing.as_ref().map(|job| job.position)).map(Position::get),
         ended_at: error.standing.as_ref().map(|job| job.ended_at.map(|time| time.to_string())),
     };
-    serde_json::to_vec(&problem).expect("text and numbers are JSON")
+    line(&problem)
 }
 
 /// The status in words.

@@ -206,7 +206,9 @@ pub async fn one(
         app.ledger.reach(min).await?;
     }
     let head = app.ledger.head();
-    let event = app.ledger.log(|log| visible(log, &caller, position, |row| wire::cloudevent(row.leaf, row.data)))?;
+    let mut event =
+        app.ledger.log(|log| visible(log, &caller, position, |row| wire::cloudevent(row.leaf, row.data)))?;
+    event.push(b'\n');
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json")), (POSITION, head.get().into())];
     Ok((headers, event).into_response())
@@ -310,7 +312,7 @@ impl Events {
 
     fn answer(mut self, page: Page) -> Response {
         let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
-        self.body.extend(format!("],\"next\":{next},\"head\":{}}}", page.head).bytes());
+        self.body.extend(format!("],\"next\":{next},\"head\":{}}}\n", page.head).bytes());
         let headers =
             [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (POSITION, page.head.get().into())];
         (headers, self.body).into_response()

@@ -13,11 +13,12 @@ use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
 use super::job_model::{JobEntry, JobModel};
+use super::page::{line, page};
 use super::params::Params;
 use super::path::Segment;
 use super::single::{Render, View, single_job};
 use super::streamed::streamed;
-use super::{POSITION, cursor, json, page};
+use super::{POSITION, cursor};
 use crate::access::Capability;
 use crate::job::{JobId, Position};
 use crate::ledger::{ReadError, hook_chunk, hook_output, off_thread};
@@ -84,10 +85,10 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
     let render = |list: &JobList| {
         let last = list.jobs.last().filter(|_| list.more);
-        json(&JobPage {
+        Bytes::from(line(&JobPage {
             next: last.map(|job| cursor::encode(job.created_position, &query)),
             jobs: list.jobs.iter().map(JobEntry::from).collect(),
-        })
+        }))
     };
     let shown = app.ledger.page("/ledger/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
     Ok(page(shown))
@@ -106,7 +107,7 @@ const VIEW: View = View {
     revisioned: true,
     render: Render::Whole(|ledger, job| {
         let output = hook_output(ledger, job, SHOWN_OUTPUT)?;
-        Ok(serde_json::to_vec(&JobModel::shown(job, output)).expect("the model is JSON"))
+        Ok(line(&JobModel::shown(job, output)))
     }),
 };
 

@@ -9,9 +9,25 @@ use serde::Serialize;
 use super::POSITION;
 use crate::ledger::Shown;
 
-/// A read model as text.
+/// A read model of a documented API as text: nothing but the JSON.
 pub fn json(model: &impl Serialize) -> Bytes {
     serde_json::to_vec(model).expect("the models are JSON").into()
+}
+
+/// A model of the ledger's own API as text: a line of JSON, so that a terminal shows the next prompt on a line of its own.
+pub fn line(model: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(model).expect("the models are JSON");
+    text.push(b'\n');
+    text
+}
+
+/// An answer of the ledger's own API.
+pub struct Line<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Line<T> {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], line(&self.0)).into_response()
+    }
 }
 
 /// The answer with a page that is rendered already.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
+use super::page::Line;
 use crate::access::Capability;
 use crate::job::JobKey;
 use crate::ledger::{CLOCK_BEHIND_MS, Health};
@@ -60,7 +61,7 @@ pub struct Ready {
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()),
     responses((status = 200, description = "It does", body = Alive)))]
 pub async fn healthz() -> Response {
-    axum::Json(Alive { status: "ok" }).into_response()
+    Line(Alive { status: "ok" }).into_response()
 }
 
 /// Whether the log is open and takes writes, the views are less than a second behind, and the anchor less than five.
@@ -70,7 +71,7 @@ pub async fn readyz(State(app): State<App>, caller: Option<Caller>) -> Response 
     let ready = ready(&app, caller.as_ref());
     let status = if ready.code.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Not an error body: what is said is the same whether ready or not.
-    let mut response = (status, axum::Json(ready)).into_response();
+    let mut response = (status, Line(ready)).into_response();
     response.extensions_mut().insert(super::error::AsItIs);
     response
 }

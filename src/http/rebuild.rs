@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
+use super::page::Line;
 use super::params::Params;
 use crate::access::Capability;
 
@@ -56,5 +57,5 @@ pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> 
             ));
         }
     };
-    Ok((status, axum::Json(RebuildState { state, position, head })).into_response())
+    Ok((status, Line(RebuildState { state, position, head })).into_response())
 }

@@ -32,7 +32,7 @@ pub struct View {
     pub also: &'static [&'static str],
     /// Whether the answer follows from the job's revision alone, and so has an `ETag`; one that depends on the clock has none.
     pub revisioned: bool,
-    /// The read model: one line of JSON, or text without newlines.
+    /// The read model: text without newlines but for one at its end, which the ledger's own model has.
     pub render: Render,
 }
 

@@ -8,6 +8,7 @@ mod event;
 mod id;
 mod item;
 mod lifecycle;
+mod plural;
 mod progress;
 mod size;
 mod spec;
@@ -22,6 +23,7 @@ pub use event::{
 pub use id::{BadId, ItemId, JobId, JobKey, JobType, OrgId, Position};
 pub use item::{Item, ItemStatus, Items};
 pub use lifecycle::{Conflict, State, Status};
+pub use plural::plural;
 pub use progress::Tally;
 pub(crate) use spec::words;
 pub use spec::{

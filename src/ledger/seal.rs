@@ -4,7 +4,7 @@
 //! signed, the commit is off, and the ledger takes no more writes: a wrong signature could never be taken back.
 
 use super::identity::Identity;
-use crate::job::Position;
+use crate::job::{Position, plural};
 use crate::log::{self, Published, Reader, Writer};
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
 
@@ -18,7 +18,11 @@ pub enum Doubt {
     #[error("event {0} was read back otherwise than it was written; the disk or the memory may be failing")]
     ReadBack(Position),
     /// The nodes are not those of the events.
-    #[error("expected the {expected} nodes of a tree of {size} events, found {found}")]
+    #[error(
+        "expected {} of a tree of {}, found {found}",
+        plural(expected, "node", "nodes"),
+        plural(size, "event", "events")
+    )]
     Nodes {
         /// How many events there are.
         size: Size,
@@ -37,7 +41,7 @@ pub enum Doubt {
     #[error("the newest checkpoint is not good: expected text, found other bytes")]
     NotText,
     /// The newest checkpoint is signed, but of another tree.
-    #[error("the newest checkpoint is of {} events with the root {}, the log has {} with the root {}", .signed.size, .signed.root, .found.size, .found.root)]
+    #[error("the newest checkpoint is of {} with the root {}, the log has {} with the root {}", plural(.signed.size, "event", "events"), .signed.root, .found.size, .found.root)]
     OtherTree {
         /// What was signed.
         signed: Head,

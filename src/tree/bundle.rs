@@ -1,5 +1,7 @@
 //! Entry bundles: the leaves of a tile, each behind its length as two bytes, big-endian (C2SP tlog-tiles, "Log entries").
 
+use crate::job::plural;
+
 /// The longest entry that the format has room for, in bytes.
 pub const MAX_ENTRY: usize = u16::MAX as usize;
 
@@ -10,7 +12,7 @@ pub enum BundleError {
     #[error("expected an entry of at most {MAX_ENTRY} bytes, found {0}")]
     Long(usize),
     /// The bundle ends inside an entry.
-    #[error("expected {expected} entries in the bundle, it ends after {found}")]
+    #[error("expected {} in the bundle, it ends after {found}", plural(expected, "entry", "entries"))]
     Short {
         /// How many there must be.
         expected: u16,
@@ -18,7 +20,11 @@ pub enum BundleError {
         found: u16,
     },
     /// Something follows the last entry.
-    #[error("expected the end of the bundle after {expected} entries, found {rest} bytes more")]
+    #[error(
+        "expected the end of the bundle after {}, found {} more",
+        plural(expected, "entry", "entries"),
+        plural(rest, "byte", "bytes")
+    )]
     Rest {
         /// How many entries there must be.
         expected: u16,

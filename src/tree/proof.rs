@@ -3,6 +3,7 @@
 
 use super::path::Path;
 use super::{Hash, Head, NodeId, Size};
+use crate::job::plural;
 
 /// Why there is no such proof, or why one proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum ProofError {
         size: Size,
     },
     /// A tree never gets smaller.
-    #[error("expected a tree of at least {old} leaves, found {new}")]
+    #[error("expected a tree of at least {}, found {new}", plural(old, "leaf", "leaves"))]
     Smaller {
         /// The earlier tree.
         old: Size,
@@ -24,7 +25,7 @@ pub enum ProofError {
         new: Size,
     },
     /// Sizes and index say how many hashes there are: not one less, not one more.
-    #[error("expected a proof of {expected} hashes, found {found}")]
+    #[error("expected a proof of {}, found {found}", plural(expected, "hash", "hashes"))]
     Length {
         /// How many there must be.
         expected: usize,
@@ -32,7 +33,7 @@ pub enum ProofError {
         found: usize,
     },
     /// It proves something about another tree.
-    #[error("expected the root {expected} of {size} leaves, the proof leads to {found}")]
+    #[error("expected the root {expected} of {}, the proof leads to {found}", plural(size, "leaf", "leaves"))]
     Root {
         /// The tree whose root it is.
         size: Size,

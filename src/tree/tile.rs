@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::{Hash, NodeId, Size, decimal, excerpt};
+use crate::job::plural;
 
 /// Hashes in a full tile; a tile is a subtree of height 8.
 const WIDTH: u16 = 256;
@@ -38,7 +39,7 @@ pub enum TileError {
     #[error("expected `tile/<level>/<index>[.p/<width>]` or `tile/entries/<index>[.p/<width>]`, found `{0}`")]
     Path(String),
     /// Too short or too long.
-    #[error("expected {expected} bytes in `{tile}`, found {found}")]
+    #[error("expected {} in `{tile}`, found {found}", plural(expected, "byte", "bytes"))]
     Bytes {
         /// Which tile.
         tile: Tile,

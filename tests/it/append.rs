@@ -34,7 +34,7 @@ fn one_event_is_answered_with_its_place() {
         let body = format!(
             r#"{{"events":[{{"id":"e-{n}","source":"/tests/worker","subject":"job-{n}","position":{n},"duplicate":false}}],"position":{n}}}"#
         );
-        assert_eq!(answer.text(), body);
+        assert_eq!(answer.line(), body);
     }
 }
 

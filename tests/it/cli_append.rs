@@ -65,7 +65,7 @@ fn files_of_every_form_and_stdin_are_appended_in_order() {
         assert_eq!(counts, [json!({"appended": 0, "known": 9, "position": 9})]);
     }
     let told = cli(["append", "--url", &both.server.url, "--token", &both.token]).arg(&single).run().expect(0);
-    assert_eq!(told.stdout, "appended 0 events, 1 were there before; newest position 1\n");
+    assert_eq!(told.stdout, "appended 0 events, 1 was there before; newest position 1\n");
 }
 
 #[test]

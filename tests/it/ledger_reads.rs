@@ -39,7 +39,7 @@ fn pages_lead_through_the_whole_log_and_end_at_the_head() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let empty = worker.get("/ledger/events").expect(200);
-    assert_eq!(empty.text(), r#"{"events":[],"next":null,"head":0}"#);
+    assert_eq!(empty.line(), r#"{"events":[],"next":null,"head":0}"#);
     assert_eq!(empty.header("ledger-position"), "0");
     let mut events = vec![created("a")];
     events.extend((2..=120).map(|n| noted("a", &n.to_string())));
@@ -86,10 +86,10 @@ fn an_event_reads_the_same_in_every_form() {
     // Six digits, always.
     let recorded = shown["recordedtime"].as_str().unwrap();
     assert_eq!((recorded.len(), &recorded[recorded.len() - 1..]), ("2025-03-01T12:00:00.000000Z".len(), "Z"));
-    let second = worker.get("/ledger/events/2").expect(200).text();
-    let page = worker.get("/ledger/events").expect(200).text();
-    assert_eq!(page, format!(r#"{{"events":[{},{second}],"next":null,"head":2}}"#, one.text()));
-    assert_eq!(export(&worker, "/ledger/events").text(), format!("{}\n{second}\n", one.text()));
+    let second = worker.get("/ledger/events/2").expect(200).line();
+    let page = worker.get("/ledger/events").expect(200).line();
+    assert_eq!(page, format!(r#"{{"events":[{},{second}],"next":null,"head":2}}"#, one.line()));
+    assert_eq!(export(&worker, "/ledger/events").text(), format!("{}\n{second}\n", one.line()));
 }
 
 #[test]

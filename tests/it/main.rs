@@ -63,6 +63,7 @@ mod ledger_reads;
 mod lifecycle;
 mod limits;
 mod log_lines;
+mod lines;
 mod log_triggers;
 mod malformed;
 mod many_actions;

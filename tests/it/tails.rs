@@ -31,7 +31,7 @@ fn a_frame_is_the_event_that_the_log_shows() {
     for (position, event_type) in [(1, "job.created"), (2, "job.noted")] {
         let frame = tail.event();
         assert_eq!((frame.id, frame.event.as_str()), (Some(position), event_type));
-        assert_eq!(frame.data, worker.get(&format!("/ledger/events/{position}")).expect(200).text());
+        assert_eq!(frame.data, worker.get(&format!("/ledger/events/{position}")).expect(200).line());
     }
 }
 

@@ -14,7 +14,7 @@ use self::job::Chain;
 use super::events::Events;
 use super::report::{Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
-use crate::job::Position;
+use crate::job::{Position, plural};
 use crate::log::chain;
 use crate::tree::{
     Checkpoint, CheckpointError, Hash, Receipt, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
@@ -271,8 +271,11 @@ impl Audit<'_> {
     fn continues(&mut self, name: &str, old: &Checkpoint) -> Result<(), BundleError> {
         let Some(new) = self.report.head else { return Ok(()) };
         if old.head.size > new.size {
-            let what =
-                format!("how {name} continues this log: it is of {} events, the bundle of {}", old.head.size, new.size);
+            let what = format!(
+                "how {name} continues this log: it is of {}, the bundle of {}",
+                plural(old.head.size, "event", "events"),
+                new.size
+            );
             self.report.unchecked.push(what);
             return Ok(());
         }

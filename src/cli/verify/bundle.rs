@@ -10,6 +10,7 @@ use crate::audit::{BundleFiles, BundleReport, HeldNote, audit_bundle};
 use crate::cli::output::{say, shown};
 use crate::cli::{Outcome, progress};
 use crate::http::BUNDLE_TEXTS;
+use crate::job::plural;
 
 /// An evidence bundle of one job, as `jobledger evidence` writes it: the tar, or the folder that it unpacks to
 ///
@@ -53,10 +54,10 @@ fn print(BundleReport { log, job }: &BundleReport) {
     }
     say!("  log          {}", shown(log.origin.as_deref().unwrap_or("none")));
     if let Some(head) = &log.head {
-        say!("  checkpoint   {} events, root {}", head.size, head.root);
+        say!("  checkpoint   {}, root {}", plural(head.size, "event", "events"), head.root);
     }
     if log.held > 0 {
-        say!("  continues    {} checkpoints held outside", log.held);
+        say!("  continues    {} held outside", plural(log.held, "checkpoint", "checkpoints"));
     }
     print_findings(log);
 }

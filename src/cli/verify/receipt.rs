@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::checkpoint::small_file;
 use crate::cli::output::{say, shown};
 use crate::cli::{Failure, Outcome};
+use crate::job::plural;
 use crate::tree::{Checkpoint, Receipt, VerifierKey, leaf_hash, open_note, verify_inclusion};
 use crate::wire::Leaf;
 
@@ -164,7 +165,7 @@ impl Entry {
             leaf.subject.as_deref().unwrap_or("the ledger"),
             leaf.actor
         );
-        let within = format!("the log `{}` of {} events", claimed.origin, claimed.head.size);
+        let within = format!("the log `{}` of {}", claimed.origin, plural(claimed.head.size, "event", "events"));
         if known.is_empty() {
             let text = "is good in itself, but who signed was not checked; give --vkey with a key that you trust";
             return Err(Unproven::new(NOT_PINNED, format!("{what}: its receipt under {within} {text}")));

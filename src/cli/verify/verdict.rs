@@ -2,6 +2,7 @@
 
 use crate::audit::{Class, Report, Signer};
 use crate::cli::output::{say, shown};
+use crate::job::plural;
 
 pub(super) fn exit_code(report: &Report) -> u8 {
     match (report.class(), &report.signer) {
@@ -42,10 +43,11 @@ pub(super) fn print_log(report: &Report) {
     }
     say!("  checkpoints  {} of its own, {} held outside", report.checkpoints, report.held);
     if let Some(anchor) = &report.anchor {
-        say!("  anchor       {} events, in `{}`", anchor.size, anchor.path);
+        say!("  anchor       {}, in `{}`", plural(anchor.size, "event", "events"), anchor.path);
     }
     if report.left_behind > 0 {
-        say!("  left behind  {} checkpoints of events lost before the log was continued", report.left_behind);
+        let checkpoints = plural(report.left_behind, "checkpoint", "checkpoints");
+        say!("  left behind  {checkpoints} of events lost before the log was continued");
     }
     print_findings(report);
 }
@@ -53,7 +55,8 @@ pub(super) fn print_log(report: &Report) {
 /// What was erased, what is wrong, what is worth knowing, and what was not looked at.
 pub(super) fn print_findings(report: &Report) {
     if report.erased > 0 {
-        say!("  erased       the data of {} events, each by a recorded erasure", report.erased);
+        let events = plural(report.erased, "event", "events");
+        say!("  erased       the data of {events}, each by a recorded erasure");
     }
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();
@@ -61,7 +64,8 @@ pub(super) fn print_findings(report: &Report) {
         say!("  fault{position}{job}: {}", shown(&fault.what));
     }
     if report.faulty > report.faults.len() as u64 {
-        say!("  and {} more faults", report.faulty - report.faults.len() as u64);
+        let more = report.faulty - report.faults.len() as u64;
+        say!("  and {}", plural(more, "more fault", "more faults"));
     }
     for remark in &report.remarks {
         say!("  remark: {}", shown(remark));

@@ -9,7 +9,8 @@ use super::archive::Archive;
 use super::timeline;
 use crate::http::job_model::JobModel;
 use crate::http::jobs::SHOWN_OUTPUT;
-use crate::job::{Conflict, Event, Job, JobKey, Position};
+use crate::http::page::line;
+use crate::job::{Conflict, Event, Job, JobKey, Position, plural};
 use crate::ledger::{Identity, ProveError, consistency, receipt, receipt_of_many};
 use crate::log::{self, Published, Reader, Row, StreamId};
 use crate::tree::Size;
@@ -35,7 +36,7 @@ pub enum EvidenceError {
     )]
     NoCheckpoint,
     /// The job is newer than what was signed.
-    #[error("the newest checkpoint covers {0} events, and none of this job")]
+    #[error("the newest checkpoint covers {}, and none of this job", plural(.0, "event", "events"))]
     NotCovered(Size),
     /// A held checkpoint that this log has not reached.
     #[error("expected the size of a checkpoint up to {newest}, the newest of this log, found {found}")]
@@ -129,8 +130,7 @@ impl Subject<'_, '_> {
             archive.small(&format!("consistency/{size}"), lines.as_bytes())?;
         }
         archive.file("data.ndjson", |out| self.lines(out, |row| row.data.unwrap_or(b"null").to_vec()))?;
-        let model = serde_json::to_vec(&JobModel::whole(&job, output)).expect("the model is JSON");
-        archive.small("job.json", &model)?;
+        archive.small("job.json", &line(&JobModel::whole(&job, output)))?;
         archive.file("leaves.ndjson", |out| self.lines(out, |row| row.leaf.to_vec()))?;
         self.write_own(&own, &mut archive)?;
         archive.small(policy.0, policy.1)?;

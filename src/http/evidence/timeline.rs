@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::make::{EvidenceError, shown};
 use crate::http::changes::{Changing, Difference};
-use crate::job::{Event, Fact, Job, JobKey, Position};
+use crate::job::{Event, Fact, Job, JobKey, Position, plural};
 use crate::log::Reader;
 use crate::views::job_facts;
 use crate::wire::Leaf;
@@ -119,7 +119,7 @@ impl Entry {
             .collect();
         let folded = shown.len() > OPEN;
         if folded {
-            let _ = writeln!(html, "<details><summary>{} fields changed</summary>", shown.len());
+            let _ = writeln!(html, "<details><summary>{} changed</summary>", plural(shown.len(), "field", "fields"));
         }
         if !shown.is_empty() {
             let rows: String = shown.iter().map(|change| row(change)).collect();

@@ -131,8 +131,8 @@ def main(args):
     missing = {event.position for event in own + job if event.data is None} - erasures
     expect(not missing, f"the data of {sorted(missing)} is missing, and no erasure names it")
     end = f"complete, ended by {ended.type} at {ended.position}" if ended else "open, with no final one"
-    print(f"job {job[0].leaf['subject']!a} of organisation {job[0].leaf['orgid']!a}: {len(job)} events; {end}\n"
-          f"log {origin!a} of {head.size} events, signed by {sorted(signers)!a}\n"
+    print(f"job {job[0].leaf['subject']!a} of organisation {job[0].leaf['orgid']!a}: {len(job)} event{'s' * (len(job) != 1)}; {end}\n"
+          f"log {origin!a} of {head.size} event{'s' * (head.size != 1)}, signed by {sorted(signers)!a}\n"
           f"not known: what came of the job after position {job[-1].position}. Not checked: job.json and timeline.html, for reading")
     stage = 7
     expect(signers & trusted, "compare the key above with what you know from elsewhere, and pin it by --vkey")

@@ -48,7 +48,7 @@ pub async fn live(
             let mut shown = first;
             loop {
                 let revision = shown.revision;
-                yield frame::sent(Some(revision), "snapshot", &shown.body);
+                yield frame::sent(Some(revision), "snapshot", shown.body.trim_ascii_end());
                 ending.sent();
                 let mut looked = Instant::now();
                 if shown.ended {

@@ -10,6 +10,7 @@ use crate::access::Capability;
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
+use crate::http::page::Line;
 use crate::http::params::Params;
 use crate::job::Position;
 
@@ -79,5 +80,5 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
         note: String::from_utf8_lossy(&signed.note).into_owned(),
     });
     let list = CheckpointList { checkpoints: checkpoints.collect(), next };
-    Ok((changing("application/json", head), axum::Json(list)).into_response())
+    Ok((changing("application/json", head), Line(list)).into_response())
 }

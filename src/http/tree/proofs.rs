@@ -12,9 +12,10 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
 use crate::http::events::visible_leaf;
+use crate::http::page::Line;
 use crate::http::params::Params;
 use crate::http::path::Segment;
-use crate::job::Position;
+use crate::job::{Position, plural};
 use crate::ledger::{consistency as prove, receipt};
 use crate::tree::Size;
 
@@ -58,7 +59,10 @@ pub async fn proof(
     let (text, upto) = app.ledger.log(|log| {
         let newest = published(log)?;
         if position.get() >= newest.size.get() {
-            let detail = format!("the newest checkpoint covers {} events, not the one at {position}", newest.size);
+            let detail = format!(
+                "the newest checkpoint covers {}, not the one at {position}",
+                plural(newest.size, "event", "events")
+            );
             return Err(Error::new(StatusCode::NOT_FOUND, "not-covered", detail));
         }
         Ok((receipt(log, &newest, position)?.to_string(), Position::new(newest.size.last())))
@@ -122,5 +126,5 @@ pub async fn consistency(State(app): State<App>, caller: Caller, mut params: Par
     })?;
     let hashes = hashes.iter().map(ToString::to_string).collect();
     let proof = Consistency { from: from.get(), to: to.get(), hashes };
-    Ok((immutable("application/json"), axum::Json(proof)).into_response())
+    Ok((immutable("application/json"), Line(proof)).into_response())
 }

@@ -10,6 +10,7 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
 use crate::http::params::Params;
+use crate::job::plural;
 use crate::ledger::{off_thread, tile};
 use crate::tree::{Tile, TileKind};
 
@@ -62,7 +63,10 @@ async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Re
         app.ledger.log(|log| {
             let size = published(log)?.size;
             if !wanted.is_within(size) {
-                return Err(missing(format!("expected a tile of a tree of {size} events, found `{wanted}`")));
+                return Err(missing(format!(
+                    "expected a tile of a tree of {}, found `{wanted}`",
+                    plural(size, "event", "events")
+                )));
             }
             Ok((immutable("application/octet-stream"), tile(log, wanted)?).into_response())
         })

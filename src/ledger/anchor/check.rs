@@ -1,6 +1,7 @@
 //! What the anchor says of the log in the file: it must be the beginning of it.
 
 use super::file::Anchor;
+use crate::job::plural;
 use crate::ledger::folder::Folder;
 use crate::ledger::identity::{Identity, keys};
 use crate::ledger::{OpenError, key};
@@ -17,9 +18,10 @@ enum Against {
     Unread,
     /// The log lacks events that were signed and published.
     #[error(
-        "the anchor has a signed checkpoint of {anchor} events of `{origin}`, the database has {found}: its newest \
+        "the anchor has a signed checkpoint of {} of `{origin}`, the database has {found}: its newest \
          events are gone, as in an older copy or where its end was cut off; put the newest `log.db` back, or go on \
-         without them with `jobledger recover`"
+         without them with `jobledger recover`",
+        plural(anchor, "event", "events")
     )]
     Behind {
         /// Who signed.
@@ -31,9 +33,9 @@ enum Against {
     },
     /// The same log goes on in two ways.
     #[error(
-        "the anchor has a signed checkpoint of {} events of `{origin}` with the root {}, in the database the first {} \
+        "the anchor has a signed checkpoint of {} of `{origin}` with the root {}, in the database the first {} \
          have the root {}: a copy of this ledger signed other events; stop the copy, put the `log.db` back that the \
-         anchor is of, or go on with this one with `jobledger recover`", .anchor.size, .anchor.root, .found.size, .found.root
+         anchor is of, or go on with this one with `jobledger recover`", plural(.anchor.size, "event", "events"), .anchor.root, .found.size, .found.root
     )]
     Beside {
         /// Who signed.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::job::plural;
 use crate::ledger::folder::{Folder, before};
 use crate::log::{self, Reader};
 use crate::tree::MAX_NOTE;
@@ -196,9 +197,9 @@ fn told(note: Option<&[u8]>) -> String {
     let Some(note) = note else { return "no file".into() };
     match std::str::from_utf8(note).unwrap_or_default().lines().take(3).collect::<Vec<_>>()[..] {
         [origin, size, root] if origin.len() + size.len() + root.len() < 300 => {
-            format!("a checkpoint of {size} events of `{origin}` with the root {root}")
+            format!("a checkpoint of {} of `{origin}` with the root {root}", plural(size, "event", "events"))
         }
-        _ => format!("{} bytes that are no checkpoint", note.len()),
+        _ => format!("no checkpoint, but {}", plural(note.len(), "byte", "bytes")),
     }
 }
 

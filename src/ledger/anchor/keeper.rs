@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::file::{Anchor, AnchorError};
+use crate::job::plural;
 use crate::ledger::files::Files;
 use crate::ledger::{Metrics, OpenError, Threads};
 use crate::log::{self, Reader, chain};
@@ -129,8 +130,8 @@ impl Thread {
     fn taken(&self, error: &AnchorError, newest: &log::Published) {
         let why = format!(
             "the anchor was written by somebody else, a copy of this ledger that signs for the same log: {error}, while the \
-             database has {} events; stop the copy, then start this server again to see which of the two the anchor is of",
-            newest.size
+             database has {}; stop the copy, then start this server again to see which of the two the anchor is of",
+            plural(newest.size, "event", "events")
         );
         tracing::error!(why, "the anchor is somebody else's: the ledger takes no more writes");
         self.files.read_only(why);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
 use super::residues::Residues;
-use crate::job::{Event, Fact, Job, JobKey, Position, Time};
+use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
 use crate::ledger::identity::{Identity, identity};
 use crate::log::{Reader, Row, chain};
 use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
@@ -116,7 +116,10 @@ impl<'l> Checker<'l> {
         let size = found.head.size;
         if self.next.map(Position::get) != Some(size.get()) {
             let lines = self.next.unwrap_or_default();
-            return Err(format!("expected a checkpoint of the {lines} events up to here, found one of {size}"));
+            return Err(format!(
+                "expected a checkpoint of the {} up to here, found one of {size}",
+                plural(lines, "event", "events")
+            ));
         }
         let head = match (&self.base, self.head) {
             (Some(base), Some(head)) if size.get() <= head.next().get() => {

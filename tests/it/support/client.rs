@@ -30,6 +30,12 @@ impl Answer {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
+    /// The text of an answer of the ledger's own API, which is one line.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        self.text().strip_suffix('\n').expect("the end of a line").to_owned()
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }

@@ -1,0 +1,10 @@
+//! Counts in messages.
+
+use std::fmt::Display;
+
+/// `n` and the word for so many: `1 event`, `2 events`, `0 entries`.
+pub fn plural(n: impl Display, one: &str, many: &str) -> String {
+    let n = n.to_string();
+    let word = if n == "1" { one } else { many };
+    format!("{n} {word}")
+}
