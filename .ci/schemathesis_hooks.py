@@ -9,6 +9,9 @@ from schemathesis.generation import GenerationMode
 
 # `after` of these is an opaque cursor, good only with the filters of the page that answered it.
 LISTS = {"/api/v1/jobs", "/ledger/jobs"}
+# Plain text in the description, because generated clients cannot tell a position from a time, or a date from a time.
+MOMENTS = {"as_of", "from", "to"}
+DATES = {"start_date", "end_date"}
 # A position that the seed jobs reach.
 REACHED = 6
 # How many events that makes, the genesis event too: the largest tree that can be asked for.
@@ -46,6 +49,10 @@ def before_call(context, case, kwargs):
     if case.path == "/ledger/consistency":
         sizes = sorted(min(max(int(case.query[name]), 1), SIZE) for name in ("from", "to"))
         case.query["from"], case.query["to"] = sizes
+    for name in MOMENTS & case.query.keys() if case.path != "/ledger/consistency" else ():
+        case.query[name] = moment(str(case.query[name]))
+    for name in DATES & case.query.keys():
+        case.query[name] = time(str(case.query[name]))
     if case.path.endswith("/diff"):
         order(case.query)
     if case.path.endswith("/evidence") and "since" in case.query:
@@ -53,18 +60,27 @@ def before_call(context, case, kwargs):
         case.query["since"] = [min(max(int(size), 1), SIZE) for size in (held if isinstance(held, list) else [held])]
     if case.path in LISTS:
         case.query.pop("after", None)
-    if str(case.query.get("as_of", "")).isdigit():
-        case.query["as_of"] = min(int(case.query["as_of"]), REACHED)
+
+
+def moment(text):
+    """A moment that is there: a position, or a time, which is before the first event."""
+    if text.isascii() and text.isdigit():
+        return str(min(int(text), REACHED))
+    return time(text)
+
+
+def time(text):
+    """A time before the first event, another one for another text."""
+    return f"20{len(text) % 20:02}-01-01T00:00:00Z"
 
 
 def order(query):
-    """Moments that are there, the earlier one first. A time made up here is before the first event."""
-    reached = {name: min(int(query[name]), REACHED) for name in ("from", "to") if str(query.get(name, "")).isdigit()}
-    query.update(reached)
-    if "to" not in reached:
+    """The earlier moment first. A time is before every position."""
+    positions = {name: int(query[name]) for name in ("from", "to") if query.get(name, "").isdigit()}
+    if "to" not in positions:
         query.pop("to", None)
-    elif "from" in reached:
-        query["from"] = min(reached["from"], reached["to"])
+    elif "from" in positions:
+        query["from"] = str(min(positions.values()))
 
 
 def whole(event):

@@ -97,8 +97,8 @@ pub struct ChangedBy {
     get, path = "/ledger/jobs/{id}/diff", tag = "ledger", operation_id = "diff_job",
     params(
         ("id" = String, Path, description = "The job"),
-        ("from" = super::docs::Moment, Query, description = "A position or an RFC 3339 time of recording (inclusive): the earlier moment"),
-        ("to" = Option<super::docs::Moment>, Query, description = "The later moment; the newest event where absent"),
+        ("from" = String, Query, description = "A position or an RFC 3339 time of recording (inclusive): the earlier moment"),
+        ("to" = Option<String>, Query, description = "The later moment; the newest event where absent"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has this position"),
     ),

@@ -41,7 +41,7 @@ static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events"
         (name = "description", description = "This description"),
     ),
     paths(super::tree::hashes, super::tree::entries),
-    components(schemas(EventType, Moment, Problem)),
+    components(schemas(EventType, Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]
@@ -109,8 +109,8 @@ pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
 #[allow(dead_code, reason = "describes what `Params::reading` takes")]
 pub struct ReadingParams {
     /// A position or an RFC 3339 time of recording (inclusive): the answer as the ledger stood then.
-    #[param(value_type = Option<Moment>)]
-    as_of: Option<Moment>,
+    #[param(example = "2025-02-28T12:34:56Z")]
+    as_of: Option<String>,
     /// Answer only when the views show this position.
     min_position: Option<u64>,
     /// The job's organisation, for auditors.
@@ -136,17 +136,6 @@ pub enum Revisioned {
     /// The caller's `If-None-Match` names this revision
     #[response(status = 304)]
     Known,
-}
-
-/// A position, or an RFC 3339 time of recording.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "describes what `Params::reading` takes")]
-pub enum Moment {
-    /// A position.
-    Position(u64),
-    /// A time of recording.
-    Time(chrono::DateTime<chrono::Utc>),
 }
 
 /// A CloudEvent as a producer sends it.
@@ -178,6 +167,7 @@ pub struct CloudEventIn {
     #[schema(pattern = "^application/json$")]
     datacontenttype: Option<String>,
     /// As `/schema/events/<type>.v1.json` says.
+    #[schema(nullable = false)]
     data: Option<serde_json::Map<String, serde_json::Value>>,
 }
 

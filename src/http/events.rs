@@ -131,7 +131,7 @@ pub async fn list(
         ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind of job"),
         ("type" = Option<Vec<super::docs::EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
-        ("as_of" = Option<super::docs::Moment>, Query, description = "A position or an RFC 3339 time of recording"),
+        ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
         ("Last-Event-ID" = Option<String>, Header, description = "The position where a tail goes on; only a tail looks at it"),
     ),

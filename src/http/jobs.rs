@@ -143,7 +143,7 @@ pub async fn one(
     get, path = "/ledger/jobs/{id}/output", tag = "ledger", operation_id = "get_job_output",
     params(
         ("id" = String, Path, description = "The job"),
-        ("as_of" = Option<super::docs::Moment>, Query, description = "A position or an RFC 3339 time of recording"),
+        ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
     ),

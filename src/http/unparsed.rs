@@ -98,6 +98,8 @@ pub struct Unparsed<S> {
     stream: S,
     styles: Arc<[ErrorStyle]>,
     turns: Turns,
+    /// The beginning of the newest request.
+    request: Vec<u8>,
     state: State,
 }
 
@@ -106,13 +108,13 @@ enum State {
     Answering,
     /// Everything is written and flushed, and nothing has reached the service since it had `begun` so many requests. What
     /// is read now begins a request.
-    Idle { begun: u64, request: Vec<u8> },
+    Idle { begun: u64 },
     /// hyper has written an answer of its own, so it will close the connection.
     Own { answer: Own, linger: Option<Linger> },
 }
 
+#[derive(Default)]
 struct Own {
-    request: Vec<u8>,
     /// As hyper has written it so far.
     written: Vec<u8>,
     /// What is sent instead, and how much of it was sent; `None` until hyper has written all.
@@ -127,15 +129,14 @@ struct Linger {
 impl<S> Unparsed<S> {
     /// `styles` say what errors look like under which path; `turns` are told of every request that reaches the service.
     pub fn new(stream: S, styles: Arc<[ErrorStyle]>, turns: Turns) -> Unparsed<S> {
-        Unparsed { stream, styles, turns, state: State::Idle { begun: 0, request: Vec::new() } }
+        Unparsed { stream, styles, turns, request: Vec::new(), state: State::Idle { begun: 0 } }
     }
 
     /// Takes the bytes if they are of an answer of hyper's own.
     fn take(&mut self, bytes: &[u8]) -> bool {
-        if let State::Idle { begun, request } = &mut self.state {
-            self.state = if self.turns.begun() == *begun {
-                let request = std::mem::take(request);
-                State::Own { answer: Own { request, written: Vec::new(), sent: None }, linger: None }
+        if let State::Idle { begun } = self.state {
+            self.state = if self.turns.begun() == begun {
+                State::Own { answer: Own::default(), linger: None }
             } else {
                 State::Answering
             };
@@ -143,7 +144,7 @@ impl<S> Unparsed<S> {
         let State::Own { answer, .. } = &mut self.state else { return false };
         answer.written.extend_from_slice(bytes);
         if answer.written.ends_with(b"\r\n\r\n") {
-            answer.sent = Some((with_body(&answer.written, &answer.request, &self.styles), 0));
+            answer.sent = Some((with_body(&answer.written, &self.request, &self.styles), 0));
         }
         true
     }
@@ -153,9 +154,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unparsed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if let State::Idle { request, .. } = &mut self.state {
-            let read = &buf.filled()[before..];
-            request.extend_from_slice(&read[..read.len().min(KEPT.saturating_sub(request.len()))]);
+        if let State::Idle { .. } = self.state {
+            let (read, room) = (&buf.filled()[before..], KEPT - self.request.len());
+            self.request.extend_from_slice(&read[..read.len().min(room)]);
         }
         Poll::Ready(Ok(()))
     }
@@ -223,7 +224,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Unparsed<S> {
         ready!(self.poll_own(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         if matches!(self.state, State::Answering) && self.turns.all_ended() {
-            self.state = State::Idle { begun: self.turns.begun(), request: Vec::new() };
+            self.state = State::Idle { begun: self.turns.begun() };
+            self.request.clear();
         }
         Poll::Ready(Ok(()))
     }

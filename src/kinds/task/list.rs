@@ -50,23 +50,14 @@ struct RunningTasks {
     jobs: Vec<RunningTask>,
 }
 
-/// An ISO 8601 date, taken as its midnight in UTC, or a timestamp with its offset.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "describes what `date` takes")]
-enum DateOrTime {
-    Date(chrono::NaiveDate),
-    Time(chrono::DateTime<chrono::Utc>),
-}
-
 /// List Jobs.
 #[utoipa::path(
     get, path = "/api/v1/jobs", tag = "task", operation_id = "list_tasks",
     params(
         ("job_type" = Option<TaskTypeName>, Query, description = "Filter by job type"),
         ("status" = Option<StatusName>, Query, description = "Filter by status"),
-        ("start_date" = inline(Option<DateOrTime>), Query, description = "Filter jobs started after this date (ISO 8601)"),
-        ("end_date" = inline(Option<DateOrTime>), Query, description = "Filter jobs started before this date (ISO 8601)"),
+        ("start_date" = Option<String>, Query, description = "Filter jobs started after this date (ISO 8601): a date, which is its midnight in UTC, or a timestamp with its offset", example = "2024-02-01"),
+        ("end_date" = Option<String>, Query, description = "Filter jobs started before this date (ISO 8601), in the same forms", example = "2024-02-01T10:00:00Z"),
         ("first" = Option<u64>, Query, description = "Number of items to return, 1 to 1000; default 50", minimum = 1, maximum = 1000),
         ("after" = Option<String>, Query, description = "Cursor for pagination"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
