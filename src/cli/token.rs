@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use clap::{Args, Subcommand};
 
 use super::output::{remark, say};
@@ -195,12 +195,12 @@ fn refused(error: AccessError) -> Failure {
 /// The end of a date is the first moment that is not in it.
 fn expiry(text: &str) -> Result<Time, String> {
     let end_of = |date: NaiveDate| date.checked_add_days(Days::new(1))?.and_hms_opt(0, 0, 0);
-    let time = match (text.parse::<DateTime<Utc>>(), text.parse::<NaiveDate>()) {
+    let time = match (text.parse::<Time>(), text.parse::<NaiveDate>()) {
         (Ok(time), _) => Some(time),
-        (_, Ok(date)) if text.len() == 10 => end_of(date).map(|end| end.and_utc()),
+        (_, Ok(date)) if text.len() == 10 => end_of(date).and_then(|end| Time::try_from(end.and_utc()).ok()),
         _ => None,
     };
-    time.and_then(|time| Time::try_from(time).ok()).ok_or_else(|| {
+    time.ok_or_else(|| {
         "expected an RFC 3339 time before 2262, such as `2026-11-28T18:00:00Z`, or a date, such as `2026-11-28`".into()
     })
 }

@@ -146,7 +146,7 @@ fn a_date_means_its_end_in_utc() {
     create("today", &today.to_string()).expect(0);
     create("leap", "2096-02-29").expect(0);
     create("past", &(today - chrono::Days::new(1)).to_string()).refused(1, &["--expires"]);
-    for bad in ["2097-02-29", "2096-2-9", "28.11.2096", "2999-01-01", "2096-02"] {
+    for bad in ["2097-02-29", "2096-2-9", "28.11.2096", "2999-01-01", "2096-02", "2096-02-01T12:30:60Z"] {
         create("bad", bad).refused(2, &["--expires", "RFC 3339", "date"]);
     }
     let listed = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
