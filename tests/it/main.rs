@@ -69,6 +69,7 @@ mod log_triggers;
 mod malformed;
 mod many_actions;
 mod masking;
+mod masking_forms;
 mod masking_text;
 mod metrics;
 mod open_files;

@@ -1,27 +1,47 @@
-//! Secrets inside JSON: every string that is a value is masked like a text.
+//! Secrets inside JSON: every string that is a value is masked like a text. Names are looked at by [`super::Mask::named`].
 
 use std::sync::Arc;
 
 use super::Mask;
+use super::named::option;
 
 impl Mask {
-    /// `json`, valid JSON, with the secrets in its strings masked, and the rule of each in `hits`.
+    /// `json`, valid JSON, with the secrets in its strings masked, and the rule of each in `hits`. All else stays as it is
+    /// written: numbers, white space, names, the order of members. The cost is linear.
+    ///
+    /// In a list of arguments, what follows `--password` is a secret too.
     pub(in crate::wire) fn json(&self, json: &str, hits: &mut Vec<Arc<str>>) -> String {
         let mut masked = String::with_capacity(json.len());
         let mut rest = json;
+        // The secret that the string before this one in a list takes as an option.
+        let mut takes = None;
         while let Some(at) = rest.find('"') {
             let len = literal(&rest[at..]);
-            masked.push_str(&rest[..at]);
-            let written = &rest[at..at + len];
-            rest = &rest[at + len..];
-            let mut text = serde_json::from_str::<String>(written).unwrap_or_default();
-            let found = hits.len();
-            if !rest.trim_start().starts_with(':') {
-                self.text(&mut text, hits);
+            let (before, from) = rest.split_at(at);
+            let (written, after) = from.split_at(len);
+            masked.push_str(before);
+            rest = after;
+            if before.trim() != "," {
+                takes = None;
             }
-            match hits.len() == found {
-                true => masked.push_str(written),
-                false => masked.push_str(&serde_json::to_string(&text).expect("a string is JSON")),
+            if after.trim_start().starts_with(':') {
+                masked.push_str(written);
+                takes = None;
+                continue;
+            }
+            let Ok(mut text) = serde_json::from_str::<String>(written) else {
+                masked.push_str(written);
+                continue;
+            };
+            let found = hits.len();
+            match std::mem::replace(&mut takes, option(&text)) {
+                Some(kind) => self.argument(&mut text, kind, hits),
+                None => self.text(&mut text, hits),
+            }
+            if hits.len() == found {
+                masked.push_str(written);
+            } else {
+                masked.push_str(&serde_json::to_string(&text).expect("a string is JSON"));
             }
         }
         masked.push_str(rest);
@@ -38,4 +58,38 @@ fn literal(json: &str) -> usize {
         ends
     });
     end.map_or(json.len(), |n| n + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(json: &str) -> String {
+        let mut hits = Vec::new();
+        let masked = Mask::default().json(json, &mut hits);
+        assert_eq!(masked.matches("[masked:").count(), hits.len());
+        assert_eq!(Mask::default().json(&masked, &mut Vec::new()), masked);
+        masked
+    }
+
+    #[test]
+    fn strings_are_masked_and_all_else_stays_as_it_is_written() {
+        let url = r#"{"a":1.0,"b":[true,"postgres://app:hunter2@db/x"],"c\"d":{"e":"\u00e9 plain"},"n":1e5}"#;
+        assert_eq!(masked(url), url.replace("hunter2", "[masked:url-password]"));
+        let escaped = r#"{"text":"password=\"hun\\ter2\"\n"}"#;
+        assert_eq!(masked(escaped), r#"{"text":"password=\"[masked:password]\"\n"}"#);
+        assert_eq!(masked("{}"), "{}");
+        assert_eq!(masked(r#""password=hunter2""#), r#""password=[masked:password]""#);
+    }
+
+    #[test]
+    fn what_follows_an_option_in_a_list_is_its_value() {
+        assert_eq!(
+            masked(r#"{"args":["mysql","--password","hunter2","--host","db"]}"#),
+            r#"{"args":["mysql","--password","[masked:password]","--host","db"]}"#
+        );
+        let other = r#"{"args":["--verbose","hunter2"],"--password":"hunter2","c":["--password",["x"]]}"#;
+        assert_eq!(masked(other), other);
+        assert_eq!(masked(r#"["--password","$PASSWORD"]"#), r#"["--password","$PASSWORD"]"#);
+    }
 }

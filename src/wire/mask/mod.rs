@@ -1,23 +1,44 @@
 //! Secrets stop at the door: free text that workers send is masked before anything else sees the event, so what is
 //! compared, hashed, stored and tailed is the masked text.
+//!
+//! [`find`] reads a text once for the keywords of all rules; the rules are in the modules below it. Nothing here is more
+//! than linear in the text, and [`scan`] counts the bytes that are read, so that a test can say so.
 
+mod command;
+mod find;
+mod header;
 mod json;
+mod keys;
+#[cfg(test)]
+mod linear;
+mod marks;
+mod named;
 mod names;
-mod rules;
+mod own;
+mod pgpass;
+mod rule;
+mod scan;
+mod shapes;
+mod sql;
+mod tokens;
+mod url;
+mod value;
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use regex_automata::Input;
-use regex_automata::meta::Regex;
-use regex_automata::util::captures::Captures;
+pub(super) use marks::counted;
+use marks::{MARK, NAME, unmasked};
+use own::Expressions;
+pub use own::OwnRule;
+use rule::Rule;
 
-use rules::{RULES, Rule};
-
-/// The rule that refuses object members named like secrets; it has no pattern.
+/// The rule that refuses object members named like secrets; it finds nothing in text.
 pub const NAMES: &str = "names";
-const MARK: &str = "[masked:";
+/// How often a text is read: a second time, because what stands beside a mark may look different from what stood beside the
+/// secret, and at most this often.
+const READINGS: usize = 4;
 
 /// Which rules there are, and what they find. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,27 +48,16 @@ pub struct Mask(Arc<Rules>);
 struct Rules {
     /// Every rule that is on, each once.
     on: Vec<Arc<str>>,
-    /// The rules' patterns as one machine: text is read once, however many rules there are.
-    found_by: Option<Regex>,
-    /// What each pattern finds, in its order.
-    finds: Vec<Find>,
+    /// Whether each of the ledger's own rules is on.
+    built_in: [bool; Rule::COUNT],
+    /// The names of the ledger's own rules.
+    names: [Arc<str>; Rule::COUNT],
+    /// The operator's rules that are on.
+    own: Option<Expressions>,
 }
 
-#[derive(Debug)]
-struct Find {
-    rule: Arc<str>,
-    /// What else must hold of it.
-    secret: fn(&str) -> bool,
-}
-
-/// A rule of the operator's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnRule {
-    /// What stands in `[masked:<name>]`.
-    pub name: String,
-    /// What it finds: the first group where there is one, or else the whole.
-    pub pattern: String,
-}
+/// Where a secret stands, and the rule that found it.
+type Secret<'m> = (Range<usize>, &'m Arc<str>);
 
 /// Why a set of rules cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,41 +92,40 @@ impl Default for Mask {
 impl Mask {
     /// Nothing is masked or refused.
     pub fn none() -> Mask {
-        Mask(Arc::new(Rules { on: Vec::new(), found_by: None, finds: Vec::new() }))
+        Mask::of(Vec::new(), None)
     }
 
     /// The rules of `choice` (`all`, `none`, names; a leading `-` takes one away) among the ledger's and `own`.
     pub fn new(choice: &str, own: &[OwnRule]) -> Result<Mask, BadRules> {
         let mut known: Vec<&str> = vec![NAMES];
-        known.extend(RULES.iter().map(|rule| rule.name));
-        known.dedup();
+        known.extend(Rule::ALL.iter().map(|rule| rule.name()));
         for rule in own {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             let fits =
-                (1..=32).contains(&rule.name.len()) && rule.name.bytes().all(plain) && !rule.name.starts_with('-');
+                (1..=NAME).contains(&rule.name.len()) && rule.name.bytes().all(plain) && !rule.name.starts_with('-');
             if !fits || known.contains(&rule.name.as_str()) || ["all", "none"].contains(&rule.name.as_str()) {
                 return Err(BadRules::Name(rule.name.clone()));
             }
-            let alone = Regex::new(&rule.pattern).map_err(|error| pattern(&rule.name, &error))?;
-            if alone.is_match("") {
+            if own::read(rule)?.is_match("") {
                 return Err(BadRules::Empty(rule.name.clone()));
             }
             known.push(&rule.name);
         }
         let chosen = choose(choice, &known)?;
         let on: Vec<Arc<str>> = known.into_iter().filter(|name| chosen.contains(name)).map(Arc::from).collect();
-        let own = own.iter().map(|rule| Rule { name: &rule.name, pattern: &rule.pattern, secret: rules::always });
-        let (mut patterns, mut finds) = (Vec::new(), Vec::new());
-        for rule in RULES.iter().copied().chain(own) {
-            let Some(name) = on.iter().find(|name| ***name == *rule.name) else { continue };
-            patterns.push(rule.pattern);
-            finds.push(Find { rule: name.clone(), secret: rule.secret });
-        }
-        let found_by = match patterns.is_empty() {
-            true => None,
-            false => Some(Regex::new_many(&patterns).map_err(|error| BadRules::Pattern(error.to_string()))?),
-        };
-        Ok(Mask(Arc::new(Rules { on, found_by, finds })))
+        let expressions = own.iter().filter_map(|rule| {
+            let name = on.iter().find(|name| ***name == *rule.name)?;
+            Some((name.clone(), rule.pattern.as_str()))
+        });
+        let own = Expressions::new(&expressions.collect::<Vec<_>>())?;
+        Ok(Mask::of(on, own))
+    }
+
+    fn of(on: Vec<Arc<str>>, own: Option<Expressions>) -> Mask {
+        let is_on = |rule: &Rule| on.iter().any(|name| **name == *rule.name());
+        let built_in = std::array::from_fn(|n| is_on(&Rule::ALL[n]));
+        let names = std::array::from_fn(|n| Arc::from(Rule::ALL[n].name()));
+        Mask(Arc::new(Rules { on, built_in, names, own }))
     }
 
     /// The names of the rules that are on.
@@ -124,53 +133,56 @@ impl Mask {
         self.0.on.iter().map(|name| &**name)
     }
 
-    /// Puts `[masked:<rule>]` in the place of each secret, and the rule's name into `hits`.
+    /// Puts `[masked:<rule>]` in the place of each secret, and the rule's name into `hits`. The cost is linear in the text.
     pub(super) fn text(&self, text: &mut String, hits: &mut Vec<Arc<str>>) {
-        let Some(regex) = &self.0.found_by else { return };
-        let mut found = Vec::new();
-        for piece in unmasked(text) {
-            self.secrets(regex, &text[piece.clone()], |range, rule| {
-                found.push((piece.start + range.start..piece.start + range.end, rule.clone()));
-            });
+        for _ in 0..READINGS {
+            let (found, _) = self.find(text);
+            if found.is_empty() {
+                return;
+            }
+            let mut masked = String::with_capacity(text.len());
+            let mut kept = 0;
+            for (range, rule) in found {
+                masked.push_str(&text[kept..range.start]);
+                push_mark(&mut masked, rule);
+                kept = range.end;
+                hits.push(rule.clone());
+            }
+            masked.push_str(&text[kept..]);
+            *text = masked;
         }
-        if found.is_empty() {
-            return;
-        }
-        let mut masked = String::with_capacity(text.len());
-        let mut kept = 0;
-        for (range, rule) in found {
-            masked.push_str(&text[kept..range.start]);
-            masked.push_str(MARK);
-            masked.push_str(&rule);
-            masked.push(']');
-            kept = range.end;
-            hits.push(rule);
-        }
-        masked.push_str(&text[kept..]);
-        *text = masked;
     }
 
-    fn secrets<'m>(&'m self, regex: &Regex, text: &str, mut each: impl FnMut(Range<usize>, &'m Arc<str>)) {
-        // Nearly every text has no secret, and finding that out needs no groups.
-        if !regex.is_match(text) {
-            return;
+    /// Masks a text that stands where a secret of this kind is expected, as the value of an option.
+    fn argument(&self, text: &mut String, kind: names::Named, hits: &mut Vec<Arc<str>>) {
+        match named::expected(text, kind).filter(|rule| self.0.built_in[*rule as usize]) {
+            Some(rule) => {
+                let rule = &self.0.names[rule as usize];
+                text.clear();
+                push_mark(text, rule);
+                hits.push(rule.clone());
+            }
+            None => self.text(text, hits),
         }
-        let (mut at, mut found) = (0, regex.create_captures());
-        while at <= text.len() {
-            regex.search_captures(&Input::new(text).range(at..), &mut found);
-            let Some(whole) = found.get_match() else { return };
-            let range = first_group(&found).unwrap_or(whole.range());
-            let Find { rule, secret } = &self.0.finds[whole.pattern().as_usize()];
-            at = if range.is_empty() {
-                text.ceil_char_boundary(whole.end() + 1)
-            } else if secret(&text[range.clone()]) {
-                each(range, rule);
-                whole.end()
-            } else {
-                // What only looked like one may hold another.
-                range.start.max(text.ceil_char_boundary(whole.start() + 1))
-            };
+    }
+
+    /// The secrets in `text` in their order, and how many bytes were read for them.
+    fn find(&self, text: &str) -> (Vec<Secret<'_>>, usize) {
+        let Rules { built_in, names, own, .. } = &*self.0;
+        let (mut all, mut work) = (Vec::new(), 0);
+        for piece in unmasked(text) {
+            let (found, read) = find::secrets(&text[piece.clone()], built_in);
+            work += read;
+            let mut rest = piece.start;
+            for secret in found {
+                let range = piece.start + secret.range.start..piece.start + secret.range.end;
+                work += own_secrets(own.as_ref(), text, rest..range.start, &mut all);
+                rest = range.end;
+                all.push((range, &names[secret.rule as usize]));
+            }
+            work += own_secrets(own.as_ref(), text, rest..piece.end, &mut all);
         }
+        (all, work)
     }
 
     /// The place of the first object member in `data` that is named like a secret, where that rule is on. None in what cannot
@@ -181,6 +193,18 @@ impl Mask {
         }
         names::find(&serde_json::from_str(data).ok()?, "/data")
     }
+}
+
+fn push_mark(text: &mut String, rule: &str) {
+    text.push_str(MARK);
+    text.push_str(rule);
+    text.push(']');
+}
+
+/// What the operator's rules find in a part of `text`.
+fn own_secrets<'m>(own: Option<&'m Expressions>, text: &str, part: Range<usize>, all: &mut Vec<Secret<'m>>) -> usize {
+    let Some(own) = own else { return 0 };
+    own.find(&text[part.clone()], |range, rule| all.push((part.start + range.start..part.start + range.end, rule)))
 }
 
 /// What words like `all,-jwt` choose of `known`.
@@ -203,46 +227,4 @@ fn choose<'k>(choice: &str, known: &[&'k str]) -> Result<HashSet<&'k str>, BadRu
         }
     }
     Ok(chosen)
-}
-
-fn pattern(name: &str, error: &regex_automata::meta::BuildError) -> BadRules {
-    let why = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
-    BadRules::Pattern(format!("`{name}`: {why}"))
-}
-
-fn first_group(found: &Captures) -> Option<Range<usize>> {
-    (1..found.group_len()).find_map(|group| found.get_group(group)).map(|span| span.range())
-}
-
-/// The pieces of `text` between marks. A mark is never looked into, and nothing is found across one: so masking what was
-/// masked changes nothing, whatever the rules are.
-fn unmasked(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut rest = Some(0);
-    std::iter::from_fn(move || {
-        let start = rest?;
-        let mark = next_mark(&text[start..]);
-        rest = mark.as_ref().map(|mark| start + mark.end);
-        Some(start..mark.map_or(text.len(), |mark| start + mark.start))
-    })
-}
-
-fn next_mark(text: &str) -> Option<Range<usize>> {
-    let mut from = 0;
-    while let Some(at) = text[from..].find(MARK) {
-        let start = from + at;
-        let name = &text[start + MARK.len()..];
-        let len = name.bytes().take_while(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-').count();
-        if (1..=32).contains(&len) && name[len..].starts_with(']') {
-            return Some(start..start + MARK.len() + len + 1);
-        }
-        from = start + MARK.len();
-    }
-    None
-}
-
-/// How long a text counts as: a mark as one byte, because what it stands for was at least that. So a text at its limit stays
-/// within it when it is masked, and a masked text may be sent again.
-pub(super) fn counted(text: &str) -> usize {
-    let marks = unmasked(text).count() - 1;
-    unmasked(text).map(|piece| piece.len()).sum::<usize>() + marks
 }

@@ -74,7 +74,7 @@ pub fn all() -> Vec<Secret> {
     add("authorization", letters(20), ("{\\\"Authorization\\\": \\\"token ", "\\\"}"));
 
     add("jwt", jwt(), ("token is ", ""));
-    add("jwt", jwt(), ("cookie: session=", "; path=/"));
+    add("cookie", jwt(), ("cookie: session=", "; path=/"));
     let encrypted = [&jwt()[..20], "", &letters(16), &letters(40), &letters(22)].join(".");
     add("jwt", encrypted, ("(", ")"));
 

@@ -1,0 +1,148 @@
+//! What masking costs, counted in bytes that are read: in any text at most so many times the text's length.
+
+use super::find::{keywords, secrets};
+use super::rule::Rule;
+use super::{Mask, OwnRule};
+
+/// Each byte of a text is read at most this often.
+const MOST: usize = 100;
+/// The length that is doubled.
+const LEN: usize = 1024;
+
+fn work(text: &str) -> usize {
+    secrets(text, &[true; Rule::COUNT]).1
+}
+
+/// `unit` again and again, behind `head`, `len` bytes together.
+fn repeated(head: &str, unit: &str, len: usize) -> String {
+    let mut text = head.to_owned();
+    while text.len() < len {
+        text.push_str(unit);
+    }
+    text
+}
+
+/// Asserts the bound, and that twice the text costs twice as much.
+fn assert_linear(head: &str, unit: &str) {
+    let once = work(&repeated(head, unit, LEN));
+    let twice = work(&repeated(head, unit, 2 * LEN));
+    let cut = |text: &str| text[..text.floor_char_boundary(60)].to_owned();
+    let (head, shown) = (cut(head), cut(unit));
+    assert!(twice < MOST * 2 * LEN, "{head:?} {shown:?}: {} a byte", twice / (2 * LEN));
+    // What a rule looks back at counts for more in a short text, so a little more than twice; four times would be quadratic.
+    assert!(twice < once * 3 + LEN, "{head:?} {shown:?}: {once}, doubled {twice}");
+}
+
+#[test]
+fn any_keyword_costs_the_same_however_often_it_stands_there() {
+    let endings = [
+        "",
+        " ",
+        "\n",
+        "=",
+        ": ",
+        "='",
+        "=\"",
+        "=\\\"",
+        "=a1",
+        " a1 ",
+        ":a1@",
+        "/",
+        "@",
+        "-",
+        ".",
+        "--",
+        "-a",
+        "x=abcdefgh\n",
+        "=no;",
+        " -p",
+        "=&a=",
+        "=/a",
+        "=a,b",
+        "\n  a",
+        ":\na1b2c3\n",
+        "\u{e9}",
+        " by 'x' ",
+        ":a:",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+    ];
+    for keyword in keywords() {
+        for ending in endings {
+            assert_linear("", &format!("{keyword}{ending}"));
+            assert_linear("", &format!("{ending}{keyword}"));
+        }
+    }
+}
+
+#[test]
+fn keywords_before_a_long_text_cost_no_more() {
+    for keyword in keywords() {
+        for filler in ["A1", "=", "-", " ", "\n", "@", "'", "\\", "\\\"", "a:", "aB3/aB3+aB3=\n"] {
+            assert_linear(keyword, filler);
+            assert_linear(&format!("{keyword}=\""), filler);
+            assert_linear(&repeated("", keyword, LEN / 2), filler);
+            assert_linear(&repeated("", &format!("{keyword}:"), LEN / 2), filler);
+            assert_linear(&repeated("", &format!("{keyword}='a "), LEN / 2), filler);
+        }
+    }
+}
+
+#[test]
+fn pairs_of_keywords_cost_no_more() {
+    let words = keywords();
+    for (n, first) in words.iter().enumerate() {
+        // Every word meets some others; all pairs would take minutes.
+        for second in words.iter().cycle().skip(n * 7).take(12) {
+            assert_linear("", &format!("{first}a:{second}="));
+            assert_linear("", &format!("{first}{second} "));
+        }
+    }
+}
+
+#[test]
+fn the_texts_that_were_quadratic_once_are_linear() {
+    let key = "AbCd0123456789+/".repeat(4);
+    for unit in [
+        "password=abcdefgh\n",
+        "://a:b",
+        "://a:b@",
+        "://a:/@!",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\na: b\n",
+        &format!("-----BEGIN PRIVATE KEY-----\n{key}\n"),
+        "-----END PRIVATE KEY-----\n",
+        &format!("{key}\n-----END PRIVATE KEY-----\n"),
+        "bearer aaaaaaaaaaaaaaaaaaaa ",
+        "eyJhbGciOiJI.eyJ",
+        "-eyJaaaaaaaaaaaa",
+        "token=/token=",
+        "mysql curl zip ",
+        "[masked:",
+        "Cookie: a=1; b=2; ",
+    ] {
+        assert_linear("", unit);
+        assert_linear("[masked:jwt]", unit);
+    }
+}
+
+#[test]
+fn rules_of_ones_own_read_a_bounded_part_for_each_secret() {
+    let own = |pattern: &str| OwnRule { name: "own".into(), pattern: pattern.into() };
+    for (pattern, unit) in [("a[^b]*b|a", "a"), ("(?s)x.*y|x", "x "), ("[a-z]+", "ab"), ("[a-z]+", "ab "), ("q", "ab")]
+    {
+        let mask = Mask::new("own", &[own(pattern)]).unwrap();
+        let read = |len| mask.find(&repeated("", unit, len)).1;
+        let (once, twice) = (read(64 * 1024), read(128 * 1024));
+        assert!(twice <= once * 5 / 2, "{pattern}: {once}, doubled {twice}");
+    }
+}
+
+#[test]
+fn rules_of_ones_own_find_what_is_longer_than_what_they_see_at_once() {
+    let mask = Mask::new("own", &[OwnRule { name: "own".into(), pattern: "k[a-z]{1000,}".into() }]).unwrap();
+    for (before, len) in [(0, 1000), (7000, 4000), (8191, 100_000), (12_285, 30_000)] {
+        let mut text = format!("{}k{} end", ".".repeat(before), "z".repeat(len));
+        mask.text(&mut text, &mut Vec::new());
+        assert_eq!(text, format!("{}[masked:own] end", ".".repeat(before)));
+    }
+}

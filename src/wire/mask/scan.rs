@@ -1,0 +1,309 @@
+//! One reading of a text for secrets.
+//!
+//! The cost is linear in the text, for any text. A rule looks at the text around a keyword through [`Scan::run`], which
+//! remembers where the last run of each class ended, so bytes that many keywords look at are read once. Everything else
+//! that a rule reads has a bound of its own, or is masked and then never read again. `work` counts the bytes that are read.
+
+use std::ops::Range;
+
+use super::rule::Rule;
+
+/// How many bytes a rule looks at before it decides whether they are a secret.
+pub(super) const LOOK: usize = 128;
+/// The longest run that is not remembered.
+const SHORT: usize = 16;
+/// How long a name or a word in front of a value may be.
+const NAME: usize = 64;
+
+/// What bytes a run consists of. A byte of a character beyond ASCII is in every class that says what is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Letters and digits.
+    Alnum,
+    /// Hexadecimal digits.
+    Hex,
+    /// Decimal digits.
+    Digit,
+    /// Base64 without padding.
+    Base64,
+    /// Base64 for URLs without padding.
+    Url64,
+    /// As [`Class::Url64`], with `.`.
+    Dotted,
+    /// As [`Class::Dotted`], with `~` and `=`.
+    Loose,
+    /// The parts of a hash that `crypt` makes.
+    Crypt,
+    /// As [`Class::Crypt`], with `:`.
+    Scram,
+    /// RFC 7235's `token68` without padding.
+    Token68,
+    /// As [`Class::Token68`], with `%`.
+    Query,
+    /// Up to white space, a quote, `;` or an angle bracket.
+    Bare,
+    /// Up to white space.
+    Solid,
+    /// Up to the end of the line.
+    Line,
+    /// Spaces and tabs.
+    Blank,
+    /// Up to the next `"`, `\` or the end of the line.
+    InDouble,
+    /// Up to the next `'` or the end of the line.
+    InSingle,
+    /// Up to the next backtick or the end of the line.
+    InBacktick,
+    /// Up to the next `<` or the end of the line.
+    InElement,
+    /// Up to the next `@`.
+    NotAt,
+    /// What a URL consists of: up to white space, a quote or an angle bracket.
+    Url,
+    /// Up to the next `-`.
+    NotDash,
+}
+
+const CLASSES: usize = Class::NotDash as usize + 1;
+
+const TABLE: [u32; 256] = table();
+
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        let alnum = b.is_ascii_alphanumeric();
+        let url64 = alnum || matches!(b, b'-' | b'_');
+        let white = matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c);
+        let line = !matches!(b, b'\r' | b'\n');
+        let url = !white && !matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>');
+        let member = [
+            alnum,
+            b.is_ascii_hexdigit(),
+            b.is_ascii_digit(),
+            alnum || matches!(b, b'+' | b'/'),
+            url64,
+            url64 || b == b'.',
+            url64 || matches!(b, b'.' | b'~' | b'='),
+            alnum || matches!(b, b'.' | b'/' | b'+' | b'$' | b'=' | b',' | b'-'),
+            alnum || matches!(b, b'.' | b'/' | b'+' | b'$' | b'=' | b',' | b'-' | b':'),
+            url64 || matches!(b, b'.' | b'~' | b'+' | b'/'),
+            url64 || matches!(b, b'.' | b'~' | b'+' | b'/' | b'%'),
+            url && b != b';',
+            !white,
+            line,
+            matches!(b, b' ' | b'\t'),
+            line && !matches!(b, b'"' | b'\\'),
+            line && b != b'\'',
+            line && b != b'`',
+            line && b != b'<',
+            b != b'@',
+            url,
+            b != b'-',
+        ];
+        let mut class = 0;
+        while class < CLASSES {
+            if member[class] {
+                table[byte] |= 1 << class;
+            }
+            class += 1;
+        }
+        byte += 1;
+    }
+    table
+}
+
+impl Class {
+    fn has(self, byte: u8) -> bool {
+        TABLE[byte as usize] & (1 << self as u32) != 0
+    }
+}
+
+/// A secret that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it stands in the text that was read.
+    pub range: Range<usize>,
+    /// The rule that found it.
+    pub rule: Rule,
+}
+
+/// A text that is being read, and what was found in it.
+#[derive(Debug)]
+pub(super) struct Scan<'t> {
+    text: &'t str,
+    on: &'t [bool; Rule::COUNT],
+    found: Vec<Found>,
+    /// Where the newest of what was found ends.
+    floor: usize,
+    /// Where the newest private key ends.
+    last_key: usize,
+    runs: [Range<usize>; CLASSES],
+    /// Where the name ends that was looked at last: one name may hold several keywords.
+    pub last_name: usize,
+    /// How far the arguments of each command were read.
+    pub commands: [usize; super::command::COUNT],
+    /// Up to where no `@` has a host behind it.
+    pub hostless: usize,
+    /// How many bytes were read.
+    pub work: usize,
+}
+
+impl<'t> Scan<'t> {
+    pub(super) fn new(text: &'t str, on: &'t [bool; Rule::COUNT]) -> Scan<'t> {
+        Scan {
+            text,
+            on,
+            found: Vec::new(),
+            floor: 0,
+            last_key: 0,
+            runs: std::array::from_fn(|_| 0..0),
+            last_name: 0,
+            commands: [0; super::command::COUNT],
+            hostless: 0,
+            work: text.len(),
+        }
+    }
+
+    /// What was found, in the order of the text.
+    pub(super) fn found(self) -> Vec<Found> {
+        self.found
+    }
+
+    pub(super) fn floor(&self) -> usize {
+        self.floor
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(super) fn str(&self, range: Range<usize>) -> &'t str {
+        &self.text[range]
+    }
+
+    /// The byte at `at`; 0 beyond the end, which is in no secret.
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        self.text.as_bytes().get(at).copied().unwrap_or(0)
+    }
+
+    /// The byte before `at`; 0 at the beginning.
+    pub(super) fn before(&self, at: usize) -> u8 {
+        at.checked_sub(1).map_or(0, |at| self.byte(at))
+    }
+
+    pub(super) fn bytes(&self, range: Range<usize>) -> &'t [u8] {
+        &self.text.as_bytes()[range]
+    }
+
+    /// Whether `at` is followed by `word`, small or large letters.
+    pub(super) fn starts(&self, at: usize, word: &str) -> bool {
+        let found = self.text.as_bytes().get(at..at + word.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Whether a word begins at `at`: no letter, digit or `_` stands before it.
+    pub(super) fn begins_word(&self, at: usize) -> bool {
+        let before = self.before(at);
+        !(before.is_ascii_alphanumeric() || before == b'_')
+    }
+
+    /// Whether a word ends at `at`.
+    pub(super) fn ends_word(&self, at: usize) -> bool {
+        let next = self.byte(at);
+        !(next.is_ascii_alphanumeric() || next == b'_')
+    }
+
+    /// Whether `at` is the end of a line or of the text that is a whole line's end.
+    pub(super) fn ends_line(&self, at: usize) -> bool {
+        matches!(self.byte(at), b'\r' | b'\n') || at >= self.len()
+    }
+
+    /// Where the run of `class` that goes on at `at` ends; `at` itself where there is none.
+    pub(super) fn run(&mut self, class: Class, at: usize) -> usize {
+        let known = &self.runs[class as usize];
+        if known.contains(&at) {
+            return known.end;
+        }
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        let len = rest.iter().position(|byte| !class.has(*byte)).unwrap_or(rest.len());
+        self.work += len + 1;
+        // A short one is read again sooner than it is remembered in the place of a long one.
+        if len > SHORT {
+            self.runs[class as usize] = at..at + len;
+        }
+        at + len
+    }
+
+    /// Behind the blanks at `at`.
+    pub(super) fn skip_blanks(&mut self, at: usize) -> usize {
+        self.run(Class::Blank, at)
+    }
+
+    /// Where the run of `class` that ends at `end` begins, at most `max` bytes back and not in what is masked already.
+    pub(super) fn run_back(&mut self, class: Class, end: usize, max: usize) -> usize {
+        let from = end.saturating_sub(max).max(self.floor);
+        let len = self.text.as_bytes()[from..end].iter().rev().take_while(|byte| class.has(**byte)).count();
+        self.work += len + 1;
+        end - len
+    }
+
+    /// The whole name around a keyword: letters, digits, `_`, `-` and `.`. `None` where it is longer than names are.
+    pub(super) fn name(&mut self, keyword: &Range<usize>) -> Option<Range<usize>> {
+        let mut end = self.run(Class::Dotted, keyword.end);
+        if end - keyword.end > NAME {
+            return None;
+        }
+        while matches!(self.byte(end - 1), b'.' | b'-') {
+            end -= 1;
+        }
+        let mut start = self.run_back(Class::Dotted, keyword.start, NAME);
+        while matches!(self.byte(start), b'.' | b'-') {
+            start += 1;
+        }
+        Some(start..end)
+    }
+
+    /// Where the line begins that `at` is in, at most [`LOOK`] bytes back.
+    pub(super) fn line_start(&mut self, at: usize) -> usize {
+        let mut from = at.saturating_sub(LOOK).max(self.floor);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
+        }
+        self.work += at - from;
+        self.text.as_bytes()[from..at].iter().rposition(|byte| *byte == b'\n').map_or(from, |nl| from + nl + 1)
+    }
+
+    /// A secret of `rule`; whether the rule is on, and `range` a secret that can be masked.
+    pub(super) fn mask(&mut self, rule: Rule, range: Range<usize>) -> bool {
+        if !self.on[rule as usize] || range.is_empty() || range.start < self.floor {
+            return false;
+        }
+        debug_assert!(self.text.is_char_boundary(range.start) && self.text.is_char_boundary(range.end));
+        self.floor = range.end;
+        if rule == Rule::PrivateKey {
+            self.last_key = range.end;
+        }
+        self.found.push(Found { range, rule });
+        true
+    }
+
+    /// Up to where a key whose beginning is missing may reach back: it may hold what looks like other secrets.
+    pub(super) fn last_key(&self) -> usize {
+        self.last_key
+    }
+
+    /// A secret that holds others which were found before it, but no key.
+    pub(super) fn mask_over(&mut self, rule: Rule, range: Range<usize>) -> bool {
+        self.last_key = range.end;
+        if !self.on[rule as usize] {
+            return false;
+        }
+        while self.found.last().is_some_and(|last| last.range.start >= range.start) {
+            self.found.pop();
+        }
+        self.floor = self.found.last().map_or(0, |last| last.range.end);
+        self.mask(rule, range.start.max(self.floor)..range.end)
+    }
+}
