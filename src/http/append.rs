@@ -18,7 +18,7 @@ use super::params::Params;
 use super::{POSITION, body};
 use crate::access::Capability;
 use crate::job::{Event, Position};
-use crate::ledger::{Append, Appended, ProveError, off_thread, receipt};
+use crate::ledger::{Append, Appended, INLINE, ProveError, off_thread, receipt};
 use crate::log::Reader;
 use crate::wire::{self, Incoming, Mask, NAMES};
 
@@ -125,7 +125,17 @@ pub async fn append(
     let body = body::read(&app.limits.bodies, &caller, body).await?;
     params.finish()?;
     let guard = guard(&parts.headers)?;
-    let read = events(&parts.headers, &body.bytes, app.ledger.mask());
+    let read = if body.bytes.len() > INLINE {
+        let turn = app.limits.parses.wait(&caller, 1).await?;
+        let (headers, bytes, mask) = (parts.headers.clone(), body.bytes.clone(), app.ledger.mask().clone());
+        off_thread(move || {
+            let _turn = turn;
+            events(&headers, &bytes, &mask)
+        })
+        .await
+    } else {
+        events(&parts.headers, &body.bytes, app.ledger.mask())
+    };
     let (events, batch) = read.inspect_err(|error| {
         if error.code == Error::SECRET {
             app.ledger.metrics().stopped(NAMES);

@@ -41,6 +41,8 @@ pub struct Bounds {
     pub histories: Most,
     /// Bytes of request bodies in memory, those under 64 KiB not counted.
     pub bodies: Most,
+    /// Bodies over 32 KiB whose events are read and masked, each by a thread of its own.
+    pub parses: Most,
 }
 
 impl Default for Bounds {
@@ -51,6 +53,7 @@ impl Default for Bounds {
             bundles: Most { all: 8, each: 2 },
             histories: Most { all: 16, each: 8 },
             bodies: Most { all: 256 << 20, each: 64 << 20 },
+            parses: Most { all: 4, each: 2 },
         }
     }
 }
@@ -68,6 +71,8 @@ pub struct Limits {
     pub histories: Limit,
     /// See [`Bounds::bodies`].
     pub bodies: Limit,
+    /// See [`Bounds::parses`].
+    pub parses: Limit,
 }
 
 impl Limits {
@@ -79,6 +84,7 @@ impl Limits {
             bundles: Limit::new("bundles", "evidence bundles", "too-many-bundles", bounds.bundles),
             histories: Limit::new("histories", "history reads", "too-many-histories", bounds.histories),
             bodies: Limit::new("body_bytes", "bytes of large request bodies", "overloaded", bounds.bodies),
+            parses: Limit::new("parses", "large request bodies being read", "overloaded", bounds.parses),
         }
     }
 
@@ -86,7 +92,7 @@ impl Limits {
     pub fn register(&self, registry: &mut Registry) {
         let (held, most) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
         let refused = Family::<Label, Counter>::default();
-        for limit in [&self.tails, &self.exports, &self.bundles, &self.histories, &self.bodies] {
+        for limit in [&self.tails, &self.exports, &self.bundles, &self.histories, &self.bodies, &self.parses] {
             let label = Label { limit: limit.0.name };
             held.get_or_create(&label).set(limit.held() as i64);
             most.get_or_create(&label).set(i64::from(limit.0.most.all));

@@ -46,7 +46,7 @@ pub use metrics::Metrics;
 pub use moment::{AsOf, NotAMoment, Place};
 pub use projection::{Health, Rebuild};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
-pub use read::{ReadError, Shown, off_thread};
+pub use read::{INLINE, ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};

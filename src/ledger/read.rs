@@ -227,6 +227,9 @@ impl Ledger {
     }
 }
 
+/// Up to so many bytes, 32 KiB, are read or hashed where they arrive: handing them to another thread would take longer.
+pub const INLINE: usize = 32 << 10;
+
 /// Runs a read that may take long where it blocks nobody.
 pub async fn off_thread<T: Send + 'static, E: Send + 'static>(
     read: impl FnOnce() -> Result<T, E> + Send + 'static,

@@ -14,6 +14,7 @@ use super::erase::Erasures;
 use super::files::Files;
 use super::loader::Loader;
 use super::projection::{Handed, Projection};
+use super::read::{INLINE, off_thread};
 use super::seal::{Doubt, Seal, SealError};
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
 use crate::job::{Event, Position};
@@ -119,11 +120,15 @@ impl Ledger {
         let bytes: usize = append.events.iter().map(|event| event.data.len() + 512).sum();
         let budget = self.inner.writer.budget.clone().try_acquire_many_owned(bytes as u32);
         let budget = budget.map_err(|_| AppendError::Overloaded)?;
+        let events = append.events;
+        let hashed: usize = events.iter().map(|event| event.data.len()).sum();
+        let prepare = move || Ok(events.into_iter().map(Prepared::new).collect());
+        let events = if hashed > INLINE { off_thread(prepare).await? } else { prepare()? };
         let (answer, answered) = oneshot::channel();
         let request = Request {
             org: append.org,
             actor: append.actor,
-            events: append.events.into_iter().map(Prepared::new).collect(),
+            events,
             guard: append.guard,
             answer,
             folded: None,

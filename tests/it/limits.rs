@@ -1,11 +1,13 @@
 //! How much there may be at once of what costs memory, disk or time: in all, and of one token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use jobledger::http::{Bounds, HttpOptions, Most};
+use serde_json::json;
 
-use crate::support::{Answer, Client, TestServer, created, problem};
+use crate::support::{Answer, Client, TestServer, created, event, noted, problem, started};
 
 const STREAM: [(&str, &str); 1] = [("accept", "text/event-stream")];
 
@@ -55,4 +57,32 @@ fn streams_are_limited_in_all_and_per_token() {
     open.clear();
     until_held(&auditor, "tails", 0);
     worker.stream(paths[0], &[]);
+}
+
+#[test]
+fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
+    let server = bounded(|bounds| bounds.parses = Most { all: 1, each: 1 });
+    let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let output = "password=abcdefgh\n".repeat(20_000);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let large = || {
+            // Bounded, so that a failure of the other thread ends this one too.
+            for _ in 0..100 {
+                worker.append(&event("job.hook_output", "a", json!({ "output": output }))).expect(201);
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        };
+        scope.spawn(large);
+        scope.spawn(large);
+        until_held(&auditor, "parses", 1);
+        worker.append(&noted("a", "small")).expect(201);
+        done.store(true, Ordering::Relaxed);
+    });
+    until_held(&auditor, "parses", 0);
+    let output = worker.get("/ledger/jobs/a/output").expect(200).text();
+    assert!(output.starts_with("password=[masked:password]\n") && !output.contains("abcdefgh"));
 }
