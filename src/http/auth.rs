@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method};
 
 use super::app::App;
 use super::error::Error;
+use super::line::Line;
 use super::observe::{asked_by, reads_of_others};
 use crate::access::{Capability, Principal};
 use crate::job::OrgId;
@@ -18,9 +19,14 @@ pub const COOKIE_NAME: &str = "jobledger_session";
 
 /// The principal behind a request. A route that takes one answers 401 to everybody else.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Principal);
+pub struct Caller(pub Principal, Line);
 
 impl Caller {
+    /// The connection that the request came by.
+    pub fn line(&self) -> &Line {
+        &self.1
+    }
+
     /// 403 unless the role has the capability.
     pub fn require(&self, capability: Capability) -> Result<(), Error> {
         if self.0.role.may(capability) {
@@ -107,7 +113,8 @@ impl FromRequestParts<App> for Caller {
         };
         let found = found.ok_or_else(Error::unauthorized)?;
         asked_by(&found);
-        Ok(Caller(found))
+        let line = parts.extensions.get::<Line>().cloned().unwrap_or_default();
+        Ok(Caller(found, line))
     }
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use super::POSITION;
 use super::accept;
@@ -12,9 +13,11 @@ use super::app::App;
 use super::auth::Caller;
 use super::docs::{CloudEvent, EventPage};
 use super::error::Error;
+use super::limits::{Held, LARGE, sent_with};
 use super::ndjson::{Stretch, ndjson};
 use super::params::Params;
 use super::path::Segment;
+use super::streamed::Long;
 use super::tail::{TailOf, tail};
 use crate::access::Capability;
 use crate::job::{Event, JobId, Kind, OrgId, Position};
@@ -26,11 +29,15 @@ use crate::wire::{self, Leaf, LedgerContinued, LedgerKeyAdded};
 const PAGE_BYTES: usize = 4 << 20;
 /// What a short page shows at the most: events, and about how many bytes.
 const SHORT_LIMIT: u64 = 100;
-const SHORT_BYTES: usize = 256 << 10;
+const SHORT_BYTES: usize = LARGE;
 /// Events that a short page looks at, at the most.
 const SHORT_SCAN: u64 = 1000;
 /// Events of an export read at a time.
 const EXPORT_STEP: u64 = 500;
+/// How often `type` may be given; there are fewer types.
+const MOST_TYPES: usize = 64;
+/// About how many bytes of an export are read at a time, 256 KiB.
+const EXPORT_BYTES: usize = 256 << 10;
 /// About what an event takes on a page: room for as many is made at once.
 const EVENT_BYTES: usize = 768;
 
@@ -61,7 +68,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     let after = params.one("after")?;
     let limit = params.count("limit", 50, 1000)? as u64;
     let kind = params.one::<Kind>("kind")?;
-    let types = params.many("type");
+    let types = params.many("type", MOST_TYPES)?;
     let job = match job {
         Some(job) => Some(job),
         None => params.one("job")?,
@@ -103,7 +110,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
         (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
         (status = 404, description = "`org` is not the caller's"),
         (status = 406, description = "`Accept` allows none of the three forms"),
-        (status = 503, description = "The log has not reached `min_position`"),
+        (status = 503, description = "The log has not reached `min_position`, or there are too many streams (`too-many-tails`), exports (`too-many-exports`) or large answers (`too-many-answers`) at once"),
     )
 )]
 pub async fn list(
@@ -142,7 +149,7 @@ pub async fn list(
         (status = 400, description = "A parameter or `Last-Event-ID` is not what was expected"),
         (status = 404, description = "No such job, or not yet then"),
         (status = 406, description = "`Accept` allows none of the three forms"),
-        (status = 503, description = "The log has not reached `min_position`"),
+        (status = 503, description = "The log has not reached `min_position`, or there are too many streams (`too-many-tails`), exports (`too-many-exports`) or large answers (`too-many-answers`) at once"),
     )
 )]
 pub async fn of_job(
@@ -189,7 +196,7 @@ fn existed(log: &Reader<'_>, org: OrgId, job: &JobId, upto: Option<Position>) ->
         (status = 200, description = "The event", body = CloudEvent, content_type = "application/cloudevents+json"),
         (status = 400, description = "Not a position"),
         (status = 404, description = "No such event"),
-        (status = 503, description = "The log has not reached `min_position`"),
+        (status = 503, description = "The log has not reached `min_position`, or there are too many large answers at once (`too-many-answers`)"),
     )
 )]
 pub async fn one(
@@ -206,12 +213,31 @@ pub async fn one(
         app.ledger.reach(min).await?;
     }
     let head = app.ledger.head();
-    let mut event =
-        app.ledger.log(|log| visible(log, &caller, position, |row| wire::cloudevent(row.leaf, row.data)))?;
-    event.push(b'\n');
+    let shown = app.ledger.log(|log| {
+        let is_large = |row: &Row<'_>| row.data.is_some_and(|data| data.len() > LARGE);
+        visible(log, &caller, position, |row| (!is_large(&row)).then(|| line_of(row)))
+    })?;
+    let event = match shown {
+        Some(event) => Bytes::from(event),
+        None => {
+            let held = app.limits.answers.wait(&caller, 1).await?;
+            off_thread(move || {
+                let event = app.ledger.log(|log| visible(log, &caller, position, line_of))?;
+                Ok::<_, Error>(sent_with(held, event))
+            })
+            .await?
+        }
+    };
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json")), (POSITION, head.get().into())];
     Ok((headers, event).into_response())
+}
+
+/// An event as one line.
+fn line_of(row: Row<'_>) -> Vec<u8> {
+    let mut line = wire::cloudevent(row.leaf, row.data);
+    line.push(b'\n');
+    line
 }
 
 /// What `show` makes of the event at `position`; to whoever may not see it there is none.
@@ -241,12 +267,16 @@ async fn show(app: App, caller: Caller, headers: HeaderMap, asked: Asked) -> Res
     match accept::choose(&headers, &offered) {
         Some("application/json") => match short_page(&app, &asked)? {
             Some(page) => Ok(page),
-            None => off_thread(move || long_page(&app, &asked)).await,
+            None => {
+                let held = app.limits.answers.wait(&caller, 1).await?;
+                off_thread(move || long_page(&app, &asked, held)).await
+            }
         },
         Some("application/x-ndjson") => {
+            let long = Long::new(&app, &caller, app.limits.exports.take(&caller, 1)?);
             let from = asked.after.unwrap_or_default().next();
             let head = asked.filter.end(app.ledger.head());
-            Ok(ndjson(app, (from, head), move |app, from, head| lines(app, from, head, &asked.filter)))
+            Ok(ndjson(app, long, (from, head), move |app, from, head| lines(app, from, head, &asked.filter)))
         }
         Some(_) if asked.filter.upto.is_some() => Err(Error::live_as_of()),
         Some(_) => tail(&app, &caller, &headers, TailOf { filter: asked.filter, after: asked.after }),
@@ -273,17 +303,17 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
         }),
     })?;
     let whole = events.shown == asked.limit || page.scanned >= page.head;
-    Ok(whole.then(|| events.answer(page)))
+    Ok((whole && events.body.len() <= LARGE).then(|| events.answer(page, Bytes::from)))
 }
 
-fn long_page(app: &App, asked: &Asked) -> Result<Response, Error> {
+fn long_page(app: &App, asked: &Asked, held: Held) -> Result<Response, Error> {
     let mut events = Events::new(asked.limit);
     let page = app.ledger.log(|log| {
         log.page(asked.after.unwrap_or_default(), asked.limit, &asked.filter, |row| {
             Ok::<_, Error>(enough(events.push(|body| wire::write_cloudevent(body, row.leaf, row.data)), PAGE_BYTES))
         })
     })?;
-    Ok(events.answer(page))
+    Ok(events.answer(page, |body| sent_with(held, body)))
 }
 
 /// A page as it grows.
@@ -310,12 +340,12 @@ impl Events {
         self.body.len()
     }
 
-    fn answer(mut self, page: Page) -> Response {
+    fn answer(mut self, page: Page, body: impl FnOnce(Vec<u8>) -> Bytes) -> Response {
         let next = if page.scanned < page.head { page.scanned.to_string() } else { "null".to_owned() };
         self.body.extend(format!("],\"next\":{next},\"head\":{}}}\n", page.head).bytes());
         let headers =
             [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (POSITION, page.head.get().into())];
-        (headers, self.body).into_response()
+        (headers, body(self.body)).into_response()
     }
 }
 
@@ -328,7 +358,7 @@ fn lines(app: &App, from: Position, head: Position, filter: &Filter) -> Result<S
                 wire::write_cloudevent(&mut lines, row.leaf, row.data);
                 lines.push(b'\n');
             }
-            Ok::<_, Error>(enough(lines.len(), PAGE_BYTES))
+            Ok::<_, Error>(enough(lines.len(), EXPORT_BYTES))
         })
     })?;
     Ok((lines, page.scanned))

@@ -8,14 +8,15 @@ use super::auth::Caller;
 use super::error::Error;
 use super::ndjson::{Stretch, ndjson};
 use super::params::Params;
+use super::streamed::Long;
 use crate::access::Capability;
 use crate::job::Position;
 use crate::ledger::export_line;
 use crate::log::enough;
 
-/// Events read at a time, and about how many bytes: 4 MiB.
+/// Events read at a time, and about how many bytes: 256 KiB, which every export that is not read holds.
 const STEP: u64 = 500;
-const STEP_BYTES: usize = 4 << 20;
+const STEP_BYTES: usize = 256 << 10;
 
 /// Export the log: every event with everything that proves and restores it, one export line each.
 ///
@@ -28,6 +29,7 @@ const STEP_BYTES: usize = 4 << 20;
         (status = 200, description = "One export line an event", body = String, content_type = "application/x-ndjson"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 403, description = "The role may not: the log is of all organisations"),
+        (status = 503, description = "Too many exports at once (`too-many-exports`); try again"),
     )
 )]
 pub async fn export(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -35,8 +37,9 @@ pub async fn export(State(app): State<App>, caller: Caller, mut params: Params) 
     let from: Option<Position> = params.one("from")?;
     params.finish()?;
     caller.require(Capability::AllOrganisations)?;
+    let long = Long::new(&app, &caller, app.limits.exports.take(&caller, 1)?);
     let head = app.ledger.head();
-    Ok(ndjson(app, (from.unwrap_or(Position::GENESIS), head), lines))
+    Ok(ndjson(app, long, (from.unwrap_or(Position::GENESIS), head), lines))
 }
 
 fn lines(app: &App, from: Position, head: Position) -> Result<Stretch, Error> {

@@ -17,7 +17,7 @@ use super::page::{line, page};
 use super::params::Params;
 use super::path::Segment;
 use super::single::{Render, View, single_job};
-use super::streamed::streamed;
+use super::streamed::{Long, streamed};
 use super::{POSITION, cursor};
 use crate::access::Capability;
 use crate::job::{JobId, Position};
@@ -151,7 +151,7 @@ pub async fn one(
         (status = 200, description = "What the hook wrote, stdout and stderr as they came", body = String, content_type = "text/plain; charset=utf-8"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "No such job, or not yet then"),
-        (status = 503, description = "The views are not there yet"),
+        (status = 503, description = "The views are not there yet, or too many exports are being sent (`too-many-exports`)"),
     )
 )]
 pub async fn output(
@@ -162,14 +162,15 @@ pub async fn output(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let reading = params.reading(&caller, &id)?;
+    let long = Long::new(&app, &caller, app.limits.exports.wait(&caller, 1).await?);
     let (position, job) = match reading.as_of {
         None => {
             let shown = app.ledger.job(&reading.key, reading.min).await?;
             (shown.position, shown.value.map(|job| (*job).clone()))
         }
         Some(moment) => {
-            let turn = app.ledger.turn(reading.min).await?;
-            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
+            let turn = app.turn(&caller, reading.min).await?;
+            let shown = app.ledger.job_as_of(&turn.0, &reading.key, moment).await?;
             (shown.position, shown.value.map(|job| job.summary.clone()))
         }
     };
@@ -187,5 +188,5 @@ pub async fn output(
             after = next;
         }
     };
-    Ok((headers, streamed::<ReadError>(chunks)).into_response())
+    Ok((headers, streamed::<ReadError>(long, chunks)).into_response())
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +19,9 @@ use super::error::Error;
 
 /// Longest wait for a place, before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer of more bytes than this, 256 KiB, counts as a large one.
+pub const LARGE: usize = 256 << 10;
 
 /// How much there may be at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +41,14 @@ pub struct Bounds {
     pub exports: Most,
     /// Evidence bundles.
     pub bundles: Most,
-    /// Reads that fold a job's history: as of a moment, and diffs.
+    /// Reads of the past that run or wait for their turn: as of a moment, and diffs.
     pub histories: Most,
     /// Bytes of request bodies in memory, those under 64 KiB not counted.
     pub bodies: Most,
+    /// Bytes of evidence bundles on disk.
+    pub bundle_bytes: Most,
+    /// Answers of over 256 KiB, each of which is in memory until it is sent.
+    pub answers: Most,
     /// Bodies over 32 KiB whose events are read and masked, each by a thread of its own.
     pub parses: Most,
 }
@@ -51,8 +59,10 @@ impl Default for Bounds {
             tails: Most { all: 2048, each: 256 },
             exports: Most { all: 32, each: 8 },
             bundles: Most { all: 8, each: 2 },
-            histories: Most { all: 16, each: 8 },
+            histories: Most { all: 68, each: 16 },
             bodies: Most { all: 256 << 20, each: 64 << 20 },
+            bundle_bytes: Most { all: 2 << 30, each: 1 << 30 },
+            answers: Most { all: 64, each: 32 },
             parses: Most { all: 4, each: 2 },
         }
     }
@@ -71,6 +81,10 @@ pub struct Limits {
     pub histories: Limit,
     /// See [`Bounds::bodies`].
     pub bodies: Limit,
+    /// See [`Bounds::bundle_bytes`].
+    pub bundle_bytes: Limit,
+    /// See [`Bounds::answers`].
+    pub answers: Limit,
     /// See [`Bounds::parses`].
     pub parses: Limit,
 }
@@ -82,7 +96,14 @@ impl Limits {
             tails: Limit::new("tails", "streams", "too-many-tails", bounds.tails),
             exports: Limit::new("exports", "exports", "too-many-exports", bounds.exports),
             bundles: Limit::new("bundles", "evidence bundles", "too-many-bundles", bounds.bundles),
-            histories: Limit::new("histories", "history reads", "too-many-histories", bounds.histories),
+            histories: Limit::new("histories", "history reads", "reads-busy", bounds.histories),
+            bundle_bytes: Limit::new(
+                "bundle_bytes",
+                "bytes of evidence bundles",
+                "too-many-bundles",
+                bounds.bundle_bytes,
+            ),
+            answers: Limit::new("answers", "large answers", "too-many-answers", bounds.answers),
             bodies: Limit::new("body_bytes", "bytes of large request bodies", "overloaded", bounds.bodies),
             parses: Limit::new("parses", "large request bodies being read", "overloaded", bounds.parses),
         }
@@ -92,7 +113,8 @@ impl Limits {
     pub fn register(&self, registry: &mut Registry) {
         let (held, most) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
         let refused = Family::<Label, Counter>::default();
-        for limit in [&self.tails, &self.exports, &self.bundles, &self.histories, &self.bodies, &self.parses] {
+        let counts = [&self.tails, &self.exports, &self.bundles, &self.histories, &self.answers, &self.parses];
+        for limit in counts.into_iter().chain([&self.bodies, &self.bundle_bytes]) {
             let label = Label { limit: limit.0.name };
             held.get_or_create(&label).set(limit.held() as i64);
             most.get_or_create(&label).set(i64::from(limit.0.most.all));
@@ -128,7 +150,8 @@ struct Inner {
     refused: Counter,
 }
 
-/// A share of a limit, given back when it is dropped.
+/// A share of a limit, given back when it is dropped. It goes with the work that it is for: into the closure that runs on
+/// another thread, and into the answer.
 #[derive(Debug)]
 pub struct Held {
     all: OwnedSemaphorePermit,
@@ -140,6 +163,20 @@ impl Held {
     pub fn merge(&mut self, other: Held) {
         self.all.merge(other.all);
         self.own.merge(other.own);
+    }
+}
+
+/// The bytes of a large answer, which keeps its share until they are sent. A small one gives it back at once.
+pub fn sent_with(held: Held, bytes: Vec<u8>) -> Bytes {
+    struct Sent(Vec<u8>, #[expect(dead_code, reason = "it is dropped with the bytes")] Held);
+    impl AsRef<[u8]> for Sent {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    match bytes.len() > LARGE {
+        true => Bytes::from_owner(Sent(bytes, held)),
+        false => Bytes::from(bytes),
     }
 }
 
@@ -160,6 +197,11 @@ impl Limit {
         let own = self.own(caller).try_acquire_many_owned(count).map_err(|_| self.refusal())?;
         let all = self.0.all.clone().try_acquire_many_owned(count).map_err(|_| self.refusal())?;
         Ok(Held { all, own })
+    }
+
+    /// How much one token may hold.
+    pub fn most_of_one(&self) -> u32 {
+        self.0.most.each
     }
 
     /// Takes `count`, and waits for it up to 5 s; then refuses with 503. A token waits for its own share first, so its requests

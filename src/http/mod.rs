@@ -18,7 +18,9 @@ mod export;
 mod guard;
 mod job_model;
 mod jobs;
+mod lease;
 mod limits;
+mod line;
 mod metrics;
 mod ndjson;
 mod observe;
@@ -65,7 +67,7 @@ pub use serve::{HttpOptions, Transport, serve};
 pub use sheets::Sheets;
 pub use single::{Render, View, single_job};
 pub use site::Site;
-pub use streamed::streamed;
+pub use streamed::{Long, streamed};
 pub use tail::{Tails, publish};
 pub use tls::{Tls, TlsError};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::POSITION;
 use super::app::App;
 use super::error::Error;
-use super::streamed::streamed;
+use super::streamed::{Long, streamed};
 use crate::job::Position;
 use crate::ledger::off_thread;
 
@@ -17,9 +17,10 @@ use crate::ledger::off_thread;
 pub type Stretch = (Vec<u8>, Position);
 
 /// Answers with what `read` makes of the log from `from` up to `head`, stretch by stretch. It is given where a stretch begins
-/// and the head, and looks at one event at least.
+/// and the head, and looks at one event at least. The answer counts as `long`.
 pub fn ndjson(
     app: App,
+    long: Long,
     (from, head): (Position, Position),
     read: impl Fn(&App, Position, Position) -> Result<Stretch, Error> + Clone + Send + 'static,
 ) -> Response {
@@ -36,5 +37,5 @@ pub fn ndjson(
         }
     };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")), (POSITION, head.get().into())];
-    (headers, streamed::<std::io::Error>(lines)).into_response()
+    (headers, streamed::<std::io::Error>(long, lines)).into_response()
 }

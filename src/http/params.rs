@@ -26,16 +26,28 @@ impl<S: Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// Every value of `name`.
-    pub fn many(&mut self, name: &str) -> Vec<String> {
-        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(|(key, _)| key == name);
-        self.0 = left;
-        taken.into_iter().map(|(_, value): (String, String)| value).collect()
+    /// The values of `name`, each once, in the order in which they came; the parameter may be given up to `most` times.
+    pub fn many(&mut self, name: &str, most: usize) -> Result<Vec<String>, Error> {
+        let taken = self.take(name);
+        if taken.len() > most {
+            return Err(Error::parameter(name, format!("expected at most {most} times, found {}", taken.len())));
+        }
+        let mut values: Vec<String> = Vec::with_capacity(taken.len());
+        for value in taken {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        Ok(values)
+    }
+
+    fn take(&mut self, name: &str) -> Vec<String> {
+        self.0.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
     /// The value of `name` as text; at most one.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
-        let mut values = self.many(name);
+        let mut values = self.take(name);
         if values.len() > 1 {
             return Err(Error::parameter(name, "expected at most once"));
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
@@ -18,12 +20,15 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::arriving::Arrival;
 use super::limits::Bounds;
+use super::line::{Line, Narrowing};
 use super::site::Site;
 use super::tls::Tls;
 use super::unparsed::{Turns, Unparsed};
 
 /// How long a client may take to send its headers, or to greet over TLS.
 const GREETING: Duration = Duration::from_secs(30);
+/// The longest head of a request, and how much of an answer is gathered before the client takes some: 128 KiB.
+const BUFFER: usize = 128 << 10;
 /// How long a server that stops waits for the rest of a request whose head it has: what a client has sent already is on its way
 /// through the machine.
 const REST: Duration = Duration::from_millis(100);
@@ -111,10 +116,14 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
         };
         failing = false;
         let (open, options) = (open.clone(), options.clone());
-        let connection = Connection { peer, site: site.clone(), stopping: stopping.clone(), cut_off: cut_off.clone() };
+        let (site, stopping, cut_off, line) = (site.clone(), stopping.clone(), cut_off.clone(), Line::default());
+        let connection = Connection { peer, site, stopping, cut_off, line: line.clone() };
         tokio::spawn(async move {
             let _open = open;
-            connection.accept(stream, &options).await;
+            tokio::select! {
+                () = connection.accept(stream, &options) => {}
+                () = line.cut() => tracing::debug!("a connection was closed: its answer's token has ended"),
+            }
         });
     }
     drop((listener, open));
@@ -132,6 +141,7 @@ struct Connection {
     stopping: watch::Receiver<bool>,
     /// Connections that were closed before their answers were taken.
     cut_off: Arc<AtomicU64>,
+    line: Line,
 }
 
 impl Connection {
@@ -139,7 +149,7 @@ impl Connection {
         // Answers are small and awaited: sending each at once matters more than filling packets.
         let _ = stream.set_nodelay(true);
         // A client that stops reading takes nothing, so its writes stay pending.
-        let mut stream = TimeoutStream::new(stream);
+        let mut stream = TimeoutStream::new(Narrowing::new(stream, self.line.clone()));
         stream.set_write_timeout(Some(options.stall_timeout));
         let stream = Box::pin(stream);
         let Some(tls) = options.transport.tls() else { return self.serve(stream, options.drain).await };
@@ -154,14 +164,15 @@ impl Connection {
 
     async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, drain: Duration) {
         let (arrival, turns) = (Arrival::default(), Turns::default());
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             let turn = turns.begin();
+            request.extensions_mut().insert(self.line.clone());
             let answer = self.site.clone().answer(request.map(|body| arrival.body(body)), self.peer);
             async { Ok::<_, Infallible>(answer.await.map(|body| turn.until(body))) }
         });
         let stream = TokioIo::new(Unparsed::new(stream, self.site.styles(), turns.clone()));
         let mut server = hyper::server::conn::http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(GREETING);
+        server.timer(TokioTimer::new()).header_read_timeout(GREETING).max_buf_size(BUFFER);
         let mut served = pin!(server.serve_connection(stream, service));
         let stopped = self.stopping.wait_for(|stopping| *stopping);
         let mut ended = before(served.as_mut(), stopped).await;

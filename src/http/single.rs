@@ -75,10 +75,10 @@ pub async fn single_job(
         }
         Some(moment) => {
             // Kept until the answer is rendered.
-            let turn = app.ledger.turn(reading.min).await?;
+            let turn = app.turn(&caller, reading.min).await?;
             // Asked for before the job is read: what was erased up to there is not in the answer.
             let erased = app.ledger.erased();
-            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
+            let shown = app.ledger.job_as_of(&turn.0, &reading.key, moment).await?;
             let shown = of_kind(shown, &view, |job| job.kind)?;
             let unchanged = view.revisioned && matches(&headers, &etag(shown.value.position, erased));
             let rendered = match unchanged {

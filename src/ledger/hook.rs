@@ -8,8 +8,8 @@ use crate::views::row_fact;
 
 /// Events read at a time.
 const STEP: u64 = 1000;
-/// A chunk ends with the event that fills it: 1 MiB.
-const CHUNK: usize = 1 << 20;
+/// A chunk ends with the event that fills it: 256 KiB, which every output that is not read holds.
+const CHUNK: usize = 256 << 10;
 
 /// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character. May read long.
 ///

@@ -1,13 +1,19 @@
 //! How much there may be at once of what costs memory, disk or time: in all, and of one token.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use jobledger::http::{Bounds, HttpOptions, Most};
+use jobledger::ledger::system_clock;
 use serde_json::json;
+use ureq::http::Method;
 
-use crate::support::{Answer, Client, TestServer, created, event, noted, problem, started};
+use crate::support::histories::output;
+use crate::support::raw::{connect_narrow, head};
+use crate::support::{Answer, Client, TestServer, created, event, nil, noted, problem, started};
 
 const STREAM: [(&str, &str); 1] = [("accept", "text/event-stream")];
 
@@ -85,4 +91,122 @@ fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
     until_held(&auditor, "parses", 0);
     let output = worker.get("/ledger/jobs/a/output").expect(200).text();
     assert!(output.starts_with("password=[masked:password]\n") && !output.contains("abcdefgh"));
+}
+
+/// What a client asks for that then reads nothing: the path, the form, and the limit that it counts for.
+const STUCK: [(&str, &str, &str); 6] = [
+    ("/ledger/events?after=0", "text/event-stream", "tails"),
+    ("/ledger/jobs/a/events?after=0", "text/event-stream", "tails"),
+    ("/ledger/events", "application/x-ndjson", "exports"),
+    ("/ledger/jobs/a/output", "*/*", "exports"),
+    ("/ledger/jobs/a/evidence", "*/*", "bundles"),
+    ("/ledger/events?limit=1000", "application/json", "answers"),
+];
+
+/// Records a job with 12 MiB of output: more than a connection takes that is not read.
+fn large_job(server: &TestServer) -> Client {
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    for _ in 0..3 {
+        worker.append(&json!([(); 4].map(|()| output("a", &"x".repeat(1 << 20))))).expect(201);
+    }
+    worker
+}
+
+/// A connection that has asked and reads nothing.
+fn stuck(server: &TestServer, token: &str, path: &str, accept: &str) -> TcpStream {
+    let mut stream = connect_narrow(&server.url);
+    let request = head(&format!("GET {path}"), token, &format!("accept: {accept}\r\n"));
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// Reads what is still there: the connection has ended before all of the answer was sent.
+fn ended_early(mut stream: TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.starts_with(b"HTTP/1.1 200") && rest.len() < 12 << 20, "{}", rest.len());
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_let_go() {
+    let http = HttpOptions { stall_timeout: Duration::from_millis(300), ..HttpOptions::default() };
+    let server = TestServer::serving(http);
+    let worker = large_job(&server);
+    for (path, accept, limit) in STUCK {
+        let stuck = stuck(&server, worker.token.as_ref().unwrap(), path, accept);
+        until_let_go(&worker, limit, stuck);
+    }
+}
+
+/// Waits until the answer to `stuck` was begun and given up.
+fn until_let_go(client: &Client, limit: &str, stuck: TcpStream) {
+    let mut peeked = [0; 12];
+    while stuck.peek(&mut peeked).unwrap() < peeked.len() {}
+    assert_eq!(&peeked, b"HTTP/1.1 200");
+    until_held(client, limit, 0);
+    ended_early(stuck);
+}
+
+#[test]
+fn a_revoked_token_ends_what_is_not_read() {
+    let http = HttpOptions { stall_timeout: Duration::from_secs(3600), ..HttpOptions::default() };
+    let server = TestServer::serving(http);
+    let worker = large_job(&server);
+    // A large page is in memory already, and one that is sent whole: it ends by the time-out alone.
+    for (n, (path, accept, limit)) in STUCK.into_iter().take(5).enumerate() {
+        let name = format!("v{n}");
+        let token = server.token(&name, Role::Viewer, nil());
+        let stuck = stuck(&server, &token, path, accept);
+        until_held(&worker, limit, 1);
+        server.access().revoke(nil(), &name, system_clock()()).unwrap();
+        until_let_go(&worker, limit, stuck);
+    }
+}
+
+#[test]
+fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing() {
+    let server = bounded(|bounds| {
+        bounds.exports = Most { all: 2, each: 1 };
+        bounds.bundles = Most { all: 1, each: 1 };
+    });
+    let worker = large_job(&server);
+    let viewer = server.client(Role::Viewer);
+    let token = worker.token.clone().unwrap();
+    let export = [("accept", "application/x-ndjson")];
+    let bundle = "/ledger/jobs/a/evidence";
+    let _export = stuck(&server, &token, "/ledger/events", "application/x-ndjson");
+    until_held(&worker, "exports", 1);
+    busy(worker.get_with("/ledger/events", &export), "too-many-exports");
+    busy(worker.get_with("/ledger/jobs/a/events", &export), "too-many-exports");
+    assert_eq!(viewer.get_with("/ledger/events", &export).expect(200).text().lines().count(), 14);
+    let _bundle = stuck(&server, &token, bundle, "*/*");
+    until_held(&worker, "bundles", 1);
+    for client in [&worker, &viewer] {
+        busy(client.get(bundle), "too-many-bundles");
+        let asked = client.send(Method::HEAD, bundle, &[], b"").expect(200);
+        assert_eq!((asked.header("content-type"), asked.header("ledger-position")), ("application/x-tar", "14"));
+    }
+    viewer.send(Method::HEAD, "/ledger/jobs/b/evidence", &[], b"").expect(404);
+}
+
+#[test]
+fn the_bytes_of_bundles_are_limited() {
+    let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 20 << 20 });
+    let worker = large_job(&server);
+    let viewer = server.client(Role::Viewer);
+    worker.append(&created("small")).expect(201);
+    let (large, small) = ("/ledger/jobs/a/evidence", "/ledger/jobs/small/evidence");
+    let held = stuck(&server, worker.token.as_ref().unwrap(), large, "*/*");
+    until_held(&worker, "bundle_bytes", 16 << 20);
+    busy(viewer.get(large), "too-many-bundles");
+    viewer.get(small).expect(200);
+    drop(held);
+    until_held(&worker, "bundle_bytes", 0);
+    viewer.get(large).expect(200);
+
+    let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 8 << 20 });
+    let worker = large_job(&server);
+    problem(worker.get(large), 422, "bundle-too-large");
 }

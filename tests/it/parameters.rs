@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, created};
+use crate::support::{TestServer, created, started};
 
 /// What takes no parameters and looks at none.
 const LOOKS_AT_NONE: [&str; 6] =
@@ -50,4 +50,19 @@ fn a_job_is_not_cancelled_as_of_another_moment() {
     admin.delete("/api/v1/jobs/a?min_position=1").expect(400);
     assert_eq!(admin.get("/api/v1/jobs/a").expect(200).json()["status"], "pending");
     admin.delete("/api/v1/jobs/a").expect(204);
+}
+
+#[test]
+fn a_parameter_that_repeats_is_bounded_and_counts_once() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let many = |name: &str, times| format!("/ledger/events?{}", format!("{name}&").repeat(times));
+    for times in [1, 64] {
+        assert_eq!(worker.positions(&"&type=job.started".repeat(times)), [2], "{times}");
+    }
+    let refused = worker.get(&many("type=job.started", 2500)).expect(400);
+    assert!(refused.text().contains("`type`") && refused.text().contains("2500"), "{}", refused.text());
+    worker.get(&many("type=job.started", 65)).expect(400);
+    worker.get(&many("limit=1", 2)).expect(400);
 }

@@ -101,19 +101,36 @@ pub fn write_evidence(
     out: impl Write + Seek,
 ) -> Result<Position, EvidenceError> {
     log.snapshot(|| {
+        let subject = Subject::find(log, key, since)?;
+        subject.write(since, BufWriter::with_capacity(1 << 16, out))?;
+        Ok(subject.upto)
+    })
+}
+
+/// The newest position that a bundle of the job would cover, without making one. Fails where the bundle would.
+pub(super) fn covered(log: &Reader<'_>, key: &JobKey, since: &[Size]) -> Result<Position, EvidenceError> {
+    log.snapshot(|| {
+        let subject = Subject::find(log, key, since)?;
+        let mut first = None;
+        log.scan_job(subject.stream, Position::GENESIS, subject.upto, 1, |row| {
+            first = Some(row.position);
+            Ok::<_, EvidenceError>(())
+        })?;
+        first.map(|_| subject.upto).ok_or(EvidenceError::NotCovered(subject.checkpoint.size))
+    })
+}
+
+impl<'l, 'c> Subject<'l, 'c> {
+    fn find(log: &'l Reader<'c>, key: &'l JobKey, since: &[Size]) -> Result<Subject<'l, 'c>, EvidenceError> {
         let checkpoint = log.checkpoint()?.ok_or(EvidenceError::NoCheckpoint)?;
         if let Some(found) = since.iter().find(|size| **size > checkpoint.size) {
             return Err(EvidenceError::Since { newest: checkpoint.size, found: *found });
         }
         let stream = log.stream(key.org, &key.id)?.ok_or(EvidenceError::NoSuchJob)?;
         let upto = Position::new(checkpoint.size.get() - 1);
-        let subject = Subject { log, key, stream, checkpoint, upto };
-        subject.write(since, BufWriter::with_capacity(1 << 16, out))?;
-        Ok(upto)
-    })
-}
+        Ok(Subject { log, key, stream, checkpoint, upto })
+    }
 
-impl Subject<'_, '_> {
     fn write(&self, since: &[Size], out: impl Write + Seek) -> Result<(), EvidenceError> {
         let (job, output) = self.job()?;
         let own = self.own()?;

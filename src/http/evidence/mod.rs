@@ -1,21 +1,23 @@
 //! `GET /ledger/jobs/{id}/evidence`: everything that proves one job's history, in one file that needs no ledger.
 
 mod archive;
+mod held;
 mod make;
 mod timeline;
 
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
 
 use async_stream::try_stream;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-pub use make::{BUNDLE_TEXTS, EvidenceError, write_evidence};
+use self::held::{Full, HeldFile};
+use self::make::covered;
+pub use self::make::{BUNDLE_TEXTS, EvidenceError, write_evidence};
 
 use super::POSITION;
 use super::app::App;
@@ -23,8 +25,9 @@ use super::auth::Caller;
 use super::error::Error;
 use super::params::Params;
 use super::path::Segment;
-use super::streamed::streamed;
+use super::streamed::{Long, streamed};
 use crate::access::Capability;
+use crate::job::Position;
 use crate::ledger::off_thread;
 use crate::tree::Size;
 
@@ -50,56 +53,58 @@ const MOST_SINCE: usize = 16;
         (status = 200, description = "The bundle", body = String, content_type = "application/x-tar"),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "No such job, or no checkpoint covers it"),
-        (status = 503, description = "The log is not there yet"),
+        (status = 422, description = "The bundle is too large to be made here (`bundle-too-large`)"),
+        (status = 503, description = "The log is not there yet, or too many bundles are being made or sent (`too-many-bundles`)"),
     )
 )]
 pub async fn evidence(
     State(app): State<App>,
     caller: Caller,
+    method: Method,
     Segment(id): Segment,
     mut params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
-    let since = params.many("since").iter().map(|size| size.parse()).collect::<Result<Vec<Size>, _>>();
+    let since = params.many("since", MOST_SINCE)?.iter().map(|size| size.parse()).collect::<Result<Vec<Size>, _>>();
     let since = since.map_err(|error| Error::parameter("since", error))?;
-    if since.len() > MOST_SINCE {
-        return Err(Error::parameter("since", format!("expected at most {MOST_SINCE}, found {}", since.len())));
-    }
     let (key, min) = params.job(&caller, &id)?;
     if let Some(min) = min {
         app.ledger.reach(min).await?;
     }
     let name = format!("attachment; filename=\"{}.tar\"", make::folder_name(&key));
-    // Into a file without a name that ends with the answer: a reader of the log must not wait for a socket, and a job's
-    // events may be more than memory holds.
+    if method == Method::HEAD {
+        let covered = off_thread(move || app.ledger.log(|log| covered(log, &key, &since))).await?;
+        return Ok((headers(&name, covered), ()).into_response());
+    }
+    let long = Long::new(&app, &caller, app.limits.bundles.take(&caller, 1)?);
+    // Into a file: a reader of the log must not wait for a socket, and a job's events may be more than memory holds. The place
+    // among the bundles goes with the work, which a client that leaves does not end.
     let made = off_thread(move || {
-        let mut file = tempfile::tempfile()?;
-        let covered = app.ledger.log(|log| write_evidence(log, &key, &since, &file))?;
-        let length = file.stream_position()?;
+        let mut file = HeldFile::new(&caller, &app.limits.bundle_bytes)?;
+        let covered = app.ledger.log(|log| write_evidence(log, &key, &since, &mut file))?;
         file.rewind()?;
-        Ok::<_, EvidenceError>((file, length, covered))
+        Ok::<_, EvidenceError>((file, covered, long))
     });
-    let (file, length, covered) = made.await?;
-    let headers: [(HeaderName, HeaderValue); 5] = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/x-tar")),
-        (CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a job's id is plain ASCII")),
-        (CONTENT_LENGTH, length.into()),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (POSITION, covered.get().into()),
-    ];
-    Ok((headers, sent(file)).into_response())
+    let (file, covered, long) = made.await?;
+    let mut headers = headers(&name, covered);
+    headers.insert(CONTENT_LENGTH, file.len().into());
+    Ok((headers, sent(file, long)).into_response())
 }
 
-fn sent(file: File) -> Body {
+fn headers(disposition: &str, covered: Position) -> HeaderMap {
+    HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-tar")),
+        (CONTENT_DISPOSITION, HeaderValue::from_str(disposition).expect("a job's id is plain ASCII")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (POSITION, covered.get().into()),
+    ])
+}
+
+fn sent(file: HeldFile, long: Long) -> Body {
     let bytes = try_stream! {
         let mut file = file;
         loop {
-            let (rest, part) = off_thread(move || {
-                let mut part = Vec::with_capacity(STEP);
-                file.by_ref().take(STEP as u64).read_to_end(&mut part)?;
-                Ok::<_, std::io::Error>((file, part))
-            })
-            .await?;
+            let (rest, part) = off_thread(move || file.part(STEP).map(|part| (file, part))).await?;
             file = rest;
             if part.is_empty() {
                 break;
@@ -107,7 +112,7 @@ fn sent(file: File) -> Body {
             yield Bytes::from(part);
         }
     };
-    streamed::<std::io::Error>(bytes)
+    streamed::<std::io::Error>(long, bytes)
 }
 
 impl From<EvidenceError> for Error {
@@ -118,6 +123,10 @@ impl From<EvidenceError> for Error {
             EvidenceError::NoCheckpoint => missing("no-checkpoint"),
             EvidenceError::NotCovered(_) => missing("not-covered"),
             EvidenceError::Since { .. } => Error::parameter("since", error),
+            EvidenceError::Write(error) if error.get_ref().is_some_and(|cause| cause.is::<Full>()) => {
+                let full = error.into_inner().and_then(|cause| cause.downcast::<Full>().ok());
+                full.map_or_else(|| unreachable!("it was just looked at"), |full| full.0)
+            }
             error => Error::internal(&error),
         }
     }

@@ -30,7 +30,8 @@ pub struct TailOf {
 pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     // Counted before the first look at the log: from here on the ring takes every event.
-    let open = app.tails.enter(&app.ledger, app.limits.tails.take(caller, 1)?);
+    let (mut ending, bound) = Ending::new(app, caller);
+    let open = app.tails.enter(&app.ledger, (bound, app.limits.tails.take(caller, 1)?));
     let one_job = of.filter.org.zip(of.filter.job.clone()).map(|(org, id)| JobKey { org, id });
     let mut bell = app.tails.bell(&of.filter);
     // Before the end is asked for: a job that ends in between ends after the cursor, and the tail sees it.
@@ -48,7 +49,6 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     // The file is a moment ahead of what was told: an event read there may be named here before its bell has rung.
     let head = if cursor > known { app.ledger.log(|log| log.head())? } else { known };
     let mut closing = ended.filter(|ended| *ended <= cursor);
-    let mut ending = Ending::new(app, caller);
     let given = resumed.is_some() || of.after.is_some();
     let (app, filter) = (app.clone(), of.filter);
     Ok(answer(

@@ -28,7 +28,8 @@ pub async fn live(
     view: View,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let open = app.tails.enter(&app.ledger, app.limits.tails.take(caller, 1)?);
+    let (mut ending, bound) = Ending::new(app, caller);
+    let open = app.tails.enter(&app.ledger, (bound, app.limits.tails.take(caller, 1)?));
     // Subscribed before the job is read: what happens in between rings.
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter { org: Some(key.org), job: Some(key.id.clone()), ..Filter::default() });
@@ -38,7 +39,6 @@ pub async fn live(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut ending = Ending::new(app, caller);
     let app = app.clone();
     Ok(answer(
         first.position,

@@ -30,7 +30,8 @@ use super::POSITION;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
-use crate::access::Principal;
+use super::lease::Lease;
+use super::line::Bound;
 use crate::job::Position;
 
 /// How long a tail is silent at the most.
@@ -65,9 +66,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
 /// What ends a stream from outside: the server stops, or the token or the session behind it does.
 struct Ending {
     app: App,
-    principal: Principal,
+    lease: Lease,
     stopping: watch::Receiver<bool>,
-    changes: watch::Receiver<u64>,
     /// When the next heartbeat is due.
     heartbeat: Instant,
 }
@@ -84,17 +84,13 @@ enum Woken {
 }
 
 impl Ending {
-    fn new(app: &App, caller: &Caller) -> Ending {
-        let mut changes = app.access.changes();
-        // The first wait looks once more: the token may have been revoked since it was let in.
-        changes.mark_changed();
-        Ending {
-            app: app.clone(),
-            principal: caller.0.clone(),
-            stopping: app.stopping.clone(),
-            changes,
-            heartbeat: Instant::now() + HEARTBEAT,
-        }
+    /// What ends the stream of `caller`. Its connection is bound to the stream, and keeps little of what is not read.
+    fn new(app: &App, caller: &Caller) -> (Ending, Bound) {
+        let lease = Lease::new(app, caller);
+        let bound = caller.line().bind(lease.clone());
+        caller.line().narrow();
+        let (app, stopping) = (app.clone(), app.stopping.clone());
+        (Ending { app, lease, stopping, heartbeat: Instant::now() + HEARTBEAT }, bound)
     }
 
     /// Something was sent.
@@ -104,42 +100,31 @@ impl Ending {
 
     /// Waits until `bell` rings for something after `cursor`, a heartbeat is due, or the stream ends.
     async fn wait(&mut self, bell: &mut Bell, cursor: Position) -> Woken {
-        loop {
-            let expiry = self.time_left();
-            let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
-            let woken = tokio::select! {
-                biased;
-                _ = stopped => Woken::End,
-                changed = self.changes.changed() => {
-                    if changed.is_ok() && self.app.access.still_valid(&self.principal, self.app.ledger.now()) {
-                        continue;
-                    }
-                    Woken::End
-                }
-                () = tokio::time::sleep(expiry) => Woken::End,
-                rung = bell.rings_after(cursor) => if rung { Woken::Bell } else { Woken::End },
-                () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
-            };
-            if woken == Woken::Heartbeat {
-                self.sent();
-            }
-            return woken;
+        let expiry = self.time_left();
+        let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
+        let woken = tokio::select! {
+            biased;
+            _ = stopped => Woken::End,
+            () = self.lease.over() => Woken::End,
+            () = tokio::time::sleep(expiry) => Woken::End,
+            rung = bell.rings_after(cursor) => if rung { Woken::Bell } else { Woken::End },
+            () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
+        };
+        if woken == Woken::Heartbeat {
+            self.sent();
         }
+        woken
     }
 
     /// Whether the stream is to end now; asked between two pages of a long replay, which never waits.
     fn is_over(&mut self) -> bool {
-        let changed = self.changes.has_changed().unwrap_or(true);
-        self.changes.mark_unchanged();
-        *self.stopping.borrow()
-            || (changed && !self.app.access.still_valid(&self.principal, self.app.ledger.now()))
-            || self.time_left().is_zero()
+        *self.stopping.borrow() || self.lease.is_over() || self.time_left().is_zero()
     }
 
     /// How long the token is good; a year for one that does not expire, because timers want an end.
     fn time_left(&self) -> Duration {
         let now = self.app.ledger.now();
-        match self.principal.expires {
+        match self.lease.expires() {
             Some(expires) => Duration::from_millis(expires.millis_since(now)),
             None => Duration::from_secs(365 * 24 * 3600),
         }

@@ -9,6 +9,7 @@ use super::bells::{Bell, Bells};
 use super::frame::{Frame, Taken};
 use crate::http::error::Error;
 use crate::http::limits::Held;
+use crate::http::line::Bound;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
@@ -57,10 +58,10 @@ impl Tails {
     }
 
     /// Counts a stream, until the answer is dropped. Comes before its first look at the log.
-    pub(super) fn enter(self: &Arc<Tails>, ledger: &Ledger, held: Held) -> Open {
+    pub(super) fn enter(self: &Arc<Tails>, ledger: &Ledger, long: (Bound, Held)) -> Open {
         self.open.fetch_add(1, Ordering::SeqCst);
         ledger.metrics().tails.inc();
-        Open { tails: self.clone(), ledger: ledger.clone(), _held: held }
+        Open { tails: self.clone(), ledger: ledger.clone(), _long: long }
     }
 
     /// The bell for what `filter` lets through. Whoever takes it looks at the log afterwards, and then waits for it.
@@ -126,7 +127,7 @@ impl Tails {
 pub(super) struct Open {
     tails: Arc<Tails>,
     ledger: Ledger,
-    _held: Held,
+    _long: (Bound, Held),
 }
 
 impl Drop for Open {

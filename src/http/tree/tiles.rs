@@ -9,6 +9,7 @@ use crate::access::Capability;
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
+use crate::http::limits::sent_with;
 use crate::http::params::Params;
 use crate::job::plural;
 use crate::ledger::{off_thread, tile};
@@ -27,6 +28,7 @@ use crate::tree::{Tile, TileKind};
     responses(
         (status = 200, description = "The hashes", body = String, content_type = "application/octet-stream"),
         (status = 404, description = "No such tile in the tree of the newest checkpoint"),
+        (status = 503, description = "Too many large answers at once (`too-many-answers`)"),
     )
 )]
 pub async fn hashes(State(app): State<App>, caller: Caller, uri: Uri, params: Params) -> Result<Response, Error> {
@@ -43,6 +45,7 @@ pub async fn hashes(State(app): State<App>, caller: Caller, uri: Uri, params: Pa
         (status = 200, description = "The leaves", body = String, content_type = "application/octet-stream"),
         (status = 403, description = "The role may not: entries are of all organisations"),
         (status = 404, description = "No such bundle in the tree of the newest checkpoint"),
+        (status = 503, description = "Too many large answers at once (`too-many-answers`)"),
     )
 )]
 pub async fn entries(State(app): State<App>, caller: Caller, uri: Uri, params: Params) -> Result<Response, Error> {
@@ -59,6 +62,7 @@ async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Re
     if wanted.kind() == TileKind::Entries {
         caller.require(Capability::AllOrganisations)?;
     }
+    let held = app.limits.answers.wait(&caller, 1).await?;
     off_thread(move || {
         app.ledger.log(|log| {
             let size = published(log)?.size;
@@ -68,7 +72,7 @@ async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Re
                     plural(size, "event", "events")
                 )));
             }
-            Ok((immutable("application/octet-stream"), tile(log, wanted)?).into_response())
+            Ok((immutable("application/octet-stream"), sent_with(held, tile(log, wanted)?)).into_response())
         })
     })
     .await

@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
 use crate::http::{
-    App, Caller, Error, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page, streamed,
+    App, Caller, Error, Long, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page,
+    streamed,
 };
 use crate::job::{JobType, Kind, TaskType, Time};
 use crate::views::{JobList, JobQuery, Row};
@@ -106,13 +107,14 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
         (status = 200, description = "All currently running jobs", body = RunningTasks),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
-        (status = 503, description = "The views are not there yet"),
+        (status = 503, description = "The views are not there yet, or too many large answers are being sent"),
     )
 )]
 pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
     let min = params.one("min_position")?;
     params.finish()?;
+    let long = Long::new(&app, &caller, app.limits.answers.wait(&caller, 1).await?);
     // The document knows no page here: all of them.
     let row: Row = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
     let shown = app.ledger.running_tasks(caller.0.org, min, row).await?;
@@ -124,7 +126,7 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
         (CONTENT_LENGTH, HeaderValue::from(length)),
         (POSITION, HeaderValue::from(shown.position.get())),
     ];
-    Ok((headers, streamed(tokio_stream::iter(parts.map(Ok::<_, Infallible>)))).into_response())
+    Ok((headers, streamed(long, tokio_stream::iter(parts.map(Ok::<_, Infallible>)))).into_response())
 }
 
 /// ISO 8601: a timestamp with its offset, or a date, which is its midnight in UTC.

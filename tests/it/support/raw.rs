@@ -1,14 +1,26 @@
 //! A connection below HTTP, for clients that behave as no library would let them.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// Opens one to the server at `url`.
 pub fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream
+}
+
+/// Opens one whose kernel takes little of what the test does not read.
+pub fn connect_narrow(url: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket.into()
 }
 
 /// The head of a request with a token; `more` holds further header lines, each with its line break.
