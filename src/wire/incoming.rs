@@ -17,6 +17,8 @@ pub const MAX_BATCH: usize = 1000;
 /// Most bytes of data in one event: 8 MiB.
 pub const MAX_DATA: usize = 8 * 1024 * 1024;
 const MAX_ID: usize = 256;
+/// Most bytes of a message, 2 KiB: it may quote a text that was not expected.
+const MAX_DETAIL: usize = 2 * 1024;
 const MAX_SOURCE: usize = 1024;
 
 /// Why a request cannot be taken, before any job is asked.
@@ -67,10 +69,23 @@ impl Reject {
     /// Without the secrets that are in what was found.
     fn masked(mut self, mask: &Mask) -> Reject {
         match &mut self {
-            Reject::Malformed { detail, .. } | Reject::Invalid { detail, .. } => mask.text(detail, &mut Vec::new()),
+            Reject::Malformed { detail, .. } | Reject::Invalid { detail, .. } => {
+                mask.text(detail, &mut Vec::new());
+                // What is cut is cut behind the masks, because the beginning of a secret looks like none.
+                cut(detail);
+            }
             Reject::Secret { .. } | Reject::TooLarge { .. } => {}
         }
         self
+    }
+}
+
+/// Leaves the two ends of a long message: the beginning names what was found, the end what was expected.
+fn cut(detail: &mut String) {
+    if detail.len() > MAX_DETAIL {
+        let head = detail.floor_char_boundary(MAX_DETAIL / 2);
+        let tail = detail.ceil_char_boundary(detail.len() - MAX_DETAIL / 2);
+        *detail = format!("{} [{} bytes left out] {}", &detail[..head], tail - head, &detail[tail..]);
     }
 }
 

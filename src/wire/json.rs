@@ -24,14 +24,33 @@ pub(super) fn compact(text: &str) -> String {
     out
 }
 
-/// The JSON pointer (RFC 6901) of `path` below `root`.
+/// The longest pointer that an answer repeats, 4 KiB: names are a producer's text, and may be as long as a body.
+const POINTER: usize = 4 * 1024;
+
+/// The JSON pointer (RFC 6901) of `path` below `root`. Where that would be too long, the pointer of a place that holds it.
 pub(super) fn pointer(root: &str, path: &serde_path_to_error::Path) -> String {
-    path.iter().fold(root.to_owned(), |pointer, segment| match segment {
-        Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", escape(key)),
-        Segment::Enum { variant } => format!("{pointer}/{}", escape(variant)),
-        Segment::Unknown => pointer,
-    })
+    let mut pointer = root.to_owned();
+    for segment in path.iter() {
+        let part = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => escape(name),
+            Segment::Unknown => continue,
+        };
+        if !push_part(&mut pointer, &part) {
+            break;
+        }
+    }
+    pointer
+}
+
+/// Adds a reference token to a pointer, and says whether the pointer is still short enough for it.
+pub(super) fn push_part(pointer: &mut String, part: &str) -> bool {
+    let fits = pointer.len() + 1 + part.len() <= POINTER;
+    if fits {
+        pointer.push('/');
+        pointer.push_str(part);
+    }
+    fits
 }
 
 /// One reference token of a JSON pointer.
@@ -81,6 +100,14 @@ pub(super) fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pointer_is_as_long_as_an_answer_may_repeat() {
+        let (short, long) = ("a/b".to_owned(), "n".repeat(POINTER));
+        let mut pointer = "/data".to_owned();
+        assert!(push_part(&mut pointer, &escape(&short)) && !push_part(&mut pointer, &long));
+        assert_eq!(pointer, "/data/a~1b");
+    }
 
     #[test]
     fn only_insignificant_white_space_goes() {

@@ -172,6 +172,23 @@ fn a_refusal_does_not_repeat_what_a_rule_knows() {
 }
 
 #[test]
+fn a_refusal_repeats_neither_a_long_name_nor_a_long_text() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let long = "x".repeat(1 << 20);
+    let rule = json!({ &long: { "password": "hunter2" } });
+    let actions = json!([{ "id": "a", "type": "create", "rule": rule }]);
+    let named = event("job.created", "r", json!({ "kind": "rule", "spec": { "actions": actions } }));
+    let refused = worker.append(&named).expect(422).json();
+    assert_eq!(refused["pointer"], "/data/spec/actions/0/rule");
+    for data in [json!({ "progress": long }), json!({ "message": { &long: 1 } }), json!(long)] {
+        let answer = worker.append(&event("job.progress", "a", data)).expect(422);
+        assert!(answer.text().len() < 8 * 1024, "{} bytes", answer.text().len());
+    }
+}
+
+#[test]
 fn rules_can_be_switched_off_and_added() {
     let own = [OwnRule { name: "badge".into(), pattern: "BDG-[0-9]+".into() }];
     let dir = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_security::confusable_detection::skeleton;
 
 use super::rule::Rule;
-use crate::wire::json::escape;
+use crate::wire::json::{escape, push_part};
 
 /// What a value is whose name is one of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,10 +233,8 @@ impl Place<'_> {
                 }
             }
         };
-        parts.iter().rev().for_each(|part| {
-            pointer.push('/');
-            pointer.push_str(part);
-        });
+        // Where the pointer would be too long, it is that of a place that holds the member.
+        let _ = parts.iter().rev().all(|part| push_part(&mut pointer, part));
         pointer
     }
 }
@@ -278,6 +276,15 @@ fn is_a_secret(name: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_costs_nothing_for_each_member_below_it() {
+        let (name, members) = ("n".repeat(1 << 20), vec![Value::Object(serde_json::Map::new()); 100_000]);
+        let value = |last: Value| serde_json::json!({ "spec": { &name: [members, last] } });
+        assert_eq!(find(&value(Value::Null), "/data"), None);
+        let found = find(&value(serde_json::json!({ "password": "x" })), "/data");
+        assert_eq!(found.as_deref(), Some("/data/spec"));
+    }
 
     #[test]
     fn names_are_compared_by_how_they_end() {
