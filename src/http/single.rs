@@ -16,7 +16,7 @@ use super::params::Reading;
 use super::renders::{Name, Rendered};
 use super::tail::live;
 use crate::job::{Job, JobKey, Kind, Position, Summary, Time};
-use crate::ledger::{Found, Ledger, Shown, off_thread};
+use crate::ledger::{Found, Ledger, Shown, Turn, off_thread};
 use crate::views::is_large;
 
 /// How a documented read shows a job.
@@ -83,7 +83,7 @@ pub async fn single_job(
             let unchanged = view.revisioned && matches(&headers, &etag(shown.value.position, erased));
             let rendered = match unchanged {
                 true => unrendered(&shown.value, shown.position),
-                false => rendered_past(&app, &view, shown, erased).await?,
+                false => rendered_past(&app, &view, &turn.0, shown, erased).await?,
             };
             Ok(answer(&view, chosen, unchanged, rendered, erased))
         }
@@ -113,7 +113,7 @@ pub async fn rendered(app: &App, view: &View, shown: Shown<Found>) -> Result<Ren
             let make = async {
                 let turn = app.ledger.turn(None).await?;
                 let shown = of_kind(app.ledger.whole_job(&turn, &key).await?, view, |job| job.kind)?;
-                rendered_whole(app, view, shown).await
+                rendered_whole(app, view, &turn, shown).await
             };
             let shared = app.renders.get(app.ledger.erased(), name, make).await?;
             // The job has not changed since it was rendered, or only after it was found here.
@@ -124,7 +124,13 @@ pub async fn rendered(app: &App, view: &View, shown: Shown<Found>) -> Result<Ren
 }
 
 /// The job as of a moment, as the view shows it.
-async fn rendered_past(app: &App, view: &View, shown: Shown<Arc<Job>>, erased: Position) -> Result<Rendered, Error> {
+async fn rendered_past(
+    app: &App,
+    view: &View,
+    turn: &Turn,
+    shown: Shown<Arc<Job>>,
+    erased: Position,
+) -> Result<Rendered, Error> {
     if !is_large(&shown.value) || matches!(view.render, Render::Row(_)) {
         return rendered(
             app,
@@ -135,15 +141,16 @@ async fn rendered_past(app: &App, view: &View, shown: Shown<Arc<Job>>, erased: P
     }
     let (revision, position) = (shown.value.position, shown.position);
     let name = Name { view: view.name, key: shown.value.key.clone(), revision, past: Some(erased) };
-    let rendered = app.renders.get(erased, name, rendered_whole(app, view, shown)).await?;
+    let rendered = app.renders.get(erased, name, rendered_whole(app, view, turn, shown)).await?;
     Ok(Rendered { position, ..rendered })
 }
 
-/// Renders a large job on a thread that may block.
-async fn rendered_whole(app: &App, view: &View, shown: Shown<Arc<Job>>) -> Result<Rendered, Error> {
+/// Renders a large job on a thread that may block. The rendering keeps the turn for as long as it runs.
+async fn rendered_whole(app: &App, view: &View, turn: &Turn, shown: Shown<Arc<Job>>) -> Result<Rendered, Error> {
     app.ledger.metrics().large_renderings.inc();
-    let (ledger, render, now) = (app.ledger.clone(), view.render, shown.now);
+    let (ledger, turn, render, now) = (app.ledger.clone(), turn.clone(), view.render, shown.now);
     off_thread(move || {
+        let _turn = turn;
         let body = match render {
             Render::Row(render) => render(&shown.value, now),
             Render::Whole(render) => render(&ledger, &shown.value)?,

@@ -13,18 +13,23 @@ use crate::log::Pool;
 use crate::views::{checkpoint, fold_job, load_past};
 
 impl Ledger {
-    /// One job as of `moment`. `None` where there was no such job. The caller keeps the turn for
-    /// as long as it has the job.
+    /// One job as of `moment`. `None` where there was no such job. The caller keeps the turn for as long as it has the job, and
+    /// the read keeps it for as long as it runs.
     pub async fn job_as_of(
         &self,
-        _turn: &Turn,
+        turn: &Turn,
         key: &JobKey,
         moment: AsOf,
     ) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
-        let Place { position, time } = self.place("as_of", Some(moment)).await?;
-        let (ledger, key) = (self.clone(), key.clone());
-        let value = off_thread(move || ledger.past(&key, position)).await?.map(Arc::new);
-        Ok(Shown { value, position, now: time })
+        self.settle(Some(moment)).await?;
+        let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
+        off_thread(move || {
+            let Place { position, time } = ledger.place_now("as_of", Some(moment))?;
+            let value = ledger.past(&key, position)?.map(Arc::new);
+            drop(turn);
+            Ok(Shown { value, position, now: time })
+        })
+        .await
     }
 
     /// The job as it was at `position`. Folds at most [`crate::views::EVERY`] events where the views have its snapshots.

@@ -54,8 +54,8 @@ pub enum ReadError {
         /// What was asked for.
         wanted: Position,
     },
-    /// Too many reads of the past, or of large jobs, run or wait.
-    #[error("too many reads of the past, or of large jobs, are under way; try again")]
+    /// Too many reads run or wait that take long: of the past, of large jobs, or of the list of running jobs.
+    #[error("too many reads of the past, of large jobs, or of the list of running jobs are under way; try again")]
     Busy,
     /// A commit is open that may still record something at the moment asked for.
     #[error("the log may still record something at that moment; try again")]
@@ -86,10 +86,12 @@ impl Ledger {
         self.view(min, &self.inner.projection.jobs, key, read).await
     }
 
-    /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job.
-    pub async fn whole_job(&self, _turn: &Turn, key: &JobKey) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
-        let (ledger, key) = (self.clone(), key.clone());
+    /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job, and the
+    /// read keeps it for as long as it runs.
+    pub async fn whole_job(&self, turn: &Turn, key: &JobKey) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
+        let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
         off_thread(move || {
+            let _turn = turn;
             let read = |conn: &Connection| Ok(read_job(conn, &key)?.map(|job| (0, Arc::new(job))));
             // A large job would take the place of all others: its rendering is kept, and not the job.
             let nothing_kept = Kept::new(0);
@@ -105,11 +107,14 @@ impl Ledger {
 
     /// Where a moment is in the log; `None` is the newest event. `name` is what it is called where it was asked for.
     pub async fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
-        if let Some(AsOf::Time(_)) = moment {
-            self.settle().await?;
-        }
+        self.settle(moment).await?;
         let ledger = self.clone();
-        off_thread(move || ledger.log(|log| Place::find(moment, name, log, ledger.now()))).await
+        off_thread(move || ledger.place_now(name, moment)).await
+    }
+
+    /// The same without a wait, for a moment that [`Ledger::settle`] has waited for. It reads the log.
+    pub(super) fn place_now(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
+        self.log(|log| Place::find(moment, name, log, self.now()))
     }
 
     /// A page of at most `limit` jobs, newest first, as `render` shows it in the form of that name.
@@ -216,7 +221,8 @@ impl Ledger {
 
     /// Waits until no commit is open that may still record something at or before a time: the answer for one time is
     /// the same whenever it is asked for. Commits that begin later have a later clock.
-    async fn settle(&self) -> Result<(), ReadError> {
+    pub(super) async fn settle(&self, moment: Option<AsOf>) -> Result<(), ReadError> {
+        let Some(AsOf::Time(_)) = moment else { return Ok(()) };
         let begun = self.inner.commits.begun();
         let mut ended = self.inner.commits.ended();
         match tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await {

@@ -24,9 +24,15 @@ pub(super) struct Turns {
     patience: Duration,
 }
 
-/// A turn. It ends when this is dropped.
-#[derive(Debug)]
+/// A turn. It ends when its last clone is dropped: the work on other threads has a clone too, because it goes on when the client
+/// disconnects and the request ends.
+#[derive(Debug, Clone)]
 pub struct Turn {
+    _permits: Arc<Permits>,
+}
+
+#[derive(Debug)]
+struct Permits {
     _running: OwnedSemaphorePermit,
     _there: OwnedSemaphorePermit,
 }
@@ -42,7 +48,7 @@ impl Turns {
     async fn take(&self) -> Option<Turn> {
         let there = self.there.clone().try_acquire_owned().ok()?;
         let running = tokio::time::timeout(self.patience, self.running.clone().acquire_owned()).await;
-        Some(Turn { _running: running.ok()?.ok()?, _there: there })
+        Some(Turn { _permits: Arc::new(Permits { _running: running.ok()?.ok()?, _there: there }) })
     }
 }
 
@@ -74,7 +80,10 @@ mod tests {
             let turns = Turns { patience: Duration::ZERO, ..Turns::new(2) };
             let (first, _second) = (turns.take().await.unwrap(), turns.take().await.unwrap());
             assert!(turns.take().await.is_none());
+            let working = first.clone();
             drop(first);
+            assert!(turns.take().await.is_none(), "the work goes on");
+            drop(working);
             assert!(turns.take().await.is_some());
         });
     }

@@ -36,6 +36,7 @@ mod damage;
 mod dbrole;
 mod deciding;
 mod diff;
+mod disconnects;
 mod erasure;
 mod erasure_audit;
 mod erasure_files;
