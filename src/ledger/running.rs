@@ -1,6 +1,10 @@
 //! The list of all running background jobs of an organisation.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
+
+use tokio::time::timeout_at;
 
 use super::Ledger;
 use super::projection::PATIENCE;
@@ -9,9 +13,28 @@ use crate::job::{OrgId, Position};
 use crate::log::Pool;
 use crate::views::{self, Pieces, Row, checkpoint, each_running};
 
+/// Who makes the lists: one reader at a time for each organisation.
+#[derive(Debug, Default)]
+pub(super) struct Makers(Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Makers {
+    /// The lock of the organisation's maker.
+    fn of(&self, org: OrgId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut makers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(maker) = makers.get(&org).and_then(Weak::upgrade) {
+            return maker;
+        }
+        makers.retain(|_, maker| maker.strong_count() > 0);
+        let maker = Arc::default();
+        makers.insert(org, Arc::downgrade(&maker));
+        maker
+    }
+}
+
 impl Ledger {
     /// The rows that `row` makes of all running background jobs of `org`, newest first and separated by commas. They are kept
-    /// ready and changed as the views move; the list is made off the async threads, and shared until a row changes.
+    /// ready and changed as the views move; the list is made off the async threads, and shared until a row changes. A reader
+    /// waits up to 5 s for the views and for another reader that makes the list.
     pub async fn running_tasks(&self, org: OrgId, min: Option<Position>, row: Row) -> Result<Shown<Pieces>, ReadError> {
         let until = Instant::now() + PATIENCE;
         if let Some(min) = min {
@@ -19,7 +42,7 @@ impl Ledger {
         }
         let (projection, wanted) = (&self.inner.projection, self.head());
         let shown = |(value, position)| Shown { value, position, now: self.now() };
-        // More than once only where other views took the place of those that were read.
+        // More than once only where the load was forgotten or replaced, or where other views took the place of those that were read.
         while Instant::now() < until {
             if !projection.wait_for(wanted, until).await {
                 break;
@@ -27,13 +50,20 @@ impl Ledger {
             if let Some(kept) = projection.running.kept(org, wanted) {
                 return Ok(shown(kept));
             }
-            let _alone = projection.listing.lock().await;
+            let alone = timeout_at(until.into(), projection.makers.of(org).lock_owned()).await;
+            let alone = alone.map_err(|_| ReadError::Busy)?;
             // Another reader may have made it meanwhile.
             if let Some(kept) = projection.running.kept(org, wanted) {
                 return Ok(shown(kept));
             }
             let ledger = self.clone();
-            let made = off_thread(move || ledger.list_running(org, row)).await?;
+            // The lock goes with the work: a client that disconnects ends its request, and not the work.
+            let made = off_thread(move || {
+                let made = ledger.list_running(org, row);
+                drop(alone);
+                made
+            });
+            let made = timeout_at(until.into(), made).await.map_err(|_| ReadError::Busy)??;
             if let Some(made) = made.filter(|(_, position)| *position >= wanted) {
                 return Ok(shown(made));
             }
@@ -52,5 +82,22 @@ impl Ledger {
                 })
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_organisation_has_a_maker_of_its_own() {
+        let makers = Makers::default();
+        let [ours, theirs] = [0, 1].map(|n| OrgId(uuid::Uuid::from_u128(n)));
+        let held = makers.of(ours).try_lock_owned().unwrap();
+        assert!(makers.of(ours).try_lock_owned().is_err());
+        assert!(makers.of(theirs).try_lock_owned().is_ok());
+        drop(held);
+        assert!(makers.of(ours).try_lock_owned().is_ok());
+        assert_eq!(makers.0.lock().unwrap().len(), 1, "those that nobody holds are forgotten");
     }
 }

@@ -40,6 +40,8 @@ struct State {
     /// Changes are being committed that the views do not show yet.
     moving: bool,
     orgs: HashMap<OrgId, Org>,
+    /// The number of the next load.
+    next: u64,
 }
 
 #[derive(Debug)]
@@ -51,9 +53,17 @@ struct Org {
     list: Option<Pieces>,
     /// What the commit under way changes.
     changes: Vec<Change>,
-    /// While the rows are being read: what was committed meanwhile, and where the views stood then.
-    loading: Option<Vec<(Position, Change)>>,
+    /// The load that reads the rows; `None` once they are known.
+    loading: Option<Loading>,
     asked: Instant,
+}
+
+#[derive(Debug)]
+struct Loading {
+    /// The load's number. A load that another one has replaced, or that was forgotten, finds another number here or none.
+    number: u64,
+    /// What was committed since the load began, and where the views stood then.
+    since: Vec<(Position, Change)>,
 }
 
 /// A row, or none for a job that does not run any more.
@@ -93,7 +103,7 @@ impl Running {
         for org in state.orgs.values_mut() {
             let changes = std::mem::take(&mut org.changes);
             match &mut org.loading {
-                Some(since) => since.extend(changes.into_iter().map(|change| (position, change))),
+                Some(load) => load.since.extend(changes.into_iter().map(|change| (position, change))),
                 None => changes.into_iter().for_each(|change| org.change(change)),
             }
         }
@@ -114,57 +124,99 @@ impl Running {
         Some((org.list.clone()?, stand))
     }
 
-    /// Makes the list of rows that `row` makes; it then serves until a row changes. `read` gives every running job of the organisation to its argument
-    /// and answers where the views stood; it is called where the rows are not known yet. `None` where other views took the place
-    /// of these meanwhile.
+    /// Makes the list of rows that `row` makes. The list serves until a row changes.
+    ///
+    /// `read` gives every running job of the organisation to its argument, and answers where the views stood. It is called where
+    /// the rows are not known yet. `None` where a commit takes too long, or where the load was forgotten or replaced meanwhile.
     pub fn make<E>(
         &self,
         org: OrgId,
         row: Row,
         read: impl FnOnce(&mut dyn FnMut(&Summary)) -> Result<Position, E>,
     ) -> Result<Option<(Pieces, Position)>, E> {
-        let Some(known) = self.begin(org, row) else { return Ok(None) };
-        if !known {
-            let mut rows = BTreeMap::new();
-            let stood = read(&mut |job| drop(rows.insert(job.created_position, row(job).into())))?;
-            if !self.loaded(org, rows, stood) {
-                return Ok(None);
+        match self.begin(org, row) {
+            Begun::TooLong => return Ok(None),
+            Begun::Known => {}
+            Begun::Load(load) => {
+                let mut rows = BTreeMap::new();
+                let stood = read(&mut |job| drop(rows.insert(job.created_position, row(job).into())))?;
+                if !load.end(rows, stood) {
+                    return Ok(None);
+                }
             }
         }
         let mut state = self.state();
         let stand = state.stand;
-        Ok(state.orgs.get_mut(&org).map(|org| {
+        // Another load may have begun anew in between.
+        let known = state.orgs.get_mut(&org).filter(|org| org.loading.is_none());
+        Ok(known.map(|org| {
             let rows = &org.rows;
             (org.list.get_or_insert_with(|| pieces(rows)).clone(), stand)
         }))
     }
 
-    /// Whether the rows are known; else from now on the changes are noted for rows that are about to be read. `None` where a
-    /// commit takes too long: its changes were told of before.
-    fn begin(&self, org: OrgId, row: Row) -> Option<bool> {
+    /// Begins a load where the rows are not known: from here on the changes are noted for it. It waits for a commit under way,
+    /// whose changes were told of before.
+    fn begin(&self, org: OrgId, row: Row) -> Begun<'_> {
         let waited = self.stood.wait_timeout_while(self.state(), PATIENCE, |state| state.moving);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         if state.orgs.get(&org).is_some_and(|org| org.loading.is_none()) {
-            return Some(true);
+            return Begun::Known;
         }
         if state.moving {
-            return None;
+            return Begun::TooLong;
         }
-        let (rows, loading) = (BTreeMap::new(), Some(Vec::new()));
-        let new = Org { row, rows, list: None, changes: Vec::new(), loading, asked: Instant::now() };
-        state.orgs.insert(org, new);
-        Some(false)
+        let number = state.next;
+        state.next += 1;
+        let loading = Some(Loading { number, since: Vec::new() });
+        let (rows, changes) = (BTreeMap::new(), Vec::new());
+        state.orgs.insert(org, Org { row, rows, list: None, changes, loading, asked: Instant::now() });
+        Begun::Load(Load { running: self, org, number })
+    }
+}
+
+/// How a load begins.
+enum Begun<'r> {
+    /// The rows are known already.
+    Known,
+    /// A commit takes too long.
+    TooLong,
+    /// The rows are to be read.
+    Load(Load<'r>),
+}
+
+/// A load of an organisation's rows. One that fails leaves nothing behind.
+struct Load<'r> {
+    running: &'r Running,
+    org: OrgId,
+    number: u64,
+}
+
+impl Load<'_> {
+    /// Takes the rows that were read when the views stood at `stood`. `false` if the load was forgotten or replaced meanwhile.
+    fn end(self, rows: BTreeMap<Position, Box<[u8]>>, stood: Position) -> bool {
+        let mut state = self.running.state();
+        let Some(org) = self.own(&mut state) else { return false };
+        org.rows = rows;
+        let since = org.loading.take().map(|load| load.since).unwrap_or_default();
+        let since = since.into_iter().filter(|(position, _)| *position > stood);
+        since.for_each(|(_, change)| org.change(change));
+        true
     }
 
-    /// Takes the rows that were read when the views stood at `stood`; `false` if they were forgotten meanwhile.
-    fn loaded(&self, org: OrgId, rows: BTreeMap<Position, Box<[u8]>>, stood: Position) -> bool {
-        let mut state = self.state();
-        let Some(found) = state.orgs.get_mut(&org) else { return false };
-        found.rows = rows;
-        let since = found.loading.take().unwrap_or_default();
-        let since = since.into_iter().filter(|(position, _)| *position > stood);
-        since.for_each(|(_, change)| found.change(change));
-        true
+    /// The organisation, while it waits for this load.
+    fn own<'s>(&self, state: &'s mut State) -> Option<&'s mut Org> {
+        let org = state.orgs.get_mut(&self.org)?;
+        org.loading.as_ref().is_some_and(|load| load.number == self.number).then_some(org)
+    }
+}
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        let mut state = self.running.state();
+        if self.own(&mut state).is_some() {
+            state.orgs.remove(&self.org);
+        }
     }
 }
 
@@ -194,4 +246,99 @@ fn pieces(rows: &BTreeMap<Position, Box<[u8]>>) -> Pieces {
     }
     pieces.push(piece.into());
     pieces.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Completed, Created, Event, Fact, Job, Labels, RawJson, Spec, Started, TaskSpec, TaskType, Time};
+
+    fn row(job: &Summary) -> Vec<u8> {
+        job.key.id.to_string().into()
+    }
+
+    /// A running job that was created at `position`.
+    fn job(id: &str, position: u64) -> Job {
+        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
+        let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
+        let key = JobKey { org: OrgId::default(), id: id.parse().unwrap() };
+        let fact = |position, event| Fact {
+            key: key.clone(),
+            position: Position::new(position),
+            time: Time::from_micros(0),
+            actor: "worker".into(),
+            event,
+        };
+        let created = Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new() });
+        let mut job = Job::begin(fact(position, created)).unwrap();
+        job.apply(fact(position + 1, Event::Started(Started::default()))).unwrap();
+        job
+    }
+
+    /// A commit ends `job`, and the views stand at `position`.
+    fn ends(running: &Running, job: &mut Job, position: u64) {
+        let (key, position) = (job.key.clone(), Position::new(position));
+        let event = Event::Completed(Completed::default());
+        job.apply(Fact { key, position, time: Time::from_micros(0), actor: "worker".into(), event }).unwrap();
+        running.moving([(&job.key, Some(&job.summary))].into_iter());
+        running.stands(position);
+    }
+
+    fn begun(running: &Running) -> Load<'_> {
+        match running.begin(OrgId::default(), row) {
+            Begun::Load(load) => load,
+            Begun::Known | Begun::TooLong => panic!("the rows are to be read"),
+        }
+    }
+
+    /// The list, of rows that are known.
+    fn list(running: &Running) -> String {
+        let made = running.make(OrgId::default(), row, |_| Err("the rows are not known")).unwrap().unwrap();
+        String::from_utf8(made.0.concat()).unwrap()
+    }
+
+    fn rows(jobs: &[&Job]) -> BTreeMap<Position, Box<[u8]>> {
+        jobs.iter().map(|job| (job.created_position, row(job).into())).collect()
+    }
+
+    #[test]
+    fn a_load_that_another_one_replaced_brings_back_no_finished_job() {
+        let running = Running::default();
+        let (mut ended, stays) = (job("ended", 1), job("stays", 3));
+        running.stands(Position::new(10));
+        let slow = begun(&running);
+        ends(&running, &mut ended, 12);
+        let second = begun(&running);
+        assert!(!slow.end(rows(&[&ended, &stays]), Position::new(10)), "the changes since 10 are noted no more");
+        assert!(second.end(rows(&[&stays]), Position::new(12)));
+        assert_eq!(list(&running), "stays");
+    }
+
+    #[test]
+    fn what_changes_during_a_load_is_in_the_list() {
+        let running = Running::default();
+        let (mut ended, stays) = (job("ended", 1), job("stays", 3));
+        running.stands(Position::new(10));
+        let load = begun(&running);
+        ends(&running, &mut ended, 12);
+        assert!(load.end(rows(&[&ended, &stays]), Position::new(10)));
+        assert_eq!(list(&running), "stays");
+    }
+
+    #[test]
+    fn a_load_that_fails_or_is_forgotten_leaves_nothing_behind() {
+        let running = Running::default();
+        running.stands(Position::new(10));
+        assert_eq!(running.make(OrgId::default(), row, |_| Err("no views")).unwrap_err(), "no views");
+        assert!(running.state().orgs.is_empty());
+        let forgotten = begun(&running);
+        running.clear();
+        assert!(!forgotten.end(BTreeMap::new(), Position::new(10)));
+        assert!(running.state().orgs.is_empty());
+        // One that fails late leaves the one that replaced it alone.
+        let (first, second) = (begun(&running), begun(&running));
+        drop(first);
+        assert!(second.end(rows(&[&job("a", 1)]), Position::new(10)));
+        assert_eq!(list(&running), "a");
+    }
 }

@@ -1,11 +1,11 @@
-//! A read goes on when its client disconnects. It keeps its turn until it ends.
+//! A read goes on when its client disconnects. It keeps its turn, or its place as the maker of a list, until it ends.
 
 use std::pin::{Pin, pin};
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 
 use jobledger::access::Role;
-use jobledger::job::{JobKey, OrgId, Position};
+use jobledger::job::{JobKey, OrgId, Position, Summary};
 use jobledger::ledger::{AsOf, Folder, Ledger, Options, system_clock};
 use serde_json::json;
 
@@ -62,5 +62,21 @@ fn a_read_keeps_its_turn_until_it_ends() {
             drop(busy);
             next.await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_list_that_is_being_made_is_not_made_again() {
+    fn row(job: &Summary) -> Vec<u8> {
+        job.key.id.to_string().into()
+    }
+    with_one_thread(async |ledger, key| {
+        let busy = busy();
+        abandoned(ledger.running_tasks(key.org, None, row)).await;
+        let mut second = pin!(ledger.running_tasks(key.org, None, row));
+        assert!(waits(second.as_mut()).await);
+        drop(busy);
+        assert_eq!(second.await.unwrap().value.concat(), b"a");
+        assert_eq!(ledger.metrics().running_lists.get(), 1);
     });
 }

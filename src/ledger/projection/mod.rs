@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::append::AppendError;
 use super::folder::Folder;
+use super::running::Makers;
 use super::threads::panic_text;
 use crate::job::{JobKey, Position};
 use crate::log::{Pool, Reader, chain};
@@ -63,9 +64,9 @@ pub struct Projection {
     /// What readers found, as long as it holds.
     pub(super) jobs: Kept<JobKey, Found>,
     pub(super) pages: Kept<PageName, Bytes>,
-    /// The running background jobs, and who makes their list.
+    /// The running background jobs, and who makes their lists.
     pub(super) running: Running,
-    pub(super) listing: tokio::sync::Mutex<()>,
+    pub(super) makers: Makers,
     /// Held by whoever makes views beside those in use, until these have taken their place.
     beside: Mutex<()>,
     state: Mutex<State>,
@@ -121,7 +122,7 @@ impl Projection {
             jobs: Kept::new(JOBS),
             pages: Kept::new(PAGES),
             running: Running::default(),
-            listing: tokio::sync::Mutex::default(),
+            makers: Makers::default(),
             beside: Mutex::new(()),
             state: Mutex::new(state),
             changed: Condvar::new(),
