@@ -40,6 +40,8 @@ pub struct Error {
 impl Error {
     /// The code of a refused member that is named like a secret.
     pub const SECRET: &'static str = "secret";
+    /// The code of a read that waited too long for its turn. It may be tried again at once.
+    pub const READS_BUSY: &'static str = "reads-busy";
 
     /// An error without a place.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Error {
@@ -183,7 +185,7 @@ impl From<ReadError> for Error {
             ReadError::NotReached { .. } => {
                 Error::new(StatusCode::SERVICE_UNAVAILABLE, "not-reached", error.to_string())
             }
-            ReadError::Busy => Error::new(StatusCode::SERVICE_UNAVAILABLE, "reads-busy", error.to_string()),
+            ReadError::Busy => Error::new(StatusCode::SERVICE_UNAVAILABLE, Error::READS_BUSY, error.to_string()),
             ReadError::Unsettled => Error::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", error.to_string()),
             ReadError::Late { .. } => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a read waited too long for the views");

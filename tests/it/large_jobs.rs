@@ -1,6 +1,7 @@
 //! Large jobs: how large one may become, what a read shows of it, and that many readers share one rendering.
 
 use jobledger::access::Role;
+use jobledger::ledger::{Options, system_clock};
 use serde_json::{Value, json};
 
 use crate::support::{Client, ROLE_JOB, TestServer, completed, created, event, noted, problem, role_job, started};
@@ -87,6 +88,23 @@ fn a_full_job_refuses_what_needs_room_and_shows_its_newest_notes() {
         }
     });
     assert_eq!(rendered, 0);
+}
+
+#[test]
+fn readers_who_wait_for_one_rendering_are_refused_together() {
+    let dir = tempfile::tempdir().unwrap();
+    // No turn ever comes.
+    let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
+    let admin = server.client(Role::Admin);
+    let notes = (0..5).map(|_| noted("a", &"x".repeat(16_000)));
+    admin.append(&json!([created("a"), started("a")].into_iter().chain(notes).collect::<Vec<_>>())).expect(201);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| problem(admin.get("/ledger/jobs/a"), 503, "reads-busy"));
+        }
+    });
+    // All who come within the 2 s that one waits for its turn are refused with it.
+    assert!(counted(&admin, "jobledger_reads_refused_total") < 10);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The documented single-job reads, live: the read model at once, again after each change, then `closed`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
+use jobledger::job::OrgId;
+use jobledger::ledger::{Options, system_clock};
 use serde_json::{Value, json};
 
 use crate::support::histories::{completed, dbrole, noted, output, processed, result, rule, started};
@@ -176,4 +178,29 @@ fn a_live_read_takes_no_moment_and_minds_its_role() {
     }
     server.client(Role::Viewer).get_with("/api/v1/jobs/a", &stream).expect(403);
     server.anonymous().get_with("/ledger/jobs/a", &stream).expect(401);
+}
+
+#[test]
+fn a_stream_goes_on_without_a_turn_and_ends_with_its_token() {
+    let dir = tempfile::tempdir().unwrap();
+    // No turn ever comes.
+    let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
+    let mut live = server.client(Role::Viewer).tail("/ledger/jobs/a", &[]);
+    assert_eq!(live.event().id, Some(2));
+    // A large job is rendered in turns.
+    let notes: Vec<Value> = (0..5).map(|_| noted("a", &"x".repeat(16_000))).collect();
+    admin.append(&json!(notes)).expect(201);
+    let refused = || -> u64 {
+        let text = admin.get("/metrics").expect(200).text();
+        text.lines().find_map(|line| line.strip_prefix("jobledger_reads_refused_total ")).unwrap().parse().unwrap()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while refused() < 2 {
+        assert!(Instant::now() < until, "the stream does not try again");
+        std::thread::yield_now();
+    }
+    server.access().revoke(OrgId::default(), "viewer", system_clock()()).unwrap();
+    assert_eq!(live.rest(), []);
 }

@@ -82,7 +82,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
                 let woken = ending.wait(&mut bell, cursor).await;
                 cursor = bell.pass_silence(cursor);
                 match woken {
-                    Woken::Bell => {}
+                    Woken::Done(()) => {}
                     Woken::Heartbeat => yield frame::heartbeat(cursor),
                     Woken::End => return,
                 }

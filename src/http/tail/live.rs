@@ -1,5 +1,6 @@
 //! A single job as it changes: its read model at once, then again after each change, then `closed`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use async_stream::stream;
@@ -13,7 +14,9 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::error::Error;
 use crate::http::params::Reading;
+use crate::http::renders::Rendered;
 use crate::http::single::{View, found, rendered};
+use crate::job::{JobKey, Position};
 use crate::log::Filter;
 
 /// Least time between two snapshots: at most five a second, and always the newest.
@@ -57,25 +60,51 @@ pub async fn live(
                 }
                 // The bell may ring for what is shown already, or for nothing: only a change is shown.
                 let mut seen = shown.position;
-                let next = loop {
+                shown = loop {
                     match ending.wait(&mut bell, seen).await {
-                        Woken::Bell => {}
+                        Woken::Done(()) => {}
                         Woken::Heartbeat => {
                             yield frame::heartbeat(revision);
                             continue;
                         }
                         Woken::End => return,
                     }
-                    tokio::time::sleep_until(looked + PACE).await;
-                    let Ok(next) = found(&app, &view, &key, None).await else { return };
-                    (seen, looked) = (next.position, Instant::now());
-                    if next.value.position != revision {
-                        break next;
+                    let mut next = pin!(next(&app, &view, &key, (looked, revision)));
+                    let next = loop {
+                        match ending.during(next.as_mut()).await {
+                            Woken::Done(next) => break next,
+                            Woken::Heartbeat => yield frame::heartbeat(revision),
+                            Woken::End => return,
+                        }
+                    };
+                    looked = Instant::now();
+                    match next {
+                        Ok(Next::Changed(next)) => break next,
+                        Ok(Next::Same(position)) => seen = position,
+                        // The bell has rung for what is not shown yet, so the next wait is over at once.
+                        Err(error) if error.code == Error::READS_BUSY => {}
+                        Err(_) => return,
                     }
                 };
-                let Ok(next) = rendered(&app, &view, next).await else { return };
-                shown = next;
             }
         },
     ))
+}
+
+/// What a look at a job finds.
+enum Next {
+    /// Everything up to here is shown already.
+    Same(Position),
+    /// The job has changed.
+    Changed(Rendered),
+}
+
+/// The job when the pace allows, where the revision before is shown.
+async fn next(app: &App, view: &View, key: &JobKey, (looked, shown): (Instant, Position)) -> Result<Next, Error> {
+    tokio::time::sleep_until(looked + PACE).await;
+    let found = found(app, view, key, None).await?;
+    if found.value.position == shown {
+        return Ok(Next::Same(found.position));
+    }
+    rendered(app, view, found).await.map(Next::Changed)
 }

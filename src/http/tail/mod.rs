@@ -74,9 +74,9 @@ struct Ending {
 
 /// Why a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Woken {
-    /// There may be something new.
-    Bell,
+enum Woken<T> {
+    /// What was waited for is there.
+    Done(T),
     /// Nothing was sent for a while.
     Heartbeat,
     /// The stream ends.
@@ -99,7 +99,16 @@ impl Ending {
     }
 
     /// Waits until `bell` rings for something after `cursor`, a heartbeat is due, or the stream ends.
-    async fn wait(&mut self, bell: &mut Bell, cursor: Position) -> Woken {
+    async fn wait(&mut self, bell: &mut Bell, cursor: Position) -> Woken<()> {
+        match self.during(bell.rings_after(cursor)).await {
+            Woken::Done(true) => Woken::Done(()),
+            Woken::Done(false) | Woken::End => Woken::End,
+            Woken::Heartbeat => Woken::Heartbeat,
+        }
+    }
+
+    /// Waits until `work` is done, a heartbeat is due, or the stream ends. A stream that is to end does not take what is done.
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Woken<T> {
         let expiry = self.time_left();
         let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
         let woken = tokio::select! {
@@ -107,10 +116,10 @@ impl Ending {
             _ = stopped => Woken::End,
             () = self.lease.over() => Woken::End,
             () = tokio::time::sleep(expiry) => Woken::End,
-            rung = bell.rings_after(cursor) => if rung { Woken::Bell } else { Woken::End },
+            done = work => Woken::Done(done),
             () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
         };
-        if woken == Woken::Heartbeat {
+        if matches!(woken, Woken::Heartbeat) {
             self.sent();
         }
         woken
