@@ -224,9 +224,21 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
                 detail: result.detail.clone(),
                 ..Item::pending(result.item.clone())
             };
-            let grown = size::of_item(&new).saturating_sub(item.map_or(0, size::of_item));
+            let grown_in = |size: fn(&Item) -> u64| size(&new).saturating_sub(item.map_or(0, size));
+            let grown = grown_in(size::of_item);
             // A result that is no longer than the one it replaces fits into every job.
-            if grown == 0 { Ok(()) } else { check_room(job, "/data/message", grown, MAX_BYTES) }
+            if grown == 0 {
+                return Ok(());
+            }
+            let members = [
+                ("/data/item", grown_in(size::of_id)),
+                ("/data/detail", grown_in(size::of_detail)),
+                ("/data/message", grown_in(size::of_message)),
+            ];
+            // The member that grew most; the message of two that are equal.
+            let pointer =
+                members.into_iter().max_by_key(|(_, grown)| *grown).map_or("/data/item", |(pointer, _)| pointer);
+            check_room(job, pointer, grown, MAX_BYTES)
         }
     }
 }

@@ -20,7 +20,22 @@ fn optional(text: Option<&String>) -> u64 {
 
 /// Bytes of an item: its texts, and 200 for its other members.
 pub(super) fn of_item(item: &Item) -> u64 {
-    let detail = match &item.detail {
+    of_id(item) + of_message(item) + of_detail(item)
+}
+
+/// Bytes that an item takes without its message and detail.
+pub(super) fn of_id(item: &Item) -> u64 {
+    200 + json_len(item.id.as_str())
+}
+
+/// Bytes of an item's message.
+pub(super) fn of_message(item: &Item) -> u64 {
+    optional(item.message.as_ref())
+}
+
+/// Bytes of an item's detail.
+pub(super) fn of_detail(item: &Item) -> u64 {
+    match &item.detail {
         None => 0,
         Some(Detail::Json(json)) => json.0.len() as u64,
         Some(Detail::Credentials(info)) => {
@@ -28,8 +43,7 @@ pub(super) fn of_item(item: &Item) -> u64 {
             let keys = info.secret_keys.iter().map(|key| json_len(key) + 32);
             json_len(&info.secret_id) + keys.sum::<u64>()
         }
-    };
-    200 + json_len(item.id.as_str()) + optional(item.message.as_ref()) + detail
+    }
 }
 
 /// Bytes of a note: its texts, and 100 for its other members.

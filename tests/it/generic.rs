@@ -190,3 +190,34 @@ fn what_is_erased_leaves_how_many_members_there_were() {
     }
     assert_eq!((ids(&admin, &format!("job_type={NAME}")).len(), ids(&admin, "kind=generic").len()), (0, 1));
 }
+
+#[test]
+fn a_full_job_names_the_member_that_needs_the_room() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([generic("g", "import", json!({})), started("g")])).expect(201);
+    admin.append(&detailed("g", "known", json!({}))).expect(201);
+    // A control character is six bytes of JSON.
+    let note = |length: usize| noted("g", &"\u{1}".repeat(length));
+    for _ in 0..2 {
+        admin.append(&json!((0..80).map(|_| note(16_000)).collect::<Vec<_>>())).expect(201);
+    }
+    let mut length = 16_000;
+    while length > 50 {
+        match admin.append(&note(length)) {
+            answer if answer.status == 201 => {}
+            _ => length /= 2,
+        }
+    }
+    let long = "x".repeat(2000);
+    let told = |item: &str| {
+        event("job.item_result", "g", json!({"item": item, "status": "completed", "message": long, "detail": {}}))
+    };
+    for item in ["known", "new"] {
+        refused(&admin, &detailed("g", item, json!({"text": long})), "job-full", "/data/detail");
+        refused(&admin, &told(item), "job-full", "/data/message");
+    }
+    let refused = (0..10).map(|n| admin.append(&result("g", &format!("new-{n}"), "completed")));
+    let refused = problem(refused.into_iter().find(|answer| answer.status != 201).unwrap(), 422, "job-full");
+    assert_eq!(refused["pointer"], "/data/item");
+}
