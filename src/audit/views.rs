@@ -96,7 +96,7 @@ fn compared(
         Err(error @ Error::Unreadable(_)) => return Ok(not_replayed(&error)),
         Err(error) => return Err(error.into()),
     }
-    let aside = list_set_aside(&Connection::open_with_flags(&fresh, READ_ONLY)?, usize::MAX)?;
+    let aside = list_set_aside(&Connection::open_with_flags(&fresh, READ_ONLY)?, None, usize::MAX)?;
     let mut faults = Vec::new();
     for SetAside { key, .. } in aside {
         match fold_job(log, &key, None, upto) {

@@ -127,11 +127,14 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
 /// What is wrong with single jobs that the caller may see, or with the clock: the server is ready for everything else.
 fn warnings(app: &App, caller: &Caller) -> Vec<String> {
     let sees_all = caller.0.role.may(Capability::AllOrganisations);
-    let mut aside = app.ledger.set_aside(usize::MAX).unwrap_or_default();
-    aside.retain(|job| sees_all || job.key.org == caller.0.org);
+    let org = (!sees_all).then_some(caller.0.org);
+    let aside = app.ledger.set_aside(org, NAMED_JOBS + 1).unwrap_or_default();
     let mut warnings: Vec<String> = aside.iter().take(NAMED_JOBS).map(set_aside).collect();
     if aside.len() > NAMED_JOBS {
-        warnings.push("more jobs are set aside; `jobledger_jobs_set_aside` in `/metrics` counts them".into());
+        warnings.push(
+            "more jobs are set aside; an administrator finds their number in `/metrics`, as `jobledger_jobs_set_aside`"
+                .into(),
+        );
     }
     let behind_ms = app.ledger.clock_behind_ms().unwrap_or_default();
     if behind_ms > CLOCK_BEHIND_MS {

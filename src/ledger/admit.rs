@@ -169,7 +169,7 @@ impl Desk {
             Err(Stop::Refuse(refusal)) => {
                 if several {
                     self.log.rollback_to_savepoint()?;
-                    self.forget(request);
+                    self.forget(written);
                 }
                 self.head = head;
                 self.recorded.move_to(recorded);
@@ -214,7 +214,7 @@ impl Desk {
         let prepared = &request.events[index];
         let incoming = &prepared.incoming;
         let key = JobKey { org: request.org, id: incoming.subject.clone().unwrap_or_else(mint) };
-        self.ensure_loaded(&key, index)?;
+        self.ensure_loaded(request, &key, index)?;
         // The first entry of a job is the one that counts, so only neighbours are compared.
         if self.before.last().is_none_or(|(last, _)| *last != key) {
             self.before.push((key.clone(), self.jobs.get(&key).map(Standing::of)));
@@ -352,7 +352,7 @@ impl Desk {
     /// what the loader has folded is taken here.
     pub(super) fn warm(&mut self, request: &mut Request) -> Result<bool, log::Error> {
         if let Some(folded) = &mut request.folded {
-            for job in std::mem::take(folded) {
+            for job in std::mem::take(&mut folded.jobs) {
                 self.take_folded(job);
             }
             return Ok(true);
@@ -379,9 +379,12 @@ impl Desk {
 
     /// Brings the job into memory from the log, this commit's events included. The views have no say: they can be edited,
     /// and what is decided here is signed.
-    fn ensure_loaded(&mut self, key: &JobKey, index: usize) -> Result<(), Stop> {
+    fn ensure_loaded(&mut self, request: &Request, key: &JobKey, index: usize) -> Result<(), Stop> {
         if self.jobs.get(key).is_some() {
             return Ok(());
+        }
+        if request.folded.as_ref().is_some_and(|folded| folded.unfoldable.contains(key)) {
+            return Err(AppendError::Unreadable { index }.into());
         }
         // A job that the log does not name has no events.
         let Some(stream) = self.log.reader().stream(key.org, &key.id)? else { return Ok(()) };
@@ -410,14 +413,11 @@ impl Desk {
         AppendError::Refused { index, refusal, standing: before.and_then(|(_, standing)| *standing) }
     }
 
-    /// Forgets the jobs of a refused request: they hold events that were rolled back.
-    fn forget(&mut self, request: &Request) {
-        for prepared in &request.events {
-            if let Some(id) = &prepared.incoming.subject {
-                let key = JobKey { org: request.org, id: id.clone() };
-                self.jobs.take(&key);
-                self.streams.pop(&key);
-            }
+    /// Forgets the jobs that took an event of a refused request: the facts from number `written` on were rolled back.
+    fn forget(&mut self, written: usize) {
+        for fact in &self.facts[written..] {
+            self.jobs.take(&fact.key);
+            self.streams.pop(&fact.key);
         }
     }
 }

@@ -184,10 +184,19 @@ pub(super) struct Request {
     pub events: Vec<Prepared>,
     pub guard: Option<Guard>,
     pub answer: oneshot::Sender<Result<Appended, AppendError>>,
-    /// What the loader thread folded of this request's long jobs; `None` before the loader has seen the request.
-    pub folded: Option<Vec<Job>>,
+    /// What the loader thread found of this request's long jobs; `None` before the loader has seen the request.
+    pub folded: Option<Folded>,
     /// Gives its bytes back to the queue's budget when the request is done.
     pub _budget: OwnedSemaphorePermit,
+}
+
+/// What the loader thread found of a request's long jobs. A job that an earlier request brought along is not here again.
+#[derive(Default)]
+pub(super) struct Folded {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// The jobs whose events do not fold.
+    pub unfoldable: Vec<JobKey>,
 }
 
 impl Request {

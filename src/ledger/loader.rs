@@ -4,7 +4,7 @@
 //! a short history itself. A request for a long job that the writer does not hold in memory goes to the loader and comes
 //! back to the queue with the job.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-use super::append::{AppendError, Request};
+use super::append::{AppendError, Folded, Request};
 use super::{Metrics, Threads};
 use crate::job::{Job, JobKey, Position};
 use crate::log::{self, Reader};
@@ -20,6 +20,8 @@ use crate::views::{self, fold_job};
 
 /// Most events of a job that the writer thread folds itself: about a millisecond.
 pub(super) const SHORT: u64 = 500;
+/// Jobs that do not fold and are remembered.
+const UNFOLDABLE: usize = 10_000;
 
 /// The way to the loader thread. The thread ends when this is dropped.
 pub(super) struct Loader(Sender<Request>);
@@ -37,7 +39,7 @@ impl Loader {
         threads: &Threads,
     ) -> Result<(Loader, JoinHandle<()>), std::io::Error> {
         let (sender, requests) = channel();
-        let thread = Thread { path, queue, metrics };
+        let mut thread = Thread { path, queue, metrics, unfoldable: HashSet::new() };
         let thread = threads.start("loader", move || thread.run(&requests))?;
         Ok((Loader(sender), thread))
     }
@@ -54,29 +56,26 @@ struct Thread {
     path: PathBuf,
     queue: mpsc::WeakSender<Request>,
     metrics: Arc<Metrics>,
+    /// Long jobs whose events do not fold.
+    unfoldable: HashSet<JobKey>,
 }
 
 impl Thread {
-    fn run(&self, requests: &Receiver<Request>) {
+    fn run(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
-            // Requests for one job often wait together: the job is folded once for all of them.
-            let waiting: Vec<Request> = std::iter::once(first).chain(requests.try_iter()).collect();
-            let mut folded = HashMap::new();
-            for request in waiting {
-                self.answer(request, &mut folded);
+            // Requests for one job often wait together. The first one brings the job to the writer for all of them.
+            let mut brought = HashSet::new();
+            for mut request in std::iter::once(first).chain(requests.try_iter()) {
+                // A ledger that stops waits for no fold.
+                if self.queue.strong_count() > 0 {
+                    request.folded = Some(self.fold(&request, &mut brought));
+                }
+                self.give_back(request);
             }
         }
     }
 
-    fn answer(&self, mut request: Request, folded: &mut HashMap<JobKey, Option<Job>>) {
-        if let Err(error) = self.fold(&request, folded) {
-            // The writer meets the same error, and answers the request.
-            tracing::warn!(error = &error as &dyn std::error::Error, "the loader cannot fold a job");
-        }
-        let mut jobs: Vec<JobKey> = request.jobs().collect();
-        jobs.sort_unstable();
-        jobs.dedup();
-        request.folded = Some(jobs.iter().filter_map(|key| folded.get(key).cloned().flatten()).collect());
+    fn give_back(&self, request: Request) {
         let Some(queue) = self.queue.upgrade() else {
             let _ = request.answer.send(Err(AppendError::Stopping));
             return;
@@ -88,16 +87,39 @@ impl Thread {
         }
     }
 
-    fn fold(&self, request: &Request, folded: &mut HashMap<JobKey, Option<Job>>) -> Result<(), views::Error> {
-        let conn = Reader::open(&self.path)?;
-        let log = Reader::new(&conn);
+    fn fold(&mut self, request: &Request, brought: &mut HashSet<JobKey>) -> Folded {
+        let mut folded = Folded::default();
         for key in request.jobs() {
-            if !folded.contains_key(&key) && is_long(&log, &key)? {
-                let job = fold_job(&log, &key, None, Position::MAX)?;
-                folded.insert(key, job);
+            if self.unfoldable.contains(&key) {
+                folded.unfoldable.push(key);
+            } else if brought.insert(key.clone()) {
+                match self.fold_long(&key) {
+                    Ok(job) => folded.jobs.extend(job),
+                    Err(error) if error.unfoldable().is_some() => self.note_unfoldable(key, &error, &mut folded),
+                    // The writer meets the same error, and answers the request.
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "the loader cannot fold a job");
+                    }
+                }
             }
         }
-        Ok(())
+        folded
+    }
+
+    /// The job, if it is long.
+    fn fold_long(&self, key: &JobKey) -> Result<Option<Job>, views::Error> {
+        let conn = Reader::open(&self.path)?;
+        let log = Reader::new(&conn);
+        if is_long(&log, key)? { fold_job(&log, key, None, Position::MAX) } else { Ok(None) }
+    }
+
+    /// Events never change, so a job that does not fold is not folded again.
+    fn note_unfoldable(&mut self, key: JobKey, error: &views::Error, folded: &mut Folded) {
+        tracing::error!(error = error as &dyn std::error::Error, job = %key.id, "a job cannot be read");
+        if self.unfoldable.len() < UNFOLDABLE {
+            self.unfoldable.insert(key.clone());
+        }
+        folded.unfoldable.push(key);
     }
 }
 

@@ -11,9 +11,10 @@ use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
 use super::turns::Turn;
-use crate::job::{Event, Job, JobKey, Position, Time};
+use crate::job::{Event, Job, JobKey, OrgId, Position, Time};
 use crate::views::{
-    Found, JobList, JobQuery, Kept, SetAside, checkpoint, find_job, list_jobs, list_set_aside, read_job,
+    Found, JobList, JobQuery, Kept, SetAside, checkpoint, count_set_aside, find_job, list_jobs, list_set_aside,
+    read_job,
 };
 use crate::{log, views};
 
@@ -101,8 +102,15 @@ impl Ledger {
     }
 
     /// The jobs that the projector has set aside because their events do not fold, `limit` at the most.
-    pub fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>, views::Error> {
-        self.views_now(|conn| list_set_aside(conn, limit))
+    ///
+    /// `None` for `org` asks for the jobs of every organisation.
+    pub fn set_aside(&self, org: Option<OrgId>, limit: usize) -> Result<Vec<SetAside>, views::Error> {
+        self.views_now(|conn| list_set_aside(conn, org, limit))
+    }
+
+    /// How many jobs are set aside.
+    pub fn count_set_aside(&self) -> Result<u64, views::Error> {
+        self.views_now(count_set_aside)
     }
 
     /// Where a moment is in the log; `None` is the newest event. `name` is what it is called where it was asked for.

@@ -25,7 +25,7 @@ pub use open::{checkpoint, empty_views, fits, fits_log, is_of_today};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
 pub use running::{Moved, Pieces, Row, Running};
-pub use set_aside::{SetAside, list_set_aside};
+pub use set_aside::{SetAside, count_set_aside, list_set_aside};
 pub use snapshot::EVERY;
 
 use crate::job::{Conflict, Position};

@@ -27,6 +27,8 @@ pub struct Projector {
     position: Option<Position>,
     /// Jobs whose events do not fold: their later events are passed over.
     aside: HashSet<JobKey>,
+    /// The views are made from nothing, so each of their rows was folded from the log.
+    is_new: bool,
 }
 
 /// The changes of one transaction.
@@ -47,19 +49,18 @@ struct Batch {
 }
 
 impl Projector {
-    /// Opens existing views, which must fit the log ([`super::fits`]), and folds the jobs again that were set aside.
-    pub fn open(path: &Path, log: &Reader<'_>) -> Result<Projector, Error> {
+    /// Opens existing views, which must fit the log ([`super::fits`]).
+    pub fn open(path: &Path) -> Result<Projector, Error> {
         let conn = open::open_existing(path)?;
         let position = open::checkpoint(&conn)?.map(|(position, _)| position);
-        let mut projector = Projector { conn, cache: JobCache::new(CACHE), position, aside: HashSet::new() };
-        projector.retry_set_aside(log)?;
-        Ok(projector)
+        let aside = list_set_aside(&conn, None, usize::MAX)?.into_iter().map(|job| job.key).collect();
+        Ok(Projector { conn, cache: JobCache::new(CACHE), position, aside, is_new: false })
     }
 
     /// Starts new views in a file of their own.
     pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Projector, Error> {
         let conn = open::create(path, scrubbed)?;
-        Ok(Projector { conn, cache: JobCache::new(4 * CACHE), position: None, aside: HashSet::new() })
+        Ok(Projector { conn, cache: JobCache::new(4 * CACHE), position: None, aside: HashSet::new(), is_new: true })
     }
 
     /// Ends new views: after this the file can take the place of the old one.
@@ -82,13 +83,22 @@ impl Projector {
         self.position.map_or(Position::GENESIS, Position::next)
     }
 
-    /// Takes the jobs back that were set aside and fold now: a newer program may read what an older one could not.
-    fn retry_set_aside(&mut self, log: &Reader<'_>) -> Result<(), Error> {
+    /// Takes the jobs back that were set aside and fold now: a newer program may read what an older one could not. Costs a
+    /// fold of each. `moving` is told of each job that is taken back.
+    pub fn retry_set_aside(
+        &mut self,
+        log: &Reader<'_>,
+        mut moving: impl FnMut(&mut dyn Iterator<Item = Moved<'_>>),
+    ) -> Result<(), Error> {
         let Some(upto) = self.position else { return Ok(()) };
-        for SetAside { key, .. } in list_set_aside(&self.conn, usize::MAX)? {
+        for key in self.aside.clone() {
             match folded_anew(log, &key, upto) {
-                Ok(anew) => self.take_back(&key, anew)?,
-                Err(error) if error.unfoldable().is_some() => drop(self.aside.insert(key)),
+                Ok(anew) => {
+                    moving(&mut std::iter::once((&key, anew.as_ref().map(|(job, _)| &job.summary))));
+                    self.take_back(&key, anew)?;
+                    self.aside.remove(&key);
+                }
+                Err(error) if error.unfoldable().is_some() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -122,7 +132,7 @@ impl Projector {
             match folded_anew(log, &key, upto) {
                 Ok(Some(anew)) => drop(batch.touched.insert(key.clone(), anew)),
                 Ok(None) => {}
-                Err(error) => batch.set_aside(log, key.clone(), error)?,
+                Err(error) => self.set_aside(&mut batch, log, key.clone(), error)?,
             }
             batch.removed.insert(key);
         }
@@ -167,7 +177,7 @@ impl Projector {
         }
         for (key, position) in created_twice {
             remove(&transaction, &key)?;
-            batch.set_aside(log, key, Error::SetAside { position })?;
+            self.set_aside(&mut batch, log, key, Error::SetAside { position })?;
         }
         for (key, position) in &batch.aside {
             set_aside::add(&transaction, &SetAside { key: key.clone(), position: *position })?;
@@ -193,7 +203,7 @@ impl Projector {
             Ok(None) => {}
             Err(error) => match wire::job_of(row.leaf) {
                 Some(key) if self.aside.contains(&key) => {}
-                Some(key) => batch.set_aside(log, key, error)?,
+                Some(key) => self.set_aside(batch, log, key, error)?,
                 // Without a job to set aside the views stay where they are.
                 None => return Err(error),
             },
@@ -216,7 +226,7 @@ impl Projector {
         let misfit = |cause| Error::Misfit { position, cause };
         if let Some((job, dirty)) = batch.touched.get_mut(&key) {
             let taken = dirty.take(job, fact);
-            return taken.or_else(|cause| batch.set_aside(log, key, misfit(cause)));
+            return taken.or_else(|cause| self.set_aside(batch, log, key, misfit(cause)));
         }
         let known = match (self.cache.take(&key), &fact.event) {
             (Some(job), _) => Some(job),
@@ -233,27 +243,27 @@ impl Projector {
         };
         match folded {
             Ok(entry) => drop(batch.touched.insert(key, entry)),
-            Err(cause) => batch.set_aside(log, key, misfit(cause))?,
+            Err(cause) => self.set_aside(batch, log, key, misfit(cause))?,
         }
         Ok(())
     }
-}
 
-impl Batch {
     /// Sets the job aside if `error` says that its events do not fold; any other error stays one.
     ///
-    /// The log is asked again: if the job folds from there, the rows of the views are wrong, and not the log.
-    fn set_aside(&mut self, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
+    /// The log is asked again: if the job folds from there, the rows of the views are wrong, and not the log. Views that are
+    /// made from nothing have no rows to suspect, and the scan of the log decides.
+    fn set_aside(&self, batch: &mut Batch, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
         let Some(position) = error.unfoldable() else { return Err(error) };
         match fold_job(log, &key, None, position) {
+            _ if self.is_new => {}
             Ok(_) => return Err(Error::Damaged(format!("event {position} fits the log, but not the rows of its job"))),
             Err(error) if error.unfoldable().is_none() => return Err(error),
             Err(_) => {}
         }
         let cause = &error as &dyn std::error::Error;
         tracing::error!(error = cause, job = %key.id, org = %key.org, "a job does not fold, and is set aside");
-        self.touched.remove(&key);
-        self.aside.insert(key, position);
+        batch.touched.remove(&key);
+        batch.aside.insert(key, position);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Error;
-use crate::job::{JobKey, Position};
+use crate::job::{JobKey, OrgId, Position};
 
 /// A job that the projector has set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +16,14 @@ pub struct SetAside {
     pub position: Position,
 }
 
-/// The jobs that are set aside, `limit` at the most, ordered by name.
-pub fn list_set_aside(conn: &Connection, limit: usize) -> Result<Vec<SetAside>, Error> {
+/// The jobs of `org`, or of every organisation, that are set aside: `limit` at the most, ordered by name.
+pub fn list_set_aside(conn: &Connection, org: Option<OrgId>, limit: usize) -> Result<Vec<SetAside>, Error> {
     let doing = || Error::doing("list the jobs that are set aside");
-    let sql = "SELECT org, subject, position FROM set_aside ORDER BY org, subject LIMIT ?1";
+    let sql =
+        "SELECT org, subject, position FROM set_aside WHERE ?1 IS NULL OR org = ?1 ORDER BY org, subject LIMIT ?2";
     let mut statement = conn.prepare_cached(sql).map_err(doing())?;
-    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)]).map_err(doing())?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![org.map(|org| org.to_string()), limit]).map_err(doing())?;
     let mut jobs = Vec::new();
     while let Some(row) = rows.next().map_err(doing())? {
         let (org, id) = (row.get::<_, String>(0).map_err(doing())?, row.get::<_, String>(1).map_err(doing())?);
@@ -30,6 +32,12 @@ pub fn list_set_aside(conn: &Connection, limit: usize) -> Result<Vec<SetAside>, 
         jobs.push(SetAside { key, position: Position::new(row.get::<_, i64>(2).map_err(doing())? as u64) });
     }
     Ok(jobs)
+}
+
+/// How many jobs are set aside.
+pub fn count_set_aside(conn: &Connection) -> Result<u64, Error> {
+    let counted = conn.query_row("SELECT count(*) FROM set_aside", [], |row| row.get::<_, i64>(0));
+    Ok(counted.map_err(Error::doing("count the jobs that are set aside"))? as u64)
 }
 
 /// The first event of the job that does not fold, if the job is set aside.

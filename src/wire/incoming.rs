@@ -203,9 +203,7 @@ impl Envelope<'_> {
         }
         let id = attribute("/id", self.id, MAX_ID)?;
         let source = attribute("/source", self.source, MAX_SOURCE)?;
-        if let Err(error) = UriRef::parse(source.as_str()) {
-            return Err(Reject::malformed("/source", not_a_reference(&source, &error)));
-        }
+        reference(&source)?;
         let event_type = attribute("/type", self.event_type, MAX_ID)?;
         if let Some(found) = self.datacontenttype.as_deref().filter(|found| !is_json(found)) {
             let detail = format!("expected `application/json`, found `{}`", found.chars().take(64).collect::<String>());
@@ -230,7 +228,8 @@ impl Envelope<'_> {
 
 /// Whether an event may have this `source`.
 pub fn check_source(source: &str) -> Result<(), Reject> {
-    attribute("/source", Some(source.into()), MAX_SOURCE).map(drop)
+    attribute("/source", Some(source.into()), MAX_SOURCE)?;
+    reference(source)
 }
 
 fn attribute(pointer: &'static str, value: Option<Cow<'_, str>>, max: usize) -> Result<String, Reject> {
@@ -239,6 +238,11 @@ fn attribute(pointer: &'static str, value: Option<Cow<'_, str>>, max: usize) -> 
         return Err(Reject::malformed(pointer, format!("expected 1 to {max} bytes without control characters")));
     }
     Ok(text)
+}
+
+fn reference(source: &str) -> Result<(), Reject> {
+    let refused = |error| Reject::malformed("/source", not_a_reference(source, &error));
+    UriRef::parse(source).map(drop).map_err(refused)
 }
 
 /// Why `source` is refused. CloudEvents 1.0 asks for a URI-reference (RFC 3986, section 4.1).

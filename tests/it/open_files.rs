@@ -144,15 +144,15 @@ fn a_wal_that_sqlite_begins_anew_is_no_change() {
     let admin = token(&folder, "admin");
     let server = Serving::start(&folder);
     let admin = server.client(&admin);
-    admin.append(&json!([created("r"), noted("r", "x"), event("job.cancelled", "r", json!({}))])).expect(201);
+    admin.append(&json!([created("wal"), noted("wal", "x"), event("job.cancelled", "wal", json!({}))])).expect(201);
     let since = Instant::now();
     for n in 0.. {
         // The redaction truncates the WAL over a connection of its own; another process copies the WAL into the log.
         if n == 3 {
-            let text = admin.get("/ledger/jobs/r/events?type=job.noted").expect(200).json();
+            let text = admin.get("/ledger/jobs/wal/events?type=job.noted").expect(200).json();
             let position: u64 = text["events"][0]["position"].as_str().unwrap().parse().unwrap();
             let redacted = json!({"position": position, "reason": "asked for"});
-            admin.append(&event("job.redacted", "r", redacted)).expect(201);
+            admin.append(&event("job.redacted", "wal", redacted)).expect(201);
         }
         if n % 20 == 10 {
             let other = rusqlite::Connection::open(folder.join("log.db")).unwrap();

@@ -64,7 +64,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     let (head, (_, views)) = (app.ledger.head().get(), app.ledger.views());
     counted.head.set(head as i64);
     counted.clock_behind.set((app.ledger.clock_behind_ms()? / 1000) as i64);
-    counted.set_aside.set(app.ledger.set_aside(usize::MAX).map_or(0, |jobs| jobs.len() as i64));
+    counted.set_aside.set(app.ledger.count_set_aside().unwrap_or_default() as i64);
     let signed = app.ledger.log(|log| log.checkpoint())?;
     let (signed, anchored) = (signed.map_or(0, |newest| newest.size.get()), app.ledger.anchored().unwrap_or_default());
     counted.tree_size.set(signed as i64);

@@ -83,10 +83,15 @@ impl<'a> Thread<'a> {
         }
     }
 
-    /// Opens the views in place for writing and for readers.
+    /// Opens the views in place for writing and for readers, and folds the jobs again that were set aside. Readers do not wait
+    /// for that.
     fn attach(&mut self) -> Result<(), views::Error> {
         let mut readers = self.detach();
-        self.open(&mut readers)
+        self.open(&mut readers)?;
+        drop(readers);
+        let projection = self.projection;
+        let Some(projector) = &mut self.projector else { return Ok(()) };
+        projector.retry_set_aside(&self.log, |touched| projection.moving(touched))
     }
 
     /// Closes the views. Waits for the reads under way, so that nothing has the old file open when it goes; as long as the
@@ -107,7 +112,7 @@ impl<'a> Thread<'a> {
     }
 
     fn open(&mut self, readers: &mut Option<Pool>) -> Result<(), views::Error> {
-        let projector = Projector::open(&self.projection.path, &self.log)?;
+        let projector = Projector::open(&self.projection.path)?;
         let position = projector.position().unwrap_or_default();
         self.projection.state().scrubbed = projector.scrubbed()?;
         self.projector = Some(projector);
