@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
+use super::encoding::Encoding;
 use super::error::Error;
 use super::guard::guard;
 use super::page::Line;
@@ -90,6 +91,7 @@ impl AppendAnswer {
     params(
         ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
         ("Prefer" = Option<String>, Header, description = "`return=receipt`: a proof with each event, which the answer's `Preference-Applied` confirms"),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, where the body is encoded so; limits hold for the decoded body"),
         ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: there is no such job yet"),
     ),
     // One content type: of several that overlap, generated clients choose the wrong one, or fail.
@@ -108,7 +110,7 @@ impl AppendAnswer {
         (status = 409, description = "The job's state does not allow it, or the id is taken by other content"),
         (status = 412, description = "The guard does not hold"),
         (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB"),
-        (status = 415, description = "A content type that is none of the above"),
+        (status = 415, description = "A content type that is none of the above, or a content encoding other than gzip and zstd, which `Accept-Encoding` then names"),
         (status = 422, description = "Content that is wrong in itself; `secret` for a member that is named like a secret"),
         (status = 503, description = "Overloaded, read-only, stopping, the outcome is unknown, or what is recorded as erased is still read by somebody (`erasure-pending`): send the same events with the same ids again"),
     )
@@ -122,7 +124,17 @@ pub async fn append(
     caller.require(Capability::Append)?;
     let (parts, body) = request.into_parts();
     // The body is read before anything in it or about it is refused: drained first.
-    let body = body::read(&app.limits.bodies, &caller, body).await?;
+    let mut body = body::read(&app.limits.bodies, &caller, body).await?;
+    let Some(encoding) = Encoding::of(&parts.headers) else { return Ok(Encoding::unsupported()) };
+    if encoding != Encoding::Identity {
+        let turn = app.limits.parses.wait(&caller, 1).await?;
+        let (budget, sender) = (app.limits.bodies.clone(), caller.clone());
+        body = off_thread(move || {
+            let _turn = turn;
+            body::decoded(&budget, &sender, body, encoding)
+        })
+        .await?;
+    }
     params.finish()?;
     let guard = guard(&parts.headers)?;
     let read = if body.bytes.len() > INLINE {

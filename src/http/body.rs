@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::arriving::Arriving;
 use super::auth::Caller;
+use super::encoding::Encoding;
 use super::error::Error;
 use super::limits::{Held, Limit};
 use axum::body::{Body, HttpBody};
@@ -64,11 +65,26 @@ async fn collect(budget: &Limit, caller: &Caller, mut body: Body) -> Result<Read
             break;
         }
     }
-    if read <= MAX_BODY {
-        return Ok(Read { bytes: collected.freeze(), _share: share });
-    }
-    let detail = format!("expected a body of at most {MAX_BODY} bytes; send the events in more requests");
-    Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail))
+    if read <= MAX_BODY { Ok(Read { bytes: collected.freeze(), _share: share }) } else { Err(too_large()) }
+}
+
+fn too_large() -> Error {
+    let detail = format!("expected a body of at most {MAX_BODY} bytes, decoded; send the events in more requests");
+    Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
+
+/// The body as it was before it was encoded, of at most [`MAX_BODY`] bytes, for which memory is taken from `budget` too. May take
+/// long.
+pub fn decoded(budget: &Limit, caller: &Caller, body: Read, encoding: Encoding) -> Result<Read, Error> {
+    let (mut size, mut share) = (0, None);
+    let bytes = encoding.decode(&body.bytes, |more| {
+        size += more;
+        if size > MAX_BODY {
+            return Err(too_large());
+        }
+        take(budget, caller, size.saturating_sub(FREE).min(more), &mut share)
+    })?;
+    Ok(Read { bytes, _share: share })
 }
 
 fn take(budget: &Limit, caller: &Caller, bytes: usize, share: &mut Option<Held>) -> Result<(), Error> {

@@ -11,6 +11,7 @@ mod cursor;
 mod describe;
 mod diff;
 mod docs;
+mod encoding;
 mod error;
 mod events;
 mod evidence;

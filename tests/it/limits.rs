@@ -105,12 +105,12 @@ const STUCK: [(&str, &str, &str); 6] = [
 
 /// Records a job with 12 MiB of output: more than a connection takes that is not read.
 fn large_job(server: &TestServer) -> Client {
-    let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([created("a"), started("a")])).expect(201);
     for _ in 0..3 {
-        worker.append(&json!([(); 4].map(|()| output("a", &"x".repeat(1 << 20))))).expect(201);
+        admin.append(&json!([(); 4].map(|()| output("a", &"x".repeat(1 << 20))))).expect(201);
     }
-    worker
+    admin
 }
 
 /// A connection that has asked and reads nothing.
@@ -133,10 +133,10 @@ fn ended_early(mut stream: TcpStream) {
 fn a_client_that_reads_nothing_is_let_go() {
     let http = HttpOptions { stall_timeout: Duration::from_millis(300), ..HttpOptions::default() };
     let server = TestServer::serving(http);
-    let worker = large_job(&server);
+    let admin = large_job(&server);
     for (path, accept, limit) in STUCK {
-        let stuck = stuck(&server, worker.token.as_ref().unwrap(), path, accept);
-        until_let_go(&worker, limit, stuck);
+        let stuck = stuck(&server, admin.token.as_ref().unwrap(), path, accept);
+        until_let_go(&admin, limit, stuck);
     }
 }
 
@@ -153,15 +153,15 @@ fn until_let_go(client: &Client, limit: &str, stuck: TcpStream) {
 fn a_revoked_token_ends_what_is_not_read() {
     let http = HttpOptions { stall_timeout: Duration::from_secs(3600), ..HttpOptions::default() };
     let server = TestServer::serving(http);
-    let worker = large_job(&server);
+    let admin = large_job(&server);
     // A large page is in memory already, and one that is sent whole: it ends by the time-out alone.
     for (n, (path, accept, limit)) in STUCK.into_iter().take(5).enumerate() {
         let name = format!("v{n}");
         let token = server.token(&name, Role::Viewer, nil());
         let stuck = stuck(&server, &token, path, accept);
-        until_held(&worker, limit, 1);
+        until_held(&admin, limit, 1);
         server.access().revoke(nil(), &name, system_clock()()).unwrap();
-        until_let_go(&worker, limit, stuck);
+        until_let_go(&admin, limit, stuck);
     }
 }
 
@@ -171,19 +171,19 @@ fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing()
         bounds.exports = Most { all: 2, each: 1 };
         bounds.bundles = Most { all: 1, each: 1 };
     });
-    let worker = large_job(&server);
+    let admin = large_job(&server);
     let viewer = server.client(Role::Viewer);
-    let token = worker.token.clone().unwrap();
+    let token = admin.token.clone().unwrap();
     let export = [("accept", "application/x-ndjson")];
     let bundle = "/ledger/jobs/a/evidence";
     let _export = stuck(&server, &token, "/ledger/events", "application/x-ndjson");
-    until_held(&worker, "exports", 1);
-    busy(worker.get_with("/ledger/events", &export), "too-many-exports");
-    busy(worker.get_with("/ledger/jobs/a/events", &export), "too-many-exports");
+    until_held(&admin, "exports", 1);
+    busy(admin.get_with("/ledger/events", &export), "too-many-exports");
+    busy(admin.get_with("/ledger/jobs/a/events", &export), "too-many-exports");
     assert_eq!(viewer.get_with("/ledger/events", &export).expect(200).text().lines().count(), 14);
     let _bundle = stuck(&server, &token, bundle, "*/*");
-    until_held(&worker, "bundles", 1);
-    for client in [&worker, &viewer] {
+    until_held(&admin, "bundles", 1);
+    for client in [&admin, &viewer] {
         busy(client.get(bundle), "too-many-bundles");
         let asked = client.send(Method::HEAD, bundle, &[], b"").expect(200);
         assert_eq!((asked.header("content-type"), asked.header("ledger-position")), ("application/x-tar", "14"));
@@ -194,19 +194,19 @@ fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing()
 #[test]
 fn the_bytes_of_bundles_are_limited() {
     let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 20 << 20 });
-    let worker = large_job(&server);
+    let admin = large_job(&server);
     let viewer = server.client(Role::Viewer);
-    worker.append(&created("small")).expect(201);
+    admin.append(&created("small")).expect(201);
     let (large, small) = ("/ledger/jobs/a/evidence", "/ledger/jobs/small/evidence");
-    let held = stuck(&server, worker.token.as_ref().unwrap(), large, "*/*");
-    until_held(&worker, "bundle_bytes", 16 << 20);
+    let held = stuck(&server, admin.token.as_ref().unwrap(), large, "*/*");
+    until_held(&admin, "bundle_bytes", 16 << 20);
     busy(viewer.get(large), "too-many-bundles");
     viewer.get(small).expect(200);
     drop(held);
-    until_held(&worker, "bundle_bytes", 0);
+    until_held(&admin, "bundle_bytes", 0);
     viewer.get(large).expect(200);
 
     let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 8 << 20 });
-    let worker = large_job(&server);
-    problem(worker.get(large), 422, "bundle-too-large");
+    let admin = large_job(&server);
+    problem(admin.get(large), 422, "bundle-too-large");
 }

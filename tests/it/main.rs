@@ -37,6 +37,7 @@ mod dbrole;
 mod deciding;
 mod diff;
 mod disconnects;
+mod encodings;
 mod erasure;
 mod erasure_audit;
 mod erasure_files;
