@@ -34,32 +34,18 @@ pub(super) struct Limits {
     #[arg(long, env = "JOBLEDGER_MAX_BUNDLES_PER_TOKEN", default_value_t = Bounds::default().bundles.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     max_bundles_per_token: u32,
 
-    /// Reads of the past (`as_of`, diffs) and of large jobs at a time; 64 more wait up to 2 s and are then answered 503
-    #[arg(long, env = "JOBLEDGER_MAX_HISTORIES", default_value_t = 4, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
-    max_histories: u32,
-
-    /// Reads of the past of one token that run or wait
-    #[arg(long, env = "JOBLEDGER_MAX_HISTORIES_PER_TOKEN", default_value_t = Bounds::default().histories.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
-    max_histories_per_token: u32,
-
     /// How long a client may take nothing of an answer before its connection is closed
     #[arg(long, env = "JOBLEDGER_STALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = some_time)]
     pub(super) stall_timeout: Duration,
 }
 
 impl Limits {
-    /// How many reads of the past may be under way at once.
-    pub(super) fn turns(&self) -> usize {
-        self.max_histories as usize
-    }
-
     pub(super) fn bounds(&self) -> Bounds {
         let most = |all: u32, each: u32| Most { all, each: each.min(all) };
         Bounds {
             tails: most(self.max_tails, self.max_tails_per_token),
             exports: most(self.max_exports, self.max_exports_per_token),
             bundles: most(self.max_bundles, self.max_bundles_per_token),
-            histories: Most { all: self.max_histories + 64, each: self.max_histories_per_token },
             ..Bounds::default()
         }
     }

@@ -142,7 +142,6 @@ impl Serve {
             new_ledger: self.new_ledger,
             external_checkpoint: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
-            turns: self.limits.turns(),
             mask: self.masking.rules()?,
             end: logging::end,
             ..Options::default()

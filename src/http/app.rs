@@ -5,16 +5,13 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
-use super::auth::Caller;
-use super::error::Error;
-use super::limits::{Held, Limits};
+use super::limits::Limits;
 use super::observe::Requests;
 use super::renders::Renders;
 use super::sheets::Sheets;
 use super::tail::Tails;
 use crate::access::LiveAccess;
-use crate::job::Position;
-use crate::ledger::{Ledger, Turn};
+use crate::ledger::Ledger;
 
 /// The state of the server. Cheap to clone.
 #[derive(Clone)]
@@ -50,15 +47,6 @@ impl App {
     /// Shares `shared`.
     pub fn new(shared: Shared) -> App {
         App(Arc::new(shared))
-    }
-
-    /// Waits for a turn to read the past of a job, once the log has reached `min`. One token takes not all the places to wait at.
-    pub async fn turn(&self, caller: &Caller, min: Option<Position>) -> Result<(Turn, Held), Error> {
-        if let Some(min) = min {
-            self.ledger.reach(min).await?;
-        }
-        let held = self.limits.histories.take(caller, 1)?;
-        Ok((self.ledger.turn(None).await?, held))
     }
 }
 

@@ -127,7 +127,7 @@ pub async fn diff(
         let detail = format!("expected a moment at or before `to` ({}), found {}", shown(to), shown(from));
         return Err(Error::parameter("from", detail));
     }
-    let turn = app.turn(&caller, None).await?;
+    let turn = app.ledger.turn(None).await?;
     let (ledger, key) = (app.ledger.clone(), span.key);
     let found = off_thread(move || {
         let differ = compared(&ledger, &key, from.position, to.position)?;

@@ -169,8 +169,8 @@ pub async fn output(
             (shown.position, shown.value.map(|job| (*job).clone()))
         }
         Some(moment) => {
-            let turn = app.turn(&caller, reading.min).await?;
-            let shown = app.ledger.job_as_of(&turn.0, &reading.key, moment).await?;
+            let turn = app.ledger.turn(reading.min).await?;
+            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
             (shown.position, shown.value.map(|job| job.summary.clone()))
         }
     };

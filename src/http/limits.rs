@@ -1,4 +1,4 @@
-//! Limits of concurrency: how many streams, exports, bundles and history reads there may be at once, and how many bytes of
+//! Limits of concurrency: how many streams, exports and bundles there may be at once, and how many bytes of
 //! bodies, in all and per token. All of them refuse with the same error and show in `/metrics`.
 
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Caller;
 use super::error::Error;
+use crate::ledger::Turns;
 
 /// Longest wait for a place, before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,8 +42,6 @@ pub struct Bounds {
     pub exports: Most,
     /// Evidence bundles.
     pub bundles: Most,
-    /// Reads of the past that run or wait for their turn: as of a moment, and diffs.
-    pub histories: Most,
     /// Bytes of request bodies in memory, those under 64 KiB not counted.
     pub bodies: Most,
     /// Bytes of evidence bundles on disk.
@@ -59,7 +58,6 @@ impl Default for Bounds {
             tails: Most { all: 2048, each: 256 },
             exports: Most { all: 32, each: 8 },
             bundles: Most { all: 8, each: 2 },
-            histories: Most { all: 68, each: 16 },
             bodies: Most { all: 256 << 20, each: 64 << 20 },
             bundle_bytes: Most { all: 2 << 30, each: 1 << 30 },
             answers: Most { all: 64, each: 32 },
@@ -77,8 +75,6 @@ pub struct Limits {
     pub exports: Limit,
     /// See [`Bounds::bundles`].
     pub bundles: Limit,
-    /// See [`Bounds::histories`].
-    pub histories: Limit,
     /// See [`Bounds::bodies`].
     pub bodies: Limit,
     /// See [`Bounds::bundle_bytes`].
@@ -96,7 +92,6 @@ impl Limits {
             tails: Limit::new("tails", "streams", "too-many-tails", bounds.tails),
             exports: Limit::new("exports", "exports", "too-many-exports", bounds.exports),
             bundles: Limit::new("bundles", "evidence bundles", "too-many-bundles", bounds.bundles),
-            histories: Limit::new("histories", "history reads", "reads-busy", bounds.histories),
             bundle_bytes: Limit::new(
                 "bundle_bytes",
                 "bytes of evidence bundles",
@@ -109,17 +104,22 @@ impl Limits {
         }
     }
 
-    /// Adds to `registry` what is held of each limit, what may be held, and how often a request was refused.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Adds to `registry` what is held of each limit, what may be held, and how often a request was refused. `turns` are the
+    /// ledger's own limit: reads of the past, and of large jobs.
+    pub fn register(&self, turns: &Turns, registry: &mut Registry) {
         let (held, most) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
         let refused = Family::<Label, Counter>::default();
-        let counts = [&self.tails, &self.exports, &self.bundles, &self.histories, &self.answers, &self.parses];
+        let counts = [&self.tails, &self.exports, &self.bundles, &self.answers, &self.parses];
+        let show = |limit, held_now: usize, most_now: usize, refused_so_far| {
+            let label = Label { limit };
+            held.get_or_create(&label).set(held_now as i64);
+            most.get_or_create(&label).set(most_now as i64);
+            refused.get_or_create(&label).inc_by(refused_so_far);
+        };
         for limit in counts.into_iter().chain([&self.bodies, &self.bundle_bytes]) {
-            let label = Label { limit: limit.0.name };
-            held.get_or_create(&label).set(limit.held() as i64);
-            most.get_or_create(&label).set(i64::from(limit.0.most.all));
-            refused.get_or_create(&label).inc_by(limit.0.refused.get());
+            show(limit.0.name, limit.held(), limit.0.most.all as usize, limit.0.refused.get());
         }
+        show("histories", turns.held(), turns.most(), turns.refused());
         registry.register("jobledger_limit_held", "What is held of each limit now", held);
         registry.register("jobledger_limit_most", "What may be held of each limit, by all tokens together", most);
         registry.register("jobledger_limit_refusals", "Requests refused because a limit was reached", refused);

@@ -75,15 +75,15 @@ pub async fn single_job(
         }
         Some(moment) => {
             // Kept until the answer is rendered.
-            let turn = app.turn(&caller, reading.min).await?;
+            let turn = app.ledger.turn(reading.min).await?;
             // Asked for before the job is read: what was erased up to there is not in the answer.
             let erased = app.ledger.erased();
-            let shown = app.ledger.job_as_of(&turn.0, &reading.key, moment).await?;
+            let shown = app.ledger.job_as_of(&turn, &reading.key, moment).await?;
             let shown = of_kind(shown, &view, |job| job.kind)?;
             let unchanged = view.revisioned && matches(&headers, &etag(shown.value.position, erased));
             let rendered = match unchanged {
                 true => unrendered(&shown.value, shown.position),
-                false => rendered_past(&app, &view, &turn.0, shown, erased).await?,
+                false => rendered_past(&app, &view, &turn, shown, erased).await?,
             };
             Ok(answer(&view, chosen, unchanged, rendered, erased))
         }

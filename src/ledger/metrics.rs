@@ -38,8 +38,6 @@ pub struct Metrics {
     pub running_lists: Counter,
     /// Renderings of large jobs.
     pub large_renderings: Counter,
-    /// Reads that did not get a turn.
-    pub refused_turns: Counter,
     /// Commits whose outcome is unknown.
     pub failed_commits: Counter,
     /// Times that the anchor was not brought forward.
@@ -84,7 +82,6 @@ impl Metrics {
             folded: Counter::default(),
             running_lists: Counter::default(),
             large_renderings: Counter::default(),
-            refused_turns: Counter::default(),
             failed_commits: Counter::default(),
             failed_anchors: Counter::default(),
             anchor_size: Gauge::default(),
@@ -116,8 +113,6 @@ impl Metrics {
         registry.register("jobledger_running_lists", help, self.running_lists.clone());
         let help = "Large jobs rendered; a rendering serves every read of the same revision";
         registry.register("jobledger_large_renderings", help, self.large_renderings.clone());
-        let help = "Reads of the past, or of large jobs, that were refused because too many ran";
-        registry.register("jobledger_reads_refused", help, self.refused_turns.clone());
         registry.register("jobledger_queue_requests", "Requests waiting for the writer", self.queued.clone());
         registry.register("jobledger_head", "Newest position", self.head.clone());
         registry.register(

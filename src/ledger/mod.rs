@@ -52,7 +52,7 @@ pub use rotate::{RotateError, rotate_key};
 pub use seal::{Doubt, SealError};
 pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, export_signed, import};
-pub use turns::Turn;
+pub use turns::{Turn, Turns};
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

@@ -2,6 +2,7 @@
 //! loads and renders a large job.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,11 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The turns of one ledger.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub struct Turns {
     running: Arc<Semaphore>,
     /// Those that run and those that wait.
     there: Arc<Semaphore>,
+    most: usize,
     patience: Duration,
+    refused: AtomicU64,
 }
 
 /// A turn. It ends when its last clone is dropped: the work on other threads has a clone too, because it goes on when the client
@@ -41,7 +44,23 @@ impl Turns {
     /// `running` turns at a time.
     pub(super) fn new(running: usize) -> Turns {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        Turns { running: semaphore(running), there: semaphore(running + WAITING), patience: PATIENCE }
+        let (there, refused) = (semaphore(running + WAITING), AtomicU64::new(0));
+        Turns { running: semaphore(running), there, most: running, patience: PATIENCE, refused }
+    }
+
+    /// Reads that have a turn now.
+    pub fn held(&self) -> usize {
+        self.most.saturating_sub(self.running.available_permits())
+    }
+
+    /// Most reads that may have a turn at once.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Reads that did not get a turn since the ledger was opened.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn; `None` where too many wait, or it does not come in time.
@@ -60,9 +79,14 @@ impl Ledger {
         }
         let turn = self.inner.turns.take().await;
         turn.ok_or_else(|| {
-            self.inner.metrics.refused_turns.inc();
+            self.inner.turns.refused.fetch_add(1, Ordering::Relaxed);
             ReadError::Busy
         })
+    }
+
+    /// The turns, for `/metrics`.
+    pub fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 }
 

@@ -57,6 +57,7 @@ fn a_read_keeps_its_turn_until_it_ends() {
                 false => abandoned(ledger.whole_job(&turn, key)).await,
             }
             drop(turn);
+            assert_eq!((ledger.turns().held(), ledger.turns().most()), (1, 1));
             let mut next = pin!(ledger.turn(None));
             assert!(waits(next.as_mut()).await, "past: {past}");
             drop(busy);

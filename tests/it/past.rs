@@ -171,7 +171,11 @@ fn reads_of_the_past_take_turns() {
             });
         }
     });
-    assert!(admin.get("/metrics").expect(200).text().contains("jobledger_reads_refused_total 5\n"));
+    let metrics = admin.get("/metrics").expect(200).text();
+    for line in ["held{limit=\"histories\"} 0", "most{limit=\"histories\"} 0", "refusals_total{limit=\"histories\"} 5"]
+    {
+        assert!(metrics.lines().any(|found| found == format!("jobledger_limit_{line}")), "{line}: {metrics}");
+    }
     for path in ["/ledger/jobs/a", "/api/v1/jobs/a", "/ledger/jobs/a/output"] {
         admin.get(path).expect(200);
     }

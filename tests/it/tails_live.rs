@@ -194,7 +194,8 @@ fn a_stream_goes_on_without_a_turn_and_ends_with_its_token() {
     admin.append(&json!(notes)).expect(201);
     let refused = || -> u64 {
         let text = admin.get("/metrics").expect(200).text();
-        text.lines().find_map(|line| line.strip_prefix("jobledger_reads_refused_total ")).unwrap().parse().unwrap()
+        let name = "jobledger_limit_refusals_total{limit=\"histories\"} ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
     };
     let until = Instant::now() + Duration::from_secs(60);
     while refused() < 2 {

@@ -73,7 +73,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     counted.view_lag.set(head.saturating_sub(views.get()) as i64);
     let mut registry = Registry::default();
     counted.register(&mut registry);
-    app.limits.register(&mut registry);
+    app.limits.register(app.ledger.turns(), &mut registry);
     let help = "Lines of the log that were dropped, because stderr did not take them";
     registry.register("jobledger_log_lines_dropped", help, app.dropped_lines.clone());
     app.requests.register(&mut registry);
