@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
 use super::command::{self, COMMANDS};
+use super::marks::unmasked;
 use super::rule::Rule;
 use super::scan::{Found, Scan};
 use super::shapes::{self, WEBHOOKS};
@@ -77,19 +78,22 @@ static KEYWORDS: LazyLock<Keywords> = LazyLock::new(|| {
 /// The secrets in `text` that the rules which are on find, in the order of the text, and how many bytes were read for it.
 pub(super) fn secrets(text: &str, on: &[bool; Rule::COUNT]) -> (Vec<Found>, usize) {
     let keywords = &*KEYWORDS;
-    let mut scan = Scan::new(text, on);
-    for hit in keywords.machine.find_overlapping_iter(text) {
-        // What is masked is not looked into.
-        if hit.start() < scan.floor() {
-            continue;
-        }
-        scan.work += 1;
-        let at = hit.range();
-        match keywords.of[hit.pattern().as_usize()] {
-            Keyword::Look(look) => look(&mut scan, at),
-            Keyword::Token(n) => tokens::look(&mut scan, at, &TOKENS[n]),
-            Keyword::Webhook(n) => shapes::webhook(&mut scan, at.end, WEBHOOKS[n].1),
-            Keyword::Command(n) => command::look(&mut scan, at, n),
+    let mut scan = Scan::new(on);
+    for piece in unmasked(text) {
+        scan.enter(text, &piece);
+        for hit in keywords.machine.find_overlapping_iter(Input::new(text).range(piece)) {
+            // What is masked is not looked into.
+            if hit.start() < scan.floor() {
+                continue;
+            }
+            scan.work += 1;
+            let at = hit.range();
+            match keywords.of[hit.pattern().as_usize()] {
+                Keyword::Look(look) => look(&mut scan, at),
+                Keyword::Token(n) => tokens::look(&mut scan, at, &TOKENS[n]),
+                Keyword::Webhook(n) => shapes::webhook(&mut scan, at.end, WEBHOOKS[n].1),
+                Keyword::Command(n) => command::look(&mut scan, at, n),
+            }
         }
     }
     let work = scan.work;

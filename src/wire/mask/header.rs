@@ -135,7 +135,7 @@ pub(super) fn cookies(scan: &mut Scan<'_>, mut at: usize, first_alone: bool) {
         let text = scan.looked_at(&(start..end));
         // What is short and a word is a setting.
         let is_setting = text.len() < 8 && text.bytes().all(|b| b.is_ascii_lowercase()) || text.len() < 3;
-        if !is_placeholder(text) && !is_said(text) && !is_setting {
+        if !is_setting && !is_placeholder(text) && !is_said(text) {
             scan.mask(Rule::Cookie, start..end);
         }
         let next = end + usize::from(scan.byte(end) == b'"');

@@ -169,18 +169,19 @@ impl Mask {
     /// The secrets in `text` in their order, and how many bytes were read for them.
     fn find(&self, text: &str) -> (Vec<Secret<'_>>, usize) {
         let Rules { built_in, names, own, .. } = &*self.0;
-        let (mut all, mut work) = (Vec::new(), 0);
+        let (found, mut work) = find::secrets(text, built_in);
+        let found = found.into_iter().map(|secret| (secret.range, &names[secret.rule as usize]));
+        let Some(own) = own else { return (found.collect(), work) };
+        // The operator's rules look at what the ledger's leave.
+        let (mut found, mut all) = (found.peekable(), Vec::new());
         for piece in unmasked(text) {
-            let (found, read) = find::secrets(&text[piece.clone()], built_in);
-            work += read;
             let mut rest = piece.start;
-            for secret in found {
-                let range = piece.start + secret.range.start..piece.start + secret.range.end;
-                work += own_secrets(own.as_ref(), text, rest..range.start, &mut all);
-                rest = range.end;
-                all.push((range, &names[secret.rule as usize]));
+            while let Some(secret) = found.next_if(|(range, _)| range.start < piece.end) {
+                work += own.find_in(text, rest..secret.0.start, &mut all);
+                rest = secret.0.end;
+                all.push(secret);
             }
-            work += own_secrets(own.as_ref(), text, rest..piece.end, &mut all);
+            work += own.find_in(text, rest..piece.end, &mut all);
         }
         (all, work)
     }
@@ -199,12 +200,6 @@ fn push_mark(text: &mut String, rule: &str) {
     text.push_str(MARK);
     text.push_str(rule);
     text.push(']');
-}
-
-/// What the operator's rules find in a part of `text`.
-fn own_secrets<'m>(own: Option<&'m Expressions>, text: &str, part: Range<usize>, all: &mut Vec<Secret<'m>>) -> usize {
-    let Some(own) = own else { return 0 };
-    own.find(&text[part.clone()], |range, rule| all.push((part.start + range.start..part.start + range.end, rule)))
 }
 
 /// What words like `all,-jwt` choose of `known`.

@@ -41,9 +41,11 @@ pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>) {
     scan.last_name = range.end;
     let separator = separator(scan, &range);
     // Most names have no value behind them, and finding that out is cheaper than telling which name it is.
-    let next = scan.byte(range.end);
-    if separator.is_none() && !matches!(next, b' ' | b'\t' | b'(' | b'>' | b'"' | b'\'' | b'\\' | b'\r' | b'\n' | b',')
-    {
+    let has_value = match separator {
+        Some((_, at)) => at < scan.len(),
+        None => b" \t(>\"'\\\r\n,".contains(&scan.byte(range.end)),
+    };
+    if !has_value {
         return;
     }
     scan.work += range.len();

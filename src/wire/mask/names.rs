@@ -129,7 +129,7 @@ pub(super) fn of(name: &str) -> Option<Named> {
     let mut ending = &*plain;
     loop {
         let singular = if ending.ends_with("ss") { ending } else { ending.strip_suffix('s').unwrap_or(ending) };
-        if let Some((_, kind)) = ENDINGS.iter().find(|(end, _)| singular.ends_with(end)) {
+        if let Some((_, kind)) = ENDINGS.iter().find(|(end, _)| ends(singular, end)) {
             return Some(*kind);
         }
         match shorter(ending) {
@@ -189,9 +189,18 @@ fn plain(name: &str) -> Cow<'_, str> {
 /// A name without a part that may follow the word that counts.
 fn shorter(name: &str) -> Option<&str> {
     let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let shorter =
-        if digits.len() < name.len() { digits } else { AFTER.iter().find_map(|after| name.strip_suffix(after))? };
+    let shorter = if digits.len() < name.len() {
+        digits
+    } else {
+        let after = AFTER.iter().find(|after| ends(name, after))?;
+        &name[..name.len() - after.len()]
+    };
     (!shorter.is_empty()).then_some(shorter)
+}
+
+/// Whether `name` ends with `end`, which it seldom does: the last letters are compared first.
+fn ends(name: &str, end: &str) -> bool {
+    name.as_bytes().last() == end.as_bytes().last() && name.ends_with(end)
 }
 
 fn letter(c: char) -> char {

@@ -7,7 +7,7 @@ use regex_automata::Input;
 use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
 
-use super::BadRules;
+use super::{BadRules, Secret};
 
 /// How much of a text an expression sees at once, 8 KiB. It finds what is at most half as long, and longer texts of which
 /// it finds a beginning that goes on to the end of what it sees.
@@ -49,8 +49,9 @@ impl Expressions {
         Ok(Some(Expressions { regex, rules: rules.iter().map(|(rule, _)| rule.clone()).collect() }))
     }
 
-    /// What is found in `text`, in its order, and how many bytes were read for it.
-    pub(super) fn find<'s>(&'s self, text: &str, mut each: impl FnMut(Range<usize>, &'s Arc<str>)) -> usize {
+    /// Adds to `all` what is found in a part of `text`, in its order, and says how many bytes were read for it.
+    pub(super) fn find_in<'s>(&'s self, text: &str, part: Range<usize>, all: &mut Vec<Secret<'s>>) -> usize {
+        let (first, text) = (part.start, &text[part]);
         let (mut at, mut window, mut work) = (0, WINDOW, 0);
         let mut found = self.regex.create_captures();
         while at < text.len() {
@@ -78,7 +79,8 @@ impl Expressions {
             if range.is_empty() {
                 at = text.ceil_char_boundary(whole.end().max(at) + 1);
             } else {
-                each(range, &self.rules[whole.pattern().as_usize()]);
+                let rule = &self.rules[whole.pattern().as_usize()];
+                all.push((first + range.start..first + range.end, rule));
                 at = whole.end();
             }
             window = WINDOW;

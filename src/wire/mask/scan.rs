@@ -129,10 +129,12 @@ pub(super) struct Found {
     pub rule: Rule,
 }
 
-/// A text that is being read, and what was found in it.
+/// A text that is being read piece by piece, and what was found in it.
 #[derive(Debug)]
 pub(super) struct Scan<'t> {
     text: &'t str,
+    /// Where the piece begins that is being read.
+    start: usize,
     on: &'t [bool; Rule::COUNT],
     found: Vec<Found>,
     /// Where the newest of what was found ends.
@@ -151,9 +153,10 @@ pub(super) struct Scan<'t> {
 }
 
 impl<'t> Scan<'t> {
-    pub(super) fn new(text: &'t str, on: &'t [bool; Rule::COUNT]) -> Scan<'t> {
+    pub(super) fn new(on: &'t [bool; Rule::COUNT]) -> Scan<'t> {
         Scan {
-            text,
+            text: "",
+            start: 0,
             on,
             found: Vec::new(),
             floor: 0,
@@ -162,8 +165,16 @@ impl<'t> Scan<'t> {
             last_name: 0,
             commands: [0; super::command::COUNT],
             hostless: 0,
-            work: text.len(),
+            work: 0,
         }
+    }
+
+    /// Goes on with the piece of `text` between two marks: nothing behind `piece` is seen, and nothing before it is masked.
+    /// What is remembered of earlier pieces stays true, because places count from the beginning of the whole text.
+    pub(super) fn enter(&mut self, text: &'t str, piece: &Range<usize>) {
+        self.text = &text[..piece.end];
+        self.work += piece.len() + 1;
+        (self.start, self.floor, self.last_key) = (piece.start, piece.start, piece.start);
     }
 
     /// What was found, in the order of the text.
@@ -303,7 +314,7 @@ impl<'t> Scan<'t> {
         while self.found.last().is_some_and(|last| last.range.start >= range.start) {
             self.found.pop();
         }
-        self.floor = self.found.last().map_or(0, |last| last.range.end);
+        self.floor = self.found.last().map_or(0, |last| last.range.end).max(self.start);
         self.mask(rule, range.start.max(self.floor)..range.end)
     }
 }

@@ -143,6 +143,10 @@ pub(super) fn is_placeholder(text: &str) -> bool {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
     let text = text.trim().trim_end_matches([',', ';']);
+    // Nearly every value begins with a letter or a digit, and then only a row of `x` is none.
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric() && !matches!(c, 'x' | 'X')) {
+        return false;
+    }
     let wrapped = [("${", "}"), ("$(", ")"), ("{{", "}}"), ("<", ">"), ("%(", ")s"), ("((", "))")];
     let stars = |byte: u8| match byte {
         b'*' | b'?' | b'#' => true,
@@ -310,7 +314,11 @@ const SAID: &[&str] = &[
 /// Whether a value is one of the words that are said where a value would stand.
 pub(super) fn is_said(text: &str) -> bool {
     let word = text.trim_matches(|c: char| c.is_ascii_punctuation());
-    word.len() <= 16 && SAID.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+    let mut small = [0; 16];
+    let Some(small) = small.get_mut(..word.len()) else { return false };
+    small.copy_from_slice(word.as_bytes());
+    small.make_ascii_lowercase();
+    SAID.binary_search_by(|said| said.as_bytes().cmp(small)).is_ok()
 }
 
 /// Whether a value is a word of a sentence rather than a secret: letters of one kind of case, or a small number.
