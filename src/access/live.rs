@@ -21,7 +21,7 @@ use super::token::{Secret, session_hash, token_hash};
 use crate::job::Time;
 use crate::ledger::off_thread;
 
-/// How long what was found of the file holds: shorter than a command that has revoked a token needs to end and say so.
+/// How long a look at the file is good: shorter than the time in which a command that revokes a token ends.
 const FRESH: Duration = Duration::from_millis(1);
 /// How long it holds where the file cannot be looked at.
 const STALE: Duration = Duration::from_secs(1);
@@ -166,7 +166,7 @@ impl LiveAccess {
         off_thread(move || write(&file)).await
     }
 
-    /// Returns once what is in memory was the file's content at most `age` ago.
+    /// Returns once the memory is as the file was at most `age` ago.
     ///
     /// Where the file cannot be looked at, because it is locked against readers too, memory is good for a second more.
     async fn look(&self, age: Duration) -> Result<(), AccessError> {
@@ -201,7 +201,7 @@ impl LiveAccess {
         off_thread(move || {
             let looked = Instant::now();
             let known = looking.read()?;
-            // What was known before is dropped after the lock, because that takes a while where there are many tokens.
+            // The old content is dropped after the lock is released: dropping many tokens takes a while.
             let before = std::mem::replace(&mut *shared.known.write().unwrap_or_else(PoisonError::into_inner), known);
             drop(before);
             shared.set_looked(looked);

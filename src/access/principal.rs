@@ -32,7 +32,7 @@ impl Principal {
         self.id
     }
 
-    /// What it was found by.
+    /// The hash of its secret, or of its session.
     pub(super) fn key(&self) -> &[u8; 32] {
         self.session.as_ref().unwrap_or(&self.secret)
     }

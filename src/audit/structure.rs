@@ -1,5 +1,5 @@
 //! Whether a database has the tables, keys and triggers that are documented, and no others. Checked before a row is read: a
-//! view under the name of a table shows what its author likes, and may show it for ever.
+//! view under the name of a table shows any rows that its author chose, and may never end.
 
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params};

@@ -62,7 +62,7 @@ impl Demo {
     }
 
     async fn play(self) -> Outcome {
-        // The terminal that it was started in is closed: nobody looks any more.
+        // The terminal of the demo is closed, so the demo ends.
         let stopping = stop_signal(Some(SignalKind::hangup()))?;
         let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
         let listener = self.listen.bind().await?;

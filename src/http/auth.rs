@@ -118,7 +118,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// Nobody, where the caller is not known or cannot be looked up just now.
+/// `None` if the caller is unknown or cannot be looked up just now.
 impl OptionalFromRequestParts<App> for Caller {
     type Rejection = Infallible;
 

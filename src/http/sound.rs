@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, Version};
 
 use super::error::Error;
 
-/// Headers that have one value. RFC 9110, section 5.3, lets nobody send a second line of them; of two lines a proxy may read
-/// the one and this server the other.
+/// Headers that have one value. RFC 9110, section 5.3, forbids a second line of them: a proxy could read the one and this server
+/// the other.
 const SINGLE: [HeaderName; 6] = [
     AUTHORIZATION,
     HOST,

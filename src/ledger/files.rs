@@ -62,7 +62,7 @@ struct Looked {
     read: Option<Stand>,
 }
 
-/// What changes whenever the log is written to, by whomever.
+/// Figures that change with each write to the log, by this process or another.
 #[derive(PartialEq, Eq)]
 struct Stand {
     recorded: u64,

@@ -142,8 +142,8 @@ pub(super) fn is_ledgers(name: &str) -> bool {
     name == "lock" || ["log.db", "views.db", "access.db", KEY_FILE].iter().any(|file| name.starts_with(file))
 }
 
-/// What says nothing about a log: what a start that was cut off left, what an older ledger left and was moved aside, what the
-/// system puts into a volume.
+/// Whether a file of this name is no trace of a log: a start that was cut off leaves such files, `--new-ledger` moves old ones
+/// aside under such names, and the system puts some into a volume.
 fn is_no_trace(name: &str) -> bool {
     let key = name.starts_with(KEY_FILE) && name != KEY_FILE && name != PREVIOUS_KEY_FILE;
     key || name.contains(BEFORE)

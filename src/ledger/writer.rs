@@ -230,7 +230,7 @@ impl WriterThread {
                 }
             }
             Err(Broken::Log(error)) => self.failed(requests, &error),
-            // What was recorded is in a file that nobody finds again; a restart shows what is there.
+            // The events are in a file that has no path any more. The next start reads the file at the path.
             Err(Broken::Gone) => {
                 for request in requests {
                     let _ = request.answer.send(Err(AppendError::OutcomeUnknown));

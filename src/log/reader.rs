@@ -40,7 +40,7 @@ pub struct Found {
 }
 
 /// Which events a page shows. `None` everywhere shows all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Of one organisation.
     pub org: Option<OrgId>,

@@ -1,5 +1,7 @@
 //! What the writer decides on: the log alone. The views are disposable, so no edit of them leads to a signed event.
 
+use std::time::{Duration, Instant};
+
 use jobledger::access::Role;
 use rusqlite::Connection;
 use serde_json::json;
@@ -58,7 +60,9 @@ fn views_that_an_event_does_not_fit_are_made_again() {
     server.restart();
     let worker = worker.at(&server.url);
     worker.append(&processed("a", 7)).expect(201);
+    let until = Instant::now() + Duration::from_secs(30);
     let job = loop {
+        assert!(Instant::now() < until, "the views are made again");
         let answer = worker.get("/ledger/jobs/a");
         // While the views are made again a read may wait too long.
         if answer.status != 503 {

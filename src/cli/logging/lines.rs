@@ -1,5 +1,5 @@
-//! The way of log lines to stderr: a bounded queue and a thread. A line never blocks who logs it, and never fails him: one that
-//! cannot be queued or written is dropped and counted.
+//! Log lines go to stderr through a bounded queue and a thread. Logging never blocks and never fails: a line that cannot be
+//! queued or written is dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::Write;

@@ -98,6 +98,10 @@ async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Er
     {
         return Ok(taken);
     }
+    let redacted = app.ledger.erased();
+    if let Some(taken) = app.tails.late.get(redacted, cursor, filter) {
+        return Ok(taken);
+    }
     let (app, filter) = (app.clone(), filter.clone());
     off_thread(move || {
         // Of one job the rest is looked at afterwards: the event that ends it counts, shown or not.
@@ -115,7 +119,9 @@ async fn after(app: &App, cursor: Position, filter: &Filter) -> Result<Taken, Er
             })
         })?;
         let taken = Taken::from(frames.iter(), &filter, page.scanned, TAKE);
-        Ok(Taken { more: taken.more || page.scanned < page.head, ..taken })
+        let taken = Taken { more: taken.more || page.scanned < page.head, ..taken };
+        app.tails.late.keep(redacted, cursor, filter, &taken);
+        Ok(taken)
     })
     .await
 }

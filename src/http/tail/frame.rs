@@ -62,7 +62,7 @@ impl Frame {
 }
 
 /// A stretch of frames as one watcher takes it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Taken {
     /// What passes the filter, perhaps nothing.
     pub bytes: Bytes,

@@ -6,6 +6,7 @@
 mod bells;
 mod events;
 mod frame;
+mod late;
 mod live;
 mod ring;
 

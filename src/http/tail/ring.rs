@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::bells::{Bell, Bells};
 use super::frame::{Frame, Taken};
+use super::late::Late;
 use crate::http::error::Error;
 use crate::http::limits::Held;
 use crate::http::line::Bound;
@@ -36,6 +37,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Tails {
     ring: RwLock<Ring>,
+    pub(super) late: Late,
     bells: Arc<Bells>,
     open: AtomicUsize,
 }
