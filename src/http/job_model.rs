@@ -284,7 +284,7 @@ impl From<&Summary> for JobEntry {
 }
 
 impl JobModel {
-    /// The model of `job`, whose hook wrote `output`, as a read answers it: with the newest [`SHOWN`] notes and redactions.
+    /// The model of `job`, whose hook wrote `output`, as a read answers it: with the newest 100 notes and redactions.
     pub fn shown(job: &Job, output: String) -> JobModel {
         JobModel::with(job, output, SHOWN)
     }
