@@ -108,7 +108,7 @@ fn what_is_not_as_it_was_signed_is_read_only_until_it_is_continued() {
     let damages = [
         ("a node", node, "the root"),
         ("a node that is gone", "DELETE FROM node WHERE level = 3 AND idx = 0", "lacks the node 0 of level 3"),
-        ("a node too many", "INSERT INTO node VALUES (19, 0, 11, zeroblob(32))", "expected the 19 nodes"),
+        ("a node too many", "INSERT INTO node VALUES (19, 0, 11, zeroblob(32))", "expected 19 nodes"),
         ("the newest node gone", "DELETE FROM node WHERE number = 18", "found 18"),
         ("a signature", flipped, "did not make"),
         ("no note", "UPDATE checkpoint SET note = x'ff' WHERE size = 11", "expected text"),
