@@ -85,13 +85,13 @@ impl AppendAnswer {
 /// One CloudEvent (`application/cloudevents+json`, `application/json`, or binary mode with `ce-` headers and the data as the
 /// body), or 1 to 1000 (`application/cloudevents-batch+json`, or a JSON array). All or none, across jobs, and durable before
 /// the answer. The same (`source`, `id`) with the same content again is answered as the first time. Secrets in free text
-/// (messages, reasons, remarks, hook output) are stored as `[masked:<rule>]`.
+/// (messages, reasons, remarks, hook output) are stored as `[masked:<rule>]`. The body may be encoded, `Content-Encoding: gzip` or
+/// `zstd`; limits hold for the decoded body.
 #[utoipa::path(
     post, path = "/ledger/events", tag = "ledger", operation_id = "append_events",
     params(
         ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "Quoted position: the newest event of the one job appended to; `*`: there is such a job"),
         ("Prefer" = Option<String>, Header, description = "`return=receipt`: a proof with each event, which the answer's `Preference-Applied` confirms"),
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, where the body is encoded so; limits hold for the decoded body"),
         ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: there is no such job yet"),
     ),
     // One content type: of several that overlap, generated clients choose the wrong one, or fail.

@@ -33,7 +33,8 @@ impl Encoding {
         let mut lines = headers.get_all(CONTENT_ENCODING).iter();
         let name = lines.next().map_or(Some("identity"), |line| line.to_str().ok())?.trim().to_ascii_lowercase();
         match (name.as_str(), lines.next()) {
-            ("identity", None) => Some(Encoding::Identity),
+            // A list may be empty (RFC 9110, section 5.6.1).
+            ("identity" | "", None) => Some(Encoding::Identity),
             ("gzip" | "x-gzip", None) => Some(Encoding::Gzip),
             ("zstd", None) => Some(Encoding::Zstd),
             _ => None,

@@ -58,12 +58,14 @@ fn a_body_that_does_not_decode_is_refused() {
     wide.window_log(27).unwrap();
     wide.write_all(event.as_bytes()).unwrap();
     problem(post(&worker, "zstd", &wide.finish().unwrap()), 400, "bad-request");
-    for unknown in ["br", "deflate", "compress", "gzip, zstd", "gzip, gzip", ""] {
+    for unknown in ["br", "deflate", "compress", "gzip, zstd", "gzip, gzip"] {
         let refused = post(&worker, unknown, &gzip(event.as_bytes()));
         assert_eq!(refused.header("accept-encoding"), "gzip, zstd", "{unknown}");
         problem(refused, 415, "unsupported-encoding");
     }
     assert_eq!(worker.head(), 0);
+    // A list of encodings may be empty.
+    post(&worker, "", event.as_bytes()).expect(201);
 }
 
 #[test]
