@@ -133,7 +133,18 @@ impl Cli {
 
     /// Starts it, and reads what it says as it says it.
     pub fn start(mut self) -> Running {
-        let mut child = self.0.spawn().unwrap();
+        // A process that another test starts holds a copied program open for writing, from its fork to its exec.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let mut child = loop {
+            match self.0.spawn() {
+                Err(busy)
+                    if busy.kind() == std::io::ErrorKind::ExecutableFileBusy && std::time::Instant::now() < until =>
+                {
+                    std::thread::yield_now();
+                }
+                spawned => break spawned.unwrap(),
+            }
+        };
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = channel();
         let stdout = std::thread::spawn(move || {
