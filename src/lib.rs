@@ -1,7 +1,8 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first three know no I/O, no clock, no randomness and no async:
-//! [`job`] → [`wire`] → [`tree`] → [`log`] → [`views`] → [`audit`] → [`ledger`] → [`access`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
+//! Layers, each using only those before it; the first five know no I/O, no clock, no randomness and no async:
+//! [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
+//! [`access`] → [`model`] → [`evidence`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -9,12 +10,18 @@
 pub mod access;
 pub mod audit;
 pub mod cli;
+pub mod evidence;
+pub mod history;
 pub mod http;
 pub mod job;
+mod json;
 pub mod kinds;
 pub mod ledger;
 pub mod log;
+pub mod mask;
+pub mod model;
 pub mod server;
+pub mod sqlite;
 pub mod tree;
 pub mod views;
 pub mod wire;

@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{Append, Ledger};
-use jobledger::wire::{self, Mask};
+use jobledger::mask::Mask;
+use jobledger::wire;
 use uuid::Uuid;
 
 use super::load::Request;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::error::{AccessError, doing};
-use crate::log::open_to_read;
+use crate::sqlite::open_to_read;
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
 /// The version of [`SCHEMA`].

@@ -13,7 +13,7 @@ pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
 
 /// The events so far. Keeps some 100 bytes for each job and 16 for each event's name.
 #[derive(Default)]
-pub(super) struct Events {
+pub(crate) struct Events {
     recorded: Option<Time>,
     jobs: HashMap<JobKey, JobSoFar>,
     names: HashSet<[u8; 16]>,
@@ -41,17 +41,17 @@ struct Missing {
 
 impl Events {
     /// How many have lost their data to a recorded erasure.
-    pub(super) fn erased(&self) -> u64 {
+    pub(crate) fn erased(&self) -> u64 {
         self.erased.len() as u64
     }
 
     /// What was to be erased, and was not.
-    pub(super) fn not_erased(&mut self) -> Vec<String> {
+    pub(crate) fn not_erased(&mut self) -> Vec<String> {
         std::mem::take(&mut self.not_erased)
     }
 
     /// Takes the next event, which belongs at `position`, and tells each thing that is wrong with it. Answers its leaf where that can be read.
-    pub(super) fn take<'a>(
+    pub(crate) fn take<'a>(
         &mut self,
         position: Position,
         bytes: &'a [u8],
@@ -79,7 +79,7 @@ impl Events {
     }
 
     /// Events whose data is missing without an erasure, once all events were taken.
-    pub(super) fn missing(&self) -> impl Iterator<Item = Fault> {
+    pub(crate) fn missing(&self) -> impl Iterator<Item = Fault> {
         self.missing.iter().map(|(position, Missing { job, .. })| Fault {
             class: Class::Missing,
             position: Some(*position),

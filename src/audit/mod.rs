@@ -5,7 +5,6 @@
 //! under audit may come from anybody: its structure is checked before a row is read, and every read is bounded.
 
 mod auditor;
-mod bundle;
 mod checkpoints;
 mod columns;
 mod database;
@@ -18,14 +17,15 @@ mod structure;
 mod views;
 
 pub use auditor::Auditor;
-pub use bundle::{BundleError, BundleFiles, BundleReport, Ended, HeldNote, ProvenJob, audit_bundle};
 pub use database::audit_database;
+pub(crate) use events::Events;
 pub use export::audit_export;
 pub use report::{Anchor, Class, Fault, Report, Signer};
+pub(crate) use signers::{Signed, Signers};
 pub use site::audit_site;
 
 use crate::wire::LineError;
-use crate::{log, views as read_models};
+use crate::{history, log, views as read_models};
 
 /// Why an audit cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum AuditError {
     /// SQLite gave up in the middle of it.
     #[error("cannot read the database")]
     Read(#[from] rusqlite::Error),
+    /// A job's events cannot be folded.
+    #[error(transparent)]
+    History(#[from] history::Error),
     /// The views cannot be made again to compare them.
     #[error(transparent)]
     Views(#[from] read_models::Error),
@@ -69,6 +72,7 @@ impl AuditError {
         let cause = match self {
             AuditError::Read(cause)
             | AuditError::Log(log::Error::Sqlite { cause, .. })
+            | AuditError::History(history::Error::Log(log::Error::Sqlite { cause, .. }))
             | AuditError::Views(
                 read_models::Error::Sqlite { cause, .. } | read_models::Error::Log(log::Error::Sqlite { cause, .. }),
             ) => cause,

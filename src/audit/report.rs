@@ -123,7 +123,7 @@ impl Report {
     }
 
     /// Puts the faults in order, gravest class first, and takes over what is known of who signs.
-    pub(super) fn conclude(&mut self, signers: &Signers) {
+    pub(crate) fn conclude(&mut self, signers: &Signers) {
         self.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
         self.pinned = signers.is_pinned();
         self.origin = signers.origin().map(str::to_owned);
@@ -131,7 +131,7 @@ impl Report {
     }
 
     /// Notes a fault. Of each class the first ones are kept.
-    pub(super) fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: Fault) {
         self.faulty += 1;
         if self.faults.iter().filter(|known| known.class == fault.class).count() < TOLD {
             self.faults.push(fault);

@@ -4,7 +4,7 @@ use crate::tree::{Checkpoint, CheckpointError, Identity, NoteError, VerifierKey}
 
 /// The log's name and keys, as of the events so far.
 #[derive(Default)]
-pub(super) struct Signers {
+pub(crate) struct Signers {
     pinned: Option<VerifierKey>,
     identity: Option<Identity>,
     /// Every key that it had under any of its names; a key has the name that it signs for.
@@ -21,38 +21,38 @@ struct Named {
 }
 
 /// A checkpoint, and who of those whom the log has named signed it.
-pub(super) struct Signed {
+pub(crate) struct Signed {
     pub checkpoint: Checkpoint,
     pub signers: Vec<VerifierKey>,
 }
 
 impl Signers {
-    pub(super) fn new(pinned: Option<VerifierKey>) -> Signers {
+    pub(crate) fn new(pinned: Option<VerifierKey>) -> Signers {
         Signers { pinned, ..Signers::default() }
     }
 
     /// Who the log says that it is now.
-    pub(super) fn origin(&self) -> Option<&str> {
+    pub(crate) fn origin(&self) -> Option<&str> {
         self.identity.as_ref().map(|identity| identity.origin.as_str())
     }
 
     /// Every key that it has named.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
         self.keys.iter().map(|named| &named.key)
     }
 
     /// Whether a key was pinned.
-    pub(super) fn is_pinned(&self) -> bool {
+    pub(crate) fn is_pinned(&self) -> bool {
         self.pinned.is_some()
     }
 
     /// The pinned key, where the log never named it.
-    pub(super) fn strange_pin(&self) -> Option<&VerifierKey> {
+    pub(crate) fn strange_pin(&self) -> Option<&VerifierKey> {
         self.pinned.as_ref().filter(|pinned| self.keys().all(|key| key != *pinned))
     }
 
     /// Takes one of the ledger's own events.
-    pub(super) fn take(&mut self, event_type: &str, data: &[u8]) -> Result<(), String> {
+    pub(crate) fn take(&mut self, event_type: &str, data: &[u8]) -> Result<(), String> {
         let after = Identity::after(self.identity.clone(), event_type, data)?;
         if let Some(now) = after.as_ref().filter(|_| after != self.identity) {
             let key = now.verifier_key().clone();
@@ -67,7 +67,7 @@ impl Signers {
 
     /// Reads the log's own checkpoint that covers exactly the events so far: it must carry the log's name and the signature
     /// of a key that the log had before.
-    pub(super) fn open(&self, note: &str) -> Result<Signed, CheckpointError> {
+    pub(crate) fn open(&self, note: &str) -> Result<Signed, CheckpointError> {
         let signed = self.open_held(note)?;
         let origin = self.origin().unwrap_or_default();
         if signed.checkpoint.origin != origin {
@@ -83,20 +83,20 @@ impl Signers {
     }
 
     /// Reads a checkpoint that somebody outside holds, signed by any key that the log has named for its origin.
-    pub(super) fn open_held(&self, note: &str) -> Result<Signed, CheckpointError> {
+    pub(crate) fn open_held(&self, note: &str) -> Result<Signed, CheckpointError> {
         let known: Vec<VerifierKey> = self.keys().cloned().collect();
         let (checkpoint, signers) = Checkpoint::open_known(note, &known)?;
         Ok(Signed { checkpoint, signers })
     }
 
     /// Whether this is a checkpoint under a name that the log had before, signed by a key that it had then.
-    pub(super) fn is_left_behind(&self, note: &str) -> bool {
+    pub(crate) fn is_left_behind(&self, note: &str) -> bool {
         note.lines().next() != self.origin() && self.open_held(note).is_ok()
     }
 
     /// Takes who signed a valid checkpoint of the events so far: whoever is new in it is vouched for by those that are trusted
     /// already. Answers whether one that is trusted has signed.
-    pub(super) fn covered(&mut self, signers: &[VerifierKey]) -> bool {
+    pub(crate) fn covered(&mut self, signers: &[VerifierKey]) -> bool {
         let vouched = self.trusts(signers);
         for named in self.keys.iter_mut().filter(|named| named.new) {
             named.new = false;

@@ -8,9 +8,11 @@ use rusqlite::{Connection, OptionalExtension};
 use super::database::is_a_log;
 use super::structure::{Structure, bound, structure};
 use super::{AuditError, Auditor, Class};
+use crate::history::{self, fold_job};
 use crate::job::Position;
-use crate::log::{READ_ONLY, Reader, chain, open_to_read};
-use crate::views::{self, Error, SetAside, checkpoint, fits_log, fold_job, list_set_aside, rebuild_to};
+use crate::log::{Reader, chain};
+use crate::sqlite::{READ_ONLY, open_to_read};
+use crate::views::{self, Error, SetAside, checkpoint, fits_log, list_set_aside, rebuild_to};
 
 /// What an audit of the views found.
 pub(super) enum Views {
@@ -93,15 +95,17 @@ fn compared(
     let fresh = folder.path().join("views.db");
     match rebuild_to(log, upto, &fresh, |position| progress(position.get())) {
         Ok(()) => {}
-        Err(error @ Error::Unreadable(_)) => return Ok(not_replayed(&error)),
+        Err(Error::History(error @ history::Error::Unreadable(_))) => return Ok(not_replayed(&error)),
         Err(error) => return Err(error.into()),
     }
     let aside = list_set_aside(&Connection::open_with_flags(&fresh, READ_ONLY)?, None, usize::MAX)?;
     let mut faults = Vec::new();
     for SetAside { key, .. } in aside {
         match fold_job(log, &key, None, upto) {
-            Err(error @ Error::Misfit { .. }) => faults.push(format!("the log does not replay: {}", chain(&error))),
-            Err(error @ Error::Unreadable(_)) => return Ok(not_replayed(&error)),
+            Err(error @ history::Error::Misfit { .. }) => {
+                faults.push(format!("the log does not replay: {}", chain(&error)))
+            }
+            Err(error @ history::Error::Unreadable(_)) => return Ok(not_replayed(&error)),
             Err(error) => return Err(error.into()),
             // The projector sets aside a job that is created twice, which one job's fold refuses too.
             Ok(_) => {}
@@ -115,7 +119,7 @@ fn compared(
 }
 
 /// An event that this program cannot read proves nothing against the log.
-fn not_replayed(error: &Error) -> Views {
+fn not_replayed(error: &history::Error) -> Views {
     Views::LeftOut(format!("the views, because the log cannot be replayed: {}", chain(error)))
 }
 

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use super::output::say;
 use super::{Data, Failure, Outcome, progress};
 use crate::ledger::Folder;
-use crate::log::{Reader, copy_database, open_to_read};
+use crate::log::Reader;
+use crate::sqlite::{copy_database, open_to_read};
 
 /// Copy the ledger to another folder, as of one moment, while the server writes at full speed
 ///

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{Failure, Outcome};
+use crate::history::job_facts;
 use crate::job::{Fact, JobKey, Position, Time};
 use crate::ledger::{AsOf, Folder, Place, ReadError, Residues, system_clock};
 use crate::log::Reader;
-use crate::views::job_facts;
 use crate::wire::{self, ExportLine, Exported, Leaf, Lines};
 
 /// The events of jobs.

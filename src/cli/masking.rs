@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use crate::wire::{Mask, OwnRule};
+use crate::mask::{Mask, OwnRule};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Masking {

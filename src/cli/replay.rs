@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use super::history::History;
 use super::output::{say, shown};
 use super::{Failure, Outcome};
-use crate::http::{Changing, Differ, Difference, FieldChange, JobDiff, model};
+use crate::http::{Differ, FieldChange, JobDiff};
 use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
 use crate::kinds;
 use crate::ledger::{AsOf, NotAMoment};
+use crate::model::{Changing, Difference, model};
 
 /// Replay one job, from a data folder (beside a running server too) or straight from an export
 ///

@@ -21,7 +21,8 @@ use crate::access::Capability;
 use crate::job::{Event, Position};
 use crate::ledger::{Append, Appended, INLINE, ProveError, off_thread, receipt};
 use crate::log::Reader;
-use crate::wire::{self, Incoming, Mask, NAMES};
+use crate::mask::{Mask, NAMES};
+use crate::wire::{self, Incoming};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");

@@ -12,15 +12,15 @@ use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
-use super::changes::{Changing, Difference, between};
 use super::error::Error;
-use super::page::{line, page};
+use super::page::page;
 use super::params::Params;
 use super::path::Segment;
 use crate::access::Capability;
+use crate::history::{self, job_facts};
 use crate::job::{Conflict, Fact, Job, JobKey, Position};
 use crate::ledger::{Ledger, Place, ReadError, Shown, off_thread};
-use crate::views::{self, job_facts};
+use crate::model::{Changing, Difference, between, line};
 
 /// Most events named for one field: the newest.
 const MOST: usize = 1000;
@@ -149,7 +149,7 @@ fn compared(ledger: &Ledger, key: &JobKey, from: Position, to: Position) -> Resu
         let mut differ = Differ::new(before);
         job_facts(log, key, from, to, |fact| {
             let position = fact.position;
-            differ.take(fact).map_err(|cause| ReadError::from(views::Error::Misfit { position, cause }))
+            differ.take(fact).map_err(history::Error::misfit(position)).map_err(ReadError::from)
         })?;
         Ok(differ)
     })

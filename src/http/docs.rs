@@ -16,7 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::error::{Error, Problem};
-use crate::job::{Event, ItemStatus, Kind, Provider, Status, TaskType};
+use crate::job::Event;
+use crate::model::{KindName, described};
 
 static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
 
@@ -231,35 +232,7 @@ pub struct EventPage {
     head: u64,
 }
 
-/// The words of the code, as the API describes them.
-macro_rules! described {
-    ($(#[doc = $doc:literal] $name:ident = $words:expr;)+) => {$(
-        #[doc = $doc]
-        #[derive(Serialize)]
-        pub struct $name;
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                let object = ObjectBuilder::new().schema_type(Type::String).description(Some($doc.trim()));
-                object.enum_values(Some($words)).into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    )+};
-}
-
 described! {
-    /// What sort of job it is: which documented API shows it, if any.
-    KindName = Kind::ALL.iter().map(|word| word.as_str());
-    /// Where a job stands.
-    StatusName = Status::ALL.iter().map(|word| word.as_str());
-    /// Where an item stands.
-    ItemStatusName = ItemStatus::ALL.iter().map(|word| word.as_str());
-    /// Who keeps credentials.
-    ProviderName = Provider::ALL.iter().map(|word| word.as_str());
-    /// The type of a background job.
-    TaskTypeName = TaskType::ALL.iter().map(|word| word.as_str());
     /// An event that a producer may send.
     ProducedType = Event::TYPES.iter().copied();
     /// An event that can be filtered for.

@@ -11,11 +11,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::page::line;
 use super::panics::caught;
 use crate::access::{AccessError, SourceRefusal};
 use crate::job::{Position, Refusal};
 use crate::ledger::{AppendError, ReadError, Standing};
+use crate::model::line;
 use crate::{log, wire};
 
 /// An answer that is an error.
@@ -283,7 +283,7 @@ pub struct Problem {
     pointer: Option<String>,
     /// The job's state, where that does not allow the event.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<super::docs::StatusName>)]
+    #[schema(value_type = Option<crate::model::StatusName>)]
     state: Option<&'static str>,
     /// The job's newest position, where a guard failed or the job's state does not allow the event.
     #[serde(skip_serializing_if = "Option::is_none")]

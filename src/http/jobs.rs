@@ -12,8 +12,7 @@ use utoipa::ToSchema;
 use super::app::App;
 use super::auth::Caller;
 use super::error::Error;
-use super::job_model::{JobEntry, JobModel};
-use super::page::{line, page};
+use super::page::page;
 use super::params::Params;
 use super::path::Segment;
 use super::single::{Render, View, single_job};
@@ -22,10 +21,10 @@ use super::{POSITION, cursor};
 use crate::access::Capability;
 use crate::job::{JobId, Position};
 use crate::ledger::{ReadError, hook_chunk, hook_output, off_thread};
+use crate::model::{JobEntry, JobModel, SHOWN_OUTPUT, line};
 use crate::views::{JobList, JobQuery};
 
 /// How much hook output a job shows: 1 MiB.
-pub(super) const SHOWN_OUTPUT: usize = 1024 * 1024;
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,8 +39,8 @@ pub struct JobPage {
 #[utoipa::path(
     get, path = "/ledger/jobs", tag = "ledger", operation_id = "list_jobs",
     params(
-        ("kind" = Option<super::docs::KindName>, Query, description = "Of one kind"),
-        ("status" = Option<super::docs::StatusName>, Query, description = "In one state"),
+        ("kind" = Option<crate::model::KindName>, Query, description = "Of one kind"),
+        ("status" = Option<crate::model::StatusName>, Query, description = "In one state"),
         ("job_type" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "Background and generic jobs of one type"),
         ("label" = Option<String>, Query, pattern = "^[^:]*:", description = "With this label, `name:value`"),
         ("created_by" = Option<String>, Query, description = "Created for this name"),

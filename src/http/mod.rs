@@ -6,7 +6,6 @@ mod append;
 mod arriving;
 mod auth;
 mod body;
-mod changes;
 mod cursor;
 mod describe;
 mod diff;
@@ -17,7 +16,6 @@ mod events;
 mod evidence;
 mod export;
 mod guard;
-mod job_model;
 mod jobs;
 mod lease;
 mod limits;
@@ -46,18 +44,12 @@ mod unparsed;
 
 pub use app::{App, Shared};
 pub use auth::Caller;
-pub use changes::{Changing, Difference, model};
 pub use cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use describe::routes_with_errors;
 pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
-pub use docs::{
-    Description, ItemStatusName, KindName, LiveAnswers, ProviderName, ReadingParams, Revisioned, StatusName,
-    TaskTypeName,
-};
+pub use docs::{Description, LiveAnswers, ReadingParams, Revisioned};
 pub use error::{Error, ErrorStyle, Problem, title};
-pub use evidence::{BUNDLE_TEXTS, EvidenceError, write_evidence};
 pub use guard::guard;
-pub use job_model::{JobModel, raw};
 pub use limits::{Bounds, Held, Limit, Limits, Most};
 pub use observe::{ACCESS_LOG, Requests};
 pub use page::{json, page};

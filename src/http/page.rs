@@ -8,17 +8,11 @@ use serde::Serialize;
 
 use super::POSITION;
 use crate::ledger::Shown;
+use crate::model::line;
 
 /// A read model of a documented API as text: nothing but the JSON.
 pub fn json(model: &impl Serialize) -> Bytes {
     serde_json::to_vec(model).expect("the models are JSON").into()
-}
-
-/// A model of the ledger's own API as text: a line of JSON, so that a terminal shows the next prompt on a line of its own.
-pub fn line(model: &impl Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_vec(model).expect("the models are JSON");
-    text.push(b'\n');
-    text
 }
 
 /// An answer of the ledger's own API.

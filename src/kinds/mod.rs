@@ -7,8 +7,9 @@ mod dbrole;
 mod rule;
 mod task;
 
-use crate::http::{Api, JobModel};
+use crate::http::Api;
 use crate::job::{Job, Kind};
+use crate::model::JobModel;
 
 /// Every documented API.
 pub fn apis() -> Vec<Api> {

@@ -11,9 +11,10 @@ use super::clock;
 use super::loader::is_long;
 use super::projection::Handed;
 use super::redact::residue_of;
+use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
-use crate::views::{self, JobCache, fold_job};
+use crate::views::JobCache;
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
 /// Jobs that the writer keeps to decide on, about 128 MiB.
@@ -392,7 +393,7 @@ impl Desk {
         match fold_job(&self.log.reader(), key, None, Position::MAX) {
             Ok(Some(job)) => self.jobs.put(job),
             Ok(None) => {}
-            Err(views::Error::Log(error)) => return Err(Stop::Fail(error)),
+            Err(history::Error::Log(error)) => return Err(Stop::Fail(error)),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, job = %key.id, "a job cannot be read");
                 return Err(AppendError::Unreadable { index }.into());

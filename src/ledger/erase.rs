@@ -15,7 +15,8 @@ use super::projection::{PATIENCE, Projection};
 use super::writer::after_failed_sync;
 use super::{Options, Threads};
 use crate::job::Position;
-use crate::log::{self, truncate_wal};
+use crate::log;
+use crate::sqlite::truncate_wal;
 
 /// Pause before the next try, while somebody reads.
 const PAUSE: Duration = Duration::from_millis(10);

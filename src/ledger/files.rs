@@ -13,6 +13,7 @@ use super::folder::Folder;
 use super::{OpenError, Threads};
 use crate::job::Position;
 use crate::log::{self, FileState};
+use crate::sqlite;
 
 /// How often the files are looked at.
 const PAUSE: Duration = Duration::from_millis(60);
@@ -57,7 +58,7 @@ struct Looked {
     files: Vec<File>,
     /// The largest size that `log.db` had: events are never deleted, so it never shrinks.
     size: u64,
-    wal: log::Wal,
+    wal: sqlite::Wal,
     /// What the log was like when its end was read last.
     read: Option<Stand>,
 }
@@ -83,7 +84,7 @@ impl Files {
         let beside = |end: &str| log.with_extension(format!("db-{end}"));
         let paths = [log.clone(), beside("wal"), beside("shm"), folder.access(), folder.lock_file(), folder.key()];
         let files = paths.map(|path| File { is: identity(&path), path }).into();
-        let mut wal = log::Wal::new(&beside("wal"));
+        let mut wal = sqlite::Wal::new(&beside("wal"));
         wal.has_what_was_seen();
         Files {
             log,
@@ -152,7 +153,7 @@ impl Files {
             return Ok(());
         }
         let read = || {
-            let conn = log::open_reader(&self.log)?;
+            let conn = sqlite::open_reader(&self.log)?;
             match log::file_state(&conn, &self.log)? {
                 FileState::Empty => Ok(0),
                 FileState::Log(_) => log::Reader::new(&conn).head().map(Position::get),

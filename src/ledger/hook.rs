@@ -2,9 +2,9 @@
 
 use super::Ledger;
 use super::read::ReadError;
+use crate::history::row_fact;
 use crate::job::{Event, Job, JobKey, Position};
 use crate::log::{Filter, enough};
-use crate::views::row_fact;
 
 /// Events read at a time.
 const STEP: u64 = 1000;

@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 
 use super::append::{AppendError, Folded, Request};
 use super::{Metrics, Threads};
+use crate::history::{self, fold_job};
 use crate::job::{Job, JobKey, Position};
 use crate::log::{self, Reader};
-use crate::views::{self, fold_job};
 
 /// Most events of a job that the writer thread folds itself: about a millisecond.
 pub(super) const SHORT: u64 = 500;
@@ -107,14 +107,14 @@ impl Thread {
     }
 
     /// The job, if it is long.
-    fn fold_long(&self, key: &JobKey) -> Result<Option<Job>, views::Error> {
+    fn fold_long(&self, key: &JobKey) -> Result<Option<Job>, history::Error> {
         let conn = Reader::open(&self.path)?;
         let log = Reader::new(&conn);
         if is_long(&log, key)? { fold_job(&log, key, None, Position::MAX) } else { Ok(None) }
     }
 
     /// Events never change, so a job that does not fold is not folded again.
-    fn note_unfoldable(&mut self, key: JobKey, error: &views::Error, folded: &mut Folded) {
+    fn note_unfoldable(&mut self, key: JobKey, error: &history::Error, folded: &mut Folded) {
         tracing::error!(error = error as &dyn std::error::Error, job = %key.id, "a job cannot be read");
         if self.unfoldable.len() < UNFOLDABLE {
             self.unfoldable.insert(key.clone());

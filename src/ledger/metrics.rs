@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::append::{AppendError, Appended};
-use crate::wire::Mask;
+use crate::mask::Mask;
 
 /// How a request to append ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

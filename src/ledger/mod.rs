@@ -60,8 +60,9 @@ use tokio::sync::watch;
 
 use crate::job::{Position, Time};
 use crate::log::{self, FileState};
+use crate::mask::Mask;
+use crate::sqlite;
 use crate::views;
-use crate::wire::Mask;
 
 /// Where the ledger gets the time from: passed in, so that recorded histories can be made and replayed exactly.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -178,7 +179,7 @@ struct Inner {
     commits: Arc<writer::Commits>,
     erasures: Arc<erase::Erasures>,
     projection: Arc<projection::Projection>,
-    readers: log::Pool,
+    readers: sqlite::Pool,
     turns: turns::Turns,
     mask: Mask,
     external_checkpoint: bool,
@@ -259,7 +260,7 @@ impl Ledger {
         let (writer, thread, loader) =
             writer::start(log, seal, shared, &log_path, &options, &threads).map_err(OpenError::Thread)?;
         let inner = Inner {
-            readers: log::Pool::new(&log_path),
+            readers: sqlite::Pool::new(&log_path),
             turns: turns::Turns::new(options.turns),
             watch: files::Watch::start(files, &threads)?,
             threads,
@@ -300,7 +301,7 @@ impl Ledger {
         self.inner.keeper.iter().for_each(anchor::Keeper::stop);
         // Whoever copies `log.db` alone from now on has all of it. What cannot be written any more is left as it is.
         if !self.external_checkpoint() && self.read_only().is_none() {
-            match log::truncate_wal(&self.inner.folder.log()) {
+            match sqlite::truncate_wal(&self.inner.folder.log()) {
                 Ok(true) => {}
                 Ok(false) => tracing::info!("somebody reads the log: its newest events stay in `log.db-wal`"),
                 Err(error) => tracing::error!(error = log::chain(&error), "the WAL cannot be copied into the log"),

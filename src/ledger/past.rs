@@ -8,9 +8,10 @@ use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::read::{ReadError, Shown, off_thread};
 use super::turns::Turn;
+use crate::history::fold_job;
 use crate::job::{Job, JobKey, Position};
-use crate::log::Pool;
-use crate::views::{checkpoint, fold_job, load_past};
+use crate::sqlite::Pool;
+use crate::views::{checkpoint, load_past};
 
 impl Ledger {
     /// One job as of `moment`. `None` where there was no such job. The caller keeps the turn for as long as it has the job, and

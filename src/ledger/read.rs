@@ -11,7 +11,9 @@ use super::Ledger;
 use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
 use super::turns::Turn;
+use crate::history;
 use crate::job::{Event, Job, JobKey, OrgId, Position, Time};
+use crate::sqlite;
 use crate::views::{
     Found, JobList, JobQuery, Kept, SetAside, checkpoint, count_set_aside, find_job, list_jobs, list_set_aside,
     read_job,
@@ -77,6 +79,12 @@ pub enum ReadError {
     /// The views, or a job's events.
     #[error(transparent)]
     Views(#[from] views::Error),
+}
+
+impl From<history::Error> for ReadError {
+    fn from(error: history::Error) -> ReadError {
+        ReadError::Views(error.into())
+    }
 }
 
 impl Ledger {
@@ -175,7 +183,7 @@ impl Ledger {
                 return Ok(Shown { value: Some(value), position, now: self.now() });
             }
             let (value, position) = self.views_now(|conn| {
-                let (found, position) = log::Pool::snapshot(conn, || {
+                let (found, position) = sqlite::Pool::snapshot(conn, || {
                     let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
                     Ok::<_, views::Error>((read(conn)?, position))
                 })?;

@@ -10,7 +10,7 @@ use super::Ledger;
 use super::projection::PATIENCE;
 use super::read::{ReadError, Shown, off_thread};
 use crate::job::{OrgId, Position};
-use crate::log::Pool;
+use crate::sqlite::Pool;
 use crate::views::{self, Pieces, Row, checkpoint, each_running};
 
 /// Who makes the lists: one reader at a time for each organisation.

@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
+use crate::sqlite::{plan_once, set, sqlite_is_sound};
 
 /// The newest format of `log.db` known here, kept in `user_version`.
 pub const FORMAT: i64 = FORMATS.len() as i64;
@@ -34,11 +35,6 @@ pub enum FileState {
     Empty,
     /// A log of this known format.
     Log(i64),
-}
-
-/// Refuses an SQLite that can lose committed data (3.7.0 to 3.51.2, when two connections write and checkpoint at once).
-pub fn sqlite_is_sound() -> Result<(), Error> {
-    if rusqlite::version_number() < 3_051_003 { Err(Error::Unsound(rusqlite::version())) } else { Ok(()) }
 }
 
 /// Whether `conn` is empty, a log, or something that must not be touched.
@@ -87,7 +83,7 @@ pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Con
         // What was taken out of pages before `secure_delete` was on is still in them.
         conn.execute_batch("VACUUM").map_err(Error::doing("write the log anew, without what is left in its pages"))?;
     }
-    super::plan_once(&conn).map_err(open)?;
+    plan_once(&conn).map_err(open)?;
     Ok((conn, state))
 }
 
@@ -126,19 +122,4 @@ pub(super) fn without_nodes(conn: &Connection) -> Result<(), Error> {
     let doing = || Error::doing("make the table of nodes anew");
     conn.execute_batch("DROP TABLE node").map_err(doing())?;
     conn.execute_batch(NODES).map_err(doing())
-}
-
-/// Sets a pragma and reads it back: one that was silently refused is an error here, not a loss later.
-pub(super) fn set(conn: &Connection, setting: &'static str, value: &str, expected: &str) -> Result<(), Error> {
-    let doing = Error::doing("set up the connection");
-    conn.execute_batch(&format!("PRAGMA {setting} = {value}")).map_err(doing)?;
-    let found: rusqlite::types::Value = conn
-        .pragma_query_value(None, setting, |row| row.get(0))
-        .map_err(Error::doing("read a setting of the connection back"))?;
-    let found = match found {
-        rusqlite::types::Value::Integer(n) => n.to_string(),
-        rusqlite::types::Value::Text(text) => text,
-        other => format!("{other:?}"),
-    };
-    if found == expected { Ok(()) } else { Err(Error::Setting { setting, expected: expected.to_owned(), found }) }
 }

@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{Error, FileState, file_state};
 use crate::job::{JobId, Kind, OrgId, Position, Time};
+use crate::sqlite;
 
 /// How many events a filtered page looks at, at the most, before it answers short.
 pub const SCAN_LIMIT: u64 = 20_000;
@@ -84,11 +85,11 @@ impl<'c> Reader<'c> {
 
     /// Opens the log in `path` for reading only, beside a server or without one, without changing a byte.
     pub fn open(path: &Path) -> Result<Connection, Error> {
-        super::sqlite_is_sound()?;
+        sqlite::sqlite_is_sound()?;
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
-        let conn = super::open_to_read(path)?;
+        let conn = sqlite::open_to_read(path)?;
         match file_state(&conn, path)? {
             FileState::Log(_) => Ok(conn),
             FileState::Empty => Err(Error::Missing(path.to_owned())),
@@ -97,7 +98,7 @@ impl<'c> Reader<'c> {
 
     /// Runs several reads of this on one state of the log.
     pub fn snapshot<T, E: From<Error>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        super::Pool::snapshot(self.conn, read)
+        sqlite::Pool::snapshot(self.conn, read)
     }
 
     /// The newest position.

@@ -4,7 +4,6 @@
 //! are written in one transaction, so the views are always those of one position.
 
 mod cache;
-mod fold;
 mod kept;
 mod list;
 mod load;
@@ -17,7 +16,6 @@ mod set_aside;
 mod snapshot;
 
 pub use cache::{Cache, JobCache};
-pub use fold::{fold_job, job_facts, row_fact};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, each_running, list_jobs};
 pub use load::{Found, find_job, is_large, load_past, read_job};
@@ -28,8 +26,9 @@ pub use running::{Moved, Pieces, Row, Running};
 pub use set_aside::{SetAside, count_set_aside, list_set_aside};
 pub use snapshot::EVERY;
 
-use crate::job::{Conflict, Position};
-use crate::{log, wire};
+use crate::job::Position;
+use crate::sqlite::extended_code;
+use crate::{history, log};
 
 /// Why views cannot be read or brought forward.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +48,9 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
-    /// An event that this program cannot read: the projector sets its job aside.
+    /// A job's events do not fold.
     #[error(transparent)]
-    Unreadable(#[from] wire::Unreadable),
-    /// An event that the state machine refuses: the log holds what was never decided.
-    #[error("event {position} does not fit its job")]
-    Misfit {
-        /// Where it is.
-        position: Position,
-        /// What the state machine says.
-        #[source]
-        cause: Conflict,
-    },
+    History(history::Error),
     /// The projector has set the job aside.
     #[error("event {position} does not fold, so the job was set aside; the log of the server says why")]
     SetAside {
@@ -72,6 +62,15 @@ pub enum Error {
     Damaged(String),
 }
 
+impl From<history::Error> for Error {
+    fn from(error: history::Error) -> Error {
+        match error {
+            history::Error::Log(error) => Error::Log(error),
+            error => Error::History(error),
+        }
+    }
+}
+
 impl Error {
     fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
         move |cause| Error::Sqlite { doing, cause }
@@ -80,8 +79,8 @@ impl Error {
     /// The first event that keeps a job from being folded; `None` where something else failed.
     pub fn unfoldable(&self) -> Option<Position> {
         match self {
-            Error::Unreadable(unreadable) => Some(unreadable.position),
-            Error::Misfit { position, .. } | Error::SetAside { position } => Some(*position),
+            Error::History(error) => error.unfoldable(),
+            Error::SetAside { position } => Some(*position),
             _ => None,
         }
     }
@@ -89,7 +88,7 @@ impl Error {
     /// Whether making the views again would help.
     pub fn is_damage(&self) -> bool {
         match self {
-            Error::Sqlite { cause, .. } => match log::extended_code(cause) {
+            Error::Sqlite { cause, .. } => match extended_code(cause) {
                 // A full disk, a lock or a failing device is not mended by writing everything again.
                 Some(code) => matches!(
                     code & 0xff,
@@ -100,7 +99,7 @@ impl Error {
             Error::Damaged(_) => true,
             Error::File(error) => error.is_damage(),
             // New views would be made of the same log.
-            Error::Log(_) | Error::Unreadable(_) | Error::Misfit { .. } | Error::SetAside { .. } => false,
+            Error::Log(_) | Error::History(_) | Error::SetAside { .. } => false,
         }
     }
 }

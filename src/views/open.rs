@@ -7,7 +7,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::Error;
 use crate::job::Position;
-use crate::log::{self, Reader};
+use crate::log::Reader;
+use crate::sqlite;
 use crate::tree::{Hash, leaf_hash};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
@@ -72,7 +73,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(doing())?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(doing())?;
     conn.pragma_update(None, "cache_size", -65_536).map_err(doing())?;
-    log::plan_once(&conn).map_err(doing())?;
+    sqlite::plan_once(&conn).map_err(doing())?;
     Ok(conn)
 }
 

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 
 use super::load::load_job;
 use super::save::{Dirty, Saved, remove, save};
-use super::{Error, JobCache, Moved, SetAside, fold_job, job_facts, list_set_aside, open, row_fact, set_aside};
+use super::{Error, JobCache, Moved, SetAside, list_set_aside, open, set_aside};
+use crate::history::{self, fold_job, job_facts, row_fact};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::tree::leaf_hash;
@@ -203,9 +204,9 @@ impl Projector {
             Ok(None) => {}
             Err(error) => match wire::job_of(row.leaf) {
                 Some(key) if self.aside.contains(&key) => {}
-                Some(key) => self.set_aside(batch, log, key, error)?,
+                Some(key) => self.set_aside(batch, log, key, error.into())?,
                 // Without a job to set aside the views stay where they are.
-                None => return Err(error),
+                None => return Err(error.into()),
             },
         }
         batch.end = Some(row.position);
@@ -223,7 +224,7 @@ impl Projector {
             batch.redacted.insert(fact.key.clone());
         }
         let (key, position) = (fact.key.clone(), fact.position);
-        let misfit = |cause| Error::Misfit { position, cause };
+        let misfit = |cause| Error::from(history::Error::Misfit { position, cause });
         if let Some((job, dirty)) = batch.touched.get_mut(&key) {
             let taken = dirty.take(job, fact);
             return taken.or_else(|cause| self.set_aside(batch, log, key, misfit(cause)));
@@ -257,7 +258,7 @@ impl Projector {
         match fold_job(log, &key, None, position) {
             _ if self.is_new => {}
             Ok(_) => return Err(Error::Damaged(format!("event {position} fits the log, but not the rows of its job"))),
-            Err(error) if error.unfoldable().is_none() => return Err(error),
+            Err(error) if error.unfoldable().is_none() => return Err(error.into()),
             Err(_) => {}
         }
         let cause = &error as &dyn std::error::Error;
@@ -277,7 +278,7 @@ fn folded_anew(log: &Reader<'_>, key: &JobKey, upto: Position) -> Result<Option<
             Some((job, dirty)) => dirty.take(job, fact),
             None => Dirty::begin(fact).map(|begun| anew = Some(begun)),
         };
-        taken.map_err(|cause| Error::Misfit { position, cause })
+        taken.map_err(history::Error::misfit(position)).map_err(Error::from)
     })?;
     Ok(anew)
 }

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json;
+use crate::json;
 
 /// What a producer may send.
 const KEPT: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"];

@@ -11,9 +11,9 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::json;
-use super::mask::counted;
 use crate::job::RawJson;
+use crate::json;
+use crate::mask::counted;
 
 /// Texts for people: up to 16 KiB.
 pub(super) const TEXT: usize = 16 * 1024;

@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::envelope::{self, Envelope};
-use super::mask::Mask;
-use super::{json, stored};
+use super::stored;
 use crate::job::{Event, ItemId, JobId, Time};
+use crate::json;
+use crate::mask::Mask;
 
 /// Most events in one request.
 pub const MAX_BATCH: usize = 1000;

@@ -8,11 +8,9 @@ mod export;
 mod fact;
 mod fields;
 mod incoming;
-mod json;
 mod leaf;
 mod ledger_events;
 mod lines;
-mod mask;
 mod plain;
 mod residue;
 mod shape;
@@ -26,6 +24,5 @@ pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, check_s
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use lines::{Line, LineError, Lines, MAX_LINE};
-pub use mask::{BadRules, Mask, NAMES, OwnRule};
 pub use residue::{StoredRedaction, residue, with_residue};
 pub use stored::{Parsed, Undecodable, decode, parse, read_spec};

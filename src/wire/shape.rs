@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::fields::Object;
 use super::incoming::Reject;
-use super::json;
-use super::mask::Mask;
 use super::residue::ERASED;
 use crate::job::Event;
+use crate::json;
+use crate::mask::Mask;
 
 /// Where data stands in an event.
 pub(super) const DATA: &str = "/data";

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::incoming::Reject;
-use super::mask::Mask;
 use super::shape::{DATA, Shape, read};
 use super::v1::{
     Cancelled1, Completed1, Created1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1, Residual1,
     Spec1, Started1,
 };
 use crate::job::{Detail, Event, ItemId, Kind, Spec};
+use crate::mask::Mask;
 
 /// Data that was accepted: the event, and the bytes to store.
 #[derive(Debug, Clone)]

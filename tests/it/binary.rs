@@ -1,6 +1,7 @@
 //! CloudEvents in binary mode: attributes in `ce-` headers, data in the body.
 
-use jobledger::wire::{self, Incoming, Mask, Reject};
+use jobledger::mask::Mask;
+use jobledger::wire::{self, Incoming, Reject};
 
 use crate::wire::blame;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jobledger::log::READ_ONLY;
+use jobledger::sqlite::READ_ONLY;
 use rusqlite::Connection;
 use serde_json::json;
 

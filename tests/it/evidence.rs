@@ -417,7 +417,7 @@ fn the_timeline_is_a_page_that_needs_nothing_and_runs_nothing() {
 fn the_verifier_in_it_is_that_of_the_source_and_short_enough_to_be_read() {
     let (_server, worker) = ledger();
     let bundle = Bundle::read(&worker.get("/ledger/jobs/open/evidence").expect(200).body);
-    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/evidence/verify.py")).unwrap();
+    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/evidence/verify.py")).unwrap();
     assert_eq!(bundle.text("verify.py"), source);
     assert!(source.lines().count() <= 150, "{}", source.lines().count());
     assert!(source.lines().all(|line| line.chars().count() <= 140));

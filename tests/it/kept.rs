@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jobledger::access::Role;
-use jobledger::wire::{self, Mask};
+use jobledger::mask::Mask;
+use jobledger::wire;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

@@ -4,7 +4,8 @@ use jobledger::job::{
     Completed, Counts, Credentials, Decision, Detail, Event, Fact, HOOK_HEAD, HookExit, HookOutput, ItemId, ItemResult,
     ItemStatus, Job, Kind, Progress, Provider, RawJson, Refusal, Started, Time,
 };
-use jobledger::wire::{self, Mask};
+use jobledger::mask::Mask;
+use jobledger::wire;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;

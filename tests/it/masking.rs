@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jobledger::access::Role;
 use jobledger::ledger::Options;
-use jobledger::wire::{Mask, OwnRule};
+use jobledger::mask::{Mask, OwnRule};
 use serde_json::{Value, json};
 use ureq::http::Method;
 

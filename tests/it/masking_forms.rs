@@ -4,7 +4,8 @@
 //! decimal ones and `{u26}` for large letters and digits; a `~` is nothing, so that no scanner takes this file
 //! for a leak, and U+0001 is a `~`.
 
-use jobledger::wire::{self, Mask};
+use jobledger::mask::Mask;
+use jobledger::wire;
 use serde_json::{Value, json};
 
 use crate::support::secrets;

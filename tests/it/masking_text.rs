@@ -1,6 +1,7 @@
 //! Which texts are masked, and which stay.
 
-use jobledger::wire::{self, Mask, OwnRule};
+use jobledger::mask::{Mask, OwnRule};
+use jobledger::wire;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

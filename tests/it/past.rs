@@ -1,11 +1,13 @@
 //! Long histories: a read of the past folds a few events and not all, and only so many such reads run at once.
 
 use jobledger::access::Role;
-use jobledger::http::JobModel;
+use jobledger::history::fold_job;
 use jobledger::job::{JobKey, OrgId, Position};
 use jobledger::ledger::{Options, system_clock};
-use jobledger::log::{READ_ONLY, Reader};
-use jobledger::views::{EVERY, fold_job};
+use jobledger::log::Reader;
+use jobledger::model::JobModel;
+use jobledger::sqlite::READ_ONLY;
+use jobledger::views::EVERY;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jobledger::job::{Event, ItemId};
-use jobledger::wire::{self, LedgerContinued, LedgerCreated, LedgerKeyAdded, Mask, Undecodable};
+use jobledger::mask::Mask;
+use jobledger::wire::{self, LedgerContinued, LedgerCreated, LedgerKeyAdded, Undecodable};
 use jsonschema::Validator;
 use serde_json::Value;
 

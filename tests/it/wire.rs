@@ -1,9 +1,8 @@
 //! CloudEvents on the way in: what is refused, where and as what, and what is kept.
 
 use jobledger::job::{Event, Kind, Spec, Time};
-use jobledger::wire::{
-    self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Mask, Reject,
-};
+use jobledger::mask::Mask;
+use jobledger::wire::{self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Reject};
 
 use crate::samples::{JOB_EVENTS, LEDGER_EVENTS};
 

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use jobledger::audit::{Auditor, Signer, audit_database};
 use jobledger::job::{JobKey, OrgId, Position, Time};
 use jobledger::ledger::{AppendError, Appended, Folder, Ledger, Options};
-use jobledger::wire::Mask;
+use jobledger::mask::Mask;
 use machine::{Machine, Synchronous};
 use rusqlite::Connection;
 use tempfile::TempDir;

@@ -3,7 +3,8 @@
 use fastrand::Rng;
 use jobledger::job::OrgId;
 use jobledger::ledger::Append;
-use jobledger::wire::{self, Mask};
+use jobledger::mask::Mask;
+use jobledger::wire;
 use serde_json::{Value, json};
 
 /// A request that may be sent again, to the byte.

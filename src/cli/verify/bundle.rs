@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::trust::Trust;
 use super::verdict::print_findings;
-use crate::audit::{BundleFiles, BundleReport, HeldNote, audit_bundle};
 use crate::cli::output::{say, shown};
 use crate::cli::{Outcome, progress};
-use crate::http::BUNDLE_TEXTS;
+use crate::evidence::BUNDLE_TEXTS;
+use crate::evidence::{BundleFiles, BundleReport, HeldNote, audit_bundle};
 use crate::job::plural;
 
 /// An evidence bundle of one job, as `jobledger evidence` writes it: the tar, or the folder that it unpacks to

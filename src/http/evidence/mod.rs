@@ -1,9 +1,6 @@
 //! `GET /ledger/jobs/{id}/evidence`: everything that proves one job's history, in one file that needs no ledger.
 
-mod archive;
 mod held;
-mod make;
-mod timeline;
 
 use std::io::Seek;
 
@@ -16,8 +13,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use self::held::{Full, HeldFile};
-use self::make::covered;
-pub use self::make::{BUNDLE_TEXTS, EvidenceError, write_evidence};
 
 use super::POSITION;
 use super::app::App;
@@ -27,6 +22,7 @@ use super::params::Params;
 use super::path::Segment;
 use super::streamed::{Long, streamed};
 use crate::access::Capability;
+use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
 use crate::job::Position;
 use crate::ledger::off_thread;
 use crate::tree::Size;
@@ -71,7 +67,7 @@ pub async fn evidence(
     if let Some(min) = min {
         app.ledger.reach(min).await?;
     }
-    let name = format!("attachment; filename=\"{}.tar\"", make::folder_name(&key));
+    let name = format!("attachment; filename=\"{}.tar\"", folder_name(&key));
     if method == Method::HEAD {
         let covered = off_thread(move || app.ledger.log(|log| covered(log, &key, &since))).await?;
         return Ok((headers(&name, covered), ()).into_response());

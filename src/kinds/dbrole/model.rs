@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::ProviderName;
 use crate::job::{Credentials, DbRoleSpec, Hook, Item, ItemStatus, Job, Provider, Spec, State, Status};
+use crate::model::ProviderName;
 
 /// A database-role job.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::http::raw;
 use crate::job::{Action, Items, Job, Spec, Status};
+use crate::model::raw;
 
 /// The version of the representation; never a counter.
 const VERSION: u8 = 2;
@@ -81,10 +81,10 @@ struct ActionModel {
     #[schema(value_type = RuleActionType)]
     action: &'static str,
     /// Where the action stands.
-    #[schema(value_type = crate::http::ItemStatusName)]
+    #[schema(value_type = crate::model::ItemStatusName)]
     status: &'static str,
     /// The same.
-    #[schema(value_type = crate::http::ItemStatusName)]
+    #[schema(value_type = crate::model::ItemStatusName)]
     state: &'static str,
     /// The producer's priority; null where it gave none.
     priority: Option<i64>,

@@ -12,11 +12,9 @@ use utoipa::ToSchema;
 
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
-use crate::http::{
-    App, Caller, Error, Long, POSITION, Params, StatusName, TaskTypeName, decode_cursor, encode_cursor, json, page,
-    streamed,
-};
+use crate::http::{App, Caller, Error, Long, POSITION, Params, decode_cursor, encode_cursor, json, page, streamed};
 use crate::job::{JobType, Kind, TaskType, Time};
+use crate::model::{StatusName, TaskTypeName};
 use crate::views::{JobList, JobQuery, Row};
 
 /// A page of background jobs.

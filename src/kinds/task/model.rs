@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::{StatusName, TaskTypeName};
 use crate::job::{Status, Summary, Time};
+use crate::model::{StatusName, TaskTypeName};
 
 /// An entry of the list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,7 +16,8 @@ use super::folder::Folder;
 use super::running::Makers;
 use super::threads::panic_text;
 use crate::job::{JobKey, Position};
-use crate::log::{Pool, Reader, chain};
+use crate::log::{Reader, chain};
+use crate::sqlite::Pool;
 use crate::views::{self, Found, JobQuery, Kept, Moved, Running};
 
 pub(super) use handed::Handed;

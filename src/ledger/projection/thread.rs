@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::{Health, Projection};
+use crate::history;
 use crate::job::Position;
 use crate::ledger::Threads;
-use crate::log::{Pool, Reader, chain};
+use crate::log::{Reader, chain};
+use crate::sqlite::Pool;
 use crate::views::{self, Moved, Projector};
 
 /// While nobody reads, events are gathered for so long: a job that moves ten times is then written once.
@@ -222,7 +224,9 @@ impl<'a> Thread<'a> {
         let why = chain(&error);
         tracing::error!(why, "the views cannot be brought forward");
         match &error {
-            views::Error::Unreadable(_) | views::Error::Misfit { .. } => self.stay_stopped(why),
+            views::Error::History(history::Error::Unreadable(_) | history::Error::Misfit { .. }) => {
+                self.stay_stopped(why)
+            }
             _ if error.is_damage() && self.projector.is_some() => Next::Remake(why),
             _ => {
                 let state = self.projection.state();

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
 use super::residues::Residues;
+use crate::history::fold_job;
 use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
 use crate::ledger::identity::{Identity, identity};
 use crate::log::{Reader, Row, chain};
 use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
-use crate::views::{self, fold_job};
 use crate::wire::{self, ExportLine, Exported, Leaf, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
@@ -227,9 +227,7 @@ impl<'l> Checker<'l> {
         }
         let known = match (self.jobs.remove(&fact.key), &self.base, self.head) {
             (Some(job), ..) => Some(job),
-            (None, Some(base), Some(head)) => {
-                fold_job(base, &fact.key, None, head).map_err(|error: views::Error| chain(&error))?
-            }
+            (None, Some(base), Some(head)) => fold_job(base, &fact.key, None, head).map_err(|error| chain(&error))?,
             (None, ..) => None,
         };
         let prev = known.as_ref().map(|job| job.position);

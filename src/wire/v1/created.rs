@@ -9,10 +9,10 @@ use super::generic::Generic1;
 use super::rule::Rule1;
 use super::{count, said, text};
 use crate::job::{Created, DbRoleSpec, Event, ItemId, Kind, RawJson, Spec, Tag, TaskSpec, TaskType};
+use crate::json;
+use crate::mask::Mask;
 use crate::wire::fields::{Count, Names, Object, Raw, TEXT, Text, Word};
 use crate::wire::incoming::Reject;
-use crate::wire::json;
-use crate::wire::mask::Mask;
 use crate::wire::residue::ERASED;
 use crate::wire::shape::{DATA, Shape, Wrong, read};
 

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::count;
 use crate::job::{GenericSpec, JobType, RawJson};
+use crate::json;
+use crate::mask::{Mask, counted};
 use crate::wire::fields::{Count, Raw, Word};
-use crate::wire::json;
-use crate::wire::mask::{Mask, counted};
 use crate::wire::plain::Plain;
 use crate::wire::residue::ERASED;
 use crate::wire::shape::Wrong;

@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::generic::{check_detail, left_of, mask_object};
 use super::{said, text};
 use crate::job::{Credentials, Detail, Event, ItemId, ItemResult, ItemStatus, Provider, RawJson};
+use crate::json;
+use crate::mask::Mask;
 use crate::wire::fields::{Object, Raw, TEXT, Text, Word};
 use crate::wire::incoming::Reject;
-use crate::wire::json;
-use crate::wire::mask::Mask;
 use crate::wire::residue::ERASED;
 use crate::wire::shape::{DATA, Shape, Wrong, read};
 

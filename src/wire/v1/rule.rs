@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::job::{Action, ActionType, ItemId, RawJson, RuleSpec};
+use crate::json;
 use crate::wire::fields::{Object, Raw, Word};
-use crate::wire::json;
 use crate::wire::plain::Plain;
 use crate::wire::shape::Wrong;
 

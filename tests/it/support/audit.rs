@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use jobledger::log::READ_ONLY;
+use jobledger::sqlite::READ_ONLY;
 use jobledger::tree::{Checkpoint, Frontier, Hash, NodeId, VerifierKey, leaf_hash, open_note};
 use jobledger::wire::Leaf;
 use rusqlite::Connection;

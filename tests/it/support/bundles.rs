@@ -191,7 +191,7 @@ pub fn python(path: &Path, more: &[&str]) -> Option<Done> {
         super::skipped("python3 and openssl 3");
         return None;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/evidence/verify.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/evidence/verify.py");
     let output = Command::new("python3").arg(script).arg(path).args(more).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code().expect("it ends by itself");

@@ -7,14 +7,12 @@ use serde_json::Value;
 
 use super::archive::Archive;
 use super::timeline;
-use crate::http::job_model::JobModel;
-use crate::http::jobs::SHOWN_OUTPUT;
-use crate::http::page::line;
+use crate::history::{self, job_facts};
 use crate::job::{Conflict, Event, Job, JobKey, Position, plural};
 use crate::ledger::{Identity, ProveError, consistency, receipt, receipt_of_many};
 use crate::log::{self, Published, Reader, Row, StreamId};
+use crate::model::{JobModel, SHOWN_OUTPUT, line};
 use crate::tree::Size;
-use crate::views::{self, job_facts};
 use crate::wire::{Leaf, LedgerKeyAdded};
 
 /// The files that are the same in every bundle, with their bytes.
@@ -51,7 +49,7 @@ pub enum EvidenceError {
     Log(#[from] log::Error),
     /// The job's events.
     #[error(transparent)]
-    Views(#[from] views::Error),
+    History(#[from] history::Error),
     /// The tree.
     #[error(transparent)]
     Prove(#[from] ProveError),
@@ -66,7 +64,7 @@ pub enum EvidenceError {
 impl EvidenceError {
     /// An event that does not fit the job that it is of.
     pub(super) fn misfit(position: Position) -> impl FnOnce(Conflict) -> EvidenceError {
-        move |cause| views::Error::Misfit { position, cause }.into()
+        move |cause| history::Error::Misfit { position, cause }.into()
     }
 }
 
@@ -108,7 +106,7 @@ pub fn write_evidence(
 }
 
 /// The newest position that a bundle of the job would cover, without making one. Fails where the bundle would.
-pub(super) fn covered(log: &Reader<'_>, key: &JobKey, since: &[Size]) -> Result<Position, EvidenceError> {
+pub fn covered(log: &Reader<'_>, key: &JobKey, since: &[Size]) -> Result<Position, EvidenceError> {
     log.snapshot(|| {
         let subject = Subject::find(log, key, since)?;
         let mut first = None;
@@ -246,7 +244,7 @@ impl<'l, 'c> Subject<'l, 'c> {
 }
 
 /// A job may be called `..`, and not every system takes a colon in a name.
-pub(super) fn folder_name(key: &JobKey) -> String {
+pub fn folder_name(key: &JobKey) -> String {
     format!("evidence-{}", key.id.as_str().replace(':', "_"))
 }
 

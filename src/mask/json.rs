@@ -10,7 +10,7 @@ impl Mask {
     /// written: numbers, white space, names, the order of members. The cost is linear.
     ///
     /// In a list of arguments, what follows `--password` is a secret too.
-    pub(in crate::wire) fn json(&self, json: &str, hits: &mut Vec<Arc<str>>) -> String {
+    pub(crate) fn json(&self, json: &str, hits: &mut Vec<Arc<str>>) -> String {
         let mut masked = String::with_capacity(json.len());
         let mut rest = json;
         // The secret that the string before this one in a list takes as an option.

@@ -38,7 +38,7 @@ pub fn job_facts<E: From<Error> + From<log::Error>>(
         log.scan_job(stream, after, upto, STEP, |row| {
             (read, last) = (read + 1, row.position);
             let fact = row_fact(log, row)?;
-            let own = || Error::Damaged(format!("event {last} is the ledger's own, but stands in a job"));
+            let own = || Error::LedgerEvent { position: last };
             each(fact.ok_or_else(own)?)
         })?;
         if read < STEP {

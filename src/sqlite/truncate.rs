@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, open};
+use super::{Error, set};
 
 /// How long readers are waited for while nobody can commit.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -16,7 +16,7 @@ pub fn truncate_wal(path: &Path) -> Result<bool, Error> {
     let cannot = |cause| Error::Open { path: path.to_owned(), cause };
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(cannot)?;
     conn.busy_timeout(PATIENCE).map_err(cannot)?;
-    open::set(&conn, "synchronous", "FULL", "2")?;
+    set(&conn, "synchronous", "FULL", "2")?;
     let checkpoint = |sql| {
         let busy = conn.query_row(sql, [], |row| row.get::<_, bool>(0));
         busy.map_err(Error::doing("copy the WAL into the log"))

@@ -39,7 +39,7 @@ fn next_mark(text: &str) -> Option<Range<usize>> {
 
 /// How long a text counts as: a mark as one byte, because what it stands for was at least that. So a text at its limit stays
 /// within it when it is masked, and a masked text may be sent again.
-pub(in crate::wire) fn counted(text: &str) -> usize {
+pub(crate) fn counted(text: &str) -> usize {
     let (pieces, bytes) = unmasked(text).fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.len()));
     bytes + pieces - 1
 }

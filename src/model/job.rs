@@ -11,6 +11,9 @@ use crate::job::{Credentials, Detail, Hook, Item, Job, Note, RawJson, Redaction,
 /// Most notes, and most redactions, that a read of a job shows: the newest.
 const SHOWN: usize = 100;
 
+/// Bytes of a hook's output that a job shows at the most: 1 MiB.
+pub const SHOWN_OUTPUT: usize = 1024 * 1024;
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -71,7 +74,7 @@ pub struct JobModel {
 
 /// What one event may change of a job, besides one of its parts.
 #[derive(Debug, Serialize)]
-pub(super) struct JobCore {
+pub(crate) struct JobCore {
     #[serde(flatten)]
     head: JobHead,
     #[serde(flatten)]
@@ -82,7 +85,7 @@ pub(super) struct JobCore {
 
 /// A job's hook alone.
 #[derive(Debug, Serialize)]
-pub(super) struct JobHook {
+pub(crate) struct JobHook {
     hook: Option<HookModel>,
 }
 
@@ -94,10 +97,10 @@ struct JobHead {
     /// The organisation.
     org_id: String,
     /// What sort of job it is: which documented API shows it, if any.
-    #[schema(value_type = super::docs::KindName)]
+    #[schema(value_type = crate::model::KindName)]
     kind: &'static str,
     /// Where it stands.
-    #[schema(value_type = super::docs::StatusName)]
+    #[schema(value_type = crate::model::StatusName)]
     status: &'static str,
     /// When it was created.
     created_at: String,
@@ -113,7 +116,7 @@ struct JobHead {
 
 /// What was reported of a job as a whole.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobReported {
+pub(crate) struct JobReported {
     /// The newest message.
     message: Option<String>,
     /// Percent.
@@ -140,11 +143,11 @@ pub(super) struct JobReported {
 
 /// One part of a job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ItemModel {
+pub(crate) struct ItemModel {
     /// Its id.
     item: String,
     /// Where it stands.
-    #[schema(value_type = super::docs::ItemStatusName)]
+    #[schema(value_type = crate::model::ItemStatusName)]
     status: &'static str,
     /// The newest result's message.
     message: Option<String>,
@@ -184,7 +187,7 @@ struct ItemDetail {
 #[derive(Debug, Serialize, ToSchema)]
 struct CredentialsModel {
     /// Who keeps them.
-    #[schema(value_type = super::docs::ProviderName)]
+    #[schema(value_type = crate::model::ProviderName)]
     secrets_manager_provider: &'static str,
     /// The secret's id.
     secret_id: String,
@@ -217,7 +220,7 @@ struct CancelledModel {
 
 /// A remark.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NoteModel {
+pub(crate) struct NoteModel {
     /// What was said.
     text: String,
     /// Who said it.
@@ -228,7 +231,7 @@ pub(super) struct NoteModel {
 
 /// An erasure: the event at `position` reads `[redacted]` wherever it had text.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RedactionModel {
+pub(crate) struct RedactionModel {
     /// The event whose data was erased.
     #[schema(minimum = 0)]
     position: u64,
@@ -315,14 +318,14 @@ impl JobModel {
 
 impl JobHook {
     /// That of `job`, which wrote `output`.
-    pub(super) fn new(job: &Summary, output: String) -> JobHook {
+    pub(crate) fn new(job: &Summary, output: String) -> JobHook {
         JobHook { hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)) }
     }
 }
 
 impl JobCore {
     /// That of `job`, whose hook wrote `output`.
-    pub(super) fn new(job: &Summary, output: String) -> JobCore {
+    pub(crate) fn new(job: &Summary, output: String) -> JobCore {
         JobCore {
             head: job.into(),
             reported: job.into(),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job_model::{ItemModel, JobCore, JobHook, JobModel, JobReported, NoteModel, RedactionModel};
+use super::job::{ItemModel, JobCore, JobHook, JobModel, JobReported, NoteModel, RedactionModel};
 use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
 
 /// One field that is not as it was.

@@ -4,7 +4,7 @@ use serde_path_to_error::Segment;
 
 /// `text`, valid JSON, without insignificant white space. Numbers, escapes and the order of keys stay as they are, which
 /// parsing and printing again would not promise.
-pub(super) fn compact(text: &str) -> String {
+pub(crate) fn compact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut in_string, mut escaped) = (false, false);
     for c in text.chars() {
@@ -28,7 +28,7 @@ pub(super) fn compact(text: &str) -> String {
 const POINTER: usize = 4 * 1024;
 
 /// The JSON pointer (RFC 6901) of `path` below `root`. Where that would be too long, the pointer of a place that holds it.
-pub(super) fn pointer(root: &str, path: &serde_path_to_error::Path) -> String {
+pub(crate) fn pointer(root: &str, path: &serde_path_to_error::Path) -> String {
     let mut pointer = root.to_owned();
     for segment in path.iter() {
         let part = match segment {
@@ -44,7 +44,7 @@ pub(super) fn pointer(root: &str, path: &serde_path_to_error::Path) -> String {
 }
 
 /// Adds a reference token to a pointer, and says whether the pointer is still short enough for it.
-pub(super) fn push_part(pointer: &mut String, part: &str) -> bool {
+pub(crate) fn push_part(pointer: &mut String, part: &str) -> bool {
     let fits = pointer.len() + 1 + part.len() <= POINTER;
     if fits {
         pointer.push('/');
@@ -54,13 +54,13 @@ pub(super) fn push_part(pointer: &mut String, part: &str) -> bool {
 }
 
 /// One reference token of a JSON pointer.
-pub(super) fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
 /// serde_json's message without its `at line 1 column 9`, which means nothing inside a larger body. For a member that does
 /// not exist it names the nearest one too.
-pub(super) fn message(error: &serde_json::Error) -> String {
+pub(crate) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]);
     match unknown_field(text) {
@@ -77,7 +77,7 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 /// Says that there is no `what` of the name `found`, which of the `known` ones is the nearest, and which there are.
-pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let found = short(found);
     // A name that is a part of the other says more than letters in common: `processed` means `records_processed`.
     let part = |name: &str| f64::from(u8::from(name.contains(&found) || found.contains(name)));
@@ -93,7 +93,7 @@ pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
 }
 
 /// The beginning of a text that may be long, for a message.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
 

@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-pub(super) use marks::counted;
+pub(crate) use marks::counted;
 use marks::{MARK, NAME, unmasked};
 use own::Expressions;
 pub use own::OwnRule;
@@ -134,7 +134,7 @@ impl Mask {
     }
 
     /// Puts `[masked:<rule>]` in the place of each secret, and the rule's name into `hits`. The cost is linear in the text.
-    pub(super) fn text(&self, text: &mut String, hits: &mut Vec<Arc<str>>) {
+    pub(crate) fn text(&self, text: &mut String, hits: &mut Vec<Arc<str>>) {
         for _ in 0..READINGS {
             let (found, _) = self.find(text);
             if found.is_empty() {
@@ -188,7 +188,7 @@ impl Mask {
 
     /// The place of the first object member in `data` that is named like a secret, where that rule is on. None in what cannot
     /// be read as a whole, which is refused whatever it is named.
-    pub(super) fn named(&self, data: &str) -> Option<String> {
+    pub(crate) fn named(&self, data: &str) -> Option<String> {
         if !self.rules().any(|rule| rule == NAMES) {
             return None;
         }

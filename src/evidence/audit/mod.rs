@@ -11,9 +11,7 @@ use serde::Serialize;
 
 use self::files::Line;
 use self::job::Chain;
-use super::events::Events;
-use super::report::{Class, Fault, Report, Signer};
-use super::signers::{Signed, Signers};
+use crate::audit::{Class, Events, Fault, Report, Signed, Signer, Signers};
 use crate::job::{Position, plural};
 use crate::log::chain;
 use crate::tree::{

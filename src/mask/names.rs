@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_security::confusable_detection::skeleton;
 
 use super::rule::Rule;
-use crate::wire::json::{escape, push_part};
+use crate::json::{escape, push_part};
 
 /// What a value is whose name is one of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::make::{EvidenceError, shown};
-use crate::http::changes::{Changing, Difference};
+use crate::history::job_facts;
 use crate::job::{Event, Fact, Job, JobKey, Position, plural};
 use crate::log::Reader;
-use crate::views::job_facts;
+use crate::model::{Changing, Difference};
 use crate::wire::Leaf;
 
 /// Longest value shown of a field, in bytes; the whole one is in the data.

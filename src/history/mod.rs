@@ -1,0 +1,52 @@
+//! A job's events, folded up to a position.
+//!
+//! Not here: what is stored of a fold (`views`), and what is shown of it (`model`).
+
+mod fold;
+
+pub use fold::{fold_job, job_facts, row_fact};
+
+use crate::job::{Conflict, Position};
+use crate::{log, wire};
+
+/// Why a job's events cannot be folded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// This program cannot read an event: the projector sets its job aside.
+    #[error(transparent)]
+    Unreadable(#[from] wire::Unreadable),
+    /// The state machine refuses an event: the log holds an event that was never decided.
+    #[error("event {position} does not fit its job")]
+    Misfit {
+        /// The event's position.
+        position: Position,
+        /// The refusal of the state machine.
+        #[source]
+        cause: Conflict,
+    },
+    /// An event of the ledger itself stands in a job.
+    #[error("event {position} is the ledger's own, but stands in a job")]
+    LedgerEvent {
+        /// The event's position.
+        position: Position,
+    },
+}
+
+impl Error {
+    /// Names the position of an event that the state machine refuses.
+    pub fn misfit(position: Position) -> impl FnOnce(Conflict) -> Error {
+        move |cause| Error::Misfit { position, cause }
+    }
+
+    /// The event that keeps its job from being folded; `None` if the log cannot be read.
+    pub fn unfoldable(&self) -> Option<Position> {
+        match self {
+            Error::Log(_) => None,
+            Error::Unreadable(unreadable) => Some(unreadable.position),
+            Error::Misfit { position, .. } | Error::LedgerEvent { position } => Some(*position),
+        }
+    }
+}
