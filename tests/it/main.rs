@@ -37,6 +37,7 @@ mod dbrole;
 mod deciding;
 mod diff;
 mod disconnects;
+mod documents;
 mod encodings;
 mod erasure;
 mod erasure_audit;
