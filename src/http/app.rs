@@ -5,12 +5,12 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
-use super::limits::Limits;
-use super::observe::Requests;
-use super::renders::Renders;
-use super::sheets::Sheets;
-use super::tail::Tails;
 use crate::access::LiveAccess;
+use crate::http::answer::Renders;
+use crate::http::answer::Sheets;
+use crate::http::limits::Limits;
+use crate::http::observe::Requests;
+use crate::http::tail::Tails;
 use crate::ledger::Ledger;
 
 /// The state of the server. Cheap to clone.

@@ -14,8 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::auth::Caller;
-use super::error::Error;
+use crate::http::answer::Error;
+use crate::http::request::Caller;
 use crate::ledger::Turns;
 
 /// Longest wait for a place, before the request is refused.

@@ -11,11 +11,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower::Service;
 
-use super::app::App;
-use super::arriving::Arriving;
-use super::error::{self, ErrorStyle};
-use super::sound::sound;
-use super::{body, docs, metrics, observe};
+use crate::http::answer::{self, ErrorStyle};
+use crate::http::app::App;
+use crate::http::connection::Arriving;
+use crate::http::observe;
+use crate::http::request::body;
+use crate::http::request::sound;
+use crate::http::routes::{docs, metrics};
 
 /// Answers every request.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ impl Site {
         let Site { app, mut routes, styles } = self;
         observe::observe(app, peer, request, move |request| {
             body::read_the_rest(request, move |request| {
-                unless_said(error::render(styles, request, move |request| {
+                unless_said(answer::render(styles, request, move |request| {
                     let answered = sound(&request).map(|()| routes.call(request));
                     async {
                         match answered {

@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use axum::http::StatusCode;
 
-use crate::http::auth::Caller;
-use crate::http::error::Error;
+use crate::http::answer::Error;
 use crate::http::limits::{Held, Limit};
+use crate::http::request::Caller;
 
 /// How much is taken of the limit at a time, in bytes.
 const STEP: u32 = 4 << 20;

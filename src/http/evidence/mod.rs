@@ -14,15 +14,15 @@ use bytes::Bytes;
 
 use self::held::{Full, HeldFile};
 
-use super::POSITION;
-use super::app::App;
-use super::auth::Caller;
-use super::error::Error;
-use super::params::Params;
-use super::path::Segment;
-use super::streamed::{Long, streamed};
 use crate::access::Capability;
 use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
+use crate::http::POSITION;
+use crate::http::answer::Error;
+use crate::http::answer::{Long, streamed};
+use crate::http::app::App;
+use crate::http::request::Caller;
+use crate::http::request::Params;
+use crate::http::request::Segment;
 use crate::job::Position;
 use crate::ledger::off_thread;
 use crate::tree::Size;

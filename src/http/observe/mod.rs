@@ -19,7 +19,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use self::access_log::Line;
-use super::app::App;
+use crate::http::app::App;
 
 /// What proxies say of the client whose request they send on. Clients may say it too.
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");

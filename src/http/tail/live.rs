@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use super::frame;
 use super::{Ending, Woken, answer, last_event_id};
+use crate::http::answer::Error;
+use crate::http::answer::Rendered;
 use crate::http::app::App;
-use crate::http::auth::Caller;
-use crate::http::error::Error;
-use crate::http::params::Reading;
-use crate::http::renders::Rendered;
-use crate::http::single::{View, found, rendered};
+use crate::http::request::Caller;
+use crate::http::request::Reading;
+use crate::http::routes::single::{View, found, rendered};
 use crate::job::{JobKey, Position};
 use crate::log::Filter;
 

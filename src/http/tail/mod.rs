@@ -27,12 +27,12 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use self::bells::Bell;
-use super::POSITION;
-use super::app::App;
-use super::auth::Caller;
-use super::error::Error;
-use super::lease::Lease;
-use super::line::Bound;
+use crate::http::POSITION;
+use crate::http::answer::Error;
+use crate::http::app::App;
+use crate::http::connection::Bound;
+use crate::http::connection::Lease;
+use crate::http::request::Caller;
 use crate::job::Position;
 
 /// How long a tail is silent at the most.

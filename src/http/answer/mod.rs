@@ -1,0 +1,19 @@
+//! What a handler answers: errors with their status codes, JSON, streamed bodies, and renderings that several readers share.
+//!
+//! Not here: what the ledger's own API shows of a job (`model`), the documented read models (`kinds`), and frames of tails.
+
+mod error;
+mod json;
+mod ndjson;
+mod panics;
+mod rendered_events;
+mod rendered_jobs;
+mod streamed;
+
+pub use error::{AsItIs, Error, ErrorStyle, Problem, render, title};
+pub use json::{Line, json, page};
+pub use ndjson::{Stretch, ndjson};
+pub use panics::caught;
+pub use rendered_events::Sheets;
+pub use rendered_jobs::{Name, Rendered, Renders};
+pub use streamed::{Long, streamed};

@@ -1,0 +1,165 @@
+//! Who asks: a bearer token, or a browser's session cookie.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+
+use crate::access::{Capability, Principal};
+use crate::http::answer::Error;
+use crate::http::app::App;
+use crate::http::connection::Line;
+use crate::http::observe::{asked_by, reads_of_others};
+use crate::job::OrgId;
+
+/// The name of the session cookie.
+pub const COOKIE_NAME: &str = "jobledger_session";
+
+/// The principal behind a request. A route that takes one answers 401 to everybody else.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Principal, Line);
+
+impl Caller {
+    /// The connection that the request came by.
+    pub fn line(&self) -> &Line {
+        &self.1
+    }
+
+    /// 403 unless the role has the capability.
+    pub fn require(&self, capability: Capability) -> Result<(), Error> {
+        if self.0.role.may(capability) {
+            if capability == Capability::AllOrganisations {
+                reads_of_others();
+            }
+            return Ok(());
+        }
+        let needs = match capability {
+            Capability::Append => "appending needs the role worker or admin",
+            Capability::Erase => "erasing data (`job.redacted`) needs the role admin",
+            Capability::Tasks => {
+                "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
+            }
+            Capability::Rebuild => "making the views again needs the role admin",
+            Capability::Metrics => {
+                "metrics are of all organisations and need the role admin or auditor; `--metrics-listen` shows them without a token"
+            }
+            Capability::AllOrganisations => "what belongs to all organisations needs the role auditor",
+            Capability::ReadLedger | Capability::ReadJobs => "the role may not read this",
+        };
+        Err(Error::forbidden(format!("the token `{}` has the role {}; {needs}", self.0.name, self.0.role)))
+    }
+
+    /// The organisation of a single job that is asked for: the caller's own, or for an auditor the one named by `org`.
+    /// Another organisation's does not exist for anybody else.
+    pub fn org_of_job(&self, named: Option<OrgId>) -> Result<OrgId, Error> {
+        match named {
+            Some(org) if org != self.0.org && !self.0.role.may(Capability::AllOrganisations) => {
+                Err(Error::no_such_job())
+            }
+            Some(org) => {
+                if org != self.0.org {
+                    reads_of_others();
+                }
+                Ok(org)
+            }
+            None => Ok(self.0.org),
+        }
+    }
+
+    /// Whether what belongs to `org`, or to the ledger itself, may be shown.
+    pub fn may_see(&self, org: Option<OrgId>) -> bool {
+        let own = org == Some(self.0.org);
+        if !own && self.0.role.may(Capability::AllOrganisations) {
+            reads_of_others();
+            return true;
+        }
+        own
+    }
+
+    /// The organisation that a list is limited to; `None` for an auditor who names none, and sees all.
+    pub fn org_of_list(&self, named: Option<OrgId>) -> Result<Option<OrgId>, Error> {
+        match (self.0.role.may(Capability::AllOrganisations), named) {
+            (true, named) => {
+                if named != Some(self.0.org) {
+                    reads_of_others();
+                }
+                Ok(named)
+            }
+            (false, Some(org)) if org != self.0.org => Err(Error::no_such_job()),
+            (false, _) => Ok(Some(self.0.org)),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Caller, Error> {
+        let now = app.ledger.now();
+        let found = if parts.headers.contains_key(AUTHORIZATION) {
+            match bearer(&parts.headers) {
+                Some(token) => app.access.authenticate(token, now).await?,
+                None => None,
+            }
+        } else if let Some(session) = session_cookie(&parts.headers) {
+            if parts.method != Method::GET && parts.method != Method::HEAD {
+                same_origin(app.scheme, &parts.headers)?;
+            }
+            app.access.session(session, now).await?
+        } else {
+            None
+        };
+        let found = found.ok_or_else(Error::unauthorized)?;
+        asked_by(&found);
+        let line = parts.extensions.get::<Line>().cloned().unwrap_or_default();
+        Ok(Caller(found, line))
+    }
+}
+
+/// `None` if the caller is unknown or cannot be looked up just now.
+impl OptionalFromRequestParts<App> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Caller>, Infallible> {
+        Ok(<Caller as FromRequestParts<App>>::from_request_parts(parts, app).await.ok())
+    }
+}
+
+/// The token of `Authorization: Bearer …`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of the session cookie.
+pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+/// Cookies travel with requests that other sites make, so a write by cookie must come from a page of this origin: a browser
+/// says so in `Sec-Fetch-Site`, or in `Origin`. `scheme` is the one under which browsers know this server.
+pub fn same_origin(scheme: &str, headers: &HeaderMap) -> Result<(), Error> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let same = match (text("sec-fetch-site"), text(ORIGIN.as_str()), text(HOST.as_str())) {
+        (Some(site), ..) => site == "same-origin",
+        (None, Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(named, authority)| {
+            // A browser leaves the scheme's own port out of both; a proxy may write it into `Host`.
+            let bare = |authority| without_default_port(scheme, authority);
+            named.eq_ignore_ascii_case(scheme) && bare(authority).eq_ignore_ascii_case(bare(host))
+        }),
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(Error::forbidden("a write by cookie must come from a page of this server")) }
+}
+
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
+}

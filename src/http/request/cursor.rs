@@ -1,0 +1,89 @@
+//! Cursors of lists: opaque, bound to the filters that they were made for, steady while jobs come and change.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::http::answer::Error;
+use crate::job::Position;
+use crate::views::JobQuery;
+
+/// The cursor after the job created at `position`.
+pub fn encode(position: Position, query: &JobQuery) -> String {
+    let mut bytes = position.get().to_be_bytes().to_vec();
+    bytes.extend(fingerprint(query));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The position in a cursor that was made for `query`.
+pub fn decode(cursor: &str, query: &JobQuery) -> Result<Position, Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| bytes.len() == 16);
+    let Some((position, mark)) = bytes.as_deref().and_then(|bytes| bytes.split_first_chunk::<8>()) else {
+        return Err(Error::parameter("after", "expected a cursor that an earlier page answered"));
+    };
+    if mark != fingerprint(query) {
+        return Err(Error::parameter("after", "expected the same filters as on the page that answered this cursor"));
+    }
+    Ok(Position::new(u64::from_be_bytes(*position)))
+}
+
+/// A hash of the filters that are set. Those that are not leave no mark, so that a filter that is new in a later release
+/// breaks no cursor.
+fn fingerprint(query: &JobQuery) -> [u8; 8] {
+    let JobQuery {
+        org,
+        kind,
+        status,
+        job_type,
+        label,
+        created_by,
+        created_after,
+        created_before,
+        started_after,
+        started_before,
+        id_prefix,
+        before: _,
+    } = query;
+    let mut hash = Sha256::new();
+    let mut mark = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // The lengths keep one value from reading as another filter.
+            hash.update(format!("{name} {} {value}", value.len()));
+        }
+    };
+    mark("org", org.map(|org| org.to_string()));
+    mark("kind", kind.map(|kind| kind.to_string()));
+    mark("status", status.map(|status| status.to_string()));
+    mark("job_type", job_type.as_ref().map(ToString::to_string));
+    mark("label", label.as_ref().map(|(key, _)| key.clone()));
+    mark("label_value", label.as_ref().map(|(_, value)| value.clone()));
+    mark("created_by", created_by.clone());
+    mark("created_after", created_after.map(|time| time.to_string()));
+    mark("created_before", created_before.map(|time| time.to_string()));
+    mark("started_after", started_after.map(|time| time.to_string()));
+    mark("started_before", started_before.map(|time| time.to_string()));
+    mark("id_prefix", id_prefix.clone());
+    hash.finalize().first_chunk().copied().expect("a hash has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Kind;
+
+    #[test]
+    fn a_cursor_is_good_for_its_own_filters_alone() {
+        let query = |key: &str, value: &str| JobQuery {
+            kind: Some(Kind::Task),
+            label: Some((key.into(), value.into())),
+            ..JobQuery::default()
+        };
+        let cursor = encode(Position::new(7), &query("a", "bc"));
+        assert_eq!(decode(&cursor, &query("a", "bc")).unwrap(), Position::new(7));
+        for other in [query("ab", "c"), query("a", "b"), JobQuery { kind: None, ..query("a", "bc") }] {
+            assert!(decode(&cursor, &other).is_err(), "{other:?}");
+        }
+        let first = JobQuery { before: Some(Position::new(9)), ..query("a", "bc") };
+        assert!(decode(&cursor, &first).is_ok(), "the place itself is no filter");
+    }
+}
