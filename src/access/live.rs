@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rusqlite::Connection;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
@@ -130,7 +131,7 @@ impl LiveAccess {
     /// themselves; open tails rely on this.
     pub async fn poll(&self, now: Time) -> Result<(), AccessError> {
         self.look(FRESH).await?;
-        let from = std::mem::replace(&mut *self.0.told.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let from = std::mem::replace(&mut *self.0.told.lock(), now);
         if self.0.known().ended_between(from, now) {
             self.0.ring();
         }
@@ -202,7 +203,7 @@ impl LiveAccess {
             let looked = Instant::now();
             let known = looking.read()?;
             // The old content is dropped after the lock is released: dropping many tokens takes a while.
-            let before = std::mem::replace(&mut *shared.known.write().unwrap_or_else(PoisonError::into_inner), known);
+            let before = std::mem::replace(&mut *shared.known.write(), known);
             drop(before);
             shared.set_looked(looked);
             shared.ring();
@@ -214,11 +215,11 @@ impl LiveAccess {
 
 impl Shared {
     fn known(&self) -> RwLockReadGuard<'_, Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
+        self.known.read()
     }
 
     fn used(&self) -> MutexGuard<'_, HashMap<i64, Time>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.used.lock()
     }
 
     fn found(&self, key: &[u8; 32], now: Time) -> Option<Principal> {
@@ -226,11 +227,11 @@ impl Shared {
     }
 
     fn looked(&self) -> Instant {
-        *self.looked.read().unwrap_or_else(PoisonError::into_inner)
+        *self.looked.read()
     }
 
     fn set_looked(&self, looked: Instant) {
-        *self.looked.write().unwrap_or_else(PoisonError::into_inner) = looked;
+        *self.looked.write() = looked;
     }
 
     fn ring(&self) {

@@ -2,11 +2,12 @@
 //! bodies, in all and per token. All of them refuse with the same error and show in `/metrics`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -219,7 +220,7 @@ impl Limit {
     }
 
     fn own(&self, caller: &Caller) -> Arc<Semaphore> {
-        let mut each = self.0.each.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut each = self.0.each.lock();
         if let Some(own) = each.get(&caller.0.token()).and_then(Weak::upgrade) {
             return own;
         }

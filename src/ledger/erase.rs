@@ -5,10 +5,11 @@
 //! dies in between does the rest at its next start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::projection::{PATIENCE, Projection};
@@ -56,7 +57,7 @@ impl Erasures {
 
     /// A commit up to `position` erased something. Comes before anybody is answered.
     pub(super) fn record(&self, position: Position) {
-        let _lock = self.lock();
+        let _lock = self.stop.lock();
         self.recorded.fetch_max(position.get(), Ordering::SeqCst);
         self.changed.notify_all();
     }
@@ -75,25 +76,23 @@ impl Erasures {
 
     /// Ends the thread.
     pub(super) fn stop(&self) {
-        *self.lock() = true;
+        *self.stop.lock() = true;
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rests for `pause`; `true` when the ledger stops.
     fn rests(&self, pause: Duration) -> bool {
-        let stopped = self.changed.wait_timeout_while(self.lock(), pause, |stop| !*stop);
-        *stopped.unwrap_or_else(PoisonError::into_inner).0
+        let mut stop = self.stop.lock();
+        self.changed.wait_while_for(&mut stop, |stop| !*stop, pause);
+        *stop
     }
 
     /// The newest redaction that is not done, once there is one; `None` when the ledger stops.
     fn next(&self) -> Option<Position> {
         let idle = |stop: &mut bool| !*stop && self.recorded() <= *self.done.borrow();
-        let stopped = *self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        (!stopped).then(|| self.recorded())
+        let mut stop = self.stop.lock();
+        self.changed.wait_while(&mut stop, idle);
+        (!*stop).then(|| self.recorded())
     }
 }
 

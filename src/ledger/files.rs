@@ -5,9 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::folder::Folder;
 use super::{OpenError, Threads};
@@ -116,7 +118,7 @@ impl Files {
 
     /// Looks now.
     pub(super) fn look(&self) -> Result<(), String> {
-        self.look_at(self.looked.lock().unwrap_or_else(PoisonError::into_inner))
+        self.look_at(self.looked.lock())
     }
 
     fn said(&self) -> Result<(), String> {
@@ -219,7 +221,7 @@ impl Watch {
 
     /// Ends the thread. The files may be closed then.
     pub(super) fn stop(&self) {
-        let Some((stop, thread)) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some((stop, thread)) = self.running.lock().take() else { return };
         drop(stop);
         // A thread that panics ends the process and never gets here.
         let _ = thread.join();

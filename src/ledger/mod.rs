@@ -54,8 +54,9 @@ pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, export_signed, import};
 pub use turns::{Turn, Turns};
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::job::{Position, Time};
@@ -290,7 +291,7 @@ impl Ledger {
         self.inner.watch.stop();
         self.inner.writer.stop();
         self.inner.erasures.stop();
-        let threads = std::mem::take(&mut *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.inner.running.lock());
         for (n, thread) in threads.into_iter().enumerate() {
             if n == 1 {
                 self.inner.projection.stop();

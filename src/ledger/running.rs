@@ -1,9 +1,10 @@
 //! The list of all running background jobs of an organisation.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::time::timeout_at;
 
 use super::Ledger;
@@ -20,7 +21,7 @@ pub(super) struct Makers(Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>);
 impl Makers {
     /// The lock of the organisation's maker.
     fn of(&self, org: OrgId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut makers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut makers = self.0.lock();
         if let Some(maker) = makers.get(&org).and_then(Weak::upgrade) {
             return maker;
         }

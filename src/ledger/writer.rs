@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::admit::{Committed, Desk};
@@ -32,7 +33,7 @@ const VIEW_LAG: u64 = 50_000;
 
 /// The way to the writer thread.
 pub(super) struct Handle {
-    queue: std::sync::Mutex<Option<mpsc::Sender<Request>>>,
+    queue: Mutex<Option<mpsc::Sender<Request>>>,
     budget: Arc<Semaphore>,
 }
 
@@ -78,11 +79,11 @@ pub(super) struct Shared {
 impl Handle {
     /// Takes no more requests; the thread ends when the queue is empty.
     pub(super) fn stop(&self) {
-        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.queue.lock().take();
     }
 
     fn queue(&self) -> Option<mpsc::Sender<Request>> {
-        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.queue.lock().clone()
     }
 }
 
@@ -97,7 +98,7 @@ pub(super) fn start(
 ) -> Result<(Handle, JoinHandle<()>, JoinHandle<()>), std::io::Error> {
     let (sender, receiver) = mpsc::channel(options.queue);
     let (loader, loading) = Loader::start(path.to_owned(), sender.downgrade(), shared.metrics.clone(), threads)?;
-    let handle = Handle { queue: std::sync::Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
+    let handle = Handle { queue: Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
     let (clock, end) = (options.clock.clone(), options.end);
     let desk = Desk::new(log).map_err(std::io::Error::other)?;
     let run = move || WriterThread { desk, seal, loader, clock, end, shared }.run(receiver);

@@ -5,7 +5,8 @@
 //! nothing kept, so whoever is answered from memory sees no less than anybody who read the file before.
 
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Cache;
 use crate::job::Position;
@@ -28,7 +29,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The views are about to move: `drop` takes out what will not hold after it.

@@ -4,10 +4,11 @@
 //! them. An organisation whose list is not asked for any more is forgotten.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::job::{JobKey, Kind, OrgId, Position, Status, Summary};
 
@@ -71,7 +72,7 @@ type Change = (Position, Option<Box<[u8]>>);
 
 impl Running {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// A commit changes these jobs; `None` for a job that is set aside.
@@ -158,8 +159,8 @@ impl Running {
     /// Begins a load where the rows are not known: from here on the changes are noted for it. It waits for a commit under way,
     /// whose changes were told of before.
     fn begin(&self, org: OrgId, row: Row) -> Begun<'_> {
-        let waited = self.stood.wait_timeout_while(self.state(), PATIENCE, |state| state.moving);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = self.state();
+        self.stood.wait_while_for(&mut state, |state| state.moving, PATIENCE);
         if state.orgs.get(&org).is_some_and(|org| org.loading.is_none()) {
             return Begun::Known;
         }

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -59,7 +60,7 @@ impl Lines {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.lock()
     }
 
     fn push(&self, line: &[u8]) {
@@ -80,7 +81,7 @@ impl Lines {
             if let Some(line) = queue.lines.pop_front() {
                 return line;
             }
-            queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.0.changed.wait(&mut queue);
         }
     }
 

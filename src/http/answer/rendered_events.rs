@@ -2,7 +2,9 @@
 //!
 //! Erasing an event's data is the one thing that changes it: no sheet outlives an erasure.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::http::answer::Error;
 use crate::job::{OrgId, Position};
@@ -102,7 +104,7 @@ impl Sheets {
 
     /// What is kept, without anything from before the erasure `erased`.
     fn kept(&self, erased: Position) -> MutexGuard<'_, Kept> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         if kept.erased < erased {
             kept.erased = erased;
             kept.sheets.clear();

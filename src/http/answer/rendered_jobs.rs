@@ -1,9 +1,10 @@
 //! Answers of large jobs: rendered once for each revision, off the async threads, and shared by every reader.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -119,7 +120,7 @@ impl Renders {
 
     /// What is kept, without anything from before the erasure `erased`.
     fn kept(&self, erased: Position) -> MutexGuard<'_, Kept> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if kept.erased < erased {
             kept.erased = erased;
             kept.renders.clear();

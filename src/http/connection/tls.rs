@@ -1,8 +1,9 @@
 //! The certificate and the key that the server greets with, as they lie in their files: a renewed pair takes the place of the old.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,17 +51,17 @@ impl Tls {
         let Pair { certificates, key, loaded } = &*self.0;
         let (chain, secret) = (read(certificates)?, read(key)?);
         let files = hash(&chain, &secret);
-        if files == loaded.read().unwrap_or_else(PoisonError::into_inner).files {
+        if files == loaded.read().files {
             return Ok(false);
         }
         let acceptor = acceptor(certificates, &chain, key, &secret)?;
-        *loaded.write().unwrap_or_else(PoisonError::into_inner) = Loaded { acceptor, files };
+        *loaded.write() = Loaded { acceptor, files };
         Ok(true)
     }
 
     /// What greets a new connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.0.loaded.read().unwrap_or_else(PoisonError::into_inner).acceptor.clone()
+        self.0.loaded.read().acceptor.clone()
     }
 }
 

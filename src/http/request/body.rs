@@ -2,7 +2,7 @@
 //! still writes would otherwise see a broken connection instead of the answer.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
 
 /// The largest body: 16 MiB.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -145,7 +146,7 @@ struct Lent(Arc<Mutex<Option<Arriving>>>);
 
 impl Lent {
     fn take(&self) -> Option<Arriving> {
-        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let body = self.0.lock().take();
         body.filter(|body| !body.is_end_stream())
     }
 }
@@ -155,7 +156,7 @@ impl HttpBody for Lent {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut lent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lent = self.0.lock();
         let Some(body) = lent.as_mut() else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(cx));
         if frame.is_none() {
@@ -165,11 +166,11 @@ impl HttpBody for Lent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(HttpBody::is_end_stream)
+        self.0.lock().as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let lent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = self.0.lock();
         lent.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }

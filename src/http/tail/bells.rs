@@ -2,9 +2,10 @@
 //! to see is there: whoever asks for something rare sleeps while others are busy.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::frame::Frame;
@@ -88,7 +89,7 @@ impl Bells {
     }
 
     fn listened(&self) -> MutexGuard<'_, HashMap<Topic, HashMap<Types, watch::Sender<Rung>>>> {
-        self.listened.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listened.lock()
     }
 
     /// Every bell that has to ring for something up to here has rung.

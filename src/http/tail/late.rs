@@ -3,7 +3,7 @@
 //!
 //! A stretch with more behind it stays as it is, until an event in it is redacted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::frame::Taken;
 use crate::job::Position;
@@ -49,7 +49,7 @@ impl Late {
 
     /// The stretches, without those from before the redaction at `redacted`.
     fn kept(&self, redacted: Position) -> MutexGuard<'_, Kept> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         if kept.redacted < redacted {
             kept.redacted = redacted;
             kept.stretches.clear();

@@ -1,9 +1,11 @@
 //! Recent events, rendered once and shared by every watcher.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
+use parking_lot::RwLock;
 
 use super::bells::{Bell, Bells};
 use super::frame::{Frame, Taken};
@@ -73,7 +75,7 @@ impl Tails {
 
     /// What the ring has after `cursor`; `None` where it begins later and the log has to be read.
     pub(super) fn take(&self, cursor: Position, filter: &Filter) -> Option<Taken> {
-        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring.read();
         if cursor < ring.start {
             return None;
         }
@@ -84,19 +86,19 @@ impl Tails {
 
     /// Whether no frame in the ring shows what was erased up to `erased`.
     pub(super) fn comes_after(&self, erased: Position) -> bool {
-        self.ring.read().unwrap_or_else(PoisonError::into_inner).erased >= erased
+        self.ring.read().erased >= erased
     }
 
     /// No frame from before the erasure `erased` stays. Whoever wants one reads the event from the log, without its data.
     fn forget(&self, erased: Position) {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.write();
         if ring.erased < erased {
             *ring = Ring { start: ring.end, end: ring.end, erased, ..Ring::default() };
         }
     }
 
     fn push(&self, frames: &[Arc<Frame>], end: Position) {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.write();
         for frame in frames {
             ring.bytes += frame.bytes.len();
             ring.frames.push_back(frame.clone());
@@ -111,7 +113,7 @@ impl Tails {
 
     /// Nobody watches: nothing is rendered. Whoever came since that was asked is woken, and reads from the log.
     fn skip_to(&self, head: Position) {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.write();
         *ring = Ring { start: head, end: head, erased: ring.erased, ..Ring::default() };
         drop(ring);
         self.bells.ring_all(head);
@@ -165,7 +167,7 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
 
 fn render_up_to(ledger: &Ledger, tails: &Tails, head: Position) -> Result<(), Error> {
     loop {
-        let end = tails.ring.read().unwrap_or_else(PoisonError::into_inner).end;
+        let end = tails.ring.read().end;
         if end >= head {
             return Ok(());
         }

@@ -1,10 +1,12 @@
 //! The thread that brings the anchor forward. Not the writer's: a slow volume delays nobody's commit.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::file::{Anchor, AnchorError};
 use crate::job::plural;
@@ -63,12 +65,12 @@ impl Keeper {
 
     /// How the anchor is.
     pub(in crate::ledger) fn anchored(&self) -> Anchored {
-        *lock(&self.anchored)
+        *self.anchored.lock()
     }
 
     /// Brings the anchor forward once more, and ends the thread.
     pub(in crate::ledger) fn stop(&self) {
-        let Some((stop, thread)) = lock(&self.running).take() else { return };
+        let Some((stop, thread)) = self.running.lock().take() else { return };
         drop(stop);
         // A thread that panics ends the process and never gets here.
         let _ = thread.join();
@@ -109,7 +111,7 @@ impl Thread {
         };
         match self.anchor.put(&newest.note) {
             Ok(()) => {
-                *lock(&self.anchored) = Anchored { size: newest.size.get(), current: Some(Instant::now()) };
+                *self.anchored.lock() = Anchored { size: newest.size.get(), current: Some(Instant::now()) };
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the anchor is written again");
                 }
@@ -144,8 +146,4 @@ impl Thread {
             tracing::error!(error = chain(error), "the anchor is not brought forward; it is tried again and again");
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

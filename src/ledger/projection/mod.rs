@@ -4,10 +4,11 @@ mod handed;
 mod thread;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -132,7 +133,7 @@ impl Projection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Tells the thread of a new head, and gives it the events of the commit; without them it reads the log. One that gathers
@@ -208,7 +209,7 @@ impl Projection {
 
     /// Reads the views as they are.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, views::Error>) -> Result<T, views::Error> {
-        let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner);
+        let readers = self.readers.read();
         let Some(pool) = readers.as_ref() else {
             return Err(views::Error::Damaged("they are being made again".into()));
         };
@@ -244,7 +245,7 @@ pub(super) fn rebuild_beside(projection: &Arc<Projection>, folder: &Folder) -> R
     drop(state);
     let (projection, log) = (projection.clone(), folder.log());
     let make = move || {
-        let _alone = projection.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = projection.beside.lock();
         let made = Reader::open(&log).map_err(views::Error::from).and_then(|conn| {
             let reader = Reader::new(&conn);
             views::rebuild(&reader, &projection.new_path, |position| {
@@ -278,7 +279,7 @@ impl Projection {
             return Ok(false);
         }
         // Views that somebody makes already may have been made of what was erased since.
-        let Ok(_alone) = self.beside.try_lock() else { return Ok(false) };
+        let Some(_alone) = self.beside.try_lock() else { return Ok(false) };
         if self.state().scrubbed < wanted {
             let copied = self.read(|conn| views::copy(conn, &self.new_path));
             copied.map_err(|error| self.give_up(&error))?;
@@ -301,7 +302,7 @@ impl Projection {
         state.swap = true;
         self.changed.notify_all();
         while state.swap && !state.ended {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
         match state.swapped.take() {
             Some(taken) if !state.swap => taken,

@@ -1,8 +1,10 @@
 //! The thread that brings the views forward, makes them again where they are of no use, and puts new ones in their place.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::RwLockWriteGuard;
 
 use super::{Health, Projection};
 use crate::history;
@@ -100,7 +102,7 @@ impl<'a> Thread<'a> {
     /// answer is held, new ones wait.
     fn detach(&mut self) -> RwLockWriteGuard<'a, Option<Pool>> {
         let projection = self.projection;
-        let mut readers = projection.readers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = projection.readers.write();
         if let Some(pool) = readers.take() {
             pool.close();
         }
@@ -213,8 +215,7 @@ impl<'a> Thread<'a> {
                 (position.next(), Duration::MAX)
             };
             state.due = Some(due);
-            let waited = projection.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            projection.changed.wait_for(&mut state, left);
             state.due = None;
         }
     }
@@ -229,11 +230,12 @@ impl<'a> Thread<'a> {
             }
             _ if error.is_damage() && self.projector.is_some() => Next::Remake(why),
             _ => {
-                let state = self.projection.state();
-                let waited = self.projection.changed.wait_timeout_while(state, RETRY, |state| !state.stop);
-                if waited.unwrap_or_else(PoisonError::into_inner).0.stop {
+                let mut state = self.projection.state();
+                self.projection.changed.wait_while_for(&mut state, |state| !state.stop, RETRY);
+                if state.stop {
                     return Next::Stop;
                 }
+                drop(state);
                 if self.projector.is_some() { Next::Advance } else { Next::Remake(why) }
             }
         }
@@ -249,7 +251,7 @@ impl<'a> Thread<'a> {
             if state.swap {
                 return Next::Swap;
             }
-            state = self.projection.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.projection.changed.wait(&mut state);
         }
     }
 }
