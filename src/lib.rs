@@ -2,7 +2,7 @@
 //!
 //! Layers, each using only those before it; the first five know no I/O, no clock, no randomness and no async:
 //! [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
-//! [`access`] → [`model`] → [`evidence`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
+//! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -22,6 +22,7 @@ pub mod mask;
 pub mod model;
 pub mod server;
 pub mod sqlite;
+pub mod tails;
 pub mod tree;
 pub mod views;
 pub mod wire;

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{Access, AccessError, LiveAccess};
-use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tails, Tls, Transport};
+use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
+use crate::tails::{self, Tails};
 
 /// How often open tails are told of tokens that another process revoked.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -88,7 +89,7 @@ impl Server {
     /// Serves until told to stop; then ends every stream, gives every answer, and closes the ledger.
     pub async fn run(self, listener: TcpListener) {
         let mut tasks = vec![
-            self.start("publisher of the tails", http::publish(self.app.ledger.clone(), self.app.tails.clone())),
+            self.start("publisher of the tails", tails::publish(self.app.ledger.clone(), self.app.tails.clone())),
             self.start("watcher of the tokens", watch_access(self.app.clone())),
             self.start("writer of the tokens' use", note_use(self.app.clone())),
         ];

@@ -10,8 +10,8 @@ use crate::http::answer::Renders;
 use crate::http::answer::Sheets;
 use crate::http::limits::Limits;
 use crate::http::observe::Requests;
-use crate::http::tail::Tails;
 use crate::ledger::Ledger;
+use crate::tails::Tails;
 
 /// The state of the server. Cheap to clone.
 #[derive(Clone)]

@@ -27,7 +27,6 @@ pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use request::{Caller, Params, Reading, Segment, guard};
 pub use routes::single::{Render, View, single_job};
 pub use site::Site;
-pub use tail::{Tails, publish};
 
 use axum::Router;
 use axum::http::HeaderName;

@@ -25,8 +25,6 @@ use crate::ledger::{ReadError, hook_chunk, hook_output, off_thread};
 use crate::model::{JobEntry, JobModel, SHOWN_OUTPUT, line};
 use crate::views::{JobList, JobQuery};
 
-/// How much hook output a job shows: 1 MiB.
-
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobPage {

@@ -1,4 +1,4 @@
-//! A single job as it changes: its read model at once, then again after each change, then `closed`.
+//! A live read: a job's read model at once, again after each change, then `closed`.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
-use super::frame;
 use super::{Ending, Woken, answer, last_event_id};
 use crate::http::answer::Error;
 use crate::http::answer::Rendered;
@@ -18,11 +17,12 @@ use crate::http::request::Reading;
 use crate::http::routes::single::{View, found, rendered};
 use crate::job::{JobKey, Position};
 use crate::log::Filter;
+use crate::tails::frame;
 
-/// Least time between two snapshots: at most five a second, and always the newest.
+/// Least time between two snapshots: at most five a second. The newest state is always sent.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Answers with the job, live. 204 to a watcher that has seen it end.
+/// Answers with a live read of the job. A watcher that has seen the job end gets 204.
 pub async fn live(
     app: &App,
     caller: &Caller,
@@ -32,8 +32,9 @@ pub async fn live(
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     let (mut ending, bound) = Ending::new(app, caller);
-    let open = app.tails.enter(&app.ledger, (bound, app.limits.tails.take(caller, 1)?));
-    // Subscribed before the job is read: what happens in between rings.
+    let held = (bound, app.limits.tails.take(caller, 1)?);
+    let open = app.tails.enter(&app.ledger);
+    // The bell is taken before the job is read: an event in between rings it.
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter { org: Some(key.org), job: Some(key.id.clone()), ..Filter::default() });
     let first = rendered(app, &view, found(app, &view, &key, reading.min).await?).await?;
@@ -46,19 +47,19 @@ pub async fn live(
     Ok(answer(
         first.position,
         stream! {
-            let _open = open;
+            let _counted = (open, held);
             yield frame::RETRY;
             let mut shown = first;
             loop {
                 let revision = shown.revision;
-                yield frame::sent(Some(revision), "snapshot", shown.body.trim_ascii_end());
+                yield frame::event_frame(Some(revision), "snapshot", shown.body.trim_ascii_end());
                 ending.sent();
                 let mut looked = Instant::now();
                 if shown.ended {
-                    yield frame::at("closed", revision);
+                    yield frame::position_frame("closed", revision);
                     return;
                 }
-                // The bell may ring for what is shown already, or for nothing: only a change is shown.
+                // The bell may ring for events that the snapshot shows already. Only a new revision is sent.
                 let mut seen = shown.position;
                 shown = loop {
                     match ending.wait(&mut bell, seen).await {
@@ -81,7 +82,7 @@ pub async fn live(
                     match next {
                         Ok(Next::Changed(next)) => break next,
                         Ok(Next::Same(position)) => seen = position,
-                        // The bell has rung for what is not shown yet, so the next wait is over at once.
+                        // The bell has rung for an event that is not shown yet, so the next wait ends at once.
                         Err(error) if error.code == Error::READS_BUSY => {}
                         Err(_) => return,
                     }
@@ -91,15 +92,15 @@ pub async fn live(
     ))
 }
 
-/// What a look at a job finds.
+/// A read of the job after the bell has rung.
 enum Next {
-    /// Everything up to here is shown already.
+    /// The job has not changed up to this position.
     Same(Position),
     /// The job has changed.
     Changed(Rendered),
 }
 
-/// The job when the pace allows, where the revision before is shown.
+/// Reads the job at the next time that [`PACE`] allows, and compares it with the revision that is shown.
 async fn next(app: &App, view: &View, key: &JobKey, (looked, shown): (Instant, Position)) -> Result<Next, Error> {
     tokio::time::sleep_until(looked + PACE).await;
     let found = found(app, view, key, None).await?;

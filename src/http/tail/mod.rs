@@ -1,18 +1,12 @@
-//! Server-sent events: tails of the log, and single jobs as they change.
+//! The streams of server-sent events: tails of the log, and live reads of single jobs.
 //!
-//! A tail is a loop: read after the cursor, send, wait for the bell. The bell carries positions and nothing else, so a slow
-//! watcher costs its own socket only; nothing is dropped for it, and no transaction is held while a socket is written to.
+//! Not here: where the frames come from (`tails`).
 
-mod bells;
 mod events;
-mod frame;
-mod late;
 mod live;
-mod ring;
 
 pub use events::{TailOf, tail};
 pub use live::live;
-pub use ring::{Tails, publish};
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -26,7 +20,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 
-use self::bells::Bell;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::app::App;
@@ -34,11 +27,12 @@ use crate::http::connection::Bound;
 use crate::http::connection::Lease;
 use crate::http::request::Caller;
 use crate::job::Position;
+use crate::tails::{Bell, TailError};
 
-/// How long a tail is silent at the most.
+/// Longest silence of a stream: a heartbeat follows.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// A stream of frames as an answer, from when the log was at `head`. Never compressed, never buffered, never kept.
+/// An answer that streams `frames`. `head` is the head of the log at the start. No proxy may compress, buffer or store it.
 fn answer(head: Position, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let frames = tokio_stream::StreamExt::map(frames, Ok::<Bytes, Infallible>);
     let headers = [
@@ -50,7 +44,7 @@ fn answer(head: Position, frames: impl Stream<Item = Bytes> + Send + 'static) ->
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// The position in `Last-Event-ID`; a browser sends it when it reconnects.
+/// The position in `Last-Event-ID`, which a browser sends when it reconnects.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim);
@@ -64,7 +58,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
     }
 }
 
-/// What ends a stream from outside: the server stops, or the token or the session behind it does.
+/// A stream's view of the events that end it: the server stops, or its token or session ends.
 struct Ending {
     app: App,
     lease: Lease,
@@ -73,19 +67,20 @@ struct Ending {
     heartbeat: Instant,
 }
 
-/// Why a wait is over.
+/// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Woken<T> {
-    /// What was waited for is there.
+    /// The awaited work is done.
     Done(T),
-    /// Nothing was sent for a while.
+    /// The stream was silent for [`HEARTBEAT`].
     Heartbeat,
-    /// The stream ends.
+    /// The stream must end.
     End,
 }
 
 impl Ending {
-    /// What ends the stream of `caller`. Its connection is bound to the stream, and keeps little of what is not read.
+    /// Binds the connection of `caller` to the stream, and makes its send buffer small: a watcher that does not read then costs
+    /// little memory.
     fn new(app: &App, caller: &Caller) -> (Ending, Bound) {
         let lease = Lease::new(app, caller);
         let bound = caller.line().bind(lease.clone());
@@ -94,12 +89,12 @@ impl Ending {
         (Ending { app, lease, stopping, heartbeat: Instant::now() + HEARTBEAT }, bound)
     }
 
-    /// Something was sent.
+    /// Restarts the heartbeat after a frame was sent.
     fn sent(&mut self) {
         self.heartbeat = Instant::now() + HEARTBEAT;
     }
 
-    /// Waits until `bell` rings for something after `cursor`, a heartbeat is due, or the stream ends.
+    /// Waits until `bell` rings for an event after `cursor`, a heartbeat is due, or the stream must end.
     async fn wait(&mut self, bell: &mut Bell, cursor: Position) -> Woken<()> {
         match self.during(bell.rings_after(cursor)).await {
             Woken::Done(true) => Woken::Done(()),
@@ -108,7 +103,7 @@ impl Ending {
         }
     }
 
-    /// Waits until `work` is done, a heartbeat is due, or the stream ends. A stream that is to end does not take what is done.
+    /// Waits until `work` is done, a heartbeat is due, or the stream must end. The end wins over finished work.
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Woken<T> {
         let expiry = self.time_left();
         let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
@@ -126,17 +121,23 @@ impl Ending {
         woken
     }
 
-    /// Whether the stream is to end now; asked between two pages of a long replay, which never waits.
+    /// Whether the stream must end now. A long replay asks between two stretches, because it never waits.
     fn is_over(&mut self) -> bool {
         *self.stopping.borrow() || self.lease.is_over() || self.time_left().is_zero()
     }
 
-    /// How long the token is good; a year for one that does not expire, because timers want an end.
+    /// Time until the token expires; a year if it does not expire, because a timer needs an end.
     fn time_left(&self) -> Duration {
         let now = self.app.ledger.now();
         match self.lease.expires() {
             Some(expires) => Duration::from_millis(expires.millis_since(now)),
             None => Duration::from_secs(365 * 24 * 3600),
         }
+    }
+}
+
+impl From<TailError> for Error {
+    fn from(error: TailError) -> Error {
+        Error::internal(&error)
     }
 }

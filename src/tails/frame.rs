@@ -1,4 +1,4 @@
-//! Server-sent events as text (WHATWG HTML, section 9.2).
+//! Frames: server-sent events as text (WHATWG HTML, section 9.2).
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,10 +6,10 @@ use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
-/// The first frame of a stream whose watcher knows where it starts: reconnect after a second.
-pub(super) const RETRY: Bytes = Bytes::from_static(b"retry: 1000\n\n");
+/// The first frame of a stream whose watcher named its cursor: reconnect after one second.
+pub const RETRY: Bytes = Bytes::from_static(b"retry: 1000\n\n");
 
-/// An event of the log as it is sent to whoever may see it.
+/// A rendered event of the log, with the fields that filters compare.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub position: Position,
@@ -17,13 +17,16 @@ pub(super) struct Frame {
     pub job: Option<JobId>,
     pub kind: Option<Kind>,
     pub event_type: Box<str>,
-    /// Ready to be written.
+    /// The text that is sent, `id`, `event` and `data`.
     pub bytes: Bytes,
 }
 
 impl Frame {
-    /// Renders a stored event, once for everybody.
-    pub(super) fn new(row: Row<'_>) -> Result<Frame, wire::BadLeaf> {
+    /// Renders a stored event once for all watchers.
+    ///
+    /// # Errors
+    /// The leaf is not a leaf of this format.
+    pub fn new(row: Row<'_>) -> Result<Frame, wire::BadLeaf> {
         let leaf = Leaf::parse(row.leaf)?;
         let event = wire::cloudevent(row.leaf, row.data);
         Ok(Frame {
@@ -31,57 +34,54 @@ impl Frame {
             org: leaf.org()?,
             job: leaf.subject.as_deref().and_then(|subject| subject.parse().ok()),
             kind: leaf.kind()?,
-            bytes: sent(Some(row.position), &leaf.event_type, &event),
+            bytes: event_frame(Some(row.position), &leaf.event_type, &event),
             event_type: leaf.event_type.into(),
         })
     }
 
-    /// Whether `filter` lets the frame through.
-    pub(super) fn passes(&self, filter: &Filter) -> bool {
-        self.is_of(filter) && (filter.types.is_empty() || filter.types.iter().any(|name| **name == *self.event_type))
+    /// Whether `filter` shows the event.
+    pub fn passes(&self, filter: &Filter) -> bool {
+        filter.org.is_none_or(|org| self.org == Some(org))
+            && (filter.job.is_none() || filter.job == self.job)
+            && (filter.kind.is_none() || filter.kind == self.kind)
+            && (filter.types.is_empty() || filter.types.iter().any(|name| **name == *self.event_type))
     }
 
-    /// Whether the frame ends the one job that `filter` is about, shown or not.
-    pub(super) fn ends(&self, filter: &Filter) -> bool {
+    /// Whether the event ends the one job that `filter` names. The filter need not show the event.
+    fn ends(&self, filter: &Filter) -> bool {
         let ended = Event::FINAL.contains(&&*self.event_type);
         ended && filter.org.is_some() && filter.org == self.org && filter.job.is_some() && filter.job == self.job
     }
 
-    /// A frame of a background job with nothing in it.
+    /// A frame of a background job without data.
     #[cfg(test)]
-    pub(super) fn bare(position: Position, org: OrgId, job: &str, event_type: &str) -> Frame {
+    pub fn bare(position: Position, org: OrgId, job: &str, event_type: &str) -> Frame {
         let (org, job, kind) = (Some(org), Some(job.parse().unwrap()), Some(Kind::Task));
         Frame { position, org, job, kind, event_type: event_type.into(), bytes: Bytes::from_static(b"\n\n") }
     }
-
-    fn is_of(&self, filter: &Filter) -> bool {
-        filter.org.is_none_or(|org| self.org == Some(org))
-            && (filter.job.is_none() || filter.job == self.job)
-            && (filter.kind.is_none() || filter.kind == self.kind)
-    }
 }
 
-/// A stretch of frames as one watcher takes it.
+/// The frames of one watcher between two positions.
 #[derive(Debug, Clone)]
-pub(super) struct Taken {
-    /// What passes the filter, perhaps nothing.
+pub struct Stretch {
+    /// The frames that pass the watcher's filter, joined; may be empty.
     pub bytes: Bytes,
-    /// Everything up to here was looked at.
+    /// The last position that the stretch covers.
     pub cursor: Position,
-    /// Where the watched job ended, if that is in it.
+    /// The position where the watched job ended, if the stretch covers it.
     pub ended: Option<Position>,
-    /// Whether there is more behind it already.
+    /// Whether events after `cursor` can be read at once.
     pub more: bool,
 }
 
-impl Taken {
-    /// Takes of `frames`, about `limit` bytes at the most, what passes `filter`. `end` is where the stretch ends.
-    pub(super) fn from<'f>(
+impl Stretch {
+    /// Joins those of `frames` that pass `filter`, until they have `limit` bytes. `frames` end at `end`.
+    pub(super) fn of<'f>(
         frames: impl Iterator<Item = &'f Frame>,
         filter: &Filter,
         end: Position,
         limit: usize,
-    ) -> Taken {
+    ) -> Stretch {
         let (mut passing, mut size) = (Vec::new(), 0);
         let (mut cursor, mut ended) = (end, None);
         for frame in frames {
@@ -97,11 +97,11 @@ impl Taken {
                 }
             }
         }
-        Taken { bytes: joined(&passing, size), cursor, ended, more: cursor < end }
+        Stretch { bytes: joined(&passing, size), cursor, ended, more: cursor < end }
     }
 }
 
-/// One frame is shared as it is; several are joined, because each piece that is sent costs a write.
+/// Shares the buffer of a single frame. Joins several frames, because each separate buffer costs a write.
 fn joined(frames: &[&Bytes], size: usize) -> Bytes {
     match frames {
         [] => Bytes::new(),
@@ -114,8 +114,8 @@ fn joined(frames: &[&Bytes], size: usize) -> Bytes {
     }
 }
 
-/// A frame with an event; `data` is one line.
-pub(super) fn sent(id: Option<Position>, event: &str, data: &[u8]) -> Bytes {
+/// A frame with `data`, which is one line.
+pub fn event_frame(id: Option<Position>, event: &str, data: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(data.len() + event.len() + 48);
     if let Some(id) = id {
         frame.extend_from_slice(format!("id: {id}\n").as_bytes());
@@ -128,18 +128,18 @@ pub(super) fn sent(id: Option<Position>, event: &str, data: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// `closed` and `reset`. They carry data, because a browser drops frames without.
-pub(super) fn at(event: &str, position: Position) -> Bytes {
-    sent(Some(position), event, format!("{{\"position\":{position}}}").as_bytes())
+/// A `closed` or `reset` frame. It carries `data`, because browsers drop frames without data.
+pub fn position_frame(event: &str, position: Position) -> Bytes {
+    event_frame(Some(position), event, format!("{{\"position\":{position}}}").as_bytes())
 }
 
-/// The first frame of a tail that starts at the head. It carries the cursor, so that a watcher that loses the connection
-/// before anything came goes on where it began, not at the head of then.
-pub(super) fn start(cursor: Position) -> Bytes {
+/// The first frame of a tail that starts at the head. It carries the cursor: a watcher that loses the connection before the
+/// first event resumes where it began, and not at a later head.
+pub fn start(cursor: Position) -> Bytes {
     Bytes::from(format!("retry: 1000\nid: {cursor}\n\n"))
 }
 
-/// A heartbeat: moves a browser's cursor and fires no event.
-pub(super) fn heartbeat(cursor: Position) -> Bytes {
+/// A heartbeat: an `id` alone moves a browser's cursor and fires no event.
+pub fn heartbeat(cursor: Position) -> Bytes {
     Bytes::from(format!("id: {cursor}\n\n"))
 }

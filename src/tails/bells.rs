@@ -1,31 +1,33 @@
-//! The bells that wake tails. Watchers who ask for the same share one, and it rings only when something that they may want
-//! to see is there: whoever asks for something rare sleeps while others are busy.
+//! Bells: they wake tails. Watchers with the same filter share a bell, and the bell rings only for events that their filter may
+//! show. So a watcher of rare events sleeps while other jobs are busy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::frame::Frame;
 use crate::job::{Event, JobId, Kind, OrgId, Position};
 use crate::log::Filter;
 
-/// Every bell that somebody listens to.
+/// All bells that have a watcher.
 #[derive(Debug, Default)]
 pub(super) struct Bells {
-    listened: Mutex<HashMap<Topic, HashMap<Types, watch::Sender<Rung>>>>,
+    by_topic: Mutex<ByTopic>,
     reached: AtomicU64,
 }
 
-/// What a bell rings for, types aside. A frame has six topics at the most, so finding its bells takes as many looks, whatever
-/// the number of bells.
+type ByTopic = HashMap<Topic, HashMap<Types, watch::Sender<Rings>>>;
+
+/// The part of a filter without event types. An event belongs to six topics, so the publisher finds its bells with six look-ups,
+/// for any number of bells.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Topic {
     org: Option<OrgId>,
     job: Option<JobId>,
-    /// Only where no job is named: a job has one kind.
+    /// `None` if `job` is set: a job has one kind.
     kind: Option<Kind>,
 }
 
@@ -43,7 +45,7 @@ impl Topic {
     }
 }
 
-/// A set of event types, a bit each. Those that are not of a job share one: they are rare.
+/// A set of event types, one bit each. The types of the ledger's own events share one bit, because such events are rare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Types(u32);
 
@@ -64,70 +66,67 @@ impl Types {
     }
 }
 
-/// When a bell rang last. There was nothing for it after `last` up to `quiet`, and nothing after `newest` so far.
+/// The two newest rings of a bell. No event of the bell is in (last, quiet] or after `newest`; at least one is in
+/// (quiet, newest].
 #[derive(Debug, Clone, Copy)]
-struct Rung {
+struct Rings {
     last: Position,
     quiet: Position,
     newest: Position,
 }
 
 impl Bells {
-    /// The bell of `filter`. What is published from here on rings it.
-    pub(super) fn of(self: &Arc<Bells>, filter: &Filter) -> Bell {
+    /// The bell of `filter`. Events that are published from now on ring it.
+    pub(super) fn subscribe(self: &Arc<Bells>, filter: &Filter) -> Bell {
         let (kind, types) = match &filter.job {
-            // Whatever ends a job concerns its watchers, shown or not; and a job has few events.
+            // The event that ends a job concerns the job's watchers even if their filter hides it, and a job has few events.
             Some(_) => (None, Types::ALL),
             None => (filter.kind, types(filter)),
         };
         let topic = Topic { org: filter.org, job: filter.job.clone(), kind };
-        let mut listened = self.listened();
+        let mut by_topic = self.by_topic.lock();
         let reached = self.reached();
-        let new = || watch::Sender::new(Rung { last: reached, quiet: reached, newest: reached });
-        let rung = listened.entry(topic.clone()).or_default().entry(types).or_insert_with(new).subscribe();
-        Bell { rung, topic, types, bells: self.clone() }
+        let new = || watch::Sender::new(Rings { last: reached, quiet: reached, newest: reached });
+        let rings = by_topic.entry(topic.clone()).or_default().entry(types).or_insert_with(new).subscribe();
+        Bell { rings, topic, types, bells: self.clone() }
     }
 
-    fn listened(&self) -> MutexGuard<'_, HashMap<Topic, HashMap<Types, watch::Sender<Rung>>>> {
-        self.listened.lock()
-    }
-
-    /// Every bell that has to ring for something up to here has rung.
+    /// Every bell has rung for its events up to this position.
     fn reached(&self) -> Position {
         Position::new(self.reached.load(Ordering::SeqCst))
     }
 
-    /// Rings the bells that `frames`, everything up to `end`, are something for. The frames can be read already: whoever
-    /// listens from now on finds them.
+    /// Rings the bells of `frames`, which are all events up to `end`. The ring has the frames already, so a watcher that
+    /// subscribes from now on finds them there.
     pub(super) fn ring(&self, frames: &[Arc<Frame>], end: Position) {
-        let listened = self.listened();
-        let mut new: HashMap<Topic, Types> = HashMap::new();
+        let by_topic = self.by_topic.lock();
+        let mut published: HashMap<Topic, Types> = HashMap::new();
         for frame in frames {
-            for topic in Topic::of(frame).into_iter().filter(|topic| listened.contains_key(topic)) {
-                new.entry(topic).or_default().add(Types::one(&frame.event_type));
+            for topic in Topic::of(frame).into_iter().filter(|topic| by_topic.contains_key(topic)) {
+                published.entry(topic).or_default().add(Types::one(&frame.event_type));
             }
         }
         let quiet = self.reached();
-        for (topic, new) in &new {
-            for (_, bell) in listened[topic].iter().filter(|(types, _)| types.meet(*new)) {
+        for (topic, published) in &published {
+            for (_, bell) in by_topic[topic].iter().filter(|(types, _)| types.meet(*published)) {
                 ring(bell, quiet, end);
             }
         }
         self.reached.store(end.get(), Ordering::SeqCst);
     }
 
-    /// Rings every bell.
+    /// Rings all bells.
     pub(super) fn ring_all(&self, end: Position) {
-        let listened = self.listened();
-        for bell in listened.values().flat_map(HashMap::values) {
+        let by_topic = self.by_topic.lock();
+        for bell in by_topic.values().flat_map(HashMap::values) {
             ring(bell, self.reached(), end);
         }
         self.reached.store(end.get(), Ordering::SeqCst);
     }
 }
 
-fn ring(bell: &watch::Sender<Rung>, quiet: Position, newest: Position) {
-    bell.send_modify(|rung| *rung = Rung { last: rung.newest, quiet, newest });
+fn ring(bell: &watch::Sender<Rings>, quiet: Position, newest: Position) {
+    bell.send_modify(|rings| *rings = Rings { last: rings.newest, quiet, newest });
 }
 
 fn types(filter: &Filter) -> Types {
@@ -139,29 +138,29 @@ fn types(filter: &Filter) -> Types {
     types
 }
 
-/// A bell, while somebody listens.
-pub(super) struct Bell {
-    rung: watch::Receiver<Rung>,
+/// A watcher's subscription to a bell; ends when it is dropped.
+pub struct Bell {
+    rings: watch::Receiver<Rings>,
     topic: Topic,
     types: Types,
     bells: Arc<Bells>,
 }
 
 impl Bell {
-    /// Waits until it has rung for something after `cursor`; false where it never will again.
-    pub(super) async fn rings_after(&mut self, cursor: Position) -> bool {
-        self.rung.wait_for(|rung| rung.newest > cursor).await.is_ok()
+    /// Waits until the bell rings for an event after `cursor`. `false` if the server has dropped the bells.
+    pub async fn rings_after(&mut self, cursor: Position) -> bool {
+        self.rings.wait_for(|rings| rings.newest > cursor).await.is_ok()
     }
 
-    /// Where somebody who has seen everything up to `cursor` goes on: what the bell was silent about was not for them.
-    pub(super) fn pass_silence(&self, cursor: Position) -> Position {
-        // Asked first: what rings in between is not passed.
+    /// Moves `cursor`, up to which the watcher has read, over the events for which the bell did not ring.
+    pub fn skip_quiet(&self, cursor: Position) -> Position {
+        // Read before the rings: an event that rings the bell in between is not skipped.
         let reached = self.bells.reached();
-        let rung = *self.rung.borrow();
-        if rung.newest <= cursor {
+        let rings = *self.rings.borrow();
+        if rings.newest <= cursor {
             cursor.max(reached)
-        } else if rung.last <= cursor {
-            cursor.max(rung.quiet)
+        } else if rings.last <= cursor {
+            cursor.max(rings.quiet)
         } else {
             cursor
         }
@@ -170,7 +169,7 @@ impl Bell {
 
 #[cfg(test)]
 impl Bell {
-    /// Whether it has rung for something after `cursor`.
+    /// Whether the bell has rung for an event after `cursor`.
     pub(super) fn has_rung_after(&mut self, cursor: Position) -> bool {
         use std::task::{Context, Waker};
         std::pin::pin!(self.rings_after(cursor)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
@@ -179,14 +178,14 @@ impl Bell {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        let mut listened = self.bells.listened();
-        let Some(bells) = listened.get_mut(&self.topic) else { return };
-        // Its own receiver is still counted.
+        let mut by_topic = self.bells.by_topic.lock();
+        let Some(bells) = by_topic.get_mut(&self.topic) else { return };
+        // This subscription is still counted.
         if bells.get(&self.types).is_some_and(|bell| bell.receiver_count() <= 1) {
             bells.remove(&self.types);
         }
         if bells.is_empty() {
-            listened.remove(&self.topic);
+            by_topic.remove(&self.topic);
         }
     }
 }
@@ -195,7 +194,7 @@ impl Drop for Bell {
 mod tests {
     use super::*;
 
-    /// Filters with and without each part.
+    /// Filters with each combination of parts.
     fn filters(orgs: &[OrgId]) -> Vec<Filter> {
         let mut filters = vec![Filter::default()];
         let vary = |filters: Vec<Filter>, change: &dyn Fn(&Filter) -> Vec<Filter>| {
@@ -214,32 +213,32 @@ mod tests {
     }
 
     #[test]
-    fn a_bell_rings_for_what_its_filter_lets_through_and_of_a_job_for_everything() {
+    fn a_bell_rings_for_the_events_that_its_filter_shows_and_for_all_events_of_a_job() {
         let orgs = [OrgId::default(), OrgId(uuid::Uuid::from_u128(1))];
         let bells = Arc::new(Bells::default());
         for filter in filters(&orgs) {
-            let heard = match filter.job {
+            let audible = match filter.job {
                 Some(_) => Filter { kind: None, types: Vec::new(), ..filter.clone() },
                 None => filter.clone(),
             };
             for (org, event_type) in [(orgs[0], "job.noted"), (orgs[1], "job.failed"), (orgs[0], "job.started")] {
                 let (before, now) = (bells.reached(), bells.reached().next());
                 let frame = Frame::bare(now, org, "a", event_type);
-                let expected = frame.passes(&heard);
-                let mut bell = bells.of(&filter);
+                let expected = frame.passes(&audible);
+                let mut bell = bells.subscribe(&filter);
                 bells.ring(&[Arc::new(frame)], now);
                 assert_eq!(bell.has_rung_after(before), expected, "{filter:?}, {event_type} of {org}");
-                assert_eq!(bell.pass_silence(before), if expected { before } else { now });
+                assert_eq!(bell.skip_quiet(before), if expected { before } else { now });
             }
         }
-        assert!(bells.listened().is_empty(), "nobody listens any more");
+        assert!(bells.by_topic.lock().is_empty(), "no watcher is left");
     }
 
     #[test]
-    fn listeners_of_the_same_share_a_bell_until_the_last_has_left() {
+    fn watchers_with_the_same_filter_share_a_bell_until_the_last_leaves() {
         let bells = Arc::new(Bells::default());
-        let of = |types: &[&str]| bells.of(&Filter { types: owned(types), ..Filter::default() });
-        let count = || bells.listened().values().map(HashMap::len).sum::<usize>();
+        let of = |types: &[&str]| bells.subscribe(&Filter { types: owned(types), ..Filter::default() });
+        let count = || bells.by_topic.lock().values().map(HashMap::len).sum::<usize>();
         let (one, same, other) =
             (of(&["job.noted", "job.failed"]), of(&["job.failed", "job.noted"]), of(&["job.noted"]));
         assert_eq!(count(), 2);

@@ -1,0 +1,114 @@
+//! Late reads: stretches of frames that watchers behind the ring read from the log.
+//!
+//! After a restart all watchers come back at once, many to the same position with the same filter. The cache answers all but
+//! the first of them. A stretch with more events behind it never changes, except by the redaction of one of its events.
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::TailError;
+use super::frame::{Frame, Stretch};
+use super::ring::TAKE;
+use crate::job::Position;
+use crate::ledger::Ledger;
+use crate::log::{Filter, enough};
+use crate::views::Cache;
+
+/// Limit of the cache in bytes, 16 MiB.
+const CACHE_BYTES: usize = 16 << 20;
+/// Most events that one late read takes from the log.
+const STEP: u64 = 256;
+
+/// A cache of stretches; it evicts the least recently used first.
+#[derive(Debug)]
+pub(super) struct LateReads(Mutex<Cached>);
+
+#[derive(Debug)]
+struct Cached {
+    /// The newest redaction that every cached stretch comes after.
+    redacted: Position,
+    stretches: Cache<(Position, Filter), Stretch>,
+}
+
+impl Default for LateReads {
+    fn default() -> LateReads {
+        LateReads(Mutex::new(Cached { redacted: Position::GENESIS, stretches: Cache::new(CACHE_BYTES) }))
+    }
+}
+
+impl LateReads {
+    /// Reads the stretch after `cursor` from the log. Waits for SQLite, so it runs off the async threads.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(super) fn read(&self, ledger: &Ledger, cursor: Position, filter: &Filter) -> Result<Stretch, TailError> {
+        // Taken before the read: a redaction during the read makes the stretch useless for the cache.
+        let redacted = ledger.erased();
+        // A filter on one job reads all its events: the event that ends the job counts even if the filter does not show it.
+        let read = match filter.job {
+            Some(_) => Filter { types: Vec::new(), kind: None, ..filter.clone() },
+            None => filter.clone(),
+        };
+        let (mut frames, mut size) = (Vec::new(), 0);
+        let page = ledger.log(|log| {
+            log.page(cursor, STEP, &read, |row| {
+                let frame = Frame::new(row)?;
+                size += frame.bytes.len();
+                frames.push(frame);
+                Ok::<_, TailError>(enough(size, TAKE))
+            })
+        })?;
+        let stretch = Stretch::of(frames.iter(), filter, page.scanned, TAKE);
+        let stretch = Stretch { more: stretch.more || page.scanned < page.head, ..stretch };
+        self.put(redacted, cursor, filter, &stretch);
+        Ok(stretch)
+    }
+
+    /// The cached stretch after `cursor`. `redacted` is the position of the newest redaction.
+    pub(super) fn get(&self, redacted: Position, cursor: Position, filter: &Filter) -> Option<Stretch> {
+        self.cached(redacted).stretches.get(&(cursor, filter.clone())).cloned()
+    }
+
+    fn put(&self, redacted: Position, cursor: Position, filter: &Filter, stretch: &Stretch) {
+        let mut cached = self.cached(redacted);
+        // A stretch that was read before a redaction may show redacted text.
+        if stretch.more && cached.redacted == redacted {
+            let weight = stretch.bytes.len() + size_of::<(Position, Filter, Stretch)>();
+            cached.stretches.insert((cursor, filter.clone()), stretch.clone(), weight);
+        }
+    }
+
+    /// The cache, cleared if `redacted` is newer than its stretches.
+    fn cached(&self, redacted: Position) -> MutexGuard<'_, Cached> {
+        let mut cached = self.0.lock();
+        if cached.redacted < redacted {
+            cached.redacted = redacted;
+            cached.stretches.clear();
+        }
+        cached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn stretch(more: bool) -> Stretch {
+        Stretch { bytes: Bytes::from_static(b"frames"), cursor: Position::new(9), ended: None, more }
+    }
+
+    #[test]
+    fn a_whole_stretch_is_cached_until_a_redaction() {
+        let (late, filter, at) = (LateReads::default(), Filter::default(), Position::new(3));
+        let (none, first) = (Position::GENESIS, Position::new(20));
+        late.put(none, at, &filter, &stretch(false));
+        assert!(late.get(none, at, &filter).is_none(), "later events belong to the stretch");
+        late.put(none, at, &filter, &stretch(true));
+        assert!(late.get(none, at, &filter).is_some());
+        assert!(late.get(none, at.next(), &filter).is_none());
+        assert!(late.get(first, at, &filter).is_none());
+        late.put(none, at, &filter, &stretch(true));
+        assert!(late.get(first, at, &filter).is_none(), "the stretch was read before the redaction");
+    }
+}
