@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::append::{AppendError, Guard, Placed, Prepared, Request, Standing};
 use super::clock;
 use super::loader::is_long;
-use super::projection::Handed;
+use super::projection::CommittedFacts;
 use super::redact::residue_of;
 use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
@@ -65,7 +65,7 @@ impl Recorded {
 /// What a commit brought.
 pub(super) struct Committed {
     /// What the views need of it; `None` where they have to read the log.
-    pub handed: Option<Handed>,
+    pub facts: Option<CommittedFacts>,
     /// Whether it erased anything.
     pub erased: bool,
 }
@@ -139,7 +139,8 @@ impl Desk {
         // What is erased is folded again, and only the log has what is left of it.
         let whole = !erased && written.len() == facts.len();
         let newest = written.into_iter().next_back().filter(|_| whole);
-        Committed { handed: newest.map(|leaf| Handed { facts, leaf, bytes }), erased }
+        let facts = newest.map(|newest_leaf| CommittedFacts { facts, newest_leaf, bytes });
+        Committed { facts, erased }
     }
 
     /// Decides a request and writes its events into the open transaction. The inner error refuses the request and leaves

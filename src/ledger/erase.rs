@@ -142,5 +142,5 @@ fn gone(
             log::chain(&error)
         })?;
     }
-    Ok(*cut && projection.scrub(wanted)?)
+    Ok(*cut && projection.scrub(wanted).map_err(|error| log::chain(&error))?)
 }

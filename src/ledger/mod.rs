@@ -44,7 +44,7 @@ pub use identity::{Identity, identity};
 pub use key::KeyError;
 pub use metrics::Metrics;
 pub use moment::{AsOf, NotAMoment, Place};
-pub use projection::{Health, Rebuild};
+pub use projection::{BesideError, Health, Rebuild};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
 pub use read::{INLINE, ReadError, Shown, off_thread};
 pub use recover::{Continued, continue_log};
@@ -242,8 +242,7 @@ impl Ledger {
         });
         let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
-        let projection = Arc::new(projection::Projection::new(&folder));
-        let projector = projection::start(projection.clone(), &log_path, &threads).map_err(OpenError::Thread)?;
+        let (projection, projector) = projection::start(&folder, &threads).map_err(OpenError::Thread)?;
         let commits = Arc::new(writer::Commits::default());
         let erasures = Arc::new(erase::Erasures::new(log.reader().newest_redaction()?));
         let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
@@ -395,7 +394,7 @@ impl Ledger {
 
     /// Starts making the views again beside the old ones, or joins the rebuild that runs.
     pub fn rebuild(&self) -> Rebuild {
-        projection::rebuild_beside(&self.inner.projection, &self.inner.folder)
+        projection::rebuild_beside(&self.inner.projection, &self.inner.folder.log())
     }
 
     /// Reads the log over a short-lived connection.

@@ -92,7 +92,7 @@ impl Ledger {
     /// such job.
     pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Found>>, ReadError> {
         let read = |conn: &Connection| Ok(find_job(conn, key)?.map(|found| (found.weight(), found)));
-        self.view(min, &self.inner.projection.jobs, key, read).await
+        self.view(min, &self.inner.projection.answers.jobs, key, read).await
     }
 
     /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job, and the
@@ -153,7 +153,7 @@ impl Ledger {
             Ok(Some((page.len(), page)))
         };
         let name = (form, query.clone(), limit);
-        let shown = self.view(min, &self.inner.projection.pages, &name, read).await?;
+        let shown = self.view(min, &self.inner.projection.answers.pages, &name, read).await?;
         Ok(Shown { value: shown.value.unwrap_or_default(), position: shown.position, now: shown.now })
     }
 

@@ -48,13 +48,13 @@ impl Ledger {
             if !projection.wait_for(wanted, until).await {
                 break;
             }
-            if let Some(kept) = projection.running.kept(org, wanted) {
+            if let Some(kept) = projection.answers.running.kept(org, wanted) {
                 return Ok(shown(kept));
             }
-            let alone = timeout_at(until.into(), projection.makers.of(org).lock_owned()).await;
+            let alone = timeout_at(until.into(), projection.answers.makers.of(org).lock_owned()).await;
             let alone = alone.map_err(|_| ReadError::Busy)?;
             // Another reader may have made it meanwhile.
-            if let Some(kept) = projection.running.kept(org, wanted) {
+            if let Some(kept) = projection.answers.running.kept(org, wanted) {
                 return Ok(shown(kept));
             }
             let ledger = self.clone();
@@ -74,7 +74,7 @@ impl Ledger {
 
     fn list_running(&self, org: OrgId, row: Row) -> Result<Option<(Pieces, Position)>, views::Error> {
         self.inner.metrics.running_lists.inc();
-        self.inner.projection.running.make(org, row, |each| {
+        self.inner.projection.answers.running.make(org, row, |each| {
             self.views_now(|conn| {
                 Pool::snapshot(conn, || {
                     let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);

@@ -14,7 +14,7 @@ use super::append::{Append, AppendError, Appended, Placed, Prepared, Request};
 use super::erase::Erasures;
 use super::files::Files;
 use super::loader::Loader;
-use super::projection::{Handed, Projection};
+use super::projection::{CommittedFacts, Projection};
 use super::read::{INLINE, off_thread};
 use super::seal::{Doubt, Seal, SealError};
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
@@ -214,13 +214,13 @@ impl WriterThread {
         });
         self.shared.commits.end();
         match committed {
-            Ok((outcomes, handed)) => {
+            Ok((outcomes, facts)) => {
                 let head = self.desk.head;
                 let appended = head.get() - before.get();
                 if appended > 0 {
                     self.shared.metrics.committed(appended, started.elapsed());
                     // First the views, so that whoever reads because of the new head finds them under way.
-                    self.shared.projection.hand(handed, head);
+                    self.shared.projection.committed(facts, head);
                     self.shared.head.send_replace(head);
                 }
                 for (request, outcome) in requests.into_iter().zip(outcomes) {
@@ -245,7 +245,7 @@ impl WriterThread {
         }
     }
 
-    fn try_commit(&mut self, requests: &[Request]) -> Result<(Vec<Outcome>, Option<Handed>), Broken> {
+    fn try_commit(&mut self, requests: &[Request]) -> Result<(Vec<Outcome>, Option<CommittedFacts>), Broken> {
         let (None, Some(seal)) = (self.shared.read_only.get(), &mut self.seal) else {
             return Err(Broken::ReadOnly(self.shared.read_only.get().cloned().unwrap_or_default()));
         };
@@ -262,11 +262,11 @@ impl WriterThread {
             Ok(sealed) => {
                 self.desk.log.commit()?;
                 seal.keep(sealed);
-                let Committed { handed, erased } = self.desk.committed();
+                let Committed { facts, erased } = self.desk.committed();
                 if erased {
                     self.shared.erasures.record(self.desk.head);
                 }
-                Ok((outcomes, handed))
+                Ok((outcomes, facts))
             }
             Err(SealError::Log(error)) => Err(error.into()),
             Err(SealError::Doubt(doubt)) => Err(Broken::ReadOnly(self.quarantine(&doubt))),
@@ -304,7 +304,7 @@ impl WriterThread {
         self.shared.erasures.record(self.desk.log.reader().newest_redaction().unwrap_or_default());
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
-        self.shared.projection.hand(None, self.desk.head);
+        self.shared.projection.committed(None, self.desk.head);
         self.shared.head.send_replace(self.desk.head);
         for request in requests {
             let _ = request.answer.send(Err(AppendError::OutcomeUnknown));

@@ -48,8 +48,8 @@ pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> 
     let (status, state) = match outcome {
         None => (StatusCode::ACCEPTED, "running"),
         Some(Ok(())) => (StatusCode::OK, "done"),
-        Some(Err(why)) => {
-            tracing::error!(why, "a rebuild failed");
+        Some(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a rebuild failed");
             return Err(Error::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "rebuild-failed",

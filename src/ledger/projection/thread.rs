@@ -1,257 +1,250 @@
-//! The thread that brings the views forward, makes them again where they are of no use, and puts new ones in their place.
+//! The projector thread: it projects the log's events into the views, makes the views again if they are of no use, and puts new
+//! views in their place.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLockWriteGuard;
 
-use super::{Health, Projection};
+use super::backlog::Waiting;
+use super::mode::{Command, Mode};
+use super::{Health, OpenViews, Projection};
 use crate::history;
-use crate::job::Position;
-use crate::ledger::Threads;
 use crate::log::{Reader, chain};
 use crate::sqlite::Pool;
 use crate::views::{self, Moved, Projector};
 
-/// While nobody reads, events are gathered for so long: a job that moves ten times is then written once.
+/// How long events gather while no reader waits.
 const GATHER: Duration = Duration::from_millis(50);
-/// With so many gathered it begins, so that who comes to read never waits long.
-const ENOUGH: u64 = 1024;
-/// Events in one batch of the views.
+/// Most events in one transaction of the views.
 const BATCH: u64 = 4096;
-/// Pause after an error that may go away by itself (a full disk, a lock).
+/// Pause after an error that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Starts the thread that brings the views forward.
-pub(in crate::ledger) fn start(
-    projection: Arc<Projection>,
-    log: &Path,
-    threads: &Threads,
-) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
-    let log = log.to_owned();
-    threads.start("projector", move || {
-        let run = || {
-            let conn = Reader::open(&log)?;
-            Thread { projection: &projection, log: Reader::new(&conn), projector: None }.run()
-        };
-        if let Err(error) = run() {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the projector has ended; reads of jobs fail until a restart");
-            projection.state().health = Health::Stopped("the projector has ended; the log says why".into());
-        }
-        // Nobody waits for a thread that is gone.
-        projection.state().ended = true;
-        projection.changed.notify_all();
-    })
+/// Runs the projector until [`Command::Stop`].
+pub(super) fn run(projection: &Projection, commands: Receiver<Command>, log: &Path) {
+    let run = || {
+        let conn = Reader::open(log)?;
+        Thread { projection, commands, log: Reader::new(&conn), projector: None, file: 0 }.run()
+    };
+    if let Err(error) = run() {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "the projector has ended; reads of jobs fail until a restart");
+        projection.set_health(Health::Stopped("the projector has ended; the log says why".into()));
+    }
 }
 
 struct Thread<'a> {
     projection: &'a Projection,
+    commands: Receiver<Command>,
     log: Reader<'a>,
+    /// The views, open for writing; `None` while there are none.
     projector: Option<Projector>,
-}
-
-/// What the thread is to do next.
-enum Next {
-    Advance,
-    Remake(String),
-    Swap,
-    Stop,
+    /// Counts the files that were the views.
+    file: u64,
 }
 
 impl<'a> Thread<'a> {
     fn run(mut self) -> Result<(), views::Error> {
-        self.projection.hand(None, self.log.head()?);
-        for leftover in [&self.projection.new_path, &self.projection.remade_path] {
-            views::discard(leftover)?;
+        let mut mode = self.begin()?;
+        while !matches!(mode, Mode::Ended) {
+            let command = self.receive(&mode);
+            mode = self.next(mode, command);
         }
-        let mut next = match views::fits(&self.projection.path, &self.log) {
-            Ok(()) => match self.attach() {
-                Ok(()) => Next::Advance,
-                Err(error) => Next::Remake(chain(&error)),
-            },
-            Err(why) => Next::Remake(why),
-        };
-        loop {
-            let done = match &next {
-                Next::Advance => self.advance(),
-                Next::Remake(why) => self.remake(why),
-                Next::Swap => self.swap(),
-                Next::Stop => return Ok(()),
-            };
-            next = match done {
-                Ok(()) => self.wait(),
-                Err(error) => self.recover(error),
-            };
+        Ok(())
+    }
+
+    /// Waits for a command as long as the mode allows; `None` if none came.
+    fn receive(&self, mode: &Mode) -> Option<Command> {
+        match mode {
+            Mode::Idle | Mode::Stopped => Some(self.commands.recv().unwrap_or(Command::Stop)),
+            Mode::Gathering { until } | Mode::Retrying { until, .. } => {
+                self.commands.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+            }
+            // Between two batches, so that new views need not wait until the old ones have caught up.
+            Mode::CatchingUp => self.commands.try_recv().ok(),
+            Mode::Remaking { .. } | Mode::Finishing | Mode::Ended => None,
         }
     }
 
+    /// The next mode. Without a command the mode's wait is over, or its next piece of work is due.
+    fn next(&mut self, mode: Mode, command: Option<Command>) -> Mode {
+        match (mode, command) {
+            (Mode::Ended | Mode::Stopped | Mode::Retrying { .. }, Some(Command::Stop)) => Mode::Ended,
+            (_, Some(Command::Stop)) => Mode::Finishing,
+            (_, Some(Command::Swap(answer))) => self.swap(&answer),
+            (mode, Some(Command::Damaged { file })) if file != self.file => mode,
+            // New views would stop at the same event, and the old ones still answer some reads.
+            (Mode::Stopped, _) => Mode::Stopped,
+            (_, Some(Command::Damaged { .. })) => Mode::Remaking { why: "a reader found them damaged".into() },
+
+            (Mode::Idle, Some(Command::Hurry)) if self.is_behind() => Mode::CatchingUp,
+            (Mode::Idle, Some(Command::Wake) | None) => self.rest(),
+            (Mode::Gathering { .. }, Some(Command::Hurry | Command::Wake) | None) => Mode::CatchingUp,
+            (Mode::CatchingUp, None) => self.catch_up(),
+            (Mode::Remaking { why }, None) => self.remake(&why),
+            (Mode::Retrying { why, .. }, None) => self.retry(why),
+            (Mode::Finishing, None) => self.finish(),
+            // A reader in a hurry has been served, or waits for what is under way.
+            (mode, Some(Command::Hurry | Command::Wake) | None) => mode,
+        }
+    }
+
+    /// Opens the views in place, if they are views of this log.
+    fn begin(&mut self) -> Result<Mode, views::Error> {
+        self.projection.backlog.add(None, self.log.head()?);
+        for leftover in [&self.projection.new_views, &self.projection.remade_views] {
+            views::discard(leftover)?;
+        }
+        Ok(match views::fits(&self.projection.views, &self.log) {
+            Ok(()) => match self.attach() {
+                Ok(()) => Mode::CatchingUp,
+                Err(error) => Mode::Remaking { why: chain(&error) },
+            },
+            Err(why) => Mode::Remaking { why },
+        })
+    }
+
     /// Opens the views in place for writing and for readers, and folds the jobs again that were set aside. Readers do not wait
-    /// for that.
+    /// for the folding.
     fn attach(&mut self) -> Result<(), views::Error> {
         let mut readers = self.detach();
         self.open(&mut readers)?;
         drop(readers);
         let projection = self.projection;
         let Some(projector) = &mut self.projector else { return Ok(()) };
-        projector.retry_set_aside(&self.log, |touched| projection.moving(touched))
+        projector.retry_set_aside(&self.log, |jobs| projection.answers.moving(jobs))?;
+        projection.shows(projector.position().unwrap_or_default());
+        Ok(())
     }
 
-    /// Closes the views. Waits for the reads under way, so that nothing has the old file open when it goes; as long as the
-    /// answer is held, new ones wait.
-    fn detach(&mut self) -> RwLockWriteGuard<'a, Option<Pool>> {
-        let projection = self.projection;
-        let mut readers = projection.readers.write();
-        if let Some(pool) = readers.take() {
-            pool.close();
+    /// Closes the views, once no read is under way, so that no connection has the old file open when its place is taken. New
+    /// reads wait as long as the guard lives.
+    fn detach(&mut self) -> RwLockWriteGuard<'a, Option<OpenViews>> {
+        let mut readers = self.projection.readers.write();
+        if let Some(open) = readers.take() {
+            open.pool.close();
         }
         self.projector = None;
-        projection.jobs.moving(|jobs| jobs.clear());
-        projection.pages.moving(|pages| pages.clear());
-        projection.running.clear();
-        // Whatever was found was found in the file that goes.
-        projection.state().damaged = false;
+        self.file += 1;
+        self.projection.answers.clear();
         readers
     }
 
-    fn open(&mut self, readers: &mut Option<Pool>) -> Result<(), views::Error> {
-        let projector = Projector::open(&self.projection.path)?;
-        let position = projector.position().unwrap_or_default();
-        self.projection.state().scrubbed = projector.scrubbed()?;
+    fn open(&mut self, readers: &mut Option<OpenViews>) -> Result<(), views::Error> {
+        let projector = Projector::open(&self.projection.views)?;
+        let (position, scrubbed) = (projector.position().unwrap_or_default(), projector.scrubbed()?);
         self.projector = Some(projector);
-        *readers = Some(Pool::new(&self.projection.path));
-        self.projection.state().health = Health::Following;
-        // It may be less than before: a reader that finds less than it waited for waits again.
-        self.projection.stands(position);
+        *readers = Some(OpenViews { pool: Pool::new(&self.projection.views), file: self.file });
+        self.projection.status.send_modify(|status| {
+            status.scrubbed = scrubbed;
+            status.health = Health::Following;
+        });
+        // The position may fall: a read that finds less than it has waited for waits again.
+        self.projection.shows(position);
         Ok(())
     }
 
-    /// Takes everything that is in the log.
-    fn advance(&mut self) -> Result<(), views::Error> {
-        let Some(projector) = &mut self.projector else { return Ok(()) };
-        let projection = self.projection;
-        loop {
-            // Handed over or read from the log, the events are the same.
-            let handed = projection.state().handed.take(projector.next());
-            let moving = |touched: &mut dyn Iterator<Item = Moved<'_>>| projection.moving(touched);
-            let moved = match handed.back().map(|newest| newest.leaf.clone()) {
-                Some(leaf) => {
-                    projector.take_in(&self.log, handed.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?
-                }
-                None => projector.advance(&self.log, BATCH, moving)?,
-            };
-            if !moved {
-                break;
-            }
-            let position = projector.position().unwrap_or_default();
-            projection.stands(position);
-            let state = projection.state();
-            if state.swap || state.damaged || position >= state.head {
-                break;
+    fn is_behind(&self) -> bool {
+        self.projection.backlog.head() > self.projection.position()
+    }
+
+    /// Waits for events, or for more of them.
+    fn rest(&self) -> Mode {
+        match self.projection.backlog.wait(self.projection.position()) {
+            Waiting::None => Mode::Idle,
+            Waiting::Few => Mode::Gathering { until: Instant::now() + GATHER },
+            Waiting::Enough => Mode::CatchingUp,
+        }
+    }
+
+    fn catch_up(&mut self) -> Mode {
+        match self.take_batch() {
+            Ok(true) if self.is_behind() => Mode::CatchingUp,
+            Ok(_) => self.rest(),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn finish(&mut self) -> Mode {
+        match self.take_batch() {
+            Ok(true) if self.is_behind() => Mode::Finishing,
+            Ok(_) => Mode::Ended,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the projector ends before the views hold every event");
+                Mode::Ended
             }
         }
-        Ok(())
     }
 
-    /// Makes the views from nothing in this thread: there are none to read meanwhile.
-    fn remake(&mut self, why: &str) -> Result<(), views::Error> {
+    /// Takes one batch of events into the views; answers whether there were any.
+    fn take_batch(&mut self) -> Result<bool, views::Error> {
+        let Some(projector) = &mut self.projector else { return Ok(false) };
+        let projection = self.projection;
+        let commits = projection.backlog.take(projector.next());
+        let moving = |jobs: &mut dyn Iterator<Item = Moved<'_>>| projection.answers.moving(jobs);
+        // From the backlog or from the log, the events are the same.
+        let moved = match commits.back().map(|newest| newest.newest_leaf.clone()) {
+            Some(leaf) => {
+                projector.take_in(&self.log, commits.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?
+            }
+            None => projector.advance(&self.log, BATCH, moving)?,
+        };
+        if moved {
+            projection.shows(projector.position().unwrap_or_default());
+        }
+        Ok(moved)
+    }
+
+    /// Makes the views from the log in this thread.
+    fn remake(&mut self, why: &str) -> Mode {
         tracing::info!(why, "making the views from the log");
-        self.projection.state().health = Health::Rebuilding;
-        self.projection.position.send_replace(Position::GENESIS);
+        self.projection.set_health(Health::Rebuilding);
+        self.projection.shows_nothing();
         drop(self.detach());
-        views::rebuild(&self.log, &self.projection.remade_path, |_| {})?;
-        self.put_in_place(&self.projection.remade_path)
+        let new = &self.projection.remade_views;
+        let made = views::rebuild(&self.log, new, |_| {}).and_then(|()| self.put_in_place(new));
+        match made {
+            Ok(()) => self.rest(),
+            Err(error) => self.failed(&error),
+        }
     }
 
-    /// Takes the views that were made beside the old ones.
-    fn swap(&mut self) -> Result<(), views::Error> {
-        let taken = self.put_in_place(&self.projection.new_path);
-        let mut state = self.projection.state();
-        state.swap = false;
-        state.swapped = Some(taken.as_ref().map_err(|error| chain(error)).copied());
-        drop(state);
-        self.projection.changed.notify_all();
-        taken
+    /// Puts the views in place that another thread has made beside the old ones.
+    fn swap(&mut self, answer: &SyncSender<Result<(), Arc<views::Error>>>) -> Mode {
+        let taken = self.put_in_place(&self.projection.new_views).map_err(Arc::new);
+        // The thread that asked may have panicked.
+        let _ = answer.send(taken.clone());
+        match taken {
+            Ok(()) => self.rest(),
+            Err(error) => self.failed(&error),
+        }
     }
 
-    /// Readers wait meanwhile; it takes no longer than a rename.
+    /// Readers wait meanwhile, for as long as a rename takes.
     fn put_in_place(&mut self, new: &Path) -> Result<(), views::Error> {
         let mut readers = self.detach();
-        views::put_in_place(new, &self.projection.path)?;
+        views::put_in_place(new, &self.projection.views)?;
         self.open(&mut readers)
     }
 
-    /// Waits for something to do. While nobody waits for the views, events are gathered for a moment.
-    fn wait(&self) -> Next {
-        let projection = self.projection;
-        let position = *projection.position.borrow();
-        let gathered = Instant::now() + GATHER;
-        let full = Position::new(position.get() + ENOUGH);
-        let mut state = projection.state();
-        loop {
-            let behind = state.head > position;
-            let left = gathered.saturating_duration_since(Instant::now());
-            if state.damaged {
-                state.damaged = false;
-                return Next::Remake("a reader found them damaged".into());
-            }
-            if state.swap {
-                return Next::Swap;
-            }
-            let enough = state.head >= full || state.handed.is_much();
-            if behind && (state.hurry || state.stop || enough || left.is_zero()) {
-                state.hurry = false;
-                return Next::Advance;
-            }
-            if state.stop {
-                return Next::Stop;
-            }
-            let (due, left) = if behind {
-                (full, left)
-            } else {
-                // Nothing to show: whoever hurries is served already.
-                state.hurry = false;
-                (position.next(), Duration::MAX)
-            };
-            state.due = Some(due);
-            projection.changed.wait_for(&mut state, left);
-            state.due = None;
-        }
-    }
-
-    /// What to do after an error: make the views again, wait and retry, or stop.
-    fn recover(&mut self, error: views::Error) -> Next {
-        let why = chain(&error);
-        tracing::error!(why, "the views cannot be brought forward");
-        match &error {
+    /// The mode after an error: make the views again, wait and retry, or stop.
+    fn failed(&mut self, error: &views::Error) -> Mode {
+        let why = chain(error);
+        tracing::error!(why, "the projector cannot bring the views to the head");
+        match error {
             views::Error::History(history::Error::Unreadable(_) | history::Error::Misfit { .. }) => {
-                self.stay_stopped(why)
+                self.projection.set_health(Health::Stopped(why));
+                Mode::Stopped
             }
-            _ if error.is_damage() && self.projector.is_some() => Next::Remake(why),
-            _ => {
-                let mut state = self.projection.state();
-                self.projection.changed.wait_while_for(&mut state, |state| !state.stop, RETRY);
-                if state.stop {
-                    return Next::Stop;
-                }
-                drop(state);
-                if self.projector.is_some() { Next::Advance } else { Next::Remake(why) }
-            }
+            _ if error.is_damage() && self.projector.is_some() => Mode::Remaking { why },
+            _ => Mode::Retrying { until: Instant::now() + RETRY, why },
         }
     }
 
-    fn stay_stopped(&mut self, why: String) -> Next {
-        let mut state = self.projection.state();
-        state.health = Health::Stopped(why);
-        loop {
-            if state.stop {
-                return Next::Stop;
-            }
-            if state.swap {
-                return Next::Swap;
-            }
-            self.projection.changed.wait(&mut state);
-        }
+    fn retry(&self, why: String) -> Mode {
+        if self.projector.is_some() { Mode::CatchingUp } else { Mode::Remaking { why } }
     }
 }
