@@ -99,6 +99,6 @@ mod tests {
         assert!(makers.of(theirs).try_lock_owned().is_ok());
         drop(held);
         assert!(makers.of(ours).try_lock_owned().is_ok());
-        assert_eq!(makers.0.lock().unwrap().len(), 1, "those that nobody holds are forgotten");
+        assert_eq!(makers.0.lock().len(), 1, "those that nobody holds are forgotten");
     }
 }
