@@ -3,56 +3,34 @@
 //! Invariants: nobody in a group commit is answered before it has returned; the bell carries a position and nothing else;
 //! no read holds a transaction longer than it runs.
 
-mod admit;
+mod admission;
 mod anchor;
 mod append;
 mod clock;
-mod erase;
-mod files;
+mod commit;
 mod folder;
-mod genesis;
-mod hook;
-mod identity;
-mod key;
-mod loader;
+mod keys;
 mod metrics;
-mod moment;
-mod past;
-mod private;
 mod projection;
 mod prove;
 mod read;
-mod recover;
-mod redact;
-mod rotate;
-mod running;
-mod seal;
-mod start;
+mod redactor;
 mod threads;
 mod transfer;
-mod turns;
-mod writer;
 
 pub use crate::views::Found;
 pub use anchor::{AnchorError, Anchored};
 pub use append::{Append, AppendError, Appended, AppendedEvent, Guard, Standing};
 pub use clock::CLOCK_BEHIND_MS;
+pub use commit::{Doubt, SealError};
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
-pub use genesis::LEDGER;
-pub use hook::{hook_chunk, hook_output};
-pub use identity::{Identity, identity};
-pub use key::KeyError;
+pub use keys::{Continued, Identity, KeyError, LEDGER, RotateError, continue_log, identity, rotate_key};
 pub use metrics::Metrics;
-pub use moment::{AsOf, NotAMoment, Place};
 pub use projection::{BesideError, Health, Rebuild};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
-pub use read::{INLINE, ReadError, Shown, off_thread};
-pub use recover::{Continued, continue_log};
-pub use rotate::{RotateError, rotate_key};
-pub use seal::{Doubt, SealError};
+pub use read::{AsOf, INLINE, NotAMoment, Place, ReadError, Shown, Turn, Turns, hook_chunk, hook_output, off_thread};
 pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, export_signed, import};
-pub use turns::{Turn, Turns};
 
 use std::sync::{Arc, OnceLock};
 
@@ -138,15 +116,19 @@ pub enum OpenError {
 }
 
 /// The seal of the log in `folder`, or why nobody may sign for it.
-fn seal(folder: &Folder, log: &log::Reader<'_>, identity: &Identity) -> Result<Result<seal::Seal, String>, log::Error> {
-    let edge = match seal::restore(log, identity) {
+fn seal(
+    folder: &Folder,
+    log: &log::Reader<'_>,
+    identity: &Identity,
+) -> Result<Result<commit::Seal, String>, log::Error> {
+    let edge = match commit::restore(log, identity) {
         Ok(edge) => edge,
         Err(SealError::Log(error)) => return Err(error),
         Err(SealError::Doubt(doubt)) => {
             return Ok(Err(format!("{doubt}; continue the log under a new name with `jobledger recover`")));
         }
     };
-    Ok(key::signing(folder, identity).map(|keys| seal::Seal::new(&identity.origin, keys, edge)))
+    Ok(keys::key_file::signing(folder, identity).map(|keys| commit::Seal::new(&identity.origin, keys, edge)))
 }
 
 /// What signs for the log in `folder`, and the anchor that it brings forward; or why the log takes no writes.
@@ -154,7 +136,7 @@ fn writable(
     folder: &Folder,
     log: &log::Reader<'_>,
     identity: &Identity,
-) -> Result<Result<(seal::Seal, anchor::Anchor), String>, OpenError> {
+) -> Result<Result<(commit::Seal, anchor::Anchor), String>, OpenError> {
     Ok(match (seal(folder, log, identity)?, anchor::examine(folder, log, identity)?) {
         (Ok(seal), Ok(anchor)) => Ok((seal, anchor)),
         (Err(seal), Err(anchor)) => Err(format!("{seal}; besides, {anchor}")),
@@ -176,19 +158,19 @@ struct Inner {
     new: bool,
     /// Why no writes are taken; once said it stays.
     read_only: Arc<OnceLock<String>>,
-    writer: writer::Handle,
-    commits: Arc<writer::Commits>,
-    erasures: Arc<erase::Erasures>,
+    writer: commit::Handle,
+    commits: Arc<commit::Commits>,
+    erasures: Arc<redactor::Erasures>,
     projection: Arc<projection::Projection>,
     readers: sqlite::Pool,
-    turns: turns::Turns,
+    turns: Turns,
     mask: Mask,
     external_checkpoint: bool,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
     /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
     keeper: Option<anchor::Keeper>,
-    watch: files::Watch,
+    watch: folder::Watch,
     threads: Threads,
     // Held for its lock: dropped last, when nothing writes any more.
     _lock: folder::Lock,
@@ -202,24 +184,24 @@ impl Ledger {
     /// A log without the key that signs for it (a backup), or of which it is in doubt what was signed (an import, a damaged
     /// file), or that is behind its anchor or beside it, opens read-only; [`Ledger::read_only`] says why.
     pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
-        let start::Start { lock, origin, kept } = start::take(&folder, &options)?;
+        let folder::Start { lock, origin, kept } = folder::take(&folder, &options)?;
         if !kept.is_empty() {
             tracing::warn!(?kept, "an older ledger left files here; they are kept under these names");
         }
-        private::close_to_others(&folder);
+        folder::close_to_others(&folder);
         let log_path = folder.log();
         let mut new = false;
         let log = log::Writer::open(&log_path, options.external_checkpoint, |writer, found| match found {
             FileState::Empty => {
-                start::permits_genesis(&folder)?;
+                folder::permits_genesis(&folder)?;
                 new = true;
-                genesis::create(writer, &folder, &options.clock, &origin)
+                keys::create(writer, &folder, &options.clock, &origin)
             }
-            FileState::Log(format) => genesis::upgrade(writer, format, &folder),
+            FileState::Log(format) => keys::upgrade(writer, format, &folder),
         })?;
         clock::compare(&log.reader(), (options.clock)())?;
         let identity = identity(&log.reader())?;
-        key::settle(&folder, &identity)?;
+        keys::key_file::settle(&folder, &identity)?;
         let read_only = Arc::new(OnceLock::new());
         let (seal, anchor) = match writable(&folder, &log.reader(), &identity)? {
             Ok((seal, anchor)) => (Some(seal), Some(anchor)),
@@ -231,7 +213,7 @@ impl Ledger {
         let metrics = Arc::new(Metrics::new(&options.mask));
         let threads = Threads::new(options.end);
         let head = log.reader().head()?;
-        let files = Arc::new(files::Files::of(&folder, head, read_only.clone()));
+        let files = Arc::new(folder::Files::of(&folder, head, read_only.clone()));
         let keeper = anchor.map(|anchor| {
             if anchor.held().is_none() && head > Position::GENESIS {
                 tracing::warn!(
@@ -243,11 +225,11 @@ impl Ledger {
         let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
         let (projection, projector) = projection::start(&folder, &threads).map_err(OpenError::Thread)?;
-        let commits = Arc::new(writer::Commits::default());
-        let erasures = Arc::new(erase::Erasures::new(log.reader().newest_redaction()?));
-        let eraser = erase::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
+        let commits = Arc::new(commit::Commits::default());
+        let erasures = Arc::new(redactor::Erasures::new(log.reader().newest_redaction()?));
+        let eraser = redactor::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
         let eraser = eraser.map_err(OpenError::Thread)?;
-        let shared = writer::Shared {
+        let shared = commit::Shared {
             commits: commits.clone(),
             erasures: erasures.clone(),
             projection: projection.clone(),
@@ -258,11 +240,11 @@ impl Ledger {
             identity: identity.clone(),
         };
         let (writer, thread, loader) =
-            writer::start(log, seal, shared, &log_path, &options, &threads).map_err(OpenError::Thread)?;
+            commit::start(log, seal, shared, &log_path, &options, &threads).map_err(OpenError::Thread)?;
         let inner = Inner {
             readers: sqlite::Pool::new(&log_path),
-            turns: turns::Turns::new(options.turns),
-            watch: files::Watch::start(files, &threads)?,
+            turns: Turns::new(options.turns),
+            watch: folder::Watch::start(files, &threads)?,
             threads,
             running: Mutex::new(vec![thread, projector, eraser, loader]),
             _lock: lock,

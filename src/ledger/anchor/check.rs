@@ -2,9 +2,10 @@
 
 use super::file::Anchor;
 use crate::job::plural;
+use crate::ledger::OpenError;
 use crate::ledger::folder::Folder;
-use crate::ledger::identity::{Identity, keys};
-use crate::ledger::{OpenError, key};
+use crate::ledger::keys::key_file;
+use crate::ledger::keys::{Identity, keys};
 use crate::log::{self, Reader};
 use crate::tree::{Checkpoint, CheckpointError, Head, Size};
 
@@ -102,7 +103,7 @@ fn compare(note: &[u8], folder: &Folder, log: &Reader<'_>) -> Result<Result<(), 
 /// Reads a note that was signed by a key that the log has named, or that the folder has.
 fn open(note: &[u8], folder: &Folder, log: &Reader<'_>) -> Result<Result<Checkpoint, Against>, OpenError> {
     let Ok(note) = std::str::from_utf8(note) else { return Ok(Err(Against::NotText)) };
-    let mut known = key::held(folder);
+    let mut known = key_file::held(folder);
     known.append(&mut keys(log)?);
     Ok(Checkpoint::open_known(note, &known).map(|(checkpoint, _)| checkpoint).map_err(Against::Foreign))
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::file::{Anchor, AnchorError};
 use crate::job::plural;
-use crate::ledger::files::Files;
+use crate::ledger::folder::Files;
 use crate::ledger::{Metrics, OpenError, Threads};
 use crate::log::{self, Reader, chain};
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::job::{JobKey, Position};
-use crate::ledger::running::Makers;
+use crate::ledger::read::Makers;
 use crate::views::{Found, JobQuery, Kept, Moved, Running};
 
 /// Most bytes of jobs, 64 MiB.

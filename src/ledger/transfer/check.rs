@@ -12,7 +12,7 @@ use super::import::ImportError;
 use super::residues::Residues;
 use crate::history::fold_job;
 use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
-use crate::ledger::identity::{Identity, identity};
+use crate::ledger::{Identity, identity};
 use crate::log::{Reader, Row, chain};
 use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
 use crate::wire::{self, ExportLine, Exported, Leaf, datadigest};

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use super::check::{Checked, Checker};
 use crate::job::{Event, JobKey, Position};
 use crate::ledger::folder::{Folder, FolderError};
-use crate::ledger::genesis::open_existing;
-use crate::ledger::{OpenError, identity, key};
+use crate::ledger::keys::key_file;
+use crate::ledger::keys::open_existing;
+use crate::ledger::{OpenError, identity};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
 use crate::tree::{Frontier, Size};
 use crate::wire::{ExportLine, Exported, Leaf, LineError, Lines, decode};
@@ -135,7 +136,7 @@ fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError
         opened => opened?,
     };
     let identity = identity(&Reader::new(&conn))?;
-    match key::signing(folder, &identity) {
+    match key_file::signing(folder, &identity) {
         Err(_) => Ok(Some(conn)),
         Ok(_) => Err(ImportError::Live(folder.path().to_owned())),
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
 use super::identity::Identity;
+use crate::ledger::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
 use crate::tree::{SigningKey, VerifierKey};
 
 /// What is wrong with a key file.
@@ -28,14 +28,14 @@ pub enum KeyError {
 }
 
 /// A new key for `name`, which has neither spaces nor `+`.
-pub(super) fn generate(name: &str) -> SigningKey {
+pub(in crate::ledger) fn generate(name: &str) -> SigningKey {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).expect("the operating system gives randomness");
     SigningKey::from_seed(name, &seed).expect("an origin is a key's name")
 }
 
 /// Writes the key to a new file that only its owner may read, and does not return before it is on disk.
-pub(super) fn save(key: &SigningKey, path: &Path) -> Result<(), KeyError> {
+pub(in crate::ledger) fn save(key: &SigningKey, path: &Path) -> Result<(), KeyError> {
     let failed = |cause| KeyError::File { path: path.to_owned(), cause };
     let line = Zeroizing::new(format!("{}\n", &*key.to_secret()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
@@ -43,7 +43,7 @@ pub(super) fn save(key: &SigningKey, path: &Path) -> Result<(), KeyError> {
 }
 
 /// Reads a key file; `None` where there is none.
-pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
+pub(in crate::ledger) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -56,7 +56,7 @@ pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
 /// and a copy: who has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
 ///
 /// Since a rotation the key before signs too, as long as its file is there.
-pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, String> {
+pub(in crate::ledger) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, String> {
     // A client may be told this, so it names no path.
     let hint = "put the key file back, or continue the copy under a new name with `jobledger recover`";
     let previous = load(&folder.previous_key());
@@ -89,13 +89,13 @@ pub(super) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<Signin
 }
 
 /// Who the folder's key files sign as. A log that was rolled back does not name the newest of them.
-pub(super) fn held(folder: &Folder) -> Vec<VerifierKey> {
+pub(in crate::ledger) fn held(folder: &Folder) -> Vec<VerifierKey> {
     let files = [folder.previous_key(), folder.key()];
     files.iter().filter_map(|path| load(path).ok().flatten()).map(|key| key.verifier().clone()).collect()
 }
 
 /// Keeps a key that an event is about to name. What an attempt that never named one left is written over.
-pub(super) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
+pub(in crate::ledger) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
     let path = folder.staged_key();
     match std::fs::remove_file(&path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(KeyError::File { path, cause }),
@@ -105,7 +105,7 @@ pub(super) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
 
 /// Puts the staged key in place if the log names it by now; answers whether it did. A crash between the event and this is
 /// made good by whoever opens the folder next.
-pub(super) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
+pub(in crate::ledger) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
     let (path, staged) = (folder.key(), folder.staged_key());
     let failed = |cause| KeyError::File { path: path.clone(), cause };
     // One that cannot be read is what a crash left of one that no event names.

@@ -1,11 +1,12 @@
 //! One more key signs for the ledger. The one before signs beside it until its file is taken away.
 
-use super::folder::{Folder, PREVIOUS_KEY_FILE};
-use super::genesis::{append_own, take_existing};
 use super::identity::identity;
-use super::seal::{Seal, SealError, restore};
-use super::{Clock, OpenError, anchor, key};
+use super::key_file;
+use super::own_events::{append_own, take_existing};
 use crate::job::Position;
+use crate::ledger::commit::{Seal, SealError, restore};
+use crate::ledger::folder::{Folder, PREVIOUS_KEY_FILE};
+use crate::ledger::{Clock, OpenError, anchor};
 use crate::log;
 use crate::tree::VerifierKey;
 use crate::wire::LedgerKeyAdded;
@@ -47,18 +48,18 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     let (_lock, mut log) = take_existing(folder)?;
     let mut identity = identity(&log.reader())?;
     // A crash between the commit and the renaming left a rotation that only has to be ended.
-    if key::settle(folder, &identity).map_err(OpenError::from)? {
+    if key_file::settle(folder, &identity).map_err(OpenError::from)? {
         return Ok((identity.verifier_key().clone(), log.reader().head()?));
     }
     let mut anchor = anchor::examine(folder, &log.reader(), &identity)?.map_err(RotateError::ReadOnly)?;
-    let mut keys = key::signing(folder, &identity).map_err(RotateError::ReadOnly)?;
+    let mut keys = key_file::signing(folder, &identity).map_err(RotateError::ReadOnly)?;
     if keys.len() > 1 {
         return Err(RotateError::Overlap(PREVIOUS_KEY_FILE.into()));
     }
     let edge = restore(&log.reader(), &identity)?;
-    let key = key::generate(&identity.origin);
+    let key = key_file::generate(&identity.origin);
     let verifier = key.verifier().clone();
-    key::stage(folder, &key).map_err(OpenError::from)?;
+    key_file::stage(folder, &key).map_err(OpenError::from)?;
     let head = log.reader().head()?;
     let data = LedgerKeyAdded { verifier_key: verifier.to_string() };
     log.begin()?;
@@ -67,7 +68,7 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     Seal::new(&identity.origin, keys, edge).close(&log, &[leaf])?;
     log.commit()?;
     identity.keys.insert(0, verifier.clone());
-    key::settle(folder, &identity).map_err(OpenError::from)?;
+    key_file::settle(folder, &identity).map_err(OpenError::from)?;
     anchor.bring_forward(&log.reader())?;
     Ok((verifier, head.next()))
 }

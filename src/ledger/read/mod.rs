@@ -1,5 +1,16 @@
 //! Reads of jobs: as they are, at least as new as everything answered before, or as of a moment.
 
+mod hook;
+mod moment;
+mod past;
+mod running;
+mod turns;
+
+pub use hook::{hook_chunk, hook_output};
+pub use moment::{AsOf, NotAMoment, Place};
+pub(super) use running::Makers;
+pub use turns::{Turn, Turns};
+
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,9 +19,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Ledger;
-use super::moment::{AsOf, Place};
 use super::projection::{Health, PATIENCE};
-use super::turns::Turn;
 use crate::history;
 use crate::job::{Event, Job, JobKey, OrgId, Position, Time};
 use crate::sqlite;

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::append::salt;
-use super::folder::{Folder, Lock};
 use super::identity::identity;
-use super::key;
-use super::seal::Seal;
-use super::{Clock, OpenError, anchor, clock};
+use super::key_file;
 use crate::job::{Position, Time};
+use crate::ledger::append::salt;
+use crate::ledger::commit::Seal;
+use crate::ledger::folder::{Folder, Lock};
+use crate::ledger::{Clock, OpenError, anchor, clock};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::Frontier;
 use crate::wire::{Leaf, LedgerCreated, datadigest};
@@ -23,7 +23,7 @@ const LEAF_FORMAT: u32 = 1;
 const TOLD_EVERY: u64 = 1_000_000;
 
 /// Opens the log of a folder that has one, for writing.
-pub(super) fn open_existing(folder: &Folder) -> Result<Writer, OpenError> {
+pub(in crate::ledger) fn open_existing(folder: &Folder) -> Result<Writer, OpenError> {
     let missing = || OpenError::from(log::Error::Missing(folder.log()));
     if !folder.log().exists() {
         return Err(missing());
@@ -35,7 +35,7 @@ pub(super) fn open_existing(folder: &Folder) -> Result<Writer, OpenError> {
 }
 
 /// Takes the folder, and opens the log that it has. One that has none is left as it is: taking it would make it.
-pub(super) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError> {
+pub(in crate::ledger) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError> {
     if !folder.log().exists() {
         return Err(log::Error::Missing(folder.log()).into());
     }
@@ -45,9 +45,14 @@ pub(super) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError
 
 /// The genesis event and the first checkpoint. The key is on disk, staged, before the event that names it; a crash before the
 /// event is durable leaves a staged key that has signed nothing.
-pub(super) fn create(log: &mut Writer, folder: &Folder, clock: &Clock, origin: &str) -> Result<(), OpenError> {
-    let key = key::generate(origin);
-    key::stage(folder, &key)?;
+pub(in crate::ledger) fn create(
+    log: &mut Writer,
+    folder: &Folder,
+    clock: &Clock,
+    origin: &str,
+) -> Result<(), OpenError> {
+    let key = key_file::generate(origin);
+    key_file::stage(folder, &key)?;
     let data = LedgerCreated {
         origin: key.name().to_owned(),
         leaf_format: LEAF_FORMAT,
@@ -61,7 +66,7 @@ pub(super) fn create(log: &mut Writer, folder: &Folder, clock: &Clock, origin: &
 
 /// What a log of an older format lacks: the tree, signed if the folder has the key. A log without a checkpoint is read-only
 /// for good: nobody may sign later for what lay around meanwhile.
-pub(super) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(), OpenError> {
+pub(in crate::ledger) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(), OpenError> {
     if found >= log::TREE_FORMAT {
         return Ok(());
     }
@@ -76,7 +81,7 @@ pub(super) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(
     let identity = identity(&log.reader())?;
     // A log that was put back to before it had a tree is not signed for either.
     let examined = anchor::examine(folder, &log.reader(), &identity)?;
-    match examined.and_then(|_| key::signing(folder, &identity)) {
+    match examined.and_then(|_| key_file::signing(folder, &identity)) {
         Ok(keys) => {
             Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?;
         }
@@ -86,7 +91,7 @@ pub(super) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(
 }
 
 /// Appends an event of the ledger's own, when the clock says `now`; answers its leaf.
-pub(super) fn append_own(
+pub(in crate::ledger) fn append_own(
     log: &mut Writer,
     position: Position,
     now: Time,
@@ -134,6 +139,6 @@ pub(super) fn append_own(
 }
 
 /// A name that no other log has.
-pub(super) fn new_origin() -> String {
+pub(in crate::ledger) fn new_origin() -> String {
     format!("jobledger/{}", Uuid::new_v4())
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::anchor::Anchor;
-use super::folder::Folder;
-use super::genesis::{append_own, new_origin, take_existing};
 use super::identity::{Identity, identity};
-use super::seal::Seal;
-use super::{Clock, OpenError, anchor, key, writable};
+use super::key_file;
+use super::own_events::{append_own, new_origin, take_existing};
 use crate::job::Position;
+use crate::ledger::anchor::Anchor;
+use crate::ledger::commit::Seal;
+use crate::ledger::folder::Folder;
+use crate::ledger::{Clock, OpenError, anchor, writable};
 use crate::tree::Frontier;
 use crate::wire::{LedgerContinued, PreviousLog};
 
@@ -37,7 +38,7 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     let (_lock, mut log) = take_existing(folder)?;
     let old = identity(&log.reader())?;
     let head = log.reader().head()?;
-    if key::settle(folder, &old)? {
+    if key_file::settle(folder, &old)? {
         return Ok(Some(Continued { previous: old.origin.clone(), identity: old, position: head, kept: None }));
     }
     if writable(folder, &log.reader(), &old)?.is_ok() {
@@ -45,7 +46,7 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     }
     // One that cannot be read stops here: it would be lost unread.
     let mut anchor = Anchor::find(folder)?;
-    let key = key::generate(&new_origin());
+    let key = key_file::generate(&new_origin());
     let newest = anchor::newest_known(&anchor, folder, &log.reader(), &old.origin)?;
     let data = LedgerContinued {
         origin: key.name().to_owned(),
@@ -54,13 +55,13 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     };
     let identity = Identity { origin: data.origin.clone(), keys: vec![key.verifier().clone()] };
     let kept = anchor.keep(&data.origin)?;
-    key::stage(folder, &key)?;
+    key_file::stage(folder, &key)?;
     log.begin()?;
     append_own(&mut log, head.next(), clock(), LedgerContinued::TYPE, &data)?;
     let edge = log.grow_anew(|_, _| Ok::<(), OpenError>(()))?;
     Seal::new(&data.origin, vec![key], Frontier::EMPTY).sign(&log, edge)?;
     log.commit()?;
-    key::settle(folder, &identity)?;
+    key_file::settle(folder, &identity)?;
     anchor.bring_forward(&log.reader())?;
     Ok(Some(Continued { previous: old.origin, identity, position: head.next(), kept }))
 }

@@ -12,19 +12,19 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-use super::append::{AppendError, Folded, Request};
-use super::{Metrics, Threads};
 use crate::history::{self, fold_job};
 use crate::job::{Job, JobKey, Position};
+use crate::ledger::append::{AppendError, Folded, Request};
+use crate::ledger::{Metrics, Threads};
 use crate::log::{self, Reader};
 
 /// Most events of a job that the writer thread folds itself: about a millisecond.
-pub(super) const SHORT: u64 = 500;
+pub(in crate::ledger) const SHORT: u64 = 500;
 /// Jobs that do not fold and are remembered.
 const UNFOLDABLE: usize = 10_000;
 
 /// The way to the loader thread. The thread ends when this is dropped.
-pub(super) struct Loader(Sender<Request>);
+pub(in crate::ledger) struct Loader(Sender<Request>);
 
 impl Loader {
     /// Starts the thread for the log at `path`. Requests go back to `queue`.
@@ -32,7 +32,7 @@ impl Loader {
     /// # Errors
     ///
     /// The operating system refuses a thread.
-    pub(super) fn start(
+    pub(in crate::ledger) fn start(
         path: PathBuf,
         queue: mpsc::WeakSender<Request>,
         metrics: Arc<Metrics>,
@@ -45,7 +45,7 @@ impl Loader {
     }
 
     /// Has the request's long jobs folded. Never waits.
-    pub(super) fn load(&self, request: Request) {
+    pub(in crate::ledger) fn load(&self, request: Request) {
         if let Err(unsent) = self.0.send(request) {
             let _ = unsent.0.answer.send(Err(AppendError::Stopping));
         }
@@ -124,7 +124,7 @@ impl Thread {
 }
 
 /// Whether the job has too many events for the writer thread to fold.
-pub(super) fn is_long(log: &Reader<'_>, key: &JobKey) -> Result<bool, log::Error> {
+pub(in crate::ledger) fn is_long(log: &Reader<'_>, key: &JobKey) -> Result<bool, log::Error> {
     match log.stream(key.org, &key.id)? {
         Some(stream) => log.is_longer_than(stream, SHORT),
         None => Ok(false),

@@ -3,8 +3,8 @@
 //! What is signed is what was read back, so a signature never covers what is not in the file. On any doubt nothing is
 //! signed, the commit is off, and the ledger takes no more writes: a wrong signature could never be taken back.
 
-use super::identity::Identity;
 use crate::job::{Position, plural};
+use crate::ledger::Identity;
 use crate::log::{self, Published, Reader, Writer};
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
 
@@ -68,23 +68,23 @@ impl From<log::Error> for SealError {
 }
 
 /// Who signs, and the edge of the tree that was signed last.
-pub(super) struct Seal {
+pub(in crate::ledger) struct Seal {
     origin: String,
     keys: Vec<SigningKey>,
     edge: Frontier,
 }
 
 /// What a transaction brings: it counts when that is committed.
-pub(super) struct Sealed(Frontier);
+pub(in crate::ledger) struct Sealed(Frontier);
 
 impl Seal {
     /// Signs with each of `keys` for the log `origin`, whose tree ends with `edge`.
-    pub(super) fn new(origin: &str, keys: Vec<SigningKey>, edge: Frontier) -> Seal {
+    pub(in crate::ledger) fn new(origin: &str, keys: Vec<SigningKey>, edge: Frontier) -> Seal {
         Seal { origin: origin.to_owned(), keys, edge }
     }
 
     /// Grows the tree by what the open transaction stored, which must be exactly `written`, and signs.
-    pub(super) fn close(&self, log: &Writer, written: &[Vec<u8>]) -> Result<Sealed, SealError> {
+    pub(in crate::ledger) fn close(&self, log: &Writer, written: &[Vec<u8>]) -> Result<Sealed, SealError> {
         let mut written = written.iter();
         let edge = log.grow(&self.edge, |position, leaf| match written.next() {
             Some(expected) if expected == leaf => Ok(()),
@@ -97,7 +97,7 @@ impl Seal {
     }
 
     /// Signs the tree that ends with `edge`, and checks what was stored with the public keys.
-    pub(super) fn sign(&self, log: &Writer, edge: Frontier) -> Result<Sealed, SealError> {
+    pub(in crate::ledger) fn sign(&self, log: &Writer, edge: Frontier) -> Result<Sealed, SealError> {
         let head = head(&edge)?;
         let signers: Vec<&SigningKey> = self.keys.iter().collect();
         let checkpoint = Checkpoint { origin: self.origin.clone(), head };
@@ -109,19 +109,19 @@ impl Seal {
     }
 
     /// The transaction is committed.
-    pub(super) fn keep(&mut self, sealed: Sealed) {
+    pub(in crate::ledger) fn keep(&mut self, sealed: Sealed) {
         self.edge = sealed.0;
     }
 
     /// Goes on from what the file has, after a commit of unknown outcome.
-    pub(super) fn reload(&mut self, log: &Reader<'_>, identity: &Identity) -> Result<(), SealError> {
+    pub(in crate::ledger) fn reload(&mut self, log: &Reader<'_>, identity: &Identity) -> Result<(), SealError> {
         self.edge = restore(log, identity)?;
         Ok(())
     }
 }
 
 /// The edge of the stored tree, if the newest checkpoint is of exactly this tree and all of the log.
-pub(super) fn restore(log: &Reader<'_>, identity: &Identity) -> Result<Frontier, SealError> {
+pub(in crate::ledger) fn restore(log: &Reader<'_>, identity: &Identity) -> Result<Frontier, SealError> {
     let Some(newest) = log.checkpoint()? else { return Err(Doubt::NoCheckpoint.into()) };
     let size = Size::up_to(log.head()?.get());
     let (expected, found) = (size.nodes(), log.nodes()?);

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::read::ReadError;
+use super::ReadError;
 use crate::job::{Position, Time};
 use crate::log::Reader;
 

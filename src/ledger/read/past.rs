@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use super::Ledger;
 use super::moment::{AsOf, Place};
-use super::read::{ReadError, Shown, off_thread};
 use super::turns::Turn;
+use super::{ReadError, Shown, off_thread};
 use crate::history::fold_job;
 use crate::job::{Job, JobKey, Position};
+use crate::ledger::Ledger;
 use crate::sqlite::Pool;
 use crate::views::{checkpoint, load_past};
 

@@ -1,13 +1,13 @@
 //! What an erasure names: looked up, and what is to be left of it.
 
-use super::append::AppendError;
 use crate::job::{Event, JobKey, Named, Redacted, Refusal, Status, may_erase};
+use crate::ledger::append::AppendError;
 use crate::log::{self, Reader};
 use crate::wire::{self, BadLeaf, Leaf, Undecodable};
 
 /// Why an event cannot be erased.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Cannot {
+pub(in crate::ledger) enum Cannot {
     /// It may not.
     #[error("{0}")]
     Refused(Refusal),
@@ -21,7 +21,7 @@ pub(super) enum Cannot {
 
 impl Cannot {
     /// The answer to the event at this place of its request.
-    pub(super) fn at(self, index: usize) -> AppendError {
+    pub(in crate::ledger) fn at(self, index: usize) -> AppendError {
         match self {
             Cannot::Refused(refusal) => AppendError::Refused { index, refusal, standing: None },
             error => {
@@ -33,7 +33,7 @@ impl Cannot {
 }
 
 /// What is to be left of the data that `redacted` names, if a job of that state lets it go.
-pub(super) fn residue_of(
+pub(in crate::ledger) fn residue_of(
     log: &Reader<'_>,
     key: &JobKey,
     state: Status,

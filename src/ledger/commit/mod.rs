@@ -1,5 +1,12 @@
 //! The writer thread: drains its queue into one commit, answers when the commit has returned, then rings the bell.
 
+mod loader;
+mod seal;
+
+pub(super) use loader::is_long;
+pub use seal::{Doubt, SealError};
+pub(super) use seal::{Seal, restore};
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,14 +16,13 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::admit::{Committed, Desk};
+use self::loader::Loader;
+use super::admission::{Committed, Desk};
 use super::append::{Append, AppendError, Appended, Placed, Prepared, Request};
-use super::erase::Erasures;
-use super::files::Files;
-use super::loader::Loader;
+use super::folder::Files;
 use super::projection::{CommittedFacts, Projection};
 use super::read::{INLINE, off_thread};
-use super::seal::{Doubt, Seal, SealError};
+use super::redactor::Erasures;
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
 use crate::job::{Event, Position};
 use crate::log::{self, Writer};

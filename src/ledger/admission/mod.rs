@@ -1,16 +1,18 @@
 //! One request inside a commit: known already, guarded, decided, and written.
 
+mod redaction;
+
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use uuid::Uuid;
 
+use self::redaction::residue_of;
 use super::append::{AppendError, Guard, Placed, Prepared, Request, Standing};
 use super::clock;
-use super::loader::is_long;
+use super::commit::is_long;
 use super::projection::CommittedFacts;
-use super::redact::residue_of;
 use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};

@@ -1,6 +1,6 @@
 //! Who a log is: read from its own events.
 
-use super::OpenError;
+use crate::ledger::OpenError;
 use crate::log::Reader;
 pub use crate::tree::Identity;
 use crate::tree::VerifierKey;
@@ -12,7 +12,7 @@ pub fn identity(log: &Reader<'_>) -> Result<Identity, OpenError> {
 }
 
 /// Every key that the log has named under any of its names, the newest last.
-pub(super) fn keys(log: &Reader<'_>) -> Result<Vec<VerifierKey>, OpenError> {
+pub(in crate::ledger) fn keys(log: &Reader<'_>) -> Result<Vec<VerifierKey>, OpenError> {
     let mut keys: Vec<VerifierKey> = Vec::new();
     follow(log, |now| {
         if keys.last() != Some(now.verifier_key()) {

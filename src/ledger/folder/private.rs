@@ -5,14 +5,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::folder::Folder;
+use super::Folder;
 
 /// What the owner's group and everybody else may do, in a mode.
 const OTHERS: u32 = 0o077;
 
 /// Makes the folder 0700 and the ledger's files in it 0600, where a jobledger that was older made them otherwise, and logs it.
 /// Where that is not allowed, because the folder belongs to another user, the start goes on.
-pub(super) fn close_to_others(folder: &Folder) {
+pub(in crate::ledger) fn close_to_others(folder: &Folder) {
     let mut files = Closed::default();
     files.close(folder.path(), 0o700);
     files.close_all(folder.path(), super::start::is_ledgers);

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::folder::Folder;
-use super::{OpenError, Threads};
+use super::Folder;
 use crate::job::Position;
+use crate::ledger::{OpenError, Threads};
 use crate::log::{self, FileState};
 use crate::sqlite;
 
@@ -42,7 +42,7 @@ enum Gone {
 }
 
 /// The files of an open ledger.
-pub(super) struct Files {
+pub(in crate::ledger) struct Files {
     log: PathBuf,
     /// Why no writes are taken, for the whole ledger.
     read_only: Arc<OnceLock<String>>,
@@ -81,7 +81,7 @@ struct File {
 
 impl Files {
     /// The files of `folder` as they are now, right after they were opened.
-    pub(super) fn of(folder: &Folder, head: Position, read_only: Arc<OnceLock<String>>) -> Files {
+    pub(in crate::ledger) fn of(folder: &Folder, head: Position, read_only: Arc<OnceLock<String>>) -> Files {
         let log = folder.log();
         let beside = |end: &str| log.with_extension(format!("db-{end}"));
         let paths = [log.clone(), beside("wal"), beside("shm"), folder.access(), folder.lock_file(), folder.key()];
@@ -100,24 +100,24 @@ impl Files {
     }
 
     /// Why the ledger may not be written to any more, because a file is gone.
-    pub(super) fn gone(&self) -> Option<&str> {
+    pub(in crate::ledger) fn gone(&self) -> Option<&str> {
         self.gone.get().map(String::as_str)
     }
 
     /// Takes no more writes from here on.
-    pub(super) fn read_only(&self, why: String) {
+    pub(in crate::ledger) fn read_only(&self, why: String) {
         let _ = self.read_only.set(why);
     }
 
     /// A commit has returned, and `head` is recorded. Says whether its answers may go out.
-    pub(super) fn committed(&self, head: Position) -> Result<(), String> {
+    pub(in crate::ledger) fn committed(&self, head: Position) -> Result<(), String> {
         self.recorded.fetch_max(head.get(), Ordering::SeqCst);
         let looked = Duration::from_millis(self.looked_ms.load(Ordering::SeqCst));
         if self.began.elapsed().saturating_sub(looked) < DUE { self.said() } else { self.look() }
     }
 
     /// Looks now.
-    pub(super) fn look(&self) -> Result<(), String> {
+    pub(in crate::ledger) fn look(&self) -> Result<(), String> {
         self.look_at(self.looked.lock())
     }
 
@@ -206,12 +206,12 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// The thread that looks at the files, until it is dropped.
-pub(super) struct Watch {
+pub(in crate::ledger) struct Watch {
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
 impl Watch {
-    pub(super) fn start(files: Arc<Files>, threads: &Threads) -> Result<Watch, OpenError> {
+    pub(in crate::ledger) fn start(files: Arc<Files>, threads: &Threads) -> Result<Watch, OpenError> {
         let (stop, stopped) = channel::<()>();
         let run =
             move || while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && files.look().is_ok() {};
@@ -220,7 +220,7 @@ impl Watch {
     }
 
     /// Ends the thread. The files may be closed then.
-    pub(super) fn stop(&self) {
+    pub(in crate::ledger) fn stop(&self) {
         let Some((stop, thread)) = self.running.lock().take() else { return };
         drop(stop);
         // A thread that panics ends the process and never gets here.

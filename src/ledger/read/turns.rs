@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Ledger;
-use super::read::ReadError;
+use super::ReadError;
 use crate::job::Position;
+use crate::ledger::Ledger;
 
 /// Reads that may wait for their turn.
 const WAITING: usize = 256;
@@ -42,7 +42,7 @@ struct Permits {
 
 impl Turns {
     /// `running` turns at a time.
-    pub(super) fn new(running: usize) -> Turns {
+    pub(in crate::ledger) fn new(running: usize) -> Turns {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (there, refused) = (semaphore(running + WAITING), AtomicU64::new(0));
         Turns { running: semaphore(running), there, most: running, patience: PATIENCE, refused }

@@ -7,16 +7,16 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::time::timeout_at;
 
-use super::Ledger;
-use super::projection::PATIENCE;
-use super::read::{ReadError, Shown, off_thread};
+use super::{ReadError, Shown, off_thread};
 use crate::job::{OrgId, Position};
+use crate::ledger::Ledger;
+use crate::ledger::projection::PATIENCE;
 use crate::sqlite::Pool;
 use crate::views::{self, Pieces, Row, checkpoint, each_running};
 
 /// Who makes the lists: one reader at a time for each organisation.
 #[derive(Debug, Default)]
-pub(super) struct Makers(Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>);
+pub(in crate::ledger) struct Makers(Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Makers {
     /// The lock of the organisation's maker.

@@ -4,12 +4,12 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::anchor::Anchor;
-use super::folder::{BEFORE, Folder, FolderError, KEY_FILE, Lock, PREVIOUS_KEY_FILE, before};
-use super::{OpenError, Options};
+use super::{BEFORE, Folder, FolderError, KEY_FILE, Lock, PREVIOUS_KEY_FILE, before};
+use crate::ledger::anchor::Anchor;
+use crate::ledger::{OpenError, Options};
 
 /// A folder that this process has, and the name that a new ledger in it would get.
-pub(super) struct Start {
+pub(in crate::ledger) struct Start {
     pub lock: Lock,
     pub origin: String,
     /// The old files that were moved aside.
@@ -17,7 +17,7 @@ pub(super) struct Start {
 }
 
 /// Takes the folder for a ledger: the one that it has, or a new one where `options` allow that. A refusal leaves no trace.
-pub(super) fn take(folder: &Folder, options: &Options) -> Result<Start, OpenError> {
+pub(in crate::ledger) fn take(folder: &Folder, options: &Options) -> Result<Start, OpenError> {
     match Found::of(folder) {
         Err(FolderError::Missing(_)) if options.create => folder.create()?,
         found => found?.permits(folder, options)?,
@@ -26,13 +26,13 @@ pub(super) fn take(folder: &Folder, options: &Options) -> Result<Start, OpenErro
     // Another start may have made a ledger in between.
     let found = Found::of(folder)?;
     found.permits(folder, options)?;
-    let origin = super::genesis::new_origin();
+    let origin = crate::ledger::keys::new_origin();
     let kept = if options.new_ledger { found.set_aside(folder, &origin)? } else { Vec::new() };
     Ok(Start { lock, origin, kept })
 }
 
 /// Refuses a log without a table where something shows that there was a log with events.
-pub(super) fn permits_genesis(folder: &Folder) -> Result<(), FolderError> {
+pub(in crate::ledger) fn permits_genesis(folder: &Folder) -> Result<(), FolderError> {
     let mut found = Found::of(folder)?;
     found.traces.retain(|name| !name.starts_with("log.db-"));
     found.has_no_traces(folder)
@@ -138,7 +138,7 @@ impl Found {
 }
 
 /// Whether a file of this name in a data folder is a ledger's.
-pub(super) fn is_ledgers(name: &str) -> bool {
+pub(in crate::ledger) fn is_ledgers(name: &str) -> bool {
     name == "lock" || ["log.db", "views.db", "access.db", KEY_FILE].iter().any(|file| name.starts_with(file))
 }
 

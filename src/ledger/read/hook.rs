@@ -1,9 +1,9 @@
 //! A hook's whole output, which the fold does not keep: read from the log.
 
-use super::Ledger;
-use super::read::ReadError;
+use super::ReadError;
 use crate::history::row_fact;
 use crate::job::{Event, Job, JobKey, Position};
+use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
 
 /// Events read at a time.

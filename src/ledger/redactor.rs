@@ -12,8 +12,8 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use super::commit::after_failed_sync;
 use super::projection::{PATIENCE, Projection};
-use super::writer::after_failed_sync;
 use super::{Options, Threads};
 use crate::job::Position;
 use crate::log;

@@ -1,5 +1,13 @@
 //! The data folder: what lies where, and whose it is while a server runs.
 
+mod open_files;
+mod private;
+mod start;
+
+pub(super) use open_files::{Files, Watch};
+pub(super) use private::close_to_others;
+pub(super) use start::{Start, permits_genesis, take};
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
