@@ -10,11 +10,10 @@ use serde_json::value::RawValue;
 use super::history::History;
 use super::output::{say, shown};
 use super::{Failure, Outcome};
-use crate::http::{Differ, FieldChange, JobDiff};
 use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
 use crate::kinds;
 use crate::ledger::{AsOf, NotAMoment};
-use crate::model::{Changing, Difference, model};
+use crate::model::{ChangeTracker, Differ, Difference, FieldChange, JobDiff, model};
 
 /// Replay one job, from a data folder (beside a running server too) or straight from an export
 ///
@@ -83,7 +82,7 @@ impl Replay {
 
     /// Every step; `None` where there is no such job, as in the others.
     fn steps(&self, history: &History<'_>, key: &JobKey) -> Result<Option<()>, Failure> {
-        let mut job = Changing::new(None);
+        let mut job = ChangeTracker::new(None);
         history.facts(key, Position::GENESIS, Position::MAX, |fact| {
             let step = Step::of(&fact);
             let changed = job.take(fact)?;

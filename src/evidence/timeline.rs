@@ -9,7 +9,7 @@ use super::make::{EvidenceError, shown};
 use crate::history::job_facts;
 use crate::job::{Event, Fact, Job, JobKey, Position, plural};
 use crate::log::Reader;
-use crate::model::{Changing, Difference};
+use crate::model::{ChangeTracker, Difference};
 use crate::wire::Leaf;
 
 /// Longest value shown of a field, in bytes; the whole one is in the data.
@@ -28,7 +28,7 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<(), EvidenceError> {
     out.write_all(head(job, upto).as_bytes())?;
-    let mut changing = Changing::new(None);
+    let mut changing = ChangeTracker::new(None);
     job_facts(log, key, Position::GENESIS, upto, |fact| {
         let (position, mut entry) = (fact.position, Entry::of(log, &fact)?);
         entry.changed = changing.take(fact).map_err(EvidenceError::misfit(position))?;

@@ -20,7 +20,6 @@ pub use answer::{Error, ErrorStyle, Long, Problem, Renders, Sheets, json, page, 
 pub use app::{App, Shared};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
 pub use description::{LiveAnswers, ReadingParams, Revisioned, routes_with_errors};
-pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
 pub use limits::{Bounds, Held, Limit, Limits, Most};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};

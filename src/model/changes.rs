@@ -1,48 +1,52 @@
-//! What an event changes of a job's read model.
+//! The changes that an event makes to a job's model.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job::{ItemModel, JobCore, JobHook, JobModel, JobReported, NoteModel, RedactionModel};
+use super::job::{JobCore, JobHook, JobModel, JobReported};
+use super::parts::{ItemModel, NoteModel, RedactionModel};
 use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
 
-/// One field that is not as it was.
+/// A field that differs between two states of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The field's JSON pointer in the read model.
+    /// The field's JSON pointer (RFC 6901) in the model.
     pub pointer: String,
-    /// As it was; null where there was none.
+    /// The earlier value; null if the field did not exist.
     pub from: Value,
-    /// As it is.
+    /// The later value.
     pub to: Value,
 }
 
-/// A job that takes its events and tells what each changed. An event costs the same however many items or notes there are.
+/// Folds a job's events and returns the changes of each. The cost of an event does not grow with the number of items or notes.
 #[derive(Debug)]
-pub struct Changing {
+pub struct ChangeTracker {
     job: Option<Job>,
     core: Value,
 }
 
-impl Changing {
-    /// Goes on from `job`; `None` before it exists.
-    pub fn new(job: Option<Job>) -> Changing {
-        Changing { core: job.as_ref().map_or(Value::Null, |job| core(job)), job }
+impl ChangeTracker {
+    /// Starts from `job`; from `None` if the job does not exist yet.
+    pub fn new(job: Option<Job>) -> ChangeTracker {
+        ChangeTracker { core: job.as_ref().map_or(Value::Null, |job| core(job)), job }
     }
 
-    /// The job as it is now.
+    /// The job after the events so far.
     pub fn job(&self) -> Option<&Job> {
         self.job.as_ref()
     }
 
-    /// Takes the job's next event; answers what it changed.
+    /// Folds the job's next event and returns the fields that it changed.
+    ///
+    /// # Errors
+    /// The state machine refuses the event.
     pub fn take(&mut self, fact: Fact) -> Result<Vec<Difference>, Conflict> {
         let Some(job) = &mut self.job else {
             let job = Job::begin(fact)?;
-            let found = between(None, &job);
-            *self = Changing::new(Some(job));
+            let found = differences(None, &job);
+            *self = ChangeTracker::new(Some(job));
             return Ok(found);
         };
         let item = match &fact.event {
@@ -53,7 +57,7 @@ impl Changing {
         let change = job.apply(fact)?;
         let mut found = Vec::new();
         match change {
-            // Only what the event may have changed is rendered and compared: a diff takes events by the hundred thousand.
+            // Renders and compares only the members that the event can change: a diff folds up to hundreds of thousands of events.
             Change::Job => {
                 let part = match (job.state.status() == status, is_output) {
                     (true, true) => value(&JobHook::new(job, output(job))),
@@ -72,7 +76,7 @@ impl Changing {
                     compare(&format!("/notes/{n}"), &Value::Null, &value(&NoteModel::from(note)), &mut found);
                 });
             }
-            // The events before it came without what it erased already, so it changes nothing else.
+            // The fold has read the residue of the redacted event, so the redaction changes no other field.
             Change::Redaction => {
                 let redactions = job.redactions.iter().enumerate().next_back();
                 redactions.into_iter().for_each(|(n, redaction)| {
@@ -86,8 +90,8 @@ impl Changing {
     }
 }
 
-/// What differs between two states of one job; `None` before it existed.
-pub fn between(before: Option<&Job>, after: &Job) -> Vec<Difference> {
+/// The differences between two states of a job; `before` is `None` if the job did not exist yet.
+pub fn differences(before: Option<&Job>, after: &Job) -> Vec<Difference> {
     let (before, after) = (before.map(model), model(after));
     let before = before.unwrap_or_else(|| nothing_of(&after));
     let mut found = Vec::new();
@@ -95,7 +99,7 @@ pub fn between(before: Option<&Job>, after: &Job) -> Vec<Difference> {
     found
 }
 
-/// The read model, but for how much of a hook's output it shows.
+/// The job's model for comparisons. Of the hook's output it has the beginning and the length.
 pub fn model(job: &Job) -> Value {
     value(&JobModel::whole(job, output(job)))
 }
@@ -104,7 +108,7 @@ fn core(job: &Summary) -> Value {
     value(&JobCore::new(job, output(job)))
 }
 
-/// The beginning of the output, and where that is not all, how long all of it is: so it differs when more was written.
+/// The beginning of the output, and the length of a longer output: so two outputs of different lengths differ.
 fn output(job: &Summary) -> String {
     let shown = job.hook.as_ref().map(|hook| match hook.head.len() as u64 == hook.len {
         true => hook.head.clone(),
@@ -117,7 +121,7 @@ fn value(model: &impl Serialize) -> Value {
     serde_json::to_value(model).expect("the model is JSON")
 }
 
-/// Puts the members of `part` into `core`; notes those that differ.
+/// Replaces the members of `core` by those of `part`, and adds the differences to `found`.
 fn replace(core: &mut Value, part: Value, found: &mut Vec<Difference>) {
     let (Value::Object(core), Value::Object(part)) = (core, part) else { return };
     for (name, now) in part {
@@ -127,7 +131,7 @@ fn replace(core: &mut Value, part: Value, found: &mut Vec<Difference>) {
     }
 }
 
-/// A model that has nothing yet of what `model` has.
+/// A model with the members of `model`, all of them empty.
 fn nothing_of(model: &Value) -> Value {
     let members = model.as_object().into_iter().flatten();
     members
@@ -135,14 +139,14 @@ fn nothing_of(model: &Value) -> Value {
         .collect()
 }
 
-/// Every field below `pointer` that differs; of what is missing on one side, null. The job's revision changes with every event
-/// and says nothing.
+/// Adds the fields below `pointer` that differ to `found`. A missing field counts as null. `position`, which changes with every
+/// event, is left out.
 fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     match (before, after) {
         _ if before == after || pointer == "/position" => {}
         (Value::Object(old), Value::Object(new)) => {
-            let gone = old.keys().filter(|name| !new.contains_key(*name));
-            for name in new.keys().chain(gone) {
+            let removed = old.keys().filter(|name| !new.contains_key(*name));
+            for name in new.keys().chain(removed) {
                 let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
                 compare(&format!("{pointer}/{}", token(name)), old, new, found);
             }
@@ -158,7 +162,7 @@ fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Differe
     }
 }
 
-/// A name as a pointer writes it (RFC 6901).
+/// A member's name as a token of a JSON pointer (RFC 6901).
 fn token(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }

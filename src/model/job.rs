@@ -1,4 +1,4 @@
-//! A job as the ledger's own API shows it.
+//! The model of a job in the ledger's own API.
 
 use std::collections::BTreeMap;
 
@@ -6,73 +6,75 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::job::{Credentials, Detail, Hook, Item, Job, Note, RawJson, Redaction, State, Summary};
+use super::parts::{CancelledModel, HookModel, ItemModel, NoteModel, RedactionModel, raw};
+use super::words::{KindName, StatusName};
+use crate::job::{Job, Summary};
 
-/// Most notes, and most redactions, that a read of a job shows: the newest.
+/// Most notes and most redactions in an answer: the newest 100 of each.
 const SHOWN: usize = 100;
 
-/// Bytes of a hook's output that a job shows at the most: 1 MiB.
+/// Most bytes of a hook's output in an answer, 1 MiB.
 pub const SHOWN_OUTPUT: usize = 1024 * 1024;
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A job without its parts: an entry of a list.
+/// A job in a list, without its parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobEntry {
-    /// What it is and where it stands.
+    /// The job's identity and state.
     #[serde(flatten)]
     head: JobHead,
-    /// How far it is.
+    /// The job's newest report.
     #[serde(flatten)]
     reported: JobReported,
-    /// Who cancelled it; null unless cancelled.
+    /// The cancellation; null unless the job was cancelled.
     cancelled: Option<CancelledModel>,
-    /// Its revision: the position of its newest event.
+    /// The job's revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
 }
 
-/// Everything the ledger knows of a job.
+/// A job with all its parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobModel {
-    /// What it is and where it stands.
+    /// The job's identity and state.
     #[serde(flatten)]
     head: JobHead,
-    /// What it is to do, as it was stored.
+    /// The job's spec, verbatim.
     #[schema(value_type = Object)]
     spec: Box<RawValue>,
-    /// How far it is.
+    /// The job's newest report.
     #[serde(flatten)]
     reported: JobReported,
-    /// Its parts, in the order in which each was declared or first reported.
+    /// The items, in the order in which each was declared or first reported.
     items: Vec<ItemModel>,
-    /// Its hook; null until that wrote something or ended.
+    /// The hook; null until it has written output or ended.
     hook: Option<HookModel>,
-    /// Who cancelled it; null unless cancelled.
+    /// The cancellation; null unless the job was cancelled.
     cancelled: Option<CancelledModel>,
-    /// The newest 100 remarks, oldest first.
+    /// The newest 100 notes, oldest first.
     notes: Vec<NoteModel>,
-    /// How many older remarks are left out; absent where `notes` has all. `/ledger/jobs/{id}/events?type=job.noted` has them.
+    /// The number of older notes that `notes` leaves out; absent if 0. `/ledger/jobs/{id}/events?type=job.noted` has them.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false, minimum = 1)]
     notes_left_out: usize,
-    /// The newest 100 erasures, oldest first; absent where nothing was erased.
+    /// The newest 100 redactions, oldest first; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     redactions: Vec<RedactionModel>,
-    /// How many older erasures are left out; absent where `redactions` has all.
+    /// The number of older redactions that `redactions` leaves out; absent if 0.
     /// `/ledger/jobs/{id}/events?type=job.redacted` has them.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false, minimum = 1)]
     redactions_left_out: usize,
-    /// Its revision: the position of its newest event.
+    /// The job's revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
 }
 
-/// What one event may change of a job, besides one of its parts.
+/// The members of [`JobModel`] that an event may change, without items, notes and redactions.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobCore {
     #[serde(flatten)]
@@ -83,48 +85,48 @@ pub(crate) struct JobCore {
     cancelled: Option<CancelledModel>,
 }
 
-/// A job's hook alone.
+/// The member `hook` of [`JobModel`] alone.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobHook {
     hook: Option<HookModel>,
 }
 
-/// What a job is and where it stands.
+/// A job's identity and state.
 #[derive(Debug, Serialize, ToSchema)]
 struct JobHead {
-    /// Its id inside the organisation.
+    /// The job's id, unique in the organisation.
     id: String,
-    /// The organisation.
+    /// The job's organisation.
     org_id: String,
-    /// What sort of job it is: which documented API shows it, if any.
-    #[schema(value_type = crate::model::KindName)]
+    /// The job's kind. It says which documented API shows the job.
+    #[schema(value_type = KindName)]
     kind: &'static str,
-    /// Where it stands.
-    #[schema(value_type = crate::model::StatusName)]
+    /// The job's state.
+    #[schema(value_type = StatusName)]
     status: &'static str,
-    /// When it was created.
+    /// The time of creation.
     created_at: String,
-    /// When it was started; null until then.
+    /// The time of the start; null until then.
     started_at: Option<String>,
-    /// When it ended; null until then.
+    /// The time of the end; null until then.
     ended_at: Option<String>,
-    /// Whom it was created for.
+    /// The person or service that the job was created for.
     created_by: String,
-    /// For finding.
+    /// Labels, by which lists find the job.
     labels: BTreeMap<String, String>,
 }
 
-/// What was reported of a job as a whole.
+/// The newest report on a job as a whole.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobReported {
     /// The newest message.
     message: Option<String>,
-    /// Percent.
+    /// Progress in percent.
     #[schema(minimum = 0, maximum = 100)]
     progress: u8,
-    /// The newest step.
+    /// The newest `current_step`.
     current_step: Option<String>,
-    /// Totals so far; null until reported.
+    /// Records processed so far; null until reported. The other counts are totals so far too.
     #[schema(minimum = 0)]
     records_processed: Option<u64>,
     /// Records to process.
@@ -139,108 +141,6 @@ pub(crate) struct JobReported {
     /// Records deleted.
     #[schema(minimum = 0)]
     records_deleted: Option<u64>,
-}
-
-/// One part of a job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ItemModel {
-    /// Its id.
-    item: String,
-    /// Where it stands.
-    #[schema(value_type = crate::model::ItemStatusName)]
-    status: &'static str,
-    /// The newest result's message.
-    message: Option<String>,
-    /// The newest result's detail.
-    #[schema(value_type = Option<ItemDetail>)]
-    detail: Option<DetailModel>,
-    /// When the newest result happened; null while nothing was reported.
-    at: Option<String>,
-}
-
-/// What a result says beyond its status.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum DetailModel {
-    /// Of a database role.
-    Role {
-        /// Where the credentials lie.
-        credentials_info: CredentialsModel,
-    },
-    /// Of an item of a generic job, as it was stored.
-    Generic(Box<RawValue>),
-}
-
-/// What a result says beyond its status: of a database role `credentials_info`, of an item of a generic job any members.
-#[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes `DetailModel`, of which a client cannot tell the forms apart")]
-struct ItemDetail {
-    /// Where the credentials of a database role lie.
-    #[schema(required = false, nullable = false)]
-    credentials_info: Option<CredentialsModel>,
-    /// What the producer says of an item of a generic job.
-    #[serde(flatten)]
-    members: BTreeMap<String, serde_json::Value>,
-}
-
-/// Where credentials lie.
-#[derive(Debug, Serialize, ToSchema)]
-struct CredentialsModel {
-    /// Who keeps them.
-    #[schema(value_type = crate::model::ProviderName)]
-    secrets_manager_provider: &'static str,
-    /// The secret's id.
-    secret_id: String,
-    /// The names of its keys.
-    secret_keys: Vec<String>,
-}
-
-/// A hook.
-#[derive(Debug, Serialize, ToSchema)]
-struct HookModel {
-    /// What it wrote, up to 1 MiB; all of it is at `/ledger/jobs/{id}/output`.
-    output: String,
-    /// Its exit code; null until it ended.
-    exit_code: Option<i32>,
-    /// Whole seconds; null until it ended.
-    #[schema(minimum = 0)]
-    execution_time_sec: Option<u64>,
-}
-
-/// A cancellation.
-#[derive(Debug, Serialize, ToSchema)]
-struct CancelledModel {
-    /// Who did it.
-    by: String,
-    /// Why.
-    reason: Option<String>,
-    /// When.
-    at: String,
-}
-
-/// A remark.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct NoteModel {
-    /// What was said.
-    text: String,
-    /// Who said it.
-    by: String,
-    /// When.
-    at: String,
-}
-
-/// An erasure: the event at `position` reads `[redacted]` wherever it had text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RedactionModel {
-    /// The event whose data was erased.
-    #[schema(minimum = 0)]
-    position: u64,
-    /// Why.
-    reason: String,
-    /// Who erased it.
-    by: String,
-    /// When.
-    at: String,
 }
 
 impl From<&Summary> for JobHead {
@@ -280,19 +180,19 @@ impl From<&Summary> for JobEntry {
         JobEntry {
             head: job.into(),
             reported: job.into(),
-            cancelled: cancelled(&job.state),
+            cancelled: CancelledModel::of(&job.state),
             position: job.position.get(),
         }
     }
 }
 
 impl JobModel {
-    /// The model of `job`, whose hook wrote `output`, as a read answers it: with the newest 100 notes and redactions.
+    /// The model of `job` for an answer, with the newest 100 notes and redactions. `output` is the hook's output.
     pub fn shown(job: &Job, output: String) -> JobModel {
         JobModel::with(job, output, SHOWN)
     }
 
-    /// The model with every note and redaction, for what compares two states of a job.
+    /// The model of `job` for a comparison, with all notes and redactions.
     pub fn whole(job: &Job, output: String) -> JobModel {
         JobModel::with(job, output, usize::MAX)
     }
@@ -306,7 +206,7 @@ impl JobModel {
             reported: JobReported::from(&job.summary),
             items: job.items.as_slice().iter().map(ItemModel::from).collect(),
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
-            cancelled: cancelled(&job.state),
+            cancelled: CancelledModel::of(&job.state),
             notes: job.notes[notes_left_out..].iter().map(NoteModel::from).collect(),
             notes_left_out,
             redactions: job.redactions[redactions_left_out..].iter().map(RedactionModel::from).collect(),
@@ -317,92 +217,20 @@ impl JobModel {
 }
 
 impl JobHook {
-    /// That of `job`, which wrote `output`.
+    /// The hook of `job`; `output` is its output.
     pub(crate) fn new(job: &Summary, output: String) -> JobHook {
         JobHook { hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)) }
     }
 }
 
 impl JobCore {
-    /// That of `job`, whose hook wrote `output`.
+    /// The core of `job`; `output` is the hook's output.
     pub(crate) fn new(job: &Summary, output: String) -> JobCore {
         JobCore {
             head: job.into(),
             reported: job.into(),
             hook: job.hook.as_ref().map(|hook| HookModel::new(hook, output)),
-            cancelled: cancelled(&job.state),
-        }
-    }
-}
-
-/// A value as it was stored, verbatim.
-pub fn raw(json: &RawJson) -> Box<RawValue> {
-    RawValue::from_string(json.0.to_string()).expect("stored after it was read as JSON")
-}
-
-fn cancelled(state: &State) -> Option<CancelledModel> {
-    match state {
-        State::Cancelled { by, reason, ended_at, .. } => {
-            Some(CancelledModel { by: by.clone(), reason: reason.clone(), at: ended_at.to_string() })
-        }
-        _ => None,
-    }
-}
-
-impl HookModel {
-    fn new(hook: &Hook, output: String) -> HookModel {
-        HookModel {
-            output,
-            exit_code: hook.exit.map(|exit| exit.code),
-            execution_time_sec: hook.exit.map(|exit| exit.seconds),
-        }
-    }
-}
-
-impl From<&Item> for ItemModel {
-    fn from(item: &Item) -> ItemModel {
-        ItemModel {
-            item: item.id.to_string(),
-            status: item.status.as_str(),
-            message: item.message.clone(),
-            detail: item.detail.as_ref().map(DetailModel::from),
-            at: item.at.map(|time| time.to_string()),
-        }
-    }
-}
-
-impl From<&Note> for NoteModel {
-    fn from(note: &Note) -> NoteModel {
-        NoteModel { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() }
-    }
-}
-
-impl From<&Redaction> for RedactionModel {
-    fn from(redaction: &Redaction) -> RedactionModel {
-        RedactionModel {
-            position: redaction.position.get(),
-            reason: redaction.reason.clone(),
-            by: redaction.by.clone(),
-            at: redaction.at.to_string(),
-        }
-    }
-}
-
-impl From<&Detail> for DetailModel {
-    fn from(detail: &Detail) -> DetailModel {
-        match detail {
-            Detail::Json(json) => DetailModel::Generic(raw(json)),
-            Detail::Credentials(info) => DetailModel::Role { credentials_info: info.into() },
-        }
-    }
-}
-
-impl From<&Credentials> for CredentialsModel {
-    fn from(info: &Credentials) -> CredentialsModel {
-        CredentialsModel {
-            secrets_manager_provider: info.provider.as_str(),
-            secret_id: info.secret_id.clone(),
-            secret_keys: info.secret_keys.clone(),
+            cancelled: CancelledModel::of(&job.state),
         }
     }
 }

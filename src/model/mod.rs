@@ -1,14 +1,18 @@
-//! What the ledger's own API shows of a job: the read model, and what an event changes in it.
+//! The models of the ledger's own API: a job, its parts, the changes that an event makes, the diff of two moments.
 //!
 //! Not here: HTTP, and the read models of the documented APIs (`kinds`).
 
 mod changes;
+mod diff;
 mod job;
 mod line;
+mod parts;
 mod words;
 
-pub use changes::{Changing, Difference, between, model};
-pub use job::{JobEntry, JobModel, SHOWN_OUTPUT, raw};
+pub use changes::{ChangeTracker, Difference, model};
+pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
+pub use job::{JobEntry, JobModel, SHOWN_OUTPUT};
 pub use line::line;
+pub use parts::raw;
 pub(crate) use words::described;
 pub use words::{ItemStatusName, KindName, ProviderName, StatusName, TaskTypeName};

@@ -28,13 +28,13 @@ macro_rules! described {
 pub(crate) use described;
 
 described! {
-    /// What sort of job it is: which documented API shows it, if any.
+    /// The kind of a job. It says which documented API shows the job.
     KindName = Kind::ALL.iter().map(|word| word.as_str());
-    /// Where a job stands.
+    /// The state of a job.
     StatusName = Status::ALL.iter().map(|word| word.as_str());
-    /// Where an item stands.
+    /// The status of an item.
     ItemStatusName = ItemStatus::ALL.iter().map(|word| word.as_str());
-    /// Who keeps credentials.
+    /// A secrets manager.
     ProviderName = Provider::ALL.iter().map(|word| word.as_str());
     /// The type of a background job.
     TaskTypeName = TaskType::ALL.iter().map(|word| word.as_str());
