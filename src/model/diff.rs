@@ -168,7 +168,8 @@ fn with_short_texts(value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::job::{
-        Created, Event, ItemResult, ItemStatus, Labels, OrgId, RawJson, Spec, Started, TaskSpec, TaskType, Time,
+        Created, Event, ItemResult, ItemStatus, JobKey, Labels, OrgId, Position, RawJson, Spec, Started, TaskSpec,
+        TaskType, Time,
     };
 
     fn fact(position: u64, event: Event) -> Fact {
