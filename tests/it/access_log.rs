@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::anchors::until;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::raw::{connect, head, send};
+use crate::support::wait::until;
 use crate::support::{created, event};
 
 /// An organisation that is not the first.

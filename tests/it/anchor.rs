@@ -11,11 +11,12 @@ use serde_json::json;
 
 use crate::support::anchors::{
     clone, copied, cut, held, is_ready, ledger, newest, not_ready, put_back, refused, refuses, serve, takes_writes,
-    until, verified, worker,
+    verified, worker,
 };
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::append_to;
 use crate::support::rows::FIRST_FORMAT;
+use crate::support::wait::until;
 use crate::support::{Client, Gate, TestServer, created, noted};
 
 fn sample(client: &Client, name: &str) -> Option<u64> {

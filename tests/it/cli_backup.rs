@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::exports::{exported, small_ledger};
-use crate::support::{Client, created, noted};
+use crate::support::{Client, created, noted, wait};
 
 const WRITERS: usize = 4;
 
@@ -54,9 +54,9 @@ fn a_backup_under_load_has_everything_answered_before_it_began_and_no_gap() {
     let (answered, stop) = (Mutex::new(BTreeMap::new()), AtomicBool::new(false));
     // Waits until the writers have that many answers. One that fails stops the others, and this.
     let until = |count: usize| {
-        while answered.lock().unwrap().len() < count && !stop.load(Ordering::SeqCst) {
-            std::thread::yield_now();
-        }
+        wait::until("the writers are answered", || {
+            answered.lock().unwrap().len() >= count || stop.load(Ordering::SeqCst)
+        });
         answered.lock().unwrap().clone()
     };
     let (before, copied) = std::thread::scope(|scope| {

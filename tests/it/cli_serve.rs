@@ -6,8 +6,8 @@ use std::process::Command;
 
 use ureq::http::Method;
 
-use crate::support::anchors::until;
 use crate::support::cli::{Serving, cli, on, token};
+use crate::support::wait::until;
 use crate::support::{Client, created, named, skipped};
 
 #[test]

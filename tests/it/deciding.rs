@@ -1,12 +1,11 @@
 //! What the writer decides on: the log alone. The views are disposable, so no edit of them leads to a signed event.
 
-use std::time::{Duration, Instant};
-
 use jobledger::access::Role;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::histories::{completed, noted, processed, reports, started};
+use crate::support::wait::until_some;
 use crate::support::{Client, TestServer, created, event};
 
 /// Runs SQL on the views of a stopped server, as an insider may.
@@ -60,15 +59,11 @@ fn views_that_an_event_does_not_fit_are_made_again() {
     server.restart();
     let worker = worker.at(&server.url);
     worker.append(&processed("a", 7)).expect(201);
-    let until = Instant::now() + Duration::from_secs(30);
-    let job = loop {
-        assert!(Instant::now() < until, "the views are made again");
+    let job = until_some("the views are made again", || {
         let answer = worker.get("/ledger/jobs/a");
         // While the views are made again a read may wait too long.
-        if answer.status != 503 {
-            break answer.expect(200).json();
-        }
-    };
+        (answer.status != 503).then(|| answer.expect(200).json())
+    });
     assert_eq!((&job["status"], &job["records_processed"]), (&json!("running"), &json!(7)));
     assert_eq!(worker.get("/readyz").expect(200).json()["warnings"], json!(null));
 }

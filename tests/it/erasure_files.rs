@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::erasures::{ERASED_JOBS, NAME, erasures, files_with, lives, redacted};
 use crate::support::exports::{append_to, exported, import};
+use crate::support::wait::until;
 use crate::support::{Client, noted};
 
 const NOWHERE: Vec<PathBuf> = Vec::new();
@@ -59,9 +60,7 @@ fn a_process_that_died_before_it_was_done_does_the_rest_before_it_is_ready() {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| admin.try_append(&json!(erasures(0))));
         // It is recorded and cannot be done.
-        while admin.head() < 28 {
-            std::thread::yield_now();
-        }
+        until("the redactions are recorded", || admin.head() >= 28);
         server.end("KILL");
         assert!(asking.join().unwrap().is_err(), "it was never answered");
     });
@@ -71,9 +70,7 @@ fn a_process_that_died_before_it_was_done_does_the_rest_before_it_is_ready() {
     let said = admin.get("/readyz").expect(503).text();
     assert!(said.contains("erased before the start"), "{said}");
     drop(held);
-    while admin.get("/readyz").status != 200 {
-        std::thread::yield_now();
-    }
+    until("the server is ready", || admin.get("/readyz").status == 200);
     assert_eq!(files_with(dir.path(), NAME), NOWHERE);
     server.end("TERM").expect(0);
 }

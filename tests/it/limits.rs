@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jobledger::access::Role;
 use jobledger::http::{Bounds, HttpOptions, Most};
@@ -13,6 +13,7 @@ use ureq::http::Method;
 
 use crate::support::histories::output;
 use crate::support::raw::{connect_narrow, head};
+use crate::support::wait::until_metric;
 use crate::support::{Answer, Client, TestServer, created, event, nil, noted, problem, started};
 
 const STREAM: [(&str, &str); 1] = [("accept", "text/event-stream")];
@@ -32,13 +33,9 @@ fn busy(answer: Answer, code: &str) {
 }
 
 /// Waits until `held` of the limit is held.
+#[track_caller]
 fn until_held(client: &Client, limit: &str, held: u32) {
-    let line = format!("jobledger_limit_held{{limit=\"{limit}\"}} {held}");
-    let until = Instant::now() + Duration::from_secs(30);
-    while !client.get("/metrics").text().lines().any(|found| found == line) {
-        assert!(Instant::now() < until, "never {line}");
-        std::thread::yield_now();
-    }
+    until_metric(client, &format!("jobledger_limit_held{{limit=\"{limit}\"}} {held}"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The integration tests, all in one binary: one thing to link, one thing to run.
+//! The quick integration tests, all in one binary: one link, one run. `tests/slow` has the slow ones, `tests/power` those that
+//! cut the power.
 
 mod access_lock;
 mod access_log;
@@ -31,7 +32,6 @@ mod cli_token;
 mod cli_verify;
 mod cli_verify_url;
 mod clock;
-mod crash;
 mod damage;
 mod dbrole;
 mod deciding;
@@ -48,10 +48,8 @@ mod evidence_signed;
 mod evidence_tampering;
 mod fault;
 mod fixtures;
-mod foreign;
 mod foreign_text;
 mod format;
-mod generated;
 mod generic;
 mod given;
 mod golden;
@@ -96,6 +94,7 @@ mod schema;
 mod seals;
 mod sessions;
 mod starts;
+#[path = "../support/mod.rs"]
 mod support;
 mod tails;
 mod tails_end;

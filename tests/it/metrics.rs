@@ -125,7 +125,7 @@ fn on_a_port_of_their_own_they_need_no_token_and_nothing_else_is_there() {
         let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.find_map(|line| line["fields"]["url"].as_str()?.strip_suffix("/metrics").map(str::to_owned))
     };
-    crate::support::anchors::until("the port is told", || url().is_some());
+    crate::support::wait::until("the port is told", || url().is_some());
     let stranger = Client::new(&url().unwrap(), None);
     let text = stranger.get_with("/metrics", &PLAIN).expect(200).text();
     assert_eq!(sample(&text, "jobledger_head"), Some(0.0));

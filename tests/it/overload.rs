@@ -3,16 +3,14 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jobledger::access::Role;
 use jobledger::ledger::Options;
 
 use crate::support::raw::{connect, head, send};
+use crate::support::wait::until_metric;
 use crate::support::{Client, Gate, TestServer, created, nil, noted, problem};
-
-/// Longest wait for the server to have read what was sent.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_full_queue_refuses_at_once_and_loses_nothing() {
@@ -104,10 +102,8 @@ fn send_but_the_last_byte(server: &TestServer, token: &str, body: &str) -> TcpSt
 }
 
 /// Waits until the server has read `count` bodies but for their last bytes. Another body meanwhile could take the room of one.
+#[track_caller]
 fn until_held(auditor: &Client, body: &str, count: usize) {
-    let all = format!("jobledger_limit_held{{limit=\"body_bytes\"}} {}", count * (body.len() - 1 - (64 << 10)));
-    let until = Instant::now() + PATIENCE;
-    while !auditor.get("/metrics").text().lines().any(|line| line == all) {
-        assert!(Instant::now() < until, "the large bodies are never read");
-    }
+    let bytes = count * (body.len() - 1 - (64 << 10));
+    until_metric(auditor, &format!("jobledger_limit_held{{limit=\"body_bytes\"}} {bytes}"));
 }

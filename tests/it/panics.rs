@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jobledger::access::Role;
 use jobledger::ledger::{Options, system_clock};
 
-use crate::support::anchors::{not_ready, until};
+use crate::support::anchors::not_ready;
 use crate::support::raw::{connect, head, send};
+use crate::support::wait::until;
 use crate::support::{TestServer, created, nil, problem};
 
 #[test]

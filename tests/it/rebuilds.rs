@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::answers::{Read, all_reads, bodies, single_reads};
 use crate::support::histories::{completed, dbrole, noted, output, processed, reports, result, rule, started};
+use crate::support::wait::until;
 use crate::support::{Client, HandClock, TestServer, created, event};
 
 const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000-7000-8000-000000000002"];
@@ -88,7 +89,9 @@ fn the_past_and_the_rebuilt_present_are_what_was_seen() {
             admin = admin.at(&server.url);
             prop_assert_eq!(all_reads(&admin, &JOBS), live.clone());
             // And beside the old views, in a running server.
-            while admin.send(ureq::http::Method::POST, "/ledger/rebuild", &[], b"").status == 202 {}
+            until("the views are made again", || {
+                admin.send(ureq::http::Method::POST, "/ledger/rebuild", &[], b"").status != 202
+            });
             prop_assert_eq!(all_reads(&admin, &JOBS), live);
             Ok(())
         })

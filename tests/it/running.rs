@@ -6,6 +6,7 @@ use ureq::http::Method;
 
 use crate::support::answers::admin_of;
 use crate::support::histories::{completed, processed, rule, started};
+use crate::support::wait::until;
 use crate::support::{Client, TestServer, created, event};
 
 const JOBS: usize = 3000;
@@ -82,7 +83,7 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
     assert!(!ids(&now).contains(&"j8"));
     assert_eq!(now.iter().find(|job| job["id"] == "j7").unwrap()["progress"], 41);
     // Other views take the place of these.
-    while admin.send(Method::POST, "/ledger/rebuild", &[], b"").status == 202 {}
+    until("the views are made again", || admin.send(Method::POST, "/ledger/rebuild", &[], b"").status != 202);
     assert_eq!(running(&admin), now);
     admin.append(&processed("j7", 5)).expect(201);
     admin.append(&completed("j7")).expect(201);

@@ -1,6 +1,6 @@
 //! The documented single-job reads, live: the read model at once, again after each change, then `closed`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;
@@ -8,6 +8,7 @@ use jobledger::ledger::{Options, system_clock};
 use serde_json::{Value, json};
 
 use crate::support::histories::{completed, dbrole, noted, output, processed, result, rule, started};
+use crate::support::wait::until;
 use crate::support::{Client, TestServer, created, event};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
@@ -197,11 +198,7 @@ fn a_stream_goes_on_without_a_turn_and_ends_with_its_token() {
         let name = "jobledger_limit_refusals_total{limit=\"histories\"} ";
         text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
     };
-    let until = Instant::now() + Duration::from_secs(60);
-    while refused() < 2 {
-        assert!(Instant::now() < until, "the stream does not try again");
-        std::thread::yield_now();
-    }
+    until("the stream tries again", || refused() >= 2);
     server.access().revoke(OrgId::default(), "viewer", system_clock()()).unwrap();
     assert_eq!(live.rest(), []);
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::support::cli::Done;
 use crate::support::skipped;
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/foreign");
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/foreign");
 /// Where Debian's `golang-golang-x-mod-dev` lies.
 const GOPATH: &str = "/usr/share/gocode";
 /// Names a Python that has what `requirements.txt` says; without it the one that `.ci/run` makes is looked for.
@@ -24,7 +24,7 @@ pub fn tools() -> Option<&'static Tools> {
     static TOOLS: OnceLock<Result<Tools, &str>> = OnceLock::new();
     let found = TOOLS.get_or_init(|| {
         let go = go().ok_or("Debian's golang-go and golang-golang-x-mod-dev")?;
-        let python = python().ok_or("a Python in target/verifiers with tests/it/foreign/requirements.txt")?;
+        let python = python().ok_or("a Python in target/verifiers with tests/slow/foreign/requirements.txt")?;
         Ok(Tools { go, python })
     });
     found.as_ref().map_err(|needs| skipped(needs)).ok()

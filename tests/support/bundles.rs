@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use jobledger::tree::{Checkpoint, Receipt, SigningKey};
 use tar::{Archive, Builder, EntryType, Header};
@@ -198,12 +199,17 @@ pub fn python(path: &Path, more: &[&str]) -> Option<Done> {
     Some(Done { code, stdout: text(output.stdout), stderr: text(output.stderr) })
 }
 
+/// Whether this machine has what `verify.py` needs; asked once a run.
 fn has_python() -> bool {
-    let said = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-    };
-    said("python3", "--version").starts_with("Python 3") && said("openssl", "version").starts_with("OpenSSL 3")
+    static FOUND: LazyLock<bool> = LazyLock::new(|| {
+        let version = |program: &str, argument: &str| {
+            let output = Command::new(program).arg(argument).output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        };
+        version("python3", "--version").starts_with("Python 3")
+            && version("openssl", "version").starts_with("OpenSSL 3")
+    });
+    *FOUND
 }
 
 /// A key that signs under this name, and is nobody's.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -11,10 +10,8 @@ use super::audit::checkpoints;
 use super::cli::{Serving, cli, on};
 use super::exports::{append_to, small_ledger};
 use super::insider::{copy_files, open};
+use super::wait::until;
 use super::{Client, noted};
-
-/// Longest wait for something that is bound to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A ledger of 11 events in `dir`, with its anchor in its folder; the last two events were commits of their own.
 pub fn ledger(dir: &Path) -> PathBuf {
@@ -150,16 +147,6 @@ pub fn kept(anchor: &Path) -> Vec<String> {
     let files = fs::read_dir(anchor).unwrap().map(|file| file.unwrap().path());
     let kept = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint.before-"));
     kept.map(|path| fs::read_to_string(path).unwrap()).collect()
-}
-
-/// Asks again and again until it is so.
-#[track_caller]
-pub fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// What `jobledger verify db` says of the folder and the anchor in it, when its first key is pinned.

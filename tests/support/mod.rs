@@ -1,5 +1,7 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
+
 pub mod anchors;
 pub mod answers;
 pub mod audit;
@@ -8,6 +10,7 @@ pub mod bundles;
 pub mod cli;
 mod client;
 mod clock;
+pub mod demo;
 pub mod erasures;
 mod events;
 pub mod exports;
@@ -25,6 +28,7 @@ mod server;
 pub mod shell;
 mod stage;
 mod streams;
+pub mod wait;
 
 pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
@@ -38,7 +42,6 @@ pub use stage::Stage;
 pub use streams::position;
 
 /// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
-#[allow(dead_code, reason = "not every test needs something")]
 pub fn skipped(needs: &str) {
     use std::io::Write;
     // Not `eprintln!`: what a passing test prints through that is never shown.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use jobledger::access::{Access, NewToken, Role};
 use jobledger::http::HttpOptions;
@@ -14,9 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::client::Client;
-
-/// Longest wait for a folder that is still locked.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::wait::until_some;
 
 /// A running server and its folder; both end with it.
 pub struct TestServer {
@@ -134,15 +131,12 @@ impl TestServer {
 /// A process that another test has just started holds every lock of this one between its fork and its exec, so a folder that
 /// was given up may still be in use for a moment.
 fn opened(folder: &Folder, options: &Options, http: &HttpOptions, stopping: &watch::Receiver<bool>) -> Server {
-    let until = Instant::now() + PATIENCE;
-    loop {
+    until_some("the folder is free", || {
         match Server::open(folder.clone(), options.clone(), http.clone(), stopping.clone()) {
-            Err(StartError::Ledger(OpenError::Folder(FolderError::InUse(_)))) if Instant::now() < until => {
-                std::thread::yield_now();
-            }
-            opened => return opened.unwrap(),
+            Err(StartError::Ledger(OpenError::Folder(FolderError::InUse(_)))) => None,
+            opened => Some(opened.unwrap()),
         }
-    }
+    })
 }
 
 impl Drop for TestServer {

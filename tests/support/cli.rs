@@ -6,12 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::client::Client;
-
-/// Longest wait for a command: one that hangs fails the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::wait::{PATIENCE, until, until_some};
 
 /// How a command ended. A signal that ends it counts as 128 and its number, as in a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,17 +131,10 @@ impl Cli {
     /// Starts it, and reads what it says as it says it.
     pub fn start(mut self) -> Running {
         // A process that another test starts holds a copied program open for writing, from its fork to its exec.
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        let mut child = loop {
-            match self.0.spawn() {
-                Err(busy)
-                    if busy.kind() == std::io::ErrorKind::ExecutableFileBusy && std::time::Instant::now() < until =>
-                {
-                    std::thread::yield_now();
-                }
-                spawned => break spawned.unwrap(),
-            }
-        };
+        let mut child = until_some("the program is free", || match self.0.spawn() {
+            Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+            spawned => Some(spawned.unwrap()),
+        });
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = channel();
         let stdout = std::thread::spawn(move || {
@@ -196,10 +186,11 @@ impl Running {
     /// Waits until something shows that the command is so far, and fails the test if it ends before.
     #[track_caller]
     pub fn until(&mut self, so_far: impl Fn() -> bool) {
-        while !so_far() {
-            assert!(self.child.try_wait().unwrap().is_none(), "the command has ended");
-            std::thread::yield_now();
-        }
+        until("the command gets so far", || {
+            let there = so_far();
+            assert!(there || self.child.try_wait().unwrap().is_none(), "the command has ended");
+            there
+        });
     }
 
     /// Sends it a signal, by name.

@@ -7,7 +7,7 @@ use jobledger::access::Role;
 
 use crate::support::{TestServer, skipped};
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/generated");
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/generated");
 /// Names a Python that has what `requirements.txt` says; without it the one that `.ci/run` makes is looked for.
 const PYTHON: &str = "JOBLEDGER_TEST_GENERATORS";
 
@@ -20,7 +20,7 @@ fn generators() -> Option<PathBuf> {
         .output();
     let java = Command::new("java").arg("-version").output();
     if java.is_err() || !has.is_ok_and(|has| has.status.success()) {
-        skipped("java, and a Python in target/generators with tests/it/generated/requirements.txt");
+        skipped("java, and a Python in target/generators with tests/slow/generated/requirements.txt");
         return None;
     }
     python.parent().map(Path::to_owned)
