@@ -1,7 +1,8 @@
 //! The documented job APIs, one folder each: the read model, the routes, the error body.
 //!
-//! A new one is a folder and three lines here; its spec is in `job/spec.rs`, because the fold has to know it. Generic jobs have
-//! no folder: the ledger's own API shows them, and no document asks for another one.
+//! A new API is a folder and three lines in this file.
+//!
+//! Not here: the specs (`job::spec`), because the fold reads them; generic jobs, because only the ledger's own API shows them.
 
 mod dbrole;
 mod rule;
@@ -16,7 +17,8 @@ pub fn apis() -> Vec<Api> {
     vec![dbrole::api(), task::api(), rule::api()]
 }
 
-/// The read model of a job's documented API, as JSON; of a generic job the ledger's own, with the beginning of the hook's output.
+/// The read model of a job's documented API as JSON. A generic job has the model of the ledger's own API, with the beginning of
+/// its hook's output.
 pub fn read_model(job: &Job) -> Vec<u8> {
     let model = match job.kind {
         Kind::DbRole => serde_json::to_vec(&dbrole::DbRoleJob::of(job)),

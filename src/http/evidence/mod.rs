@@ -1,6 +1,6 @@
-//! `GET /ledger/jobs/{id}/evidence`: everything that proves one job's history, in one file that needs no ledger.
+//! `GET /ledger/jobs/{id}/evidence`: sends the evidence bundle of a job.
 
-mod held;
+mod file;
 
 use std::io::Seek;
 
@@ -12,45 +12,41 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use self::held::{Full, HeldFile};
-
+use self::file::{LimitReached, LimitedFile};
 use crate::access::Capability;
 use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
 use crate::http::POSITION;
-use crate::http::answer::Error;
-use crate::http::answer::{Long, streamed};
+use crate::http::answer::{Error, Long, streamed};
 use crate::http::app::App;
-use crate::http::request::Caller;
-use crate::http::request::Params;
-use crate::http::request::Segment;
+use crate::http::request::{Caller, Params, Segment};
 use crate::job::Position;
 use crate::ledger::off_thread;
 use crate::tree::Size;
 
-/// Bytes of a bundle that are sent at a time.
+/// Bytes of a bundle in one part of the answer, 256 KiB.
 const STEP: usize = 256 << 10;
-/// Most held checkpoints that one bundle answers to.
+/// Most checkpoints in `since`.
 const MOST_SINCE: usize = 16;
 
-/// Everything that proves one job's history: a tar to check offline, with `verify.py` in it or `jobledger verify bundle`.
+/// The evidence bundle of a job: a tar that proves the job's history offline, with `verify.py` or `jobledger verify bundle`.
 ///
-/// The exact leaves, data and salts of its events, the ledger's own events, proofs under the newest checkpoint, a timeline to
-/// read, and how to check it all by hand. The same state of the log gives the same bytes.
+/// The bundle has the exact leaves, data and salts of the job's events, the ledger's own events, proofs under the newest
+/// checkpoint, a timeline to read, and instructions to check all of them by hand. The same state of the log gives the same bytes.
 #[utoipa::path(
     get, path = "/ledger/jobs/{id}/evidence", tag = "tree", operation_id = "get_evidence",
     params(
         ("id" = String, Path, description = "The job"),
-        ("since" = Option<Vec<u64>>, Query, description = "The size of a checkpoint held outside, which the bundle then proves \
-            to be continued; may repeat", minimum = 1, max_items = 16),
+        ("since" = Option<Vec<u64>>, Query, description = "The size of a checkpoint that the auditor holds. The bundle then \
+            proves that the log continues that checkpoint. May repeat", minimum = 1, max_items = 16),
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has this position"),
     ),
     responses(
         (status = 200, description = "The bundle", body = String, content_type = "application/x-tar"),
         (status = 400, description = "A parameter is not what was expected"),
-        (status = 404, description = "No such job, or no checkpoint covers it"),
-        (status = 422, description = "The bundle is too large to be made here (`bundle-too-large`)"),
-        (status = 503, description = "The log is not there yet, or too many bundles are being made or sent (`too-many-bundles`)"),
+        (status = 404, description = "No such job, or no checkpoint covers the job"),
+        (status = 422, description = "The bundle is larger than the server's limit (`bundle-too-large`)"),
+        (status = 503, description = "The log has not reached `min_position`, or too many bundles are being made or sent (`too-many-bundles`)"),
     )
 )]
 pub async fn evidence(
@@ -73,10 +69,10 @@ pub async fn evidence(
         return Ok((headers(&name, covered), ()).into_response());
     }
     let long = Long::new(&app, &caller, app.limits.bundles.take(&caller, 1)?);
-    // Into a file: a reader of the log must not wait for a socket, and a job's events may be more than memory holds. The place
-    // among the bundles goes with the work, which a client that leaves does not end.
+    // The bundle is made in a file: a reader of the log must not wait for a socket, and a job's events may not fit into memory.
+    // The work keeps its place in the limit of bundles, because it goes on if the client disconnects.
     let made = off_thread(move || {
-        let mut file = HeldFile::new(&caller, &app.limits.bundle_bytes)?;
+        let mut file = LimitedFile::new(&caller, &app.limits.bundle_bytes)?;
         let covered = app.ledger.log(|log| write_evidence(log, &key, &since, &mut file))?;
         file.rewind()?;
         Ok::<_, EvidenceError>((file, covered, long))
@@ -96,7 +92,7 @@ fn headers(disposition: &str, covered: Position) -> HeaderMap {
     ])
 }
 
-fn sent(file: HeldFile, long: Long) -> Body {
+fn sent(file: LimitedFile, long: Long) -> Body {
     let bytes = try_stream! {
         let mut file = file;
         loop {
@@ -119,9 +115,9 @@ impl From<EvidenceError> for Error {
             EvidenceError::NoCheckpoint => missing("no-checkpoint"),
             EvidenceError::NotCovered(_) => missing("not-covered"),
             EvidenceError::Since { .. } => Error::parameter("since", error),
-            EvidenceError::Write(error) if error.get_ref().is_some_and(|cause| cause.is::<Full>()) => {
-                let full = error.into_inner().and_then(|cause| cause.downcast::<Full>().ok());
-                full.map_or_else(|| unreachable!("it was just looked at"), |full| full.0)
+            EvidenceError::Write(error) if error.get_ref().is_some_and(|cause| cause.is::<LimitReached>()) => {
+                let reached = error.into_inner().and_then(|cause| cause.downcast::<LimitReached>().ok());
+                reached.map_or_else(|| unreachable!("the guard has checked the type"), |reached| reached.0)
             }
             error => Error::internal(&error),
         }

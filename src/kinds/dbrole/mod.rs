@@ -11,16 +11,16 @@ use utoipa_axum::routes;
 
 use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
-/// The error body of this API, for every status.
+/// The error body of this API, the same for every status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DbRoleError)]
 struct ErrorBody<'a> {
-    /// What is wrong.
+    /// The error.
     #[schema(example = "job not found")]
     message: &'a str,
 }
 
-/// Its routes and its error body.
+/// The routes and the error body of this API.
 pub(super) fn api() -> Api {
     Api {
         routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)),
@@ -34,7 +34,7 @@ pub(super) fn api() -> Api {
 }
 
 fn error_body(error: &Error, _path: &str) -> Vec<u8> {
-    // The vendor's own words where there are some.
+    // The document gives the words of these two errors.
     let message = match (error.status.as_u16(), error.code) {
         (401 | 403, _) => "access denied",
         (404, "no-such-job") => "job not found",

@@ -63,7 +63,7 @@ struct StatusModel {
     result: Vec<ResultModel>,
 }
 
-/// The phases of the document; there is no cancelled one.
+/// The phases of the document, which has no cancelled phase.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = DbRolePhase)]
@@ -120,7 +120,7 @@ impl DbRoleJob {
         let none = DbRoleSpec::default();
         let spec = match &job.spec {
             Spec::DbRole(spec) => spec,
-            // The view lets no other kind through; an empty spec is the answer that needs no panic.
+            // `View::kind` admits database-role jobs only. An empty spec avoids a panic here.
             Spec::Task(_) | Spec::Rule(_) | Spec::Generic(_) => &none,
         };
         DbRoleJob {
@@ -155,7 +155,7 @@ impl StatusModel {
             Status::Pending => return None,
             Status::Running => "running",
             Status::Completed => "completed",
-            // The document has no cancelled phase; the message says that it was cancelled, by whom and why.
+            // The document has no cancelled phase. The message names the actor and the reason of the cancellation.
             Status::Failed | Status::Cancelled => "failed",
         };
         let message = match &job.state {

@@ -22,14 +22,14 @@ const VIEW: View = View {
 
 /// Get DB Role Job.
 ///
-/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+/// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/dbroles/jobs/{id}", tag = "dbrole", operation_id = "get_db_role_job",
     params(("id" = uuid::Uuid, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
     responses(
         (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "The id is no UUID, or a parameter is not what was expected"),
-        (status = 404, description = "No such job, or not yet then"),
+        (status = 404, description = "No such job, or none yet at `as_of`"),
         (status = 406, description = "`Accept` allows neither form"),
         LiveAnswers,
         Revisioned,

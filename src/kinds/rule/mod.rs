@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
-/// The error body of this API, for every status.
+/// The error body of this API, the same for every status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleError)]
 #[serde(rename_all = "camelCase")]
@@ -23,16 +23,16 @@ struct ErrorBody<'a> {
     http_status_code: u16,
     /// Always 0.
     error_code: u32,
-    /// What is wrong.
+    /// The error.
     message: &'a str,
-    /// The path asked for.
+    /// The path of the request.
     details: Vec<String>,
-    /// None.
+    /// Always empty.
     #[schema(value_type = Vec<Object>)]
     links: [(); 0],
 }
 
-/// Its routes and its error body.
+/// The routes and the error body of this API.
 pub(super) fn api() -> Api {
     Api {
         routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)).routes(routes!(routes::state)),

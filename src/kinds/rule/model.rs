@@ -16,23 +16,23 @@ const VERSION: u8 = 2;
 pub(in crate::kinds) struct RuleJob {
     /// The ID of the rule job.
     id: String,
-    /// Whom it was created for.
+    /// The person or service that the job was created for.
     created_by: String,
-    /// Where it stands, in the older words.
+    /// The job's state in the older words of the document.
     #[schema(value_type = RuleJobStatus)]
     status: &'static str,
     /// The version of the representation.
     version: u8,
-    /// Where it stands.
+    /// The job's state.
     #[schema(value_type = RuleJobState)]
     state: &'static str,
-    /// Itself, and its state.
+    /// Links to the job and to its state.
     links: [Link; 2],
     /// The actions, in the order of submission.
     actions: Vec<ActionModel>,
 }
 
-/// The words of `state`.
+/// The values of `state`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code, reason = "describes the words of `state`")]
@@ -44,7 +44,7 @@ enum RuleJobState {
     Canceled,
 }
 
-/// The words of `status`.
+/// The values of `status`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code, reason = "describes the words of `status`")]
@@ -56,7 +56,7 @@ enum RuleJobStatus {
     Canceled,
 }
 
-/// A link.
+/// A link to a resource.
 #[derive(Debug, Serialize, ToSchema)]
 struct Link {
     method: &'static str,
@@ -67,30 +67,30 @@ struct Link {
     media_type: &'static str,
 }
 
-/// One action.
+/// An action of a rule job.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleJobAction)]
 struct ActionModel {
-    /// Its id.
+    /// The action's id.
     id: String,
-    /// The rule, exactly as it was given.
+    /// The rule, verbatim.
     #[schema(value_type = Object)]
     rule: Box<RawValue>,
-    /// What to do with the rule.
+    /// The operation on the rule.
     #[serde(rename = "type")]
     #[schema(value_type = RuleActionType)]
     action: &'static str,
-    /// Where the action stands.
+    /// The action's state.
     #[schema(value_type = crate::model::ItemStatusName)]
     status: &'static str,
-    /// The same.
+    /// The same value as `status`.
     #[schema(value_type = crate::model::ItemStatusName)]
     state: &'static str,
-    /// The producer's priority; null where it gave none.
+    /// The producer's priority; null without one.
     priority: Option<i64>,
 }
 
-/// What to do with a rule.
+/// An operation on a rule.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(dead_code, reason = "describes the words of an action's `type`")]
@@ -107,7 +107,7 @@ impl RuleJob {
         let path = format!("/authorization/rules/jobs/{id}");
         let actions = match &job.spec {
             Spec::Rule(spec) => spec.actions.iter().map(|action| ActionModel::of(action, &job.items)).collect(),
-            // The view lets no other kind through.
+            // `View::kind` admits rule jobs only.
             Spec::DbRole(_) | Spec::Task(_) | Spec::Generic(_) => Vec::new(),
         };
         RuleJob {
@@ -145,7 +145,7 @@ impl ActionModel {
     }
 }
 
-/// `state` of a job.
+/// The value of `state`.
 pub(super) fn state_word(status: Status) -> &'static str {
     match status {
         Status::Pending => "pending",
@@ -156,7 +156,7 @@ pub(super) fn state_word(status: Status) -> &'static str {
     }
 }
 
-/// `status` of a job: another word for a job that has not started.
+/// The value of `status`, which has another word than `state` for a pending job.
 fn status_word(status: Status) -> &'static str {
     match status {
         Status::Pending => "notStarted",

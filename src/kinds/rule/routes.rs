@@ -30,7 +30,7 @@ const STATE: View = View {
 
 /// Get information about a rule job.
 ///
-/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+/// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/authorization/rules/jobs/{jobId}", tag = "rule", operation_id = "get_rule_job",
     params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
@@ -58,7 +58,7 @@ pub(super) async fn get(
 
 /// Get the state of a rule job.
 ///
-/// The bare word; with `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+/// One word of text. With `as_of`, the state as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/authorization/rules/jobs/{jobId}/state", tag = "rule", operation_id = "get_rule_job_state",
     params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),

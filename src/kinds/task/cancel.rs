@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/jobs/{id}`: cancels, and records who did it.
+//! `DELETE /api/v1/jobs/{id}`: cancels a job, and records the actor.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -11,7 +11,7 @@ use crate::job::{JobId, JobKey, Kind, Refusal};
 use crate::ledger::{Append, AppendError};
 use crate::wire;
 
-/// The source of the events that this route records.
+/// `source` of the events that this route appends.
 const SOURCE: &str = "/api/v1/jobs";
 
 /// Cancel Job.
@@ -41,12 +41,12 @@ pub(super) async fn cancel(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
-    // None of the parameters of a read: a cancellation `as_of` a moment would be one of now.
+    // The parameters of a read are refused: a cancellation with `as_of` would still cancel now.
     params.finish()?;
     let guard = guard(&headers)?;
     let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
     let key = JobKey { org: caller.0.org, id };
-    // Only the kind is asked here: whether the job may be cancelled is decided where events are.
+    // The route checks the kind alone. The writer thread decides whether the job may be cancelled.
     if app.ledger.log(|log| log.job_kind(key.org, &key.id))? != Some(Kind::Task) {
         return Err(Error::no_such_job());
     }
@@ -65,7 +65,7 @@ pub(super) async fn cancel(
             let position = HeaderValue::from(appended.position().get());
             Ok((StatusCode::NO_CONTENT, [(POSITION, position)]).into_response())
         }
-        // The document lists no 409.
+        // The document lists no 409, so the route answers 400.
         Err(AppendError::Refused { refusal: Refusal::Lifecycle(conflict), .. }) => {
             let state = conflict.state.map_or("gone", |state| state.as_str());
             Err(Error::bad_request(format!("the job is {state}, and only a pending or running job can be cancelled")))

@@ -20,32 +20,32 @@ use crate::views::{JobList, JobQuery, Row};
 /// A page of background jobs.
 #[derive(Debug, Serialize, ToSchema)]
 struct TaskPage {
-    /// Newest first.
+    /// The jobs, newest first.
     jobs: Vec<TaskEntry>,
-    /// Where the next page starts.
+    /// The start of the next page.
     #[serde(rename = "pageInfo")]
     page_info: PageInfo,
 }
 
-/// Where the next page starts.
+/// The start of the next page.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PageInfo {
-    /// Whether there is one.
+    /// Whether a next page exists.
     has_next_page: bool,
-    /// Its `after`; null where this page is empty.
+    /// `after` of the next page; null if this page is empty.
     end_cursor: Option<String>,
 }
 
-/// What comes before the rows of [`RunningTasks`], and behind them.
+/// The texts before and after the rows of [`RunningTasks`].
 const BEFORE: &[u8] = br#"{"jobs":["#;
 const BEHIND: &[u8] = b"]}";
 
 /// The running background jobs.
 #[derive(Debug, Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes what is put together of rows")]
+#[allow(dead_code, reason = "describes the text that the route joins from rows")]
 struct RunningTasks {
-    /// Newest first.
+    /// The jobs, newest first.
     jobs: Vec<RunningTask>,
 }
 
@@ -65,7 +65,7 @@ struct RunningTasks {
         (status = 200, description = "A page", body = TaskPage),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
-        (status = 503, description = "The views are not there yet"),
+        (status = 503, description = "The views have not reached the position in time"),
     )
 )]
 pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -105,7 +105,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
         (status = 200, description = "All currently running jobs", body = RunningTasks),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
-        (status = 503, description = "The views are not there yet, or too many large answers are being sent"),
+        (status = 503, description = "The views have not reached the position in time, or too many large answers are being sent"),
     )
 )]
 pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -113,7 +113,7 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     let min = params.one("min_position")?;
     params.finish()?;
     let long = Long::new(&app, &caller, app.limits.answers.wait(&caller, 1).await?);
-    // The document knows no page here: all of them.
+    // The document gives this list no pages, so the answer has all jobs.
     let row: Row = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
     let shown = app.ledger.running_tasks(caller.0.org, min, row).await?;
     let length = BEFORE.len() + shown.value.iter().map(Bytes::len).sum::<usize>() + BEHIND.len();
@@ -127,7 +127,7 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     Ok((headers, streamed(long, tokio_stream::iter(parts.map(Ok::<_, Infallible>)))).into_response())
 }
 
-/// ISO 8601: a timestamp with its offset, or a date, which is its midnight in UTC.
+/// Parses an ISO 8601 timestamp with an offset, or a date, which means midnight UTC.
 fn date(params: &mut Params, name: &'static str) -> Result<Option<Time>, Error> {
     let Some(text) = params.text(name)?.map(|text| text.replace(' ', "+")) else { return Ok(None) };
     let is_date = text.len() == 10 && !text.contains('T');

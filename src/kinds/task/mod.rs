@@ -13,26 +13,26 @@ use utoipa_axum::routes;
 
 use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
 
-/// The error body of this API, for every status.
+/// The error body of this API, the same for every status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskError)]
 struct ErrorBody<'a> {
-    /// What is wrong.
+    /// The error.
     error: ErrorDetail<'a>,
 }
 
-/// What is wrong.
+/// An error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskErrorDetail)]
 struct ErrorDetail<'a> {
-    /// Stable, for programs.
+    /// A stable code for programs.
     #[schema(example = "NOT_FOUND")]
     code: &'a str,
-    /// For people.
+    /// A text for people.
     message: &'a str,
 }
 
-/// Its routes and its error body.
+/// The routes and the error body of this API.
 pub(super) fn api() -> Api {
     Api {
         routes: routes_with_errors::<ErrorBody>()

@@ -12,20 +12,20 @@ pub(super) struct TaskEntry {
     /// Job ID.
     #[schema(example = "job-123")]
     id: String,
-    /// One of the ten types.
+    /// The job's type, one of the document's ten.
     #[schema(value_type = TaskTypeName)]
     job_type: String,
-    /// Where it stands.
+    /// The job's state.
     #[schema(value_type = StatusName)]
     status: &'static str,
-    /// Percent.
+    /// Progress in percent.
     #[schema(minimum = 0, maximum = 100)]
     progress: u8,
-    /// When it was started; null until then.
+    /// The time of the start; null until then.
     start_time: Option<String>,
-    /// When it ended; null until then.
+    /// The time of the end; null until then.
     end_time: Option<String>,
-    /// From start to end; null until then.
+    /// Milliseconds from start to end; null until the end.
     #[schema(minimum = 0)]
     duration_ms: Option<u64>,
     /// Records created so far.
@@ -42,10 +42,10 @@ pub(super) struct TaskEntry {
 /// The complete job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::kinds) struct TaskJob {
-    /// What the list shows.
+    /// The members of the list's entry.
     #[serde(flatten)]
     entry: TaskEntry,
-    /// What is being done; null until reported.
+    /// The newest `current_step`; null until a report has one.
     current_step: Option<String>,
     /// Records processed so far.
     #[schema(minimum = 0)]
@@ -53,24 +53,24 @@ pub(in crate::kinds) struct TaskJob {
     /// Records to process; null until known.
     #[schema(minimum = 0)]
     total_records: Option<u64>,
-    /// The newest message; null until there is one.
+    /// The newest message; null until a report has one.
     message: Option<String>,
-    /// When it was created.
+    /// The time of creation.
     created_at: String,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TaskProgress {
     /// Job ID.
     id: String,
-    /// Where it stands.
+    /// The job's state.
     #[schema(value_type = StatusName)]
     status: &'static str,
-    /// Percent.
+    /// Progress in percent.
     #[schema(minimum = 0, maximum = 100)]
     progress: u8,
-    /// What is being done; null until reported.
+    /// The newest `current_step`; null until a report has one.
     current_step: Option<String>,
     /// Records processed so far.
     #[schema(minimum = 0)]
@@ -78,7 +78,7 @@ pub(super) struct TaskProgress {
     /// Records to process; null until known.
     #[schema(minimum = 0)]
     total_records: Option<u64>,
-    /// From start to now, or to the end; null until started.
+    /// Milliseconds from the start to now, or to the end; null until the start.
     #[schema(minimum = 0)]
     elapsed_ms: Option<u64>,
 }
@@ -88,16 +88,16 @@ pub(super) struct TaskProgress {
 pub(super) struct RunningTask {
     /// Job ID.
     id: String,
-    /// One of the ten types.
+    /// The job's type, one of the document's ten.
     #[schema(value_type = TaskTypeName)]
     job_type: String,
     /// Always `running`.
     #[schema(value_type = StatusName)]
     status: &'static str,
-    /// Percent.
+    /// Progress in percent.
     #[schema(minimum = 0, maximum = 100)]
     progress: u8,
-    /// When it was started.
+    /// The time of the start.
     start_time: Option<String>,
 }
 
@@ -134,7 +134,8 @@ impl TaskJob {
 }
 
 impl TaskProgress {
-    /// `now` counts while the job runs: the one documented field that depends on the clock.
+    /// The progress of `job`. `now` is the end of `elapsed_ms` while the job runs: the one documented member that depends on the
+    /// clock.
     pub(super) fn of(job: &Summary, now: Time) -> TaskProgress {
         TaskProgress {
             id: job.key.id.to_string(),
@@ -161,6 +162,6 @@ impl RunningTask {
 }
 
 fn job_type(job: &Summary) -> String {
-    // Lists and views let only background jobs through, and every one of those has a type.
+    // The list and `View::kind` admit background jobs only, and each has a type.
     job.job_type.as_ref().map(ToString::to_string).unwrap_or_default()
 }

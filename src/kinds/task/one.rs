@@ -22,7 +22,7 @@ const JOB: View = View {
 
 const PROGRESS: View = View {
     name: "/api/v1/jobs/{id}/progress",
-    // `elapsed_ms` depends on the clock.
+    // `elapsed_ms` depends on the clock, so the answer has no revision.
     revisioned: false,
     render: Render::Row(|job, now| serde_json::to_vec(&TaskProgress::of(job, now)).expect("the model is JSON")),
     ..JOB
@@ -30,7 +30,7 @@ const PROGRESS: View = View {
 
 /// Get Job.
 ///
-/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+/// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "get_task",
     params(("id" = String, Path, description = "Job ID"), ReadingParams),
@@ -38,7 +38,7 @@ const PROGRESS: View = View {
         (status = 200, description = "The complete job object with all details", content((TaskJob = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
-        (status = 404, description = "Job does not exist, or did not yet then"),
+        (status = 404, description = "The job does not exist, or did not exist at `as_of`"),
         (status = 406, description = "`Accept` allows neither form"),
         LiveAnswers,
         Revisioned,
@@ -58,7 +58,7 @@ pub(super) async fn get(
 
 /// Get Job Progress.
 ///
-/// With `as_of` as the ledger stood then; with `Accept: text/event-stream` live.
+/// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}/progress", tag = "task", operation_id = "get_task_progress",
     params(("id" = String, Path, description = "Job ID"), ReadingParams),
@@ -66,7 +66,7 @@ pub(super) async fn get(
         (status = 200, description = "How far the job is", content((TaskProgress = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
-        (status = 404, description = "Job does not exist, or did not yet then"),
+        (status = 404, description = "The job does not exist, or did not exist at `as_of`"),
         (status = 406, description = "`Accept` allows neither form"),
         LiveAnswers,
     )

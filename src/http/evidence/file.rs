@@ -1,4 +1,4 @@
-//! The file that a bundle is made in: it has no name, it ends with the answer, and the bytes of all such files are bounded.
+//! The temporary file of a bundle. It has no name and is deleted with the answer. All such files share a limit of bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,53 +9,53 @@ use crate::http::answer::Error;
 use crate::http::limits::{Held, Limit};
 use crate::http::request::Caller;
 
-/// How much is taken of the limit at a time, in bytes.
+/// Bytes that a file takes from the limit at a time, 4 MiB.
 const STEP: u32 = 4 << 20;
 
-/// A bundle's bytes on disk.
-pub(super) struct HeldFile {
+/// A temporary file whose bytes count against a limit.
+pub(super) struct LimitedFile {
     file: File,
-    /// Where the next write goes.
+    /// The offset of the next write or read.
     at: u64,
-    /// Where the file ends.
+    /// The length of the file.
     end: u64,
     caller: Caller,
     limit: Limit,
     held: Option<Held>,
-    /// Bytes that are held.
+    /// Bytes that the file has taken from the limit.
     room: u64,
 }
 
-/// Why a file does not grow.
+/// The limit has no bytes left.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.detail)]
-pub(super) struct Full(pub(super) Error);
+pub(super) struct LimitReached(pub(super) Error);
 
-impl HeldFile {
-    /// An empty one, whose bytes `caller` takes from `limit`.
-    pub(super) fn new(caller: &Caller, limit: &Limit) -> io::Result<HeldFile> {
+impl LimitedFile {
+    /// An empty file, whose bytes `caller` takes from `limit`.
+    pub(super) fn new(caller: &Caller, limit: &Limit) -> io::Result<LimitedFile> {
         let (file, caller, limit) = (tempfile::tempfile()?, caller.clone(), limit.clone());
-        Ok(HeldFile { file, at: 0, end: 0, caller, limit, held: None, room: 0 })
+        Ok(LimitedFile { file, at: 0, end: 0, caller, limit, held: None, room: 0 })
     }
 
-    /// How long it is.
+    /// The length of the file in bytes.
     pub(super) fn len(&self) -> u64 {
         self.end
     }
 
-    /// The next part, of at most `most` bytes; empty at the end.
+    /// Reads the next part, at most `most` bytes. The part is empty at the end of the file.
     pub(super) fn part(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut part = Vec::with_capacity(most);
         self.at += (&mut self.file).take(most as u64).read_to_end(&mut part)? as u64;
         Ok(part)
     }
 
-    fn grow(&mut self, end: u64) -> Result<(), Full> {
+    fn grow(&mut self, end: u64) -> Result<(), LimitReached> {
         while self.room < end {
             if self.room + u64::from(STEP) > u64::from(self.limit.most_of_one()) {
-                return Err(Full(too_large(self.limit.most_of_one())));
+                return Err(LimitReached(too_large(self.limit.most_of_one())));
             }
-            let more = self.limit.take(&self.caller, STEP).map_err(Full)?;
+            let more = self.limit.take(&self.caller, STEP).map_err(LimitReached)?;
             match &mut self.held {
                 Some(held) => held.merge(more),
                 none => *none = Some(more),
@@ -66,7 +66,7 @@ impl HeldFile {
     }
 }
 
-/// 422 for a bundle that would not be made if there were no other.
+/// 422 for a bundle that is larger than the share of one token.
 fn too_large(most: u32) -> Error {
     let detail = format!(
         "expected a bundle of at most {most} bytes; `jobledger evidence --data`, beside the server, makes larger ones"
@@ -74,7 +74,7 @@ fn too_large(most: u32) -> Error {
     Error::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-too-large", detail)
 }
 
-impl Write for HeldFile {
+impl Write for LimitedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.grow(self.at + bytes.len() as u64).map_err(io::Error::other)?;
         let written = self.file.write(bytes)?;
@@ -88,7 +88,7 @@ impl Write for HeldFile {
     }
 }
 
-impl Seek for HeldFile {
+impl Seek for LimitedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.file.seek(to)?;
         Ok(self.at)
