@@ -1,7 +1,7 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first five know no I/O, no clock, no randomness and no async:
-//! [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
+//! Layers, each using only those before it; the first six know no I/O, no clock, no randomness and no async:
+//! `chain` → [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
 //! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod audit;
+mod chain;
 pub mod cli;
 pub mod evidence;
 pub mod history;
@@ -26,3 +27,5 @@ pub mod tails;
 pub mod tree;
 pub mod views;
 pub mod wire;
+
+pub use chain::chain;

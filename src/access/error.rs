@@ -1,11 +1,10 @@
 //! What can go wrong with tokens.
 
-use rusqlite::ErrorCode;
-
 use super::role::Role;
 use super::store::VERSION;
 use super::tokens::{MAX_SOURCES, MAX_TOKENS};
 use crate::ledger::LEDGER;
+use crate::sqlite::{self, ErrorKind};
 
 /// What can go wrong with tokens.
 #[derive(Debug, thiserror::Error)]
@@ -16,15 +15,9 @@ pub enum AccessError {
         /// What was being done.
         doing: &'static str,
     },
-    /// SQLite refused.
-    #[error("cannot {doing}")]
-    Sqlite {
-        /// What was being done.
-        doing: &'static str,
-        /// SQLite's own words.
-        #[source]
-        cause: rusqlite::Error,
-    },
+    /// The database.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::Error),
     /// A newer program made the file.
     #[error("access.db has version {found}, and this jobledger knows {VERSION}; use the newer jobledger that wrote it")]
     Newer {
@@ -40,9 +33,6 @@ pub enum AccessError {
         /// Its version.
         found: i64,
     },
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] crate::log::Error),
     /// Not a name.
     #[error("expected a token name of 1 to 64 of `A-Z a-z 0-9 . _ @ -`, found `{0}`")]
     BadName(String),
@@ -98,10 +88,8 @@ pub enum AccessError {
 
 /// Says what was being done when SQLite refused, and tells a lock from everything else.
 pub(super) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> AccessError {
-    move |cause| match cause.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-            AccessError::Locked { doing }
-        }
-        _ => AccessError::Sqlite { doing, cause },
+    move |cause| match ErrorKind::of(&cause) {
+        ErrorKind::Locked => AccessError::Locked { doing },
+        _ => sqlite::Error::new(doing, cause).into(),
     }
 }

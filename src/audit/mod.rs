@@ -24,6 +24,7 @@ pub use report::{Anchor, Class, Fault, Report, Signer};
 pub(crate) use signers::{Signed, Signers};
 pub use site::audit_site;
 
+use crate::sqlite::ErrorKind;
 use crate::wire::LineError;
 use crate::{history, log, views as read_models};
 
@@ -69,15 +70,15 @@ pub enum AuditError {
 impl AuditError {
     /// Whether a database has more in it than a file of its size can have.
     fn is_beyond(&self) -> bool {
-        let cause = match self {
-            AuditError::Read(cause)
-            | AuditError::Log(log::Error::Sqlite { cause, .. })
-            | AuditError::History(history::Error::Log(log::Error::Sqlite { cause, .. }))
+        let error = match self {
+            AuditError::Read(cause) => return structure::is_beyond(cause),
+            AuditError::Log(log::Error::Sqlite(error))
+            | AuditError::History(history::Error::Log(log::Error::Sqlite(error)))
             | AuditError::Views(
-                read_models::Error::Sqlite { cause, .. } | read_models::Error::Log(log::Error::Sqlite { cause, .. }),
-            ) => cause,
+                read_models::Error::Sqlite(error) | read_models::Error::Log(log::Error::Sqlite(error)),
+            ) => error,
             _ => return false,
         };
-        structure::is_beyond(cause)
+        error.kind() == ErrorKind::Bounded
     }
 }

@@ -4,6 +4,8 @@
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params};
 
+use crate::sqlite::ErrorKind;
+
 /// The longest row that is read, 64 MiB: twice the longest line of an export.
 const MAX_ROW: i32 = 64 << 20;
 /// Most objects that are looked at. This program makes fewer than 50.
@@ -49,8 +51,7 @@ pub(super) fn bound(conn: &mut Connection) -> Result<(), rusqlite::Error> {
 
 /// Whether a read ended because there was more than [`bound`] grants.
 pub(super) fn is_beyond(error: &rusqlite::Error) -> bool {
-    let codes = [rusqlite::ErrorCode::OperationInterrupted, rusqlite::ErrorCode::TooBig];
-    error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
+    ErrorKind::of(error) == ErrorKind::Bounded
 }
 
 /// Compares the structure of `conn`, the database that messages call `file`, with the documented one, which `ours` has.

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension};
 use super::database::is_a_log;
 use super::structure::{Structure, bound, structure};
 use super::{AuditError, Auditor, Class};
+use crate::chain;
 use crate::history::{self, fold_job};
 use crate::job::Position;
-use crate::log::{Reader, chain};
+use crate::log::Reader;
 use crate::sqlite::{READ_ONLY, open_to_read};
 use crate::views::{self, Error, SetAside, checkpoint, fits_log, list_set_aside, rebuild_to};
 

@@ -103,7 +103,7 @@ pub(super) fn is_hopeless(error: &Error) -> bool {
 
 /// What kept the request from being answered, and what to do where that is known.
 pub(super) fn failed(error: Error) -> Failure {
-    let text = crate::log::chain(&error);
+    let text = crate::chain(&error);
     let hint = match text {
         // A certificate that `openssl req -x509` makes by itself is an authority's.
         _ if text.contains("CaUsedAsEndEntity") => {

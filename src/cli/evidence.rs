@@ -13,11 +13,12 @@ use super::export::{is_stdout, to_file};
 use super::output::{say, shown};
 use super::target::Target;
 use super::{Failure, Outcome};
+use crate::chain;
 use crate::evidence::BundleFiles;
 use crate::evidence::{EvidenceError, write_evidence};
 use crate::job::{JobId, JobKey, OrgId};
 use crate::ledger::Folder;
-use crate::log::{Reader, chain};
+use crate::log::Reader;
 use crate::tree::Size;
 
 /// Write a bundle that proves one job's history to whoever has the verifier key, and needs no ledger

@@ -85,7 +85,7 @@ fn exported_facts(
                     residues.of(position, leaf)
                 }
             };
-            let fact = wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::log::chain(&error)))?;
+            let fact = wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::chain(&error)))?;
             fact.map_or(Ok(()), &mut *each)?;
         }
         Ok(ControlFlow::Continue(()))
@@ -122,7 +122,7 @@ fn lines(
     mut each: impl FnMut(&ExportLine, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
 ) -> Outcome {
     let cannot_read = |error: &dyn std::error::Error| {
-        Failure::CouldNotRun(format!("cannot read `{}`: {}", file.display(), crate::log::chain(error)))
+        Failure::CouldNotRun(format!("cannot read `{}`: {}", file.display(), crate::chain(error)))
     };
     let mut read = Lines::new(BufReader::new(std::fs::File::open(file).map_err(|error| cannot_read(&error))?));
     while let Some(line) = read.next_line().map_err(|error| cannot_read(&error))? {

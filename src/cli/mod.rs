@@ -112,7 +112,7 @@ enum Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure::CouldNotRun(output::shown(&crate::log::chain(&error)).into_owned())
+        Failure::CouldNotRun(output::shown(&crate::chain(&error)).into_owned())
     }
 }
 

@@ -140,7 +140,7 @@ impl Serve {
         let options = Options {
             create: self.create,
             new_ledger: self.new_ledger,
-            external_checkpoint: self.checkpoint == Checkpoint::External,
+            external_copy_back: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
             mask: self.masking.rules()?,
             end: logging::end,

@@ -67,7 +67,10 @@ impl Tail {
         let mut cursor: Option<u64> = None;
         let mut pause = Duration::from_millis(500);
         loop {
-            let mut request = agent.get(self.url()).header("accept", "text/event-stream");
+            let mut request = agent
+                .get(self.remote.at("/ledger/events"))
+                .query_pairs(self.query())
+                .header("accept", "text/event-stream");
             request = request.header("authorization", self.remote.bearer());
             if let Some(cursor) = cursor {
                 request = request.header("last-event-id", cursor.to_string());
@@ -101,15 +104,13 @@ impl Tail {
         }
     }
 
-    fn url(&self) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .extend_pairs(self.job.iter().map(|job| ("job", job.as_str())))
-            .extend_pairs(self.kind.iter().map(|kind| ("kind", kind.as_str())))
-            .extend_pairs(self.types.iter().map(|name| ("type", name)))
-            .extend_pairs(self.org.iter().map(|org| ("org", org.to_string())))
-            .extend_pairs(self.after.iter().map(|after| ("after", after.to_string())));
-        self.remote.at(&format!("/ledger/events?{}", query.finish()))
+    fn query(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let job = self.job.iter().map(|job| ("job", job.to_string()));
+        let kind = self.kind.iter().map(|kind| ("kind", kind.to_string()));
+        let types = self.types.iter().map(|name| ("type", name.clone()));
+        let org = self.org.iter().map(|org| ("org", org.to_string()));
+        let after = self.after.iter().map(|after| ("after", after.to_string()));
+        job.chain(kind).chain(types).chain(org).chain(after)
     }
 
     fn follow(&self, lines: impl BufRead + Send + 'static, cursor: &mut Option<u64>) -> Result<Ended, Failure> {

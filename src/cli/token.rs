@@ -187,7 +187,7 @@ fn open(data: &Data) -> Result<Access, Failure> {
 
 fn refused(error: AccessError) -> Failure {
     match error {
-        AccessError::Locked { .. } | AccessError::Sqlite { .. } | AccessError::Newer { .. } => error.into(),
+        AccessError::Locked { .. } | AccessError::Sqlite(_) | AccessError::Newer { .. } => error.into(),
         refused => Failure::Refused(refused.to_string()),
     }
 }

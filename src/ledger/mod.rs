@@ -37,6 +37,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::chain;
 use crate::job::{Position, Time};
 use crate::log::{self, FileState};
 use crate::mask::Mask;
@@ -62,7 +63,7 @@ pub struct Options {
     /// They are kept as `*.before-…`. Refused where there is a log.
     pub new_ledger: bool,
     /// Whether something else (Litestream) copies the WAL into `log.db`.
-    pub external_checkpoint: bool,
+    pub external_copy_back: bool,
     /// Requests that may wait for the writer; one more is refused.
     pub queue: usize,
     /// Reads of the past, and of large jobs, that may be under way at once; the others wait for their turn.
@@ -80,7 +81,7 @@ impl Default for Options {
             clock: system_clock(),
             create: false,
             new_ledger: false,
-            external_checkpoint: false,
+            external_copy_back: false,
             queue: 4096,
             turns: 4,
             mask: Mask::default(),
@@ -165,7 +166,7 @@ struct Inner {
     readers: sqlite::Pool,
     turns: Turns,
     mask: Mask,
-    external_checkpoint: bool,
+    external_copy_back: bool,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
     /// `None` where the ledger was opened read-only: an anchor that speaks against it stays as it is.
@@ -191,7 +192,7 @@ impl Ledger {
         folder::close_to_others(&folder);
         let log_path = folder.log();
         let mut new = false;
-        let log = log::Writer::open(&log_path, options.external_checkpoint, |writer, found| match found {
+        let log = log::Writer::open(&log_path, options.external_copy_back, |writer, found| match found {
             FileState::Empty => {
                 folder::permits_genesis(&folder)?;
                 new = true;
@@ -250,7 +251,7 @@ impl Ledger {
             _lock: lock,
             clock: options.clock,
             mask: options.mask,
-            external_checkpoint: options.external_checkpoint,
+            external_copy_back: options.external_copy_back,
             folder,
             identity,
             new,
@@ -282,11 +283,11 @@ impl Ledger {
         }
         self.inner.keeper.iter().for_each(anchor::Keeper::stop);
         // Whoever copies `log.db` alone from now on has all of it. What cannot be written any more is left as it is.
-        if !self.external_checkpoint() && self.read_only().is_none() {
-            match sqlite::truncate_wal(&self.inner.folder.log()) {
+        if !self.external_copy_back() && self.read_only().is_none() {
+            match sqlite::copy_back(&self.inner.folder.log()) {
                 Ok(true) => {}
                 Ok(false) => tracing::info!("somebody reads the log: its newest events stay in `log.db-wal`"),
-                Err(error) => tracing::error!(error = log::chain(&error), "the WAL cannot be copied into the log"),
+                Err(error) => tracing::error!(error = chain(&error), "the WAL cannot be copied back into the log"),
             }
         }
     }
@@ -312,8 +313,8 @@ impl Ledger {
     }
 
     /// Whether something else copies the WAL into `log.db`, and so decides when what was erased is out of it.
-    pub fn external_checkpoint(&self) -> bool {
-        self.inner.external_checkpoint
+    pub fn external_copy_back(&self) -> bool {
+        self.inner.external_copy_back
     }
 
     /// Why the ledger takes no writes; `None` where it does.
@@ -381,7 +382,7 @@ impl Ledger {
 
     /// Reads the log over a short-lived connection.
     pub fn log<T, E: From<log::Error>>(&self, read: impl FnOnce(&log::Reader<'_>) -> Result<T, E>) -> Result<T, E> {
-        self.inner.readers.with(|conn| read(&log::Reader::new(conn)))
+        self.inner.readers.with(|conn| read(&log::Reader::new(conn))).map_err(log::Error::from)?
     }
 
     /// Reads the views as they are.

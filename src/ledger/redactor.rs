@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use super::commit::after_failed_sync;
 use super::projection::{PATIENCE, Projection};
 use super::{Options, Threads};
+use crate::chain;
 use crate::job::Position;
-use crate::log;
-use crate::sqlite::truncate_wal;
+use crate::sqlite::{ErrorKind, copy_back};
 
 /// Pause before the next try, while somebody reads.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -96,7 +96,7 @@ impl Erasures {
     }
 }
 
-/// Starts the thread. With [`Options::external_checkpoint`] the WAL of the log is somebody else's to cut.
+/// Starts the thread. With [`Options::external_copy_back`] the WAL of the log is somebody else's to cut.
 pub(super) fn start(
     erasures: Arc<Erasures>,
     projection: Arc<Projection>,
@@ -104,10 +104,10 @@ pub(super) fn start(
     options: &Options,
     threads: &Threads,
 ) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
-    let (external_checkpoint, end) = (options.external_checkpoint, options.end);
+    let (external_copy_back, end) = (options.external_copy_back, options.end);
     threads.start("eraser", move || {
         while let Some(wanted) = erasures.next() {
-            let mut cut = external_checkpoint;
+            let mut cut = external_copy_back;
             loop {
                 let gone = gone(&projection, &log, wanted, &mut cut, end);
                 match &gone {
@@ -135,12 +135,12 @@ fn gone(
     end: fn() -> !,
 ) -> Result<bool, String> {
     if !*cut {
-        *cut = truncate_wal(log).map_err(|error| {
-            if error.is_failed_sync() {
+        *cut = copy_back(log).map_err(|error| {
+            if error.kind() == ErrorKind::FailedSync {
                 after_failed_sync(end);
             }
-            log::chain(&error)
+            chain(&error)
         })?;
     }
-    Ok(*cut && projection.scrub(wanted).map_err(|error| log::chain(&error))?)
+    Ok(*cut && projection.scrub(wanted).map_err(|error| chain(&error))?)
 }

@@ -1,15 +1,18 @@
-//! `log.db`: the append-only store. It knows bytes, positions and chains; what an event means it does not know.
+//! `log.db`: the append-only store. It knows bytes, positions and the chain of each job's events.
 //!
-//! Deliberately absent: an update, a delete, an expected version of "any". SQLite itself refuses them (`schema/log.sql`).
+//! Not here: the meaning of an event. Also absent are an update, a delete, and an append without an expected position, which SQLite
+//! itself refuses (`schema/log.sql`).
 
+mod error;
+mod jobs;
 mod open;
 mod reader;
 mod tree;
 mod writer;
 
+pub use error::Error;
+pub use jobs::StreamId;
 pub use open::{FORMAT, FileState, TREE_FORMAT, empty_log, file_state, recover_file};
-pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, StreamId, enough};
+pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, enough};
 pub use tree::Published;
 pub use writer::{NewEvent, Writer};
-
-pub use crate::sqlite::{Error, chain};

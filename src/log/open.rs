@@ -7,17 +7,17 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
-use crate::sqlite::{plan_once, set, sqlite_is_sound};
+use crate::sqlite::{self, plan_once, set, sqlite_is_sound};
 
-/// The newest format of `log.db` known here, kept in `user_version`.
+/// The newest format of `log.db` that this program knows. The file has its format in `user_version`.
 pub const FORMAT: i64 = FORMATS.len() as i64;
 /// The first format with a tree over the events.
 pub const TREE_FORMAT: i64 = 2;
-/// The first format from which data can be erased.
+/// The first format in which data can be redacted.
 const ERASABLE_FORMAT: i64 = 3;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
-/// What brings a log from each format to the next, from none to 1 first. Released steps are never edited.
+/// The SQL from each format to the next, beginning with an empty file. Released steps never change.
 const FORMATS: [&[&str]; 3] = [
     &[include_str!("../../schema/log.sql")],
     &[NODES, CHECKPOINTS],
@@ -25,24 +25,27 @@ const FORMATS: [&[&str]; 3] = [
 ];
 const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
 const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
-/// WAL pages after which the writer copies them into the file: at 10,000 large commits are a fifth faster than at 1,000.
-const CHECKPOINT_PAGES: i64 = 10_000;
+/// WAL pages after which the writer copies them back into the file: large commits are a fifth faster than at 1,000.
+const COPY_BACK_PAGES: i64 = 10_000;
 
-/// What a path holds.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileState {
-    /// Nothing, or a database in which nothing was made yet.
+    /// No bytes, or a database without tables.
     Empty,
     /// A log of this known format.
     Log(i64),
 }
 
-/// Whether `conn` is empty, a log, or something that must not be touched.
+/// Whether the database is empty or a log.
+///
+/// # Errors
+/// The database is of another program or of a newer jobledger, and must not change.
 pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
-    let open = |cause| Error::Open { path: path.to_owned(), cause };
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(open)?;
-    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(open)?;
-    let format: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(open)?;
+    let failed = sqlite::Error::opening(path);
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(&failed)?;
+    let format: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&failed)?;
     match (tables, application, format) {
         (0, 0, 0) => Ok(FileState::Empty),
         (_, APPLICATION_ID, found) if found > FORMAT => {
@@ -53,43 +56,44 @@ pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
     }
 }
 
-/// Opens the file for writing; makes it where there is none.
-pub(super) fn open_writer(path: &Path, external_checkpoint: bool) -> Result<(Connection, FileState), Error> {
+/// Opens the file for writing; makes a missing file.
+pub(super) fn open_writer(path: &Path, external_copy_back: bool) -> Result<(Connection, FileState), Error> {
     sqlite_is_sound()?;
-    let open = |cause| Error::Open { path: path.to_owned(), cause };
+    let failed = sqlite::Error::opening(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(open)?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;
-    // Before anything is set: a file that is not ours is not touched.
+    let conn = Connection::open_with_flags(path, flags).map_err(&failed)?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(&failed)?;
+    // Before any setting, so that a file of another program does not change.
     let state = file_state(&conn, path)?;
     set(&conn, "journal_mode", "WAL", "wal")?;
     set(&conn, "synchronous", "FULL", "2")?;
     set(&conn, "recursive_triggers", "ON", "1")?;
-    // What is erased is overwritten. Appends delete nothing, so they pay nothing for it.
+    // A redaction overwrites the erased bytes. Appends delete nothing, so the setting costs them nothing.
     set(&conn, "secure_delete", "ON", "1")?;
-    // Constraints between rows are kept by the trigger; checking each reference again would cost a fifth of an append.
+    // The trigger keeps the constraints between rows; a second check of each reference would cost a fifth of an append.
     set(&conn, "foreign_keys", "OFF", "0")?;
-    let pages = if external_checkpoint { 0 } else { CHECKPOINT_PAGES };
+    let pages = if external_copy_back { 0 } else { COPY_BACK_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
-    // Closing the last connection would copy the WAL too, behind the back of whoever follows it from outside.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, external_checkpoint).map_err(open)?;
-    // Small: after every commit that balanced a tree SQLite looks through all of it (pcache1TruncateUnsafe), which at 128 MiB
-    // took a sixth of an append; and a page that is not in it comes from the memory of the system.
+    // The last connection also copies the WAL back when it closes, and would hide pages from the external program.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, external_copy_back).map_err(&failed)?;
+    // Small: after every commit that balanced a tree SQLite walks the whole cache (pcache1TruncateUnsafe), which at 128 MiB takes a
+    // sixth of an append. A page that is not in the cache comes from the memory of the system.
     set(&conn, "cache_size", "-4096", "-4096")?;
-    // What a savepoint needs to come back stays in memory: the most that one request touches is a few megabytes, and a file
-    // made and removed for each costs more than the rows.
+    // Savepoints keep the pages that they may restore in memory: one request changes a few megabytes at the most, and a file for
+    // each savepoint costs more than the rows.
     set(&conn, "temp_store", "MEMORY", "2")?;
     if let FileState::Log(..ERASABLE_FORMAT) = state {
-        // What was taken out of pages before `secure_delete` was on is still in them.
-        conn.execute_batch("VACUUM").map_err(Error::doing("write the log anew, without what is left in its pages"))?;
+        // Rows that were deleted without `secure_delete` still have their bytes in the pages.
+        conn.execute_batch("VACUUM")
+            .map_err(sqlite::Error::doing("write the log anew, without deleted bytes in its pages"))?;
     }
-    plan_once(&conn).map_err(open)?;
+    plan_once(&conn).map_err(&failed)?;
     Ok((conn, state))
 }
 
-/// A log of this format in memory, without an event: what its tables and triggers look like.
+/// An empty log of this format in memory, with its tables and triggers.
 pub fn empty_log(format: i64) -> Result<Connection, Error> {
-    let doing = || Error::doing("make an empty log");
+    let doing = || sqlite::Error::doing("make an empty log");
     let conn = Connection::open_in_memory().map_err(doing())?;
     let steps = FORMATS.iter().take(usize::try_from(format).unwrap_or(0));
     for step in steps.flat_map(|steps| steps.iter()) {
@@ -98,28 +102,28 @@ pub fn empty_log(format: i64) -> Result<Connection, Error> {
     Ok(conn)
 }
 
-/// Takes back what a process that died had half written. The caller has the folder.
+/// Undoes the half-written part of a process that died. The caller holds the lock of the folder.
 pub fn recover_file(path: &Path) -> Result<(), Error> {
-    let open = |cause| Error::Open { path: path.to_owned(), cause };
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(open)?;
-    // The first read does it.
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(open)
+    let failed = sqlite::Error::opening(path);
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
+    // SQLite undoes it at the first read.
+    Ok(conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(&failed)?)
 }
 
-/// Brings the log to the newest format, inside the open transaction: for a new one that makes its tables.
+/// Brings the log to the newest format, inside the open transaction. A new log gets all its tables.
 pub(super) fn upgrade(conn: &Connection) -> Result<(), Error> {
-    let doing = || Error::doing("bring the log to the newest format");
+    let doing = || sqlite::Error::doing("bring the log to the newest format");
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(doing())?;
     for sql in FORMATS.iter().skip(found as usize).copied().flatten() {
         conn.execute_batch(sql).map_err(doing())?;
     }
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(doing())?;
-    conn.pragma_update(None, "user_version", FORMAT).map_err(doing())
+    Ok(conn.pragma_update(None, "user_version", FORMAT).map_err(doing())?)
 }
 
-/// Makes the table of nodes anew, empty, inside the open transaction.
+/// Replaces the table of nodes by an empty one, inside the open transaction.
 pub(super) fn without_nodes(conn: &Connection) -> Result<(), Error> {
-    let doing = || Error::doing("make the table of nodes anew");
+    let doing = || sqlite::Error::doing("make the table of nodes anew");
     conn.execute_batch("DROP TABLE node").map_err(doing())?;
-    conn.execute_batch(NODES).map_err(doing())
+    Ok(conn.execute_batch(NODES).map_err(doing())?)
 }

@@ -1,4 +1,4 @@
-//! A consistent copy of a database while it is written to.
+//! A consistent copy of a database while a server writes to it.
 
 use std::path::Path;
 
@@ -10,15 +10,18 @@ use super::Error;
 /// Pages copied between two reports of progress: 4 MiB.
 const STEP: i32 = 1024;
 
-/// Copies the database behind `source` to the new file `dest`, telling `progress` (pages done, pages in all).
+/// Copies the database behind `source` to the new file `dest`. `progress` takes the pages that are copied, and all pages.
 ///
-/// One read transaction covers the whole copy. Without it SQLite would start again whenever the writer commits, and a
-/// busy ledger would never be copied; with it the copy is the log as of one moment and takes time by its size alone.
+/// One read transaction covers the whole copy, so the copy shows one moment, and its size alone decides its time. Without the
+/// transaction SQLite would start again at each commit, and never end on a busy ledger.
+///
+/// # Errors
+/// `source` cannot be read, or `dest` cannot be written.
 pub fn copy_database(source: &Connection, dest: &Path, mut progress: impl FnMut(u64, u64)) -> Result<(), Error> {
     let doing = || Error::doing("copy the database");
-    let mut copy = Connection::open(dest).map_err(|cause| Error::Open { path: dest.to_owned(), cause })?;
+    let mut copy = Connection::open(dest).map_err(Error::opening(dest))?;
     let snapshot = source.unchecked_transaction().map_err(doing())?;
-    // A transaction begins with its first read.
+    // SQLite begins a transaction at its first read.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(doing())?;
     {
         let backup = Backup::new(source, &mut copy).map_err(doing())?;
@@ -32,5 +35,5 @@ pub fn copy_database(source: &Connection, dest: &Path, mut progress: impl FnMut(
         }
     }
     drop(snapshot);
-    copy.close().map_err(|(_, cause)| Error::Open { path: dest.to_owned(), cause })
+    copy.close().map_err(|(_, cause)| Error::opening(dest)(cause))
 }

@@ -1,21 +1,24 @@
-//! SQLite as this project uses it: read-only pools, backup, the WAL and how it is copied back, one error.
+//! SQLite as this project uses it: connections, cached statements, backup, the WAL and its copying back, one error.
 //!
-//! Not here: tables. Each database's tables and statements are in its own room (`log`, `views`, `access`).
+//! Not here: tables. The rooms `log`, `views` and `access` each have their own tables and statements.
 
 mod backup;
+mod copy_back;
 mod error;
 mod pool;
 mod settings;
-mod truncate;
+mod statement;
 mod unwritable;
+mod values;
 mod wal;
 
 pub use backup::copy_database;
-pub use error::{Error, chain, extended_code};
-pub use pool::{Pool, READ_ONLY};
+pub use copy_back::copy_back;
+pub use error::{Error, ErrorKind};
+pub use pool::{Pool, READ_ONLY, snapshot};
 pub(crate) use pool::{open_reader, plan_once};
 pub(crate) use settings::set;
 pub use settings::sqlite_is_sound;
-pub use truncate::truncate_wal;
+pub use statement::{Rows, Statement};
 pub use unwritable::open_to_read;
 pub use wal::Wal;

@@ -1,4 +1,4 @@
-//! Read-only connections to one database file, opened when needed and kept.
+//! Read-only connections to one database. The pool opens a connection when every other is in use, and keeps it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Error;
+use super::{Error, Statement};
 
 /// Flags of every connection that only reads.
 pub const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// Most idle connections kept; more may be in use at once.
-const KEPT: usize = 16;
+/// Most idle connections that a pool keeps. More may be in use at once.
+pub const IDLE: usize = 16;
 
-/// Connections that only read. One is taken for one short read and given back; none is held while a socket is written to,
-/// because a reader that stays open stops the WAL from being reused.
+/// Connections that only read. A caller takes one for a short read. No caller holds one while it writes to a socket, because a
+/// read that stays open keeps SQLite from reusing the WAL.
 #[derive(Debug)]
 pub struct Pool {
     path: PathBuf,
@@ -24,13 +24,16 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of connections to `path`; opens none yet.
+    /// A pool without connections yet.
     pub fn new(path: &Path) -> Pool {
         Pool { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `read` with a connection.
-    pub fn with<T, E: From<Error>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    ///
+    /// # Errors
+    /// A new connection cannot be opened.
+    pub fn with<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, Error> {
         let idle = self.idle.lock().pop();
         let conn = match idle {
             Some(conn) => conn,
@@ -38,20 +41,10 @@ impl Pool {
         };
         let answer = read(&conn);
         let mut idle = self.idle.lock();
-        if idle.len() < KEPT {
+        if idle.len() < IDLE {
             idle.push(conn);
         }
-        answer
-    }
-
-    /// Runs several reads on one snapshot of the database.
-    pub fn snapshot<T, E: From<Error>>(conn: &Connection, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        // Cached, because planning `BEGIN` anew costs as much as a small read.
-        let run = |sql| conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-        run("BEGIN").map_err(Error::doing("begin a read"))?;
-        let answer = read();
-        run("COMMIT").map_err(Error::doing("end a read"))?;
-        answer
+        Ok(answer)
     }
 
     /// Closes every idle connection.
@@ -60,19 +53,32 @@ impl Pool {
     }
 }
 
+/// Runs several reads on one state of the database.
+///
+/// # Errors
+/// SQLite cannot begin or end the transaction.
+pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> T) -> Result<T, Error> {
+    // Cached, because planning `BEGIN` anew costs as much as a small read.
+    Statement::new(conn, "begin a read", "BEGIN")?.execute([])?;
+    let answer = read();
+    Statement::new(conn, "end a read", "COMMIT")?.execute([])?;
+    Ok(answer)
+}
+
 /// Opens `path` for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
-    let open = |cause| Error::Open { path: path.to_owned(), cause };
-    let conn = Connection::open_with_flags(path, READ_ONLY).map_err(open)?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(open)?;
-    // No memory map: a file that is cut short under it would end the process instead of giving an error.
-    conn.pragma_update(None, "cache_size", -8192).map_err(open)?;
-    plan_once(&conn).map_err(open)?;
-    distrust(&conn).map_err(open)?;
+    let failed = Error::opening(path);
+    let conn = Connection::open_with_flags(path, READ_ONLY).map_err(&failed)?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(&failed)?;
+    // No memory map: where another program cuts the file short, a mapped read ends the process, and any other gives an error.
+    conn.pragma_update(None, "cache_size", -8192).map_err(&failed)?;
+    plan_once(&conn).map_err(&failed)?;
+    distrust(&conn).map_err(&failed)?;
     Ok(conn)
 }
 
-/// The file may come from anybody: a view under the name of a table is an error, and no function runs because a schema says so.
+/// Trusts nothing in the file's schema, because the file may come from a stranger: a view under the name of a table is an error,
+/// and no function runs because a schema calls it.
 pub(super) fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
     let off = [
         DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
@@ -83,9 +89,10 @@ pub(super) fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map(|_| ())
 }
 
-/// Keeps statements, and plans each of them once. Left to itself SQLite plans again whenever a parameter that the planner has
-/// looked at (that of a `LIMIT`) is bound, which costs more than a short read itself; and a plan that cannot change is the
-/// same at any size of the log.
+/// Keeps statements, and plans each of them once.
+///
+/// By default SQLite plans a statement again when the caller binds a parameter that the planner looked at, such as that of a
+/// `LIMIT`. Planning costs more than a short read. A plan that cannot change is also the same at any size of the log.
 pub(crate) fn plan_once(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.set_prepared_statement_cache_capacity(64);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())

@@ -1,54 +1,67 @@
-//! Reading a database where nothing can be written: on read-only media, or in the folder of another user. SQLite shares a WAL
-//! through a file beside it, and that is not possible there.
+//! Reading a database on read-only media or in the folder of another user. SQLite shares a WAL through a file beside it, which
+//! it cannot make there.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, READ_ONLY, pool};
+use super::{Error, ErrorKind, READ_ONLY, pool};
 
-/// Opens a database that may be written to by others or by nobody, and reads it once: what SQLite needs to read it is there
-/// then.
+/// Bytes of a path that an URI cannot have as they are (RFC 3986, section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Opens a database for reading, beside a server or without one, and reads it once.
+///
+/// # Errors
+/// SQLite cannot read the file, or could not read it consistently.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     let error = match pool::open_reader(path).and_then(|conn| read(conn, path)) {
         Err(error) if is_unwritable(&error) && path.exists() => error,
         opened => return opened,
     };
-    let unwritable = |cause: Error| Error::Unwritable { path: path.to_owned(), cause: cause.into() };
-    // What a process that died had half written can be taken back only by one that writes.
-    if error.wants_recovery() {
-        return Err(unwritable(error));
+    // Only a connection that writes can undo the half-written part of a process that died.
+    if error.kind() == ErrorKind::NeedsRecovery {
+        return Err(unwritable(path, error));
     }
-    open_alone(path).map_err(|cause| unwritable(cause.unwrap_or(error)))
+    open_alone(path).map_err(|cause| unwritable(path, cause.unwrap_or(error)))
 }
 
-/// Whether SQLite could not write what it needs for reading.
+/// Whether SQLite could not write the file that it needs for reading.
 fn is_unwritable(error: &Error) -> bool {
-    let codes = [ffi::SQLITE_CANTOPEN, ffi::SQLITE_READONLY, ffi::SQLITE_PERM];
-    error.sqlite_code().is_some_and(|code| codes.contains(&(code & 0xff)))
+    matches!(error.kind(), ErrorKind::Unwritable | ErrorKind::NeedsRecovery)
 }
 
-/// Opens a database that no other process writes to. `None` where one may: what is read could then be half of one state and
-/// half of another.
+fn unwritable(path: &Path, cause: Error) -> Error {
+    let name = path.file_name().unwrap_or_default().display();
+    cause.within(format!(
+        "read `{}` where SQLite may not write beside it; run the command as the user that the ledger belongs to, or copy \
+         `{name}` and, if it is there, `{name}-wal` to a folder of your own and read the copy",
+        path.display()
+    ))
+}
+
+/// Opens a database that no other process writes to. `None` where another process may write: a read could then mix two states.
 fn open_alone(path: &Path) -> Result<Connection, Option<Error>> {
-    // A process that has the database open has made this file.
+    // Each process that has the database open makes this file.
     if beside(path, "-shm").exists() {
         return Err(None);
     }
     let has_wal = beside(path, "-wal").metadata().is_ok_and(|wal| wal.len() > 0);
     let opened = if has_wal { with_wal(path) } else { without_wal(path) };
-    opened.map_err(|cause| Error::Open { path: path.to_owned(), cause }).and_then(|conn| read(conn, path)).map_err(Some)
+    opened.map_err(Error::opening(path)).and_then(|conn| read(conn, path)).map_err(Some)
 }
 
-/// SQLite takes an immutable file as it is, and looks for no WAL.
+/// Opens the file as immutable: SQLite then looks for no WAL.
 fn without_wal(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let uri = format!("file:{}?immutable=1", escaped(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())));
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_bytes(), ESCAPED));
     set_up(Connection::open_with_flags(uri, READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?)
 }
 
-/// In exclusive mode SQLite keeps the index of the WAL in its own memory, and without locks it needs to write nothing
+/// Opens the file and its WAL. In exclusive mode SQLite keeps the WAL's index in memory, and without locks it writes nothing
 /// (<https://sqlite.org/wal.html#noshm>, <https://sqlite.org/vfs.html#standard_unix_vfses>).
 fn with_wal(path: &Path) -> Result<Connection, rusqlite::Error> {
     let conn = Connection::open_with_flags_and_vfs(path, READ_ONLY, c"unix-none")?;
@@ -63,10 +76,10 @@ fn set_up(conn: Connection) -> Result<Connection, rusqlite::Error> {
     Ok(conn)
 }
 
-/// SQLite opens the files with the first read.
+/// Reads once, because SQLite opens the files only at the first read.
 fn read(conn: Connection, path: &Path) -> Result<Connection, Error> {
     let read = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
-    read.map_err(|cause| Error::Open { path: path.to_owned(), cause })?;
+    read.map_err(Error::opening(path))?;
     Ok(conn)
 }
 
@@ -74,16 +87,4 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
-}
-
-/// A path in an URI.
-fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(*byte)),
-            byte => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }

@@ -27,7 +27,7 @@ pub use set_aside::{SetAside, count_set_aside, list_set_aside};
 pub use snapshot::EVERY;
 
 use crate::job::Position;
-use crate::sqlite::extended_code;
+use crate::sqlite::{self, ErrorKind};
 use crate::{history, log};
 
 /// Why views cannot be read or brought forward.
@@ -38,16 +38,10 @@ pub enum Error {
     Log(#[from] log::Error),
     /// The file of the views cannot be opened or read.
     #[error("the views cannot be read")]
-    File(#[source] log::Error),
-    /// SQLite refused.
-    #[error("{doing}")]
-    Sqlite {
-        /// What was being done.
-        doing: &'static str,
-        /// SQLite's own words.
-        #[source]
-        cause: rusqlite::Error,
-    },
+    File(#[source] sqlite::Error),
+    /// The database.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::Error),
     /// A job's events do not fold.
     #[error(transparent)]
     History(history::Error),
@@ -73,7 +67,7 @@ impl From<history::Error> for Error {
 
 impl Error {
     fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
-        move |cause| Error::Sqlite { doing, cause }
+        move |cause| sqlite::Error::new(doing, cause).into()
     }
 
     /// The first event that keeps a job from being folded; `None` where something else failed.
@@ -88,16 +82,10 @@ impl Error {
     /// Whether making the views again would help.
     pub fn is_damage(&self) -> bool {
         match self {
-            Error::Sqlite { cause, .. } => match extended_code(cause) {
-                // A full disk, a lock or a failing device is not mended by writing everything again.
-                Some(code) => matches!(
-                    code & 0xff,
-                    rusqlite::ffi::SQLITE_CORRUPT | rusqlite::ffi::SQLITE_NOTADB | rusqlite::ffi::SQLITE_ERROR
-                ),
-                None => true,
-            },
+            // New views do not help against a full disk, a lock or a failing device.
+            Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Misfit),
             Error::Damaged(_) => true,
-            Error::File(error) => error.is_damage(),
+            Error::File(error) => error.kind() == ErrorKind::Damaged,
             // New views would be made of the same log.
             Error::Log(_) | Error::History(_) | Error::SetAside { .. } => false,
         }

@@ -62,7 +62,7 @@ pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
 
 /// Everything is on disk afterwards.
 fn close(conn: Connection, path: &Path) -> Result<(), Error> {
-    conn.close().map_err(|(_, cause)| Error::Sqlite { doing: "close new views", cause })?;
+    conn.close().map_err(|(_, cause)| Error::doing("close new views")(cause))?;
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(|cause| Error::Damaged(format!("cannot sync `{}`: {cause}", path.display())))

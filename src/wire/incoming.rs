@@ -281,20 +281,10 @@ fn unquoted(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// Decodes UTF-8; `None` also for a `%` without two digits, which `percent_decode` leaves as it is.
 fn percent_decoded(value: &[u8]) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (digits, tail) = rest.split_at_checked(2)?;
-        let mut byte = [0];
-        hex::decode_to_slice(digits, &mut byte).ok()?;
-        bytes.extend(byte);
-        rest = tail;
-    }
-    String::from_utf8(bytes).ok()
+    let escape = |rest: &[u8]| rest.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let is_whole = value.split(|byte| *byte == b'%').skip(1).all(escape);
+    let text = percent_encoding::percent_decode(value).decode_utf8().ok()?;
+    is_whole.then(|| text.into_owned())
 }

@@ -9,6 +9,7 @@ use jobledger::http::HttpOptions;
 use jobledger::ledger::{Folder, FolderError, OpenError, Options};
 use jobledger::log;
 use jobledger::server::{Server, StartError};
+use jobledger::sqlite::ErrorKind;
 use rusqlite::Connection;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -228,7 +229,7 @@ fn what_is_not_a_log_is_not_touched() {
     fs::write(&log, "no database at all, and long enough to be looked at. ".repeat(100)).unwrap();
     let before = hash(&log);
     let error = log_error(start_error(dir.path()));
-    assert!(error.is_damage() && error.to_string().contains("log.db"), "{error:?}");
+    assert!(error.is(ErrorKind::Damaged) && error.to_string().contains("log.db"), "{error:?}");
     assert_eq!(hash(&log), before);
     // Nothing was made beside it either.
     assert!(!dir.path().join("ledger.key").exists() && !dir.path().join("views.db").exists());

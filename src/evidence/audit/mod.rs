@@ -12,8 +12,8 @@ use serde::Serialize;
 use self::files::Line;
 use self::job::Chain;
 use crate::audit::{Class, Events, Fault, Report, Signed, Signer, Signers};
+use crate::chain;
 use crate::job::{Position, plural};
-use crate::log::chain;
 use crate::tree::{
     Checkpoint, CheckpointError, Hash, Receipt, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
 };

@@ -171,7 +171,7 @@ pub async fn append(
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, batch))?;
     let status = match appended.all_known() {
         // Recorded, but the bytes are not gone before somebody else has seen to it.
-        _ if erases && app.ledger.external_checkpoint() => StatusCode::ACCEPTED,
+        _ if erases && app.ledger.external_copy_back() => StatusCode::ACCEPTED,
         true => StatusCode::OK,
         false => StatusCode::CREATED,
     };

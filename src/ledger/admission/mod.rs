@@ -16,6 +16,7 @@ use super::projection::CommittedFacts;
 use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
+use crate::sqlite::ErrorKind;
 use crate::views::JobCache;
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
@@ -209,7 +210,7 @@ impl Desk {
         }
         match self.admit_new(request, index, guard) {
             Ok(event) if !event.duplicate => Ok(event),
-            Err(Stop::Fail(error)) if !error.is_taken() => Err(Stop::Fail(error)),
+            Err(Stop::Fail(error)) if !error.is(ErrorKind::Taken) => Err(Stop::Fail(error)),
             unless_known => self.known(request, index, incoming)?.map_or(unless_known, Ok),
         }
     }

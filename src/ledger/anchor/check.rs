@@ -1,6 +1,7 @@
 //! What the anchor says of the log in the file: it must be the beginning of it.
 
 use super::file::Anchor;
+use crate::chain;
 use crate::job::plural;
 use crate::ledger::OpenError;
 use crate::ledger::folder::Folder;
@@ -56,7 +57,7 @@ enum Against {
     #[error("the anchor does not hold a checkpoint: expected text, found other bytes; see `jobledger recover`")]
     NotText,
     /// The tree cannot be compared.
-    #[error("the anchor cannot be compared with the tree: {}; see `jobledger recover`", log::chain(.0))]
+    #[error("the anchor cannot be compared with the tree: {}; see `jobledger recover`", chain(.0))]
     Tree(log::Error),
 }
 

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::file::{Anchor, AnchorError};
+use crate::chain;
 use crate::job::plural;
 use crate::ledger::folder::Files;
 use crate::ledger::{Metrics, OpenError, Threads};
-use crate::log::{self, Reader, chain};
+use crate::log::{self, Reader};
 
 /// How often the anchor is looked at and, where there is a newer checkpoint, written. A look while nothing happens is what
 /// finds a copy that signs for the same log.

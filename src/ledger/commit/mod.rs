@@ -26,6 +26,7 @@ use super::redactor::Erasures;
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
 use crate::job::{Event, Position};
 use crate::log::{self, Writer};
+use crate::sqlite::ErrorKind;
 use crate::wire::Incoming;
 
 /// Most events in one commit: a bound on what a crash makes unknown and on how long anybody waits.
@@ -299,7 +300,7 @@ impl WriterThread {
 
     fn failed(&mut self, requests: Vec<Request>, error: &log::Error) {
         tracing::error!(error = error as &dyn std::error::Error, requests = requests.len(), "a commit failed");
-        if error.is_failed_sync() {
+        if error.is(ErrorKind::FailedSync) {
             after_failed_sync(self.end);
         }
         self.reload();

@@ -3,6 +3,7 @@
 //! What is signed is what was read back, so a signature never covers what is not in the file. On any doubt nothing is
 //! signed, the commit is off, and the ledger takes no more writes: a wrong signature could never be taken back.
 
+use crate::chain;
 use crate::job::{Position, plural};
 use crate::ledger::Identity;
 use crate::log::{self, Published, Reader, Writer};
@@ -32,7 +33,7 @@ pub enum Doubt {
         found: u64,
     },
     /// What is stored contradicts itself.
-    #[error("{}", log::chain(.0))]
+    #[error("{}", chain(.0))]
     Tree(log::Error),
     /// The newest checkpoint is not signed as it must be.
     #[error("the newest checkpoint is not good: {0}")]

@@ -15,7 +15,7 @@ use super::Folder;
 use crate::job::Position;
 use crate::ledger::{OpenError, Threads};
 use crate::log::{self, FileState};
-use crate::sqlite;
+use crate::sqlite::{self, ErrorKind};
 
 /// How often the files are looked at.
 const PAUSE: Duration = Duration::from_millis(60);
@@ -164,7 +164,7 @@ impl Files {
         match read() {
             Ok(found) if found < recorded => Err(Gone::Behind { recorded, found }),
             Err(error @ log::Error::NotALog(_)) => Err(Gone::Unreadable(error)),
-            Err(error) if error.is_damage() || error.is_cut_off() => Err(Gone::Unreadable(error)),
+            Err(error) if error.is(ErrorKind::Damaged) || error.is(ErrorKind::CutOff) => Err(Gone::Unreadable(error)),
             Err(_) => Ok(()),
             Ok(_) => {
                 looked.read = Some(stand);

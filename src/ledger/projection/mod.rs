@@ -212,11 +212,9 @@ impl Projection {
         let Some(open) = readers.as_ref() else {
             return Err(views::Error::Damaged("they are being made again".into()));
         };
-        let answer = match open.pool.with(read) {
+        let answer = match open.pool.with(read).map_err(views::Error::File).flatten() {
             // Connections that are open still read the old file; new connections need one.
             Err(_) if !self.views.exists() => Err(views::Error::Damaged("their file is gone".into())),
-            // The pool is one of the views here.
-            Err(views::Error::Log(error)) => Err(views::Error::File(error)),
             answer => answer,
         };
         if let Err(error) = &answer

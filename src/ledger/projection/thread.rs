@@ -11,8 +11,9 @@ use parking_lot::RwLockWriteGuard;
 use super::backlog::Waiting;
 use super::mode::{Command, Mode};
 use super::{Health, OpenViews, Projection};
+use crate::chain;
 use crate::history;
-use crate::log::{Reader, chain};
+use crate::log::Reader;
 use crate::sqlite::Pool;
 use crate::views::{self, Moved, Projector};
 

@@ -192,10 +192,10 @@ impl Ledger {
                 return Ok(Shown { value: Some(value), position, now: self.now() });
             }
             let (value, position) = self.views_now(|conn| {
-                let (found, position) = sqlite::Pool::snapshot(conn, || {
+                let (found, position) = sqlite::snapshot(conn, || {
                     let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
                     Ok::<_, views::Error>((read(conn)?, position))
-                })?;
+                })??;
                 let value = found.map(|(weight, value)| {
                     kept.keep(name, &value, weight, position);
                     value

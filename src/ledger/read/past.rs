@@ -10,7 +10,7 @@ use super::{ReadError, Shown, off_thread};
 use crate::history::fold_job;
 use crate::job::{Job, JobKey, Position};
 use crate::ledger::Ledger;
-use crate::sqlite::Pool;
+use crate::sqlite::snapshot;
 use crate::views::{checkpoint, load_past};
 
 impl Ledger {
@@ -52,10 +52,10 @@ impl Ledger {
     fn known(&self, key: &JobKey, position: Position) -> Option<Job> {
         let erased = self.erased();
         let read = self.views_now(|conn| {
-            Pool::snapshot(conn, || match checkpoint(conn)? {
+            snapshot(conn, || match checkpoint(conn)? {
                 Some((shown, _)) if shown >= erased => load_past(conn, key, position),
                 _ => Ok(None),
-            })
+            })?
         });
         read.unwrap_or_default()
     }

@@ -11,7 +11,7 @@ use super::{ReadError, Shown, off_thread};
 use crate::job::{OrgId, Position};
 use crate::ledger::Ledger;
 use crate::ledger::projection::PATIENCE;
-use crate::sqlite::Pool;
+use crate::sqlite::snapshot;
 use crate::views::{self, Pieces, Row, checkpoint, each_running};
 
 /// Who makes the lists: one reader at a time for each organisation.
@@ -76,11 +76,11 @@ impl Ledger {
         self.inner.metrics.running_lists.inc();
         self.inner.projection.answers.running.make(org, row, |each| {
             self.views_now(|conn| {
-                Pool::snapshot(conn, || {
+                snapshot(conn, || {
                     let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
                     each_running(conn, org, each)?;
                     Ok(position)
-                })
+                })?
             })
         })
     }

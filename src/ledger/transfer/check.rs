@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
 use super::residues::Residues;
+use crate::chain;
 use crate::history::fold_job;
 use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
 use crate::ledger::{Identity, identity};
-use crate::log::{Reader, Row, chain};
+use crate::log::{Reader, Row};
 use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
 use crate::wire::{self, ExportLine, Exported, Leaf, datadigest};
 

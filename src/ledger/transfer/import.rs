@@ -13,6 +13,7 @@ use crate::ledger::keys::key_file;
 use crate::ledger::keys::open_existing;
 use crate::ledger::{OpenError, identity};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
+use crate::sqlite::ErrorKind;
 use crate::tree::{Frontier, Size};
 use crate::wire::{ExportLine, Exported, Leaf, LineError, Lines, decode};
 
@@ -126,7 +127,7 @@ fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError
     let conn = match Reader::open(&folder.log()) {
         Err(log::Error::Missing(_)) => return Ok(None),
         // An import that was killed in its first moments.
-        Err(error) if error.wants_recovery() => {
+        Err(error) if error.is(ErrorKind::NeedsRecovery) => {
             log::recover_file(&folder.log())?;
             match Reader::open(&folder.log()) {
                 Err(log::Error::Missing(_)) => return Ok(None),
