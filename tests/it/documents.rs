@@ -110,6 +110,25 @@ fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
 }
 
 #[test]
+fn every_path_that_a_document_names_is_there() {
+    let path = Regex::new(r"\b(src|tests|schema|benches|docs|replay-fixtures)/[A-Za-z0-9_./-]*[A-Za-z0-9_/-]").unwrap();
+    for (document, text) in documents() {
+        // A link names a path from the document's folder, and an address one of a server.
+        for word in text.split([' ', '\n', '`', '(', ')', '|']).filter(|word| !word.starts_with('/')) {
+            let found = path.find(word).filter(|found| found.start() == 0).map(|found| &word[found.range()]);
+            let target = found.map(|found| (found, resolved(&document, found)));
+            let is_there = |(found, near): &(&str, PathBuf)| root().join(found).exists() || root().join(near).exists();
+            assert!(
+                target.iter().all(is_there),
+                "{}: nothing is at `{}`",
+                document.display(),
+                found.unwrap_or_default()
+            );
+        }
+    }
+}
+
+#[test]
 fn the_readme_is_short() {
     let lines = document("README.md").lines().count();
     assert!(lines <= 180, "README.md has {lines} lines; move some to docs/");
