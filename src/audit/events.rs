@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::report::{Class, Fault};
-use crate::job::{Event, JobKey, Kind, Position, Time};
+use crate::job::{Event, EventType, JobKey, Kind, Position, Time};
 use crate::wire::{Leaf, StoredRedaction, datadigest, decode, residue};
 
 /// Salt and data of an event, as stored; `None` where they are gone.
@@ -124,7 +124,7 @@ impl Events {
         };
         let (prev, kind) = (leaf.prev().map_err(|error| error.to_string())?, leaf.kind().map_err(|e| e.to_string())?);
         let kind = kind.ok_or("expected the job's kind, found none")?;
-        let ended = Event::FINAL.contains(&&*leaf.event_type);
+        let ended = EventType::named(&leaf.event_type).is_some_and(EventType::ends_job);
         let before = match self.jobs.get_mut(&key) {
             Some(job) => {
                 let before = (job.newest, job.kind);
@@ -158,13 +158,13 @@ impl Events {
         if datadigest(salt, data) != leaf.datadigest {
             return Err("its data is not what its entry commits to".into());
         }
-        if leaf.event_type == Event::REDACTED { self.erasure(position, leaf, data) } else { Ok(()) }
+        if leaf.is(EventType::Redacted) { self.erasure(position, leaf, data) } else { Ok(()) }
     }
 
     /// Whether an erasure is one that the ledger records, and which missing data it explains.
     fn erasure(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), String> {
         let version = leaf.version().map_err(|error| error.to_string())?;
-        let decoded = decode(Event::REDACTED, version, data).map_err(|error| error.to_string())?;
+        let decoded = decode(EventType::Redacted.as_str(), version, data).map_err(|error| error.to_string())?;
         let Event::Redacted(redacted) = decoded else { return Err("its data is of another event".into()) };
         let kept = StoredRedaction::read(version, data).map_err(|error| error.to_string())?.residue;
         let job = key(leaf)?;
@@ -182,7 +182,7 @@ impl Events {
             self.not_erased.push(format!("event {position} erases the data of event {named}, which is still there"));
             return Ok(());
         };
-        if missing.job != job || missing.event_type == Event::REDACTED {
+        if missing.job != job || missing.event_type == EventType::Redacted.as_str() {
             return Err(format!("it erases event {named}, which is none of its job that may be erased"));
         }
         if !residue(&missing.event_type, missing.version, &kept).is_ok_and(|again| again == kept) {

@@ -185,7 +185,7 @@ impl Local {
 impl Sink for Local {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
         let events = wire::batch(&array(batch), self.ledger.mask())
-            .map_err(|(index, reject)| refusal(&Error::rejected(index, reject)))?;
+            .map_err(|refused| refusal(&Error::rejected(refused.index, refused.reject)))?;
         let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
         match self.runtime.block_on(self.ledger.append(append)) {
             Ok(appended) => {

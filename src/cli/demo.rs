@@ -202,9 +202,9 @@ fn event(event_type: &str, job: &str, data: &Value) -> Value {
 
 async fn append(ledger: &Ledger, events: &[Value]) -> Result<(), AppendError> {
     let body = serde_json::to_vec(events).expect("JSON values");
-    let events = wire::batch(&body, ledger.mask()).map_err(|(_, reject)| AppendError::Refused {
+    let events = wire::batch(&body, ledger.mask()).map_err(|refused| AppendError::Refused {
         index: 0,
-        refusal: crate::job::Refusal::Invalid { pointer: "", detail: reject.to_string() },
+        refusal: crate::job::Refusal::Invalid { pointer: "", detail: refused.to_string() },
         standing: None,
     })?;
     let append = Append { org: OrgId::default(), actor: "demo-worker".into(), events, guard: None };

@@ -101,7 +101,7 @@ impl Replay {
         let mut last: Option<(Step, Job)> = None;
         history.facts(key, Position::GENESIS, upto, |fact| {
             let step = Step::of(&fact);
-            last = Some((step, Job::evolve(last.take().map(|(_, job)| job), fact)?));
+            last = Some((step, Job::fold(last.take().map(|(_, job)| job), fact)?));
             Ok(())
         })?;
         let Some((step, job)) = last else { return Ok(None) };
@@ -119,7 +119,7 @@ impl Replay {
         }
         let mut before = None;
         history.facts(key, Position::GENESIS, from.position, |fact| {
-            before = Some(Job::evolve(before.take(), fact)?);
+            before = Some(Job::fold(before.take(), fact)?);
             Ok(())
         })?;
         let mut differ = Differ::new(before);
@@ -154,7 +154,7 @@ impl Step {
     fn of(fact: &Fact) -> Step {
         Step {
             position: fact.position.get(),
-            event_type: fact.event.type_name(),
+            event_type: fact.event.event_type().as_str(),
             time: fact.time.to_string(),
             actor: fact.actor.clone(),
         }

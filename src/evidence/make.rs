@@ -173,7 +173,7 @@ impl<'l, 'c> Subject<'l, 'c> {
                 output.push_str(chunk.output.as_deref().unwrap_or_default());
             }
             let position = fact.position;
-            job = Some(Job::evolve(job.take(), fact).map_err(EvidenceError::misfit(position))?);
+            job = Some(Job::fold(job.take(), fact).map_err(EvidenceError::misfit(position))?);
             Ok::<_, EvidenceError>(())
         })?;
         output.truncate(output.floor_char_boundary(SHOWN_OUTPUT));

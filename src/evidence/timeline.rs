@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::make::{EvidenceError, shown};
 use crate::history::job_facts;
-use crate::job::{Event, Fact, Job, JobKey, Position, plural};
+use crate::job::{Event, EventType, Fact, Job, JobKey, Position, plural};
 use crate::log::Reader;
 use crate::model::{ChangeTracker, Difference};
 use crate::wire::Leaf;
@@ -68,7 +68,7 @@ fn head(job: &Job, upto: Position) -> String {
 /// An event on the page.
 struct Entry {
     position: Position,
-    event_type: &'static str,
+    event_type: EventType,
     actor: String,
     time: String,
     recorded: String,
@@ -89,7 +89,7 @@ impl Entry {
         };
         Ok(Entry {
             position: fact.position,
-            event_type: fact.event.type_name(),
+            event_type: fact.event.event_type(),
             actor: fact.actor.clone(),
             time: fact.time.to_string(),
             recorded: leaf.recordedtime.into_owned(),
@@ -103,7 +103,7 @@ impl Entry {
     fn html(&self) -> String {
         let Entry { position, event_type, time, recorded, .. } = self;
         let (actor, name) = (escaped(&self.actor), escaped(&self.name));
-        let ends = if Event::FINAL.contains(event_type) { " class=\"end\"" } else { "" };
+        let ends = if event_type.ends_job() { " class=\"end\"" } else { "" };
         let erased = if self.erased { " <span class=\"erased\">data erased</span>" } else { "" };
         let mut html = format!(
             "<li id=\"p{position}\"{ends}>\n<h2>{event_type} <span class=\"by\">by {actor}</span>{erased}</h2>\n\

@@ -17,7 +17,7 @@ pub fn fold_job(log: &Reader<'_>, key: &JobKey, known: Option<Job>, upto: Positi
     job_facts(log, key, after, upto, |fact| {
         let position = fact.position;
         stale |= matches!(&fact.event, Event::Redacted(redacted) if redacted.position <= after);
-        job = Some(Job::evolve(job.take(), fact).map_err(|cause| Error::Misfit { position, cause })?);
+        job = Some(Job::fold(job.take(), fact).map_err(|cause| Error::Misfit { position, cause })?);
         Ok::<(), Error>(())
     })?;
     if stale { fold_job(log, key, None, upto) } else { Ok(job) }

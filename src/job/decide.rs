@@ -1,6 +1,8 @@
-//! Whether an event may be recorded. Asked once, at append; what was recorded is never asked again.
+//! Decides whether an event may be appended to its job. The writer asks once, before it records the event; a replay never
+//! asks.
 
 use super::event::{Detail, Event, ItemResult, Redacted};
+use super::event_type::EventType;
 use super::id::{JobKey, Position};
 use super::item::{Item, ItemStatus};
 use super::lifecycle::{Conflict, Moment, Status, Step, step};
@@ -10,66 +12,70 @@ use super::spec::{Kind, Spec};
 use super::state::Job;
 use super::time::Time;
 
-/// Most items that one job may report: a limit on everything.
+/// Most items that one job may have.
 pub const MAX_ITEMS: usize = 10_000;
 
 /// Most notes on one job.
 pub const MAX_NOTES: usize = 10_000;
 
-/// Most bytes of one job, as [`Summary::bytes`](super::Summary::bytes) counts them: 16 MiB. Redactions have as much room again,
-/// so that a full job can be erased from.
+/// Most bytes of one job, as [`Summary::bytes`](super::Summary::bytes) counts them: 16 MiB. With redactions a job may reach
+/// twice as much, so that data of a full job can still be redacted.
 pub const MAX_BYTES: u64 = 16 << 20;
 
-/// What to do with an event that may happen.
+/// What the writer does with an event that the rules accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Append it.
+    /// Record the event.
     Record,
-    /// The job was cancelled already; answer with that position and record nothing.
+    /// Record nothing: the job was cancelled before, at this position, which is the answer.
     AlreadyCancelled(Position),
 }
 
-/// Why an event may not happen.
+/// Why the rules refuse an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such job, and the event does not create one.
+    /// The organisation has no such job, and the event does not create it. Holds the job id.
     #[error("no job `{0}` in this organisation; the first event of a job is `job.created`")]
     NoSuchJob(String),
     /// The state does not allow the event.
     #[error(transparent)]
     Lifecycle(#[from] Conflict),
-    /// The job's state allows the event, but a part of the job does not.
+    /// The job's state allows the event, but its items, its hook or an earlier redaction do not.
     #[error("`{event}` is not possible: {reason}")]
     Part {
         /// The job's state.
         state: Status,
         /// The type of the event.
-        event: &'static str,
-        /// What stands against it.
+        event: EventType,
+        /// What rules the event out.
         reason: String,
     },
-    /// The job has no room for the event.
+    /// The event would exceed a limit of the job.
     #[error("{detail}")]
     Full {
-        /// JSON pointer of the field that takes the room, from the event's root.
+        /// JSON pointer, from the event's root, of the field that would exceed the limit.
         pointer: &'static str,
-        /// What the limit is.
+        /// The limit and what was found.
         detail: String,
     },
-    /// The event is wrong in itself or against what was reported before.
+    /// A field is wrong by itself, or contradicts an earlier event of the job.
     #[error("{detail}")]
     Invalid {
-        /// JSON pointer of the field, from the event's root.
+        /// JSON pointer of that field, from the event's root.
         pointer: &'static str,
         /// What was expected and what was found.
         detail: String,
     },
 }
 
-/// Decides whether `event` may happen to `job` (`None`: no such job yet) at `time`, when the ledger's clock says `now`.
+/// Decides whether `event`, which happened at `time`, may be appended to `job`; `now` is the ledger's clock. `job` is `None`
+/// before the job's first event.
+///
+/// # Errors
+/// A [`Refusal`] if the state machine, a limit, or an earlier event of the job rules the event out.
 pub fn decide(job: Option<&Job>, key: &JobKey, event: &Event, time: Time, now: Time) -> Result<Decision, Refusal> {
     check_time(job, time, now)?;
-    // Actor and position matter to the state that is entered, not to whether it may be: here only that is asked.
+    // Actor and position are stored in the new state but do not decide whether the step is allowed.
     let moment = Moment { time, actor: "", position: Position::GENESIS };
     let step = match (job, step(job.map(|job| &job.state), event, moment)) {
         (None, Err(_)) => return Err(Refusal::NoSuchJob(key.id.to_string())),
@@ -85,32 +91,35 @@ pub fn decide(job: Option<&Job>, key: &JobKey, event: &Event, time: Time, now: T
     Ok(Decision::Record)
 }
 
-/// What the log has at the position that a redaction names, where that is an event of the same job.
+/// The event that a redaction names, as the log has it. It belongs to the job of the redaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named<T> {
-    /// An event with its data.
-    Whole(T),
-    /// An event whose data was erased before.
-    Erased,
-    /// Another redaction, which holds what is left of what it erased.
+pub enum RedactionTarget<T> {
+    /// An event that still has its data.
+    HasData(T),
+    /// An event whose data was redacted before.
+    Redacted,
+    /// A redaction. Its data holds a residue, which the fold needs.
     Redaction,
 }
 
-/// Decides whether `redacted`, which the job's `state` allows, may erase what it names, and answers that; `None`
-/// where the log has no event of the job there.
-pub fn may_erase<T>(state: Status, redacted: &Redacted, named: Option<Named<T>>) -> Result<T, Refusal> {
+/// Decides whether `redacted`, which the job's `state` allows, may redact `target`; returns the target's data. `target` is
+/// `None` if the log has no event of the job at that position.
+///
+/// # Errors
+/// A [`Refusal`] if there is no such event, if it is a redaction, or if its data was redacted before.
+pub fn may_redact<T>(state: Status, redacted: &Redacted, target: Option<RedactionTarget<T>>) -> Result<T, Refusal> {
     let invalid = |detail| Err(Refusal::Invalid { pointer: "/data/position", detail });
     let position = redacted.position;
-    match named {
-        Some(Named::Whole(data)) => Ok(data),
-        Some(Named::Erased) => Err(Refusal::Part {
+    match target {
+        Some(RedactionTarget::HasData(data)) => Ok(data),
+        Some(RedactionTarget::Redacted) => Err(Refusal::Part {
             state,
-            event: Event::REDACTED,
-            reason: format!("the data of event {position} is erased already"),
+            event: EventType::Redacted,
+            reason: format!("the data of event {position} was redacted before"),
         }),
-        Some(Named::Redaction) => invalid(format!(
-            "expected an event that is no erasure itself, found the `{}` at {position}, which stays to explain one",
-            Event::REDACTED
+        Some(RedactionTarget::Redaction) => invalid(format!(
+            "expected the position of another event than a redaction, found the `{}` at {position}",
+            EventType::Redacted
         )),
         None => invalid(format!("expected the position of an earlier event of this job, found {position}")),
     }
@@ -122,7 +131,7 @@ fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
         return invalid(format!("expected a time at most 24 h ahead of the ledger's clock ({now}), found {time}"));
     }
     match job {
-        // Only a ledger's clock that was ahead creates a job so late. It must not refuse the right time afterwards.
+        // The job was created while the ledger's clock was more than a day ahead. Events with the right time stay allowed.
         Some(job) if job.created_at > now.plus(Time::DAY) => Ok(()),
         Some(job) if time < job.created_at.plus(-Time::DAY) => invalid(format!(
             "expected a time at most 24 h before the job was created ({}), found {time}",
@@ -145,7 +154,7 @@ fn check_new(key: &JobKey, event: &Event) -> Result<(), Refusal> {
 }
 
 fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
-    let part = |reason: String| Err(Refusal::Part { state: job.state.status(), event: event.type_name(), reason });
+    let part = |reason: String| Err(Refusal::Part { state: job.state.status(), event: event.event_type(), reason });
     check_counts(job, event)?;
     match event {
         Event::ItemResult(result) => check_item(job, result, part),
@@ -165,13 +174,13 @@ fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
     }
 }
 
-/// Whether `more` bytes at `pointer` fit into the job, which may take `most`.
+/// Refuses the field at `pointer` if its `more` bytes would take the job over `most` bytes.
 fn check_room(job: &Job, pointer: &'static str, more: u64, most: u64) -> Result<(), Refusal> {
     if job.bytes + more <= most {
         return Ok(());
     }
     let detail = format!(
-        "expected at most {most} bytes in a job, its spec, items, notes and erasures together, found {} and {more} more",
+        "expected at most {most} bytes in the spec, items, notes and redactions of a job, found {} and {more} more",
         job.bytes
     );
     Err(Refusal::Full { pointer, detail })
@@ -179,7 +188,7 @@ fn check_room(job: &Job, pointer: &'static str, more: u64, most: u64) -> Result<
 
 fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
     let after: Tally = job.tally.after(event);
-    // Only events that carry one of the two counts can break the rule, so only those are asked.
+    // Only an event that carries one of the two counts can break the rule, so the pointer below names one of its fields.
     if after.consistent() {
         return Ok(());
     }
@@ -226,7 +235,7 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
             };
             let grown_in = |size: fn(&Item) -> u64| size(&new).saturating_sub(item.map_or(0, size));
             let grown = grown_in(size::of_item);
-            // A result that is no longer than the one it replaces fits into every job.
+            // A result that is no longer than the one it replaces always fits, also into a full job.
             if grown == 0 {
                 return Ok(());
             }
@@ -235,7 +244,7 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
                 ("/data/detail", grown_in(size::of_detail)),
                 ("/data/message", grown_in(size::of_message)),
             ];
-            // The member that grew most; the message of two that are equal.
+            // Blame the member that grew most. Of two that grew alike, the later one in the list wins.
             let pointer =
                 members.into_iter().max_by_key(|(_, grown)| *grown).map_or("/data/item", |(pointer, _)| pointer);
             check_room(job, pointer, grown, MAX_BYTES)

@@ -1,72 +1,53 @@
-//! What can happen to a job, in today's terms. Stored shapes and their versions are in [`crate::wire`].
+//! The events of a job, as the fold takes them. [`crate::wire`] has their stored shapes and versions.
 
+use super::event_type::EventType;
 use super::id::{ItemId, Position};
 use super::item::ItemStatus;
 use super::spec::{Labels, RawJson, Spec, words};
 
-/// One thing that happened to a job.
+/// One event of a job, with its data. [`EventType`] has the row of each variant in the table of types.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The job exists.
     Created(Created),
-    /// A worker took it.
+    /// A worker started the job.
     Started(Started),
-    /// How far it is.
+    /// A worker reports how far the job is.
     Progress(Progress),
-    /// A part of it has a result.
+    /// An item has a result.
     ItemResult(ItemResult),
-    /// The hook wrote something, or ended.
+    /// The hook wrote output or ended.
     HookOutput(HookOutput),
-    /// It ended well.
+    /// The job succeeded.
     Completed(Completed),
-    /// It ended badly.
+    /// The job failed.
     Failed(Failed),
-    /// Somebody stopped it.
+    /// The job was cancelled.
     Cancelled(Cancelled),
     /// A remark; moves nothing.
     Noted(Noted),
-    /// The data of one of its events was erased; moves nothing.
+    /// The data of one event was redacted; moves nothing.
     Redacted(Redacted),
 }
 
 impl Event {
-    /// The types of which a job's history is.
-    pub const TYPES: [&'static str; 10] = [
-        "job.created",
-        "job.started",
-        "job.progress",
-        "job.item_result",
-        "job.hook_output",
-        "job.completed",
-        "job.failed",
-        "job.cancelled",
-        "job.noted",
-        Event::REDACTED,
-    ];
-    /// The type of an erasure.
-    pub const REDACTED: &'static str = "job.redacted";
-    /// The types that end a job.
-    pub const FINAL: [&'static str; 3] = ["job.completed", "job.failed", "job.cancelled"];
-    /// The types that may come after the end.
-    pub const AFTERWARDS: [&'static str; 2] = ["job.noted", Event::REDACTED];
-
-    /// The CloudEvents `type`.
-    pub fn type_name(&self) -> &'static str {
+    /// The event's row in the table of types.
+    pub fn event_type(&self) -> EventType {
         match self {
-            Event::Created(_) => "job.created",
-            Event::Started(_) => "job.started",
-            Event::Progress(_) => "job.progress",
-            Event::ItemResult(_) => "job.item_result",
-            Event::HookOutput(_) => "job.hook_output",
-            Event::Completed(_) => "job.completed",
-            Event::Failed(_) => "job.failed",
-            Event::Cancelled(_) => "job.cancelled",
-            Event::Noted(_) => "job.noted",
-            Event::Redacted(_) => Event::REDACTED,
+            Event::Created(_) => EventType::Created,
+            Event::Started(_) => EventType::Started,
+            Event::Progress(_) => EventType::Progress,
+            Event::ItemResult(_) => EventType::ItemResult,
+            Event::HookOutput(_) => EventType::HookOutput,
+            Event::Completed(_) => EventType::Completed,
+            Event::Failed(_) => EventType::Failed,
+            Event::Cancelled(_) => EventType::Cancelled,
+            Event::Noted(_) => EventType::Noted,
+            Event::Redacted(_) => EventType::Redacted,
         }
     }
 
-    /// The counts that the event reports, all absent where it reports none.
+    /// The counts that the event reports; all are absent if the event reports none.
     pub fn counts(&self) -> Counts {
         match self {
             Event::Started(e) => Counts { total: e.total_records, ..Counts::default() },
@@ -77,29 +58,29 @@ impl Event {
     }
 }
 
-/// `job.created`.
+/// Data of `job.created`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
-    /// What the job is to do.
+    /// The job's spec.
     pub spec: Spec,
-    /// The same as it is stored.
+    /// The stored text of `spec`.
     pub spec_json: RawJson,
-    /// Whom it was created for; the actor where absent.
+    /// The person or system that the job was created for; if absent, the actor.
     pub created_by: Option<String>,
-    /// Up to 16 short strings, for finding.
+    /// Up to 16 labels by which a list of jobs can be filtered.
     pub labels: Labels,
 }
 
-/// `job.started`.
+/// Data of `job.started`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Started {
-    /// A remark for people.
+    /// Free text, up to 16 KiB.
     pub message: Option<String>,
-    /// How many records there are to process.
+    /// Number of records to process, 0 to 2^53.
     pub total_records: Option<u64>,
 }
 
-/// Record counts: totals so far, each 0 to 2^53, never increments.
+/// Record counts. Each is a total so far, 0 to 2^53, never an increment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Records processed.
@@ -114,54 +95,54 @@ pub struct Counts {
     pub deleted: Option<u64>,
 }
 
-/// `job.progress`.
+/// Data of `job.progress`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Progress {
     /// Percent, 0 to 100.
     pub percent: Option<u8>,
-    /// What is being done.
+    /// Name of the step in progress, up to 16 KiB.
     pub current_step: Option<String>,
     /// Totals so far.
     pub counts: Counts,
-    /// A remark for people.
+    /// Free text, up to 16 KiB.
     pub message: Option<String>,
 }
 
-/// `job.item_result`.
+/// Data of `job.item_result`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemResult {
-    /// Which part.
+    /// The item that the result belongs to.
     pub item: ItemId,
-    /// Running, completed or failed; never pending.
+    /// The result: running, completed or failed, never pending.
     pub status: ItemStatus,
-    /// A remark for people.
+    /// Free text, up to 16 KiB.
     pub message: Option<String>,
-    /// What is known besides.
+    /// More about the result, in a form that the job's kind fixes.
     pub detail: Option<Detail>,
 }
 
-/// What a result says besides its status and message. Only database-role and generic jobs have it.
+/// What an item's result adds to its status and message. Only items of `dbrole` and `generic` jobs have a detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
-    /// Where the credentials of a database role lie.
+    /// Where the credentials of a database role are kept.
     Credentials(Credentials),
-    /// A JSON object, as it was given but for masked secrets; on generic jobs alone.
+    /// A JSON object, on items of `generic` jobs only: the producer's text with secrets masked.
     Json(RawJson),
 }
 
-/// Where the credentials of a database role were put. Names a secret, never holds one.
+/// Where the credentials of a database role are kept. It names a secret and never holds one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Who keeps them.
+    /// The system that keeps the secret.
     pub provider: Provider,
-    /// The secret's id in the vault.
+    /// The secret's id in that system.
     pub secret_id: String,
     /// The names of the secret's keys.
     pub secret_keys: Vec<String>,
 }
 
 words! {
-    /// Who keeps the credentials of a database role.
+    /// The system that keeps the credentials of a database role.
     Provider, "secrets manager provider" {
         /// The product's own database.
         Database = "database",
@@ -171,7 +152,7 @@ words! {
 }
 
 words! {
-    /// Where hook output was written.
+    /// The stream that the hook wrote to.
     Stream, "stream" {
         /// Standard output.
         Stdout = "stdout",
@@ -180,61 +161,61 @@ words! {
     }
 }
 
-/// `job.hook_output`.
+/// Data of `job.hook_output`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HookOutput {
-    /// A chunk of what the hook wrote, up to 1 MiB.
+    /// A chunk of output, up to 1 MiB.
     pub output: Option<String>,
-    /// Where it wrote it.
+    /// The stream that the hook wrote the chunk to.
     pub stream: Option<Stream>,
-    /// On the last chunk: how the hook ended.
+    /// How the hook ended; on its last event only.
     pub exit: Option<HookExit>,
 }
 
 /// How a hook ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookExit {
-    /// Unix exit code; not zero does not fail the job.
+    /// Unix exit code. A code other than 0 does not fail the job.
     pub code: i32,
-    /// Whole seconds.
+    /// How long the hook ran, in whole seconds, 0 to 2^53.
     pub seconds: u64,
 }
 
-/// `job.completed`.
+/// Data of `job.completed`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Completed {
-    /// A remark for people.
+    /// Free text, up to 16 KiB.
     pub message: Option<String>,
     /// Final totals.
     pub counts: Counts,
 }
 
-/// `job.failed`.
+/// Data of `job.failed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Why.
+    /// Why the job failed, up to 16 KiB.
     pub message: String,
 }
 
-/// `job.cancelled`.
+/// Data of `job.cancelled`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cancelled {
-    /// Why.
+    /// Why the job was cancelled, up to 16 KiB.
     pub reason: Option<String>,
 }
 
-/// `job.noted`.
+/// Data of `job.noted`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    /// The remark.
+    /// The remark, up to 16 KiB.
     pub text: String,
 }
 
-/// `job.redacted`.
+/// Data of `job.redacted`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redacted {
-    /// The event of the same job whose data is erased.
+    /// Position of the event, in the same job, whose data is redacted.
     pub position: Position,
-    /// Why. It stays for ever, like everything that explains an erasure.
+    /// Why the data is redacted. The reason itself can never be redacted.
     pub reason: String,
 }

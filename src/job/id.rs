@@ -1,4 +1,4 @@
-//! Names of things: organisations, jobs, items, and places in the log.
+//! Identifiers: organisations, jobs, items, job types, and positions in the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// A name that does not have the form it must have; the text says which form that is.
+/// A text that is not a valid identifier. Holds a message that gives the expected form and the text found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadId(pub String);
 
-/// The event's place in the whole log: 1, 2, 3 … without gaps, in commit order; 0 is the genesis event.
+/// An event's place in the whole log: 1, 2, 3 … without gaps, in commit order; 0 is the genesis event.
 ///
-/// Also the SSE id, the cursor, and (as the position of its newest event) a job's revision. At most `i64::MAX`, because
-/// that is what SQLite stores.
+/// It is also the SSE id and the cursor; the position of a job's newest event is the job's revision. At most `i64::MAX`, the
+/// largest integer that SQLite stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(u64);
 
 impl Position {
-    /// The genesis event, and the head of a log that holds nothing else.
+    /// The position of the genesis event, and the head of a new log.
     pub const GENESIS: Position = Position(0);
     /// The largest position that can be stored.
     pub const MAX: Position = Position(i64::MAX as u64);
 
-    /// The position `n`; numbers that SQLite cannot store become [`Position::MAX`], which no log reaches.
+    /// The position `n`. A number over [`Position::MAX`] becomes that maximum, which no log reaches.
     pub fn new(n: u64) -> Position {
         Position(n.min(Position::MAX.0))
     }
@@ -34,7 +34,7 @@ impl Position {
         self.0
     }
 
-    /// The position right after this one.
+    /// The position after this one.
     pub fn next(self) -> Position {
         Position::new(self.0 + 1)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Position {
 impl FromStr for Position {
     type Err = BadId;
 
-    /// Plain decimal digits only: no sign, no space.
+    /// Reads decimal digits only: no sign, no space.
     fn from_str(text: &str) -> Result<Self, BadId> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse::<u64>() {
@@ -57,7 +57,7 @@ impl FromStr for Position {
             _ => Err(BadId(format!(
                 "expected a position, a whole number from 0 to {}, found `{}`",
                 Position::MAX,
-                short(text)
+                beginning(text)
             ))),
         }
     }
@@ -78,14 +78,14 @@ impl FromStr for OrgId {
 
     fn from_str(text: &str) -> Result<Self, BadId> {
         hyphenated(text).map(OrgId).ok_or_else(|| {
-            BadId(format!("expected an organisation, a UUID in 8-4-4-4-12 form, found `{}`", short(text)))
+            BadId(format!("expected an organisation, a UUID in 8-4-4-4-12 form, found `{}`", beginning(text)))
         })
     }
 }
 
 /// The job's id inside its organisation: 1 to 128 of `A-Z a-z 0-9 . _ : -`.
 ///
-/// An id in the 8-4-4-4-12 hex form is lower-cased here, on every way in, so that one UUID cannot name two jobs.
+/// Parsing lower-cases an id in the 8-4-4-4-12 hex form, so that one UUID cannot name two jobs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Arc<str>);
 
@@ -98,7 +98,7 @@ impl JobId {
         &self.0
     }
 
-    /// The id as a UUID, where it has the 8-4-4-4-12 form.
+    /// The id as a UUID, if it has the 8-4-4-4-12 form.
     pub fn as_uuid(&self) -> Option<Uuid> {
         hyphenated(&self.0)
     }
@@ -126,16 +126,16 @@ impl FromStr for JobId {
     }
 }
 
-/// Names one job for ever: the same id may exist in two organisations.
+/// Names one job for ever. Two organisations may use the same job id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
     /// The organisation that owns the job.
     pub org: OrgId,
-    /// The id inside it.
+    /// The job's id inside the organisation.
     pub id: JobId,
 }
 
-/// A part of a job that has a result of its own: 1 to 256 bytes of text without control characters.
+/// The id of an item, unique in its job: 1 to 256 bytes of text without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemId(Box<str>);
 
@@ -166,7 +166,9 @@ impl FromStr for ItemId {
     }
 }
 
-/// What a job is about, in one word: 1 to 64 of `A-Z a-z 0-9 . _ -`. The types of background jobs are such words too.
+/// The type of a `task` or `generic` job: 1 to 64 of `A-Z a-z 0-9 . _ -`. A `task` has one of the ten in [`TaskType`].
+///
+/// [`TaskType`]: super::TaskType
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobType(Arc<str>);
 
@@ -192,19 +194,20 @@ impl FromStr for JobType {
     fn from_str(text: &str) -> Result<Self, BadId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if text.is_empty() || text.len() > JobType::MAX_LEN || !text.bytes().all(allowed) {
-            let found = short(text);
+            let found = beginning(text);
             return Err(BadId(format!("expected a job type, 1 to 64 of `A-Z a-z 0-9 . _ -`, found `{found}`")));
         }
         Ok(JobType(text.into()))
     }
 }
 
-/// As much of a text as an error repeats.
-fn short(text: &str) -> String {
+/// The first 64 characters: as much of a text as a message repeats.
+fn beginning(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// The UUID that `text` spells in 8-4-4-4-12 form; other spellings (braces, `urn:`, no hyphens) are not UUIDs here.
+/// The UUID that `text` spells in 8-4-4-4-12 form. Other spellings (braces, `urn:`, no hyphens) give `None`: an id in one of
+/// them is a text like any other.
 fn hyphenated(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }

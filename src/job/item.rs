@@ -1,4 +1,4 @@
-//! The parts of a job that have results of their own: database roles, rule actions.
+//! Items: the parts of a job that have a result of their own, such as a database role or a rule action.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::spec::words;
 use super::time::Time;
 
 words! {
-    /// Where an item stands.
+    /// The status of an item.
     ItemStatus, "item status" {
-        /// Declared, not yet reported (rule actions).
+        /// Declared by the spec, not yet reported. Only rule actions are declared.
         Pending = "pending",
-        /// Being worked on.
+        /// In progress.
         Running = "running",
-        /// Done.
+        /// Succeeded.
         Completed = "completed",
-        /// Tried and failed.
+        /// Did not succeed.
         Failed = "failed",
     }
 }
@@ -24,27 +24,27 @@ words! {
 /// One item and its newest result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// Its id inside the job.
+    /// The item's id, unique in the job.
     pub id: ItemId,
-    /// Where it stands.
+    /// The newest result's status; pending before the first.
     pub status: ItemStatus,
     /// The newest result's message.
     pub message: Option<String>,
     /// The newest result's detail.
     pub detail: Option<Detail>,
-    /// When the newest result happened; absent while nothing was reported.
+    /// `time` of the newest result; `None` before the first.
     pub at: Option<Time>,
-    /// The job's event that gave the item its newest result, counted from 1; 1 while nothing was reported.
+    /// The number of the job's event that holds the newest result, counted from 1; 1 before the first result.
     pub since: u64,
 }
 
 impl Item {
-    /// An item that was declared and not yet reported.
+    /// An item that the spec declares and no event has reported.
     pub fn pending(id: ItemId) -> Item {
         Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None, since: 1 }
     }
 
-    /// Where its credentials lie: those of a database role.
+    /// Where the credentials are kept, if the item is a database role that has some.
     pub fn credentials(&self) -> Option<&Credentials> {
         match &self.detail {
             Some(Detail::Credentials(info)) => Some(info),
@@ -52,13 +52,13 @@ impl Item {
         }
     }
 
-    /// Whether the item has an outcome.
+    /// Whether the item is completed or failed.
     pub fn ended(&self) -> bool {
         matches!(self.status, ItemStatus::Completed | ItemStatus::Failed)
     }
 }
 
-/// A job's items in the order in which each was declared or first reported; found by id in O(1).
+/// A job's items, in the order in which each was declared or first reported. A look-up by id is O(1).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Items {
     list: Vec<Item>,
@@ -67,34 +67,34 @@ pub struct Items {
 }
 
 impl Items {
-    /// Items as they were stored, in order.
+    /// The items of a stored job, in their order.
     pub fn from_list(list: Vec<Item>) -> Items {
         let index = list.iter().enumerate().map(|(at, item)| (item.id.clone(), at)).collect();
         let completed = list.iter().filter(|item| item.status == ItemStatus::Completed).count();
         Items { list, index, completed }
     }
 
-    /// In order.
+    /// All items, in order.
     pub fn as_slice(&self) -> &[Item] {
         &self.list
     }
 
-    /// The item with that id.
+    /// The item with this id.
     pub fn get(&self, id: &ItemId) -> Option<&Item> {
         self.index.get(id).map(|at| &self.list[*at])
     }
 
-    /// The place of the item with that id.
+    /// The index of the item with this id.
     pub fn place(&self, id: &ItemId) -> Option<usize> {
         self.index.get(id).copied()
     }
 
-    /// How many there are.
+    /// The number of items.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there are none.
+    /// Whether the job has no items.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -104,8 +104,8 @@ impl Items {
         self.completed == self.list.len()
     }
 
-    /// Takes the result in the job's event number `since`, which replaces the item's earlier one whole; answers the item's
-    /// place.
+    /// Takes a result out of the job's event number `since`. It replaces the item's earlier result whole. Returns the item's
+    /// index.
     pub(super) fn report(&mut self, result: ItemResult, at: Time, since: u64) -> usize {
         let place = *self.index.entry(result.item.clone()).or_insert(self.list.len());
         let item = Item {

@@ -1,61 +1,62 @@
-//! The state machine: one `match` on (state, event), used by who decides and by who replays.
+//! The state machine: one `match` on (state, event). Admission and the fold both use it.
 
 use super::event::Event;
+use super::event_type::EventType;
 use super::id::Position;
 use super::spec::words;
 use super::time::Time;
 
 words! {
-    /// The name of a state, as the ledger spells it.
+    /// The name of a job's state, as the ledger's own API spells it.
     Status, "status" {
         /// Created, not started.
         Pending = "pending",
-        /// Being worked on.
+        /// Started, not ended.
         Running = "running",
-        /// Ended well.
+        /// Succeeded.
         Completed = "completed",
-        /// Ended badly.
+        /// Did not succeed.
         Failed = "failed",
-        /// Stopped by somebody.
+        /// Stopped by a `job.cancelled`.
         Cancelled = "cancelled",
     }
 }
 
-/// Where a job stands, with the data that only that state has.
+/// The state of a job, with the data that only this state has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Created, not started.
     Pending,
-    /// Being worked on.
+    /// Started, not ended.
     Running {
-        /// When it was started.
+        /// `time` of `job.started`.
         started_at: Time,
     },
-    /// Ended well.
+    /// Succeeded.
     Completed {
-        /// When it was started.
+        /// `time` of `job.started`.
         started_at: Time,
-        /// When it ended.
+        /// `time` of the event that ended the job.
         ended_at: Time,
     },
-    /// Ended badly, perhaps before it was started.
+    /// Did not succeed, perhaps before it was started.
     Failed {
-        /// When it was started.
+        /// `time` of `job.started`.
         started_at: Option<Time>,
-        /// When it ended.
+        /// `time` of the event that ended the job.
         ended_at: Time,
     },
-    /// Stopped by somebody, perhaps before it was started.
+    /// Stopped by a `job.cancelled`, perhaps before it was started.
     Cancelled {
-        /// When it was started.
+        /// `time` of `job.started`.
         started_at: Option<Time>,
-        /// When it was cancelled.
+        /// `time` of the cancellation.
         ended_at: Time,
-        /// Who cancelled it.
+        /// The actor of the cancellation.
         by: String,
-        /// Why.
+        /// The cancellation's reason.
         reason: Option<String>,
-        /// The position of the cancellation, which every later one is answered with.
+        /// The position of the cancellation. Every later cancellation is answered with it.
         position: Position,
     },
 }
@@ -72,7 +73,7 @@ impl State {
         }
     }
 
-    /// When the job was started, if it was.
+    /// When the job was started; `None` if it never was.
     pub fn started_at(&self) -> Option<Time> {
         match *self {
             State::Pending => None,
@@ -81,7 +82,7 @@ impl State {
         }
     }
 
-    /// When the job ended, if it did; `Some` exactly in the final states.
+    /// When the job ended; `Some` exactly in the final states.
     pub fn ended_at(&self) -> Option<Time> {
         match *self {
             State::Pending | State::Running { .. } => None,
@@ -96,35 +97,39 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{event}` is not possible: the job is {}", state.map_or("not created yet", Status::as_str))]
 pub struct Conflict {
-    /// The state found; `None` where there is no job.
+    /// The job's state; `None` before the job's first event.
     pub state: Option<Status>,
     /// The type of the event.
-    pub event: &'static str,
+    pub event: EventType,
 }
 
 /// What an event does to the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The job is in this state now.
+    /// The job enters this state.
     Enter(State),
-    /// The event is allowed and moves nothing.
+    /// The event is allowed and leaves the state as it is.
     Stay,
-    /// The job was cancelled already, at this position; there is nothing to record.
+    /// The job was cancelled before, at this position; the event is not recorded.
     Repeat(Position),
 }
 
-/// When and by whom an event happened, and where it is (or would be) in the log.
+/// The parts of an event that a state stores besides its data.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
     /// The event's `time`.
     pub time: Time,
-    /// Who the ledger saw do it.
+    /// The actor.
     pub actor: &'a str,
-    /// Its position.
+    /// The position that the event has, or would have.
     pub position: Position,
 }
 
-/// The state machine of section 2 of the contract.
+/// Takes one step of the state machine (the design document, section 2: rules of the lifecycle). `state` is `None` before the
+/// job's first event.
+///
+/// # Errors
+/// A [`Conflict`] if the state does not allow the event.
 pub fn step(state: Option<&State>, event: &Event, moment: Moment<'_>) -> Result<Step, Conflict> {
     use Event as E;
     use State as S;
@@ -152,9 +157,9 @@ pub fn step(state: Option<&State>, event: &Event, moment: Moment<'_>) -> Result<
         (Some(S::Cancelled { position, .. }), E::Cancelled(_)) => Step::Repeat(*position),
 
         (Some(_), E::Noted(_)) => Step::Stay,
-        // An open job is not erased from: whoever works on it still decides by what it was told.
+        // Only an ended job can be redacted: the worker of an open job still acts on the data.
         (Some(S::Completed { .. } | S::Failed { .. } | S::Cancelled { .. }), E::Redacted(_)) => Step::Stay,
 
-        (state, event) => return Err(Conflict { state: state.map(State::status), event: event.type_name() }),
+        (state, event) => return Err(Conflict { state: state.map(State::status), event: event.event_type() }),
     })
 }

@@ -1,10 +1,12 @@
-//! What a job is: identifiers, events, the state machine, and the fold.
+//! What a job is: its identifiers, its events, the state machine, and the fold.
 //!
-//! Everything here is a plain function of values. Time, identifiers and looked-up data are passed in; there is no I/O, no
-//! clock, no randomness, no logging and no serialisation (stored shapes live in [`crate::wire`]).
+//! Everything here is a plain function of values: callers pass in the time, new identifiers and data that they looked up.
+//!
+//! Not here: I/O, clock, randomness, logging, and serialisation ([`crate::wire`] has the stored shapes).
 
 mod decide;
 mod event;
+mod event_type;
 mod id;
 mod item;
 mod lifecycle;
@@ -15,11 +17,12 @@ mod spec;
 mod state;
 mod time;
 
-pub use decide::{Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, Named, Refusal, decide, may_erase};
+pub use decide::{Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, RedactionTarget, Refusal, decide, may_redact};
 pub use event::{
     Cancelled, Completed, Counts, Created, Credentials, Detail, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
     Progress, Provider, Redacted, Started, Stream,
 };
+pub use event_type::{EventType, listed};
 pub use id::{BadId, ItemId, JobId, JobKey, JobType, OrgId, Position};
 pub use item::{Item, ItemStatus, Items};
 pub use lifecycle::{Conflict, State, Status};

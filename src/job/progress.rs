@@ -1,23 +1,24 @@
-//! How far a job is: the counts reported so far and the percentage that they and the producer give.
+//! Progress: the counts reported so far, and the percentage that the producer reports or that the counts give.
 
 use super::event::{Counts, Event};
 
-/// Totals so far and the percentage shown.
+/// The counts and the percentage of a job after some events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Newest value of each count.
+    /// The newest value of each count.
     pub counts: Counts,
-    /// 0 to 100, by the newest event that carried a percentage or a processed/total count.
+    /// 0 to 100, from the newest event that carried a percentage, `records_processed` or `total_records`.
     pub percent: u8,
 }
 
 impl Tally {
-    /// A job that knows how many records there are and has processed none.
+    /// The tally of a new job whose spec gives `total` records.
     pub fn of_total(total: Option<u64>) -> Tally {
         Tally { counts: Counts { total, ..Counts::default() }, percent: 0 }
     }
 
-    /// The tally after `event`: the latest event that carries a percentage or counts wins, a percentage over counts.
+    /// The tally after `event`. The latest event that carries a percentage or counts sets the percentage; if one event carries
+    /// both, its percentage wins.
     pub fn after(self, event: &Event) -> Tally {
         let new = event.counts();
         let counts = Counts {
@@ -40,7 +41,7 @@ impl Tally {
         Tally { counts, percent }
     }
 
-    /// Whether no more was processed than there is.
+    /// Whether `records_processed` ≤ `total_records`, as far as both are known.
     pub fn consistent(self) -> bool {
         match (self.counts.processed, self.counts.total) {
             (Some(processed), Some(total)) => processed <= total,
@@ -49,7 +50,7 @@ impl Tally {
     }
 }
 
-/// floor(100 × processed / total); 0 of 0 is 0, and so is anything of an unknown total.
+/// floor(100 × processed / total); 0 if the total is 0 or unknown.
 fn percentage(counts: Counts) -> u8 {
     let (processed, total) = (counts.processed.unwrap_or(0), counts.total.unwrap_or(0));
     let percent = (u128::from(processed) * 100).checked_div(u128::from(total)).unwrap_or(0);
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_nothing_is_nothing_and_huge_counts_do_not_overflow() {
+    fn a_total_of_0_or_none_gives_0_and_huge_counts_do_not_overflow() {
         assert_eq!(Tally::default().after(&progress(None, Some(0), Some(0))).percent, 0);
         assert_eq!(Tally::default().after(&progress(None, Some(5), None)).percent, 0);
         let max = Some(1 << 53);

@@ -1,10 +1,10 @@
-//! How many bytes a job takes: about those of its read model as JSON.
+//! The size of a job in bytes: approximately the length of its read model as JSON.
 
 use super::event::Detail;
 use super::item::Item;
 use super::state::{Note, Redaction};
 
-/// Bytes of `text` as JSON writes it, quotes included.
+/// Length of `text` as a JSON string, quotes included.
 pub(super) fn json_len(text: &str) -> u64 {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
@@ -23,7 +23,7 @@ pub(super) fn of_item(item: &Item) -> u64 {
     of_id(item) + of_message(item) + of_detail(item)
 }
 
-/// Bytes that an item takes without its message and detail.
+/// Bytes of an item without its message and detail.
 pub(super) fn of_id(item: &Item) -> u64 {
     200 + json_len(item.id.as_str())
 }
@@ -39,7 +39,7 @@ pub(super) fn of_detail(item: &Item) -> u64 {
         None => 0,
         Some(Detail::Json(json)) => json.0.len() as u64,
         Some(Detail::Credentials(info)) => {
-            // A key takes more in memory than in JSON.
+            // 32 more, because a short key takes more memory than JSON text.
             let keys = info.secret_keys.iter().map(|key| json_len(key) + 32);
             json_len(&info.secret_id) + keys.sum::<u64>()
         }

@@ -1,11 +1,11 @@
-//! What each kind of job is told to do. Frozen at `job.created`; the rest of the job is what became of it.
+//! Specs: what a job of each kind has to do. `job.created` fixes the spec, and no later event changes it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::id::{ItemId, JobType};
 
-/// What sort of job it is: which documented API shows it, if any.
+/// The kind of a job: which documented API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Database-role jobs, `/dbroles/jobs`.
@@ -14,11 +14,11 @@ pub enum Kind {
     Task,
     /// Authorization-rule jobs, `/authorization/rules/jobs`.
     Rule,
-    /// Any other job; only the ledger's own API shows it.
+    /// Any other job. Only the ledger's own API shows it.
     Generic,
 }
 
-/// What a job is told to do, by kind.
+/// The spec of a job, by kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Spec {
     /// A database-role job.
@@ -32,7 +32,7 @@ pub enum Spec {
 }
 
 impl Spec {
-    /// The kind that the spec belongs to.
+    /// The kind of the job.
     pub fn kind(&self) -> Kind {
         match self {
             Spec::DbRole(_) => Kind::DbRole,
@@ -43,7 +43,7 @@ impl Spec {
     }
 }
 
-/// Database roles to provision (seed document 000, `AWSDBRoleJobSpec`). Absent text is empty text there.
+/// Database roles to provision (seed document 000, `AWSDBRoleJobSpec`). That document's API shows an absent text as `""`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DbRoleSpec {
     /// IAM ARN of the account that creates the roles.
@@ -54,7 +54,7 @@ pub struct DbRoleSpec {
     pub db_engine: String,
     /// Logical database name.
     pub db_name: Option<String>,
-    /// Instance tags, in the order given.
+    /// Instance tags, in the producer's order.
     pub db_tags: Option<Vec<Tag>>,
 }
 
@@ -72,14 +72,14 @@ pub struct Tag {
 pub struct TaskSpec {
     /// One of the ten documented types.
     pub job_type: TaskType,
-    /// How many records there are to process, where it is known beforehand.
+    /// Number of records to process, 0 to 2^53, if the producer knows it.
     pub total_records: Option<u64>,
 }
 
 /// Authorization rules to apply (seed document 004).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSpec {
-    /// 1 to 10,000 actions, in the order of submission; their ids are the job's items.
+    /// 1 to 10,000 actions, in the producer's order. Each is an item of the job under the action's id.
     pub actions: Vec<Action>,
 }
 
@@ -91,35 +91,35 @@ impl RuleSpec {
 /// One change to one rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
-    /// The producer's id or one that the ledger gave.
+    /// The producer's id, or an id that the ledger derived from the event's id.
     pub id: ItemId,
-    /// What to do with the rule.
+    /// Whether to create, update or delete the rule.
     pub action: ActionType,
     /// The producer's priority.
     pub priority: Option<i64>,
-    /// The rule exactly as it was given, unknown keys too.
+    /// The rule as the producer wrote it, unknown members included.
     pub rule: RawJson,
 }
 
-/// Any other job: only its team knows what it does.
+/// The spec of a generic job. Only the team that runs the job knows the meaning of its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenericSpec {
-    /// What the job is about.
+    /// The job's type, a word that the team chose.
     pub job_type: JobType,
-    /// A JSON object, as it was given but for masked secrets.
+    /// A JSON object of at most 64 KiB: the producer's text with secrets masked.
     pub parameters: Option<RawJson>,
-    /// How many records there are to process, where it is known beforehand.
+    /// Number of records to process, 0 to 2^53, if the producer knows it.
     pub total_records: Option<u64>,
 }
 
-/// A JSON value kept as its own compact text, so that no number and no key order can change.
+/// The compact text of a JSON value. Keeping the text keeps the spelling of numbers and the order of members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawJson(pub Arc<str>);
 
-/// Labels for finding jobs.
+/// Up to 16 labels: names of 1 to 64 bytes, values of at most 256 bytes.
 pub type Labels = BTreeMap<String, String>;
 
-/// An enum of words, spelled the same in JSON, SQL and Rust.
+/// Declares an enum whose variants have one spelling each, the same in JSON, SQL and URLs. `$what` names the enum in messages.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -129,7 +129,7 @@ macro_rules! words {
     };
     (impl $name:ident, $what:literal { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $name {
-            /// Every value, in documented order.
+            /// Every variant, in documented order.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
             /// The documented spelling.
@@ -159,7 +159,7 @@ pub(crate) use words;
 words!(impl Kind, "kind" { DbRole = "dbrole", Task = "task", Rule = "rule", Generic = "generic" });
 
 words! {
-    /// The ten job types of seed document 003.
+    /// The ten job types of background jobs (seed document 003).
     TaskType, "job type" {
         /// Complete synchronisation of all entity types.
         FullSync = "full_sync",
@@ -185,19 +185,19 @@ words! {
 }
 
 words! {
-    /// What a rule action does.
+    /// What a rule action does to its rule.
     ActionType, "rule action type" {
-        /// Make the rule.
+        /// Create the rule.
         Create = "create",
         /// Change the rule that `rule.id` names.
         Update = "update",
-        /// Remove the rule that `rule.id` names.
+        /// Delete the rule that `rule.id` names.
         Delete = "delete",
     }
 }
 
 impl From<TaskType> for JobType {
     fn from(task_type: TaskType) -> JobType {
-        task_type.as_str().parse().expect("every documented type is one")
+        task_type.as_str().parse().expect("every documented type is a valid job type")
     }
 }

@@ -1,5 +1,5 @@
-//! The fold: a job and what each event makes of it. It exists once; what decides, what the views store, what is rendered
-//! and what is replayed are this `Job`.
+//! The fold: a [`Job`] and how each event changes it. Admission, the views, the read models and a replay all use this one
+//! fold.
 
 use std::ops::Deref;
 
@@ -12,68 +12,72 @@ use super::size;
 use super::spec::{Kind, Labels, RawJson, Spec};
 use super::time::Time;
 
-/// How much hook output the fold keeps, in bytes; the whole is read from the log.
+/// Most bytes of hook output that the fold keeps, 4 KiB. Readers take the whole output from the log.
 pub const HOOK_HEAD: usize = 4096;
 
-/// A job without its parts: what lists show, and what one row of the views holds.
+/// A job without its spec, items, notes and redactions: one row of the views, and what lists show.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Its name.
+    /// The job's organisation and id.
     pub key: JobKey,
-    /// The position of `job.created`: the order of every list.
+    /// The position of `job.created`. Every list of jobs is ordered by it.
     pub created_position: Position,
-    /// The position of its newest event: its revision.
+    /// The position of the newest event: the job's revision (`ETag`).
     pub position: Position,
-    /// How many events it has.
+    /// Number of the job's events, 1 or more.
     pub events: u64,
-    /// About how many bytes its spec, labels, items, notes and redactions take as JSON.
+    /// Approximate size of spec, labels, items, notes and redactions as JSON, in bytes. [`super::MAX_BYTES`] bounds it.
     pub bytes: u64,
-    /// Which documented API shows it.
+    /// Which documented API shows the job.
     pub kind: Kind,
-    /// What a background or generic job is about; `None` for other kinds.
+    /// The job type of a `task` or `generic` job; `None` for other kinds.
     pub job_type: Option<JobType>,
-    /// When it was created.
+    /// `time` of `job.created`.
     pub created_at: Time,
-    /// Whom it was created for.
+    /// The person or system that the job was created for.
     pub created_by: String,
-    /// For finding.
+    /// Labels by which a list of jobs can be filtered.
     pub labels: Labels,
-    /// Where it stands.
+    /// The state.
     pub state: State,
-    /// The newest message of started, progress, completed or failed.
+    /// The newest message of `job.started`, `job.progress`, `job.completed` or `job.failed`.
     pub message: Option<String>,
-    /// The newest step reported.
+    /// The newest `current_step` of `job.progress`.
     pub current_step: Option<String>,
     /// Counts and percentage.
     pub tally: Tally,
-    /// Its hook, once that wrote something or ended.
+    /// The hook; `None` before the first `job.hook_output`.
     pub hook: Option<Hook>,
 }
 
-/// Everything that is known of one job at one position. Reads as its [`Summary`], which it adds the parts to.
+/// One job at one position: its [`Summary`], to which it dereferences, and its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// The job without its parts.
     pub summary: Summary,
-    /// What it is to do.
+    /// The spec.
     pub spec: Spec,
-    /// The spec as it is stored.
+    /// The stored text of `spec`, which the views and the read model copy.
+    ///
+    /// A second form of the spec, because `spec` alone does not give these bytes: the log may hold a text of an older version,
+    /// and writing 10,000 rule actions anew costs more at each read than the text costs in memory.
     pub spec_json: RawJson,
-    /// Its parts.
+    /// The items, in the order of their declaration or first report.
     pub items: Items,
-    /// Remarks, oldest first.
+    /// The remarks, oldest first.
     pub notes: Vec<Note>,
-    /// Erasures, oldest first.
+    /// The redactions, oldest first.
     pub redactions: Vec<Redaction>,
 }
 
 impl Summary {
-    /// The percentage to show: a completed job shows 100 whatever was reported last.
+    /// The percentage to show, 0 to 100. A completed job shows 100, also if the last report was lower.
     pub fn percent(&self) -> u8 {
         if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
     }
 
-    /// Bytes of its texts that each event may replace.
+    /// Bytes of the texts that `bytes` does not count, because the next event may replace them: message, step, reason of the
+    /// cancellation, and the head of the hook's output.
     pub fn text_len(&self) -> usize {
         let reason = match &self.state {
             State::Cancelled { reason, .. } => reason,
@@ -83,7 +87,7 @@ impl Summary {
         texts + self.hook.as_ref().map_or(0, |hook| hook.head.len())
     }
 
-    /// Whole milliseconds from start to end, or to `now` while it runs; `None` for a job never started.
+    /// Whole milliseconds from start to end, or to `now` while the job runs; `None` for a job that was never started.
     pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
         Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
     }
@@ -97,21 +101,21 @@ impl Deref for Job {
     }
 }
 
-/// A job's hook.
+/// A job's hook: the command whose output and exit `job.hook_output` reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hook {
-    /// The first [`HOOK_HEAD`] bytes of its output, less what would cut a character.
+    /// The beginning of the output: at most [`HOOK_HEAD`] bytes, and no half character at the end.
     pub head: String,
-    /// How much it wrote in all, in bytes.
+    /// Length of the whole output, in bytes.
     pub len: u64,
-    /// How it ended.
+    /// How the hook ended; `None` while it runs.
     pub exit: Option<HookExit>,
 }
 
 impl Hook {
     fn take(&mut self, chunk: &HookOutput) {
         let text = chunk.output.as_deref().unwrap_or("");
-        // Once something was left out the head is closed: a shorter character must not slip in behind the gap.
+        // A chunk that did not fit closes the head for good: a later, shorter chunk must not follow the gap.
         if self.head.len() as u64 == self.len {
             self.head.push_str(&text[..text.floor_char_boundary(HOOK_HEAD - self.head.len())]);
         }
@@ -120,64 +124,68 @@ impl Hook {
     }
 }
 
-/// A remark on a job.
+/// A `job.noted`, folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// What was said.
+    /// The remark.
     pub text: String,
-    /// Who said it.
+    /// The actor.
     pub by: String,
-    /// When.
+    /// `time` of the event.
     pub at: Time,
 }
 
-/// An erasure: what was erased, by whom, when and why.
+/// A `job.redacted`, folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
-    /// The event whose data is gone.
+    /// Position of the event whose data was redacted.
     pub position: Position,
-    /// Why.
+    /// Why the data was redacted.
     pub reason: String,
-    /// Who erased it.
+    /// The actor.
     pub by: String,
-    /// When.
+    /// `time` of the event.
     pub at: Time,
 }
 
-/// An event of one job as it is recorded.
+/// An event with its position, time and actor, as the fold takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// The job.
+    /// The job that the event belongs to.
     pub key: JobKey,
     /// The event's place in the log.
     pub position: Position,
-    /// When it happened.
+    /// The event's `time`.
     pub time: Time,
-    /// Who did it.
+    /// The actor.
     pub actor: String,
-    /// What happened.
+    /// The type and data.
     pub event: Event,
 }
 
-/// Which stored rows an event touched besides the job's own.
+/// Which part of the job an event changed, besides its [`Summary`]: the rows that the views write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Only the job's own row.
+    /// No other part.
     Job,
-    /// The item at this place.
+    /// The item with this index in [`Job::items`].
     Item(usize),
-    /// The newest note.
+    /// The last note, which is new.
     Note,
-    /// The newest redaction. What it erased may be in any other row: the job is to be folded again.
+    /// The last redaction, which is new. The redacted text may be in any part of the job, so the caller must fold the job again
+    /// from the log.
     Redaction,
 }
 
 impl Job {
-    /// The job that `fact` (a `job.created`) begins.
+    /// Folds the first event of a job, a `job.created`.
+    ///
+    /// # Errors
+    /// A [`Conflict`] if `fact` is of another type.
     pub fn begin(fact: Fact) -> Result<Job, Conflict> {
         let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
         let (Step::Enter(state), Event::Created(created)) = (step(None, &fact.event, moment)?, &fact.event) else {
-            return Err(Conflict { state: None, event: fact.event.type_name() });
+            return Err(Conflict { state: None, event: fact.event.event_type() });
         };
         let created = created.clone();
         let (items, job_type, total): (Vec<Item>, _, _) = match &created.spec {
@@ -216,16 +224,20 @@ impl Job {
         })
     }
 
-    /// Takes the job's next event. Costs O(1), however many items, notes or output the job has.
+    /// Folds the job's next event. The cost does not grow with the job's items, notes or output.
     ///
-    /// Events are refused only for what the state machine refuses; counts and texts were checked when they were decided.
+    /// # Errors
+    /// A [`Conflict`] if the state machine does not allow the event. Counts and texts are not checked again: [`decide`]
+    /// checked them before the event was recorded.
+    ///
+    /// [`decide`]: super::decide
     pub fn apply(&mut self, fact: Fact) -> Result<Change, Conflict> {
         let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
         match step(Some(&self.summary.state), &fact.event, moment)? {
             Step::Enter(state) => self.summary.state = state,
             Step::Stay => {}
             Step::Repeat(_) => {
-                return Err(Conflict { state: Some(self.summary.state.status()), event: fact.event.type_name() });
+                return Err(Conflict { state: Some(self.summary.state.status()), event: fact.event.event_type() });
             }
         }
         self.summary.position = fact.position;
@@ -233,13 +245,13 @@ impl Job {
         self.summary.tally = self.summary.tally.after(&fact.event);
         Ok(match fact.event {
             Event::Created(_) | Event::Cancelled(_) => Change::Job,
-            Event::Started(started) => self.say(started.message),
+            Event::Started(started) => self.set_message(started.message),
             Event::Progress(progress) => {
                 self.summary.current_step = progress.current_step.or(self.summary.current_step.take());
-                self.say(progress.message)
+                self.set_message(progress.message)
             }
-            Event::Completed(completed) => self.say(completed.message),
-            Event::Failed(failed) => self.say(Some(failed.message)),
+            Event::Completed(completed) => self.set_message(completed.message),
+            Event::Failed(failed) => self.set_message(Some(failed.message)),
             Event::ItemResult(result) => {
                 let before = self.items.get(&result.item).map_or(0, size::of_item);
                 let place = self.items.report(result, fact.time, self.summary.events);
@@ -265,22 +277,26 @@ impl Job {
         })
     }
 
-    /// The job after `fact`, whichever event of its life that is.
-    pub fn evolve(job: Option<Job>, fact: Fact) -> Result<Job, Conflict> {
+    /// Folds the next event of a job, or its first if `job` is `None`.
+    ///
+    /// # Errors
+    /// As [`Job::begin`] and [`Job::apply`].
+    pub fn fold(job: Option<Job>, fact: Fact) -> Result<Job, Conflict> {
         match job {
             None => Job::begin(fact),
             Some(mut job) => job.apply(fact).map(|_| job),
         }
     }
 
-    /// About how many bytes the job takes in memory, never less than its texts have: what a cache counts. Costs O(1).
+    /// Approximate size in memory, in bytes, for caches with a byte limit; at least the length of the job's texts. The cost does
+    /// not grow with the job.
     pub fn weight(&self) -> usize {
         let parts = 500 * self.items.len() + 100 * (self.notes.len() + self.redactions.len());
-        // The spec is there twice, as its text and taken apart, which takes more than the text where its parts are small.
+        // The job holds the spec as text and as a value; a value with many small parts takes more memory than its text.
         2048 + self.summary.text_len() + parts + self.bytes as usize + 2 * self.spec_json.0.len()
     }
 
-    fn say(&mut self, message: Option<String>) -> Change {
+    fn set_message(&mut self, message: Option<String>) -> Change {
         if message.is_some() {
             self.summary.message = message;
         }

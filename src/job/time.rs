@@ -1,31 +1,31 @@
-//! Moments, to the nanosecond, as the read models show them.
+//! Points in time, with a resolution of one nanosecond.
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 
-/// Not a time, or one that cannot be kept.
+/// A text that is not a time, or a time that [`Time`] cannot hold. Holds at most 64 characters of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected an RFC 3339 time between 1678 and 2261, such as `2025-02-28T12:34:56Z`, found `{0}`")]
 pub struct BadTime(pub String);
 
-/// A moment in UTC: nanoseconds since 1970-01-01T00:00:00Z.
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// The 64 bits end in April 2262, which is why times outside 1678 to 2261 are refused on the way in.
+/// 64 bits reach from September 1677 to April 2262. Parsing refuses other times; its message names the whole years between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
 impl Time {
-    /// One day, in nanoseconds: how far a producer's clock may be off.
+    /// One day, in nanoseconds: the largest clock skew of a producer that the ledger accepts.
     pub const DAY: i64 = 86_400_000_000_000;
 
-    /// From nanoseconds since the epoch.
+    /// The time that is `nanos` nanoseconds after the epoch (before it, if negative).
     pub fn from_nanos(nanos: i64) -> Time {
         Time(nanos)
     }
 
-    /// From microseconds since the epoch, the resolution of `recordedtime`.
+    /// The time that is `micros` microseconds after the epoch. `recordedtime` has this resolution.
     pub fn from_micros(micros: i64) -> Time {
         Time(micros.saturating_mul(1000))
     }
@@ -35,22 +35,22 @@ impl Time {
         self.0
     }
 
-    /// Whole microseconds since the epoch.
+    /// Whole microseconds since the epoch, rounded down.
     pub fn micros(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// Whole milliseconds from `earlier` to here; never below 0, because clocks of different producers disagree.
+    /// Whole milliseconds from `earlier` to this time. Clocks of different producers disagree, so a negative duration becomes 0.
     pub fn millis_since(self, earlier: Time) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1_000_000).unwrap_or(0)
     }
 
-    /// This moment, `nanos` later (or earlier).
+    /// The time `nanos` nanoseconds later, or earlier if negative.
     pub fn plus(self, nanos: i64) -> Time {
         Time(self.0.saturating_add(nanos))
     }
 
-    /// RFC 3339 with exactly six digits: how `recordedtime` is written.
+    /// RFC 3339 with exactly six digits of a second's fraction: the form of `recordedtime`.
     pub fn with_micros(self) -> String {
         self.utc().to_rfc3339_opts(SecondsFormat::Micros, true)
     }
@@ -60,7 +60,7 @@ impl Time {
     }
 }
 
-/// RFC 3339, `Z`, and a fraction of 3, 6 or 9 digits only where it is not zero.
+/// RFC 3339 in UTC with `Z`. A fraction that is not 0 has 3, 6 or 9 digits.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
@@ -71,19 +71,19 @@ impl FromStr for Time {
     type Err = BadTime;
 
     fn from_str(text: &str) -> Result<Self, BadTime> {
-        // chrono also reads a space for the `T`; RFC 3339 section 5.6 leaves that to applications, and this one does not.
+        // chrono also reads a space instead of the `T`. RFC 3339 section 5.6 lets an application allow that; the ledger does not.
         DateTime::parse_from_rfc3339(text)
             .ok()
-            .filter(|time| !text.contains(' ') && is_in_a_day(time.to_utc()))
+            .filter(|time| !text.contains(' ') && second_exists(time.to_utc()))
             .and_then(|time| time.timestamp_nanos_opt())
             .map(Time)
             .ok_or_else(|| BadTime(text.chars().take(64).collect()))
     }
 }
 
-/// Whether there is such a second. chrono reads the 61st second of every minute, as a second with more than 10^9
-/// nanoseconds; a day has it once, at its end in UTC (RFC 3339, appendix D).
-fn is_in_a_day(time: DateTime<Utc>) -> bool {
+/// Whether the second exists. chrono accepts a leap second at the end of every minute, as 10^9 nanoseconds or more. Only the
+/// last minute of a UTC day can have one (RFC 3339, appendix D).
+fn second_exists(time: DateTime<Utc>) -> bool {
     time.nanosecond() < 1_000_000_000 || (time.hour(), time.minute(), time.second()) == (23, 59, 59)
 }
 

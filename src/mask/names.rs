@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_security::confusable_detection::skeleton;
 
 use super::rule::Rule;
-use crate::json::{escape, push_part};
+use crate::json::{push_token, token};
 
 /// What a value is whose name is one of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl Place<'_> {
             match place {
                 Place::Root(root) => break (*root).to_owned(),
                 Place::Member(above, name) => {
-                    parts.push(escape(name));
+                    parts.push(token(name).into_owned());
                     place = above;
                 }
                 Place::Item(above, n) => {
@@ -243,7 +243,7 @@ impl Place<'_> {
             }
         };
         // Where the pointer would be too long, it is that of a place that holds the member.
-        let _ = parts.iter().rev().all(|part| push_part(&mut pointer, part));
+        let _ = parts.iter().rev().all(|part| push_token(&mut pointer, part));
         pointer
     }
 }

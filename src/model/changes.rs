@@ -1,13 +1,12 @@
 //! The changes that an event makes to a job's model.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::Value;
 
 use super::job::{JobCore, JobHook, JobModel, JobReported};
 use super::parts::{ItemModel, NoteModel, RedactionModel};
 use crate::job::{Change, Conflict, Event, Fact, Job, Summary};
+use crate::json::token;
 
 /// A field that differs between two states of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,9 +159,4 @@ fn compare(pointer: &str, before: &Value, after: &Value, found: &mut Vec<Differe
         (Value::Null, Value::Object(other)) | (Value::Object(other), Value::Null) if other.is_empty() => {}
         _ => found.push(Difference { pointer: pointer.to_owned(), from: before.clone(), to: after.clone() }),
     }
-}
-
-/// A member's name as a token of a JSON pointer (RFC 6901).
-fn token(name: &str) -> Cow<'_, str> {
-    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::frame::Frame;
-use crate::job::{Event, JobId, Kind, OrgId, Position};
+use crate::job::{EventType, JobId, Kind, OrgId, Position};
 use crate::log::Filter;
 
 /// All bells that have a watcher.
@@ -45,7 +45,7 @@ impl Topic {
     }
 }
 
-/// A set of event types, one bit each. The types of the ledger's own events share one bit, because such events are rare.
+/// A set of event types, one bit for each row of the table of types. Types that the table lacks share one more bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Types(u32);
 
@@ -53,8 +53,8 @@ impl Types {
     const ALL: Types = Types(u32::MAX);
 
     fn one(name: &str) -> Types {
-        let place = Event::TYPES.iter().position(|known| *known == name);
-        Types(1 << place.unwrap_or(Event::TYPES.len()))
+        let bit = EventType::named(name).map_or(EventType::ALL.len(), |event_type| event_type as usize);
+        Types(1 << bit)
     }
 
     fn add(&mut self, other: Types) {

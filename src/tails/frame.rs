@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{Event, JobId, Kind, OrgId, Position};
+use crate::job::{EventType, JobId, Kind, OrgId, Position};
 use crate::log::{Filter, Row};
 use crate::wire::{self, Leaf};
 
@@ -49,7 +49,7 @@ impl Frame {
 
     /// Whether the event ends the one job that `filter` names. The filter need not show the event.
     fn ends(&self, filter: &Filter) -> bool {
-        let ended = Event::FINAL.contains(&&*self.event_type);
+        let ended = EventType::named(&self.event_type).is_some_and(EventType::ends_job);
         ended && filter.org.is_some() && filter.org == self.org && filter.job.is_some() && filter.job == self.job
     }
 

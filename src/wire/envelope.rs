@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use crate::json;
 
-/// What a producer may send.
-const KEPT: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"];
-/// What the ledger adds.
-const OURS: [&str; 6] = ["dataschema", "position", "recordedtime", "actor", "orgid", "jobkind"];
+/// The attributes that a producer may send, and `data`.
+const ACCEPTED: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"];
+/// The attributes that the ledger adds.
+const ADDED: [&str; 6] = ["dataschema", "position", "recordedtime", "actor", "orgid", "jobkind"];
 
-/// The attributes as they were read; `None` for one that is absent or null, which is the same (CloudEvents JSON format 1.0.2,
-/// section 2.2).
+/// The attributes of one event, not checked yet. `None` stands for an absent attribute and for null, which mean the same
+/// (CloudEvents JSON format 1.0.2, section 2.2).
 #[derive(Debug, Default)]
 pub(super) struct Envelope<'a> {
     pub specversion: Option<Cow<'a, str>>,
@@ -28,12 +28,28 @@ pub(super) struct Envelope<'a> {
     pub data: Option<&'a RawValue>,
 }
 
-/// Why the attribute `name` is refused.
-pub(super) fn not_kept(name: &str) -> String {
-    if OURS.contains(&name) {
+impl<'a> Envelope<'a> {
+    /// The field for the attribute `name`, if that is one whose value is a text in every mode; `datacontenttype` and `data`
+    /// have a place of their own in binary mode.
+    pub(super) fn text_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+        Some(match name {
+            "specversion" => &mut self.specversion,
+            "id" => &mut self.id,
+            "source" => &mut self.source,
+            "type" => &mut self.event_type,
+            "subject" => &mut self.subject,
+            "time" => &mut self.time,
+            _ => return None,
+        })
+    }
+}
+
+/// The message that refuses the attribute `name`.
+pub(super) fn refusal_of_attribute(name: &str) -> String {
+    if ADDED.contains(&name) {
         format!("attribute `{name}` is set by the ledger alone; leave it out")
     } else {
-        format!("{}; the ledger keeps no extension attributes", json::unknown("attribute", name, &KEPT))
+        format!("{}; the ledger keeps no extension attributes", json::unknown("attribute", name, &ACCEPTED))
     }
 }
 
@@ -55,30 +71,20 @@ impl<'de> Visitor<'de> for Attributes {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope<'de>, A::Error> {
         let mut read = Envelope::default();
         while let Some(Text(name)) = members.next_key()? {
-            let slot = match &*name {
-                "specversion" => &mut read.specversion,
-                "id" => &mut read.id,
-                "source" => &mut read.source,
-                "type" => &mut read.event_type,
-                "subject" => &mut read.subject,
-                "time" => &mut read.time,
-                "datacontenttype" => &mut read.datacontenttype,
-                "data" => {
-                    members.next_value_seed(Once(&name, &mut read.data))?;
-                    continue;
-                }
-                _ => {
-                    members.next_value_seed(Unset(&name))?;
-                    continue;
-                }
-            };
-            members.next_value_seed(Once(&name, slot))?;
+            match &*name {
+                "data" => members.next_value_seed(Once(&name, &mut read.data))?,
+                "datacontenttype" => members.next_value_seed(Once(&name, &mut read.datacontenttype))?,
+                _ => match read.text_mut(&name) {
+                    Some(text) => members.next_value_seed(Once(&name, text))?,
+                    None => members.next_value_seed(Refused(&name))?,
+                },
+            }
         }
         Ok(read)
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -89,7 +95,7 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
     }
 }
 
-/// Reads a value into its place, which nothing was read into before.
+/// Reads the value of the attribute with this name into its field; an error if the field has a value already.
 struct Once<'n, 's, T>(&'n str, &'s mut Option<T>);
 
 impl<'de> DeserializeSeed<'de> for Once<'_, '_, Cow<'de, str>> {
@@ -112,25 +118,26 @@ impl<'de> DeserializeSeed<'de> for Once<'_, '_, &'de RawValue> {
 
 impl<T> Once<'_, '_, T> {
     fn put<E: Error>(self, value: Option<T>) -> Result<(), E> {
-        let Once(name, slot) = self;
-        if slot.is_some() {
+        let Once(name, field) = self;
+        if field.is_some() {
             return Err(E::custom(format!("expected `{name}` once")));
         }
-        *slot = value;
+        *field = value;
         Ok(())
     }
 }
 
-/// Reads the value of an attribute that the ledger does not keep: null, or an error at its place.
-struct Unset<'n>(&'n str);
+/// Reads the value of an attribute that a producer may not send. Null is the same as absent; any other value is an error,
+/// whose path is that of the attribute.
+struct Refused<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Unset<'_> {
+impl<'de> DeserializeSeed<'de> for Refused<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
         match Option::<IgnoredAny>::deserialize(value)? {
             None => Ok(()),
-            Some(_) => Err(D::Error::custom(not_kept(self.0))),
+            Some(_) => Err(D::Error::custom(refusal_of_attribute(self.0))),
         }
     }
 }

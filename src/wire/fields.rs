@@ -1,4 +1,5 @@
-//! Field types of the stored shapes: each refuses, at the place where it stands, what may not be stored.
+//! The types of the fields in the stored shapes. Each refuses a value that may not be stored while it is read, so the error has
+//! the field's path.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,14 +16,14 @@ use crate::job::RawJson;
 use crate::json;
 use crate::mask::counted;
 
-/// Texts for people: up to 16 KiB.
+/// Most bytes of a text for people: 16 KiB.
 pub(super) const TEXT: usize = 16 * 1024;
-/// A chunk of hook output: up to 1 MiB.
+/// Most bytes of a chunk of hook output: 1 MiB.
 pub(super) const CHUNK: usize = 1024 * 1024;
-/// The largest count, 2^53: beyond it JSON numbers are not whole numbers everywhere.
+/// The largest count, 2^53. Readers that take JSON numbers as doubles (RFC 8259, section 6) lose larger whole numbers.
 pub(super) const MAX_COUNT: u64 = 1 << 53;
 
-/// Text of at most `MAX` bytes, what is masked in it counted as one byte each.
+/// Text of at most `MAX` bytes. A mask counts as one byte.
 #[derive(Debug, Clone)]
 pub(super) struct Text<const MAX: usize>(pub String);
 
@@ -73,7 +74,7 @@ impl<const MAX: u64> Serialize for Whole<MAX> {
     }
 }
 
-/// A value that has a text form with rules of its own: enums of words, ids.
+/// A value that is written as a string and parsed from it: an enum of words, an id.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<T>(pub T);
 
@@ -99,7 +100,7 @@ impl<T: fmt::Display> Serialize for Word<T> {
     }
 }
 
-/// A JSON object. Serde by itself would also read a struct from an array of its members in order.
+/// A value that is written as a JSON object. Serde alone would also read a struct from an array of its members in order.
 #[derive(Debug, Clone)]
 pub(super) struct Object<T>(pub T);
 
@@ -125,33 +126,33 @@ impl<T: Serialize> Serialize for Object<T> {
     }
 }
 
-/// Names and texts, each name once: of two values of one name a map would silently keep the second.
+/// An object of strings with each name once. A plain map would silently keep the second of two values with one name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Names(pub BTreeMap<String, String>);
+pub(super) struct Texts(pub BTreeMap<String, String>);
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Pairs;
         impl<'de> Visitor<'de> for Pairs {
-            type Value = Names;
+            type Value = Texts;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of strings")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Names, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Texts, A::Error> {
                 let mut names = BTreeMap::new();
                 while let Some((name, text)) = pairs.next_entry::<String, String>()? {
                     if names.insert(name, text).is_some() {
                         return Err(A::Error::custom("expected each name once"));
                     }
                 }
-                Ok(Names(names))
+                Ok(Texts(names))
             }
         }
         deserializer.deserialize_map(Pairs)
     }
 }
 
-/// Any JSON value, kept as its own compact text.
+/// Any JSON value, as its compact text.
 #[derive(Debug, Clone)]
 pub(super) struct Raw(pub RawJson);
 

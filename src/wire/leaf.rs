@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::job::{JobId, Kind, OrgId, Position, Time};
+use crate::job::{EventType, JobId, Kind, OrgId, Position, Time};
 
 /// Bytes of salt under each event's data.
 pub const SALT_LEN: usize = 32;
@@ -116,6 +116,11 @@ impl<'a> Leaf<'a> {
             return Err(BadLeaf("it is not in the one form that a ledger writes".into()));
         }
         Ok(leaf)
+    }
+
+    /// Whether the event is of this type.
+    pub fn is(&self, event_type: EventType) -> bool {
+        self.event_type == event_type.as_str()
     }
 
     /// The version of the stored data, from `dataschema`.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::EventType;
+
 /// `ledger.created`, version 1: the genesis event, leaf 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,15 +50,15 @@ pub struct LedgerKeyAdded {
 
 impl LedgerCreated {
     /// The CloudEvents type.
-    pub const TYPE: &'static str = "ledger.created";
+    pub const TYPE: &'static str = EventType::LedgerCreated.as_str();
 }
 
 impl LedgerContinued {
     /// The CloudEvents type.
-    pub const TYPE: &'static str = "ledger.continued";
+    pub const TYPE: &'static str = EventType::LedgerContinued.as_str();
 }
 
 impl LedgerKeyAdded {
     /// The CloudEvents type.
-    pub const TYPE: &'static str = "ledger.key_added";
+    pub const TYPE: &'static str = EventType::LedgerKeyAdded.as_str();
 }

@@ -1,7 +1,10 @@
-//! Stored and exchanged shapes: CloudEvents as producers send them, data as it is stored, the leaf, the export line.
+//! Stored and exchanged shapes: the CloudEvents of producers, the stored data, the leaf, the export line.
 //!
-//! Shapes are frozen by (type, version). Nothing that was stored is ever re-encoded: readers splice stored bytes.
+//! A stored shape is frozen by (type, version). Stored bytes are never encoded again: readers splice them.
+//!
+//! Not here: I/O, clock and randomness; the meaning of an event ([`crate::job`]); the search for secrets ([`crate::mask`]).
 
+mod binary;
 mod cloudevent;
 mod envelope;
 mod export;
@@ -11,18 +14,20 @@ mod incoming;
 mod leaf;
 mod ledger_events;
 mod lines;
-mod plain;
+mod reject;
 mod residue;
 mod shape;
 mod stored;
 mod v1;
 
+pub use binary::binary;
 pub use cloudevent::{REDACTED, cloudevent, write_cloudevent};
 pub use export::{ExportLine, Exported, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact, job_of};
-pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, Reject, batch, binary, check_source, single};
+pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, batch, check_source, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
 pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use lines::{Line, LineError, Lines, MAX_LINE};
+pub use reject::{BatchReject, Reject};
 pub use residue::{StoredRedaction, residue, with_residue};
-pub use stored::{Parsed, Undecodable, decode, parse, read_spec};
+pub use stored::{EventData, Undecodable, decode, parse, read_spec};

@@ -1,56 +1,53 @@
-//! What every stored shape can do, whatever its version, and how one is read.
+//! What every stored shape can do, whatever its type and version.
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields::Object;
-use super::incoming::Reject;
-use super::residue::ERASED;
+use super::reject::Reject;
 use crate::job::Event;
 use crate::json;
 use crate::mask::Mask;
 
-/// Where data stands in an event.
+/// JSON pointer of the data in an event.
 pub(super) const DATA: &str = "/data";
 
-/// What is wrong in data that has the right shape: the pointer below `/data`, and what was expected.
-pub(super) type Wrong = (String, String);
+/// The text that replaces a redacted text in a residue.
+pub(super) const REDACTED_TEXT: &str = "[redacted]";
 
-/// A shape that knows which event it is.
-pub(super) trait Shape {
-    /// What people wrote or a hook printed: free text, which is masked before it is stored.
+/// The stored shape of one version of one event type. It writes its members in a fixed order, so equal content gives equal
+/// bytes.
+pub(super) trait Shape: Serialize {
+    /// The free texts: text by people, or a hook's output. They are masked when they come in, and redacted.
     fn texts(&mut self) -> Vec<&mut String>;
 
-    /// Masks the secrets that are in it, and puts the rule of each into `hits`.
+    /// Masks the secrets in the shape and adds the name of the rule of each to `hits`.
     fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
         self.texts().into_iter().for_each(|text| mask.text(text, hits));
     }
 
-    /// Leaves of it what [`super::residue`] says.
-    fn erase(&mut self) {
-        self.texts().into_iter().for_each(|text| ERASED.clone_into(text));
+    /// Replaces the content by its residue; [`super::residue`] has the rule.
+    fn redact(&mut self) {
+        self.texts().into_iter().for_each(|text| REDACTED_TEXT.clone_into(text));
     }
 
-    /// Rules that need more than one field.
-    fn check(&self) -> Result<(), Wrong> {
+    /// Checks the rules that need more than one field.
+    fn check(&self) -> Result<(), Reject> {
         Ok(())
     }
 
-    /// Today's event.
+    /// The event as the fold takes it today.
     fn into_event(self) -> Event;
+
+    /// The bytes to store: compact JSON.
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("stored shapes hold nothing that JSON cannot express")
+    }
 }
 
-/// The shape that stands at `root`, with the place of whatever is wrong.
-pub(super) fn read<'a, S: Deserialize<'a>>(root: &str, data: &'a str) -> Result<S, Reject> {
-    // The plain reader is twice as fast as the one that tracks the path, and nearly every read succeeds.
-    if let Ok(Object(shape)) = serde_json::from_str(data) {
-        return Ok(shape);
-    }
-    let mut reader = serde_json::Deserializer::from_str(data);
-    let Object(shape) = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| Reject::invalid(json::pointer(root, error.path()), json::message(error.inner())))?;
-    // Without this, what follows the object would turn the refusal of the plain reader into an acceptance.
-    reader.end().map_err(|error| Reject::invalid(root.to_owned(), json::message(&error)))?;
+/// Reads the JSON object `text` as an `S`; `root` is its pointer in the event.
+pub(super) fn read_object<'a, S: Deserialize<'a>>(root: &str, text: &'a str) -> Result<S, Reject> {
+    let Object(shape) = json::read(root, text)?;
     Ok(shape)
 }

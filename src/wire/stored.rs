@@ -1,35 +1,33 @@
-//! Data as it is stored: which (type, version) there is, how it is read on the way in, and how it is read again.
+//! The data of a job's events: how it is read from a producer and from the log. One `match` lists the stored shapes.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::incoming::Reject;
-use super::shape::{DATA, Shape, read};
+use super::reject::Reject;
+use super::shape::{DATA, Shape, read_object};
 use super::v1::{
-    Cancelled1, Completed1, Created1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1, Residual1,
-    Spec1, Started1,
+    Cancelled1, Completed1, Created1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1,
+    RedactedWithResidue1, Spec1, Started1,
 };
-use crate::job::{Detail, Event, ItemId, Kind, Spec};
+use crate::job::{Detail, Event, EventType, ItemId, Kind, Spec, listed};
+use crate::json;
 use crate::mask::Mask;
 
-/// Data that was accepted: the event, and the bytes to store.
+/// A producer's data, read, checked and masked.
 #[derive(Debug, Clone)]
-pub struct Parsed {
-    /// What happened.
+pub struct EventData {
+    /// The type and data.
     pub event: Event,
-    /// The version of the stored shape.
-    pub version: u32,
-    /// Compact JSON, members in the shape's order: equal content gives equal bytes. Free text in it is masked.
+    /// The data to store: compact JSON in the newest version of the type's stored shape, secrets masked. Equal content gives
+    /// equal bytes.
     pub data: Vec<u8>,
-    /// The rule of each secret that was masked.
+    /// The name of a rule for each secret that was masked.
     pub masked: Vec<Arc<str>>,
 }
 
-/// Stored data that this program cannot read: the log was written by a newer one, or is damaged.
+/// Stored data that this program cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecodable {
-    /// An unknown (type, version).
+    /// The program does not know this type or this version of it: a newer program wrote the log.
     #[error("unknown event `{event_type}` version {version}; a newer jobledger wrote it: use that one")]
     Unknown {
         /// The CloudEvents type.
@@ -37,7 +35,7 @@ pub enum Undecodable {
         /// The version of its data.
         version: u32,
     },
-    /// The data is not of its shape.
+    /// The data does not have the stored shape of its type and version: the log is damaged.
     #[error("data of `{event_type}` does not have its stored shape: {detail}")]
     Damaged {
         /// The CloudEvents type.
@@ -47,37 +45,36 @@ pub enum Undecodable {
     },
 }
 
-/// Reads a producer's data for `event_type`, and masks the secrets in it. `mint` gives the id of the n-th rule action that
-/// has none.
-pub fn parse(event_type: &str, data: &str, mint: impl Fn(usize) -> ItemId, mask: &Mask) -> Result<Parsed, Reject> {
-    let parsed = match event_type {
-        "job.created" => Created1::given(data, mint).and_then(|created| accept(created, mask)),
-        "job.started" => new::<Started1>(data, mask),
-        "job.progress" => new::<Progress1>(data, mask),
-        "job.item_result" => ItemResult1::read(data).and_then(|result| accept(result, mask)),
-        "job.hook_output" => new::<HookOutput1>(data, mask),
-        "job.completed" => new::<Completed1>(data, mask),
-        "job.failed" => new::<Failed1>(data, mask),
-        "job.cancelled" => new::<Cancelled1>(data, mask),
-        "job.noted" => new::<Noted1>(data, mask),
-        Event::REDACTED => new::<Redacted1>(data, mask),
-        _ => {
-            let found: String = event_type.chars().take(64).collect();
-            let detail = format!("expected one of {}, found `{found}`", Event::TYPES.join(", "));
-            return Err(Reject::invalid("/type", detail));
-        }
+/// Reads a producer's data for an event of type `event_type` and masks the secrets in it. `action_id` gives the id for the rule
+/// action with that index, if it has none.
+///
+/// # Errors
+/// A [`Reject`] if producers cannot send the type, if the data does not have its shape, or if a member is named like a secret.
+pub fn parse(
+    event_type: &str,
+    data: &str,
+    action_id: &dyn Fn(usize) -> ItemId,
+    mask: &Mask,
+) -> Result<EventData, Reject> {
+    let Some(known) = EventType::sent_by_producers().find(|known| known.as_str() == event_type) else {
+        let (known, found) = (listed(EventType::sent_by_producers()), json::beginning(event_type));
+        return Err(Reject::invalid("/type", format!("expected one of {known}, found `{found}`")));
     };
-    // Names are free in `job.created` and in the detail of a generic job's item; elsewhere one that is not known was refused,
-    // and is looked at again only because the refusal must then say nothing of the value.
-    if parsed.as_ref().is_ok_and(|parsed| !has_free_names(&parsed.event)) {
-        return parsed;
-    }
+    let parsed = match with_shape(known, known.version(), Origin::Producer { action_id }, data, Accept(mask)) {
+        Ok(accepted) if !has_free_names(&accepted.event) => return Ok(accepted),
+        Err(ReadFailure::UnknownVersion) => unreachable!("the newest version of a type has a shape"),
+        Err(ReadFailure::Rejected(reject)) => Err(reject),
+        Ok(accepted) => Ok(accepted),
+    };
+    // Shapes refuse unknown names, but for `job.created` and the detail of a generic job's item, where the producer chooses names.
+    // Refused data is searched too: its refusal must not quote the value of a member that is named like a secret.
     match mask.named(data) {
         Some(pointer) => Err(Reject::Secret { pointer }),
         None => parsed,
     }
 }
 
+/// Whether the producer chose the names of some members.
 fn has_free_names(event: &Event) -> bool {
     match event {
         Event::Created(_) => true,
@@ -86,65 +83,121 @@ fn has_free_names(event: &Event) -> bool {
     }
 }
 
-/// Reads stored data again; older versions are turned into today's event here, one arm each.
+/// Reads stored data as today's event, whatever its version.
+///
+/// # Errors
+/// [`Undecodable`] if the type or version is unknown, or the data does not have its stored shape.
 pub fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, Undecodable> {
-    again::<AsEvent>(event_type, version, data)
+    read_stored(event_type, version, data, AsEvent)
 }
 
-/// What is made of stored data, whatever its shape.
-pub(super) trait Make {
-    /// What it is.
-    type Made;
-
-    /// Makes it.
-    fn of<S: Shape + Serialize>(shape: S) -> Self::Made;
+/// Reads the stored text of a spec, which the views keep by itself.
+///
+/// # Errors
+/// [`Undecodable::Damaged`] if `spec` is not a stored spec of this kind.
+pub fn read_spec(kind: Kind, spec: &str) -> Result<Spec, Undecodable> {
+    Spec1::read_stored(kind, spec).map(Spec1::into_spec).map_err(|reject| Undecodable::Damaged {
+        event_type: EventType::Created.to_string(),
+        detail: reject.to_string(),
+    })
 }
 
+/// Takes a shape and makes something of it.
+pub(super) trait ShapeVisitor {
+    type Output;
+
+    fn visit<S: Shape>(self, shape: S) -> Result<Self::Output, Reject>;
+}
+
+/// Makes today's event.
 struct AsEvent;
 
-impl Make for AsEvent {
-    type Made = Event;
+impl ShapeVisitor for AsEvent {
+    type Output = Event;
 
-    fn of<S: Shape + Serialize>(shape: S) -> Event {
-        shape.into_event()
+    fn visit<S: Shape>(self, shape: S) -> Result<Event, Reject> {
+        Ok(shape.into_event())
     }
 }
 
-/// Reads stored data again, and makes of it what is wanted: the one place that knows which shapes there are.
-pub(super) fn again<M: Make>(event_type: &str, version: u32, data: &[u8]) -> Result<M::Made, Undecodable> {
+/// Checks and masks a producer's data.
+struct Accept<'m>(&'m Mask);
+
+impl ShapeVisitor for Accept<'_> {
+    type Output = EventData;
+
+    fn visit<S: Shape>(self, mut shape: S) -> Result<EventData, Reject> {
+        shape.check()?;
+        let mut masked = Vec::new();
+        shape.mask(self.0, &mut masked);
+        let data = shape.to_bytes();
+        Ok(EventData { event: shape.into_event(), data, masked })
+    }
+}
+
+/// Reads stored data and hands its shape to `visitor`.
+pub(super) fn read_stored<V: ShapeVisitor>(
+    event_type: &str,
+    version: u32,
+    data: &[u8],
+    visitor: V,
+) -> Result<V::Output, Undecodable> {
     let damaged = |detail: String| Undecodable::Damaged { event_type: event_type.to_owned(), detail };
+    let unknown = || Undecodable::Unknown { event_type: event_type.to_owned(), version };
     let text = std::str::from_utf8(data).map_err(|error| damaged(error.to_string()))?;
-    let made = match (event_type, version) {
-        ("job.created", 1) => Created1::stored(text).map(M::of),
-        ("job.started", 1) => read::<Started1>(DATA, text).map(M::of),
-        ("job.progress", 1) => read::<Progress1>(DATA, text).map(M::of),
-        ("job.item_result", 1) => ItemResult1::read(text).map(M::of),
-        ("job.hook_output", 1) => read::<HookOutput1>(DATA, text).map(M::of),
-        ("job.completed", 1) => read::<Completed1>(DATA, text).map(M::of),
-        ("job.failed", 1) => read::<Failed1>(DATA, text).map(M::of),
-        ("job.cancelled", 1) => read::<Cancelled1>(DATA, text).map(M::of),
-        ("job.noted", 1) => read::<Noted1>(DATA, text).map(M::of),
-        (Event::REDACTED, 1) => read::<Residual1>(DATA, text).map(Residual1::sent).map(M::of),
-        _ => return Err(Undecodable::Unknown { event_type: event_type.to_owned(), version }),
-    };
-    made.map_err(|reject| damaged(reject.to_string()))
+    let known = EventType::named(event_type).ok_or_else(unknown)?;
+    with_shape(known, version, Origin::Log, text, visitor).map_err(|failure| match failure {
+        ReadFailure::UnknownVersion => unknown(),
+        ReadFailure::Rejected(reject) => damaged(reject.to_string()),
+    })
 }
 
-/// Reads a spec that was stored inside `job.created`, for who keeps specs by themselves (the views).
-pub fn read_spec(kind: Kind, spec: &str) -> Result<Spec, Undecodable> {
-    Spec1::stored(kind, spec)
-        .map(Spec1::into_spec)
-        .map_err(|reject| Undecodable::Damaged { event_type: "job.created".into(), detail: reject.to_string() })
+/// Where data comes from. Two shapes differ by it: the ledger completes them before it stores them.
+pub(super) enum Origin<'m> {
+    /// A producer sent the data. `action_id` gives the id for the rule action with that index.
+    Producer { action_id: &'m dyn Fn(usize) -> ItemId },
+    /// The log, or an export of it, has the data.
+    Log,
 }
 
-fn new<'a, S: Shape + Serialize + Deserialize<'a>>(data: &'a str, mask: &Mask) -> Result<Parsed, Reject> {
-    accept(read::<S>(DATA, data)?, mask)
+/// Why data was not read.
+enum ReadFailure {
+    /// The type has no shape of this version.
+    UnknownVersion,
+    /// The data does not have the shape, or the visitor rejected it.
+    Rejected(Reject),
 }
 
-fn accept<S: Shape + Serialize>(mut shape: S, mask: &Mask) -> Result<Parsed, Reject> {
-    shape.check().map_err(|(pointer, detail)| Reject::invalid(format!("/data{pointer}"), detail))?;
-    let mut masked = Vec::new();
-    shape.mask(mask, &mut masked);
-    let data = serde_json::to_vec(&shape).expect("stored shapes hold nothing that JSON cannot");
-    Ok(Parsed { event: shape.into_event(), version: 1, data, masked })
+impl From<Reject> for ReadFailure {
+    fn from(reject: Reject) -> ReadFailure {
+        ReadFailure::Rejected(reject)
+    }
+}
+
+/// Reads `data` in the shape of (type, version) and hands it to `visitor`. The one list of stored shapes: an older version gets an
+/// arm of its own and becomes today's event in [`Shape::into_event`].
+fn with_shape<V: ShapeVisitor>(
+    event_type: EventType,
+    version: u32,
+    origin: Origin<'_>,
+    data: &str,
+    visitor: V,
+) -> Result<V::Output, ReadFailure> {
+    use EventType as T;
+    Ok(match (event_type, version) {
+        (T::Created, 1) => visitor.visit(Created1::read(data, origin)?)?,
+        (T::Started, 1) => visitor.visit(read_object::<Started1>(DATA, data)?)?,
+        (T::Progress, 1) => visitor.visit(read_object::<Progress1>(DATA, data)?)?,
+        (T::ItemResult, 1) => visitor.visit(ItemResult1::read(data)?)?,
+        (T::HookOutput, 1) => visitor.visit(read_object::<HookOutput1>(DATA, data)?)?,
+        (T::Completed, 1) => visitor.visit(read_object::<Completed1>(DATA, data)?)?,
+        (T::Failed, 1) => visitor.visit(read_object::<Failed1>(DATA, data)?)?,
+        (T::Cancelled, 1) => visitor.visit(read_object::<Cancelled1>(DATA, data)?)?,
+        (T::Noted, 1) => visitor.visit(read_object::<Noted1>(DATA, data)?)?,
+        (T::Redacted, 1) => visitor.visit(match origin {
+            Origin::Producer { .. } => read_object::<Redacted1>(DATA, data)?,
+            Origin::Log => read_object::<RedactedWithResidue1>(DATA, data)?.without_residue(),
+        })?,
+        _ => return Err(ReadFailure::UnknownVersion),
+    })
 }

@@ -74,7 +74,7 @@ pub struct When {
 impl When {
     /// What the fold makes of the event, whatever was decided.
     pub fn folded(&self) -> Result<Job, Conflict> {
-        Job::evolve(self.given.job.clone(), self.fact.clone())
+        Job::fold(self.given.job.clone(), self.fact.clone())
     }
 
     #[track_caller]
@@ -109,7 +109,7 @@ impl When {
     pub fn part(self) -> String {
         let Err(Refusal::Part { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
         assert_eq!(Some(state), self.given.job.map(|job| job.state.status()));
-        assert_eq!(event, self.fact.event.type_name());
+        assert_eq!(event, self.fact.event.event_type());
         reason
     }
 

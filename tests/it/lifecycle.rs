@@ -2,8 +2,8 @@
 
 use jobledger::job::{
     Completed, Counts, Credentials, Decision, Detail, Event, Fact, ItemResult, ItemStatus, Kind, MAX_BYTES, MAX_ITEMS,
-    MAX_NOTES, Named, Noted, Position, Provider, RawJson, Redacted, Refusal, Spec, State, Status, TaskSpec, TaskType,
-    Time, may_erase,
+    MAX_NOTES, Noted, Position, Provider, RawJson, Redacted, RedactionTarget, Refusal, Spec, State, Status, TaskSpec,
+    TaskType, Time, may_redact,
 };
 
 use crate::given::*;
@@ -59,14 +59,14 @@ fn every_state_meets_every_event() {
     for kind in Kind::ALL {
         for (state, line) in TABLE {
             for (event, does) in events(*kind).into_iter().zip(line) {
-                let (before, name) = (in_state(*kind, state), event.type_name());
+                let (before, name) = (in_state(*kind, state), event.event_type().as_str());
                 let when = before.clone().when(event);
                 match does {
                     To(status) => assert_eq!(when.recorded().job().state.status(), status, "{kind} {state:?} {name}"),
                     Repeat => assert_eq!(when.repeated(), before.job().position, "{kind} {state:?} {name}"),
                     No => {
                         let conflict = when.conflict();
-                        assert_eq!((conflict.state, conflict.event), (state, name), "{kind}");
+                        assert_eq!((conflict.state, conflict.event.as_str()), (state, name), "{kind}");
                     }
                 }
             }
@@ -76,7 +76,7 @@ fn every_state_meets_every_event() {
 
 #[test]
 fn the_columns_of_the_table_are_every_event_once() {
-    let names = events(Kind::Task).map(|event| event.type_name());
+    let names = events(Kind::Task).map(|event| event.event_type().as_str());
     let expected = [
         "job.created",
         "job.started",
@@ -158,12 +158,12 @@ fn the_items_of_a_rule_job_are_its_actions_and_it_completes_with_all_of_them() {
 #[test]
 fn an_event_with_data_is_erased_once_and_an_erasure_never() {
     let Event::Redacted(redacted) = redacted(3) else { unreachable!() };
-    let asked = |named| may_erase(Status::Failed, &redacted, named);
-    assert_eq!(asked(Some(Named::Whole("data"))), Ok("data"));
-    for named in [None, Some(Named::Redaction)] {
+    let asked = |named| may_redact(Status::Failed, &redacted, named);
+    assert_eq!(asked(Some(RedactionTarget::HasData("data"))), Ok("data"));
+    for named in [None, Some(RedactionTarget::Redaction)] {
         assert!(matches!(asked(named), Err(Refusal::Invalid { pointer: "/data/position", .. })), "{named:?}");
     }
-    let again = asked(Some(Named::Erased)).unwrap_err();
+    let again = asked(Some(RedactionTarget::Redacted)).unwrap_err();
     assert_eq!(again.to_string(), "`job.redacted` is not possible: the data of event 3 is erased already");
 }
 

@@ -13,7 +13,7 @@ use crate::support::secrets;
 /// What is stored of a remark.
 fn stored(text: &str) -> String {
     let data = json!({ "text": text }).to_string();
-    let parsed = wire::parse("job.noted", &data, |_| unreachable!("no actions"), &Mask::default()).unwrap();
+    let parsed = wire::parse("job.noted", &data, &|_| unreachable!("no actions"), &Mask::default()).unwrap();
     let stored: Value = serde_json::from_slice(&parsed.data).unwrap();
     stored["text"].as_str().unwrap().to_owned()
 }
@@ -382,12 +382,12 @@ fn names_with_look_alike_letters_are_refused() {
     {
         let rule = json!({ "id": "a", "type": "create", "rule": { name: "hunter2" } });
         let data = json!({ "kind": "rule", "spec": { "actions": [rule] } }).to_string();
-        let refused = wire::parse("job.created", &data, |_| unreachable!("named"), &Mask::default()).unwrap_err();
+        let refused = wire::parse("job.created", &data, &|_| unreachable!("named"), &Mask::default()).unwrap_err();
         assert!(matches!(refused, wire::Reject::Secret { .. }), "{name}: {refused:?}");
     }
     for name in ["bypass", "first_pass", "password_policy", "token_type", "keys"] {
         let rule = json!({ "id": "a", "type": "create", "rule": { name: "hunter2" } });
         let data = json!({ "kind": "rule", "spec": { "actions": [rule] } }).to_string();
-        wire::parse("job.created", &data, |_| unreachable!("named"), &Mask::default()).unwrap();
+        wire::parse("job.created", &data, &|_| unreachable!("named"), &Mask::default()).unwrap();
     }
 }

@@ -10,7 +10,7 @@ use crate::support::secrets::{self, letters};
 /// What is stored of a remark.
 fn stored(text: &str, mask: &Mask) -> String {
     let data = json!({ "text": text }).to_string();
-    let parsed = wire::parse("job.noted", &data, |_| unreachable!("no actions"), mask).unwrap();
+    let parsed = wire::parse("job.noted", &data, &|_| unreachable!("no actions"), mask).unwrap();
     let stored: Value = serde_json::from_slice(&parsed.data).unwrap();
     stored["text"].as_str().unwrap().to_owned()
 }
@@ -88,7 +88,7 @@ fn every_free_text_is_masked_wherever_it_stands() {
         ("job.noted", json!({ "text": text })),
     ] {
         let given = data.to_string();
-        let parsed = wire::parse(event_type, &given, |_| unreachable!("no actions"), &Mask::default()).unwrap();
+        let parsed = wire::parse(event_type, &given, &|_| unreachable!("no actions"), &Mask::default()).unwrap();
         let (stored, texts) = (String::from_utf8(parsed.data).unwrap(), given.matches(&token).count());
         assert!(!stored.contains(&token), "{stored}");
         assert_eq!(stored.matches("found [masked:github] in it").count(), texts, "{stored}");
@@ -106,7 +106,7 @@ fn a_text_at_its_limit_may_grow_when_it_is_masked_and_be_sent_again() {
     assert_eq!(stored(&masked, &Mask::default()), masked);
     wire::decode("job.noted", 1, json!({ "text": masked }).to_string().as_bytes()).unwrap();
     let over = json!({ "text": format!("PASSWORD=p{}", "x".repeat(16 * 1024)) }).to_string();
-    wire::parse("job.noted", &over, |_| unreachable!("no actions"), &Mask::default()).unwrap_err();
+    wire::parse("job.noted", &over, &|_| unreachable!("no actions"), &Mask::default()).unwrap_err();
 }
 
 #[test]

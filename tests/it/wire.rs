@@ -2,7 +2,9 @@
 
 use jobledger::job::{Event, Kind, Spec, Time};
 use jobledger::mask::Mask;
-use jobledger::wire::{self, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Reject};
+use jobledger::wire::{
+    self, BatchReject, Incoming, LedgerContinued, LedgerCreated, LedgerKeyAdded, MAX_BATCH, MAX_DATA, Reject,
+};
 
 use crate::samples::{JOB_EVENTS, LEDGER_EVENTS};
 
@@ -40,9 +42,9 @@ pub fn blame<T: std::fmt::Debug>(answer: Result<T, Reject>) -> (&'static str, St
 fn stored_bytes_are_as_they_were_released() {
     for sample in JOB_EVENTS {
         let mint = |n| format!("minted-{n}").parse().unwrap();
-        let parsed = wire::parse(sample.event_type, sample.sent, mint, &Mask::default()).unwrap();
+        let parsed = wire::parse(sample.event_type, sample.sent, &mint, &Mask::default()).unwrap();
         assert_eq!(String::from_utf8(parsed.data).unwrap(), sample.stored);
-        assert_eq!(parsed.version, 1);
+        assert_eq!(parsed.event.event_type().version(), 1);
         let stored = match sample.event_type {
             // The writer adds what is left of the erased data, which it alone knows.
             "job.redacted" => wire::with_residue(sample.stored.as_bytes(), b"{}"),
@@ -50,7 +52,7 @@ fn stored_bytes_are_as_they_were_released() {
         };
         let read = wire::decode(sample.event_type, 1, &stored).unwrap();
         assert_eq!(read, parsed.event);
-        assert_eq!(read.type_name(), sample.event_type);
+        assert_eq!(read.event_type().as_str(), sample.event_type);
     }
     for (event_type, stored) in LEDGER_EVENTS {
         let again = match *event_type {
@@ -70,7 +72,7 @@ fn an_event_is_read_as_it_was_sent() {
     assert_eq!((read.source.as_str(), read.id.as_str()), ("urn:w1", "\"\u{e9}\""));
     assert_eq!(read.subject.unwrap().as_str(), "67d7d053-3caf-430e-97ba-6d4933d3fd5b");
     assert_eq!(read.time, Some("2025-02-28T12:34:56.1Z".parse::<Time>().unwrap()));
-    assert_eq!((read.version, read.data.as_slice()), (1, br#"{"text":"x"}"#.as_slice()));
+    assert_eq!((read.event.event_type().version(), read.data.as_slice()), (1, br#"{"text":"x"}"#.as_slice()));
 }
 
 #[test]
@@ -181,7 +183,7 @@ fn a_source_is_a_uri_reference() {
         assert_eq!(read.is_ok(), source != "[::1]", "{source}");
     }
     let refused = edited(r#""source":"w""#, r#""source":"my worker""#).unwrap_err().to_string();
-    assert!(refused.contains("found `my worker`, which is none from byte 2 on"), "{refused}");
+    assert!(refused.contains("found `my worker`, which is malformed at byte 2"), "{refused}");
 }
 
 #[test]
@@ -189,14 +191,14 @@ fn a_batch_names_the_event_at_fault() {
     let events = |n: usize| format!("[{}]", vec![envelope("job.noted", r#"{"text":"x"}"#); n].join(" , "));
     assert_eq!(wire::batch(events(MAX_BATCH).as_bytes(), &Mask::default()).unwrap().len(), 1000);
     for body in ["[]", "{}", "7", "[", &events(MAX_BATCH + 1)] {
-        let (index, reject) = wire::batch(body.as_bytes(), &Mask::default()).unwrap_err();
+        let BatchReject { index, reject } = wire::batch(body.as_bytes(), &Mask::default()).unwrap_err();
         assert_eq!((index, blame::<()>(Err(reject)).0), (None, "malformed"));
     }
     let third =
         events(3).replace(" , ", ",").replacen("job.noted", "job.started", 2).replacen("job.started", "job.noted", 1);
-    let (index, reject) = wire::batch(third.as_bytes(), &Mask::default()).unwrap_err();
+    let BatchReject { index, reject } = wire::batch(third.as_bytes(), &Mask::default()).unwrap_err();
     assert_eq!((index, blame::<()>(Err(reject))), (Some(1), ("invalid", "/data/text".to_owned())));
-    assert_eq!(wire::batch(b"[7]", &Mask::default()).unwrap_err().0, Some(0));
+    assert_eq!(wire::batch(b"[7]", &Mask::default()).unwrap_err().index, Some(0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::job::{Event, Position};
+use crate::job::{EventType, Position, listed};
 use crate::wire::Leaf;
 
 /// A job whose events were checked.
@@ -66,7 +66,8 @@ impl Chain {
         });
         (job.events, job.last) = (job.events + 1, at);
         let after_the_end = job.ended.is_some();
-        if job.ended.is_none() && Event::FINAL.contains(&event_type) {
+        let known = EventType::named(event_type);
+        if job.ended.is_none() && known.is_some_and(EventType::ends_job) {
             job.ended = Some(Ended { position: at, event_type: event_type.into(), actor: leaf.actor.to_string() });
         }
         if (&job.id, &job.org, &job.kind) != (&id, &org, &kind) {
@@ -75,13 +76,13 @@ impl Chain {
                 job.id
             ));
         }
-        if first != (event_type == "job.created") {
+        if first != (known == Some(EventType::Created)) {
             return Err(format!("expected `job.created` first and nowhere else, found `{event_type}`"));
         }
-        if after_the_end && !Event::AFTERWARDS.contains(&event_type) {
+        if after_the_end && !known.is_some_and(EventType::may_follow_end) {
             return Err(format!(
                 "expected nothing but {} after the end, found `{event_type}`",
-                Event::AFTERWARDS.join(", ")
+                listed(EventType::after_end())
             ));
         }
         Ok(())

@@ -5,8 +5,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::routes::event_types;
-use crate::job::Event;
+use crate::job;
 use crate::model::{KindName, described};
 
 /// A CloudEvent as a producer sends it.
@@ -104,7 +103,7 @@ pub struct EventPage {
 
 described! {
     /// An event that a producer may send.
-    ProducedType = Event::TYPES.iter().copied();
+    ProducedType = job::EventType::sent_by_producers().map(job::EventType::as_str);
     /// An event that can be filtered for.
-    EventType = event_types();
+    EventType = job::EventType::shown().map(job::EventType::as_str);
 }

@@ -23,7 +23,7 @@ use crate::job::{Event, Position};
 use crate::ledger::{Append, Appended, INLINE, ProveError, off_thread, receipt};
 use crate::log::Reader;
 use crate::mask::{Mask, NAMES};
-use crate::wire::{self, Incoming};
+use crate::wire::{self, BatchReject, Incoming};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -221,7 +221,7 @@ fn events(headers: &HeaderMap, body: &Bytes, mask: &Mask) -> Result<(Vec<Incomin
     };
     let batch = || match wire::batch(body, mask) {
         Ok(events) => Ok((events, true)),
-        Err((index, reject)) => Err(Error::rejected(index, reject)),
+        Err(BatchReject { index, reject }) => Err(Error::rejected(index, reject)),
     };
     let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     match essence.as_str() {

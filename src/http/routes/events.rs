@@ -20,10 +20,10 @@ use crate::http::request::Params;
 use crate::http::request::Segment;
 use crate::http::request::accept;
 use crate::http::tail::{TailOf, tail};
-use crate::job::{Event, JobId, Kind, OrgId, Position};
+use crate::job::{EventType, JobId, Kind, OrgId, Position, listed};
 use crate::ledger::off_thread;
 use crate::log::{Filter, Page, Reader, Row, enough};
-use crate::wire::{self, Leaf, LedgerContinued, LedgerKeyAdded};
+use crate::wire::{self, Leaf};
 
 /// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
 const PAGE_BYTES: usize = 4 << 20;
@@ -59,11 +59,6 @@ impl Asked {
     }
 }
 
-/// The types that events of the log have, but for the first event's, which no page shows.
-pub fn types() -> impl Iterator<Item = &'static str> {
-    Event::TYPES.into_iter().chain([LedgerContinued::TYPE, LedgerKeyAdded::TYPE])
-}
-
 fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Option<OrgId>) -> Result<Asked, Error> {
     let after = params.one("after")?;
     let limit = params.count("limit", 50, 1000)? as u64;
@@ -79,10 +74,10 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     };
     let min = params.one("min_position")?;
     params.finish()?;
-    if let Some(unknown) = types.iter().find(|name| !self::types().any(|known| known == name.as_str())) {
+    if let Some(unknown) = types.iter().find(|name| !EventType::shown().any(|known| known.as_str() == name.as_str())) {
         let found: String = unknown.chars().take(64).collect();
-        let known: Vec<&str> = self::types().collect();
-        return Err(Error::parameter("type", format!("expected one of {}, found `{found}`", known.join(", "))));
+        let known = listed(EventType::shown());
+        return Err(Error::parameter("type", format!("expected one of {known}, found `{found}`")));
     }
     Ok(Asked { filter: Filter { org, job, kind, types, upto: None }, after, limit, min })
 }

@@ -14,8 +14,6 @@ mod session;
 pub mod single;
 pub mod tree;
 
-pub use events::types as event_types;
-
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;

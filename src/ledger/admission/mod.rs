@@ -304,7 +304,7 @@ impl Desk {
     ) -> Result<(), Stop> {
         let incoming = &prepared.incoming;
         let stream = self.stream(key, prev, kind)?;
-        let event_type = incoming.event.type_name();
+        let event_type = incoming.event.event_type().as_str();
         let text = Cow::Borrowed::<str>;
         let leaf = Leaf {
             specversion: text("1.0"),
@@ -314,7 +314,10 @@ impl Desk {
             subject: Some(text(key.id.as_str())),
             time: if time == self.recorded.time { text(&self.recorded.text) } else { Cow::Owned(time.to_string()) },
             datacontenttype: text("application/json"),
-            dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{}.json", incoming.version)),
+            dataschema: Cow::Owned(format!(
+                "/schema/events/{event_type}.v{}.json",
+                incoming.event.event_type().version()
+            )),
             position: Cow::Owned(position.to_string()),
             recordedtime: text(&self.recorded.with_micros),
             actor: text(&request.actor),
@@ -332,7 +335,7 @@ impl Desk {
             source: &incoming.source,
             id: &incoming.id,
             event_type,
-            version: incoming.version,
+            version: incoming.event.event_type().version(),
             recorded: self.recorded.time,
         })?;
         self.written.push(leaf);
@@ -445,7 +448,7 @@ fn check_guard(guard: &Guard, found: Option<Position>) -> Result<(), AppendError
 fn same_content(found: &Found, incoming: &Incoming) -> Option<JobId> {
     let leaf = Leaf::parse(&found.leaf).ok()?;
     let subject: JobId = leaf.subject.as_deref()?.parse().ok()?;
-    let same = leaf.event_type == incoming.event.type_name()
+    let same = leaf.is(incoming.event.event_type())
         && incoming.subject.as_ref().is_none_or(|given| *given == subject)
         && incoming.time.is_none_or(|given| leaf.time().is_ok_and(|time| time == given))
         && found.data.as_ref().is_none_or(|data| match incoming.event {

@@ -1,6 +1,6 @@
 //! What an erasure names: looked up, and what is to be left of it.
 
-use crate::job::{Event, JobKey, Named, Redacted, Refusal, Status, may_erase};
+use crate::job::{EventType, JobKey, Redacted, RedactionTarget, Refusal, Status, may_redact};
 use crate::ledger::append::AppendError;
 use crate::log::{self, Reader};
 use crate::wire::{self, BadLeaf, Leaf, Undecodable};
@@ -45,11 +45,11 @@ pub(in crate::ledger) fn residue_of(
             return Ok(None);
         }
         Ok(Some(match row.data {
-            _ if leaf.event_type == Event::REDACTED => Named::Redaction,
-            None => Named::Erased,
-            Some(data) => Named::Whole(wire::residue(&leaf.event_type, leaf.version()?, data)?),
+            _ if leaf.is(EventType::Redacted) => RedactionTarget::Redaction,
+            None => RedactionTarget::Redacted,
+            Some(data) => RedactionTarget::HasData(wire::residue(&leaf.event_type, leaf.version()?, data)?),
         }))
     })?;
     let named = read.unwrap_or(Ok(None));
-    Ok(named.and_then(|named| may_erase(state, redacted, named).map_err(Cannot::Refused)))
+    Ok(named.and_then(|named| may_redact(state, redacted, named).map_err(Cannot::Refused)))
 }

@@ -2,7 +2,7 @@
 
 use super::ReadError;
 use crate::history::row_fact;
-use crate::job::{Event, Job, JobKey, Position};
+use crate::job::{Event, EventType, Job, JobKey, Position};
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
 
@@ -37,7 +37,7 @@ pub fn hook_chunk(
     after: Position,
     upto: Position,
 ) -> Result<(String, Option<Position>), ReadError> {
-    let types = vec!["job.hook_output".to_owned()];
+    let types = vec![EventType::HookOutput.to_string()];
     let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types, upto: Some(upto) };
     let mut output = String::new();
     let page = ledger.log(|log| {

@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use super::Ledger;
 use super::projection::{Health, PATIENCE};
 use crate::history;
-use crate::job::{Event, Job, JobKey, OrgId, Position, Time};
+use crate::job::{EventType, Job, JobKey, OrgId, Position, Time};
 use crate::sqlite;
 use crate::views::{
     Found, JobList, JobQuery, Kept, SetAside, checkpoint, count_set_aside, find_job, list_jobs, list_set_aside,
@@ -237,8 +237,10 @@ impl Ledger {
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
             Some(stream) => {
-                let newest = log.newest_but(stream, &Event::AFTERWARDS)?;
-                Ok(newest.filter(|(_, name)| Event::FINAL.contains(&name.as_str())).map(|(position, _)| position))
+                let after_end: Vec<&str> = EventType::after_end().map(EventType::as_str).collect();
+                let newest = log.newest_but(stream, &after_end)?;
+                let ends = |name: &str| EventType::named(name).is_some_and(EventType::ends_job);
+                Ok(newest.filter(|(_, name)| ends(name)).map(|(position, _)| position))
             }
             None => Ok(None),
         })

@@ -237,7 +237,7 @@ impl<'l> Checker<'l> {
             let found = leaf.prev.as_deref().unwrap_or("none");
             return Err(format!("expected `prev` {}, the job's event before it, found {found}", name(prev)));
         }
-        let job = Job::evolve(known, fact).map_err(|error| error.to_string())?;
+        let job = Job::fold(known, fact).map_err(|error| error.to_string())?;
         if leaf.jobkind.as_deref() != Some(job.kind.as_str()) {
             return Err(format!("expected `jobkind` {}, found {:?}", job.kind, leaf.jobkind));
         }

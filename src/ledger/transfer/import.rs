@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Checker};
-use crate::job::{Event, JobKey, Position};
+use crate::job::{Event, EventType, JobKey, Position};
 use crate::ledger::folder::{Folder, FolderError};
 use crate::ledger::keys::key_file;
 use crate::ledger::keys::open_existing;
@@ -225,7 +225,7 @@ fn append(
         recorded: leaf.recorded()?,
     })?;
     // What the log has of it from before is erased here too; most lines come without.
-    if let (Event::REDACTED, Some((_, data))) = (&*leaf.event_type, &line.content)
+    if let (true, Some((_, data))) = (leaf.is(EventType::Redacted), &line.content)
         && let Ok(Event::Redacted(redacted)) = decode(&leaf.event_type, leaf.version()?, data)
     {
         writer.erase(redacted.position)?;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use crate::job::{Event, JobKey, Position};
+use crate::job::{Event, EventType, JobKey, Position};
 use crate::wire::{self, ExportLine, Leaf, LineError, Lines, StoredRedaction, residue};
 
 /// What is left, by the erased event.
@@ -27,7 +27,7 @@ impl Residues {
         while let Some(line) = lines.next_line()? {
             // Most lines are none and need not be read as JSON.
             if let Ok(line) = line.text()
-                && line.contains(Event::REDACTED)
+                && line.contains(EventType::Redacted.as_str())
                 && let Some((position, left)) = erasure(line)
             {
                 found.0.insert(position, left);
@@ -50,7 +50,7 @@ fn erasure(line: &str) -> Option<(Position, Left)> {
     let line = ExportLine::parse(line).ok()?;
     let leaf = Leaf::parse(&line.leaf).ok()?;
     let (_, data) = line.content?;
-    if leaf.event_type != Event::REDACTED {
+    if !leaf.is(EventType::Redacted) {
         return None;
     }
     let fact = wire::fact(leaf.position().ok()?, &line.leaf, Some(&data)).ok()??;

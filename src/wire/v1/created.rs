@@ -1,4 +1,4 @@
-//! `job.created`: what every job has, and the spec of its kind.
+//! The shape of `job.created`: the members of every job, and the spec of each kind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::generic::Generic1;
 use super::rule::Rule1;
-use super::{count, said, text};
+use super::{into_count, into_text, text_mut};
 use crate::job::{Created, DbRoleSpec, Event, ItemId, Kind, RawJson, Spec, Tag, TaskSpec, TaskType};
 use crate::json;
 use crate::mask::Mask;
-use crate::wire::fields::{Count, Names, Object, Raw, TEXT, Text, Word};
-use crate::wire::incoming::Reject;
-use crate::wire::residue::ERASED;
-use crate::wire::shape::{DATA, Shape, Wrong, read};
+use crate::wire::fields::{Count, Object, Raw, TEXT, Text, Texts, Word};
+use crate::wire::reject::Reject;
+use crate::wire::shape::{DATA, REDACTED_TEXT, Shape, read_object};
+use crate::wire::stored::Origin;
 
-/// `job.created` with its spec already read for its kind.
+/// `job.created`, its spec read in the shape of its kind.
 #[derive(Debug, Serialize)]
 pub struct Created1 {
     pub kind: Word<Kind>,
+    /// The stored text of `read`.
     pub spec: Raw,
     #[serde(skip)]
     pub read: Spec1,
@@ -29,7 +30,7 @@ pub struct Created1 {
     pub labels: BTreeMap<String, String>,
 }
 
-/// `job.created` as it is read: what `spec` must look like depends on `kind`.
+/// `job.created` before its spec is read, whose shape depends on `kind`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatedHead1<'a> {
@@ -37,7 +38,7 @@ pub struct CreatedHead1<'a> {
     #[serde(borrow)]
     pub spec: &'a serde_json::value::RawValue,
     pub created_by: Option<Text<256>>,
-    pub labels: Option<Names>,
+    pub labels: Option<Texts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,34 +79,26 @@ pub struct Task1 {
 }
 
 impl Created1 {
-    /// From a producer: actions without an id are given one by `mint` before anything is checked or stored.
-    pub fn given(data: &str, mint: impl Fn(usize) -> ItemId) -> Result<Created1, Reject> {
-        let head: CreatedHead1<'_> = read(DATA, data)?;
-        let mut spec = Spec1::read(head.kind.0, head.spec.get())?;
-        if let Spec1::Rule(rule) = &mut spec {
-            rule.name_actions(mint);
-        }
-        let json = spec.to_json();
-        Ok(Created1::of(head, spec, json))
-    }
-
-    /// As it was stored.
-    pub fn stored(data: &str) -> Result<Created1, Reject> {
-        let head: CreatedHead1<'_> = read(DATA, data)?;
-        let spec = Spec1::stored(head.kind.0, head.spec.get())?;
-        let json = RawJson(Arc::from(head.spec.get()));
-        Ok(Created1::of(head, spec, json))
-    }
-
-    fn of(head: CreatedHead1<'_>, read: Spec1, spec: RawJson) -> Created1 {
+    /// Reads data from a producer or from the log.
+    pub fn read(data: &str, origin: Origin<'_>) -> Result<Created1, Reject> {
+        let head: CreatedHead1<'_> = read_object(DATA, data)?;
+        let (kind, text) = (head.kind.0, head.spec.get());
+        let (read, spec) = match origin {
+            Origin::Producer { action_id } => {
+                let spec = Spec1::read_sent(kind, text, action_id)?;
+                let json = spec.to_json();
+                (spec, json)
+            }
+            Origin::Log => (Spec1::read_stored(kind, text)?, RawJson(Arc::from(text))),
+        };
         let labels = head.labels.unwrap_or_default().0;
-        Created1 { kind: head.kind, spec: Raw(spec), read, created_by: head.created_by, labels }
+        Ok(Created1 { kind: head.kind, spec: Raw(spec), read, created_by: head.created_by, labels })
     }
 }
 
 impl Shape for Created1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        // Names, ids, and a rule's own JSON: where a secret's name may stand, which is refused.
+        // Names, ids and rules are stored as they are. A member that is named like a secret is refused.
         Vec::new()
     }
 
@@ -116,19 +109,19 @@ impl Shape for Created1 {
         }
     }
 
-    fn erase(&mut self) {
+    fn redact(&mut self) {
         match &mut self.read {
-            Spec1::DbRole(spec) => spec.erase(),
+            Spec1::DbRole(spec) => spec.redact(),
             Spec1::Task(_) => {}
-            Spec1::Rule(spec) => spec.erase(),
-            Spec1::Generic(spec) => spec.erase(),
+            Spec1::Rule(spec) => spec.redact(),
+            Spec1::Generic(spec) => spec.redact(),
         }
         self.spec = Raw(self.read.to_json());
-        said(&mut self.created_by).into_iter().for_each(|name| ERASED.clone_into(name));
-        self.labels = (1..=self.labels.len()).map(|n| (format!("redacted-{n}"), ERASED.to_owned())).collect();
+        text_mut(&mut self.created_by).into_iter().for_each(|name| REDACTED_TEXT.clone_into(name));
+        self.labels = (1..=self.labels.len()).map(|n| (format!("redacted-{n}"), REDACTED_TEXT.to_owned())).collect();
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Reject> {
         check_labels(&self.labels)?;
         match &self.read {
             Spec1::Rule(rule) => rule.check(),
@@ -141,62 +134,72 @@ impl Shape for Created1 {
         Event::Created(Created {
             spec: self.read.into_spec(),
             spec_json: self.spec.0,
-            created_by: text(self.created_by),
+            created_by: into_text(self.created_by),
             labels: self.labels,
         })
     }
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Wrong> {
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Reject> {
     if labels.len() > 16 {
-        return Err(("/labels".into(), format!("expected at most 16 labels, found {}", labels.len())));
+        let detail = format!("expected at most 16 labels, found {}", labels.len());
+        return Err(Reject::invalid("/data/labels", detail));
     }
     let key_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
     for (key, value) in labels {
         if key.is_empty() || key.len() > 64 || !key.chars().all(key_ok) {
-            return Err(("/labels".into(), "expected label names of 1 to 64 of `A-Z a-z 0-9 . _ - /`".into()));
+            let detail = "expected label names of 1 to 64 of `A-Z a-z 0-9 . _ - /`";
+            return Err(Reject::invalid("/data/labels", detail));
         }
         if value.len() > 256 {
-            let pointer = format!("/labels/{}", json::escape(key));
-            return Err((pointer, format!("expected at most 256 bytes, found {}", value.len())));
+            let detail = format!("expected at most 256 bytes, found {}", value.len());
+            return Err(Reject::invalid(format!("/data/labels/{}", json::token(key)), detail));
         }
     }
     Ok(())
 }
 
 impl Spec1 {
-    /// From a producer, or from the log.
     fn read(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
         let root = "/data/spec";
         Ok(match kind {
-            Kind::DbRole => Spec1::DbRole(read(root, spec)?),
-            Kind::Task => Spec1::Task(read(root, spec)?),
-            Kind::Rule => Spec1::Rule(read(root, spec)?),
-            Kind::Generic => Spec1::Generic(read(root, spec)?),
+            Kind::DbRole => Spec1::DbRole(read_object(root, spec)?),
+            Kind::Task => Spec1::Task(read_object(root, spec)?),
+            Kind::Rule => Spec1::Rule(read_object(root, spec)?),
+            Kind::Generic => Spec1::Generic(read_object(root, spec)?),
         })
     }
 
-    /// As it was stored.
-    pub fn stored(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
+    /// Reads a producer's spec, and adds an id to each rule action that has none.
+    fn read_sent(kind: Kind, spec: &str, action_id: &dyn Fn(usize) -> ItemId) -> Result<Spec1, Reject> {
+        let mut spec = Spec1::read(kind, spec)?;
+        if let Spec1::Rule(rule) = &mut spec {
+            rule.add_ids(action_id);
+        }
+        Ok(spec)
+    }
+
+    /// Reads a stored spec, in which every rule action has an id.
+    pub fn read_stored(kind: Kind, spec: &str) -> Result<Spec1, Reject> {
         match Spec1::read(kind, spec)? {
-            Spec1::Rule(rule) if !rule.is_named() => {
+            Spec1::Rule(rule) if !rule.has_ids() => {
                 Err(Reject::invalid("/data/spec/actions", "expected an id on every stored action"))
             }
             spec => Ok(spec),
         }
     }
 
-    /// As it is stored.
+    /// The text to store.
     fn to_json(&self) -> RawJson {
-        RawJson(serde_json::to_string(self).expect("stored shapes hold nothing that JSON cannot").into())
+        RawJson(serde_json::to_string(self).expect("stored shapes hold nothing that JSON cannot express").into())
     }
 
-    /// Today's spec.
+    /// The spec as the fold takes it today.
     pub fn into_spec(self) -> Spec {
         match self {
             Spec1::DbRole(spec) => Spec::DbRole(spec.into_spec()),
             Spec1::Task(spec) => {
-                Spec::Task(TaskSpec { job_type: spec.job_type.0, total_records: count(spec.total_records) })
+                Spec::Task(TaskSpec { job_type: spec.job_type.0, total_records: into_count(spec.total_records) })
             }
             Spec1::Rule(spec) => Spec::Rule(spec.into_spec()),
             Spec1::Generic(spec) => Spec::Generic(spec.into_spec()),
@@ -205,20 +208,20 @@ impl Spec1 {
 }
 
 impl DbRole1 {
-    fn erase(&mut self) {
-        let names = said(&mut self.account_arn).into_iter().chain(said(&mut self.db_name));
+    fn redact(&mut self) {
+        let names = text_mut(&mut self.account_arn).into_iter().chain(text_mut(&mut self.db_name));
         let tags = self.db_tags.iter_mut().flatten().flat_map(|Object(tag)| [&mut tag.key.0, &mut tag.value.0]);
         let needed = [&mut self.db_arn.0, &mut self.db_engine.0];
-        names.chain(needed).chain(tags).for_each(|text| ERASED.clone_into(text));
+        names.chain(needed).chain(tags).for_each(|text| REDACTED_TEXT.clone_into(text));
     }
 
     fn into_spec(self) -> DbRoleSpec {
         let tag = |Object(tag): Object<Tag1>| Tag { key: tag.key.0, value: tag.value.0 };
         DbRoleSpec {
-            account_arn: text(self.account_arn),
+            account_arn: into_text(self.account_arn),
             db_arn: self.db_arn.0,
             db_engine: self.db_engine.0,
-            db_name: text(self.db_name),
+            db_name: into_text(self.db_name),
             db_tags: self.db_tags.map(|tags| tags.into_iter().map(tag).collect()),
         }
     }

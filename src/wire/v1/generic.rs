@@ -1,26 +1,24 @@
-//! The spec of a generic job, and what its items say: JSON objects of which only their producer knows the members.
+//! The spec of a generic job and the detail of its items: JSON objects whose members the producer chooses.
 
 use std::sync::Arc;
 
-use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::count;
+use super::into_count;
 use crate::job::{GenericSpec, JobType, RawJson};
-use crate::json;
+use crate::json::check_unambiguous;
 use crate::mask::{Mask, counted};
 use crate::wire::fields::{Count, Raw, Word};
-use crate::wire::plain::Plain;
-use crate::wire::residue::ERASED;
-use crate::wire::shape::Wrong;
+use crate::wire::reject::Reject;
+use crate::wire::shape::REDACTED_TEXT;
 
-/// The largest `parameters`: 64 KiB of compact JSON.
+/// Most bytes of `parameters`: 64 KiB of compact JSON.
 const MAX_PARAMETERS: usize = 64 * 1024;
-/// The largest `detail` of an item: 4 KiB of compact JSON, because a job may have 10,000 items.
+/// Most bytes of an item's `detail`: 4 KiB of compact JSON, because a job may have 10,000 items.
 const MAX_DETAIL: usize = 4 * 1024;
-/// The type of a job whose creation was erased.
-const ERASED_TYPE: &str = "redacted";
+/// The job type in the residue of a `job.created`.
+const REDACTED_TYPE: &str = "redacted";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,10 +31,11 @@ pub struct Generic1 {
 }
 
 impl Generic1 {
-    pub fn check(&self) -> Result<(), Wrong> {
-        let parameters =
-            self.parameters.as_ref().map(|Raw(json)| check_object("/spec/parameters", json, MAX_PARAMETERS));
-        parameters.unwrap_or(Ok(()))
+    pub fn check(&self) -> Result<(), Reject> {
+        match &self.parameters {
+            Some(Raw(json)) => check_object("/data/spec/parameters", json, MAX_PARAMETERS),
+            None => Ok(()),
+        }
     }
 
     pub fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
@@ -45,45 +44,42 @@ impl Generic1 {
         }
     }
 
-    /// Leaves what [`crate::wire::residue`] says.
-    pub fn erase(&mut self) {
-        self.job_type = Word(ERASED_TYPE.parse().expect("a word of letters"));
+    /// Replaces the spec by its residue.
+    pub fn redact(&mut self) {
+        self.job_type = Word(REDACTED_TYPE.parse().expect("`redacted` is a valid job type"));
         if let Some(Raw(json)) = &mut self.parameters {
-            *json = left_of(json);
+            *json = residue_of_object(json);
         }
     }
 
-    /// Today's spec.
+    /// The spec as the fold takes it today.
     pub fn into_spec(self) -> GenericSpec {
         GenericSpec {
             job_type: self.job_type.0,
             parameters: self.parameters.map(|Raw(json)| json),
-            total_records: count(self.total_records),
+            total_records: into_count(self.total_records),
         }
     }
 }
 
-/// Whether `json` may be the detail of an item.
-pub fn check_detail(json: &RawJson) -> Result<(), Wrong> {
-    check_object("/detail", json, MAX_DETAIL)
+/// Checks that `json` may be the detail of an item.
+pub fn check_detail(json: &RawJson) -> Result<(), Reject> {
+    check_object("/data/detail", json, MAX_DETAIL)
 }
 
-/// An object of at most `max` bytes that every reader takes for the same. A masked secret counts as one byte.
-fn check_object(pointer: &str, RawJson(json): &RawJson, max: usize) -> Result<(), Wrong> {
+/// Checks that `json` is an object of at most `max` bytes on which all readers agree. A mask counts as one byte.
+fn check_object(pointer: &'static str, RawJson(json): &RawJson, max: usize) -> Result<(), Reject> {
     if !json.starts_with('{') {
-        return Err((pointer.into(), "expected an object".into()));
+        return Err(Reject::invalid(pointer, "expected an object"));
     }
     if json.len() > max && counted(json) > max {
-        return Err((pointer.into(), format!("expected at most {max} bytes of JSON, found {}", json.len())));
+        let detail = format!("expected at most {max} bytes of JSON, found {}", json.len());
+        return Err(Reject::invalid(pointer, detail));
     }
-    let mut reader = serde_json::Deserializer::from_str(json);
-    let mut place = serde_path_to_error::Track::new();
-    Plain::default()
-        .deserialize(serde_path_to_error::Deserializer::new(&mut reader, &mut place))
-        .map_err(|error| (json::pointer(pointer, &place.path()), json::message(&error)))
+    Ok(check_unambiguous(pointer, json)?)
 }
 
-/// Masks the secrets in the strings of `json`.
+/// Masks the secrets in the strings of `json`, and adds the name of the rule of each to `hits`.
 pub fn mask_object(json: &mut RawJson, mask: &Mask, hits: &mut Vec<Arc<str>>) {
     let found = hits.len();
     let masked = mask.json(&json.0, hits);
@@ -92,11 +88,11 @@ pub fn mask_object(json: &mut RawJson, mask: &Mask, hits: &mut Vec<Arc<str>>) {
     }
 }
 
-/// What is left of an object that is erased: how many members it had. Their names are a producer's text, as those of labels
-/// are, and no count or state rests on their numbers.
-pub fn left_of(json: &RawJson) -> RawJson {
+/// The residue of an object whose members the producer chose: `redacted-1`, `redacted-2` …, as many as it had members. Their names
+/// are a producer's text, and no count or state depends on their numbers.
+pub fn residue_of_object(json: &RawJson) -> RawJson {
     let members: std::collections::BTreeMap<String, &RawValue> =
-        serde_json::from_str(&json.0).expect("stored after it was read as an object");
-    let left = (1..=members.len()).map(|n| format!("\"redacted-{n}\":\"{ERASED}\""));
-    RawJson(format!("{{{}}}", left.collect::<Vec<_>>().join(",")).into())
+        serde_json::from_str(&json.0).expect("`check_object` accepts objects only");
+    let residue = (1..=members.len()).map(|n| format!("\"redacted-{n}\":\"{REDACTED_TEXT}\""));
+    RawJson(format!("{{{}}}", residue.collect::<Vec<_>>().join(",")).into())
 }

@@ -1,4 +1,4 @@
-//! `job.item_result`: what became of a part of a job.
+//! The shape of `job.item_result`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,17 +8,16 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::generic::{check_detail, left_of, mask_object};
-use super::{said, text};
+use super::generic::{check_detail, mask_object, residue_of_object};
+use super::{into_text, text_mut};
 use crate::job::{Credentials, Detail, Event, ItemId, ItemResult, ItemStatus, Provider, RawJson};
 use crate::json;
 use crate::mask::Mask;
 use crate::wire::fields::{Object, Raw, TEXT, Text, Word};
-use crate::wire::incoming::Reject;
-use crate::wire::residue::ERASED;
-use crate::wire::shape::{DATA, Shape, Wrong, read};
+use crate::wire::reject::Reject;
+use crate::wire::shape::{DATA, REDACTED_TEXT, Shape, read_object};
 
-/// `job.item_result` with its detail already read.
+/// `job.item_result`, its detail read in one of two shapes.
 #[derive(Debug, Serialize)]
 pub struct ItemResult1 {
     item: Word<ItemId>,
@@ -29,7 +28,7 @@ pub struct ItemResult1 {
     detail: Option<Detail1>,
 }
 
-/// `job.item_result` as it is read: what `detail` must look like depends on whether it has `credentials_info`.
+/// `job.item_result` before its detail is read. The detail has the shape of a database role's if it has `credentials_info`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ItemResultHead1<'a> {
@@ -43,9 +42,9 @@ struct ItemResultHead1<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Detail1 {
-    /// Of a database role.
+    /// The detail of a database role.
     Role(RoleDetail1),
-    /// Of an item of a generic job.
+    /// The detail of a generic job's item.
     Json(Raw),
 }
 
@@ -66,9 +65,9 @@ pub struct Credentials1 {
 }
 
 impl ItemResult1 {
-    /// From a producer, or from the log.
+    /// Reads data from a producer or from the log.
     pub fn read(data: &str) -> Result<ItemResult1, Reject> {
-        let head: ItemResultHead1<'_> = read(DATA, data)?;
+        let head: ItemResultHead1<'_> = read_object(DATA, data)?;
         let detail = head.detail.map(|detail| Detail1::read(detail.get())).transpose()?;
         Ok(ItemResult1 { item: head.item, status: head.status, message: head.message, detail })
     }
@@ -76,22 +75,22 @@ impl ItemResult1 {
 
 impl Detail1 {
     fn read(detail: &str) -> Result<Detail1, Reject> {
-        /// Only the names count.
+        /// The names of the members; their values are not kept.
         type Members<'a> = HashMap<Cow<'a, str>, IgnoredAny>;
         match serde_json::from_str::<Members<'_>>(detail) {
             Ok(members) if !members.contains_key("credentials_info") => {
                 Ok(Detail1::Json(Raw(RawJson(json::compact(detail).into()))))
             }
-            _ => read("/data/detail", detail).map(Detail1::Role),
+            _ => read_object("/data/detail", detail).map(Detail1::Role),
         }
     }
 
-    fn erase(&mut self) {
+    fn redact(&mut self) {
         match self {
-            Detail1::Json(Raw(json)) => *json = left_of(json),
+            Detail1::Json(Raw(json)) => *json = residue_of_object(json),
             Detail1::Role(RoleDetail1 { credentials_info: Object(info) }) => {
                 let keys = info.secret_keys.iter_mut().flatten().map(|key| &mut key.0);
-                said(&mut info.secret_id).into_iter().chain(keys).for_each(|text| ERASED.clone_into(text));
+                text_mut(&mut info.secret_id).into_iter().chain(keys).for_each(|text| REDACTED_TEXT.clone_into(text));
             }
         }
     }
@@ -101,7 +100,7 @@ impl Detail1 {
             Detail1::Json(Raw(json)) => Detail::Json(json),
             Detail1::Role(RoleDetail1 { credentials_info: Object(info) }) => Detail::Credentials(Credentials {
                 provider: info.secrets_manager_provider.0,
-                secret_id: text(info.secret_id).unwrap_or_default(),
+                secret_id: into_text(info.secret_id).unwrap_or_default(),
                 secret_keys: info.secret_keys.unwrap_or_default().into_iter().map(|key| key.0).collect(),
             }),
         }
@@ -110,7 +109,7 @@ impl Detail1 {
 
 impl Shape for ItemResult1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.message).into_iter().collect()
+        text_mut(&mut self.message).into_iter().collect()
     }
 
     fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
@@ -120,14 +119,14 @@ impl Shape for ItemResult1 {
         }
     }
 
-    fn erase(&mut self) {
-        self.texts().into_iter().for_each(|text| ERASED.clone_into(text));
-        self.detail.iter_mut().for_each(Detail1::erase);
+    fn redact(&mut self) {
+        self.texts().into_iter().for_each(|text| REDACTED_TEXT.clone_into(text));
+        self.detail.iter_mut().for_each(Detail1::redact);
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Reject> {
         if self.status.0 == ItemStatus::Pending {
-            return Err(("/status".into(), "expected running, completed or failed, found `pending`".into()));
+            return Err(Reject::invalid("/data/status", "expected running, completed or failed, found `pending`"));
         }
         match &self.detail {
             Some(Detail1::Json(Raw(json))) => check_detail(json),
@@ -139,7 +138,7 @@ impl Shape for ItemResult1 {
         Event::ItemResult(ItemResult {
             item: self.item.0,
             status: self.status.0,
-            message: text(self.message),
+            message: into_text(self.message),
             detail: self.detail.map(Detail1::into_detail),
         })
     }

@@ -1,14 +1,15 @@
-//! What workers and people report of a job that there is.
+//! The shapes of events that report about an existing job, but for `job.item_result`.
 
 use serde::{Deserialize, Serialize};
 
-use super::{count, said, text};
+use super::{into_count, into_text, text_mut};
 use crate::job::{
     Cancelled, Completed, Counts, Event, Failed, HookExit, HookOutput, Noted, Position, Progress, Redacted, Started,
     Stream,
 };
 use crate::wire::fields::{CHUNK, Count, MAX_COUNT, Percent, Raw, TEXT, Text, Whole, Word};
-use crate::wire::shape::{Shape, Wrong};
+use crate::wire::reject::Reject;
+use crate::wire::shape::Shape;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,10 +98,10 @@ pub struct Redacted1 {
     reason: Text<TEXT>,
 }
 
-/// `job.redacted` as it is stored: the ledger adds what is left of the data that it erased.
+/// `job.redacted` as it is stored: the ledger adds the residue of the redacted data.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Residual1 {
+pub struct RedactedWithResidue1 {
     position: Count,
     reason: Text<TEXT>,
     pub residue: Raw,
@@ -108,20 +109,20 @@ pub struct Residual1 {
 
 impl Shape for Started1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.message).into_iter().collect()
+        text_mut(&mut self.message).into_iter().collect()
     }
 
     fn into_event(self) -> Event {
-        Event::Started(Started { message: text(self.message), total_records: count(self.total_records) })
+        Event::Started(Started { message: into_text(self.message), total_records: into_count(self.total_records) })
     }
 }
 
 impl Shape for Progress1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.current_step).into_iter().chain(said(&mut self.message)).collect()
+        text_mut(&mut self.current_step).into_iter().chain(text_mut(&mut self.message)).collect()
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Reject> {
         let counts = [
             self.records_processed,
             self.total_records,
@@ -133,34 +134,38 @@ impl Shape for Progress1 {
             || self.current_step.is_some()
             || self.message.is_some()
             || counts.iter().any(Option::is_some);
-        if any { Ok(()) } else { Err((String::new(), "expected at least one field of progress".into())) }
+        if any { Ok(()) } else { Err(Reject::invalid("/data", "expected at least one field of progress")) }
     }
 
     fn into_event(self) -> Event {
         Event::Progress(Progress {
-            percent: self.progress.map(|p| u8::try_from(p.0).expect("at most 100")),
-            current_step: text(self.current_step),
+            percent: self.progress.map(|p| u8::try_from(p.0).expect("a percentage is at most 100")),
+            current_step: into_text(self.current_step),
             counts: Counts {
-                processed: count(self.records_processed),
-                total: count(self.total_records),
-                created: count(self.records_created),
-                updated: count(self.records_updated),
-                deleted: count(self.records_deleted),
+                processed: into_count(self.records_processed),
+                total: into_count(self.total_records),
+                created: into_count(self.records_created),
+                updated: into_count(self.records_updated),
+                deleted: into_count(self.records_deleted),
             },
-            message: text(self.message),
+            message: into_text(self.message),
         })
     }
 }
 
 impl Shape for HookOutput1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.output).into_iter().collect()
+        text_mut(&mut self.output).into_iter().collect()
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Reject> {
         match (self.exit_code, self.execution_time_sec) {
-            (Some(_), None) => Err(("/execution_time_sec".into(), "expected beside `exit_code`, found none".into())),
-            (None, Some(_)) => Err(("/exit_code".into(), "expected beside `execution_time_sec`, found none".into())),
+            (Some(_), None) => {
+                Err(Reject::invalid("/data/execution_time_sec", "expected beside `exit_code`, found none"))
+            }
+            (None, Some(_)) => {
+                Err(Reject::invalid("/data/exit_code", "expected beside `execution_time_sec`, found none"))
+            }
             _ => Ok(()),
         }
     }
@@ -168,7 +173,7 @@ impl Shape for HookOutput1 {
     fn into_event(self) -> Event {
         let exit = self.exit_code.zip(self.execution_time_sec);
         Event::HookOutput(HookOutput {
-            output: text(self.output),
+            output: into_text(self.output),
             stream: self.stream.map(|stream| stream.0),
             exit: exit.map(|(code, seconds)| HookExit { code, seconds: seconds.0 }),
         })
@@ -177,18 +182,18 @@ impl Shape for HookOutput1 {
 
 impl Shape for Completed1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.message).into_iter().collect()
+        text_mut(&mut self.message).into_iter().collect()
     }
 
     fn into_event(self) -> Event {
         Event::Completed(Completed {
-            message: text(self.message),
+            message: into_text(self.message),
             counts: Counts {
-                processed: count(self.records_processed),
-                total: count(self.total_records),
-                created: count(self.records_created),
-                updated: count(self.records_updated),
-                deleted: count(self.records_deleted),
+                processed: into_count(self.records_processed),
+                total: into_count(self.total_records),
+                created: into_count(self.records_created),
+                updated: into_count(self.records_updated),
+                deleted: into_count(self.records_deleted),
             },
         })
     }
@@ -206,11 +211,11 @@ impl Shape for Failed1 {
 
 impl Shape for Cancelled1 {
     fn texts(&mut self) -> Vec<&mut String> {
-        said(&mut self.reason).into_iter().collect()
+        text_mut(&mut self.reason).into_iter().collect()
     }
 
     fn into_event(self) -> Event {
-        Event::Cancelled(Cancelled { reason: text(self.reason) })
+        Event::Cancelled(Cancelled { reason: into_text(self.reason) })
     }
 }
 
@@ -229,9 +234,9 @@ impl Shape for Redacted1 {
         vec![&mut self.reason.0]
     }
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), Reject> {
         if self.reason.0.trim().is_empty() {
-            return Err(("/reason".into(), "expected why the data is erased, found nothing".into()));
+            return Err(Reject::invalid("/data/reason", "expected why the data is redacted, found an empty text"));
         }
         Ok(())
     }
@@ -241,9 +246,9 @@ impl Shape for Redacted1 {
     }
 }
 
-impl Residual1 {
-    /// As the producer sent it.
-    pub fn sent(self) -> Redacted1 {
+impl RedactedWithResidue1 {
+    /// The data as the producer sent it.
+    pub fn without_residue(self) -> Redacted1 {
         Redacted1 { position: self.position, reason: self.reason }
     }
 }

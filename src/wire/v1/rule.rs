@@ -1,17 +1,16 @@
-//! The spec of a rule job: actions, each with a rule whose own text is kept as it came.
+//! The spec of a rule job: actions, each with a rule that is stored as the producer wrote it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::job::{Action, ActionType, ItemId, RawJson, RuleSpec};
 use crate::json;
 use crate::wire::fields::{Object, Raw, Word};
-use crate::wire::plain::Plain;
-use crate::wire::shape::Wrong;
+use crate::wire::reject::Reject;
+use crate::wire::shape::REDACTED_TEXT;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +21,7 @@ pub struct Rule1 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Action1 {
-    /// Absent only on the way in; the ledger gives one before anything is stored.
+    /// A producer may leave the id out. The ledger adds one before it stores the action.
     pub id: Option<Word<ItemId>>,
     #[serde(rename = "type")]
     pub action: Word<ActionType>,
@@ -32,45 +31,46 @@ pub struct Action1 {
 }
 
 impl Rule1 {
-    /// Gives an id to each action that has none.
-    pub fn name_actions(&mut self, mint: impl Fn(usize) -> ItemId) {
+    /// Gives each action without an id the one that `action_id` has for its index.
+    pub fn add_ids(&mut self, action_id: &dyn Fn(usize) -> ItemId) {
         for (n, Object(action)) in self.actions.iter_mut().enumerate() {
-            action.id.get_or_insert_with(|| Word(mint(n)));
+            action.id.get_or_insert_with(|| Word(action_id(n)));
         }
     }
 
     /// Whether every action has an id.
-    pub fn is_named(&self) -> bool {
+    pub fn has_ids(&self) -> bool {
         self.actions.iter().all(|Object(action)| action.id.is_some())
     }
 
-    /// How many actions, each id once, and the known keys of each rule (unknown keys are kept as they are).
-    pub fn check(&self) -> Result<(), Wrong> {
-        let (pointer, found) = ("/spec/actions", self.actions.len());
+    /// Checks the number of actions, that each id stands once, and the documented members of each rule.
+    pub fn check(&self) -> Result<(), Reject> {
+        let (pointer, found) = ("/data/spec/actions", self.actions.len());
         if found == 0 || found > RuleSpec::MAX_ACTIONS {
-            return Err((pointer.into(), format!("expected 1 to {} actions, found {found}", RuleSpec::MAX_ACTIONS)));
+            let detail = format!("expected 1 to {} actions, found {found}", RuleSpec::MAX_ACTIONS);
+            return Err(Reject::invalid(pointer, detail));
         }
         let mut seen = HashSet::new();
         for (n, Object(action)) in self.actions.iter().enumerate() {
             let id = action.id.as_ref().map_or("", |id| id.0.as_str());
             if !seen.insert(id) {
-                return Err((format!("{pointer}/{n}/id"), format!("expected each action id once, found `{id}` again")));
+                let detail = format!("expected each action id once, found `{id}` again");
+                return Err(Reject::invalid(format!("{pointer}/{n}/id"), detail));
             }
-            check_rule(&action.rule.0.0, action.action.0)
-                .map_err(|(at, detail)| (format!("{pointer}/{n}/rule{at}"), detail))?;
+            check_rule(&format!("{pointer}/{n}/rule"), &action.rule.0.0, action.action.0)?;
         }
         Ok(())
     }
 
-    /// Leaves what [`crate::wire::residue`] says.
-    pub fn erase(&mut self) {
-        self.actions.iter_mut().for_each(|Object(action)| action.rule = Raw(left_of(&action.rule.0)));
+    /// Replaces each rule by its residue.
+    pub fn redact(&mut self) {
+        self.actions.iter_mut().for_each(|Object(action)| action.rule = Raw(residue_of_rule(&action.rule.0)));
     }
 
-    /// Today's spec.
+    /// The spec as the fold takes it today.
     pub fn into_spec(self) -> RuleSpec {
         let action = |Object(action): Object<Action1>| Action {
-            id: action.id.expect("given on the way in, required when read again").0,
+            id: action.id.expect("`add_ids` gave an id to a producer's action, and `read_stored` requires one").0,
             action: action.action.0,
             priority: action.priority,
             rule: action.rule.0,
@@ -79,7 +79,7 @@ impl Rule1 {
     }
 }
 
-/// The keys of a rule that are known, by seed document 004; only read, the rule's own text is what is kept.
+/// The documented members of a rule (seed document 004). The ledger reads them to check them and stores the rule's own text.
 #[derive(Deserialize)]
 struct KnownRule {
     #[serde(rename = "type", default)]
@@ -97,17 +97,17 @@ struct KnownRule {
 }
 
 crate::job::words! {
-    /// What a rule does.
+    /// What a rule does with its permissions.
     Effect, "rule type" {
-        /// Allows.
+        /// Allows them.
         Grant = "grant",
-        /// Forbids.
+        /// Forbids them.
         Prohibit = "prohibit",
     }
 }
 
 crate::job::words! {
-    /// What a rule is about.
+    /// A permission of a rule (seed document 004).
     Permission, "permission" {
         /// Add to a container.
         Add = "add",
@@ -119,44 +119,39 @@ crate::job::words! {
         Read = "read",
         /// Remove from a container.
         Remove = "remove",
-        /// Change who may.
+        /// Change the permissions.
         Secure = "secure",
         /// Change.
         Update = "update",
     }
 }
 
-fn check_rule(rule: &str, action: ActionType) -> Result<(), Wrong> {
+fn check_rule(pointer: &str, rule: &str, action: ActionType) -> Result<(), Reject> {
     if !rule.starts_with('{') {
-        return Err((String::new(), "expected an object".into()));
+        return Err(Reject::invalid(pointer.to_owned(), "expected an object"));
     }
-    // Its text is served as it came, unknown members too: so it must say the same to every reader, the one that looks for
-    // members named like secrets included.
-    let mut reader = serde_json::Deserializer::from_str(rule);
-    let mut place = serde_path_to_error::Track::new();
-    Plain::default()
-        .deserialize(serde_path_to_error::Deserializer::new(&mut reader, &mut place))
-        .map_err(|error| (json::pointer("", &place.path()), json::message(&error)))?;
-    let known: KnownRule = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(rule))
-        .map_err(|error| (json::pointer("", error.path()), json::message(error.inner())))?;
+    // Answers serve the rule as the producer wrote it. Every reader must take it for the same value, also the search for members
+    // that are named like secrets.
+    json::check_unambiguous(pointer, rule)?;
+    let known: KnownRule = json::read(pointer, rule)?;
     let named = known.id.is_some_and(|id| id.get().len() > 2 && id.get().starts_with('"'));
     if action != ActionType::Create && !named {
-        return Err(("/id".into(), format!("expected the id of the rule to {action}, found none")));
+        let detail = format!("expected the id of the rule to {action}, found none");
+        return Err(Reject::invalid(format!("{pointer}/id"), detail));
     }
     Ok(())
 }
 
-/// The members of a rule that are documented, in the order of the document; of the others nothing stays, their names included.
-const RULE: [&str; 6] = ["id", "type", "permissions", "version", "enabled", "matchParams"];
+/// The members that a rule's residue keeps: the documented ones, in the document's order.
+const DOCUMENTED: [&str; 6] = ["id", "type", "permissions", "version", "enabled", "matchParams"];
 
-/// What is left of a rule that is erased.
-fn left_of(rule: &RawJson) -> RawJson {
-    let members: HashMap<String, &RawValue> =
-        serde_json::from_str(&rule.0).expect("stored after it was read as an object");
-    let kept = RULE.iter().filter_map(|name| {
+/// The residue of a rule. It has no other members, because their names are a producer's text.
+fn residue_of_rule(rule: &RawJson) -> RawJson {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(&rule.0).expect("`check_rule` accepts objects only");
+    let kept = DOCUMENTED.iter().filter_map(|name| {
         let value = match (*name, members.get(*name)?.get()) {
-            // The only text among them that is no word of a list. What is neither text nor number was never one.
-            ("id", id) if id.starts_with('"') => "\"[redacted]\"",
+            // The id is the only free text among them. A value that is an object or a list is not an id; leave it out.
+            ("id", id) if id.starts_with('"') => return Some(format!("\"id\":\"{REDACTED_TEXT}\"")),
             ("id", id) if id.starts_with(['{', '[']) => return None,
             (_, value) => value,
         };
@@ -170,8 +165,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_members_of_the_wrong_type_nothing_is_left_that_somebody_wrote() {
-        let rule_of = |json: &str| left_of(&RawJson(Arc::from(json))).0.to_string();
+    fn a_rule_with_members_of_the_wrong_type_keeps_no_free_text() {
+        let rule_of = |json: &str| residue_of_rule(&RawJson(Arc::from(json))).0.to_string();
         assert_eq!(rule_of(r#"{"id":{"ann":"x"},"i\u0064":"y"}"#), r#"{"id":"[redacted]"}"#, "a name may be escaped");
         assert_eq!(rule_of(r#"{"id":12345678901234567890123}"#), r#"{"id":12345678901234567890123}"#);
         assert_eq!(rule_of(r#"{"id":["ann"]}"#), "{}");

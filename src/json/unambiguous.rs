@@ -1,35 +1,41 @@
-//! JSON that every reader takes for the same: each name once in an object, and not nested deeper than readers go.
+//! JSON on which all readers agree: an object has each name once, and values are not nested deeper than readers go.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// How deep values may be nested in one another: about half of what serde_json reads (127), because what is stored is
-/// wrapped a few times more before somebody reads it.
-pub(super) const MAX_DEPTH: u8 = 64;
+use super::beginning;
+use super::read::{ReadError, read_with};
 
-/// Reads a value and keeps nothing of it; an error where it is not plain.
-pub(super) struct Plain {
-    /// How many levels it may have.
+/// Most levels of nesting: about half of the 127 that serde_json reads, because answers wrap a stored value in a few levels
+/// more.
+const MAX_DEPTH: u8 = 64;
+
+/// Checks that every reader takes `text` for the same value; `root` is the pointer of `text` in the whole body.
+///
+/// # Errors
+/// A [`ReadError`] if `text` is not JSON, has a name twice in one object, or is nested deeper than 64 levels.
+pub(crate) fn check_unambiguous(root: &str, text: &str) -> Result<(), ReadError> {
+    read_with(root, text, Unambiguous { levels: MAX_DEPTH })
+}
+
+/// Reads a value and keeps nothing.
+#[derive(Clone)]
+struct Unambiguous {
+    /// How many levels the value may have.
     levels: u8,
 }
 
-impl Default for Plain {
-    fn default() -> Plain {
-        Plain { levels: MAX_DEPTH }
-    }
-}
-
-impl Plain {
-    fn below<E: Error>(&self) -> Result<Plain, E> {
+impl Unambiguous {
+    fn below<E: Error>(&self) -> Result<Unambiguous, E> {
         let levels = self.levels.checked_sub(1);
         let levels = levels.ok_or_else(|| E::custom(format!("expected at most {MAX_DEPTH} levels of nesting")))?;
-        Ok(Plain { levels })
+        Ok(Unambiguous { levels })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Plain {
+impl<'de> DeserializeSeed<'de> for Unambiguous {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
@@ -37,7 +43,7 @@ impl<'de> DeserializeSeed<'de> for Plain {
     }
 }
 
-impl<'de> Visitor<'de> for Plain {
+impl<'de> Visitor<'de> for Unambiguous {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +84,7 @@ impl<'de> Visitor<'de> for Plain {
         while let Some(name) = members.next_key::<String>()? {
             members.next_value_seed(self.below()?)?;
             if names.contains(&name) {
-                let name: String = name.chars().take(64).collect();
+                let name = beginning(&name);
                 return Err(A::Error::custom(format!("expected each name once, found `{name}` again")));
             }
             names.insert(name);
