@@ -224,7 +224,7 @@ impl Tiles {
 fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<ExportLine, String>, AuditError> {
     match export.next_line()? {
         Some(line) if line.ended => {
-            Ok(line.text().and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string())))
+            Ok(line.text().map_err(|error| error.to_string()).and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string())))
         }
         Some(line) => {
             Ok(Err(format!("expected a line, found {} and its end", plural(line.bytes.len(), "byte", "bytes"))))

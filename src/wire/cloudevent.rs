@@ -1,23 +1,23 @@
-//! An event as it is shown: the stored leaf's attributes and the stored data, spliced.
+//! An event as answers show it: the stored leaf's attributes and the stored data, spliced.
 
 use super::leaf::DIGEST_LEN;
 
-/// What stands for data that was erased.
+/// The JSON text that stands for redacted data.
 pub const REDACTED: &[u8] = b"\"[redacted]\"";
 
-/// The CloudEvent of `leaf` and `data`, on one line. `datadigest` and `prev` are for who verifies leaves; they are last in
-/// the leaf and left out here.
+/// The CloudEvent of `leaf` and `data` (`None` if redacted), on one line. It leaves out `datadigest` and `prev`, the last two
+/// members of the leaf, because only a verifier needs them, and a verifier reads the leaf.
 pub fn cloudevent(leaf: &[u8], data: Option<&[u8]>) -> Vec<u8> {
     let mut event = Vec::with_capacity(leaf.len() + data.unwrap_or(REDACTED).len());
     write_cloudevent(&mut event, leaf, data);
     event
 }
 
-/// Puts the CloudEvent behind what is in `out`.
+/// As [`cloudevent`], but appends to `out`.
 pub fn write_cloudevent(out: &mut Vec<u8>, leaf: &[u8], data: Option<&[u8]>) {
     const NEXT: &[u8] = b",\"datadigest\":\"";
-    // From the end, where it is near, less the digest behind it; inside a string the quotes would be escaped, so it stands
-    // in the leaf once.
+    // Search from the end, because the member is near it; skip the digest, which cannot hold it. A string in the leaf cannot look
+    // like the member, because its quotes would be escaped.
     let before = &leaf[..leaf.len().saturating_sub(DIGEST_LEN)];
     let cut = before.windows(NEXT.len()).rposition(|window| window == NEXT).unwrap_or(leaf.len().saturating_sub(1));
     out.extend_from_slice(&leaf[..cut]);
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_takes_the_place_of_what_only_verifiers_need() {
+    fn data_replaces_the_members_for_verifiers() {
         let digest = "0".repeat(DIGEST_LEN);
         let leaf = |id: &str, prev: &str| format!(r#"{{"id":"{id}","actor":"b","datadigest":"{digest}"{prev}}}"#);
         let tricky = r#"a\",\"datadigest\":\"x"#;

@@ -1,22 +1,22 @@
-//! The export line: `{"leaf":"…","salt":"…hex…","data":…}`, `data` last and verbatim, so that any tool can cut out the
-//! exact bytes; and the line that may come last, `{"checkpoint":"…"}`, the signed note over the lines before it.
+//! The lines of an export. A line holds one entry: `{"leaf":"…","salt":"…hex…","data":…}`; `data` is last and verbatim, so any
+//! tool can cut out the exact bytes. The last line may be `{"checkpoint":"…"}`, the signed note over the lines before it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::leaf::SALT_LEN;
 
-/// A line that is not an export line.
+/// A text that is not a line of an export. Holds what was expected and found.
 #[derive(Debug, thiserror::Error)]
 #[error("expected `{{\"leaf\":\"…\",\"salt\":\"…hex…\",\"data\":…}}`: {0}")]
 pub struct NotAnExportLine(String);
 
-/// One event with everything that restores it exactly.
+/// An entry: one event with everything that restores it exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportLine {
-    /// The leaf's bytes.
+    /// The leaf's stored bytes.
     pub leaf: Vec<u8>,
-    /// Salt and data; `None` where they were erased.
+    /// Salt and data; `None` if the event was redacted.
     pub content: Option<([u8; SALT_LEN], Vec<u8>)>,
 }
 
@@ -29,7 +29,7 @@ struct Line<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// The line that may come last.
+/// The last line of an export with a checkpoint.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointLine {
@@ -39,14 +39,17 @@ struct CheckpointLine {
 /// A line of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exported {
-    /// An event.
+    /// One entry.
     Event(ExportLine),
-    /// The signed checkpoint over all lines before this one, which is the last.
+    /// The signed checkpoint over all lines before. No line follows it.
     Checkpoint(String),
 }
 
 impl Exported {
-    /// Reads a line.
+    /// Reads a line of either form.
+    ///
+    /// # Errors
+    /// [`NotAnExportLine`] if `line` is neither.
     pub fn parse(line: &str) -> Result<Exported, NotAnExportLine> {
         if !line.starts_with(r#"{"checkpoint":"#) {
             return ExportLine::parse(line).map(Exported::Event);
@@ -55,7 +58,7 @@ impl Exported {
         Ok(Exported::Checkpoint(read.checkpoint))
     }
 
-    /// The last line of an export, without a newline, for the signed note over the lines before it.
+    /// The last line of an export, without a newline. `note` is the signed checkpoint over the lines before.
     pub fn checkpoint(note: &str) -> Vec<u8> {
         serde_json::to_vec(&CheckpointLine { checkpoint: note.to_owned() }).expect("a string is JSON")
     }
@@ -78,7 +81,10 @@ impl ExportLine {
         line
     }
 
-    /// Reads a line.
+    /// Reads a line with an entry.
+    ///
+    /// # Errors
+    /// [`NotAnExportLine`] if `line` has another form.
     pub fn parse(line: &str) -> Result<ExportLine, NotAnExportLine> {
         let read: Line<'_> = serde_json::from_str(line).map_err(|error| NotAnExportLine(error.to_string()))?;
         let content = match (read.salt, read.data) {
@@ -89,7 +95,7 @@ impl ExportLine {
                 Some((bytes, data.get().as_bytes().to_vec()))
             }
             (None, None) => None,
-            _ => return Err(NotAnExportLine("salt and data are erased together or not at all".into())),
+            _ => return Err(NotAnExportLine("expected salt and data, or null for both".into())),
         };
         Ok(ExportLine { leaf: read.leaf.into_bytes(), content })
     }

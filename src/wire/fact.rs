@@ -1,4 +1,4 @@
-//! A stored event as the fact that the fold takes.
+//! Stored events as facts, which the fold takes.
 
 use super::leaf::{BadLeaf, Leaf};
 use super::stored::{Undecodable, decode};
@@ -8,9 +8,9 @@ use crate::job::{Fact, JobKey, Position};
 #[derive(Debug, thiserror::Error)]
 #[error("event {position} cannot be read")]
 pub struct Unreadable {
-    /// Where it is.
+    /// The event's position.
     pub position: Position,
-    /// Why.
+    /// Why the event cannot be read.
     #[source]
     pub cause: UnreadableCause,
 }
@@ -18,24 +18,27 @@ pub struct Unreadable {
 /// Why a stored event cannot be folded.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableCause {
-    /// Its leaf.
+    /// The leaf is not one of this format.
     #[error(transparent)]
     Leaf(#[from] BadLeaf),
-    /// Its data.
+    /// The data is unknown or damaged.
     #[error(transparent)]
     Data(#[from] Undecodable),
-    /// Its data is gone, and nothing stands in for it.
-    #[error("its data is missing without a recorded erasure")]
+    /// The data is absent, and no redaction explains that.
+    #[error("its data is missing, and no redaction explains that")]
     Missing,
 }
 
-/// The fact in a stored event; `None` for the ledger's own events, which belong to no job. Of an event whose data was erased
-/// `data` is the residue that its erasure has.
+/// Reads the stored event at `position` as a fact; `None` for an event of the ledger itself, which belongs to no job. If the
+/// event's data was redacted, the caller passes the residue.
+///
+/// # Errors
+/// [`Unreadable`] if the leaf or the data cannot be read, or `data` is `None`.
 pub fn fact(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<Fact>, Unreadable> {
     read(position, leaf, data).map_err(|cause| Unreadable { position, cause })
 }
 
-/// The job that a stored event belongs to, where the leaf is readable and names one. For events whose data is not readable.
+/// The job of a stored event whose data cannot be read; `None` if the leaf cannot be read either, or names no job.
 pub fn job_of(leaf: &[u8]) -> Option<JobKey> {
     let leaf = Leaf::parse(leaf).ok()?;
     Some(JobKey { org: leaf.org().ok()??, id: leaf.subject?.parse().ok()? })

@@ -1,6 +1,7 @@
 //! The leaf: an event without its data, as one line of compact JSON in a fixed member order.
 //!
-//! It is built once, stored as bytes, and never re-encoded: who verifies hashes bytes first and parses then.
+//! The ledger builds a leaf once, stores its bytes, and never encodes it again. A verifier hashes the bytes before it parses them.
+//! The document of the design, section 8, fixes the format.
 
 use std::borrow::Cow;
 
@@ -10,22 +11,22 @@ use sha2::Sha256;
 
 use crate::job::{EventType, JobId, Kind, OrgId, Position, Time};
 
-/// Bytes of salt under each event's data.
+/// Length of the salt that keys the digest of an event's data, in bytes.
 pub const SALT_LEN: usize = 32;
-/// Hex digits of a data digest.
+/// Length of a digest, in hex digits.
 pub const DIGEST_LEN: usize = 64;
-/// The largest leaf, 16 KiB.
+/// Most bytes of a leaf, 16 KiB.
 const MAX_LEAF: usize = 16 * 1024;
 
-/// Room for most leaves, so that they are written without being moved.
+/// Initial capacity for a leaf, in bytes. Most leaves fit, so writing one does not move it.
 const USUAL_LEAF: usize = 1024;
 
-/// Bytes that are not a leaf of this format.
+/// Bytes that are not a leaf of this format. Holds what was expected and found.
 #[derive(Debug, thiserror::Error)]
 #[error("not a leaf of format 1: {0}")]
 pub struct BadLeaf(pub String);
 
-/// One leaf. Members are written in the order of the fields; strings only.
+/// One leaf. All members are strings; they are written in the order of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaf<'a> {
@@ -35,16 +36,16 @@ pub struct Leaf<'a> {
     /// The producer's id of the event.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// The producer.
+    /// The producer: the event's `source`.
     #[serde(borrow)]
     pub source: Cow<'a, str>,
-    /// What happened.
+    /// The event's type, such as `job.created`.
     #[serde(borrow, rename = "type")]
     pub event_type: Cow<'a, str>,
-    /// The job; absent on the ledger's own events.
+    /// The job's id; absent on the ledger's own events.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Cow<'a, str>>,
-    /// When it happened.
+    /// When the event happened.
     #[serde(borrow)]
     pub time: Cow<'a, str>,
     /// Always `application/json`.
@@ -53,13 +54,13 @@ pub struct Leaf<'a> {
     /// `/schema/events/<type>.v<N>.json`: names the version of the data.
     #[serde(borrow)]
     pub dataschema: Cow<'a, str>,
-    /// Place in the log, decimal.
+    /// The position, in decimal digits.
     #[serde(borrow)]
     pub position: Cow<'a, str>,
-    /// When the ledger recorded it, six digits.
+    /// When the ledger recorded the event, with six digits of a second's fraction.
     #[serde(borrow)]
     pub recordedtime: Cow<'a, str>,
-    /// Who the ledger saw do it.
+    /// The actor.
     #[serde(borrow)]
     pub actor: Cow<'a, str>,
     /// The organisation; absent on the ledger's own events.
@@ -71,13 +72,13 @@ pub struct Leaf<'a> {
     /// Hex HMAC-SHA256 of the stored data under the event's salt.
     #[serde(borrow)]
     pub datadigest: Cow<'a, str>,
-    /// Position of the job's previous event; absent on its first.
+    /// Position of the job's previous event; absent on the job's first event.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Cow<'a, str>>,
 }
 
 impl<'a> Leaf<'a> {
-    /// The stored bytes.
+    /// The bytes to store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(USUAL_LEAF);
         serde_json::to_writer(&mut bytes, self).expect("a leaf is strings only");
@@ -85,6 +86,9 @@ impl<'a> Leaf<'a> {
     }
 
     /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// [`BadLeaf`] if `bytes` is longer than 16 KiB, or not a JSON object with these members.
     pub fn parse(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
         if bytes.len() > MAX_LEAF {
             return Err(BadLeaf(format!("expected at most {MAX_LEAF} bytes, found {}", bytes.len())));
@@ -92,10 +96,12 @@ impl<'a> Leaf<'a> {
         serde_json::from_slice(bytes).map_err(|error| BadLeaf(error.to_string()))
     }
 
-    /// Reads bytes that come from outside: also checks that they are in the one form that a ledger writes.
+    /// Reads bytes from outside this ledger, and checks that they are the bytes that a ledger would write.
     ///
-    /// What the texts stand for is read and written again: two spellings of one position or time would be two leaves of
-    /// one event.
+    /// The check parses each member and writes it again: two spellings of one position or time would be two leaves of one event.
+    ///
+    /// # Errors
+    /// [`BadLeaf`] as for [`Leaf::parse`], and for any other spelling.
     pub fn parse_strict(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
         let leaf = Leaf::parse(bytes)?;
         let written = Leaf {
@@ -113,7 +119,7 @@ impl<'a> Leaf<'a> {
             ..leaf.clone()
         };
         if written.to_bytes() != bytes {
-            return Err(BadLeaf("it is not in the one form that a ledger writes".into()));
+            return Err(BadLeaf("expected the spelling that a ledger writes".into()));
         }
         Ok(leaf)
     }
@@ -124,6 +130,9 @@ impl<'a> Leaf<'a> {
     }
 
     /// The version of the stored data, from `dataschema`.
+    ///
+    /// # Errors
+    /// [`BadLeaf`] if `dataschema` is not that of the event's type. The readers below fail alike for their members.
     pub fn version(&self) -> Result<u32, BadLeaf> {
         self.dataschema
             .strip_prefix("/schema/events/")
@@ -133,13 +142,13 @@ impl<'a> Leaf<'a> {
             .ok_or_else(|| BadLeaf(format!("dataschema `{}`", self.dataschema)))
     }
 
-    /// The job.
+    /// The job's id.
     fn job(&self) -> Result<Option<JobId>, BadLeaf> {
         let id = self.subject.as_deref().map(str::parse).transpose();
         id.map_err(|_| BadLeaf(format!("subject {:?}", self.subject)))
     }
 
-    /// The commitment to its data.
+    /// The digest of the data.
     fn digest(&self) -> Result<[u8; DIGEST_LEN / 2], BadLeaf> {
         let mut bytes = [0; DIGEST_LEN / 2];
         hex::decode_to_slice(&*self.datadigest, &mut bytes)
@@ -147,48 +156,48 @@ impl<'a> Leaf<'a> {
         Ok(bytes)
     }
 
-    /// Its place in the log.
+    /// The position.
     pub fn position(&self) -> Result<Position, BadLeaf> {
         self.position.parse().map_err(|_| BadLeaf(format!("position `{}`", self.position)))
     }
 
-    /// The position of the job's previous event.
+    /// The position of the job's previous event; `None` on the job's first.
     pub fn prev(&self) -> Result<Option<Position>, BadLeaf> {
         let prev = self.prev.as_deref().map(str::parse).transpose();
         prev.map_err(|_| BadLeaf(format!("prev {:?}", self.prev)))
     }
 
-    /// When it happened.
+    /// When the event happened.
     pub fn time(&self) -> Result<Time, BadLeaf> {
         self.time.parse().map_err(|_| BadLeaf(format!("time `{}`", self.time)))
     }
 
-    /// When it was recorded.
+    /// When the ledger recorded the event.
     pub fn recorded(&self) -> Result<Time, BadLeaf> {
         self.recordedtime.parse().map_err(|_| BadLeaf(format!("recordedtime `{}`", self.recordedtime)))
     }
 
-    /// The organisation.
+    /// The organisation; `None` on the ledger's own events.
     pub fn org(&self) -> Result<Option<OrgId>, BadLeaf> {
         let org = self.orgid.as_deref().map(str::parse).transpose();
         org.map_err(|_| BadLeaf(format!("orgid {:?}", self.orgid)))
     }
 
-    /// The job's kind.
+    /// The job's kind; `None` on the ledger's own events.
     pub fn kind(&self) -> Result<Option<Kind>, BadLeaf> {
         let kind = self.jobkind.as_deref().map(str::parse).transpose();
         kind.map_err(|_| BadLeaf(format!("jobkind {:?}", self.jobkind)))
     }
 }
 
-/// The commitment to `data` in the leaf: hex HMAC-SHA256 under the event's salt, of the bytes as stored.
+/// The digest of an event's stored data: HMAC-SHA256 keyed with the event's salt, in hex. It commits the leaf to the data.
 pub fn datadigest(salt: &[u8; SALT_LEN], data: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("HMAC takes keys of any length");
     mac.update(data);
     digits(mac.finalize().into_bytes().into())
 }
 
-/// `hex::encode` collects character by character, which costs as much as the hash.
+/// The digest in hex. `hex::encode` collects character by character, which costs as much as the hash.
 fn digits(digest: [u8; DIGEST_LEN / 2]) -> String {
     let mut digits = vec![0; DIGEST_LEN];
     hex::encode_to_slice(digest, &mut digits).expect("two digits for each byte");
@@ -200,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_what_openssl_computes() {
+    fn openssl_computes_the_same_digest() {
         // printf '{}' | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(printf '07%.0s' $(seq 32))
         let digest = datadigest(&[7; SALT_LEN], b"{}");
         assert_eq!(digest.len(), DIGEST_LEN);

@@ -8,23 +8,23 @@ use crate::job::EventType;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerCreated {
-    /// Names this instance for ever; unique.
+    /// The origin: the unique name of this instance of a ledger, for ever.
     pub origin: String,
     /// The format of every leaf in this log.
     pub leaf_format: u32,
-    /// Who signs for it: `name+hash+base64` (C2SP signed-note).
+    /// The verifier key of the log's signer: `name+hash+base64` (C2SP signed-note).
     pub verifier_key: String,
 }
 
-/// `ledger.continued`, version 1: a copy goes on under a new name and key.
+/// `ledger.continued`, version 1: a copy of a log continues under a new origin and key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerContinued {
-    /// The new name.
+    /// The new origin.
     pub origin: String,
-    /// The new signer.
+    /// The verifier key of the new signer.
     pub verifier_key: String,
-    /// What the copy was before.
+    /// The log that the copy was before.
     pub previous: PreviousLog,
 }
 
@@ -32,19 +32,19 @@ pub struct LedgerContinued {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreviousLog {
-    /// Its name.
+    /// The log's origin.
     pub origin: String,
-    /// The newest position that the copy holds of it, decimal.
+    /// The newest position of that log in the copy, in decimal digits.
     pub head: String,
-    /// Its last known checkpoint; `null` where none was ever signed.
+    /// The log's last known checkpoint; `null` if no checkpoint was ever signed.
     pub checkpoint: Option<String>,
 }
 
-/// `ledger.key_added`, version 1: one more key signs for the log from here on. It stands under the signature of those before.
+/// `ledger.key_added`, version 1: one more key signs for the log from this event on. The keys before it sign this event too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerKeyAdded {
-    /// The new signer, under the log's own name.
+    /// The verifier key of the new signer. Its name is the log's origin.
     pub verifier_key: String,
 }
 

@@ -1,17 +1,19 @@
-//! Lines of a file that may come from anybody: no line is read further than an export line may be long.
+//! Lines of a file that is not trusted. The reader stops at the longest line that an export may have, so a file cannot exhaust
+//! memory.
 
 use std::io::{self, BufRead, Read};
+use std::str::Utf8Error;
 
-/// The longest line of an export, in bytes: 32 MiB. An event's data has at most 8 MiB, and masking may make it longer.
+/// Most bytes of a line: 32 MiB. An event's data has at most 8 MiB, masks may make it longer, and a leaf has at most 16 KiB.
 pub const MAX_LINE: u64 = 32 << 20;
 
 /// Why the next line cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The file cannot be read.
+    /// Reading the file failed.
     #[error("cannot read")]
     Read(#[from] io::Error),
-    /// The line is too long.
+    /// The line with this number, from 1, is longer than [`MAX_LINE`].
     #[error("line {0}: expected at most {MAX_LINE} bytes in a line, found more")]
     Long(u64),
 }
@@ -19,27 +21,30 @@ pub enum LineError {
 /// A line, without its newline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'l> {
-    /// Which line, from 1.
+    /// The line's number, from 1.
     pub number: u64,
-    /// Its bytes.
+    /// The line's bytes.
     pub bytes: &'l [u8],
-    /// Whether it ends with a newline; only the last line of a file may lack it.
+    /// Whether a newline ends the line. Only the last line of a file may lack it.
     pub ended: bool,
 }
 
 impl Line<'_> {
-    /// How many bytes of the file it takes.
+    /// How many bytes of the file the line takes, its newline included.
     pub fn taken(&self) -> u64 {
         self.bytes.len() as u64 + u64::from(self.ended)
     }
 
-    /// The line as text; the error says that it is none.
-    pub fn text(&self) -> Result<&str, String> {
-        std::str::from_utf8(self.bytes).map_err(|error| error.to_string())
+    /// The line as text.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] if the line is not UTF-8.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.bytes)
     }
 }
 
-/// Reads lines one after the other. Memory holds one line.
+/// Reads a file line by line. Memory holds one line.
 #[derive(Debug)]
 pub struct Lines<R> {
     reader: R,
@@ -53,7 +58,10 @@ impl<R: BufRead> Lines<R> {
         Lines { reader, line: Vec::new(), number: 0 }
     }
 
-    /// The next line; `None` at the end.
+    /// The next line; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// [`LineError`] if reading fails or the line is too long.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
         self.line.clear();
         self.number += 1;
