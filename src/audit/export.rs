@@ -29,7 +29,11 @@ pub fn audit_export(
             auditor.leaves_out("everything after the checkpoint");
             break;
         }
-        match line.text().map_err(|error| error.to_string()).and_then(|text| Exported::parse(text).map_err(|error| error.to_string())) {
+        match line
+            .text()
+            .map_err(|error| error.to_string())
+            .and_then(|text| Exported::parse(text).map_err(|error| error.to_string()))
+        {
             Ok(Exported::Event(entry)) => {
                 if line.number == 1 {
                     begins_with_the_first_event(&entry).map_err(unreadable)?;

@@ -223,9 +223,10 @@ impl Tiles {
 /// The next line of an export, or what is there instead.
 fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<ExportLine, String>, AuditError> {
     match export.next_line()? {
-        Some(line) if line.ended => {
-            Ok(line.text().map_err(|error| error.to_string()).and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string())))
-        }
+        Some(line) if line.ended => Ok(line
+            .text()
+            .map_err(|error| error.to_string())
+            .and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string()))),
         Some(line) => {
             Ok(Err(format!("expected a line, found {} and its end", plural(line.bytes.len(), "byte", "bytes"))))
         }

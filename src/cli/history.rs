@@ -127,7 +127,10 @@ fn lines(
     let mut read = Lines::new(BufReader::new(std::fs::File::open(file).map_err(|error| cannot_read(&error))?));
     while let Some(line) = read.next_line().map_err(|error| cannot_read(&error))? {
         let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), line.number));
-        let line = line.text().map_err(|error| error.to_string()).and_then(|text| Exported::parse(text).map_err(|error| error.to_string()));
+        let line = line
+            .text()
+            .map_err(|error| error.to_string())
+            .and_then(|text| Exported::parse(text).map_err(|error| error.to_string()));
         let Exported::Event(line) = line.map_err(wrong)? else { continue };
         let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
         let position = leaf.position().map_err(|error| wrong(error.to_string()))?;

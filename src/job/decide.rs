@@ -55,7 +55,7 @@ pub enum Refusal {
     Full {
         /// JSON pointer, from the event's root, of the field that would exceed the limit.
         pointer: &'static str,
-        /// The limit and what was found.
+        /// The message, with the limit and the value found.
         detail: String,
     },
     /// A field is wrong by itself, or contradicts an earlier event of the job.
@@ -63,7 +63,7 @@ pub enum Refusal {
     Invalid {
         /// JSON pointer of that field, from the event's root.
         pointer: &'static str,
-        /// What was expected and what was found.
+        /// The message, with the expected and the found value.
         detail: String,
     },
 }

@@ -288,14 +288,6 @@ impl Job {
         }
     }
 
-    /// Approximate size in memory, in bytes, for caches with a byte limit; at least the length of the job's texts. The cost does
-    /// not grow with the job.
-    pub fn weight(&self) -> usize {
-        let parts = 500 * self.items.len() + 100 * (self.notes.len() + self.redactions.len());
-        // The job holds the spec as text and as a value; a value with many small parts takes more memory than its text.
-        2048 + self.summary.text_len() + parts + self.bytes as usize + 2 * self.spec_json.0.len()
-    }
-
     fn set_message(&mut self, message: Option<String>) -> Change {
         if message.is_some() {
             self.summary.message = message;

@@ -19,7 +19,7 @@ pub(crate) struct ReadError {
 }
 
 impl ReadError {
-    /// What was expected and found, without a line and a column: those mean nothing inside a larger body.
+    /// The deserializer's message without line and column, which mean nothing inside a larger body.
     pub(crate) fn detail(&self) -> String {
         without_place(&self.cause)
     }

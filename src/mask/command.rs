@@ -1,73 +1,75 @@
-//! Commands that take a password behind a short option: `mysql -px`, `curl -u user:x`.
+//! Options of known commands that take a password: `mysql -px`, `curl -u user:x`.
 
 use std::ops::Range;
 
+use super::placeholder::is_placeholder;
+use super::remarks::is_remark;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
-use super::value::{is_placeholder, is_said};
 
-/// What of an argument is the secret.
+/// The part of an option's value that is secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// All of it.
+enum SecretPart {
+    /// The whole value.
     Whole,
-    /// What follows the first of these.
+    /// The text behind the first byte of this value.
     Behind(u8),
-    /// Pairs of a cookie.
+    /// The values of the pairs of a cookie.
     Cookies,
-    /// The password of `user/password@database`.
+    /// The password in `user/password@database`.
     Login,
 }
 
 /// An option that takes a secret.
-struct Opt {
+struct SecretOption {
     name: &'static str,
-    /// `-px`.
+    /// Whether the value may follow at once: `-px`.
     joined: bool,
-    /// `-p x`.
+    /// Whether the value may be the next argument: `-p x`.
     spaced: bool,
-    part: Part,
+    part: SecretPart,
 }
 
-const fn opt(name: &'static str, joined: bool, spaced: bool, part: Part) -> Opt {
-    Opt { name, joined, spaced, part }
+const fn opt(name: &'static str, joined: bool, spaced: bool, part: SecretPart) -> SecretOption {
+    SecretOption { name, joined, spaced, part }
 }
 
-/// A command, and its options that take a secret.
+/// A command with options that take a secret.
 pub(super) struct Command {
-    /// How its name begins, with what must follow it.
+    /// The beginning of the command's name, in the form in which it is searched for.
     pub name: &'static str,
-    options: &'static [Opt],
+    options: &'static [SecretOption],
 }
 
-const MYSQL: &[Opt] = &[opt("-p", true, false, Part::Whole)];
-const SPACED_P: &[Opt] = &[opt("-p", true, true, Part::Whole)];
-const LOGIN: &[Opt] = &[opt("-p", false, true, Part::Whole)];
-const LDAP: &[Opt] = &[opt("-w", false, true, Part::Whole)];
-const SQLPLUS: &[Opt] = &[opt("", true, false, Part::Login)];
-const CURL: &[Opt] = &[
-    opt("-u", true, true, Part::Behind(b':')),
-    opt("--user", false, true, Part::Behind(b':')),
-    opt("-U", true, true, Part::Behind(b':')),
-    opt("--proxy-user", false, true, Part::Behind(b':')),
-    opt("-b", false, true, Part::Cookies),
-    opt("--cookie", false, true, Part::Cookies),
+const MYSQL: &[SecretOption] = &[opt("-p", true, false, SecretPart::Whole)];
+const SPACED_P: &[SecretOption] = &[opt("-p", true, true, SecretPart::Whole)];
+const LOGIN: &[SecretOption] = &[opt("-p", false, true, SecretPart::Whole)];
+const LDAP: &[SecretOption] = &[opt("-w", false, true, SecretPart::Whole)];
+const SQLPLUS: &[SecretOption] = &[opt("", true, false, SecretPart::Login)];
+const CURL: &[SecretOption] = &[
+    opt("-u", true, true, SecretPart::Behind(b':')),
+    opt("--user", false, true, SecretPart::Behind(b':')),
+    opt("-U", true, true, SecretPart::Behind(b':')),
+    opt("--proxy-user", false, true, SecretPart::Behind(b':')),
+    opt("-b", false, true, SecretPart::Cookies),
+    opt("--cookie", false, true, SecretPart::Cookies),
 ];
-const SMB: &[Opt] = &[opt("-U", true, true, Part::Behind(b'%')), opt("--user", false, true, Part::Behind(b'%'))];
+const SMB: &[SecretOption] =
+    &[opt("-U", true, true, SecretPart::Behind(b'%')), opt("--user", false, true, SecretPart::Behind(b'%'))];
 
-/// What is looked for.
+/// The commands that are searched for.
 pub(super) const COMMANDS: &[Command] = &[
     Command { name: "mysql", options: MYSQL },
-    Command { name: "mysqladmin", options: &[opt("password", false, true, Part::Whole)] },
+    Command { name: "mysqladmin", options: &[opt("password", false, true, SecretPart::Whole)] },
     Command { name: "mariadb", options: MYSQL },
     Command { name: "mycli", options: MYSQL },
     Command { name: "curl", options: CURL },
     Command { name: "sshpass", options: SPACED_P },
     Command { name: "mongo", options: SPACED_P },
-    Command { name: "redis-cli", options: &[opt("-a", false, true, Part::Whole)] },
+    Command { name: "redis-cli", options: &[opt("-a", false, true, SecretPart::Whole)] },
     Command { name: "ldap", options: LDAP },
-    Command { name: "sqlcmd", options: &[opt("-P", true, true, Part::Whole)] },
-    Command { name: "bcp", options: &[opt("-P", true, true, Part::Whole)] },
+    Command { name: "sqlcmd", options: &[opt("-P", true, true, SecretPart::Whole)] },
+    Command { name: "bcp", options: &[opt("-P", true, true, SecretPart::Whole)] },
     Command { name: "docker login", options: LOGIN },
     Command { name: "podman login", options: LOGIN },
     Command { name: "registry login", options: LOGIN },
@@ -79,22 +81,22 @@ pub(super) const COMMANDS: &[Command] = &[
     Command { name: "sqlplus", options: SQLPLUS },
     Command { name: "expdp", options: SQLPLUS },
     Command { name: "impdp", options: SQLPLUS },
-    Command { name: "7z", options: &[opt("-p", true, false, Part::Whole)] },
-    Command { name: "unzip", options: &[opt("-P", false, true, Part::Whole)] },
-    Command { name: "zip", options: &[opt("-P", false, true, Part::Whole)] },
+    Command { name: "7z", options: &[opt("-p", true, false, SecretPart::Whole)] },
+    Command { name: "unzip", options: &[opt("-P", false, true, SecretPart::Whole)] },
+    Command { name: "zip", options: &[opt("-P", false, true, SecretPart::Whole)] },
 ];
 
-/// How many commands there are.
+/// The number of commands in [`COMMANDS`].
 pub(super) const COUNT: usize = COMMANDS.len();
 
-/// An argument: its text without quotes, and where the next begins.
+/// An argument of a command line.
 struct Argument {
     text: Range<usize>,
     end: usize,
 }
 
-/// The arguments of the command with the number `command` in [`COMMANDS`].
-pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>, command: usize) {
+/// Masks the secrets in the arguments of the command with index `command` in [`COMMANDS`].
+pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>, command: usize) {
     let name = scan.run(Class::Url64, keyword.end);
     let begins = scan.begins_word(keyword.start) && !matches!(scan.before(keyword.start), b'-' | b'.');
     if !begins || name - keyword.end > 16 || !matches!(scan.byte(name), b' ' | b'\t') || name < scan.commands[command] {
@@ -107,7 +109,7 @@ pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>, command: usize) {
         if matches!(text, "|" | ";" | "&&" | "||" | "&") {
             break;
         }
-        // A text in quotes may be a whole line of its own.
+        // Bounds the count for an argument in quotes, which may be as long as a line.
         scan.work += 8;
         let Some(option) = COMMANDS[command].options.iter().find(|option| option.is(text)) else { continue };
         if text == option.name {
@@ -124,8 +126,8 @@ pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>, command: usize) {
     scan.commands[command] = at;
 }
 
-impl Opt {
-    /// Whether an argument is this option: alone where the value is the next argument, or with its value.
+impl SecretOption {
+    /// Whether an argument is this option, with its value or before it.
     fn is(&self, text: &str) -> bool {
         let Some(rest) = text.strip_prefix(self.name) else { return false };
         let is_long = self.name.starts_with("--");
@@ -135,7 +137,7 @@ impl Opt {
     }
 }
 
-/// The argument behind the blanks at `at`; none where the line ends, unless a backslash says that it goes on.
+/// The argument behind the blanks at `at`; `None` at the end of the line, unless a backslash continues the command on the next.
 fn argument(scan: &mut Scan<'_>, at: usize) -> Option<Argument> {
     let mut start = scan.skip_blanks(at);
     if scan.byte(start) == b'\\' && matches!(scan.byte(start + 1), b'\r' | b'\n') {
@@ -151,32 +153,32 @@ fn argument(scan: &mut Scan<'_>, at: usize) -> Option<Argument> {
         return Some(Argument { text: value.range, end });
     }
     let end = scan.run(Class::Solid, start);
-    // An option whose value is in quotes: `-p'x y'`, `--user="a:b c"`.
+    // An option with a quoted value: `-p'x y'`, `--user="a:b c"`.
     let head = scan.bytes(start..end.min(start + 16));
     let quoted = head.iter().position(|byte| matches!(byte, b'"' | b'\''));
     if let Some(at) = quoted.filter(|n| *n == 2 || *n > 0 && head[n - 1] == b'=').map(|n| start + n) {
         let value = scan.quoted(at + 1, scan.byte(at), false);
         let end = scan.run(Class::Solid, value.end);
-        // The opening quote stays with the value; what is masked begins behind it.
+        // The opening quote stays in the argument; [`secret`] skips it.
         return Some(Argument { text: start..value.range.end, end: end.max(value.end) });
     }
     Some(Argument { text: start..end, end })
 }
 
-/// Masks the secret in an argument.
-fn secret(scan: &mut Scan<'_>, argument: Range<usize>, part: Part) {
+/// Masks the secret part of an argument.
+fn secret(scan: &mut Scan<'_>, argument: Range<usize>, part: SecretPart) {
     let quote = usize::from(matches!(scan.byte(argument.start), b'"' | b'\'') && argument.len() > 1);
     let mut range = argument.start + quote..argument.end;
     match part {
-        Part::Whole => {}
-        Part::Behind(sign) => {
-            let text = scan.looked_at(&range);
+        SecretPart::Whole => {}
+        SecretPart::Behind(sign) => {
+            let text = scan.examined(&range);
             let Some(at) = text.bytes().position(|byte| byte == sign) else { return };
             range.start += at + 1;
         }
-        Part::Cookies => return super::header::cookies(scan, range.start, false),
-        Part::Login => {
-            let text = scan.looked_at(&range);
+        SecretPart::Cookies => return super::header::cookies(scan, range.start, false),
+        SecretPart::Login => {
+            let text = scan.examined(&range);
             let Some(at) = text.find('/').filter(|at| *at > 0 && !text[..*at].contains(['@', '.', '='])) else {
                 return;
             };
@@ -184,12 +186,12 @@ fn secret(scan: &mut Scan<'_>, argument: Range<usize>, part: Part) {
             range = range.start + at + 1..range.start + at + 1 + len;
         }
     }
-    // The quote that closes a command which itself is in quotes.
+    // Drop a closing quote: it ends the whole command, which stands in quotes.
     if scan.byte(range.end.saturating_sub(1)) == b'\'' || scan.byte(range.end.saturating_sub(1)) == b'"' {
         range.end -= 1;
     }
-    let text = scan.looked_at(&range);
-    if range.start < range.end && !is_placeholder(text) && !is_said(text) {
+    let text = scan.examined(&range);
+    if range.start < range.end && !is_placeholder(text) && !is_remark(text) {
         scan.mask(Rule::Password, range);
     }
 }

@@ -1,4 +1,5 @@
-//! Where secrets may stand: a text is read once for the keywords of all rules, and each rule looks at its own.
+//! Finds where secrets may stand: one pass over the text finds the keywords of all rules, and each rule examines the text around its
+//! own.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -13,11 +14,11 @@ use super::shapes::{self, WEBHOOKS};
 use super::tokens::{self, TOKENS};
 use super::{header, keys, named, pgpass, sql, url};
 
-/// What looks at the text around a keyword.
-type Look = fn(&mut Scan<'_>, Range<usize>);
+/// A rule's function: examines the text around a keyword, and masks a secret that it finds.
+type Examine = fn(&mut Scan<'_>, Range<usize>);
 
-/// Keywords of rules that are not tables.
-const LOOKS: &[(&str, Look)] = &[
+/// The keywords of rules that have a function each.
+const KEYWORD_RULES: &[(&str, Examine)] = &[
     ("-----BEGIN ", keys::begin),
     ("-----END ", keys::end),
     ("LS0tLS1CRUdJTi", keys::base64_pem),
@@ -40,59 +41,61 @@ const LOOKS: &[(&str, Look)] = &[
     (".", shapes::dotted),
     ("SK", shapes::exact),
     ("API-", shapes::exact),
-    ("://", url::look),
+    ("://", url::examine),
     ("identified", sql::identified),
 ];
 
-/// What a keyword belongs to.
+/// The rule that a keyword belongs to. The number is a row of that rule's table.
 #[derive(Clone, Copy)]
 enum Keyword {
-    Look(Look),
+    Rule(Examine),
     Token(usize),
     Webhook(usize),
     Command(usize),
 }
 
 struct Keywords {
-    machine: AhoCorasick,
-    of: Vec<Keyword>,
+    automaton: AhoCorasick,
+    /// The rule of each keyword, by the number of its pattern.
+    rules: Vec<Keyword>,
 }
 
 static KEYWORDS: LazyLock<Keywords> = LazyLock::new(|| {
-    let mut words: Vec<(&str, Keyword)> = LOOKS.iter().map(|(word, look)| (*word, Keyword::Look(*look))).collect();
+    let mut words: Vec<(&str, Keyword)> =
+        KEYWORD_RULES.iter().map(|(word, examine)| (*word, Keyword::Rule(*examine))).collect();
     words.extend(TOKENS.iter().enumerate().map(|(n, token)| (token.prefix, Keyword::Token(n))));
     words.extend(WEBHOOKS.iter().enumerate().map(|(n, (start, _))| (*start, Keyword::Webhook(n))));
     words.extend(COMMANDS.iter().enumerate().map(|(n, command)| (command.name, Keyword::Command(n))));
-    words.extend(named::KEYWORDS.iter().map(|word| (*word, Keyword::Look(named::look as Look))));
-    words.extend(pgpass::PORTS.iter().map(|port| (*port, Keyword::Look(pgpass::look as Look))));
-    // The fastest kind, which takes more memory: every text of every append goes through it.
+    words.extend(named::KEYWORDS.iter().map(|word| (*word, Keyword::Rule(named::examine as Examine))));
+    words.extend(pgpass::PORTS.iter().map(|port| (*port, Keyword::Rule(pgpass::examine as Examine))));
+    // The DFA is the fastest automaton and takes the most memory. Every text of every append passes through it.
     let mut builder = AhoCorasick::builder();
     builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
-    let machine = builder.build(words.iter().map(|(word, _)| word));
+    let automaton = builder.build(words.iter().map(|(word, _)| word));
     Keywords {
-        machine: machine.expect("the keywords are few and short"),
-        of: words.into_iter().map(|(_, keyword)| keyword).collect(),
+        automaton: automaton.expect("the keywords are few and short"),
+        rules: words.into_iter().map(|(_, keyword)| keyword).collect(),
     }
 });
 
-/// The secrets in `text` that the rules which are on find, in the order of the text, and how many bytes were read for it.
+/// The secrets that the enabled rules find in `text`, in the order of the text, and the number of bytes that were read.
 pub(super) fn secrets(text: &str, on: &[bool; Rule::COUNT]) -> (Vec<Found>, usize) {
     let keywords = &*KEYWORDS;
     let mut scan = Scan::new(on);
     for piece in unmasked(text) {
         scan.enter(text, &piece);
-        for hit in keywords.machine.find_overlapping_iter(Input::new(text).range(piece)) {
-            // What is masked is not looked into.
+        for hit in keywords.automaton.find_overlapping_iter(Input::new(text).range(piece)) {
+            // Skip keywords inside a secret that is already masked.
             if hit.start() < scan.floor() {
                 continue;
             }
             scan.work += 1;
             let at = hit.range();
-            match keywords.of[hit.pattern().as_usize()] {
-                Keyword::Look(look) => look(&mut scan, at),
-                Keyword::Token(n) => tokens::look(&mut scan, at, &TOKENS[n]),
+            match keywords.rules[hit.pattern().as_usize()] {
+                Keyword::Rule(examine) => examine(&mut scan, at),
+                Keyword::Token(n) => tokens::examine(&mut scan, at, &TOKENS[n]),
                 Keyword::Webhook(n) => shapes::webhook(&mut scan, at.end, WEBHOOKS[n].1),
-                Keyword::Command(n) => command::look(&mut scan, at, n),
+                Keyword::Command(n) => command::examine(&mut scan, at, n),
             }
         }
     }
@@ -100,14 +103,14 @@ pub(super) fn secrets(text: &str, on: &[bool; Rule::COUNT]) -> (Vec<Found>, usiz
     (scan.found(), work)
 }
 
-/// Keywords of all rules, for tests that put them together in ways that no rule expects: of a table that has one function
-/// for all of its rows, some.
+/// A sample of the keywords, for tests that combine them in ways that no rule expects. Rows of one table share one function, so the
+/// sample has only some of them.
 #[cfg(test)]
 pub(super) fn keywords() -> Vec<&'static str> {
     let tables =
         TOKENS.iter().step_by(20).map(|token| token.prefix).chain(WEBHOOKS.iter().take(2).map(|(start, _)| *start));
     let names = COMMANDS.iter().step_by(5).map(|command| command.name).chain(named::KEYWORDS.iter().copied());
-    LOOKS
+    KEYWORD_RULES
         .iter()
         .map(|(word, _)| *word)
         .chain(tables)

@@ -1,32 +1,32 @@
-//! Secrets inside JSON: every string that is a value is masked like a text. Names are looked at by [`super::Mask::named`].
+//! Secrets inside JSON: every string that is a value is masked like a text. [`super::Mask::secret_member`] examines the names.
 
 use std::sync::Arc;
 
 use super::Mask;
-use super::named::option;
+use super::named::kind_of_option;
 
 impl Mask {
-    /// `json`, valid JSON, with the secrets in its strings masked, and the rule of each in `hits`. All else stays as it is
-    /// written: numbers, white space, names, the order of members. The cost is linear.
+    /// Masks the secrets in the strings of `json`, which must be valid, and adds the name of the rule of each to `hits`. Numbers, white
+    /// space, names and the order of members stay as they are. The cost is linear.
     ///
-    /// In a list of arguments, what follows `--password` is a secret too.
+    /// In a list of arguments, the string behind `--password` is a secret too.
     pub(crate) fn json(&self, json: &str, hits: &mut Vec<Arc<str>>) -> String {
         let mut masked = String::with_capacity(json.len());
         let mut rest = json;
-        // The secret that the string before this one in a list takes as an option.
-        let mut takes = None;
+        // The kind of secret that the string before this one, an option in a list, takes as its value.
+        let mut expected = None;
         while let Some(at) = rest.find('"') {
-            let len = literal(&rest[at..]);
+            let len = string_len(&rest[at..]);
             let (before, from) = rest.split_at(at);
             let (written, after) = from.split_at(len);
             masked.push_str(before);
             rest = after;
             if before.trim() != "," {
-                takes = None;
+                expected = None;
             }
             if after.trim_start().starts_with(':') {
                 masked.push_str(written);
-                takes = None;
+                expected = None;
                 continue;
             }
             let Ok(mut text) = serde_json::from_str::<String>(written) else {
@@ -34,8 +34,8 @@ impl Mask {
                 continue;
             };
             let found = hits.len();
-            match std::mem::replace(&mut takes, option(&text)) {
-                Some(kind) => self.argument(&mut text, kind, hits),
+            match std::mem::replace(&mut expected, kind_of_option(&text)) {
+                Some(kind) => self.option_value(&mut text, kind, hits),
                 None => self.text(&mut text, hits),
             }
             if hits.len() == found {
@@ -49,8 +49,8 @@ impl Mask {
     }
 }
 
-/// The length of the string that `json` begins with, quotes included.
-fn literal(json: &str) -> usize {
+/// The length of the string literal at the beginning of `json`, quotes included.
+fn string_len(json: &str) -> usize {
     let mut escaped = false;
     let end = json.bytes().skip(1).position(|byte| {
         let ends = byte == b'"' && !escaped;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_an_option_in_a_list_is_its_value() {
+    fn a_list_of_arguments_has_the_value_behind_its_option() {
         assert_eq!(
             masked(r#"{"args":["mysql","--password","hunter2","--host","db"]}"#),
             r#"{"args":["mysql","--password","[masked:password]","--host","db"]}"#

@@ -1,4 +1,4 @@
-//! Private keys: blocks in PEM, whole, cut off and in Base64, and the keys of age and PuTTY.
+//! Private keys: PEM blocks (whole, cut off, or in Base64), and the keys of PuTTY.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// How long the words of a marker may be: `-----BEGIN <words>-----`.
-const WORDS: usize = 100;
-/// How long a line must be that is part of a key which is cut off.
-const KEY_LINE: usize = 16;
+/// Most bytes of the words in a marker: `-----BEGIN <words>-----`.
+const MAX_WORDS: usize = 100;
+/// Least bytes of a line that belongs to a key that is cut off.
+const MIN_KEY_LINE: usize = 16;
 
-/// `-----BEGIN … PRIVATE KEY-----`, up to its end, or as far as the lines are those of a key.
+/// Masks a key from `-----BEGIN … PRIVATE KEY-----` to its end marker; without an end marker, as far as the lines look like a key.
 pub(super) fn begin(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let Some(at) = marker(scan, keyword.end) else { return };
-    // The next `--` is the end of the block, or there is none.
+    // The next `--` begins the end marker, or the block has no end marker.
     let mut dash = at;
     let end = loop {
         dash = scan.run(Class::NotDash, dash);
@@ -39,19 +39,19 @@ pub(super) fn begin(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// `-----END … PRIVATE KEY-----` with the lines of a key before it, whose beginning is missing.
+/// Masks the lines before `-----END … PRIVATE KEY-----` that look like a key whose beginning is missing.
 pub(super) fn end(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let Some(end) = marker(scan, keyword.end) else { return };
     let mut start = keyword.start;
     let mut lines = 0;
-    // From the last line up: only that one may be short.
+    // Go up from the last line. Only the last line may be short.
     loop {
         let before = newline_before(scan, start);
         if before == start {
             break;
         }
         let line = key_line_before(scan, before);
-        if line == before || lines > 0 && before - line < KEY_LINE {
+        if line == before || lines > 0 && before - line < MIN_KEY_LINE {
             break;
         }
         start = line;
@@ -62,9 +62,9 @@ pub(super) fn end(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Behind the words and the dashes of a marker of a private key.
+/// The position behind the words and dashes of a marker; `None` if they do not name a private key.
 fn marker(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let words = scan.bytes(at..scan.len().min(at + WORDS));
+    let words = scan.bytes(at..scan.len().min(at + MAX_WORDS));
     let len =
         words.iter().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'_')).count();
     scan.work += len;
@@ -73,7 +73,7 @@ fn marker(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     (is_private && scan.bytes(at + len..scan.len()).starts_with(b"-----")).then_some(at + len + 5)
 }
 
-/// Behind the line breaks at `at`: real ones, or written as `\n`.
+/// The position behind the line breaks and blanks at `at`. A line break may also be written as `\n`.
 fn newline(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut end = at;
     loop {
@@ -87,6 +87,7 @@ fn newline(scan: &mut Scan<'_>, at: usize) -> usize {
     end
 }
 
+/// The position before the line breaks and blanks that end at `at`.
 fn newline_before(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut start = at;
     while start > scan.last_key() {
@@ -100,10 +101,11 @@ fn newline_before(scan: &mut Scan<'_>, at: usize) -> usize {
     start
 }
 
+/// The beginning of the Base64 that ends at `at`.
 fn key_line_before(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut start = at;
     while start > scan.last_key() && is_base64(scan.byte(start - 1)) {
-        // The `n` of a `\n` is none of the key.
+        // The `n` of a written `\n` does not belong to the key.
         if matches!(scan.byte(start - 1), b'n' | b'r') && scan.before(start - 1) == b'\\' {
             break;
         }
@@ -117,8 +119,8 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-/// Where the lines of a key end that begin behind `at`, where there are any: headers of PEM first, then Base64. The last
-/// line of a text may be short, because the text may be cut off there.
+/// The end of the key's lines behind `at`, or `at` if no line looks like a key. Headers of PEM may come first, then Base64. The last
+/// line of the text may be short, because the text may be cut off there.
 fn lines(scan: &mut Scan<'_>, at: usize, headers: bool) -> usize {
     let mut end = at;
     if headers {
@@ -139,14 +141,14 @@ fn lines(scan: &mut Scan<'_>, at: usize, headers: bool) -> usize {
         let start = newline(scan, end);
         let line = super::header::padded(scan, Class::Base64, start);
         let is_last = line == scan.len() && key > at && line > start;
-        if start == end || line - start < KEY_LINE && !is_last {
+        if start == end || line - start < MIN_KEY_LINE && !is_last {
             return key;
         }
         (end, key) = (line, line);
     }
 }
 
-/// A block of PEM in Base64, as in the `client-key-data` of Kubernetes.
+/// Masks a PEM block in Base64, as in the `client-key-data` of Kubernetes.
 pub(super) fn base64_pem(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let head = scan.bytes(keyword.start..scan.len().min(keyword.start + 72));
     let len = head.iter().take_while(|byte| is_base64(**byte) && **byte != b'=').count();
@@ -160,7 +162,7 @@ pub(super) fn base64_pem(scan: &mut Scan<'_>, keyword: Range<usize>) {
     scan.mask(Rule::PrivateKey, keyword.start..end);
 }
 
-/// The lines of a private key in PuTTY's format, behind `Private-Lines: n`.
+/// Masks the lines of a private key in PuTTY's format, behind `Private-Lines: n`.
 pub(super) fn putty(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let number = scan.skip_blanks(keyword.end);
     let at = scan.run(Class::Digit, number);

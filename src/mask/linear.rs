@@ -1,19 +1,19 @@
-//! What masking costs, counted in bytes that are read: in any text at most so many times the text's length.
+//! The cost of masking, counted_len in bytes that are read: for any text at most a fixed multiple of its length.
 
 use super::find::{keywords, secrets};
 use super::rule::Rule;
 use super::{Mask, OwnRule};
 
-/// Each byte of a text is read at most this often.
-const MOST: usize = 100;
-/// The length that is doubled.
+/// Most times that a byte is read.
+const MAX_READS: usize = 100;
+/// The length of a text before it is doubled, in bytes.
 const LEN: usize = 1024;
 
 fn work(text: &str) -> usize {
     secrets(text, &[true; Rule::COUNT]).1
 }
 
-/// `unit` again and again, behind `head`, `len` bytes together.
+/// `head`, and behind it `unit` again and again up to `len` bytes.
 fn repeated(head: &str, unit: &str, len: usize) -> String {
     let mut text = head.to_owned();
     while text.len() < len {
@@ -22,14 +22,14 @@ fn repeated(head: &str, unit: &str, len: usize) -> String {
     text
 }
 
-/// Asserts the bound, and that twice the text costs twice as much.
+/// Asserts that the text's cost stays under the bound, and that the double text costs about double.
 fn assert_linear(head: &str, unit: &str) {
     let once = work(&repeated(head, unit, LEN));
     let twice = work(&repeated(head, unit, 2 * LEN));
     let cut = |text: &str| text[..text.floor_char_boundary(60)].to_owned();
     let (head, shown) = (cut(head), cut(unit));
-    assert!(twice < MOST * 2 * LEN, "{head:?} {shown:?}: {} a byte", twice / (2 * LEN));
-    // What a rule looks back at counts for more in a short text, so a little more than twice; four times would be quadratic.
+    assert!(twice < MAX_READS * 2 * LEN, "{head:?} {shown:?}: {} a byte", twice / (2 * LEN));
+    // The bounded look-back counts for more in a short text, so allow a little more than double; four times would be quadratic.
     assert!(twice < once * 3 + LEN, "{head:?} {shown:?}: {once}, doubled {twice}");
 }
 
@@ -91,7 +91,7 @@ fn keywords_before_a_long_text_cost_no_more() {
 fn pairs_of_keywords_cost_no_more() {
     let words = keywords();
     for (n, first) in words.iter().enumerate() {
-        // Every word meets some others; all pairs would take minutes.
+        // Combine each word with twelve others; all pairs would take minutes.
         for second in words.iter().cycle().skip(n * 7).take(12) {
             assert_linear("", &format!("{first}a:{second}="));
             assert_linear("", &format!("{first}{second} "));
@@ -100,7 +100,7 @@ fn pairs_of_keywords_cost_no_more() {
 }
 
 #[test]
-fn the_texts_that_were_quadratic_once_are_linear() {
+fn texts_that_once_cost_quadratic_time_are_linear() {
     let key = "AbCd0123456789+/".repeat(4);
     for unit in [
         "password=abcdefgh\n",
@@ -126,7 +126,7 @@ fn the_texts_that_were_quadratic_once_are_linear() {
 }
 
 #[test]
-fn rules_of_ones_own_read_a_bounded_part_for_each_secret() {
+fn rules_of_the_operator_read_a_bounded_part_for_each_secret() {
     let own = |pattern: &str| OwnRule { name: "own".into(), pattern: pattern.into() };
     for (pattern, unit) in [("a[^b]*b|a", "a"), ("(?s)x.*y|x", "x "), ("[a-z]+", "ab"), ("[a-z]+", "ab "), ("q", "ab")]
     {
@@ -138,7 +138,7 @@ fn rules_of_ones_own_read_a_bounded_part_for_each_secret() {
 }
 
 #[test]
-fn rules_of_ones_own_find_what_is_longer_than_what_they_see_at_once() {
+fn rules_of_the_operator_find_secrets_longer_than_a_window() {
     let mask = Mask::new("own", &[OwnRule { name: "own".into(), pattern: "k[a-z]{1000,}".into() }]).unwrap();
     for (before, len) in [(0, 1000), (7000, 4000), (8191, 100_000), (12_285, 30_000)] {
         let mut text = format!("{}k{} end", ".".repeat(before), "z".repeat(len));

@@ -1,12 +1,13 @@
-//! Marks: `[masked:<rule>]`, what stands in the place of a secret.
+//! Marks: the text `[masked:<rule>]`, which replaces a secret.
 
 use std::ops::Range;
 
+/// The beginning of a mark. The rule's name and `]` follow.
 pub(super) const MARK: &str = "[masked:";
-/// The longest name of a rule.
-pub(super) const NAME: usize = 32;
+/// Most bytes in the name of a rule.
+pub(super) const MAX_NAME: usize = 32;
 
-/// The pieces of `text` between marks. A mark is never looked into, and nothing is found across one.
+/// The pieces of `text` between marks. No rule looks into a mark, and no secret spans one.
 pub(super) fn unmasked(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut rest = Some(0);
     std::iter::from_fn(move || {
@@ -17,9 +18,10 @@ pub(super) fn unmasked(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// The place of the first mark in `text`.
 fn next_mark(text: &str) -> Option<Range<usize>> {
     let mut from = 0;
-    // Looking for the whole beginning costs more where marks stand close to each other.
+    // Search for the bracket first: a search for the whole beginning is slower if marks stand close together.
     while let Some(at) = text[from..].find('[') {
         let start = from + at;
         if !text[start..].starts_with(MARK) {
@@ -28,8 +30,8 @@ fn next_mark(text: &str) -> Option<Range<usize>> {
         }
         let name = &text.as_bytes()[start + MARK.len()..];
         let of_name = |b: &&u8| b.is_ascii_lowercase() || b.is_ascii_digit() || **b == b'-';
-        let len = name.iter().take(NAME + 1).take_while(of_name).count();
-        if (1..=NAME).contains(&len) && name.get(len) == Some(&b']') {
+        let len = name.iter().take(MAX_NAME + 1).take_while(of_name).count();
+        if (1..=MAX_NAME).contains(&len) && name.get(len) == Some(&b']') {
             return Some(start..start + MARK.len() + len + 1);
         }
         from = start + MARK.len();
@@ -37,9 +39,9 @@ fn next_mark(text: &str) -> Option<Range<usize>> {
     None
 }
 
-/// How long a text counts as: a mark as one byte, because what it stands for was at least that. So a text at its limit stays
-/// within it when it is masked, and a masked text may be sent again.
-pub(crate) fn counted(text: &str) -> usize {
+/// The length of `text` with each mark counted_len as one byte, the least that a secret has. So masking never takes a text over its
+/// limit, and a producer may send a masked text again.
+pub(crate) fn counted_len(text: &str) -> usize {
     let (pieces, bytes) = unmasked(text).fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.len()));
     bytes + pieces - 1
 }

@@ -1,26 +1,35 @@
-//! Secrets stop at the door: free text that workers send is masked before anything else sees the event, so what is
-//! compared, hashed, stored and tailed is the masked text.
+//! Masks secrets in the free text of producers. Masking comes before everything else that sees an event, so the ledger compares,
+//! hashes, stores and tails the masked text only.
 //!
-//! [`find`] reads a text once for the keywords of all rules; the rules are in the modules below it. Nothing here is more
-//! than linear in the text, and [`scan`] counts the bytes that are read, so that a test can say so.
+//! [`find`] finds the keywords of all rules in one pass over a text, and each rule examines the text around its keywords. The
+//! cost is linear in the length of the text; [`scan`] counts the bytes that are read, and a test holds the count to a bound.
+//!
+//! Not here: which fields of an event are free text ([`crate::wire`]), and which rules the operator chose (`cli`).
 
 mod command;
 mod find;
 mod header;
 mod json;
 mod keys;
+mod likeness;
 #[cfg(test)]
 mod linear;
 mod marks;
+mod members;
+mod name_words;
 mod named;
 mod names;
+mod next_line;
 mod own;
 mod pgpass;
+mod placeholder;
+mod remarks;
 mod rule;
 mod scan;
 mod shapes;
 mod sql;
 mod tokens;
+mod unassigned;
 mod url;
 mod value;
 
@@ -28,85 +37,89 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use marks::counted;
-use marks::{MARK, NAME, unmasked};
+pub(crate) use marks::counted_len;
+use marks::{MARK, MAX_NAME, unmasked};
 use own::Expressions;
 pub use own::OwnRule;
 use rule::Rule;
 
-/// The rule that refuses object members named like secrets; it finds nothing in text.
+/// The name of the rule that refuses members of JSON objects that are named like secrets. It masks no text.
 pub const NAMES: &str = "names";
-/// How often a text is read: a second time, because what stands beside a mark may look different from what stood beside the
-/// secret, and at most this often.
-const READINGS: usize = 4;
+/// Most passes over one text. A second pass is needed, because text beside a mark may look different from text beside the secret.
+const MAX_PASSES: usize = 4;
 
-/// Which rules there are, and what they find. Cheap to clone.
+/// The enabled rules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mask(Arc<Rules>);
 
 #[derive(Debug)]
 struct Rules {
-    /// Every rule that is on, each once.
+    /// The names of the enabled rules, each once.
     on: Vec<Arc<str>>,
-    /// Whether each of the ledger's own rules is on.
+    /// Which of the ledger's rules are enabled.
     built_in: [bool; Rule::COUNT],
-    /// The names of the ledger's own rules.
+    /// The names of the ledger's rules.
     names: [Arc<str>; Rule::COUNT],
-    /// The operator's rules that are on.
+    /// The operator's rules that are enabled.
     own: Option<Expressions>,
 }
 
-/// Where a secret stands, and the rule that found it.
+/// The place of a secret, and the name of the rule that found it.
 type Secret<'m> = (Range<usize>, &'m Arc<str>);
 
-/// Why a set of rules cannot be used.
+/// Why a choice of rules is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRules {
-    /// No such rule.
+    /// A word of the choice names no rule.
     #[error("expected `all`, `none`, or rules of {known}, a leading `-` to switch one off; found `{found}`")]
     Unknown {
-        /// What was asked for.
+        /// The word.
         found: String,
-        /// What there is.
+        /// The names of all rules.
         known: String,
     },
-    /// An own rule's name.
+    /// An operator's rule has a name that is malformed or taken.
     #[error("expected a rule name of 1 to 32 of `a-z 0-9 -` that no other rule has, found `{0}`")]
     Name(String),
-    /// An own rule that finds something everywhere.
-    #[error("the rule `{0}` finds empty text; expected a pattern that needs at least one character")]
+    /// An operator's rule matches empty text. Holds its name.
+    #[error("the rule `{0}` matches empty text; expected a pattern that needs at least one character")]
     Empty(String),
-    /// Patterns that are none, or are too large.
+    /// A pattern is not a regular expression, or the compiled patterns are too large.
     #[error("the rules cannot be read: {0}")]
     Pattern(String),
 }
 
 impl Default for Mask {
-    /// Every rule that the ledger brings.
+    /// All rules that the ledger brings.
     fn default() -> Mask {
-        static ALL: LazyLock<Mask> = LazyLock::new(|| Mask::new("all", &[]).expect("the ledger's own rules are sound"));
+        static ALL: LazyLock<Mask> = LazyLock::new(|| Mask::new("all", &[]).expect("the ledger's own rules are valid"));
         ALL.clone()
     }
 }
 
 impl Mask {
-    /// Nothing is masked or refused.
+    /// A mask without rules.
     pub fn none() -> Mask {
         Mask::of(Vec::new(), None)
     }
 
-    /// The rules of `choice` (`all`, `none`, names; a leading `-` takes one away) among the ledger's and `own`.
+    /// Chooses among the rules of the ledger and those in `own`. `choice` is a list of words separated by commas: `all`, `none`, or the
+    /// name of a rule; a leading `-` disables the rule.
+    ///
+    /// # Errors
+    /// [`BadRules`] if `choice` names an unknown rule, or a rule in `own` is not valid.
     pub fn new(choice: &str, own: &[OwnRule]) -> Result<Mask, BadRules> {
         let mut known: Vec<&str> = vec![NAMES];
         known.extend(Rule::ALL.iter().map(|rule| rule.name()));
         for rule in own {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-            let fits =
-                (1..=NAME).contains(&rule.name.len()) && rule.name.bytes().all(plain) && !rule.name.starts_with('-');
+            let fits = (1..=MAX_NAME).contains(&rule.name.len())
+                && rule.name.bytes().all(plain)
+                && !rule.name.starts_with('-');
             if !fits || known.contains(&rule.name.as_str()) || ["all", "none"].contains(&rule.name.as_str()) {
                 return Err(BadRules::Name(rule.name.clone()));
             }
-            if own::read(rule)?.is_match("") {
+            if own::compile(rule)?.is_match("") {
                 return Err(BadRules::Empty(rule.name.clone()));
             }
             known.push(&rule.name);
@@ -128,14 +141,14 @@ impl Mask {
         Mask(Arc::new(Rules { on, built_in, names, own }))
     }
 
-    /// The names of the rules that are on.
+    /// The names of the enabled rules.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.0.on.iter().map(|name| &**name)
     }
 
-    /// Puts `[masked:<rule>]` in the place of each secret, and the rule's name into `hits`. The cost is linear in the text.
+    /// Replaces each secret in `text` by `[masked:<rule>]` and adds the rule's name to `hits`. The cost is linear in the text.
     pub(crate) fn text(&self, text: &mut String, hits: &mut Vec<Arc<str>>) {
-        for _ in 0..READINGS {
+        for _ in 0..MAX_PASSES {
             let (found, _) = self.find(text);
             if found.is_empty() {
                 return;
@@ -153,9 +166,9 @@ impl Mask {
         }
     }
 
-    /// Masks a text that stands where a secret of this kind is expected, as the value of an option.
-    fn argument(&self, text: &mut String, kind: names::Named, hits: &mut Vec<Arc<str>>) {
-        match named::expected(text, kind).filter(|rule| self.0.built_in[*rule as usize]) {
+    /// As [`Mask::text`], for a text that stands where a secret of this kind is expected: the value of an option.
+    fn option_value(&self, text: &mut String, kind: names::SecretKind, hits: &mut Vec<Arc<str>>) {
+        match named::rule_of_argument(text, kind).filter(|rule| self.0.built_in[*rule as usize]) {
             Some(rule) => {
                 let rule = &self.0.names[rule as usize];
                 text.clear();
@@ -166,13 +179,13 @@ impl Mask {
         }
     }
 
-    /// The secrets in `text` in their order, and how many bytes were read for them.
+    /// The secrets in `text`, in their order, and the number of bytes that were read.
     fn find(&self, text: &str) -> (Vec<Secret<'_>>, usize) {
         let Rules { built_in, names, own, .. } = &*self.0;
         let (found, mut work) = find::secrets(text, built_in);
         let found = found.into_iter().map(|secret| (secret.range, &names[secret.rule as usize]));
         let Some(own) = own else { return (found.collect(), work) };
-        // The operator's rules look at what the ledger's leave.
+        // The operator's rules read the text between the secrets that the ledger's rules found.
         let (mut found, mut all) = (found.peekable(), Vec::new());
         for piece in unmasked(text) {
             let mut rest = piece.start;
@@ -186,13 +199,13 @@ impl Mask {
         (all, work)
     }
 
-    /// The place of the first object member in `data` that is named like a secret, where that rule is on. None in what cannot
-    /// be read as a whole, which is refused whatever it is named.
-    pub(crate) fn named(&self, data: &str) -> Option<String> {
+    /// The JSON pointer of the first member in `data` that is named like a secret, if the rule [`NAMES`] is enabled. `None` for data
+    /// that is not JSON, which is refused for that.
+    pub(crate) fn secret_member(&self, data: &str) -> Option<String> {
         if !self.rules().any(|rule| rule == NAMES) {
             return None;
         }
-        names::find(&serde_json::from_str(data).ok()?, "/data")
+        members::first_secret(&serde_json::from_str(data).ok()?, "/data")
     }
 }
 
@@ -202,7 +215,7 @@ fn push_mark(text: &mut String, rule: &str) {
     text.push(']');
 }
 
-/// What words like `all,-jwt` choose of `known`.
+/// The names out of `known` that a choice such as `all,-jwt` enables.
 fn choose<'k>(choice: &str, known: &[&'k str]) -> Result<HashSet<&'k str>, BadRules> {
     let mut chosen: HashSet<&str> = HashSet::new();
     if choice.starts_with('-') {

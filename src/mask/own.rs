@@ -1,4 +1,4 @@
-//! Rules of the operator's own: regular expressions, for which nothing says how far they read.
+//! Rules of the operator: regular expressions. An expression may read any distance, so each search sees a bounded window.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use regex_automata::util::captures::Captures;
 
 use super::{BadRules, Secret};
 
-/// How much of a text an expression sees at once, 8 KiB. It finds what is at most half as long, and longer texts of which
-/// it finds a beginning that goes on to the end of what it sees.
+/// How much of a text a search sees at once, 8 KiB. A search finds a secret of up to half that length, and a longer one if the
+/// match reaches the end of the window, because the window then grows.
 pub(super) const WINDOW: usize = 8 * 1024;
 
-/// A rule of the operator's own.
+/// A rule that the operator defines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnRule {
-    /// What stands in `[masked:<name>]`.
+    /// The rule's name in `[masked:<name>]`: 1 to 32 of `a-z 0-9 -`.
     pub name: String,
-    /// What it finds: the first group where there is one, or else the whole. At most 4 KiB of text.
+    /// A regular expression. The rule masks its first group that takes part in a match, or the whole match. It finds secrets of up to 4 KiB.
     pub pattern: String,
 }
 
-/// The expressions of all such rules as one machine.
+/// The expressions of all such rules, compiled into one.
 #[derive(Debug)]
 pub(super) struct Expressions {
     regex: Regex,
@@ -30,8 +30,8 @@ pub(super) struct Expressions {
     rules: Vec<Arc<str>>,
 }
 
-/// Reads the expression of one rule.
-pub(super) fn read(rule: &OwnRule) -> Result<Regex, BadRules> {
+/// Compiles the expression of one rule.
+pub(super) fn compile(rule: &OwnRule) -> Result<Regex, BadRules> {
     Regex::new(&rule.pattern).map_err(|error| {
         let why = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
         BadRules::Pattern(format!("`{}`: {why}", rule.name))
@@ -39,7 +39,7 @@ pub(super) fn read(rule: &OwnRule) -> Result<Regex, BadRules> {
 }
 
 impl Expressions {
-    /// Of `rules` that were read; `None` of none.
+    /// Compiles `rules`, pairs of name and expression; `None` if there are no rules.
     pub(super) fn new(rules: &[(Arc<str>, &str)]) -> Result<Option<Expressions>, BadRules> {
         if rules.is_empty() {
             return Ok(None);
@@ -49,7 +49,7 @@ impl Expressions {
         Ok(Some(Expressions { regex, rules: rules.iter().map(|(rule, _)| rule.clone()).collect() }))
     }
 
-    /// Adds to `all` what is found in a part of `text`, in its order, and says how many bytes were read for it.
+    /// Appends the secrets in `part` of `text` to `all`, in their order. Returns the number of bytes that were read.
     pub(super) fn find_in<'s>(&'s self, text: &str, part: Range<usize>, all: &mut Vec<Secret<'s>>) -> usize {
         let (first, text) = (part.start, &text[part]);
         let (mut at, mut window, mut work) = (0, WINDOW, 0);
@@ -58,7 +58,7 @@ impl Expressions {
             let end = text.ceil_char_boundary(at.saturating_add(window));
             let input = Input::new(text).range(at..end);
             work += end - at;
-            // Nearly every text has no secret, and finding that out needs no groups.
+            // Most texts have no secret, and a search without groups is faster.
             if !self.regex.is_match(input.clone()) {
                 if end == text.len() {
                     break;
@@ -70,7 +70,7 @@ impl Expressions {
             self.regex.search_captures(&input, &mut found);
             let Some(whole) = found.get_match() else { break };
             if whole.end() == end && end < text.len() {
-                // It may go on behind what was seen.
+                // The match may go on behind the window.
                 at = whole.start().max(at);
                 window = (end - at) * 2;
                 continue;

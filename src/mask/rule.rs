@@ -1,6 +1,6 @@
-//! The ledger's own rules, by name.
+//! The rules that the ledger brings.
 
-/// Names of rules, in the order in which they are listed.
+/// Declares the rules and their names, in the order in which lists show them.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident = $name:literal,)+) => {
         /// A rule that finds secrets in text.
@@ -13,7 +13,7 @@ macro_rules! rules {
             pub(super) const ALL: &[Rule] = &[$(Rule::$rule),+];
             pub(super) const COUNT: usize = Rule::ALL.len();
 
-            /// What stands in `[masked:<name>]`.
+            /// The rule's name in `[masked:<name>]`.
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $(Rule::$rule => $name,)+
@@ -24,7 +24,7 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Keys in PEM, also in Base64 or cut off; keys of age and PuTTY.
+    /// Private keys in PEM, also in Base64 or cut off; keys of age and PuTTY.
     PrivateKey = "private-key",
     /// `Authorization: …`, `Bearer …`, `Basic …`.
     Authorization = "authorization",
@@ -62,9 +62,9 @@ rules! {
     LedgerToken = "ledger-token",
     /// `scheme://user:password@host`.
     UrlPassword = "url-password",
-    /// Passwords behind a name, an option, an SQL clause, and in `.pgpass` and `.netrc`.
+    /// Passwords behind a name, an option or an SQL clause, and in `.pgpass` and `.netrc`.
     Password = "password",
-    /// Hashes of passwords as `crypt` and PostgreSQL write them.
+    /// Password hashes as `crypt` and PostgreSQL write them.
     PasswordHash = "password-hash",
     /// Tokens and keys behind a name.
     ApiKey = "api-key",

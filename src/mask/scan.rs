@@ -1,21 +1,21 @@
-//! One reading of a text for secrets.
+//! One pass over a text for secrets.
 //!
-//! The cost is linear in the text, for any text. A rule looks at the text around a keyword through [`Scan::run`], which
-//! remembers where the last run of each class ended, so bytes that many keywords look at are read once. Everything else
-//! that a rule reads has a bound of its own, or is masked and then never read again. `work` counts the bytes that are read.
+//! The cost is linear in the length of the text, for any text. Rules read the text around a keyword through [`Scan::run`], which
+//! remembers where the last run of each class ended, so bytes near many keywords are read once. Everything else that a rule reads
+//! has a fixed bound, or is masked and never read again. `work` counts the bytes that are read, for the test of linearity.
 
 use std::ops::Range;
 
 use super::rule::Rule;
 
-/// How many bytes a rule looks at before it decides whether they are a secret.
-pub(super) const LOOK: usize = 128;
-/// The longest run that is not remembered.
-const SHORT: usize = 16;
-/// How long a name or a word in front of a value may be.
-const NAME: usize = 64;
+/// Most bytes of a value that a rule examines to decide whether the value is a secret.
+pub(super) const MAX_EXAMINED: usize = 128;
+/// The longest run that is not remembered, in bytes.
+const SHORT_RUN: usize = 16;
+/// Most bytes of a name on each side of a keyword.
+const MAX_NAME: usize = 64;
 
-/// What bytes a run consists of. A byte of a character beyond ASCII is in every class that says what is left out.
+/// A class of bytes; a run is a row of bytes of one class. Every class that is defined by its end contains the bytes beyond ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// Letters and digits.
@@ -32,11 +32,11 @@ pub(super) enum Class {
     Dotted,
     /// As [`Class::Dotted`], with `~` and `=`.
     Loose,
-    /// The parts of a hash that `crypt` makes.
+    /// The characters of a hash that `crypt` makes.
     Crypt,
     /// As [`Class::Crypt`], with `:`.
     Scram,
-    /// RFC 7235's `token68` without padding.
+    /// `token68` of RFC 7235, without padding.
     Token68,
     /// As [`Class::Token68`], with `%`.
     Query,
@@ -58,7 +58,7 @@ pub(super) enum Class {
     InElement,
     /// Up to the next `@`.
     NotAt,
-    /// What a URL consists of: up to white space, a quote or an angle bracket.
+    /// The characters of a URL: up to white space, a quote or an angle bracket.
     Url,
     /// Up to the next `-`.
     NotDash,
@@ -66,6 +66,7 @@ pub(super) enum Class {
 
 const CLASSES: usize = Class::NotDash as usize + 1;
 
+/// For each byte, a bit for each class that contains it.
 const TABLE: [u32; 256] = table();
 
 const fn table() -> [u32; 256] {
@@ -120,35 +121,37 @@ impl Class {
     }
 }
 
-/// A secret that was found.
+/// A secret that a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Where it stands in the text that was read.
+    /// The secret's place in the text.
     pub range: Range<usize>,
     /// The rule that found it.
     pub rule: Rule,
 }
 
-/// A text that is being read piece by piece, and what was found in it.
+/// A text that is read piece by piece, and the secrets found so far.
 #[derive(Debug)]
 pub(super) struct Scan<'t> {
     text: &'t str,
-    /// Where the piece begins that is being read.
+    /// Where the current piece begins.
     start: usize,
+    /// Which rules are enabled.
     on: &'t [bool; Rule::COUNT],
     found: Vec<Found>,
-    /// Where the newest of what was found ends.
+    /// Where the newest secret ends. A rule cannot mask before it.
     floor: usize,
     /// Where the newest private key ends.
     last_key: usize,
+    /// For each class, the last long run.
     runs: [Range<usize>; CLASSES],
-    /// Where the name ends that was looked at last: one name may hold several keywords.
+    /// Where the last examined name ends. One name may hold several keywords.
     pub last_name: usize,
-    /// How far the arguments of each command were read.
+    /// For each command, where the last examined command line ends.
     pub commands: [usize; super::command::COUNT],
-    /// Up to where no `@` has a host behind it.
+    /// No `@` before this place has a host behind it.
     pub hostless: usize,
-    /// How many bytes were read.
+    /// Number of bytes read so far.
     pub work: usize,
 }
 
@@ -169,19 +172,20 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// Goes on with the piece of `text` between two marks: nothing behind `piece` is seen, and nothing before it is masked.
-    /// What is remembered of earlier pieces stays true, because places count from the beginning of the whole text.
+    /// Enters the next piece of `text` between two marks: rules see nothing behind `piece` and mask nothing before it. The remembered
+    /// runs of earlier pieces stay valid, because places count from the beginning of the whole text.
     pub(super) fn enter(&mut self, text: &'t str, piece: &Range<usize>) {
         self.text = &text[..piece.end];
         self.work += piece.len() + 1;
         (self.start, self.floor, self.last_key) = (piece.start, piece.start, piece.start);
     }
 
-    /// What was found, in the order of the text.
+    /// The secrets found, in the order of the text.
     pub(super) fn found(self) -> Vec<Found> {
         self.found
     }
 
+    /// Where the newest secret ends.
     pub(super) fn floor(&self) -> usize {
         self.floor
     }
@@ -194,7 +198,7 @@ impl<'t> Scan<'t> {
         &self.text[range]
     }
 
-    /// The byte at `at`; 0 beyond the end, which is in no secret.
+    /// The byte at `at`; 0 behind the end, which no secret contains.
     pub(super) fn byte(&self, at: usize) -> u8 {
         self.text.as_bytes().get(at).copied().unwrap_or(0)
     }
@@ -208,30 +212,30 @@ impl<'t> Scan<'t> {
         &self.text.as_bytes()[range]
     }
 
-    /// Whether `at` is followed by `word`, small or large letters.
+    /// Whether `word` stands at `at`, in any case.
     pub(super) fn starts(&self, at: usize, word: &str) -> bool {
         let found = self.text.as_bytes().get(at..at + word.len());
         found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
     }
 
-    /// Whether a word begins at `at`: no letter, digit or `_` stands before it.
+    /// Whether a word begins at `at`: the byte before is not a letter, a digit or `_`.
     pub(super) fn begins_word(&self, at: usize) -> bool {
         let before = self.before(at);
         !(before.is_ascii_alphanumeric() || before == b'_')
     }
 
-    /// Whether a word ends at `at`.
+    /// Whether a word ends at `at`: the byte there is not a letter, a digit or `_`.
     pub(super) fn ends_word(&self, at: usize) -> bool {
         let next = self.byte(at);
         !(next.is_ascii_alphanumeric() || next == b'_')
     }
 
-    /// Whether `at` is the end of a line or of the text that is a whole line's end.
+    /// Whether a line or the text ends at `at`.
     pub(super) fn ends_line(&self, at: usize) -> bool {
         matches!(self.byte(at), b'\r' | b'\n') || at >= self.len()
     }
 
-    /// Where the run of `class` that goes on at `at` ends; `at` itself where there is none.
+    /// The end of the run of `class` at `at`; `at` if its byte is not of that class.
     pub(super) fn run(&mut self, class: Class, at: usize) -> usize {
         let known = &self.runs[class as usize];
         if known.contains(&at) {
@@ -240,19 +244,19 @@ impl<'t> Scan<'t> {
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
         let len = rest.iter().position(|byte| !class.has(*byte)).unwrap_or(rest.len());
         self.work += len + 1;
-        // A short one is read again sooner than it is remembered in the place of a long one.
-        if len > SHORT {
+        // Reading a short run again is cheaper than losing a long one that is remembered.
+        if len > SHORT_RUN {
             self.runs[class as usize] = at..at + len;
         }
         at + len
     }
 
-    /// Behind the blanks at `at`.
+    /// The position behind the blanks at `at`.
     pub(super) fn skip_blanks(&mut self, at: usize) -> usize {
         self.run(Class::Blank, at)
     }
 
-    /// Where the run of `class` that ends at `end` begins, at most `max` bytes back and not in what is masked already.
+    /// The beginning of the run of `class` that ends at `end`, at most `max` bytes back and not inside the newest secret.
     pub(super) fn run_back(&mut self, class: Class, end: usize, max: usize) -> usize {
         let from = end.saturating_sub(max).max(self.floor);
         let len = self.text.as_bytes()[from..end].iter().rev().take_while(|byte| class.has(**byte)).count();
@@ -260,25 +264,25 @@ impl<'t> Scan<'t> {
         end - len
     }
 
-    /// The whole name around a keyword: letters, digits, `_`, `-` and `.`. `None` where it is longer than names are.
+    /// The whole name around a keyword: letters, digits, `_`, `-` and `.`. `None` if it is longer than names are.
     pub(super) fn name(&mut self, keyword: &Range<usize>) -> Option<Range<usize>> {
         let mut end = self.run(Class::Dotted, keyword.end);
-        if end - keyword.end > NAME {
+        if end - keyword.end > MAX_NAME {
             return None;
         }
         while matches!(self.byte(end - 1), b'.' | b'-') {
             end -= 1;
         }
-        let mut start = self.run_back(Class::Dotted, keyword.start, NAME);
+        let mut start = self.run_back(Class::Dotted, keyword.start, MAX_NAME);
         while matches!(self.byte(start), b'.' | b'-') {
             start += 1;
         }
         Some(start..end)
     }
 
-    /// Where the line begins that `at` is in, at most [`LOOK`] bytes back.
+    /// The beginning of the line that contains `at`, at most [`MAX_EXAMINED`] bytes back.
     pub(super) fn line_start(&mut self, at: usize) -> usize {
-        let mut from = at.saturating_sub(LOOK).max(self.floor);
+        let mut from = at.saturating_sub(MAX_EXAMINED).max(self.floor);
         while !self.text.is_char_boundary(from) {
             from += 1;
         }
@@ -286,7 +290,7 @@ impl<'t> Scan<'t> {
         self.text.as_bytes()[from..at].iter().rposition(|byte| *byte == b'\n').map_or(from, |nl| from + nl + 1)
     }
 
-    /// A secret of `rule`; whether the rule is on, and `range` a secret that can be masked.
+    /// Masks `range` as a secret of `rule`. Returns `false` if the rule is not enabled, or the range is empty or already masked.
     pub(super) fn mask(&mut self, rule: Rule, range: Range<usize>) -> bool {
         if !self.on[rule as usize] || range.is_empty() || range.start < self.floor {
             return false;
@@ -300,12 +304,12 @@ impl<'t> Scan<'t> {
         true
     }
 
-    /// Up to where a key whose beginning is missing may reach back: it may hold what looks like other secrets.
+    /// How far back a key whose beginning is missing may reach. The key may contain text that looks like other secrets.
     pub(super) fn last_key(&self) -> usize {
         self.last_key
     }
 
-    /// A secret that holds others which were found before it, but no key.
+    /// As [`Scan::mask`], but replaces the secrets that were found inside `range`. It does not replace a private key.
     pub(super) fn mask_over(&mut self, rule: Rule, range: Range<usize>) -> bool {
         self.last_key = range.end;
         if !self.on[rule as usize] {

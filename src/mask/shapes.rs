@@ -1,11 +1,12 @@
-//! Secrets that are told by more than a prefix: by their parts, their length, or what stands around them.
+//! Secrets that have no telling prefix, or need more than a prefix: their parts, their length or the text around them decide.
 
 use std::ops::Range;
 
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// A JSON Web Token behind `eyJ`: signed ones have two parts of JSON, encrypted ones five parts of which the first is JSON.
+/// Masks a JSON Web Token, which begins with `eyJ`. A signed token begins with two parts in JSON (RFC 7515); an encrypted one has five
+/// parts, the first in JSON (RFC 7516).
 pub(super) fn jwt(scan: &mut Scan<'_>, keyword: Range<usize>) {
     if scan.bytes(keyword.clone()) != b"eyJ" || !scan.begins_word(keyword.start) {
         return;
@@ -31,7 +32,7 @@ pub(super) fn jwt(scan: &mut Scan<'_>, keyword: Range<usize>) {
     scan.mask(Rule::Jwt, keyword.start..end);
 }
 
-/// The id of an access key, with the key itself where that follows, as in a list of credentials.
+/// Masks the id of an access key of AWS, and the key itself if it follows, as in a list of credentials.
 pub(super) fn access_key(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let end = keyword.start + 20;
     let is_id = |text: &[u8]| text.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
@@ -51,7 +52,7 @@ pub(super) fn access_key(scan: &mut Scan<'_>, keyword: Range<usize>) {
     scan.mask(Rule::Aws, keyword.start..end);
 }
 
-/// `X-Amz-Signature=`, `X-Goog-Signature=`, `&Signature=` of signed URLs and `Signature=` of signed requests.
+/// Masks `X-Amz-Signature=`, `X-Goog-Signature=` and `&Signature=` of signed URLs, and `Signature=` of signed requests.
 pub(super) fn signature(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let before = scan.run_back(Class::Url64, keyword.start, 16);
     let vendor = scan.str(before..keyword.start);
@@ -64,13 +65,13 @@ pub(super) fn signature(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let at = scan.skip_blanks(sign + 1);
     let at = at + scan.quote(at).map_or(0, |(len, _)| len);
     let end = super::header::padded(scan, Class::Query, at);
-    let text = scan.looked_at(&(at..end));
+    let text = scan.examined(&(at..end));
     if end - at >= 26 && text.bytes().any(|b| b.is_ascii_digit()) {
         scan.mask(rule, at..end);
     }
 }
 
-/// `sig=` of Azure's shared access signatures.
+/// Masks `sig=` of a shared access signature of Azure.
 pub(super) fn sas(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let end = super::header::padded(scan, Class::Query, keyword.end);
     if scan.bytes(keyword.clone()) == b"sig=" && scan.begins_word(keyword.start) && end - keyword.end >= 30 {
@@ -78,7 +79,7 @@ pub(super) fn sas(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// A personal access token of Azure DevOps: 84 characters, of which these four are the 77th to the 80th.
+/// Masks a personal access token of Azure DevOps: 84 characters; the 77th to the 80th are `AZDO`.
 pub(super) fn devops(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let (start, end) = (scan.run_back(Class::Alnum, keyword.start, 77), keyword.end + 4);
     if keyword.start - start == 76 && scan.run(Class::Alnum, keyword.end) == end {
@@ -86,7 +87,7 @@ pub(super) fn devops(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// A client secret of Entra ID: three characters, a digit, `Q~`, and 31 to 34 more.
+/// Masks a client secret of Entra ID: three characters, a digit, `Q~`, and 31 to 34 more.
 pub(super) fn entra(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let start = scan.run_back(Class::Loose, keyword.start, 5);
     let end = scan.run(Class::Loose, keyword.end);
@@ -99,7 +100,7 @@ pub(super) fn entra(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Vault's tokens before version 1.10: `s.` and 24 letters and digits.
+/// Masks a token of Vault before version 1.10: `s.` and 24 letters and digits.
 pub(super) fn old_vault(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let end = scan.run(Class::Alnum, keyword.end);
     let begins = scan.begins_word(keyword.start) && !matches!(scan.before(keyword.start), b'.' | b'/' | b'-');
@@ -117,7 +118,7 @@ pub(super) fn old_vault(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// A bot's token of Telegram: its number, a colon, and 35 characters of which the first two are `AA`.
+/// Masks the token of a Telegram bot: its number, a colon, and 35 characters that begin with `AA`.
 pub(super) fn telegram(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let start = scan.run_back(Class::Digit, keyword.start, 17);
     let end = scan.run(Class::Url64, keyword.start + 1);
@@ -129,7 +130,7 @@ pub(super) fn telegram(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Tokens of parts with dots between: a bot's of Discord, Airtable's, Terraform's.
+/// Masks tokens whose parts are joined by dots: of Discord bots, Airtable and Terraform.
 pub(super) fn dotted(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let dot = keyword.start;
     let is_atlas = scan.byte(dot + 1) == b'a' && scan.bytes(dot..scan.len().min(dot + 9)) == b".atlasv1.";
@@ -150,7 +151,8 @@ pub(super) fn dotted(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// The bot's number in Base64, a time, and a code. The number has 17 to 20 digits, so it begins with one of three letters.
+/// Masks a Discord bot's token: its number in Base64, a time and a code. The number has 17 to 20 digits, so its Base64 begins with
+/// `M`, `N` or `O`.
 fn discord(scan: &mut Scan<'_>, dot: usize) {
     let second = scan.run(Class::Url64, dot + 1);
     if scan.byte(second) != b'.' || !(7..=8).contains(&(second - dot)) {
@@ -166,7 +168,7 @@ fn discord(scan: &mut Scan<'_>, dot: usize) {
     }
 }
 
-/// Where calls from outside are sent, behind this much of the URL: who knows the rest may send them.
+/// The beginnings of webhook URLs. The rest of the URL is the secret: it allows to post.
 pub(super) const WEBHOOKS: &[(&str, Rule)] = &[
     ("hooks.slack.com/services/", Rule::Slack),
     ("hooks.slack.com/workflows/", Rule::Slack),
@@ -177,7 +179,7 @@ pub(super) const WEBHOOKS: &[(&str, Rule)] = &[
     ("hooks.zapier.com/hooks/catch/", Rule::Vendor),
 ];
 
-/// The rest of a webhook's URL.
+/// Masks the rest of a webhook's URL.
 pub(super) fn webhook(scan: &mut Scan<'_>, at: usize, rule: Rule) {
     let end = match rule {
         Rule::Slack => scan.run(Class::Token68, at),
@@ -188,7 +190,7 @@ pub(super) fn webhook(scan: &mut Scan<'_>, at: usize, rule: Rule) {
     }
 }
 
-/// Twilio's `SK` and Octopus' `API-`: so many characters of one kind, and not one more.
+/// Masks keys of Twilio (`SK`) and Octopus (`API-`): an exact number of characters of one class.
 pub(super) fn exact(scan: &mut Scan<'_>, keyword: Range<usize>) {
     if !scan.begins_word(keyword.start) {
         return;
@@ -199,7 +201,7 @@ pub(super) fn exact(scan: &mut Scan<'_>, keyword: Range<usize>) {
         _ => return,
     };
     let end = scan.run(class, keyword.end);
-    let text = scan.looked_at(&(keyword.end..end));
+    let text = scan.examined(&(keyword.end..end));
     let fits = text.bytes().any(|b| b.is_ascii_digit())
         && (class == Class::Hex || !text.bytes().any(|b| b.is_ascii_lowercase()));
     if end - keyword.end == len && scan.ends_word(end) && fits {

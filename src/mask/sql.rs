@@ -1,15 +1,16 @@
-//! SQL: `IDENTIFIED BY 'x'`, as MySQL, MariaDB and Oracle write it. `PASSWORD 'x'` is a name with a value.
+//! Passwords in SQL: `IDENTIFIED BY 'x'`, as MySQL, MariaDB and Oracle write it. [`super::named`] finds `PASSWORD 'x'`.
 
 use std::ops::Range;
 
+use super::placeholder::is_placeholder;
+use super::remarks::is_remark;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
-use super::value::{is_placeholder, is_said};
 
-/// How long a statement is between its first word and `IDENTIFIED`.
-const HEAD: usize = 200;
+/// Most bytes between the beginning of a statement and `IDENTIFIED`.
+const MAX_HEAD: usize = 200;
 
-/// `IDENTIFIED [WITH plugin] BY [PASSWORD | VALUES] 'x' [REPLACE 'y']`, and `AS 'hash'`.
+/// Masks the values in `IDENTIFIED [WITH plugin] BY [PASSWORD | VALUES] 'x' [REPLACE 'y']`, and in `AS 'hash'`.
 pub(super) fn identified(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let mut at = keyword.end;
     if let Some(with) = word(scan, at, "with") {
@@ -27,14 +28,14 @@ pub(super) fn identified(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Behind `word` and the blanks before it.
+/// The position behind `word` and the blanks before it; `None` if another word stands there.
 fn word(scan: &mut Scan<'_>, at: usize, word: &str) -> Option<usize> {
     let start = blank(scan, at);
     let end = start + word.len();
     (start > at && scan.starts(start, word) && scan.ends_word(end)).then_some(end)
 }
 
-/// Statements go over lines.
+/// The position behind the white space at `at`. A statement may span lines.
 fn blank(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut end = at;
     while end < at + 80 && matches!(scan.byte(end), b' ' | b'\t' | b'\r' | b'\n') {
@@ -44,20 +45,20 @@ fn blank(scan: &mut Scan<'_>, at: usize) -> usize {
     end
 }
 
-/// Masks the value at `at`, and says where it ends. Without quotes it is one in a statement about users alone: people are
-/// identified by many things.
+/// Masks the value at `at` and returns its end. A value without quotes counts only in a statement about users: prose also says
+/// "identified by".
 fn secret(scan: &mut Scan<'_>, at: usize, statement: usize) -> Option<usize> {
     let start = blank(scan, at);
     if start == at {
         return None;
     }
     let value = scan.value(start);
-    let text = scan.looked_at(&value.range);
-    if is_placeholder(text) || !value.quoted && is_said(text) {
+    let text = scan.examined(&value.range);
+    if is_placeholder(text) || !value.quoted && is_remark(text) {
         return None;
     }
     if !value.quoted {
-        let from = scan.str(0..statement).floor_char_boundary(statement.saturating_sub(HEAD));
+        let from = scan.str(0..statement).floor_char_boundary(statement.saturating_sub(MAX_HEAD));
         let head = scan.str(from..statement).to_ascii_lowercase();
         scan.work += head.len();
         let is_statement = ["user", "role", "grant", "link"].iter().any(|word| head.contains(word));

@@ -1,6 +1,6 @@
-//! Tokens that are unmistakable by themselves: a prefix of their vendor's, and so many random characters behind it.
+//! Tokens with a telling prefix: their vendor's prefix, and a number of random characters behind it.
 //!
-//! The shapes are facts, taken from vendors' documentation and from the public rule sets of gitleaks and detect-secrets.
+//! The prefixes and lengths are facts from the vendors' documentation and from the public rule sets of gitleaks and detect-secrets.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use super::header::padded;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// A prefix and what must follow it.
+/// A kind of token: its prefix and the characters that must follow.
 pub(super) struct Token {
     rule: Rule,
-    /// As it is written, in small and large letters.
+    /// The prefix. Case matters.
     pub prefix: &'static str,
     class: Class,
-    /// How many characters follow at least.
+    /// Least number of characters behind the prefix.
     min: usize,
-    /// What must hold of them, as far as they are looked at.
+    /// A condition on those characters, as far as they are examined.
     holds: fn(&str) -> bool,
 }
 
@@ -31,7 +31,7 @@ const fn token_if(rule: Rule, prefix: &'static str, class: Class, min: usize, ho
 use Class::{Alnum, Base64, Crypt, Dotted, Hex, Loose, Query, Scram, Url64};
 use Rule::Vendor;
 
-/// What is looked for.
+/// The tokens that are searched for.
 pub(super) const TOKENS: &[Token] = &[
     token(Rule::PrivateKey, "AGE-SECRET-KEY-1", Alnum, 40),
     token(Rule::Aws, "ABSK", Base64, 100),
@@ -207,7 +207,7 @@ fn always(_: &str) -> bool {
     true
 }
 
-/// Random text of some length has a digit; words have none.
+/// A random text of this length has a digit; a word has none.
 fn has_digit(text: &str) -> bool {
     text.bytes().any(|b| b.is_ascii_digit())
 }
@@ -216,11 +216,11 @@ fn is_small(text: &str) -> bool {
     !text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
-/// A token, where its prefix stands.
-pub(super) fn look(scan: &mut Scan<'_>, at: Range<usize>, token: &Token) {
+/// Masks a token whose prefix stands at `at`.
+pub(super) fn examine(scan: &mut Scan<'_>, at: Range<usize>, token: &Token) {
     let sign = token.prefix.starts_with('$');
     let begins = if sign { scan.before(at.start) != b'$' } else { scan.begins_word(at.start) };
-    // Of `cache-key-…` and `disk-…` the prefix is a part of a word.
+    // In `cache-key-…` and `disk-…` the prefix is part of a word.
     let is_part = token.prefix.len() <= 4 && scan.before(at.start) == b'-';
     if scan.bytes(at.clone()) != token.prefix.as_bytes() || !begins || is_part {
         return;
@@ -235,7 +235,7 @@ pub(super) fn look(scan: &mut Scan<'_>, at: Range<usize>, token: &Token) {
     if end < at.end + token.min {
         return;
     }
-    let text = scan.looked_at(&(at.end..end));
+    let text = scan.examined(&(at.end..end));
     if (token.holds)(text) {
         scan.mask(token.rule, at.start..end);
     }

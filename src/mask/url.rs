@@ -1,19 +1,19 @@
-//! `scheme://user:password@host`.
+//! Passwords in URLs: `scheme://user:password@host`.
 
 use std::ops::Range;
 
+use super::placeholder::is_placeholder;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
-use super::value::is_placeholder;
 
-/// The longest user's name and the longest name of a host.
-const NAME: usize = 255;
+/// Most bytes of a user's name and of a host's name.
+const MAX_NAME: usize = 255;
 
-/// The password of a URL, behind `://`.
+/// Masks the password of a URL; the keyword is `://`.
 ///
-/// RFC 3986 wants `/`, `?`, `#` and `@` escaped in one, and people forget that. So the password ends at the first `@` with a
-/// host behind it. Digits behind a host are a port, and a path behind them may have an `@`.
-pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>) {
+/// RFC 3986, section 3.2.1, requires `/`, `?`, `#` and `@` to be escaped in a password, but people forget that. So the password ends
+/// at the first `@` with a host behind it. Digits behind the colon are a port, and a path behind them may contain an `@`.
+pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let Some(at) = password(scan, keyword.end) else { return };
     let url_end = scan.run(Class::Url, at);
     let digits = scan.run(Class::Digit, at);
@@ -22,23 +22,24 @@ pub(super) fn look(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
     let end = end(scan, at, url_end);
     let Some(end) = end.filter(|end| *end > at) else { return };
-    if !is_placeholder(scan.looked_at(&(at..end))) {
+    if !is_placeholder(scan.examined(&(at..end))) {
         scan.mask(Rule::UrlPassword, at..end);
     }
 }
 
-/// Where the password begins: behind the user and a colon.
+/// Where the password begins: behind the user's name and a colon.
 fn password(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let user = scan.bytes(at..scan.len().min(at + NAME));
+    let user = scan.bytes(at..scan.len().min(at + MAX_NAME));
     let stops = |b: &u8| {
         matches!(b, b':' | b'/' | b'?' | b'#' | b'@' | b'"' | b'\'' | b'<' | b'>' | b'`') || b.is_ascii_whitespace()
     };
     let len = user.iter().position(stops)?;
     scan.work += len;
-    // What begins with a bracket is an address.
+    // A bracket begins an IPv6 address.
     (user[len] == b':' && user[0] != b'[').then_some(at + len + 1)
 }
 
+/// Where the password ends: before the `@` of the host.
 fn end(scan: &mut Scan<'_>, at: usize, url_end: usize) -> Option<usize> {
     let mut last_before_path = None;
     let mut sign = at.max(scan.hostless);
@@ -52,7 +53,7 @@ fn end(scan: &mut Scan<'_>, at: usize, url_end: usize) -> Option<usize> {
         in_path = in_path || scan.bytes(seen..sign).iter().any(|b| matches!(b, b'/' | b'?' | b'#'));
         scan.work += sign - seen;
         seen = sign;
-        // An image and its digest.
+        // `name@sha256:…` is a container image and its digest.
         if scan.starts(sign + 1, "sha256:") {
             return None;
         }
@@ -70,7 +71,7 @@ fn end(scan: &mut Scan<'_>, at: usize, url_end: usize) -> Option<usize> {
 
 /// Whether a host begins at `at`, perhaps with a port, and the authority ends behind it.
 fn is_host(scan: &mut Scan<'_>, at: usize) -> bool {
-    let host = scan.bytes(at..scan.len().min(at + NAME));
+    let host = scan.bytes(at..scan.len().min(at + MAX_NAME));
     let in_brackets = host.first() == Some(&b'[');
     let of_host = |b: &&u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'$' | b'{' | b'}' | b'%') || **b >= 0x80

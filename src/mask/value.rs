@@ -1,34 +1,34 @@
-//! Values that stand behind a name: where they end, and whether they may be secrets.
+//! Values behind a name: where they begin and end.
 
 use std::ops::Range;
 
-use super::scan::{Class, LOOK, Scan};
+use super::scan::{Class, MAX_EXAMINED, Scan};
 
-/// How many brackets may be closed behind a value.
+/// Most closing brackets that are taken off a value's end.
 const CLOSING: usize = 8;
 
-/// A value that was read.
+/// A value in the text.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
-    /// What would be masked.
+    /// The value without its quotes: what a rule masks.
     pub range: Range<usize>,
-    /// Where the text goes on.
+    /// The position behind the value and its closing quote.
     pub end: usize,
-    /// Whether quotes say where it ends.
+    /// Whether quotes fix where the value ends.
     pub quoted: bool,
 }
 
 impl<'t> Scan<'t> {
-    /// The quote at `at`, a backslash before it included: the length of both, and the quote.
+    /// The quote at `at`, perhaps escaped by a backslash: the length with the backslash, and the quote's byte.
     pub(super) fn quote(&self, at: usize) -> Option<(usize, u8)> {
         let escapes = usize::from(self.byte(at) == b'\\');
         let quote = self.byte(at + escapes);
         matches!(quote, b'"' | b'\'' | b'`').then_some((escapes + 1, quote))
     }
 
-    /// The value that begins at `at`: quoted, or up to white space.
+    /// The value that begins at `at`: up to its closing quote, or up to white space.
     pub(super) fn value(&mut self, at: usize) -> Value {
-        // `E'…'` and `$'…'` are strings of PostgreSQL and of shells.
+        // PostgreSQL writes `E'…'` and `N'…'`, shells write `$'…'`.
         let prefix = usize::from(matches!(self.byte(at), b'E' | b'e' | b'N' | b'$') && self.byte(at + 1) == b'\'');
         match self.quote(at + prefix) {
             Some((len, quote)) => self.quoted(at + prefix + len, quote, len == 2),
@@ -36,7 +36,8 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// The text from `at` up to `quote`, which is written `\"` where `escaped`; up to the end of the line where it is missing.
+    /// The text from `at` up to `quote`, which stands behind a backslash if `escaped`. Without a closing quote, up to the end of the
+    /// line.
     pub(super) fn quoted(&mut self, at: usize, quote: u8, escaped: bool) -> Value {
         let class = match quote {
             b'"' => Class::InDouble,
@@ -49,12 +50,13 @@ impl<'t> Scan<'t> {
             let next = self.byte(end + 1);
             match self.byte(end) {
                 b'\\' if escaped && next == quote => break,
-                // What a backslash stands before is part of the text; a line's end is not.
+                // A backslash makes the next character part of the text, but not the end of the line.
                 b'\\' if matches!(next, b'\r' | b'\n') || end + 1 >= self.len() => end += 1,
-                b'\\' => end = self.ceil(end + 2),
-                // SQL writes a quote twice inside of quotes.
+                b'\\' => end = self.char_boundary_from(end + 2),
+                // SQL doubles a quote inside quotes.
                 found if found == quote && quote == b'\'' && !escaped && next == b'\'' => end += 2,
-                // A backslash before a quote is the text's last character in a shell, and part of it elsewhere.
+                // In a shell a backslash before the quote is the last character of the text; elsewhere it escapes the quote. A letter
+                // behind the quote means that the text goes on.
                 b'\'' if quote == b'\'' && !escaped && self.before(end) == b'\\' && next.is_ascii_alphanumeric() => {
                     end += 1
                 }
@@ -66,7 +68,7 @@ impl<'t> Scan<'t> {
             }
         }
         let end = end.min(self.len());
-        // A backslash before the closing quote of single quotes is part of the text, of escaped ones it is not.
+        // The backslash of an escaped closing quote is not part of the text.
         let inner = if escaped && self.before(end) == b'\\' && end > at { end - 1 } else { end };
         let after = match self.byte(end) {
             b'\\' => end + 2,
@@ -76,14 +78,14 @@ impl<'t> Scan<'t> {
         Value { range: at..inner, end: after.min(self.len()), quoted: true }
     }
 
-    fn ceil(&self, at: usize) -> usize {
+    fn char_boundary_from(&self, at: usize) -> usize {
         self.str(0..self.len()).ceil_char_boundary(at)
     }
 
-    /// The text from `at` up to white space, a quote, `;`, or where the next member of a list begins.
+    /// The text from `at` up to white space, a quote, `;`, or the next member of a list such as `a=1&b=2`.
     fn bare(&mut self, at: usize) -> Value {
         let run = self.run(Class::Bare, at);
-        let looked = run.min(at + LOOK);
+        let looked = run.min(at + MAX_EXAMINED);
         let bytes = self.bytes(at..looked);
         self.work += bytes.len();
         let next_member = |n: usize| {
@@ -91,7 +93,7 @@ impl<'t> Scan<'t> {
             let name = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
             let ends = match rest.get(name) {
                 Some(b'=') => true,
-                // `user: x` in a list between braces.
+                // `user: x` in a list in braces.
                 Some(b':') => at + n + name + 2 == run,
                 _ => false,
             };
@@ -103,7 +105,7 @@ impl<'t> Scan<'t> {
             _ => false,
         });
         let mut end = cut.map_or(run, |n| at + n);
-        // What closes brackets around the value is none of it.
+        // Take off brackets that close around the value.
         let first = end.saturating_sub(CLOSING).max(at);
         while end > first {
             let open = match self.byte(end - 1) {
@@ -113,7 +115,7 @@ impl<'t> Scan<'t> {
                 b'\\' => 0,
                 _ => break,
             };
-            if open != 0 && self.bytes(at..end.min(at + LOOK)).contains(&open) {
+            if open != 0 && self.bytes(at..end.min(at + MAX_EXAMINED)).contains(&open) {
                 break;
             }
             end -= 1;
@@ -122,288 +124,17 @@ impl<'t> Scan<'t> {
         Value { range: at..end, end, quoted: false }
     }
 
-    /// The beginning of a value, as much of it as is looked at.
-    pub(super) fn looked_at(&mut self, range: &Range<usize>) -> &'t str {
-        let end = self.str(0..self.len()).floor_char_boundary(range.end.min(range.start + LOOK));
+    /// The beginning of a value: the part that rules examine, at most [`MAX_EXAMINED`] bytes.
+    pub(super) fn examined(&mut self, range: &Range<usize>) -> &'t str {
+        let end = self.str(0..self.len()).floor_char_boundary(range.end.min(range.start + MAX_EXAMINED));
         self.work += end - range.start;
         self.str(range.start..end)
     }
 
-    /// Whether a line goes on behind `at` with another word of a sentence.
-    pub(super) fn goes_on(&mut self, at: usize) -> bool {
+    /// Whether another word of a sentence follows `at` on the line.
+    pub(super) fn sentence_goes_on(&mut self, at: usize) -> bool {
         let next = self.skip_blanks(at);
         let byte = self.byte(next);
         next > at && (byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'(' | b'`'))
-    }
-}
-
-/// Whether a value stands for one: a variable, a template, stars, nothing.
-pub(super) fn is_placeholder(text: &str) -> bool {
-    let name = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    };
-    let text = text.trim().trim_end_matches([',', ';']);
-    // Nearly every value begins with a letter or a digit, and then only a row of `x` is none.
-    if text.starts_with(|c: char| c.is_ascii_alphanumeric() && !matches!(c, 'x' | 'X')) {
-        return false;
-    }
-    let wrapped = [("${", "}"), ("$(", ")"), ("{{", "}}"), ("<", ">"), ("%(", ")s"), ("((", "))")];
-    let stars = |byte: u8| match byte {
-        b'*' | b'?' | b'#' => true,
-        b'.' | b'x' | b'X' | b'-' | b'_' => text.len() >= 3,
-        _ => false,
-    };
-    text.is_empty()
-        || wrapped
-            .iter()
-            .any(|(open, close)| text.starts_with(open) && (text.ends_with(close) || !text.contains(close)))
-        || text.strip_prefix('$').is_some_and(|rest| name(rest) || rest.bytes().all(|b| b.is_ascii_digit()))
-        || text.strip_prefix("$env:").is_some()
-        || text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')).is_some_and(name)
-        || matches!(text, "%s" | "%v" | "%q" | "{}" | "[]" | "?" | ":" | "@")
-        || text.bytes().all(stars)
-        || text.starts_with("***")
-        || text.starts_with("[masked:")
-        || ["[redacted]", "[filtered]", "[hidden]", "<redacted>", "(redacted)"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Words that are said of a password or a token where its value would stand.
-const SAID: &[&str] = &[
-    "absent",
-    "accepted",
-    "an",
-    "and",
-    "any",
-    "are",
-    "argument",
-    "asked",
-    "authentication",
-    "be",
-    "been",
-    "but",
-    "by",
-    "can",
-    "cannot",
-    "changed",
-    "checked",
-    "could",
-    "created",
-    "default",
-    "deleted",
-    "denied",
-    "did",
-    "disabled",
-    "does",
-    "don't",
-    "done",
-    "empty",
-    "enabled",
-    "encrypted",
-    "entered",
-    "error",
-    "expected",
-    "expired",
-    "expires",
-    "fail",
-    "failed",
-    "failure",
-    "false",
-    "field",
-    "flag",
-    "for",
-    "found",
-    "from",
-    "given",
-    "has",
-    "have",
-    "hidden",
-    "if",
-    "in",
-    "incorrect",
-    "input",
-    "instead",
-    "int",
-    "integer",
-    "invalid",
-    "is",
-    "isn't",
-    "it",
-    "length",
-    "masked",
-    "match",
-    "matches",
-    "may",
-    "mismatch",
-    "missing",
-    "must",
-    "n/a",
-    "needed",
-    "nil",
-    "no",
-    "none",
-    "not",
-    "not-set",
-    "null",
-    "number",
-    "object",
-    "of",
-    "off",
-    "ok",
-    "omitted",
-    "on",
-    "only",
-    "option",
-    "optional",
-    "or",
-    "parameter",
-    "passed",
-    "please",
-    "present",
-    "prompt",
-    "protected",
-    "provided",
-    "redacted",
-    "rejected",
-    "required",
-    "reset",
-    "rotated",
-    "said",
-    "see",
-    "sent",
-    "set",
-    "should",
-    "skipped",
-    "so",
-    "str",
-    "string",
-    "success",
-    "successful",
-    "than",
-    "that",
-    "the",
-    "then",
-    "this",
-    "to",
-    "too",
-    "true",
-    "type",
-    "undefined",
-    "unknown",
-    "unset",
-    "updated",
-    "used",
-    "valid",
-    "value",
-    "varchar",
-    "verified",
-    "was",
-    "when",
-    "which",
-    "will",
-    "with",
-    "without",
-    "wrong",
-    "yes",
-    "yet",
-    "you",
-    "your",
-];
-
-/// Whether a value is one of the words that are said where a value would stand.
-pub(super) fn is_said(text: &str) -> bool {
-    let word = text.trim_matches(|c: char| c.is_ascii_punctuation());
-    let mut small = [0; 16];
-    let Some(small) = small.get_mut(..word.len()) else { return false };
-    small.copy_from_slice(word.as_bytes());
-    small.make_ascii_lowercase();
-    SAID.binary_search_by(|said| said.as_bytes().cmp(small)).is_ok()
-}
-
-/// Whether a value is a word of a sentence rather than a secret: letters of one kind of case, or a small number.
-pub(super) fn is_word(text: &str) -> bool {
-    let text = text.trim_matches(|c: char| c.is_ascii_punctuation());
-    text.split(['-', '_', '\'', '/', '.', ',']).all(|part| {
-        let mut letters = part.chars();
-        let first = letters.next().is_none_or(char::is_alphabetic);
-        (first && letters.all(|c| c.is_lowercase() || c.is_alphabetic() && !c.is_uppercase()))
-            || part.chars().all(char::is_uppercase)
-            || part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit())
-    })
-}
-
-/// Whether a value is a call or an element of something in a program.
-pub(super) fn is_code(text: &str) -> bool {
-    let called = text.find(['(', '[']).map(|at| &text[..at]);
-    called.is_some_and(|name| {
-        !name.is_empty()
-            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$' || c == '&')
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'$' | b'&' | b'>' | b'-'))
-    }) && text.len() > 2
-}
-
-/// Whether a value is surely code: a call without arguments, or one whose arguments are in quotes.
-pub(super) fn is_call(text: &str) -> bool {
-    is_code(text) && (text.ends_with("()") || text.ends_with(['(', '[']))
-}
-
-/// Whether a value is words and small numbers with signs between, as in names of files and of states.
-fn is_phrase(text: &str) -> bool {
-    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
-    parts.into_iter().all(|part: &str| {
-        let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        let cased =
-            part.bytes().skip(1).any(|b| b.is_ascii_uppercase()) && part.bytes().any(|b| b.is_ascii_lowercase());
-        let number = digits == part.len() && (digits <= 8 || part.starts_with("20") && digits <= 14);
-        if digits == 0 { !cased && part.len() <= 20 } else { number || part.len() <= 4 && !cased }
-    })
-}
-
-/// Whether a value looks like a random key or token of at least `min` characters.
-pub(super) fn is_random(text: &str, min: usize) -> bool {
-    let looks = text.len() >= min
-        && text.bytes().any(|b| b.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_graphic())
-        && (text.len() >= 16 || text.bytes().any(|b| b.is_ascii_alphabetic()));
-    let names = ["arn:", "http:", "https:", "file:", "vault:", "ssm:", "op:", "urn:", "/", "./", "../", "~/", "@"];
-    looks
-        && !names.iter().any(|name| text.starts_with(name))
-        && !text.contains("://")
-        && !text.contains("${")
-        && !is_code(text)
-        && !is_phrase(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_are_in_order() {
-        assert!(SAID.is_sorted(), "{:?}", SAID.windows(2).find(|pair| pair[0] > pair[1]));
-    }
-
-    #[test]
-    fn random_keys_are_told_from_words() {
-        for text in
-            ["aZ0kQ7xW3bN9", "67d7d053-3caf-430e-97ba-6d4933d3fd5b", "1234567890123456", "wJalrXUtnFEMI/K7MDENG/bPx"]
-        {
-            assert!(is_random(text, 12), "{text}");
-        }
-        for text in [
-            "session-expired-after-30-minutes",
-            "configuration",
-            "build-2024-01-31",
-            "/var/run/secrets/token1",
-            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a",
-            "https://example.com/a1b2c3d4e5",
-            "os.environ[\"TOKEN1\"]",
-            "deps-v1-linux-x64",
-        ] {
-            assert!(!is_random(text, 12), "{text}");
-        }
     }
 }

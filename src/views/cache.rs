@@ -72,7 +72,14 @@ impl<K: Hash + Eq, V> Cache<K, V> {
 impl JobCache {
     /// Keeps a job.
     pub fn put(&mut self, job: Job) {
-        let weight = job.weight();
+        let weight = job_weight(&job);
         self.insert(job.key.clone(), job, weight);
     }
+}
+
+/// Approximate size of a job in memory, in bytes; at least the length of its texts. The cost does not grow with the job.
+pub fn job_weight(job: &Job) -> usize {
+    let parts = 500 * job.items.len() + 100 * (job.notes.len() + job.redactions.len());
+    // The job holds its spec as text and as a value; a value with many small parts takes more memory than its text.
+    2048 + job.text_len() + parts + job.bytes as usize + 2 * job.spec_json.0.len()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Error;
+use super::cache::job_weight;
 use super::set_aside::set_aside_at;
 use crate::job::{
     Counts, Credentials, Detail, Hook, HookExit, Item, ItemId, Items, Job, JobKey, Kind, Labels, Note, OrgId, Position,
@@ -61,7 +62,7 @@ impl Found {
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
         match self {
-            Found::Whole(job) => job.weight(),
+            Found::Whole(job) => job_weight(job),
             Found::Large(row) => 2048 + row.text_len(),
         }
     }

@@ -15,7 +15,7 @@ mod save;
 mod set_aside;
 mod snapshot;
 
-pub use cache::{Cache, JobCache};
+pub use cache::{Cache, JobCache, job_weight};
 pub use kept::Kept;
 pub use list::{JobList, JobQuery, each_running, list_jobs};
 pub use load::{Found, find_job, is_large, load_past, read_job};

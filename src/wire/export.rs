@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::leaf::SALT_LEN;
 
-/// A text that is not a line of an export. Holds what was expected and found.
+/// A text that is not a line of an export. Holds the message.
 #[derive(Debug, thiserror::Error)]
 #[error("expected `{{\"leaf\":\"…\",\"salt\":\"…hex…\",\"data\":…}}`: {0}")]
 pub struct NotAnExportLine(String);

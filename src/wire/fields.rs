@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::job::RawJson;
 use crate::json;
-use crate::mask::counted;
+use crate::mask::counted_len;
 
 /// Most bytes of a text for people: 16 KiB.
 pub(super) const TEXT: usize = 16 * 1024;
@@ -30,7 +30,7 @@ pub(super) struct Text<const MAX: usize>(pub String);
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.len() > MAX && counted(&text) > MAX {
+        if text.len() > MAX && counted_len(&text) > MAX {
             return Err(D::Error::custom(format!("expected at most {MAX} bytes of text, found {}", text.len())));
         }
         Ok(Text(text))

@@ -21,7 +21,7 @@ const MAX_LEAF: usize = 16 * 1024;
 /// Initial capacity for a leaf, in bytes. Most leaves fit, so writing one does not move it.
 const USUAL_LEAF: usize = 1024;
 
-/// Bytes that are not a leaf of this format. Holds what was expected and found.
+/// Bytes that are not a leaf of this format. Holds the message.
 #[derive(Debug, thiserror::Error)]
 #[error("not a leaf of format 1: {0}")]
 pub struct BadLeaf(pub String);

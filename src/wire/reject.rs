@@ -17,7 +17,7 @@ pub enum Reject {
     Malformed {
         /// JSON pointer of the attribute; empty for the whole text.
         pointer: Cow<'static, str>,
-        /// What was expected and found.
+        /// The message, with the expected and the found value.
         detail: String,
     },
     /// A CloudEvent with a value that the ledger does not accept.
@@ -25,7 +25,7 @@ pub enum Reject {
     Invalid {
         /// JSON pointer of the field, from the event's root.
         pointer: Cow<'static, str>,
-        /// What was expected and found.
+        /// The message, with the expected and the found value.
         detail: String,
     },
     /// The name of a member says that its value is a secret. The message does not repeat the value.
@@ -89,7 +89,7 @@ impl From<ReadError> for Reject {
     }
 }
 
-/// Keeps both ends of a long message: the beginning names what was found, the end what was expected.
+/// Keeps both ends of a long message. The beginning has the found text, the end the expected one.
 fn cut(detail: &mut String) {
     if detail.len() > MAX_DETAIL {
         let head = detail.floor_char_boundary(MAX_DETAIL / 2);

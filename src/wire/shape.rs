@@ -1,4 +1,4 @@
-//! What every stored shape can do, whatever its type and version.
+//! The operations that every stored shape has.
 
 use std::sync::Arc;
 

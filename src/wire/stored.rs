@@ -40,7 +40,7 @@ pub enum Undecodable {
     Damaged {
         /// The CloudEvents type.
         event_type: String,
-        /// What was expected and found.
+        /// The message, with the expected and the found value.
         detail: String,
     },
 }
@@ -68,7 +68,7 @@ pub fn parse(
     };
     // Shapes refuse unknown names, but for `job.created` and the detail of a generic job's item, where the producer chooses names.
     // Refused data is searched too: its refusal must not quote the value of a member that is named like a secret.
-    match mask.named(data) {
+    match mask.secret_member(data) {
         Some(pointer) => Err(Reject::Secret { pointer }),
         None => parsed,
     }
@@ -83,7 +83,7 @@ fn has_free_names(event: &Event) -> bool {
     }
 }
 
-/// Reads stored data as today's event, whatever its version.
+/// Reads stored data of any version as today's event.
 ///
 /// # Errors
 /// [`Undecodable`] if the type or version is unknown, or the data does not have its stored shape.
@@ -102,7 +102,7 @@ pub fn read_spec(kind: Kind, spec: &str) -> Result<Spec, Undecodable> {
     })
 }
 
-/// Takes a shape and makes something of it.
+/// Receives data in its shape. Each shape is a type of its own, so this is a trait and not a closure.
 pub(super) trait ShapeVisitor {
     type Output;
 

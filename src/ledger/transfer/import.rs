@@ -247,7 +247,10 @@ fn lines(
     };
     while let Some(line) = lines.next_line().map_err(next)? {
         progress(line.taken());
-        each(line.number, line.text().map_err(|error| ImportError::Line { line: line.number, why: error.to_string() })?)?;
+        each(
+            line.number,
+            line.text().map_err(|error| ImportError::Line { line: line.number, why: error.to_string() })?,
+        )?;
     }
     Ok(())
 }

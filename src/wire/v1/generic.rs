@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::into_count;
 use crate::job::{GenericSpec, JobType, RawJson};
 use crate::json::check_unambiguous;
-use crate::mask::{Mask, counted};
+use crate::mask::{Mask, counted_len};
 use crate::wire::fields::{Count, Raw, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::REDACTED_TEXT;
@@ -72,7 +72,7 @@ fn check_object(pointer: &'static str, RawJson(json): &RawJson, max: usize) -> R
     if !json.starts_with('{') {
         return Err(Reject::invalid(pointer, "expected an object"));
     }
-    if json.len() > max && counted(json) > max {
+    if json.len() > max && counted_len(json) > max {
         let detail = format!("expected at most {max} bytes of JSON, found {}", json.len());
         return Err(Reject::invalid(pointer, detail));
     }
