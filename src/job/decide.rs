@@ -118,7 +118,7 @@ pub fn may_redact<T>(state: Status, redacted: &Redacted, target: Option<Redactio
             reason: format!("the data of event {position} was redacted before"),
         }),
         Some(RedactionTarget::Redaction) => invalid(format!(
-            "expected the position of another event than a redaction, found the `{}` at {position}",
+            "expected the position of an event other than a redaction, found the `{}` at {position}",
             EventType::Redacted
         )),
         None => invalid(format!("expected the position of an earlier event of this job, found {position}")),

@@ -164,7 +164,7 @@ fn an_event_with_data_is_erased_once_and_an_erasure_never() {
         assert!(matches!(asked(named), Err(Refusal::Invalid { pointer: "/data/position", .. })), "{named:?}");
     }
     let again = asked(Some(RedactionTarget::Redacted)).unwrap_err();
-    assert_eq!(again.to_string(), "`job.redacted` is not possible: the data of event 3 is erased already");
+    assert_eq!(again.to_string(), "`job.redacted` is not possible: the data of event 3 was redacted before");
 }
 
 #[test]
