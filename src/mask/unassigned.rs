@@ -1,7 +1,5 @@
 //! Values behind a name without `=` or `:`: `--password x`, `PASSWORD 'x'`, `.netrc`, and pairs of `name` and `value`.
 
-use std::ops::Range;
-
 use super::named::{Form, Name, is_upper, mask, separator};
 use super::names::SecretKind;
 use super::next_line::line_ends;
