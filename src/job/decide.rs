@@ -1,5 +1,5 @@
-//! Decides whether an event may be appended to its job. The writer asks once, before it records the event; a replay never
-//! asks.
+//! Decides whether an event may be appended to its job. The writer asks once, before it records the event; a replay
+//! never asks.
 
 use super::event::{Detail, Event, ItemResult, Redacted};
 use super::event_type::EventType;
@@ -12,14 +12,14 @@ use super::spec::{Kind, Spec};
 use super::state::Job;
 use super::time::Time;
 
-/// Most items that one job may have.
+/// Maximum number of items in one job.
 pub const MAX_ITEMS: usize = 10_000;
 
-/// Most notes on one job.
+/// Maximum number of notes on one job.
 pub const MAX_NOTES: usize = 10_000;
 
-/// Most bytes of one job, as [`Summary::bytes`](super::Summary::bytes) counts them: 16 MiB. With redactions a job may reach
-/// twice as much, so that data of a full job can still be redacted.
+/// Maximum size, in bytes, of one job, as [`Summary::bytes`](super::Summary::bytes) counts them: 16 MiB. With
+/// redactions a job may reach twice as much, so that data of a full job can still be redacted.
 pub const MAX_BYTES: u64 = 16 << 20;
 
 /// What the writer does with an event that the rules accept.
@@ -68,8 +68,8 @@ pub enum Refusal {
     },
 }
 
-/// Decides whether `event`, which happened at `time`, may be appended to `job`; `now` is the ledger's clock. `job` is `None`
-/// before the job's first event.
+/// Decides whether `event`, which happened at `time`, may be appended to `job`; `now` is the ledger's clock. `job` is
+/// `None` before the job's first event.
 ///
 /// # Errors
 /// A [`Refusal`] if the state machine, a limit, or an earlier event of the job rules the event out.
@@ -102,8 +102,8 @@ pub enum RedactionTarget<T> {
     Redaction,
 }
 
-/// Decides whether `redacted`, which the job's `state` allows, may redact `target`; returns the target's data. `target` is
-/// `None` if the log has no event of the job at that position.
+/// Decides whether `redacted`, which the job's `state` allows, may redact `target`; returns the target's data. `target`
+/// is `None` if the log has no event of the job at that position.
 ///
 /// # Errors
 /// A [`Refusal`] if there is no such event, if it is a redaction, or if its data was redacted before.
@@ -131,7 +131,8 @@ fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
         return invalid(format!("expected a time at most 24 h ahead of the ledger's clock ({now}), found {time}"));
     }
     match job {
-        // The job was created while the ledger's clock was more than a day ahead. Events with the right time stay allowed.
+        // The job was created while the ledger's clock was more than a day ahead. Events with the right time stay
+        // allowed.
         Some(job) if job.created_at > now.plus(Time::DAY) => Ok(()),
         Some(job) if time < job.created_at.plus(-Time::DAY) => invalid(format!(
             "expected a time at most 24 h before the job was created ({}), found {time}",
@@ -188,7 +189,8 @@ fn check_room(job: &Job, pointer: &'static str, more: u64, most: u64) -> Result<
 
 fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
     let after: Tally = job.tally.after(event);
-    // Only an event that carries one of the two counts can break the rule, so the pointer below names one of its fields.
+    // Only an event that carries one of the two counts can break the rule, so the pointer below names one of its
+    // fields.
     if after.consistent() {
         return Ok(());
     }

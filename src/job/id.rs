@@ -13,8 +13,8 @@ pub struct BadId(pub String);
 
 /// An event's place in the whole log: 1, 2, 3 … without gaps, in commit order; 0 is the genesis event.
 ///
-/// It is also the SSE id and the cursor; the position of a job's newest event is the job's revision. At most `i64::MAX`, the
-/// largest integer that SQLite stores.
+/// It is also the SSE id and the cursor; the position of a job's newest event is the job's revision. At most
+/// `i64::MAX`, the largest integer that SQLite stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(u64);
 
@@ -206,8 +206,8 @@ fn beginning(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// The UUID that `text` spells in 8-4-4-4-12 form. Other spellings (braces, `urn:`, no hyphens) give `None`: an id in one of
-/// them is a text like any other.
+/// The UUID that `text` spells in 8-4-4-4-12 form. Other spellings (braces, `urn:`, no hyphens) give `None`: an id in
+/// one of them is a text like any other.
 fn hyphenated(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }

@@ -104,8 +104,8 @@ impl Items {
         self.completed == self.list.len()
     }
 
-    /// Takes a result out of the job's event number `since`. It replaces the item's earlier result whole. Returns the item's
-    /// index.
+    /// Takes a result out of the job's event number `since`. It replaces the item's earlier result whole. Returns the
+    /// item's index.
     pub(super) fn report(&mut self, result: ItemResult, at: Time, since: u64) -> usize {
         let place = *self.index.entry(result.item.clone()).or_insert(self.list.len());
         let item = Item {

@@ -125,8 +125,8 @@ pub struct Moment<'a> {
     pub position: Position,
 }
 
-/// Takes one step of the state machine (the design document, section 2: rules of the lifecycle). `state` is `None` before the
-/// job's first event.
+/// Takes one step of the state machine (the design document, section 2: rules of the lifecycle). `state` is `None`
+/// before the job's first event.
 ///
 /// # Errors
 /// A [`Conflict`] if the state does not allow the event.

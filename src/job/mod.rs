@@ -1,6 +1,6 @@
 //! What a job is: its identifiers, its events, the state machine, and the fold.
 //!
-//! Everything here is a plain function of values: callers pass in the time, new identifiers and data that they looked up.
+//! Everything here is a plain function of values: callers pass in the time, new identifiers and looked-up data.
 //!
 //! Not here: I/O, clock, randomness, logging, and serialisation ([`crate::wire`] has the stored shapes).
 

@@ -17,8 +17,8 @@ impl Tally {
         Tally { counts: Counts { total, ..Counts::default() }, percent: 0 }
     }
 
-    /// The tally after `event`. The latest event that carries a percentage or counts sets the percentage; if one event carries
-    /// both, its percentage wins.
+    /// The tally after `event`. The latest event that carries a percentage or counts sets the percentage; if one event
+    /// carries both, its percentage wins.
     pub fn after(self, event: &Event) -> Tally {
         let new = event.counts();
         let counts = Counts {

@@ -43,7 +43,7 @@ impl Spec {
     }
 }
 
-/// Database roles to provision (seed document 000, `AWSDBRoleJobSpec`). That document's API shows an absent text as `""`.
+/// Database roles to provision (seed document 000, `AWSDBRoleJobSpec`). Its API shows an absent text as `""`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DbRoleSpec {
     /// IAM ARN of the account that creates the roles.
@@ -84,7 +84,7 @@ pub struct RuleSpec {
 }
 
 impl RuleSpec {
-    /// Most actions in one job.
+    /// Maximum number of actions in one job.
     pub const MAX_ACTIONS: usize = 10_000;
 }
 
@@ -119,7 +119,8 @@ pub struct RawJson(pub Arc<str>);
 /// Up to 16 labels: names of 1 to 64 bytes, values of at most 256 bytes.
 pub type Labels = BTreeMap<String, String>;
 
-/// Declares an enum whose variants have one spelling each, the same in JSON, SQL and URLs. `$what` names the enum in messages.
+/// Declares an enum whose variants have one spelling each, the same in JSON, SQL and URLs. `$what` names the enum in
+/// messages.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*

@@ -1,5 +1,5 @@
-//! The fold: a [`Job`] and how each event changes it. Admission, the views, the read models and a replay all use this one
-//! fold.
+//! The fold: a [`Job`] and how each event changes it. Admission, the views, the read models and a replay all use this
+//! one fold.
 
 use std::ops::Deref;
 
@@ -12,7 +12,7 @@ use super::size;
 use super::spec::{Kind, Labels, RawJson, Spec};
 use super::time::Time;
 
-/// Most bytes of hook output that the fold keeps, 4 KiB. Readers take the whole output from the log.
+/// Maximum length, in bytes, of hook output that the fold keeps, 4 KiB. Readers take the whole output from the log.
 pub const HOOK_HEAD: usize = 4096;
 
 /// A job without its spec, items, notes and redactions: one row of the views, and what lists show.
@@ -59,8 +59,8 @@ pub struct Job {
     pub spec: Spec,
     /// The stored text of `spec`, which the views and the read model copy.
     ///
-    /// A second form of the spec, because `spec` alone does not give these bytes: the log may hold a text of an older version,
-    /// and writing 10,000 rule actions anew costs more at each read than the text costs in memory.
+    /// A second form of the spec, because `spec` alone does not give these bytes: the log may hold a text of an older
+    /// version, and writing 10,000 rule actions anew costs more at each read than the text costs in memory.
     pub spec_json: RawJson,
     /// The items, in the order of their declaration or first report.
     pub items: Items,
@@ -76,8 +76,8 @@ impl Summary {
         if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
     }
 
-    /// Bytes of the texts that `bytes` does not count, because the next event may replace them: message, step, reason of the
-    /// cancellation, and the head of the hook's output.
+    /// Bytes of the texts that `bytes` does not count, because the next event may replace them: message, step, reason
+    /// of the cancellation, and the head of the hook's output.
     pub fn text_len(&self) -> usize {
         let reason = match &self.state {
             State::Cancelled { reason, .. } => reason,
@@ -172,8 +172,8 @@ pub enum Change {
     Item(usize),
     /// The last note, which is new.
     Note,
-    /// The last redaction, which is new. The redacted text may be in any part of the job, so the caller must fold the job again
-    /// from the log.
+    /// The last redaction, which is new. The redacted text may be in any part of the job, so the caller must fold the
+    /// job again from the log.
     Redaction,
 }
 

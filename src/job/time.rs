@@ -12,7 +12,8 @@ pub struct BadTime(pub String);
 
 /// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// 64 bits reach from September 1677 to April 2262. Parsing refuses other times; its message names the whole years between.
+/// 64 bits reach from September 1677 to April 2262. Parsing refuses other times; its message names the whole years
+/// between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
@@ -40,7 +41,8 @@ impl Time {
         self.0.div_euclid(1000)
     }
 
-    /// Whole milliseconds from `earlier` to this time. Clocks of different producers disagree, so a negative duration becomes 0.
+    /// Whole milliseconds from `earlier` to this time. Clocks of different producers disagree, so a negative duration
+    /// becomes 0.
     pub fn millis_since(self, earlier: Time) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1_000_000).unwrap_or(0)
     }
@@ -71,7 +73,8 @@ impl FromStr for Time {
     type Err = BadTime;
 
     fn from_str(text: &str) -> Result<Self, BadTime> {
-        // chrono also reads a space instead of the `T`. RFC 3339 section 5.6 lets an application allow that; the ledger does not.
+        // chrono also reads a space instead of the `T`. RFC 3339 section 5.6 lets an application allow that; the ledger
+        // does not.
         DateTime::parse_from_rfc3339(text)
             .ok()
             .filter(|time| !text.contains(' ') && second_exists(time.to_utc()))
@@ -81,8 +84,8 @@ impl FromStr for Time {
     }
 }
 
-/// Whether the second exists. chrono accepts a leap second at the end of every minute, as 10^9 nanoseconds or more. Only the
-/// last minute of a UTC day can have one (RFC 3339, appendix D).
+/// Whether the second exists. chrono accepts a leap second at the end of every minute, as 10^9 nanoseconds or more.
+/// Only the last minute of a UTC day can have one (RFC 3339, appendix D).
 fn second_exists(time: DateTime<Utc>) -> bool {
     time.nanosecond() < 1_000_000_000 || (time.hour(), time.minute(), time.second()) == (23, 59, 59)
 }

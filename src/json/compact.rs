@@ -1,7 +1,7 @@
 //! Texts made shorter: JSON without white space, and the beginning of a text for a message.
 
-/// `json` without insignificant white space. Numbers, escapes and the order of members stay as they are, which parsing and
-/// printing again does not promise. `json` must be valid.
+/// `json` without insignificant white space. Numbers, escapes and the order of members stay as they are, which parsing
+/// and printing again does not promise. `json` must be valid.
 pub(crate) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);

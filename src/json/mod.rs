@@ -1,5 +1,5 @@
-//! JSON as text: reading it into a shape, with the pointer of the value that does not fit; checking that all readers agree on it;
-//! removing white space.
+//! JSON as text: reading it into a shape, with the pointer of the value that does not fit; checking that all readers
+//! agree on it; removing white space.
 //!
 //! Not here: the shapes of events ([`crate::wire`]) and the secrets in them ([`crate::mask`]).
 

@@ -12,7 +12,8 @@ pub(crate) fn token(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
-/// Appends a reference token to `pointer`; if the pointer would become longer than 4 KiB, leaves it and returns `false`.
+/// Appends a reference token to `pointer`; if the pointer would become longer than 4 KiB, leaves it and returns
+/// `false`.
 pub(crate) fn push_token(pointer: &mut String, token: &str) -> bool {
     let fits = pointer.len() + 1 + token.len() <= MAX_POINTER;
     if fits {

@@ -28,7 +28,7 @@ impl ReadError {
 /// Reads `text` as a `T`; `root` is the pointer of `text` in the whole body.
 ///
 /// # Errors
-/// A [`ReadError`] if `text` is not JSON, is not a `T`, or goes on behind it.
+/// A [`ReadError`] if `text` is not JSON, is not a `T`, or continues after the value.
 pub(crate) fn read<'a, T: Deserialize<'a>>(root: &str, text: &'a str) -> Result<T, ReadError> {
     read_with(root, text, PhantomData)
 }
@@ -49,12 +49,13 @@ pub(super) fn read_with<'a, S: DeserializeSeed<'a> + Clone>(
     let (mut reader, mut track) = (serde_json::Deserializer::from_str(text), Track::new());
     let value = seed.deserialize(Deserializer::new(&mut reader, &mut track));
     let value = value.map_err(|cause| ReadError { pointer: pointer::of_path(root, &track.path()), cause })?;
-    // The text may go on behind a good value.
+    // The text may go on after a good value.
     reader.end().map_err(|cause| ReadError { pointer: root.to_owned(), cause })?;
     Ok(value)
 }
 
-/// serde_json's message without its `at line 1 column 9`. For an unknown member the message also names the nearest known one.
+/// serde_json's message without its `at line 1 column 9`. For an unknown member the message also names the nearest
+/// known one.
 pub(crate) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]);

@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::beginning;
 use super::read::{ReadError, read_with};
 
-/// Most levels of nesting: about half of the 127 that serde_json reads, because answers wrap a stored value in a few levels
-/// more.
+/// Maximum number of levels of nesting: about half of the 127 that serde_json reads, because answers wrap a stored
+/// value in a few levels more.
 const MAX_DEPTH: u8 = 64;
 
 /// Checks that every reader takes `text` for the same value; `root` is the pointer of `text` in the whole body.

@@ -12,8 +12,8 @@ use super::scan::{Class, Scan};
 enum SecretPart {
     /// The whole value.
     Whole,
-    /// The text behind the first byte of this value.
-    Behind(u8),
+    /// The text after the first occurrence of this byte.
+    After(u8),
     /// The values of the pairs of a cookie.
     Cookies,
     /// The password in `user/password@database`.
@@ -47,15 +47,15 @@ const LOGIN: &[SecretOption] = &[opt("-p", false, true, SecretPart::Whole)];
 const LDAP: &[SecretOption] = &[opt("-w", false, true, SecretPart::Whole)];
 const SQLPLUS: &[SecretOption] = &[opt("", true, false, SecretPart::Login)];
 const CURL: &[SecretOption] = &[
-    opt("-u", true, true, SecretPart::Behind(b':')),
-    opt("--user", false, true, SecretPart::Behind(b':')),
-    opt("-U", true, true, SecretPart::Behind(b':')),
-    opt("--proxy-user", false, true, SecretPart::Behind(b':')),
+    opt("-u", true, true, SecretPart::After(b':')),
+    opt("--user", false, true, SecretPart::After(b':')),
+    opt("-U", true, true, SecretPart::After(b':')),
+    opt("--proxy-user", false, true, SecretPart::After(b':')),
     opt("-b", false, true, SecretPart::Cookies),
     opt("--cookie", false, true, SecretPart::Cookies),
 ];
 const SMB: &[SecretOption] =
-    &[opt("-U", true, true, SecretPart::Behind(b'%')), opt("--user", false, true, SecretPart::Behind(b'%'))];
+    &[opt("-U", true, true, SecretPart::After(b'%')), opt("--user", false, true, SecretPart::After(b'%'))];
 
 /// The commands that are searched for.
 pub(super) const COMMANDS: &[Command] = &[
@@ -137,7 +137,8 @@ impl SecretOption {
     }
 }
 
-/// The argument behind the blanks at `at`; `None` at the end of the line, unless a backslash continues the command on the next.
+/// The argument after the blanks at `at`; `None` at the end of the line, unless a backslash continues the command on
+/// the next.
 fn argument(scan: &mut Scan<'_>, at: usize) -> Option<Argument> {
     let mut start = scan.skip_blanks(at);
     if scan.byte(start) == b'\\' && matches!(scan.byte(start + 1), b'\r' | b'\n') {
@@ -171,7 +172,7 @@ fn secret(scan: &mut Scan<'_>, argument: Range<usize>, part: SecretPart) {
     let mut range = argument.start + quote..argument.end;
     match part {
         SecretPart::Whole => {}
-        SecretPart::Behind(sign) => {
+        SecretPart::After(sign) => {
             let text = scan.examined(&range);
             let Some(at) = text.bytes().position(|byte| byte == sign) else { return };
             range.start += at + 1;

@@ -1,5 +1,5 @@
-//! Finds where secrets may stand: one pass over the text finds the keywords of all rules, and each rule examines the text around its
-//! own.
+//! Finds where secrets may stand: one pass over the text finds the keywords of all rules, and each rule examines the
+//! text around its own.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -103,8 +103,8 @@ pub(super) fn secrets(text: &str, on: &[bool; Rule::COUNT]) -> (Vec<Found>, usiz
     (scan.found(), work)
 }
 
-/// A sample of the keywords, for tests that combine them in ways that no rule expects. Rows of one table share one function, so the
-/// sample has only some of them.
+/// A sample of the keywords, for tests that combine them in ways that no rule expects. Rows of one table share one
+/// function, so the sample has only some of them.
 #[cfg(test)]
 pub(super) fn keywords() -> Vec<&'static str> {
     let tables =

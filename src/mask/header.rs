@@ -1,4 +1,5 @@
-//! Headers that carry secrets: `Authorization`, `Cookie`, `Set-Cookie`. They also stand in prose, in JSON and on command lines.
+//! Headers that carry secrets: `Authorization`, `Cookie`, `Set-Cookie`. They also stand in prose, in JSON and on
+//! command lines.
 
 use std::ops::Range;
 
@@ -27,14 +28,14 @@ const SCHEMES: &[&str] = &[
     "genie",
     "snowflake",
 ];
-/// Most bytes in the name of an authorization scheme.
+/// Maximum length, in bytes, of the name of an authorization scheme.
 const MAX_SCHEME: usize = 24;
-/// Most bytes in the name of a cookie.
+/// Maximum length, in bytes, of the name of a cookie.
 const MAX_COOKIE: usize = 64;
 
 /// Masks the credentials in `Authorization: <scheme> <credentials>`.
 pub(super) fn authorization(scan: &mut Scan<'_>, keyword: Range<usize>) {
-    let Some(at) = behind_colon(scan, keyword.end) else { return };
+    let Some(at) = after_colon(scan, keyword.end) else { return };
     let scheme = at..scan.run(Class::Url64, at).min(at + MAX_SCHEME);
     let value = scan.skip_blanks(scheme.end);
     let is_scheme = value > scheme.end && {
@@ -59,8 +60,8 @@ pub(super) fn authorization(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Where a value begins: behind the name's closing quote, a colon or an equals sign, and the value's opening quote.
-fn behind_colon(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+/// Where a value begins: after the name's closing quote, a colon or an equals sign, and the value's opening quote.
+fn after_colon(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     let at = at + scan.quote(at).map_or(0, |(len, _)| len);
     let sign = scan.skip_blanks(at);
     if !matches!(scan.byte(sign), b':' | b'=') {
@@ -102,8 +103,8 @@ pub(super) fn padded(scan: &mut Scan<'_>, class: Class, at: usize) -> usize {
     end + (0..2).take_while(|n| scan.byte(end + n) == b'=').count()
 }
 
-/// Whether `text` is a name and a password with a colon between them, in Base64 (RFC 7617, section 2). Other text is not
-/// masked: "basic configuration" is no secret.
+/// Whether `text` is a name and a password with a colon between them, in Base64 (RFC 7617, section 2). Other text is
+/// not masked: "basic configuration" is no secret.
 pub(super) fn is_credentials(text: &str) -> bool {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     // If the text was cut off, its beginning is still whole groups of Base64.
@@ -114,7 +115,7 @@ pub(super) fn is_credentials(text: &str) -> bool {
 
 /// Masks the values in `Cookie: a=b; c=d` and `Set-Cookie: a=b; Path=/`.
 pub(super) fn cookie(scan: &mut Scan<'_>, keyword: Range<usize>) {
-    let Some(at) = behind_colon(scan, keyword.end) else { return };
+    let Some(at) = after_colon(scan, keyword.end) else { return };
     let name = scan.run_back(Class::Url64, keyword.start, 8);
     let is_set = scan.starts(name, "set-cookie");
     if !scan.begins_word(keyword.start) && !is_set {

@@ -1,4 +1,5 @@
-//! Secrets inside JSON: every string that is a value is masked like a text. [`super::Mask::secret_member`] examines the names.
+//! Secrets inside JSON: every string that is a value is masked like a text. [`super::Mask::secret_member`] examines the
+//! names.
 
 use std::sync::Arc;
 
@@ -6,10 +7,10 @@ use super::Mask;
 use super::named::kind_of_option;
 
 impl Mask {
-    /// Masks the secrets in the strings of `json`, which must be valid, and adds the name of the rule of each to `hits`. Numbers, white
-    /// space, names and the order of members stay as they are. The cost is linear.
+    /// Masks the secrets in the strings of `json`, which must be valid, and adds the name of the rule of each to
+    /// `hits`. Numbers, white space, names and the order of members stay as they are. The cost is linear.
     ///
-    /// In a list of arguments, the string behind `--password` is a secret too.
+    /// In a list of arguments, the string after `--password` is a secret too.
     pub(crate) fn json(&self, json: &str, hits: &mut Vec<Arc<str>>) -> String {
         let mut masked = String::with_capacity(json.len());
         let mut rest = json;

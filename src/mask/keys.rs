@@ -8,12 +8,13 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// Most bytes of the words in a marker: `-----BEGIN <words>-----`.
+/// Maximum length, in bytes, of the words in a marker: `-----BEGIN <words>-----`.
 const MAX_WORDS: usize = 100;
-/// Least bytes of a line that belongs to a key that is cut off.
+/// Minimum length, in bytes, of a line that belongs to a key that is cut off.
 const MIN_KEY_LINE: usize = 16;
 
-/// Masks a key from `-----BEGIN … PRIVATE KEY-----` to its end marker; without an end marker, as far as the lines look like a key.
+/// Masks a key from `-----BEGIN … PRIVATE KEY-----` to its end marker; without an end marker, as far as the lines look
+/// like a key.
 pub(super) fn begin(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let Some(at) = marker(scan, keyword.end) else { return };
     // The next `--` begins the end marker, or the block has no end marker.
@@ -62,7 +63,7 @@ pub(super) fn end(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// The position behind the words and dashes of a marker; `None` if they do not name a private key.
+/// The position after the words and dashes of a marker; `None` if they do not name a private key.
 fn marker(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     let words = scan.bytes(at..scan.len().min(at + MAX_WORDS));
     let len =
@@ -73,7 +74,7 @@ fn marker(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     (is_private && scan.bytes(at + len..scan.len()).starts_with(b"-----")).then_some(at + len + 5)
 }
 
-/// The position behind the line breaks and blanks at `at`. A line break may also be written as `\n`.
+/// The position after the line breaks and blanks at `at`. A line break may also be written as `\n`.
 fn newline(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut end = at;
     loop {
@@ -119,8 +120,8 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-/// The end of the key's lines behind `at`, or `at` if no line looks like a key. Headers of PEM may come first, then Base64. The last
-/// line of the text may be short, because the text may be cut off there.
+/// The end of the key's lines after `at`, or `at` if no line looks like a key. Headers of PEM may come first, then
+/// Base64. The last line of the text may be short, because the text may be cut off there.
 fn lines(scan: &mut Scan<'_>, at: usize, headers: bool) -> usize {
     let mut end = at;
     if headers {
@@ -162,7 +163,7 @@ pub(super) fn base64_pem(scan: &mut Scan<'_>, keyword: Range<usize>) {
     scan.mask(Rule::PrivateKey, keyword.start..end);
 }
 
-/// Masks the lines of a private key in PuTTY's format, behind `Private-Lines: n`.
+/// Masks the lines of a private key in PuTTY's format, after `Private-Lines: n`.
 pub(super) fn putty(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let number = scan.skip_blanks(keyword.end);
     let at = scan.run(Class::Digit, number);

@@ -4,7 +4,7 @@ use super::find::{keywords, secrets};
 use super::rule::Rule;
 use super::{Mask, OwnRule};
 
-/// Most times that a byte is read.
+/// Maximum number of reads of one byte, on average.
 const MAX_READS: usize = 100;
 /// The length of a text before it is doubled, in bytes.
 const LEN: usize = 1024;
@@ -13,7 +13,7 @@ fn work(text: &str) -> usize {
     secrets(text, &[true; Rule::COUNT]).1
 }
 
-/// `head`, and behind it `unit` again and again up to `len` bytes.
+/// `head`, then `unit` repeated until the text has `len` bytes.
 fn repeated(head: &str, unit: &str, len: usize) -> String {
     let mut text = head.to_owned();
     while text.len() < len {
@@ -29,7 +29,8 @@ fn assert_linear(head: &str, unit: &str) {
     let cut = |text: &str| text[..text.floor_char_boundary(60)].to_owned();
     let (head, shown) = (cut(head), cut(unit));
     assert!(twice < MAX_READS * 2 * LEN, "{head:?} {shown:?}: {} a byte", twice / (2 * LEN));
-    // The bounded look-back counts for more in a short text, so allow a little more than double; four times would be quadratic.
+    // The bounded look-back counts for more in a short text, so allow a little more than double; four times would be
+    // quadratic.
     assert!(twice < once * 3 + LEN, "{head:?} {shown:?}: {once}, doubled {twice}");
 }
 

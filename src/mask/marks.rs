@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The beginning of a mark. The rule's name and `]` follow.
 pub(super) const MARK: &str = "[masked:";
-/// Most bytes in the name of a rule.
+/// Maximum length, in bytes, of the name of a rule.
 pub(super) const MAX_NAME: usize = 32;
 
 /// The pieces of `text` between marks. No rule looks into a mark, and no secret spans one.
@@ -39,8 +39,8 @@ fn next_mark(text: &str) -> Option<Range<usize>> {
     None
 }
 
-/// The length of `text` with each mark counted_len as one byte, the least that a secret has. So masking never takes a text over its
-/// limit, and a producer may send a masked text again.
+/// The length of `text` with each mark counted as one byte, the least that a secret has. So masking never takes a
+/// text over its limit, and a producer may send a masked text again.
 pub(crate) fn counted_len(text: &str) -> usize {
     let (pieces, bytes) = unmasked(text).fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.len()));
     bytes + pieces - 1

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::names::{SecretKind, secret_kind};
 use crate::json::{push_token, token};
 
-/// The path to a value: names and indexes, linked upwards. Only the path of a found member becomes a pointer, so long names cost
-/// nothing elsewhere.
+/// The path to a value: names and indexes, linked upwards. Only the path of a found member becomes a pointer, so long
+/// names cost nothing elsewhere.
 #[derive(Debug, Clone, Copy)]
 enum Place<'v> {
     Root(&'v str),
@@ -61,7 +61,8 @@ fn first_below(value: &Value, place: &Place<'_>) -> Option<String> {
     }
 }
 
-/// Whether a member is a secret. `"requires_password": true` is about secrets and holds none; `"pass": 12` counts passed tests.
+/// Whether a member is a secret. `"requires_password": true` is about secrets and holds none; `"pass": 12` counts
+/// passed tests.
 fn is_secret(name: &str, value: &Value) -> bool {
     let may_be = match value {
         Value::Null | Value::Bool(_) => false,

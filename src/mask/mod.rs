@@ -1,8 +1,9 @@
-//! Masks secrets in the free text of producers. Masking comes before everything else that sees an event, so the ledger compares,
-//! hashes, stores and tails the masked text only.
+//! Masks secrets in the free text of producers. Masking comes before everything else that sees an event, so the ledger
+//! compares, hashes, stores and tails the masked text only.
 //!
-//! [`find`] finds the keywords of all rules in one pass over a text, and each rule examines the text around its keywords. The
-//! cost is linear in the length of the text; [`scan`] counts the bytes that are read, and a test holds the count to a bound.
+//! [`find`] finds the keywords of all rules in one pass over a text, and each rule examines the text around its
+//! keywords. The cost is linear in the length of the text; [`scan`] counts the bytes that are read, and a test holds
+//! the count to a bound.
 //!
 //! Not here: which fields of an event are free text ([`crate::wire`]), and which rules the operator chose (`cli`).
 
@@ -45,7 +46,8 @@ use rule::Rule;
 
 /// The name of the rule that refuses members of JSON objects that are named like secrets. It masks no text.
 pub const NAMES: &str = "names";
-/// Most passes over one text. A second pass is needed, because text beside a mark may look different from text beside the secret.
+/// Maximum number of passes over one text. A second pass is needed, because text beside a mark may look different from
+/// text beside the secret.
 const MAX_PASSES: usize = 4;
 
 /// The enabled rules. Cheap to clone.
@@ -103,8 +105,8 @@ impl Mask {
         Mask::of(Vec::new(), None)
     }
 
-    /// Chooses among the rules of the ledger and those in `own`. `choice` is a list of words separated by commas: `all`, `none`, or the
-    /// name of a rule; a leading `-` disables the rule.
+    /// Chooses among the rules of the ledger and those in `own`. `choice` is a list of words separated by commas:
+    /// `all`, `none`, or the name of a rule; a leading `-` disables the rule.
     ///
     /// # Errors
     /// [`BadRules`] if `choice` names an unknown rule, or a rule in `own` is not valid.
@@ -146,7 +148,8 @@ impl Mask {
         self.0.on.iter().map(|name| &**name)
     }
 
-    /// Replaces each secret in `text` by `[masked:<rule>]` and adds the rule's name to `hits`. The cost is linear in the text.
+    /// Replaces each secret in `text` by `[masked:<rule>]` and adds the rule's name to `hits`. The cost is linear in
+    /// the text.
     pub(crate) fn text(&self, text: &mut String, hits: &mut Vec<Arc<str>>) {
         for _ in 0..MAX_PASSES {
             let (found, _) = self.find(text);
@@ -199,8 +202,8 @@ impl Mask {
         (all, work)
     }
 
-    /// The JSON pointer of the first member in `data` that is named like a secret, if the rule [`NAMES`] is enabled. `None` for data
-    /// that is not JSON, which is refused for that.
+    /// The JSON pointer of the first member in `data` that is named like a secret, if the rule [`NAMES`] is enabled.
+    /// `None` for data that is not JSON, which is refused for that.
     pub(crate) fn secret_member(&self, data: &str) -> Option<String> {
         if !self.rules().any(|rule| rule == NAMES) {
             return None;

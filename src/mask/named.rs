@@ -1,4 +1,5 @@
-//! Values behind the name of a secret: `password=x`, `"token": "x"`, `--password x`, `PASSWORD 'x'`, and on the next line.
+//! Values after the name of a secret: `password=x`, `"token": "x"`, `--password x`, `PASSWORD 'x'`, and on the next
+//! line.
 
 use std::ops::Range;
 
@@ -15,10 +16,10 @@ use super::value::Value;
 /// Parts of the names of secrets. A rule examines the whole name around each.
 pub(super) const KEYWORDS: &[&str] = &["pass", "pw", "secret", "token", "key", "credential", "auth", "_pat", "-pat"];
 
-/// Most bytes of a key or token behind a name.
+/// Maximum length, in bytes, of a key or token after a name.
 const LONGEST_KEY: usize = 4096;
 
-/// The form in which a value stands behind its name. It decides how sure the value is a secret.
+/// The form in which a value follows its name. The looser the form, the more a value must look like a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// `name=value`, `"name": value`, `<name>value`: surely a name and its value.
@@ -45,7 +46,7 @@ pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
     scan.last_name = range.end;
     let separator = separator(scan, &range);
-    // Most names have no value behind them, and that check is cheaper than the look-up of the name.
+    // Most names have no value after them, and that check is cheaper than the look-up of the name.
     let has_value = match separator {
         Some((_, at)) => at < scan.len(),
         None => b" \t(>\"'\\\r\n,".contains(&scan.byte(range.end)),
@@ -62,7 +63,7 @@ pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// The form of the separator behind `name`, and where the value begins; `None` if there is no separator.
+/// The form of the separator after `name`, and the position where the value begins; `None` without a separator.
 pub(super) fn separator(scan: &mut Scan<'_>, name: &Range<usize>) -> Option<(Form, usize)> {
     let mut at = name.end;
     let quoted = scan.quote(at).filter(|_| scan.quote_before(name.start)).map(|(len, _)| at += len).is_some();
@@ -86,7 +87,7 @@ pub(super) fn separator(scan: &mut Scan<'_>, name: &Range<usize>) -> Option<(For
     Some((if tight { Form::Tight } else { Form::Loose }, value))
 }
 
-/// Masks the value that begins at `at`, behind a separator.
+/// Masks the value that begins at `at`, after a separator.
 fn assigned(scan: &mut Scan<'_>, name: &Name, form: Form, at: usize) {
     if line_ends(scan, at) {
         return next_line::examine(scan, name, at);
@@ -172,7 +173,7 @@ fn is_password(scan: &mut Scan<'_>, name: &Name, form: Form, value: &Value, text
             let is_joined = value.range.start == name.range.end + 1 && !is_upper(word);
             let is_verdict = is_pass && !is_joined && !begins_entry(scan, &name.range);
             let is_sentence = is_word(text) && scan.sentence_goes_on(value.end);
-            // A tag of YAML, such as `!vault`, tells the type of the value behind it.
+            // A tag of YAML, such as `!vault`, tells the type of the value after it.
             let after = scan.skip_blanks(value.end);
             let is_tag = text.starts_with('!') && !scan.ends_line(after);
             !(is_verdict || is_sentence || is_tag || is_code(text))

@@ -62,8 +62,8 @@ pub(super) fn secret_kind(name: &str) -> Option<SecretKind> {
         .then_some(SecretKind::Other)
 }
 
-/// The letters and digits of a name in lower case. Look-alikes from other scripts become the letters that they look like
-/// (UTS #39, section 4).
+/// The letters and digits of a name in lower case. Look-alikes from other scripts become the letters that they look
+/// like (UTS #39, section 4).
 fn folded(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|b| b.is_ascii_lowercase()) {
         return Cow::Borrowed(name);
@@ -166,7 +166,8 @@ mod tests {
             "olcRootPW",
             "db_pw",
             "AZURE_DEVOPS_EXT_PAT",
-            // Letters in Cyrillic, Greek, full width and mathematical forms, with a diacritic, with a zero-width space; digits.
+            // Letters in Cyrillic, Greek, full width and mathematical forms, with a diacritic, with a zero-width space;
+            // digits.
             "p\u{430}ssword",
             "\u{440}\u{430}ssw\u{43e}rd",
             "t\u{3bf}ken",

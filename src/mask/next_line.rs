@@ -4,7 +4,7 @@ use super::named::{Form, Name, mask};
 use super::scan::{Class, Scan};
 use super::value::Value;
 
-/// Whether the line ends behind `at`. YAML's and shells' signs for a value on the next line may come before its end.
+/// Whether the line ends after `at`. YAML's and shells' signs for a value on the next line may come before its end.
 pub(super) fn line_ends(scan: &mut Scan<'_>, at: usize) -> bool {
     let mut end = at;
     while end < at + 3 && matches!(scan.byte(end), b'|' | b'>' | b'-' | b'+' | b'\\') {

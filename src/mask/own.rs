@@ -1,4 +1,5 @@
-//! Rules of the operator: regular expressions. An expression may read any distance, so each search sees a bounded window.
+//! Rules of the operator: regular expressions. An expression may read any distance, so each search sees a bounded
+//! window.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use regex_automata::util::captures::Captures;
 
 use super::{BadRules, Secret};
 
-/// How much of a text a search sees at once, 8 KiB. A search finds a secret of up to half that length, and a longer one if the
-/// match reaches the end of the window, because the window then grows.
+/// How much of a text a search sees at once, 8 KiB. A search finds a secret of up to half that length, and a longer one
+/// if the match reaches the end of the window, because the window then grows.
 pub(super) const WINDOW: usize = 8 * 1024;
 
 /// A rule that the operator defines.
@@ -18,7 +19,8 @@ pub(super) const WINDOW: usize = 8 * 1024;
 pub struct OwnRule {
     /// The rule's name in `[masked:<name>]`: 1 to 32 of `a-z 0-9 -`.
     pub name: String,
-    /// A regular expression. The rule masks its first group that takes part in a match, or the whole match. It finds secrets of up to 4 KiB.
+    /// A regular expression. The rule masks its first group that takes part in a match, or the whole match. It finds
+    /// secrets of up to 4 KiB.
     pub pattern: String,
 }
 
@@ -70,7 +72,7 @@ impl Expressions {
             self.regex.search_captures(&input, &mut found);
             let Some(whole) = found.get_match() else { break };
             if whole.end() == end && end < text.len() {
-                // The match may go on behind the window.
+                // The match may continue after the window.
                 at = whole.start().max(at);
                 window = (end - at) * 2;
                 continue;

@@ -1,4 +1,4 @@
-//! Words that stand behind the name of a secret in place of its value, as in "password: expired" or "token required".
+//! Words that stand after the name of a secret in place of its value, as in "password: expired" or "token required".
 
 /// The words, sorted for a binary search.
 const REMARKS: &[&str] = &[

@@ -62,10 +62,10 @@ rules! {
     LedgerToken = "ledger-token",
     /// `scheme://user:password@host`.
     UrlPassword = "url-password",
-    /// Passwords behind a name, an option or an SQL clause, and in `.pgpass` and `.netrc`.
+    /// Passwords after a name, an option or an SQL clause, and in `.pgpass` and `.netrc`.
     Password = "password",
     /// Password hashes as `crypt` and PostgreSQL write them.
     PasswordHash = "password-hash",
-    /// Tokens and keys behind a name.
+    /// Tokens and keys after a name.
     ApiKey = "api-key",
 }

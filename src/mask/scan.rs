@@ -1,21 +1,23 @@
 //! One pass over a text for secrets.
 //!
-//! The cost is linear in the length of the text, for any text. Rules read the text around a keyword through [`Scan::run`], which
-//! remembers where the last run of each class ended, so bytes near many keywords are read once. Everything else that a rule reads
-//! has a fixed bound, or is masked and never read again. `work` counts the bytes that are read, for the test of linearity.
+//! The cost is linear in the length of the text, for any text. Rules read the text around a keyword through
+//! [`Scan::run`], which remembers where the last run of each class ended, so bytes near many keywords are read once.
+//! Everything else that a rule reads has a fixed bound, or is masked and never read again. `work` counts the bytes that
+//! are read, for the test of linearity.
 
 use std::ops::Range;
 
 use super::rule::Rule;
 
-/// Most bytes of a value that a rule examines to decide whether the value is a secret.
+/// Maximum length, in bytes, of a value that a rule examines to decide whether the value is a secret.
 pub(super) const MAX_EXAMINED: usize = 128;
 /// The longest run that is not remembered, in bytes.
 const SHORT_RUN: usize = 16;
-/// Most bytes of a name on each side of a keyword.
+/// Maximum length, in bytes, of a name on each side of a keyword.
 const MAX_NAME: usize = 64;
 
-/// A class of bytes; a run is a row of bytes of one class. Every class that is defined by its end contains the bytes beyond ASCII.
+/// A class of bytes; a run is a row of bytes of one class. Every class that is defined by its end contains the bytes
+/// beyond ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// Letters and digits.
@@ -149,7 +151,7 @@ pub(super) struct Scan<'t> {
     pub last_name: usize,
     /// For each command, where the last examined command line ends.
     pub commands: [usize; super::command::COUNT],
-    /// No `@` before this place has a host behind it.
+    /// Every `@` before this position was found to have no host after it.
     pub hostless: usize,
     /// Number of bytes read so far.
     pub work: usize,
@@ -172,8 +174,8 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// Enters the next piece of `text` between two marks: rules see nothing behind `piece` and mask nothing before it. The remembered
-    /// runs of earlier pieces stay valid, because places count from the beginning of the whole text.
+    /// Enters the next piece of `text` between two marks: rules see nothing after `piece` and mask nothing before it.
+    /// The remembered runs of earlier pieces stay valid, because places count from the beginning of the whole text.
     pub(super) fn enter(&mut self, text: &'t str, piece: &Range<usize>) {
         self.text = &text[..piece.end];
         self.work += piece.len() + 1;
@@ -198,7 +200,7 @@ impl<'t> Scan<'t> {
         &self.text[range]
     }
 
-    /// The byte at `at`; 0 behind the end, which no secret contains.
+    /// The byte at `at`; 0 after the end, which no secret contains.
     pub(super) fn byte(&self, at: usize) -> u8 {
         self.text.as_bytes().get(at).copied().unwrap_or(0)
     }
@@ -251,12 +253,13 @@ impl<'t> Scan<'t> {
         at + len
     }
 
-    /// The position behind the blanks at `at`.
+    /// The position after the blanks at `at`.
     pub(super) fn skip_blanks(&mut self, at: usize) -> usize {
         self.run(Class::Blank, at)
     }
 
-    /// The beginning of the run of `class` that ends at `end`, at most `max` bytes back and not inside the newest secret.
+    /// The beginning of the run of `class` that ends at `end`, at most `max` bytes back and not inside the newest
+    /// secret.
     pub(super) fn run_back(&mut self, class: Class, end: usize, max: usize) -> usize {
         let from = end.saturating_sub(max).max(self.floor);
         let len = self.text.as_bytes()[from..end].iter().rev().take_while(|byte| class.has(**byte)).count();
@@ -290,7 +293,8 @@ impl<'t> Scan<'t> {
         self.text.as_bytes()[from..at].iter().rposition(|byte| *byte == b'\n').map_or(from, |nl| from + nl + 1)
     }
 
-    /// Masks `range` as a secret of `rule`. Returns `false` if the rule is not enabled, or the range is empty or already masked.
+    /// Masks `range` as a secret of `rule`. Returns `false` if the rule is not enabled, or the range is empty or
+    /// already masked.
     pub(super) fn mask(&mut self, rule: Rule, range: Range<usize>) -> bool {
         if !self.on[rule as usize] || range.is_empty() || range.start < self.floor {
             return false;

@@ -1,12 +1,13 @@
-//! Secrets that have no telling prefix, or need more than a prefix: their parts, their length or the text around them decide.
+//! Secrets that have no telling prefix, or need more than a prefix: their parts, their length or the text around them
+//! decide.
 
 use std::ops::Range;
 
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// Masks a JSON Web Token, which begins with `eyJ`. A signed token begins with two parts in JSON (RFC 7515); an encrypted one has five
-/// parts, the first in JSON (RFC 7516).
+/// Masks a JSON Web Token, which begins with `eyJ`. A signed token begins with two parts in JSON (RFC 7515); an
+/// encrypted one has five parts, the first in JSON (RFC 7516).
 pub(super) fn jwt(scan: &mut Scan<'_>, keyword: Range<usize>) {
     if scan.bytes(keyword.clone()) != b"eyJ" || !scan.begins_word(keyword.start) {
         return;
@@ -151,8 +152,8 @@ pub(super) fn dotted(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Masks a Discord bot's token: its number in Base64, a time and a code. The number has 17 to 20 digits, so its Base64 begins with
-/// `M`, `N` or `O`.
+/// Masks a Discord bot's token: its number in Base64, a time and a code. The number has 17 to 20 digits, so its Base64
+/// begins with `M`, `N` or `O`.
 fn discord(scan: &mut Scan<'_>, dot: usize) {
     let second = scan.run(Class::Url64, dot + 1);
     if scan.byte(second) != b'.' || !(7..=8).contains(&(second - dot)) {

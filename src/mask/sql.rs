@@ -7,7 +7,7 @@ use super::remarks::is_remark;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// Most bytes between the beginning of a statement and `IDENTIFIED`.
+/// Maximum number of bytes between the beginning of a statement and `IDENTIFIED`.
 const MAX_HEAD: usize = 200;
 
 /// Masks the values in `IDENTIFIED [WITH plugin] BY [PASSWORD | VALUES] 'x' [REPLACE 'y']`, and in `AS 'hash'`.
@@ -28,14 +28,14 @@ pub(super) fn identified(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// The position behind `word` and the blanks before it; `None` if another word stands there.
+/// The position after `word` and the blanks before it; `None` if another word stands there.
 fn word(scan: &mut Scan<'_>, at: usize, word: &str) -> Option<usize> {
     let start = blank(scan, at);
     let end = start + word.len();
     (start > at && scan.starts(start, word) && scan.ends_word(end)).then_some(end)
 }
 
-/// The position behind the white space at `at`. A statement may span lines.
+/// The position after the white space at `at`. A statement may span lines.
 fn blank(scan: &mut Scan<'_>, at: usize) -> usize {
     let mut end = at;
     while end < at + 80 && matches!(scan.byte(end), b' ' | b'\t' | b'\r' | b'\n') {
@@ -45,8 +45,8 @@ fn blank(scan: &mut Scan<'_>, at: usize) -> usize {
     end
 }
 
-/// Masks the value at `at` and returns its end. A value without quotes counts only in a statement about users: prose also says
-/// "identified by".
+/// Masks the value at `at` and returns its end. A value without quotes counts only in a statement about users: prose
+/// also says "identified by".
 fn secret(scan: &mut Scan<'_>, at: usize, statement: usize) -> Option<usize> {
     let start = blank(scan, at);
     if start == at {

@@ -1,6 +1,7 @@
-//! Tokens with a telling prefix: their vendor's prefix, and a number of random characters behind it.
+//! Tokens with a telling prefix: their vendor's prefix, and a number of random characters after it.
 //!
-//! The prefixes and lengths are facts from the vendors' documentation and from the public rule sets of gitleaks and detect-secrets.
+//! The prefixes and lengths are facts from the vendors' documentation and from the public rule sets of gitleaks and
+//! detect-secrets.
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ pub(super) struct Token {
     /// The prefix. Case matters.
     pub prefix: &'static str,
     class: Class,
-    /// Least number of characters behind the prefix.
+    /// Minimum number of characters after the prefix.
     min: usize,
     /// A condition on those characters, as far as they are examined.
     holds: fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! Values behind a name without `=` or `:`: `--password x`, `PASSWORD 'x'`, `.netrc`, and pairs of `name` and `value`.
+//! Values after a name without `=` or `:`: `--password x`, `PASSWORD 'x'`, `.netrc`, and pairs of `name` and `value`.
 
 use super::named::{Form, Name, is_upper, mask, separator};
 use super::names::SecretKind;
@@ -6,7 +6,7 @@ use super::next_line::line_ends;
 use super::scan::{Class, MAX_EXAMINED, Scan};
 use super::value::Value;
 
-/// Masks the value of a name that has no sign behind it.
+/// Masks the value of a name that has no sign after it.
 pub(super) fn examine(scan: &mut Scan<'_>, name: &Name) {
     let end = name.range.end;
     let at = scan.skip_blanks(end);
@@ -79,7 +79,8 @@ fn mask_generated(scan: &mut Scan<'_>, name: &Name, at: usize) {
     }
 }
 
-/// Masks the value in `name: DB_PASSWORD` with `value: x` behind it, in YAML, JSON or XML. Returns whether it masked one.
+/// Masks the value in `name: DB_PASSWORD` with `value: x` after it, in YAML, JSON or XML. Returns whether it masked
+/// one.
 fn mask_value_member(scan: &mut Scan<'_>, name: &Name) -> bool {
     let mut at = name.range.end;
     at += scan.quote(at).map_or(0, |(len, _)| len);

@@ -6,13 +6,14 @@ use super::placeholder::is_placeholder;
 use super::rule::Rule;
 use super::scan::{Class, Scan};
 
-/// Most bytes of a user's name and of a host's name.
+/// Maximum length, in bytes, of a user's name and of a host's name.
 const MAX_NAME: usize = 255;
 
 /// Masks the password of a URL; the keyword is `://`.
 ///
-/// RFC 3986, section 3.2.1, requires `/`, `?`, `#` and `@` to be escaped in a password, but people forget that. So the password ends
-/// at the first `@` with a host behind it. Digits behind the colon are a port, and a path behind them may contain an `@`.
+/// RFC 3986, section 3.2.1, requires `/`, `?`, `#` and `@` to be escaped in a password, but people forget that. So the
+/// password ends at the first `@` with a host after it. Digits after the colon are a port, and a path after them may
+/// contain an `@`.
 pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let Some(at) = password(scan, keyword.end) else { return };
     let url_end = scan.run(Class::Url, at);
@@ -27,7 +28,7 @@ pub(super) fn examine(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Where the password begins: behind the user's name and a colon.
+/// Where the password begins: after the user's name and a colon.
 fn password(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     let user = scan.bytes(at..scan.len().min(at + MAX_NAME));
     let stops = |b: &u8| {
@@ -69,7 +70,7 @@ fn end(scan: &mut Scan<'_>, at: usize, url_end: usize) -> Option<usize> {
     last_before_path
 }
 
-/// Whether a host begins at `at`, perhaps with a port, and the authority ends behind it.
+/// Whether a host begins at `at`, perhaps with a port, and the authority ends after it.
 fn is_host(scan: &mut Scan<'_>, at: usize) -> bool {
     let host = scan.bytes(at..scan.len().min(at + MAX_NAME));
     let in_brackets = host.first() == Some(&b'[');

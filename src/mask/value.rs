@@ -1,10 +1,10 @@
-//! Values behind a name: where they begin and end.
+//! Values after a name: where they begin and end.
 
 use std::ops::Range;
 
 use super::scan::{Class, MAX_EXAMINED, Scan};
 
-/// Most closing brackets that are taken off a value's end.
+/// Maximum number of closing brackets that are taken off a value's end.
 const CLOSING: usize = 8;
 
 /// A value in the text.
@@ -12,7 +12,7 @@ const CLOSING: usize = 8;
 pub(super) struct Value {
     /// The value without its quotes: what a rule masks.
     pub range: Range<usize>,
-    /// The position behind the value and its closing quote.
+    /// The position after the value and its closing quote.
     pub end: usize,
     /// Whether quotes fix where the value ends.
     pub quoted: bool,
@@ -36,8 +36,8 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// The text from `at` up to `quote`, which stands behind a backslash if `escaped`. Without a closing quote, up to the end of the
-    /// line.
+    /// The text from `at` up to `quote`, which stands after a backslash if `escaped`. Without a closing quote, up to
+    /// the end of the line.
     pub(super) fn quoted(&mut self, at: usize, quote: u8, escaped: bool) -> Value {
         let class = match quote {
             b'"' => Class::InDouble,
@@ -55,8 +55,8 @@ impl<'t> Scan<'t> {
                 b'\\' => end = self.char_boundary_from(end + 2),
                 // SQL doubles a quote inside quotes.
                 found if found == quote && quote == b'\'' && !escaped && next == b'\'' => end += 2,
-                // In a shell a backslash before the quote is the last character of the text; elsewhere it escapes the quote. A letter
-                // behind the quote means that the text goes on.
+                // In a shell a backslash before the quote is the last character of the text; elsewhere it escapes the
+                // quote. A letter after the quote means that the text goes on.
                 b'\'' if quote == b'\'' && !escaped && self.before(end) == b'\\' && next.is_ascii_alphanumeric() => {
                     end += 1
                 }

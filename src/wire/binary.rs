@@ -10,8 +10,8 @@ use super::reject::Reject;
 use crate::json::{beginning, token};
 use crate::mask::Mask;
 
-/// Reads one event in binary mode. `attributes` are the `ce-` headers, their names without that prefix; `content_type` is the
-/// header of that name, which is the data's.
+/// Reads one event in binary mode. `attributes` are the `ce-` headers, their names without that prefix; `content_type`
+/// is the header of that name, which is the data's.
 ///
 /// # Errors
 /// A [`Reject`] if a header or the body is malformed, or the event is not one that the ledger accepts.
@@ -39,8 +39,8 @@ pub fn binary<'a>(
     envelope.check(mask).map_err(|reject| reject.masked(mask))
 }
 
-/// A header's value without the double quotes and backslashes that section 3.1.3.2 allows around it. `None` if the quotes are
-/// not balanced.
+/// A header's value without the double quotes and backslashes that section 3.1.3.2 allows around it. `None` if the
+/// quotes are not balanced.
 fn unquoted(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let [b'"', inner @ ..] = value else { return Some(Cow::Borrowed(value)) };
     let mut bytes = Vec::with_capacity(inner.len());

@@ -14,8 +14,8 @@ const ACCEPTED: [&str; 8] = ["specversion", "id", "source", "type", "subject", "
 /// The attributes that the ledger adds.
 const ADDED: [&str; 6] = ["dataschema", "position", "recordedtime", "actor", "orgid", "jobkind"];
 
-/// The attributes of one event, not checked yet. `None` stands for an absent attribute and for null, which mean the same
-/// (CloudEvents JSON format 1.0.2, section 2.2).
+/// The attributes of one event, not checked yet. `None` stands for an absent attribute and for null, which mean the
+/// same (CloudEvents JSON format 1.0.2, section 2.2).
 #[derive(Debug, Default)]
 pub(super) struct Envelope<'a> {
     pub specversion: Option<Cow<'a, str>>,
@@ -29,8 +29,8 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// The field for the attribute `name`, if that is one whose value is a text in every mode; `datacontenttype` and `data`
-    /// have a place of their own in binary mode.
+    /// The field for the attribute `name`, if that is one whose value is a text in every mode; `datacontenttype` and
+    /// `data` have a place of their own in binary mode.
     pub(super) fn text_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
         Some(match name {
             "specversion" => &mut self.specversion,
@@ -127,8 +127,8 @@ impl<T> Once<'_, '_, T> {
     }
 }
 
-/// Reads the value of an attribute that a producer may not send. Null is the same as absent; any other value is an error,
-/// whose path is that of the attribute.
+/// Reads the value of an attribute that a producer may not send. Null is the same as absent; any other value is an
+/// error, whose path is that of the attribute.
 struct Refused<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for Refused<'_> {

@@ -1,5 +1,6 @@
-//! The lines of an export. A line holds one entry: `{"leaf":"…","salt":"…hex…","data":…}`; `data` is last and verbatim, so any
-//! tool can cut out the exact bytes. The last line may be `{"checkpoint":"…"}`, the signed note over the lines before it.
+//! The lines of an export. A line holds one entry: `{"leaf":"…","salt":"…hex…","data":…}`; `data` is last and verbatim,
+//! so any tool can cut out the exact bytes. The last line may be `{"checkpoint":"…"}`, the signed note over the lines
+//! before it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

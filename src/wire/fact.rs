@@ -29,8 +29,8 @@ pub enum UnreadableCause {
     Missing,
 }
 
-/// Reads the stored event at `position` as a fact; `None` for an event of the ledger itself, which belongs to no job. If the
-/// event's data was redacted, the caller passes the residue.
+/// Reads the stored event at `position` as a fact; `None` for an event of the ledger itself, which belongs to no job.
+/// If the event's data was redacted, the caller passes the residue.
 ///
 /// # Errors
 /// [`Unreadable`] if the leaf or the data cannot be read, or `data` is `None`.
@@ -47,7 +47,7 @@ pub fn job_of(leaf: &[u8]) -> Option<JobKey> {
 fn read(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<Fact>, UnreadableCause> {
     let leaf = Leaf::parse(leaf)?;
     let (Some(org), Some(subject)) = (leaf.org()?, leaf.subject.as_deref()) else { return Ok(None) };
-    let id = subject.parse().map_err(|_| BadLeaf(format!("subject `{subject}`")))?;
+    let id = subject.parse().map_err(|_| BadLeaf::unexpected("subject", subject))?;
     let event = decode(&leaf.event_type, leaf.version()?, data.ok_or(UnreadableCause::Missing)?)?;
     let key = JobKey { org, id };
     Ok(Some(Fact { key, position, time: leaf.time()?, actor: leaf.actor.into_owned(), event }))

@@ -1,5 +1,5 @@
-//! The types of the fields in the stored shapes. Each refuses a value that may not be stored while it is read, so the error has
-//! the field's path.
+//! The types of the fields in the stored shapes. Each refuses a value that may not be stored while it is read, so the
+//! error has the field's path.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +16,9 @@ use crate::job::RawJson;
 use crate::json;
 use crate::mask::counted_len;
 
-/// Most bytes of a text for people: 16 KiB.
+/// Maximum length, in bytes, of a text for people: 16 KiB.
 pub(super) const TEXT: usize = 16 * 1024;
-/// Most bytes of a chunk of hook output: 1 MiB.
+/// Maximum length, in bytes, of a chunk of hook output: 1 MiB.
 pub(super) const CHUNK: usize = 1024 * 1024;
 /// The largest count, 2^53. Readers that take JSON numbers as doubles (RFC 8259, section 6) lose larger whole numbers.
 pub(super) const MAX_COUNT: u64 = 1 << 53;
@@ -100,7 +100,8 @@ impl<T: fmt::Display> Serialize for Word<T> {
     }
 }
 
-/// A value that is written as a JSON object. Serde alone would also read a struct from an array of its members in order.
+/// A value that is written as a JSON object. Serde alone would also read a struct from an array of its members in
+/// order.
 #[derive(Debug, Clone)]
 pub(super) struct Object<T>(pub T);
 

@@ -14,13 +14,13 @@ use crate::job::{Event, EventType, ItemId, JobId, Time};
 use crate::json;
 use crate::mask::Mask;
 
-/// Most events in one batch.
+/// Maximum number of events in one batch.
 pub const MAX_BATCH: usize = 1000;
-/// Most bytes of data in one event: 8 MiB.
+/// Maximum length, in bytes, of data in one event: 8 MiB.
 pub const MAX_DATA: usize = 8 * 1024 * 1024;
-/// Most bytes of an event's `id` and `type`.
+/// Maximum length, in bytes, of an event's `id` and `type`.
 const MAX_ID: usize = 256;
-/// Most bytes of an event's `source`.
+/// Maximum length, in bytes, of an event's `source`.
 const MAX_SOURCE: usize = 1024;
 
 /// A producer's event, checked as far as possible without its job.
@@ -154,8 +154,8 @@ fn is_json(content_type: &str) -> bool {
     content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The id for the rule action with index `n` that has none. The id derives from the event's `source` and `id`, so that a retry of
-/// the event has the same content.
+/// The id for the rule action with index `n` that has none. The id derives from the event's `source` and `id`, so that
+/// a retry of the event has the same content.
 fn action_id(source: &str, id: &str, n: usize) -> ItemId {
     let name = format!("{source}\n{id}\n{n}");
     let uuid = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());

@@ -1,9 +1,10 @@
 //! The leaf: an event without its data, as one line of compact JSON in a fixed member order.
 //!
-//! The ledger builds a leaf once, stores its bytes, and never encodes it again. A verifier hashes the bytes before it parses them.
-//! The document of the design, section 8, fixes the format.
+//! The ledger builds a leaf once, stores its bytes, and never encodes it again. A verifier hashes the bytes before it
+//! parses them. The document of the design, section 8, fixes the format.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::job::{EventType, JobId, Kind, OrgId, Position, Time};
 pub const SALT_LEN: usize = 32;
 /// Length of a digest, in hex digits.
 pub const DIGEST_LEN: usize = 64;
-/// Most bytes of a leaf, 16 KiB.
+/// Maximum length, in bytes, of a leaf, 16 KiB.
 const MAX_LEAF: usize = 16 * 1024;
 
 /// Initial capacity for a leaf, in bytes. Most leaves fit, so writing one does not move it.
@@ -24,7 +25,19 @@ const USUAL_LEAF: usize = 1024;
 /// Bytes that are not a leaf of this format. Holds the message.
 #[derive(Debug, thiserror::Error)]
 #[error("not a leaf of format 1: {0}")]
-pub struct BadLeaf(pub String);
+pub struct BadLeaf(String);
+
+impl BadLeaf {
+    /// The error for a member whose text cannot be parsed.
+    pub(super) fn unexpected(member: &str, found: &str) -> BadLeaf {
+        BadLeaf(format!("expected a valid `{member}`, found `{found}`"))
+    }
+}
+
+/// Parses the text of `member`.
+fn parsed<T: FromStr>(member: &str, text: &str) -> Result<T, BadLeaf> {
+    text.parse().map_err(|_| BadLeaf::unexpected(member, text))
+}
 
 /// One leaf. All members are strings; they are written in the order of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +111,8 @@ impl<'a> Leaf<'a> {
 
     /// Reads bytes from outside this ledger, and checks that they are the bytes that a ledger would write.
     ///
-    /// The check parses each member and writes it again: two spellings of one position or time would be two leaves of one event.
+    /// The check parses each member and writes it again: two spellings of one position or time would be two leaves of
+    /// one event.
     ///
     /// # Errors
     /// [`BadLeaf`] as for [`Leaf::parse`], and for any other spelling.
@@ -139,58 +153,55 @@ impl<'a> Leaf<'a> {
             .and_then(|rest| rest.strip_prefix(&*self.event_type))
             .and_then(|rest| rest.strip_prefix(".v")?.strip_suffix(".json"))
             .and_then(|digits| digits.parse().ok())
-            .ok_or_else(|| BadLeaf(format!("dataschema `{}`", self.dataschema)))
+            .ok_or_else(|| BadLeaf::unexpected("dataschema", &self.dataschema))
     }
 
     /// The job's id.
     fn job(&self) -> Result<Option<JobId>, BadLeaf> {
-        let id = self.subject.as_deref().map(str::parse).transpose();
-        id.map_err(|_| BadLeaf(format!("subject {:?}", self.subject)))
+        self.subject.as_deref().map(|text| parsed("subject", text)).transpose()
     }
 
     /// The digest of the data.
     fn digest(&self) -> Result<[u8; DIGEST_LEN / 2], BadLeaf> {
         let mut bytes = [0; DIGEST_LEN / 2];
         hex::decode_to_slice(&*self.datadigest, &mut bytes)
-            .map_err(|_| BadLeaf(format!("datadigest `{}`", self.datadigest)))?;
+            .map_err(|_| BadLeaf::unexpected("datadigest", &self.datadigest))?;
         Ok(bytes)
     }
 
     /// The position.
     pub fn position(&self) -> Result<Position, BadLeaf> {
-        self.position.parse().map_err(|_| BadLeaf(format!("position `{}`", self.position)))
+        parsed("position", &self.position)
     }
 
     /// The position of the job's previous event; `None` on the job's first.
     pub fn prev(&self) -> Result<Option<Position>, BadLeaf> {
-        let prev = self.prev.as_deref().map(str::parse).transpose();
-        prev.map_err(|_| BadLeaf(format!("prev {:?}", self.prev)))
+        self.prev.as_deref().map(|text| parsed("prev", text)).transpose()
     }
 
     /// When the event happened.
     pub fn time(&self) -> Result<Time, BadLeaf> {
-        self.time.parse().map_err(|_| BadLeaf(format!("time `{}`", self.time)))
+        parsed("time", &self.time)
     }
 
     /// When the ledger recorded the event.
     pub fn recorded(&self) -> Result<Time, BadLeaf> {
-        self.recordedtime.parse().map_err(|_| BadLeaf(format!("recordedtime `{}`", self.recordedtime)))
+        parsed("recordedtime", &self.recordedtime)
     }
 
     /// The organisation; `None` on the ledger's own events.
     pub fn org(&self) -> Result<Option<OrgId>, BadLeaf> {
-        let org = self.orgid.as_deref().map(str::parse).transpose();
-        org.map_err(|_| BadLeaf(format!("orgid {:?}", self.orgid)))
+        self.orgid.as_deref().map(|text| parsed("orgid", text)).transpose()
     }
 
     /// The job's kind; `None` on the ledger's own events.
     pub fn kind(&self) -> Result<Option<Kind>, BadLeaf> {
-        let kind = self.jobkind.as_deref().map(str::parse).transpose();
-        kind.map_err(|_| BadLeaf(format!("jobkind {:?}", self.jobkind)))
+        self.jobkind.as_deref().map(|text| parsed("jobkind", text)).transpose()
     }
 }
 
-/// The digest of an event's stored data: HMAC-SHA256 keyed with the event's salt, in hex. It commits the leaf to the data.
+/// The digest of an event's stored data: HMAC-SHA256 keyed with the event's salt, in hex. It commits the leaf to the
+/// data.
 pub fn datadigest(salt: &[u8; SALT_LEN], data: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(salt).expect("HMAC takes keys of any length");
     mac.update(data);

@@ -40,7 +40,8 @@ pub struct PreviousLog {
     pub checkpoint: Option<String>,
 }
 
-/// `ledger.key_added`, version 1: one more key signs for the log from this event on. The keys before it sign this event too.
+/// `ledger.key_added`, version 1: one more key signs for the log from this event on. The keys before it sign this event
+/// too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerKeyAdded {

@@ -1,10 +1,11 @@
-//! Lines of a file that is not trusted. The reader stops at the longest line that an export may have, so a file cannot exhaust
-//! memory.
+//! Lines of a file that is not trusted. The reader stops at the longest line that an export may have, so a file cannot
+//! exhaust memory.
 
 use std::io::{self, BufRead, Read};
 use std::str::Utf8Error;
 
-/// Most bytes of a line: 32 MiB. An event's data has at most 8 MiB, masks may make it longer, and a leaf has at most 16 KiB.
+/// Maximum length, in bytes, of a line: 32 MiB. An event's data has at most 8 MiB, masks may make it longer, and a leaf
+/// has at most 16 KiB.
 pub const MAX_LINE: u64 = 32 << 20;
 
 /// Why the next line cannot be read.

@@ -2,7 +2,8 @@
 //!
 //! A stored shape is frozen by (type, version). Stored bytes are never encoded again: readers splice them.
 //!
-//! Not here: I/O, clock and randomness; the meaning of an event ([`crate::job`]); the search for secrets ([`crate::mask`]).
+//! Not here: I/O, clock and randomness; the meaning of an event ([`crate::job`]); the search for secrets
+//! ([`crate::mask`]).
 
 mod binary;
 mod cloudevent;

@@ -6,7 +6,7 @@ use super::incoming::MAX_DATA;
 use crate::json::ReadError;
 use crate::mask::Mask;
 
-/// Most bytes of a message, 2 KiB. A message may quote a producer's text.
+/// Maximum length, in bytes, of a message, 2 KiB. A message may quote a producer's text.
 const MAX_DETAIL: usize = 2 * 1024;
 
 /// Why an event is refused before its job is looked up.

@@ -1,10 +1,10 @@
 //! The residue of redacted data: every count and state of the job stays as it was, and no text of a producer remains.
 //!
-//! Numbers, booleans, nulls, words of a fixed list (kinds, states, types, permissions …) and the ids of items stay. Every other
-//! string becomes `[redacted]`. Names of members that the ledger does not know are a producer's text too. So labels become
-//! `redacted-1`, `redacted-2` …, and so do the members of a generic job's parameters and of its items' details, numbers included.
-//! A rule keeps its documented members only. A generic job's type becomes `redacted`. A residue has the stored shape of the data
-//! that it replaces, so the fold reads both alike.
+//! Numbers, booleans, nulls, words of a fixed list (kinds, states, types, permissions …) and the ids of items stay.
+//! Every other string becomes `[redacted]`. Names of members that the ledger does not know are a producer's text too.
+//! So labels become `redacted-1`, `redacted-2` …, and so do the members of a generic job's parameters and of its items'
+//! details, numbers included. A rule keeps its documented members only. A generic job's type becomes `redacted`. A
+//! residue has the stored shape of the data that it replaces, so the fold reads both alike.
 
 use serde::Deserialize;
 
@@ -37,7 +37,8 @@ pub fn residue(event_type: &str, version: u32, data: &[u8]) -> Result<Vec<u8>, U
     read_stored(event_type, version, data, AsResidue)
 }
 
-/// The stored data of a `job.redacted`: the producer's data, with the residue of the data that it redacts as one more member.
+/// The stored data of a `job.redacted`: the producer's data, with the residue of the data that it redacts as one more
+/// member.
 pub fn with_residue(sent: &[u8], residue: &[u8]) -> Vec<u8> {
     let members = sent.strip_suffix(b"}").expect("the data of a redaction is an object");
     [members, b",\"residue\":", residue, b"}"].concat()

@@ -16,8 +16,8 @@ pub(super) const DATA: &str = "/data";
 /// The text that replaces a redacted text in a residue.
 pub(super) const REDACTED_TEXT: &str = "[redacted]";
 
-/// The stored shape of one version of one event type. It writes its members in a fixed order, so equal content gives equal
-/// bytes.
+/// The stored shape of one version of one event type. It writes its members in a fixed order, so equal content gives
+/// equal bytes.
 pub(super) trait Shape: Serialize {
     /// The free texts: text by people, or a hook's output. They are masked when they come in, and redacted.
     fn texts(&mut self) -> Vec<&mut String>;

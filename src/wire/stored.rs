@@ -17,8 +17,8 @@ use crate::mask::Mask;
 pub struct EventData {
     /// The type and data.
     pub event: Event,
-    /// The data to store: compact JSON in the newest version of the type's stored shape, secrets masked. Equal content gives
-    /// equal bytes.
+    /// The data to store: compact JSON in the newest version of the type's stored shape, secrets masked. Equal content
+    /// gives equal bytes.
     pub data: Vec<u8>,
     /// The name of a rule for each secret that was masked.
     pub masked: Vec<Arc<str>>,
@@ -45,11 +45,12 @@ pub enum Undecodable {
     },
 }
 
-/// Reads a producer's data for an event of type `event_type` and masks the secrets in it. `action_id` gives the id for the rule
-/// action with that index, if it has none.
+/// Reads a producer's data for an event of type `event_type` and masks the secrets in it. `action_id` gives the id for
+/// the rule action with that index, if it has none.
 ///
 /// # Errors
-/// A [`Reject`] if producers cannot send the type, if the data does not have its shape, or if a member is named like a secret.
+/// A [`Reject`] if producers cannot send the type, if the data does not have its shape, or if a member is named like a
+/// secret.
 pub fn parse(
     event_type: &str,
     data: &str,
@@ -66,8 +67,9 @@ pub fn parse(
         Err(ReadFailure::Rejected(reject)) => Err(reject),
         Ok(accepted) => Ok(accepted),
     };
-    // Shapes refuse unknown names, but for `job.created` and the detail of a generic job's item, where the producer chooses names.
-    // Refused data is searched too: its refusal must not quote the value of a member that is named like a secret.
+    // Shapes refuse unknown names, but for `job.created` and the detail of a generic job's item, where the producer
+    // chooses names. Refused data is searched too: its refusal must not quote the value of a member that is named like
+    // a secret.
     match mask.secret_member(data) {
         Some(pointer) => Err(Reject::Secret { pointer }),
         None => parsed,
@@ -174,8 +176,8 @@ impl From<Reject> for ReadFailure {
     }
 }
 
-/// Reads `data` in the shape of (type, version) and hands it to `visitor`. The one list of stored shapes: an older version gets an
-/// arm of its own and becomes today's event in [`Shape::into_event`].
+/// Reads `data` in the shape of (type, version) and hands it to `visitor`. The one list of stored shapes: an older
+/// version gets an arm of its own and becomes today's event in [`Shape::into_event`].
 fn with_shape<V: ShapeVisitor>(
     event_type: EventType,
     version: u32,

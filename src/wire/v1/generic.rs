@@ -13,9 +13,9 @@ use crate::wire::fields::{Count, Raw, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::REDACTED_TEXT;
 
-/// Most bytes of `parameters`: 64 KiB of compact JSON.
+/// Maximum length, in bytes, of `parameters`: 64 KiB of compact JSON.
 const MAX_PARAMETERS: usize = 64 * 1024;
-/// Most bytes of an item's `detail`: 4 KiB of compact JSON, because a job may have 10,000 items.
+/// Maximum length, in bytes, of an item's `detail`: 4 KiB of compact JSON, because a job may have 10,000 items.
 const MAX_DETAIL: usize = 4 * 1024;
 /// The job type in the residue of a `job.created`.
 const REDACTED_TYPE: &str = "redacted";
@@ -88,8 +88,8 @@ pub fn mask_object(json: &mut RawJson, mask: &Mask, hits: &mut Vec<Arc<str>>) {
     }
 }
 
-/// The residue of an object whose members the producer chose: `redacted-1`, `redacted-2` …, as many as it had members. Their names
-/// are a producer's text, and no count or state depends on their numbers.
+/// The residue of an object whose members the producer chose: `redacted-1`, `redacted-2` …, as many as it had members.
+/// Their names are a producer's text, and no count or state depends on their numbers.
 pub fn residue_of_object(json: &RawJson) -> RawJson {
     let members: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_str(&json.0).expect("`check_object` accepts objects only");

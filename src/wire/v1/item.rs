@@ -28,7 +28,8 @@ pub struct ItemResult1 {
     detail: Option<Detail1>,
 }
 
-/// `job.item_result` before its detail is read. The detail has the shape of a database role's if it has `credentials_info`.
+/// `job.item_result` before its detail is read. The detail has the shape of a database role's if it has
+/// `credentials_info`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ItemResultHead1<'a> {

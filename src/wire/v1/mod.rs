@@ -1,7 +1,7 @@
 //! The stored shapes of version 1, one for each type of a job's events.
 //!
-//! A released shape never changes. A new version is a new module beside this one, an arm in [`super::stored`], and a new number in
-//! the table of types; the old shape's `into_event` then makes today's event of it.
+//! A released shape never changes. A new version is a new module beside this one, an arm in [`super::stored`], and a
+//! new number in the table of types; the old shape's `into_event` then makes today's event of it.
 
 mod created;
 mod generic;

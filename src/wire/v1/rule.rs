@@ -79,7 +79,8 @@ impl Rule1 {
     }
 }
 
-/// The documented members of a rule (seed document 004). The ledger reads them to check them and stores the rule's own text.
+/// The documented members of a rule (seed document 004). The ledger reads them to check them and stores the rule's own
+/// text.
 #[derive(Deserialize)]
 struct KnownRule {
     #[serde(rename = "type", default)]
@@ -130,8 +131,8 @@ fn check_rule(pointer: &str, rule: &str, action: ActionType) -> Result<(), Rejec
     if !rule.starts_with('{') {
         return Err(Reject::invalid(pointer.to_owned(), "expected an object"));
     }
-    // Answers serve the rule as the producer wrote it. Every reader must take it for the same value, also the search for members
-    // that are named like secrets.
+    // Answers serve the rule as the producer wrote it. Every reader must take it for the same value, also the search
+    // for members that are named like secrets.
     json::check_unambiguous(pointer, rule)?;
     let known: KnownRule = json::read(pointer, rule)?;
     let named = known.id.is_some_and(|id| id.get().len() > 2 && id.get().starts_with('"'));
