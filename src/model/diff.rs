@@ -108,7 +108,7 @@ impl Differ {
     pub fn take(&mut self, fact: Fact) -> Result<(), Conflict> {
         let by = Arc::new(ChangedBy {
             position: fact.position.get(),
-            event_type: fact.event.type_name(),
+            event_type: fact.event.event_type().as_str(),
             actor: fact.actor.clone(),
             time: fact.time.to_string(),
         });
