@@ -167,6 +167,46 @@ fn the_guide_or_the_page_on_proof_has_every_route() {
     }
 }
 
+#[test]
+fn the_architecture_has_every_room_and_every_mode_of_the_projector() {
+    let page = document("docs/architecture.md");
+    for entry in fs::read_dir(root().join("src")).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+        let room = format!("| `src/{}` |", entry.file_name().display());
+        assert!(page.contains(&room), "docs/architecture.md has no row {room}");
+    }
+    let modes = document("src/ledger/projection/mode.rs");
+    let modes = modes.split_once("enum Mode {").unwrap().1.split_once("\n}").unwrap().0;
+    for mode in
+        modes.lines().filter(|line| line.starts_with("    ") && line.chars().nth(4).is_some_and(char::is_uppercase))
+    {
+        let mode = mode.trim().trim_end_matches([',', '{', ' ']);
+        assert!(page.contains(&format!("--> {mode}")), "the picture of the projector has no arrow to {mode}");
+    }
+}
+
+#[test]
+fn the_shapes_of_an_event_in_the_architecture_are_types() {
+    let page = document("docs/architecture.md");
+    let table = page.split_once("## The shapes of an event").unwrap().1.split_once("\n## ").unwrap().0;
+    let mut code = String::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|ext| ext == "rs") => code += &fs::read_to_string(path).unwrap(),
+                false => {}
+            }
+        }
+    }
+    let shapes: Vec<&str> = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(shapes.len() > 4, "{shapes:?}");
+    for shape in shapes {
+        let is_a = |what: &str| [" {", "<", "("].iter().any(|end| code.contains(&format!("{what} {shape}{end}")));
+        assert!(is_a("struct") || is_a("enum"), "no type is called `{shape}`; docs/architecture.md lists the shapes");
+    }
+}
+
 /// Types the commands of `pages` in one shell.
 fn runs(pages: &[&str]) {
     if let Some(tool) = lacking(&["curl", "openssl", "sha256sum", "xxd"]) {
