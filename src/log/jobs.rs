@@ -3,8 +3,8 @@
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::Error;
 use super::reader::{Reader, Row};
+use super::{Error, Types};
 use crate::job::{JobId, Kind, OrgId, Position};
 
 /// The row of a job in the log, which the job's events refer to.
@@ -43,12 +43,12 @@ impl Reader<'_> {
         Ok(self.prepare("count a job's events", sql)?.value(params![job, limit])?)
     }
 
-    /// The position and type of the job's newest event that is of none of the types `but`. Reads no event before that one.
-    pub fn newest_but(&self, job: StreamId, but: &[&str]) -> Result<Option<(Position, String)>, Error> {
+    /// The position and type of the job's newest event that is of none of the types in `but`. Reads no event before that one.
+    pub fn newest_but(&self, job: StreamId, but: Types) -> Result<Option<(Position, String)>, Error> {
         let sql = "SELECT position, type FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') = 0 \
                    ORDER BY prev DESC LIMIT 1";
         let mut statement = self.prepare("find where a job's history ends", sql)?;
-        Ok(statement.row_if_any(params![job, super::reader::words(but)], |row| Ok((row.get(0)?, row.get(1)?)))?)
+        Ok(statement.row_if_any(params![job, but.parameter()], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// Gives `each` the events of one job after `after`, up to and with `upto`, in order, `limit` at the most.

@@ -4,15 +4,19 @@
 //! itself refuses (`schema/log.sql`).
 
 mod error;
+mod filter;
 mod jobs;
 mod open;
+mod page;
 mod reader;
 mod tree;
 mod writer;
 
 pub use error::Error;
+pub use filter::{Columns, Filter, Types};
 pub use jobs::StreamId;
 pub use open::{FORMAT, FileState, TREE_FORMAT, empty_log, file_state, recover_file};
-pub use reader::{Filter, Found, Page, Reader, Row, SCAN_LIMIT, enough};
+pub use page::{Page, SCAN_LIMIT};
+pub use reader::{Found, Reader, Row, enough};
 pub use tree::Published;
 pub use writer::{NewEvent, Writer};

@@ -1,17 +1,14 @@
-//! Short reads of the log: one event, stretches and pages of events, and recorded times. Reads of one job are in `jobs`, those of the
-//! tree in `tree`.
+//! Short reads of the log: one event, stretches of events, and recorded times. Pages are in `page`, reads of one job in `jobs`,
+//! reads of the tree in `tree`.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::{Error, FileState, StreamId, file_state};
-use crate::job::{JobId, Kind, OrgId, Position, Time};
+use super::{Error, FileState, file_state};
+use crate::job::{OrgId, Position, Time};
 use crate::sqlite::{self, Statement};
-
-/// How many events a filtered page looks at, at the most, before it answers short.
-pub const SCAN_LIMIT: u64 = 20_000;
 
 /// An event as stored, borrowed from the statement that reads it.
 #[derive(Debug, Clone, Copy)]
@@ -35,37 +32,6 @@ pub struct Found {
     pub leaf: Vec<u8>,
     /// The exact data; `None` after a redaction.
     pub data: Option<Vec<u8>>,
-}
-
-/// Which events a page shows. `None` everywhere shows all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Filter {
-    /// Of one organisation.
-    pub org: Option<OrgId>,
-    /// Of jobs with this id (in every organisation that the filter lets through).
-    pub job: Option<JobId>,
-    /// Of one kind of job.
-    pub kind: Option<Kind>,
-    /// Of these types; empty for all.
-    pub types: Vec<String>,
-    /// Recorded up to here.
-    pub upto: Option<Position>,
-}
-
-impl Filter {
-    /// The last position that it lets through of a log whose newest is `head`.
-    pub fn end(&self, head: Position) -> Position {
-        self.upto.map_or(head, |upto| upto.min(head))
-    }
-}
-
-/// How far a page read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// The last position looked at: where the next page starts.
-    pub scanned: Position,
-    /// The head when the page was read, or where the filter ends before it.
-    pub head: Position,
 }
 
 /// Reads over one connection.
@@ -150,101 +116,6 @@ impl<'c> Reader<'c> {
         self.until("read events", sql, params![from, limit], each)
     }
 
-    /// Gives `each` the events after `after` that `filter` lets through, `limit` at the most, until it breaks.
-    ///
-    /// Looks at a bounded stretch only, of the log or of the one job: a page may be short, or empty, with more behind it.
-    pub fn page<E: From<Error>>(
-        &self,
-        after: Position,
-        limit: u64,
-        filter: &Filter,
-        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
-    ) -> Result<Page, E> {
-        self.page_within(SCAN_LIMIT, after, limit, filter, each)
-    }
-
-    /// A page that looks at `scan` events at the most.
-    pub fn page_within<E: From<Error>>(
-        &self,
-        scan: u64,
-        after: Position,
-        limit: u64,
-        filter: &Filter,
-        mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
-    ) -> Result<Page, E> {
-        // Read once: whatever is committed from here on is of another page.
-        let head = filter.end(self.head()?);
-        let (mut shown, mut last, mut broke) = (0, after, false);
-        let mut take = |row: Row<'_>| {
-            (shown, last) = (shown + 1, row.position);
-            let flow = each(row)?;
-            broke = flow.is_break();
-            Ok::<_, E>(flow)
-        };
-        let end = match filter.org.zip(filter.job.as_ref()) {
-            Some((org, job)) => {
-                let kind_fits = filter.kind.is_none() || filter.kind == self.job_kind(org, job)?;
-                match self.stream(org, job)?.filter(|_| kind_fits) {
-                    Some(stream) => self.job_page(stream, after, head, (limit, scan), &filter.types, &mut take)?,
-                    None => head,
-                }
-            }
-            None => {
-                let end = head.min(Position::new(after.get().saturating_add(scan)));
-                self.stretch(after, end, limit, filter, &mut take)?;
-                end
-            }
-        };
-        let scanned = if shown == limit || broke { last } else { end.max(after) };
-        Ok(Page { scanned, head })
-    }
-
-    /// One job's part of a page; answers how far it looked.
-    fn job_page<E: From<Error>>(
-        &self,
-        job: StreamId,
-        after: Position,
-        head: Position,
-        (limit, scan): (u64, u64),
-        types: &[String],
-        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
-    ) -> Result<Position, E> {
-        let mut end = head;
-        // Without types every event is shown, and the limit is bound enough.
-        if !types.is_empty() {
-            let sql = "SELECT position FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
-                       AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                       ORDER BY prev LIMIT 1 OFFSET ?4";
-            let mut statement = self.prepare("find where a page of a job's events ends", sql)?;
-            let last = statement.value_if_any(params![job, after, end, scan - 1]).map_err(Error::from)?;
-            end = last.unwrap_or(end);
-        }
-        let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
-                   AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                   AND (?4 IS NULL OR instr(?4, ',' || type || ',') > 0) ORDER BY prev LIMIT ?5";
-        let types = (!types.is_empty()).then(|| words(types));
-        self.until("read a page of a job's events", sql, params![job, after, end, types, limit], each)?;
-        Ok(end)
-    }
-
-    fn stretch<E: From<Error>>(
-        &self,
-        after: Position,
-        end: Position,
-        limit: u64,
-        filter: &Filter,
-        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
-    ) -> Result<(), E> {
-        let sql = "SELECT position, leaf, data, salt FROM event WHERE position > ?1 AND position <= ?2 \
-                   AND (?3 IS NULL OR org = (SELECT id FROM org WHERE uuid = ?3)) \
-                   AND (?4 IS NULL OR job IN (SELECT job.id FROM org JOIN job ON job.org = org.id AND subject = ?4)) \
-                   AND (?5 IS NULL OR kind = ?5) AND (?6 IS NULL OR instr(?6, ',' || type || ',') > 0) \
-                   ORDER BY position LIMIT ?7";
-        let types = (!filter.types.is_empty()).then(|| words(&filter.types));
-        let bounds = params![after, end, filter.org, filter.job, filter.kind, types, limit];
-        self.until("read a page of events", sql, bounds, each)
-    }
-
     /// Gives `each` the events of the ledger itself, the genesis event first.
     pub fn scan_own<E: From<Error>>(&self, each: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
         let sql = "SELECT position, leaf, data, salt FROM event \
@@ -286,7 +157,7 @@ impl<'c> Reader<'c> {
         self.until(doing, sql, params, |row| each(row).map(ControlFlow::Continue))
     }
 
-    fn until<E: From<Error>>(
+    pub(super) fn until<E: From<Error>>(
         &self,
         doing: &'static str,
         sql: &str,
@@ -307,11 +178,6 @@ impl<'c> Reader<'c> {
 /// Whether a read that has gathered `size` bytes goes on, up to about `limit`.
 pub fn enough(size: usize, limit: usize) -> ControlFlow<()> {
     if size >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-}
-
-/// Words as one text to search in: `,job.started,job.failed,`.
-pub(super) fn words(words: &[impl AsRef<str>]) -> String {
-    words.iter().fold(",".to_owned(), |text, word| text + word.as_ref() + ",")
 }
 
 fn borrow<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::frame::Frame;
-use crate::job::{EventType, JobId, Kind, OrgId, Position};
-use crate::log::Filter;
+use crate::job::{JobId, Kind, OrgId, Position};
+use crate::log::{Columns, Filter, Types};
 
 /// All bells that have a watcher.
 #[derive(Debug, Default)]
@@ -32,37 +32,17 @@ struct Topic {
 }
 
 impl Topic {
-    fn of(frame: &Frame) -> [Topic; 6] {
+    /// The topics of an event.
+    fn of(event: &Columns) -> [Topic; 6] {
         let about = |org, job: &Option<JobId>, kind| Topic { org, job: job.clone(), kind };
         [
             about(None, &None, None),
-            about(None, &None, frame.kind),
-            about(None, &frame.job, None),
-            about(frame.org, &None, None),
-            about(frame.org, &None, frame.kind),
-            about(frame.org, &frame.job, None),
+            about(None, &None, event.kind),
+            about(None, &event.job, None),
+            about(event.org, &None, None),
+            about(event.org, &None, event.kind),
+            about(event.org, &event.job, None),
         ]
-    }
-}
-
-/// A set of event types, one bit for each row of the table of types. Types that the table lacks share one more bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Types(u32);
-
-impl Types {
-    const ALL: Types = Types(u32::MAX);
-
-    fn one(name: &str) -> Types {
-        let bit = EventType::named(name).map_or(EventType::ALL.len(), |event_type| event_type as usize);
-        Types(1 << bit)
-    }
-
-    fn add(&mut self, other: Types) {
-        self.0 |= other.0;
-    }
-
-    fn meet(self, other: Types) -> bool {
-        self.0 & other.0 != 0
     }
 }
 
@@ -78,12 +58,9 @@ struct Rings {
 impl Bells {
     /// The bell of `filter`. Events that are published from now on ring it.
     pub(super) fn subscribe(self: &Arc<Bells>, filter: &Filter) -> Bell {
-        let (kind, types) = match &filter.job {
-            // The event that ends a job concerns the job's watchers even if their filter hides it, and a job has few events.
-            Some(_) => (None, Types::ALL),
-            None => (filter.kind, types(filter)),
-        };
-        let topic = Topic { org: filter.org, job: filter.job.clone(), kind };
+        // The event that ends a job concerns the job's watchers even if their filter hides it, and a job has few events.
+        let Filter { org, job, kind, types, upto: _ } = filter.with_ends();
+        let topic = Topic { org, job, kind };
         let mut by_topic = self.by_topic.lock();
         let reached = self.reached();
         let new = || watch::Sender::new(Rings { last: reached, quiet: reached, newest: reached });
@@ -102,13 +79,14 @@ impl Bells {
         let by_topic = self.by_topic.lock();
         let mut published: HashMap<Topic, Types> = HashMap::new();
         for frame in frames {
-            for topic in Topic::of(frame).into_iter().filter(|topic| by_topic.contains_key(topic)) {
-                published.entry(topic).or_default().add(Types::one(&frame.event_type));
+            for topic in Topic::of(&frame.columns).into_iter().filter(|topic| by_topic.contains_key(topic)) {
+                let types = published.entry(topic).or_insert(Types::NONE);
+                *types = types.with(frame.columns.types);
             }
         }
         let quiet = self.reached();
         for (topic, published) in &published {
-            for (_, bell) in by_topic[topic].iter().filter(|(types, _)| types.meet(*published)) {
+            for (_, bell) in by_topic[topic].iter().filter(|(types, _)| types.meets(*published)) {
                 ring(bell, quiet, end);
             }
         }
@@ -127,15 +105,6 @@ impl Bells {
 
 fn ring(bell: &watch::Sender<Rings>, quiet: Position, newest: Position) {
     bell.send_modify(|rings| *rings = Rings { last: rings.newest, quiet, newest });
-}
-
-fn types(filter: &Filter) -> Types {
-    if filter.types.is_empty() {
-        return Types::ALL;
-    }
-    let mut types = Types::default();
-    filter.types.iter().for_each(|name| types.add(Types::one(name)));
-    types
 }
 
 /// A watcher's subscription to a bell; ends when it is dropped.
@@ -193,6 +162,7 @@ impl Drop for Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::EventType::{self, Failed, LedgerContinued, Noted, Started};
 
     /// Filters with each combination of parts.
     fn filters(orgs: &[OrgId]) -> Vec<Filter> {
@@ -204,12 +174,12 @@ mod tests {
         filters = vary(filters, &|f| ["a", "b"].map(|job| Filter { job: job.parse().ok(), ..f.clone() }).into());
         filters =
             vary(filters, &|f| [Kind::Task, Kind::Rule].map(|kind| Filter { kind: Some(kind), ..f.clone() }).into());
-        let types: [&[&str]; 3] = [&["job.noted"], &["job.noted", "job.failed"], &["ledger.continued"]];
-        vary(filters, &|f| types.map(|types| Filter { types: owned(types), ..f.clone() }).into())
+        let types = [set(&[Noted]), set(&[Noted, Failed]), set(&[LedgerContinued])];
+        vary(filters, &|f| types.map(|types| Filter { types, ..f.clone() }).into())
     }
 
-    fn owned(types: &[&str]) -> Vec<String> {
-        types.iter().map(|name| (*name).to_owned()).collect()
+    fn set(types: &[EventType]) -> Types {
+        types.iter().copied().collect()
     }
 
     #[test]
@@ -217,14 +187,11 @@ mod tests {
         let orgs = [OrgId::default(), OrgId(uuid::Uuid::from_u128(1))];
         let bells = Arc::new(Bells::default());
         for filter in filters(&orgs) {
-            let audible = match filter.job {
-                Some(_) => Filter { kind: None, types: Vec::new(), ..filter.clone() },
-                None => filter.clone(),
-            };
-            for (org, event_type) in [(orgs[0], "job.noted"), (orgs[1], "job.failed"), (orgs[0], "job.started")] {
+            let audible = filter.with_ends();
+            for (org, event_type) in [(orgs[0], Noted), (orgs[1], Failed), (orgs[0], Started)] {
                 let (before, now) = (bells.reached(), bells.reached().next());
                 let frame = Frame::bare(now, org, "a", event_type);
-                let expected = frame.passes(&audible);
+                let expected = audible.shows(&frame.columns);
                 let mut bell = bells.subscribe(&filter);
                 bells.ring(&[Arc::new(frame)], now);
                 assert_eq!(bell.has_rung_after(before), expected, "{filter:?}, {event_type} of {org}");
@@ -237,10 +204,9 @@ mod tests {
     #[test]
     fn watchers_with_the_same_filter_share_a_bell_until_the_last_leaves() {
         let bells = Arc::new(Bells::default());
-        let of = |types: &[&str]| bells.subscribe(&Filter { types: owned(types), ..Filter::default() });
+        let of = |types: &[EventType]| bells.subscribe(&Filter { types: set(types), ..Filter::default() });
         let count = || bells.by_topic.lock().values().map(HashMap::len).sum::<usize>();
-        let (one, same, other) =
-            (of(&["job.noted", "job.failed"]), of(&["job.failed", "job.noted"]), of(&["job.noted"]));
+        let (one, same, other) = (of(&[Noted, Failed]), of(&[Failed, Noted]), of(&[Noted]));
         assert_eq!(count(), 2);
         drop((one, other));
         assert_eq!(count(), 1);

@@ -2,21 +2,20 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{EventType, JobId, Kind, OrgId, Position};
-use crate::log::{Filter, Row};
+use crate::job::{EventType, Position};
+use crate::log::{Columns, Filter, Row, Types};
 use crate::wire::{self, Leaf};
 
 /// The first frame of a stream whose watcher named its cursor: reconnect after one second.
 pub const RETRY: Bytes = Bytes::from_static(b"retry: 1000\n\n");
 
-/// A rendered event of the log, with the fields that filters compare.
+/// A rendered event of the log, with the columns that filters compare.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub position: Position,
-    pub org: Option<OrgId>,
-    pub job: Option<JobId>,
-    pub kind: Option<Kind>,
-    pub event_type: Box<str>,
+    pub columns: Columns,
+    /// Whether the event ends its job.
+    ends_job: bool,
     /// The text that is sent, `id`, `event` and `data`.
     pub bytes: Bytes,
 }
@@ -29,35 +28,29 @@ impl Frame {
     pub fn new(row: Row<'_>) -> Result<Frame, wire::BadLeaf> {
         let leaf = Leaf::parse(row.leaf)?;
         let event = wire::cloudevent(row.leaf, row.data);
-        Ok(Frame {
-            position: row.position,
+        let columns = Columns {
             org: leaf.org()?,
             job: leaf.subject.as_deref().and_then(|subject| subject.parse().ok()),
             kind: leaf.kind()?,
-            bytes: event_frame(Some(row.position), &leaf.event_type, &event),
-            event_type: leaf.event_type.into(),
-        })
-    }
-
-    /// Whether `filter` shows the event.
-    pub fn passes(&self, filter: &Filter) -> bool {
-        filter.org.is_none_or(|org| self.org == Some(org))
-            && (filter.job.is_none() || filter.job == self.job)
-            && (filter.kind.is_none() || filter.kind == self.kind)
-            && (filter.types.is_empty() || filter.types.iter().any(|name| **name == *self.event_type))
+            types: Types::spelled(&leaf.event_type),
+        };
+        let ends_job = EventType::named(&leaf.event_type).is_some_and(EventType::ends_job);
+        let bytes = event_frame(Some(row.position), &leaf.event_type, &event);
+        Ok(Frame { position: row.position, columns, ends_job, bytes })
     }
 
     /// Whether the event ends the one job that `filter` names. The filter need not show the event.
     fn ends(&self, filter: &Filter) -> bool {
-        let ended = EventType::named(&self.event_type).is_some_and(EventType::ends_job);
-        ended && filter.org.is_some() && filter.org == self.org && filter.job.is_some() && filter.job == self.job
+        let Columns { org, job, .. } = &self.columns;
+        self.ends_job && org.is_some() && filter.org == *org && job.is_some() && filter.job == *job
     }
 
     /// A frame of a background job without data.
     #[cfg(test)]
-    pub fn bare(position: Position, org: OrgId, job: &str, event_type: &str) -> Frame {
-        let (org, job, kind) = (Some(org), Some(job.parse().unwrap()), Some(Kind::Task));
-        Frame { position, org, job, kind, event_type: event_type.into(), bytes: Bytes::from_static(b"\n\n") }
+    pub fn bare(position: Position, org: crate::job::OrgId, job: &str, event_type: EventType) -> Frame {
+        let (job, kind) = (Some(job.parse().unwrap()), Some(crate::job::Kind::Task));
+        let columns = Columns { org: Some(org), job, kind, types: Types::spelled(event_type.as_str()) };
+        Frame { position, columns, ends_job: event_type.ends_job(), bytes: Bytes::from_static(b"\n\n") }
     }
 }
 
@@ -88,7 +81,7 @@ impl Stretch {
             if frame.ends(filter) {
                 ended = Some(frame.position);
             }
-            if frame.passes(filter) {
+            if filter.shows(&frame.columns) {
                 passing.push(&frame.bytes);
                 size += frame.bytes.len();
                 if size >= limit {

@@ -43,11 +43,7 @@ impl LateReads {
     pub(super) fn read(&self, ledger: &Ledger, cursor: Position, filter: &Filter) -> Result<Stretch, TailError> {
         // Taken before the read: a redaction during the read makes the stretch useless for the cache.
         let redacted = ledger.erased();
-        // A filter on one job reads all its events: the event that ends the job counts even if the filter does not show it.
-        let read = match filter.job {
-            Some(_) => Filter { types: Vec::new(), kind: None, ..filter.clone() },
-            None => filter.clone(),
-        };
+        let read = filter.with_ends();
         let (mut frames, mut size) = (Vec::new(), 0);
         let page = ledger.log(|log| {
             log.page(cursor, STEP, &read, |row| {

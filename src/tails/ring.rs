@@ -219,22 +219,28 @@ mod tests {
     use std::task::{Context, Wake};
 
     use super::*;
+    use crate::job::EventType::{self, Failed, Noted, Started};
     use crate::job::{Kind, OrgId};
+    use crate::log::Types;
 
     /// One filter of each kind; a note on the job `a` rings the bell of each.
     fn filters() -> Vec<Filter> {
         let (all, org, job) = (Filter::default(), Some(OrgId::default()), Some("a".parse().unwrap()));
         vec![
             Filter { org, job: job.clone(), ..all.clone() },
-            Filter { job, types: vec!["job.started".into()], ..all.clone() },
+            Filter { job, types: set(&[Started]), ..all.clone() },
             Filter { org, kind: Some(Kind::Task), ..all.clone() },
-            Filter { types: vec!["job.failed".into(), "job.noted".into()], ..all.clone() },
+            Filter { types: set(&[Failed, Noted]), ..all.clone() },
             Filter { org, ..all.clone() },
             all,
         ]
     }
 
-    fn frame(position: u64, event_type: &str) -> Frame {
+    fn set(types: &[EventType]) -> Types {
+        types.iter().copied().collect()
+    }
+
+    fn frame(position: u64, event_type: EventType) -> Frame {
         Frame::bare(Position::new(position), OrgId::default(), "a", event_type)
     }
 
@@ -243,7 +249,7 @@ mod tests {
         for filter in filters() {
             let (tails, ready) = (Tails::default(), Barrier::new(2));
             for round in 1..1000 {
-                let frames = (0..64).map(|_| frame(round, "job.noted")).collect();
+                let frames = (0..64).map(|_| frame(round, Noted)).collect();
                 std::thread::scope(|scope| {
                     let listener = scope.spawn(|| {
                         ready.wait();
@@ -293,7 +299,7 @@ mod tests {
             let mut bell = look.tails.bell(&filter);
             let mut rings = std::pin::pin!(bell.rings_after(Position::GENESIS));
             assert!(rings.as_mut().poll(&mut Context::from_waker(&look.clone().into())).is_pending());
-            let frame = frame(1, "job.noted");
+            let frame = frame(1, Noted);
             let size = frame.bytes.len();
             look.tails.publish(vec![frame], Position::new(1));
             assert_eq!(look.seen.load(Ordering::SeqCst), size, "{filter:?}");
@@ -305,7 +311,7 @@ mod tests {
     #[test]
     fn a_cursor_passes_only_events_that_the_filter_hides() {
         const LAST: u64 = 7 * 200;
-        let filter = Filter { types: vec!["job.failed".into()], ..Filter::default() };
+        let filter = Filter { types: set(&[Failed]), ..Filter::default() };
         for _ in 0..20 {
             let (tails, ready) = (Tails::default(), Barrier::new(2));
             std::thread::scope(|scope| {
@@ -325,7 +331,7 @@ mod tests {
                 });
                 ready.wait();
                 for position in 1..=LAST {
-                    let event_type = if position % 7 == 0 { "job.failed" } else { "job.noted" };
+                    let event_type = if position % 7 == 0 { Failed } else { Noted };
                     tails.publish(vec![frame(position, event_type)], Position::new(position));
                 }
                 assert_eq!(listener.join().unwrap() as u64, LAST / 7);

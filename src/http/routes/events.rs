@@ -22,7 +22,7 @@ use crate::http::request::accept;
 use crate::http::tail::{TailOf, tail};
 use crate::job::{EventType, JobId, Kind, OrgId, Position, listed};
 use crate::ledger::off_thread;
-use crate::log::{Filter, Page, Reader, Row, enough};
+use crate::log::{Filter, Page, Reader, Row, Types, enough};
 use crate::wire::{self, Leaf};
 
 /// A page is cut at about this many bytes, 4 MiB, whatever its limit: events may have megabytes each.
@@ -63,7 +63,7 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     let after = params.one("after")?;
     let limit = params.count("limit", 50, 1000)? as u64;
     let kind = params.one::<Kind>("kind")?;
-    let types = params.many("type", MOST_TYPES)?;
+    let types = types(&params.many("type", MOST_TYPES)?)?;
     let job = match job {
         Some(job) => Some(job),
         None => params.one("job")?,
@@ -74,12 +74,18 @@ fn asked(mut params: Params, caller: &Caller, job: Option<JobId>, fixed_org: Opt
     };
     let min = params.one("min_position")?;
     params.finish()?;
-    if let Some(unknown) = types.iter().find(|name| !EventType::shown().any(|known| known.as_str() == name.as_str())) {
+    Ok(Asked { filter: Filter { org, job, kind, types, upto: None }, after, limit, min })
+}
+
+/// The set of the types that a request names; all types if it names none.
+fn types(words: &[String]) -> Result<Types, Error> {
+    let known = |word: &String| EventType::shown().find(|known| known.as_str() == word);
+    if let Some(unknown) = words.iter().find(|word| known(word).is_none()) {
         let found: String = unknown.chars().take(64).collect();
         let known = listed(EventType::shown());
         return Err(Error::parameter("type", format!("expected one of {known}, found `{found}`")));
     }
-    Ok(Asked { filter: Filter { org, job, kind, types, upto: None }, after, limit, min })
+    Ok(if words.is_empty() { Types::ALL } else { words.iter().filter_map(known).collect() })
 }
 
 /// Read the log.
@@ -288,7 +294,7 @@ fn short_page(app: &App, asked: &Asked) -> Result<Option<Response>, Error> {
     let (after, mut events) = (asked.after.unwrap_or_default(), Events::new(asked.limit));
     let seen = (app.ledger.erased(), app.ledger.head());
     let page = app.ledger.log(|log| match &asked.filter {
-        Filter { org, job: None, kind: None, types, upto: None } if types.is_empty() => {
+        Filter { org, job: None, kind: None, types: Types::ALL, upto: None } => {
             app.sheets.page(log, seen, SHORT_SCAN, (after, asked.limit), *org, |event| {
                 events.push(|body| body.extend_from_slice(event));
             })

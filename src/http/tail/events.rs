@@ -8,7 +8,7 @@ use super::{Ending, Woken, answer, last_event_id};
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::request::Caller;
-use crate::job::{JobKey, Position};
+use crate::job::Position;
 use crate::log::Filter;
 use crate::tails::frame;
 
@@ -28,7 +28,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     let (mut ending, bound) = Ending::new(app, caller);
     let held = (bound, app.limits.tails.take(caller, 1)?);
     let open = app.tails.enter(&app.ledger);
-    let one_job = of.filter.org.zip(of.filter.job.clone()).map(|(org, id)| JobKey { org, id });
+    let one_job = of.filter.one_job();
     let mut bell = app.tails.bell(&of.filter);
     // Read before the job's end: a job that ends in between ends after the cursor, and the tail shows its end.
     let known = app.ledger.head();

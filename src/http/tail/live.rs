@@ -36,7 +36,7 @@ pub async fn live(
     let open = app.tails.enter(&app.ledger);
     // The bell is taken before the job is read: an event in between rings it.
     let key = reading.key.clone();
-    let mut bell = app.tails.bell(&Filter { org: Some(key.org), job: Some(key.id.clone()), ..Filter::default() });
+    let mut bell = app.tails.bell(&Filter::of_job(&key));
     let first = rendered(app, &view, found(app, &view, &key, reading.min).await?).await?;
     if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
         && resumed >= ended

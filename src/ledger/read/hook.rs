@@ -4,7 +4,7 @@ use super::ReadError;
 use crate::history::row_fact;
 use crate::job::{Event, EventType, Job, JobKey, Position};
 use crate::ledger::Ledger;
-use crate::log::{Filter, enough};
+use crate::log::{Filter, Types, enough};
 
 /// Events read at a time.
 const STEP: u64 = 1000;
@@ -37,8 +37,8 @@ pub fn hook_chunk(
     after: Position,
     upto: Position,
 ) -> Result<(String, Option<Position>), ReadError> {
-    let types = vec![EventType::HookOutput.to_string()];
-    let filter = Filter { org: Some(key.org), job: Some(key.id.clone()), kind: None, types, upto: Some(upto) };
+    let types = Types::from_iter([EventType::HookOutput]);
+    let filter = Filter { types, upto: Some(upto), ..Filter::of_job(key) };
     let mut output = String::new();
     let page = ledger.log(|log| {
         log.page(after, STEP, &filter, |row| {

@@ -237,8 +237,7 @@ impl Ledger {
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
             Some(stream) => {
-                let after_end: Vec<&str> = EventType::after_end().map(EventType::as_str).collect();
-                let newest = log.newest_but(stream, &after_end)?;
+                let newest = log.newest_but(stream, EventType::after_end().collect())?;
                 let ends = |name: &str| EventType::named(name).is_some_and(EventType::ends_job);
                 Ok(newest.filter(|(_, name)| ends(name)).map(|(position, _)| position))
             }
