@@ -16,6 +16,7 @@ use jobledger::audit::{Auditor, audit_database, audit_export};
 use jobledger::job::{Job, JobKey, Position};
 use jobledger::ledger::{Folder, export};
 use jobledger::log::{Error, Reader};
+use jobledger::memory::{self, Budget};
 use jobledger::{views, wire};
 use sha2::{Digest, Sha256};
 use support::{BenchServer, LIFE, Table, client, fill, folder, median, per_second, percent, probe, quick, thousands};
@@ -124,7 +125,7 @@ fn fold(log: &Path) {
 
 fn rebuild(log: &Path, views: &Path) {
     let conn = Reader::open(log).expect("the log opens");
-    views::rebuild(&Reader::new(&conn), views, |_| {}).expect("the views are made");
+    views::rebuild(&Reader::new(&conn), views, &Budget::new(memory::COMMAND), |_| {}).expect("the views are made");
 }
 
 fn hash_and_parse(log: &Path) {

@@ -1,7 +1,7 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first six know no I/O, no clock, no randomness and no async:
-//! `chain` → [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
+//! Layers, each using only those before it; the first seven know no I/O, no clock, no randomness and no async:
+//! `chain` → [`memory`] → [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
 //! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
@@ -20,6 +20,7 @@ pub mod kinds;
 pub mod ledger;
 pub mod log;
 pub mod mask;
+pub mod memory;
 pub mod model;
 pub mod server;
 pub mod sqlite;

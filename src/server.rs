@@ -11,6 +11,7 @@ use crate::access::{Access, AccessError, LiveAccess};
 use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
+use crate::memory::Share;
 use crate::tails::{self, Tails};
 
 /// How often open tails are told of tokens that another process revoked.
@@ -56,16 +57,17 @@ impl Server {
                 Err(error) => return Err(error.into()),
             }
         }
+        let memory = options.memory.clone();
         let ledger = Ledger::open(folder, options)?;
         let access = LiveAccess::open(&tokens)?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(Shared {
             ledger,
             access,
-            limits: Limits::new(&serving.bounds),
-            sheets: Sheets::default(),
-            renders: Renders::default(),
-            tails: Arc::new(Tails::default()),
+            limits: Limits::new(&serving.bounds, &memory.of(Share::Bodies)),
+            sheets: Sheets::new(memory.of(Share::RenderedEvents)),
+            renders: Renders::new(memory.of(Share::RenderedJobs)),
+            tails: Arc::new(Tails::new(&memory)),
             stopping: stopping.clone(),
             scheme: serving.transport.scheme(),
             requests: Requests::new(description.paths.paths.keys().map(String::as_str)),

@@ -12,6 +12,7 @@ use crate::chain;
 use crate::history::{self, fold_job};
 use crate::job::Position;
 use crate::log::Reader;
+use crate::memory::{self, Budget};
 use crate::sqlite::{READ_ONLY, open_to_read};
 use crate::views::{self, Error, SetAside, checkpoint, fits_log, list_set_aside, rebuild_to};
 
@@ -94,7 +95,7 @@ fn compared(
     }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
-    match rebuild_to(log, upto, &fresh, |position| progress(position.get())) {
+    match rebuild_to(log, upto, &fresh, &Budget::new(memory::COMMAND), |position| progress(position.get())) {
         Ok(()) => {}
         Err(Error::History(error @ history::Error::Unreadable(_))) => return Ok(not_replayed(&error)),
         Err(error) => return Err(error.into()),

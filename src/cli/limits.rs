@@ -5,11 +5,17 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use super::duration::some_time;
+use super::size::{BadSize, size};
 use crate::http::{Bounds, Most};
+use crate::memory::{BadMemory, Memory};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
+    /// Memory that the server's caches and queues share: 256MiB to 1TiB. The default fits a machine of 1 GiB
+    #[arg(long, env = "JOBLEDGER_MEMORY", default_value = "512MiB", value_name = "SIZE", value_parser = memory)]
+    pub(super) memory: Memory,
+
     /// Open streams (server-sent events); one more is answered 503
     #[arg(long, env = "JOBLEDGER_MAX_TAILS", default_value_t = Bounds::default().tails.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     max_tails: u32,
@@ -37,6 +43,18 @@ pub(super) struct Limits {
     /// How long a client may take nothing of an answer before its connection is closed
     #[arg(long, env = "JOBLEDGER_STALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = some_time)]
     pub(super) stall_timeout: Duration,
+}
+
+fn memory(text: &str) -> Result<Memory, BadOption> {
+    Ok(Memory::new(size(text)?)?)
+}
+
+/// A value of `--memory` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum BadOption {
+    Size(#[from] BadSize),
+    Memory(#[from] BadMemory),
 }
 
 impl Limits {

@@ -24,6 +24,7 @@ mod rebuild;
 mod recover;
 mod replay;
 mod serve;
+mod size;
 mod stop;
 mod tail;
 mod target;

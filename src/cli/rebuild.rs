@@ -11,6 +11,7 @@ use super::target::Target;
 use super::{Outcome, progress};
 use crate::ledger::Folder;
 use crate::log::Reader;
+use crate::memory::{self, Budget};
 use crate::views;
 
 /// Make the views again from the log
@@ -38,7 +39,9 @@ fn local(folder: &Folder) -> Outcome {
     let log = Reader::new(&conn);
     let head = log.head()?;
     let bar = progress::bar(head.get(), "events");
-    views::rebuild(&log, &folder.new_views(), |position| bar.set_position(position.get()))?;
+    views::rebuild(&log, &folder.new_views(), &Budget::new(memory::COMMAND), |position| {
+        bar.set_position(position.get())
+    })?;
     views::put_in_place(&folder.new_views(), &folder.views())?;
     bar.finish_and_clear();
     say!("the views show position {head}");

@@ -142,6 +142,7 @@ impl Serve {
             new_ledger: self.new_ledger,
             external_copy_back: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
+            memory: self.limits.memory.clone(),
             mask: self.masking.rules()?,
             end: logging::end,
             ..Options::default()

@@ -17,7 +17,9 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::http::answer::Error;
 use crate::http::request::Caller;
+use crate::http::request::body::MAX_BODY;
 use crate::ledger::Turns;
+use crate::memory::Budget;
 
 /// Longest wait for a place, before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,8 +45,6 @@ pub struct Bounds {
     pub exports: Most,
     /// Evidence bundles.
     pub bundles: Most,
-    /// Bytes of request bodies in memory, those under 64 KiB not counted.
-    pub bodies: Most,
     /// Bytes of evidence bundles on disk.
     pub bundle_bytes: Most,
     /// Answers of over 256 KiB, each of which is in memory until it is sent.
@@ -59,7 +59,6 @@ impl Default for Bounds {
             tails: Most { all: 2048, each: 256 },
             exports: Most { all: 32, each: 8 },
             bundles: Most { all: 8, each: 2 },
-            bodies: Most { all: 256 << 20, each: 64 << 20 },
             bundle_bytes: Most { all: 2 << 30, each: 1 << 30 },
             answers: Most { all: 64, each: 32 },
             parses: Most { all: 4, each: 2 },
@@ -76,7 +75,7 @@ pub struct Limits {
     pub exports: Limit,
     /// See [`Bounds::bundles`].
     pub bundles: Limit,
-    /// See [`Bounds::bodies`].
+    /// Bytes of request bodies in memory, the first 64 KiB of each not counted.
     pub bodies: Limit,
     /// See [`Bounds::bundle_bytes`].
     pub bundle_bytes: Limit,
@@ -87,8 +86,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits with these figures; nothing is held yet.
-    pub fn new(bounds: &Bounds) -> Limits {
+    /// Limits with these figures; nothing is held yet. `bodies` is the memory for request bodies. One token may have half of it, and
+    /// in any case room for the largest body twice, as sent and decoded.
+    pub fn new(bounds: &Bounds, bodies: &Budget) -> Limits {
+        let all = u32::try_from(bodies.limit()).unwrap_or(u32::MAX);
+        let bodies = Most { all, each: (all / 2).max(2 * MAX_BODY as u32).min(all) };
         Limits {
             tails: Limit::new("tails", "streams", "too-many-tails", bounds.tails),
             exports: Limit::new("exports", "exports", "too-many-exports", bounds.exports),
@@ -100,7 +102,7 @@ impl Limits {
                 bounds.bundle_bytes,
             ),
             answers: Limit::new("answers", "large answers", "too-many-answers", bounds.answers),
-            bodies: Limit::new("body_bytes", "bytes of large request bodies", "overloaded", bounds.bodies),
+            bodies: Limit::new("body_bytes", "bytes of large request bodies", "overloaded", bodies),
             parses: Limit::new("parses", "large request bodies being read", "overloaded", bounds.parses),
         }
     }

@@ -41,6 +41,7 @@ use crate::chain;
 use crate::job::{Position, Time};
 use crate::log::{self, FileState};
 use crate::mask::Mask;
+use crate::memory::{Memory, Share};
 use crate::sqlite;
 use crate::views;
 
@@ -66,6 +67,8 @@ pub struct Options {
     pub external_copy_back: bool,
     /// Requests that may wait for the writer; one more is refused.
     pub queue: usize,
+    /// The memory that caches and queues share.
+    pub memory: Memory,
     /// Reads of the past, and of large jobs, that may be under way at once; the others wait for their turn.
     pub turns: usize,
     /// Which secrets are stopped on their way in.
@@ -83,6 +86,7 @@ impl Default for Options {
             new_ledger: false,
             external_copy_back: false,
             queue: 4096,
+            memory: Memory::default(),
             turns: 4,
             mask: Mask::default(),
             end: || std::process::exit(2),
@@ -166,6 +170,7 @@ struct Inner {
     readers: sqlite::Pool,
     turns: Turns,
     mask: Mask,
+    memory: Memory,
     external_copy_back: bool,
     head: watch::Receiver<Position>,
     metrics: Arc<Metrics>,
@@ -225,7 +230,8 @@ impl Ledger {
         });
         let keeper = keeper.transpose()?;
         let (head_bell, head) = watch::channel(head);
-        let (projection, projector) = projection::start(&folder, &threads).map_err(OpenError::Thread)?;
+        let (projection, projector) =
+            projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
         let commits = Arc::new(commit::Commits::default());
         let erasures = Arc::new(redactor::Erasures::new(log.reader().newest_redaction()?));
         let eraser = redactor::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
@@ -243,7 +249,7 @@ impl Ledger {
         let (writer, thread, loader) =
             commit::start(log, seal, shared, &log_path, &options, &threads).map_err(OpenError::Thread)?;
         let inner = Inner {
-            readers: sqlite::Pool::new(&log_path),
+            readers: sqlite::Pool::new(&log_path, options.memory.of(Share::Readers).part(2).limit()),
             turns: Turns::new(options.turns),
             watch: folder::Watch::start(files, &threads)?,
             threads,
@@ -251,6 +257,7 @@ impl Ledger {
             _lock: lock,
             clock: options.clock,
             mask: options.mask,
+            memory: options.memory,
             external_copy_back: options.external_copy_back,
             folder,
             identity,
@@ -358,6 +365,12 @@ impl Ledger {
     /// Which secrets are stopped on their way in: what reads events for an append needs it.
     pub fn mask(&self) -> &Mask {
         &self.inner.mask
+    }
+
+    /// The memory that caches and queues share, with the bytes that they hold now.
+    pub fn memory(&self) -> &Memory {
+        self.inner.writer.note_held();
+        &self.inner.memory
     }
 
     /// What the ledger counts.

@@ -12,21 +12,26 @@ use super::{Error, Statement};
 /// Flags of every connection that only reads.
 pub const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
+/// The page cache of a connection that one command or one look uses, 8 MiB.
+pub(crate) const COMMAND_CACHE: usize = 8 << 20;
+
 /// Most idle connections that a pool keeps. More may be in use at once.
-pub const IDLE: usize = 16;
+const IDLE: usize = 16;
 
 /// Connections that only read. A caller takes one for a short read. No caller holds one while it writes to a socket, because a
 /// read that stays open keeps SQLite from reusing the WAL.
 #[derive(Debug)]
 pub struct Pool {
     path: PathBuf,
+    /// Most bytes of the page cache of one connection.
+    cache: usize,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Pool {
-    /// A pool without connections yet.
-    pub fn new(path: &Path) -> Pool {
-        Pool { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+    /// A pool without connections yet. The page caches of its idle connections together take at most `bytes`.
+    pub fn new(path: &Path, bytes: usize) -> Pool {
+        Pool { path: path.to_owned(), cache: bytes / IDLE, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `read` with a connection.
@@ -37,7 +42,7 @@ impl Pool {
         let idle = self.idle.lock().pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => open_reader(&self.path)?,
+            None => open_reader(&self.path, self.cache)?,
         };
         let answer = read(&conn);
         let mut idle = self.idle.lock();
@@ -65,16 +70,22 @@ pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> T) -> Result<T, Err
     Ok(answer)
 }
 
-/// Opens `path` for reading only.
-pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
+/// Opens `path` for reading only, with a page cache of at most `cache` bytes.
+pub(crate) fn open_reader(path: &Path, cache: usize) -> Result<Connection, Error> {
     let failed = Error::opening(path);
     let conn = Connection::open_with_flags(path, READ_ONLY).map_err(&failed)?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(&failed)?;
     // No memory map: where another program cuts the file short, a mapped read ends the process, and any other gives an error.
-    conn.pragma_update(None, "cache_size", -8192).map_err(&failed)?;
+    limit_cache(&conn, cache).map_err(&failed)?;
     plan_once(&conn).map_err(&failed)?;
     distrust(&conn).map_err(&failed)?;
     Ok(conn)
+}
+
+/// Bounds the page cache of a connection.
+pub(crate) fn limit_cache(conn: &Connection, bytes: usize) -> Result<(), rusqlite::Error> {
+    // A negative number counts KiB, a positive one pages.
+    conn.pragma_update(None, "cache_size", -i64::try_from(bytes >> 10).unwrap_or(i64::MAX))
 }
 
 /// Trusts nothing in the file's schema, because the file may come from a stranger: a view under the name of a table is an error,

@@ -18,7 +18,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'
 /// # Errors
 /// SQLite cannot read the file, or could not read it consistently.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
-    let error = match pool::open_reader(path).and_then(|conn| read(conn, path)) {
+    let error = match pool::open_reader(path, pool::COMMAND_CACHE).and_then(|conn| read(conn, path)) {
         Err(error) if is_unwritable(&error) && path.exists() => error,
         opened => return opened,
     };

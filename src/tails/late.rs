@@ -11,10 +11,9 @@ use super::ring::TAKE;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
+use crate::memory::Budget;
 use crate::views::Cache;
 
-/// Limit of the cache in bytes, 16 MiB.
-const CACHE_BYTES: usize = 16 << 20;
 /// Most events that one late read takes from the log.
 const STEP: u64 = 256;
 
@@ -29,13 +28,12 @@ struct Cached {
     stretches: Cache<(Position, Filter), Stretch>,
 }
 
-impl Default for LateReads {
-    fn default() -> LateReads {
-        LateReads(Mutex::new(Cached { redacted: Position::GENESIS, stretches: Cache::new(CACHE_BYTES) }))
-    }
-}
-
 impl LateReads {
+    /// An empty cache.
+    pub(super) fn new(budget: Budget) -> LateReads {
+        LateReads(Mutex::new(Cached { redacted: Position::GENESIS, stretches: Cache::new(budget) }))
+    }
+
     /// Reads the stretch after `cursor` from the log. Waits for SQLite, so it runs off the async threads.
     ///
     /// # Errors
@@ -96,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_whole_stretch_is_cached_until_a_redaction() {
-        let (late, filter, at) = (LateReads::default(), Filter::default(), Position::new(3));
+        let (late, filter, at) = (LateReads::new(Budget::new(16 << 20)), Filter::default(), Position::new(3));
         let (none, first) = (Position::GENESIS, Position::new(20));
         late.put(none, at, &filter, &stretch(false));
         assert!(late.get(none, at, &filter).is_none(), "later events belong to the stretch");

@@ -14,11 +14,10 @@ use super::late::LateReads;
 use crate::job::Position;
 use crate::ledger::{Ledger, off_thread};
 use crate::log::{Filter, enough};
+use crate::memory::{Budget, Memory, Share};
 
 /// Most frames in the ring.
 const FRAMES: usize = 8192;
-/// Most bytes in the ring, 32 MiB.
-const BYTES: usize = 32 << 20;
 /// Most events that the publisher reads at a time.
 const STEP: u64 = 512;
 /// Bytes of frames after which the publisher ends a step, 4 MiB.
@@ -35,9 +34,11 @@ const LONGEST_REST: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The open tails of a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tails {
     ring: RwLock<Ring>,
+    /// The bytes of the frames in the ring.
+    budget: Budget,
     late: LateReads,
     bells: Arc<Bells>,
     open: AtomicUsize,
@@ -54,7 +55,20 @@ struct Ring {
     redacted: Position,
 }
 
+impl Default for Tails {
+    fn default() -> Tails {
+        Tails::new(&Memory::default())
+    }
+}
+
 impl Tails {
+    /// An empty ring, and no open stream.
+    pub fn new(memory: &Memory) -> Tails {
+        let late = LateReads::new(memory.of(Share::LateReads));
+        let (ring, bells, open) = (RwLock::default(), Arc::default(), AtomicUsize::new(0));
+        Tails { ring, budget: memory.of(Share::Ring), late, bells, open }
+    }
+
     /// The number of open streams.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
@@ -127,11 +141,12 @@ impl Tails {
             ring.frames.push_back(frame.clone());
         }
         ring.end = end;
-        while ring.frames.len() > FRAMES || ring.bytes > BYTES {
+        while ring.frames.len() > FRAMES || ring.bytes > self.budget.limit() {
             let Some(frame) = ring.frames.pop_front() else { break };
             ring.bytes -= frame.bytes.len();
             ring.start = frame.position;
         }
+        self.budget.hold(ring.bytes);
     }
 
     /// Moves the empty ring to `head` without rendering, because no tail is open. A tail that entered in the meantime is woken

@@ -6,28 +6,31 @@ use std::hash::Hash;
 use lru::LruCache;
 
 use crate::job::{Job, JobKey};
+use crate::memory::Budget;
 
 /// Values by name, the longest unused dropped first, bounded by about how many bytes they take.
 #[derive(Debug)]
 pub struct Cache<K: Hash + Eq, V> {
     values: LruCache<K, (V, usize)>,
     weight: usize,
-    limit: usize,
+    budget: Budget,
 }
 
 /// Jobs by name.
 pub type JobCache = Cache<JobKey, Job>;
 
 impl<K: Hash + Eq, V> Cache<K, V> {
-    /// A cache of about `limit` bytes.
-    pub fn new(limit: usize) -> Cache<K, V> {
-        Cache { values: LruCache::unbounded(), weight: 0, limit }
+    /// An empty cache. It holds at most about the bytes of its budget, or one larger value.
+    pub fn new(budget: Budget) -> Cache<K, V> {
+        budget.hold(0);
+        Cache { values: LruCache::unbounded(), weight: 0, budget }
     }
 
     /// Takes a value out.
     pub fn take(&mut self, key: &K) -> Option<V> {
         let (value, weight) = self.values.pop(key)?;
         self.weight -= weight;
+        self.budget.hold(self.weight);
         Some(value)
     }
 
@@ -56,16 +59,24 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     }
 
     fn shrink(&mut self) {
-        while self.weight > self.limit && self.values.len() > 1 {
+        while self.weight > self.budget.limit() && self.values.len() > 1 {
             let Some((_, (_, weight))) = self.values.pop_lru() else { break };
             self.weight -= weight;
         }
+        self.budget.hold(self.weight);
     }
 
     /// Forgets every value.
     pub fn clear(&mut self) {
         self.values.clear();
         self.weight = 0;
+        self.budget.hold(0);
+    }
+}
+
+impl<K: Hash + Eq, V> Drop for Cache<K, V> {
+    fn drop(&mut self) {
+        self.budget.hold(0);
     }
 }
 

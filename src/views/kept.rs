@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::Cache;
 use crate::job::Position;
+use crate::memory::Budget;
 
 /// Values by name, of one position of the views.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ struct State<K: Hash + Eq, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
-    /// Nothing yet, and later about `limit` bytes.
-    pub fn new(limit: usize) -> Kept<K, V> {
-        Kept(Mutex::new(State { stand: None, values: Cache::new(limit) }))
+    /// An empty cache that holds at most about the bytes of its budget.
+    pub fn new(budget: Budget) -> Kept<K, V> {
+        Kept(Mutex::new(State { stand: None, values: Cache::new(budget) }))
     }
 
     fn state(&self) -> MutexGuard<'_, State<K, V>> {
@@ -68,7 +69,7 @@ mod tests {
 
     /// Views at position 5, and what was read of `a` and `b` there.
     fn kept() -> Kept<&'static str, u8> {
-        let kept = Kept::new(1000);
+        let kept = Kept::new(Budget::new(1000));
         kept.stands(Position::new(5));
         kept.keep(&"a", &1, 1, Position::new(5));
         kept.keep(&"b", &2, 1, Position::new(5));

@@ -13,14 +13,16 @@ use crate::tree::{Hash, leaf_hash};
 
 /// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
 const VERSION: i64 = 7;
+/// The page cache of a connection that reads a few rows, 2 MiB.
+const SMALL_CACHE: usize = 2 << 20;
 /// "jobv": marks the file as views.
 const APPLICATION_ID: i64 = 0x6a6f_6276;
 pub(super) const TABLES: &str = include_str!("../../schema/views.sql");
 pub(super) const INDEXES: &str = include_str!("../../schema/views-indexes.sql");
 
 /// Opens existing views for writing.
-pub(super) fn open_existing(path: &Path) -> Result<Connection, Error> {
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn open_existing(path: &Path, cache: usize) -> Result<Connection, Error> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, cache)?;
     conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;")
         .map_err(Error::doing("set up the views"))?;
     Ok(conn)
@@ -29,8 +31,8 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, Error> {
 /// Makes new, empty views in a file of their own. Nothing in it need survive a crash: it is not the views yet.
 ///
 /// They are made of a log from which everything up to `scrubbed` is erased that ever will be by what is in it up to there.
-pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Connection, Error> {
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+pub(super) fn create(path: &Path, scrubbed: Position, cache: usize) -> Result<Connection, Error> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, cache)?;
     let doing = Error::doing("make new views");
     conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
         .and_then(|()| conn.execute_batch(TABLES))
@@ -54,7 +56,7 @@ pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
 pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
     let doing = || Error::doing("copy the views");
     views.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map_err(doing())?;
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, SMALL_CACHE)?;
     let position = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
     set_scrubbed(&conn, position)?;
     close(conn, path)
@@ -68,11 +70,12 @@ fn close(conn: Connection, path: &Path) -> Result<(), Error> {
         .map_err(|cause| Error::Damaged(format!("cannot sync `{}`: {cause}", path.display())))
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+/// Opens the file with a page cache of at most `cache` bytes.
+fn connect(path: &Path, flags: OpenFlags, cache: usize) -> Result<Connection, Error> {
     let doing = || Error::doing("open the views");
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(doing())?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(doing())?;
-    conn.pragma_update(None, "cache_size", -65_536).map_err(doing())?;
+    sqlite::limit_cache(&conn, cache).map_err(doing())?;
     sqlite::plan_once(&conn).map_err(doing())?;
     Ok(conn)
 }
@@ -127,7 +130,7 @@ pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
     if !path.exists() {
         return Err("there are none".into());
     }
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(describe)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, SMALL_CACHE).map_err(describe)?;
     fits_log(&conn, log)
 }
 

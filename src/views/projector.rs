@@ -12,19 +12,20 @@ use super::{Error, JobCache, Moved, SetAside, list_set_aside, open, set_aside};
 use crate::history::{self, fold_job, job_facts, row_fact};
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{Reader, Row, enough};
+use crate::memory::Budget;
 use crate::tree::leaf_hash;
 use crate::wire;
 
-/// Jobs kept in memory between two batches, about 64 MiB.
-const CACHE: usize = 64 << 20;
-/// A batch is cut at about this many bytes of events, so that its memory is bounded whatever the events hold.
-const BATCH_BYTES: usize = 32 << 20;
+/// Most bytes of events in a transaction, whatever the budget: 32 MiB.
+const MOST_BATCH: usize = 32 << 20;
 
 /// The writer of the views.
 #[derive(Debug)]
 pub struct Projector {
     conn: Connection,
     cache: JobCache,
+    /// A transaction ends at about this many bytes of events.
+    batch: usize,
     position: Option<Position>,
     /// Jobs whose events do not fold: their later events are passed over.
     aside: HashSet<JobKey>,
@@ -49,19 +50,27 @@ struct Batch {
     bytes: usize,
 }
 
+/// The cache of jobs, and the bytes of a transaction.
+fn room(budget: &Budget) -> (JobCache, usize) {
+    (JobCache::new(budget.part(2)), budget.part(4).limit().min(MOST_BATCH))
+}
+
 impl Projector {
-    /// Opens existing views, which must fit the log ([`super::fits`]).
-    pub fn open(path: &Path) -> Result<Projector, Error> {
-        let conn = open::open_existing(path)?;
+    /// Opens existing views, which must fit the log ([`super::fits`]). Half of `budget` is for jobs, a quarter for a transaction's
+    /// events, and a quarter for pages of the file.
+    pub fn open(path: &Path, budget: &Budget) -> Result<Projector, Error> {
+        let conn = open::open_existing(path, budget.part(4).limit())?;
         let position = open::checkpoint(&conn)?.map(|(position, _)| position);
         let aside = list_set_aside(&conn, None, usize::MAX)?.into_iter().map(|job| job.key).collect();
-        Ok(Projector { conn, cache: JobCache::new(CACHE), position, aside, is_new: false })
+        let (cache, batch) = room(budget);
+        Ok(Projector { conn, cache, batch, position, aside, is_new: false })
     }
 
     /// Starts new views in a file of their own.
-    pub(super) fn create(path: &Path, scrubbed: Position) -> Result<Projector, Error> {
-        let conn = open::create(path, scrubbed)?;
-        Ok(Projector { conn, cache: JobCache::new(4 * CACHE), position: None, aside: HashSet::new(), is_new: true })
+    pub(super) fn create(path: &Path, scrubbed: Position, budget: &Budget) -> Result<Projector, Error> {
+        let conn = open::create(path, scrubbed, budget.part(4).limit())?;
+        let (cache, batch) = room(budget);
+        Ok(Projector { conn, cache, batch, position: None, aside: HashSet::new(), is_new: true })
     }
 
     /// Ends new views: after this the file can take the place of the old one.
@@ -213,7 +222,7 @@ impl Projector {
         batch.leaf.clear();
         batch.leaf.extend_from_slice(row.leaf);
         batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
-        Ok(enough(batch.bytes, BATCH_BYTES))
+        Ok(enough(batch.bytes, self.batch))
     }
 
     fn fold(&mut self, log: &Reader<'_>, batch: &mut Batch, fact: Fact) -> Result<(), Error> {

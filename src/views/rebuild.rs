@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::{Error, Projector, open};
 use crate::job::Position;
 use crate::log::Reader;
+use crate::memory::Budget;
 
 /// Events taken at a time.
 const STEP: u64 = 20_000;
@@ -14,8 +15,8 @@ const STEP: u64 = 20_000;
 /// Makes views of everything in the log up to its head of this moment in the new file `path`, telling `progress` the
 /// position reached after each batch. The file is complete and on disk when this returns; a leftover of an earlier,
 /// interrupted rebuild is removed first.
-pub fn rebuild(log: &Reader<'_>, path: &Path, progress: impl FnMut(Position)) -> Result<(), Error> {
-    rebuild_to(log, Position::MAX, path, progress)
+pub fn rebuild(log: &Reader<'_>, path: &Path, budget: &Budget, progress: impl FnMut(Position)) -> Result<(), Error> {
+    rebuild_to(log, Position::MAX, path, budget, progress)
 }
 
 /// The same of what is in the log up to `upto`.
@@ -23,11 +24,12 @@ pub fn rebuild_to(
     log: &Reader<'_>,
     upto: Position,
     path: &Path,
+    budget: &Budget,
     mut progress: impl FnMut(Position),
 ) -> Result<(), Error> {
     discard(path)?;
     // What is erased from here on may have been read before.
-    let mut projector = Projector::create(path, log.head()?)?;
+    let mut projector = Projector::create(path, log.head()?, budget)?;
     let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
     while projector.advance(log, step(&projector), |_| {})? {
         progress(projector.position().unwrap_or_default());

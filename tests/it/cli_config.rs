@@ -20,18 +20,23 @@ fn a_server_takes_every_option_from_the_environment() {
         .env("JOBLEDGER_LISTEN", "127.0.0.1:0")
         .env("JOBLEDGER_CHECKPOINT", "external")
         .env("JOBLEDGER_QUEUE", "10")
+        .env("JOBLEDGER_MEMORY", "256MiB")
         .env("JOBLEDGER_INSECURE_HTTP", "true")
         .env("JOBLEDGER_MASK", "-jwt")
         .env("JOBLEDGER_MASK_RULE", "badge=BDG-[0-9]+\npin=pin ([0-9]+)")
         .env("JOBLEDGER_LOG", "debug");
     let server = Serving::of(told);
     server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+    let metrics = server.client(&token(dir.path(), "auditor")).get("/metrics").expect(200).text();
+    let bodies = "jobledger_memory_share_bytes{share=\"bodies\"} 33554432\n";
+    assert!(metrics.contains(bodies), "an eighth of 256 MiB: {metrics}");
     let second = cli(["serve", "--listen", "127.0.0.1:0"]).env("JOBLEDGER_DATA", dir.path());
     second.env("JOBLEDGER_JSON", "true").run().refused(2, &["is in use"]);
     for (variable, value, option) in [
         ("JOBLEDGER_LISTEN", "here", "--listen"),
         ("JOBLEDGER_QUEUE", "many", "--queue"),
         ("JOBLEDGER_CHECKPOINT", "sometimes", "--checkpoint"),
+        ("JOBLEDGER_MEMORY", "some", "--memory"),
         ("JOBLEDGER_MASK", "most", "--mask"),
         ("JOBLEDGER_MASK_RULE", "badge", "--mask-rule"),
         ("JOBLEDGER_JSON", "perhaps", "--json"),
@@ -44,7 +49,7 @@ fn a_server_takes_every_option_from_the_environment() {
 fn a_server_takes_every_option_from_a_file_in_either_spelling() {
     for text in [
         "data = 'DIR'\ncreate = true\nlisten = '127.0.0.1:0'\ninsecure-http = false\nqueue = 10\ncheckpoint = 'external'\nmask = 'jwt,badge'\nmask-rule = ['badge=B[0-9]', 'pin=pin ([0-9])']\nlog = 'error'\njson = false\n",
-        "data = 'DIR'\ncreate = true\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\ncheckpoint = 'internal'\nmask_rule = 'badge=B[0-9]'\n",
+        "data = 'DIR'\ncreate = true\nlisten = '127.0.0.1:0'\ninsecure_http = true\nqueue = '10'\nmemory = '1GiB'\ncheckpoint = 'internal'\nmask_rule = 'badge=B[0-9]'\n",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");

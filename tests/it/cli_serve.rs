@@ -270,7 +270,9 @@ fn a_port_in_use_is_named() {
 #[test]
 fn what_cannot_be_understood_is_refused_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
-    for (option, value) in [("--listen", "here"), ("--checkpoint", "sometimes"), ("--queue", "0"), ("--log", "a=b=c")] {
+    let wrong = [("--listen", "here"), ("--checkpoint", "sometimes"), ("--queue", "0"), ("--log", "a=b=c")];
+    for (option, value) in wrong.into_iter().chain([("--memory", "512"), ("--memory", "255MiB"), ("--memory", "2TiB")])
+    {
         on(dir.path(), "serve", &[option, value]).refused(2, &[option]);
     }
     cli(["serve"]).run().refused(2, &["--data"]);

@@ -137,3 +137,20 @@ fn on_a_port_of_their_own_they_need_no_token_and_nothing_else_is_there() {
     running.signal("TERM");
     running.wait().expect(0);
 }
+
+#[test]
+fn each_part_has_a_share_of_the_memory_and_tells_what_it_holds() {
+    let server = TestServer::start();
+    server.client(Role::Worker).append(&created("a")).expect(201);
+    let auditor = server.client(Role::Auditor);
+    auditor.get("/ledger/jobs/a").expect(200);
+    let text = auditor.get_with("/metrics", &PLAIN).expect(200).text();
+    let shares = text.lines().filter_map(|line| line.strip_prefix("jobledger_memory_share_bytes{")?.split_once("} "));
+    let total: u64 = shares.map(|(_, bytes)| bytes.parse::<u64>().unwrap()).sum();
+    assert_eq!(total, 512 << 20, "{text}");
+    for part in ["admission", "projector", "jobs"] {
+        let held = sample(&text, &format!("jobledger_memory_held_bytes{{share=\"{part}\"}}"));
+        assert!(held.is_some_and(|bytes| bytes > 0.0), "{part}: {text}");
+    }
+    assert_eq!(sample(&text, "jobledger_memory_held_bytes{share=\"queue\"}"), Some(0.0));
+}

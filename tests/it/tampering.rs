@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jobledger::job::Position;
 use jobledger::log::Reader;
+use jobledger::memory::Budget;
 use jobledger::tree::{Checkpoint, SigningKey};
 use jobledger::views::rebuild_to;
 use rusqlite::Connection;
@@ -207,7 +208,7 @@ fn views_that_are_behind_are_what_replay_gave_then() {
         log.copy(|folder| {
             let conn = Reader::open(&folder.join("log.db")).unwrap();
             let path = folder.join("views.db");
-            rebuild_to(&Reader::new(&conn), Position::new(5), &path, |_| {}).unwrap();
+            rebuild_to(&Reader::new(&conn), Position::new(5), &path, &Budget::new(1 << 20), |_| {}).unwrap();
             Connection::open(path).unwrap().execute_batch(change).unwrap();
         })
     };

@@ -9,13 +9,12 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::http::answer::Error;
 use crate::job::{OrgId, Position};
 use crate::log::{Page, Reader, enough};
+use crate::memory::Budget;
 use crate::views::Cache;
 use crate::wire::{self, Leaf};
 
 /// Events on a sheet: a page of 50 takes two or three.
 const SHEET: u64 = 32;
-/// Most bytes kept, 128 MiB.
-const KEPT: usize = 128 << 20;
 /// A sheet of more bytes is not made.
 const LARGE: usize = 256 << 10;
 
@@ -40,13 +39,12 @@ struct Sheet {
     ends: Vec<(Option<OrgId>, usize)>,
 }
 
-impl Default for Sheets {
-    fn default() -> Sheets {
-        Sheets(Mutex::new(Kept { erased: Position::GENESIS, sheets: Cache::new(KEPT) }))
-    }
-}
-
 impl Sheets {
+    /// No sheets yet.
+    pub fn new(budget: Budget) -> Sheets {
+        Sheets(Mutex::new(Kept { erased: Position::GENESIS, sheets: Cache::new(budget) }))
+    }
+
     /// Gives `each` the events of `org` (`None`: of all) after `after`, `limit` at the most. Looks at about `scan` events and
     /// at none behind a sheet that is too large. `erased` is the newest erasure, asked for before the log is read, and `head` the
     /// newest event: whatever is recorded after it is of another page, be it on a sheet already.

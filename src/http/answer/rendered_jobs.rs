@@ -11,10 +11,9 @@ use tokio::time::timeout;
 use crate::http::answer::Error;
 use crate::job::{JobKey, Position};
 use crate::ledger::ReadError;
+use crate::memory::Budget;
 use crate::views::Cache;
 
-/// Most bytes kept, 64 MiB, or one rendering that is longer.
-const KEPT: usize = 64 << 20;
 /// What a rendering takes besides its bytes.
 const OVERHEAD: usize = 512;
 /// Longest wait for a rendering, the reader's own or another's.
@@ -63,14 +62,13 @@ struct Kept {
     renders: Cache<Name, Cell>,
 }
 
-impl Default for Renders {
-    fn default() -> Renders {
-        let kept = Kept { erased: Position::GENESIS, renders: Cache::new(KEPT) };
+impl Renders {
+    /// No renderings yet.
+    pub fn new(budget: Budget) -> Renders {
+        let kept = Kept { erased: Position::GENESIS, renders: Cache::new(budget) };
         Renders { kept: Mutex::new(kept), patience: PATIENCE }
     }
-}
 
-impl Renders {
     /// The rendering of that name: what is kept, or what another reader is about to make, or else what `make` makes. `erased` is
     /// the newest erasure, asked for before.
     ///
@@ -150,7 +148,7 @@ mod tests {
     #[test]
     fn readers_who_wait_share_the_error_and_the_next_one_tries_again() {
         run(async {
-            let renders = Renders::default();
+            let renders = Renders::new(Budget::new(1 << 20));
             let get = |make| renders.get(Position::GENESIS, name(), make);
             let (begun, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
             let fails = async {
@@ -175,7 +173,7 @@ mod tests {
     #[test]
     fn a_rendering_that_takes_too_long_is_not_waited_for() {
         run(async {
-            let renders = Renders { patience: Duration::ZERO, ..Renders::default() };
+            let renders = Renders { patience: Duration::ZERO, ..Renders::new(Budget::new(1 << 20)) };
             let late = renders.get(Position::GENESIS, name(), std::future::pending()).await;
             assert_eq!(late.unwrap_err().code, "reads-busy");
         });

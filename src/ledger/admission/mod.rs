@@ -16,12 +16,11 @@ use super::projection::CommittedFacts;
 use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
+use crate::memory::Budget;
 use crate::sqlite::ErrorKind;
 use crate::views::JobCache;
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
-/// Jobs that the writer keeps to decide on, about 128 MiB.
-const CACHE: usize = 128 << 20;
 /// Rows of jobs that the writer remembers.
 const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
@@ -94,7 +93,7 @@ impl From<AppendError> for Stop {
 }
 
 impl Desk {
-    pub(super) fn new(log: Writer) -> Result<Desk, log::Error> {
+    pub(super) fn new(log: Writer, jobs: Budget) -> Result<Desk, log::Error> {
         let mut desk = Desk {
             log,
             head: Position::GENESIS,
@@ -105,7 +104,7 @@ impl Desk {
             bytes: 0,
             erased: Vec::new(),
             before: Vec::new(),
-            jobs: JobCache::new(CACHE),
+            jobs: JobCache::new(jobs),
             streams: LruCache::new(STREAMS),
         };
         desk.reload()?;

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use self::loader::Loader;
 use super::admission::{Committed, Desk};
@@ -26,6 +26,7 @@ use super::redactor::Erasures;
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
 use crate::job::{Event, Position};
 use crate::log::{self, Writer};
+use crate::memory::{Budget, Share};
 use crate::sqlite::ErrorKind;
 use crate::wire::Incoming;
 
@@ -33,15 +34,15 @@ use crate::wire::Incoming;
 const COMMIT_EVENTS: usize = 4096;
 /// How often at the most the writer lets others go before it begins a commit.
 const GATHER: usize = 8;
-/// Most bytes of data waiting for the writer, 256 MiB.
-const QUEUED_BYTES: usize = 256 << 20;
 /// How far the views may fall behind before appends wait for them, in events.
 const VIEW_LAG: u64 = 50_000;
 
 /// The way to the writer thread.
 pub(super) struct Handle {
     queue: Mutex<Option<mpsc::Sender<Request>>>,
-    budget: Arc<Semaphore>,
+    /// The bytes of requests that may still join the queue.
+    room: Arc<Semaphore>,
+    budget: Budget,
 }
 
 /// How many commits have begun and ended: one that has begun may record at any time since.
@@ -89,6 +90,17 @@ impl Handle {
         self.queue.lock().take();
     }
 
+    /// Room for a request of so many bytes; `None` in a full queue. An empty queue has room for every request.
+    fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes.min(self.budget.limit())).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(bytes).ok()
+    }
+
+    /// Notes the bytes in the queue for `/metrics`.
+    pub(super) fn note_held(&self) {
+        self.budget.hold(self.budget.limit().saturating_sub(self.room.available_permits()));
+    }
+
     fn queue(&self) -> Option<mpsc::Sender<Request>> {
         self.queue.lock().clone()
     }
@@ -105,9 +117,11 @@ pub(super) fn start(
 ) -> Result<(Handle, JoinHandle<()>, JoinHandle<()>), std::io::Error> {
     let (sender, receiver) = mpsc::channel(options.queue);
     let (loader, loading) = Loader::start(path.to_owned(), sender.downgrade(), shared.metrics.clone(), threads)?;
-    let handle = Handle { queue: Mutex::new(Some(sender)), budget: Arc::new(Semaphore::new(QUEUED_BYTES)) };
+    let budget = options.memory.of(Share::Queue);
+    let room = Arc::new(Semaphore::new(budget.limit()));
+    let handle = Handle { queue: Mutex::new(Some(sender)), room, budget };
     let (clock, end) = (options.clock.clone(), options.end);
-    let desk = Desk::new(log).map_err(std::io::Error::other)?;
+    let desk = Desk::new(log, options.memory.of(Share::Admission)).map_err(std::io::Error::other)?;
     let run = move || WriterThread { desk, seal, loader, clock, end, shared }.run(receiver);
     Ok((handle, threads.start("writer", run)?, loading))
 }
@@ -126,8 +140,8 @@ impl Ledger {
         let erases = |(_, event): &(usize, &Incoming)| matches!(event.event, Event::Redacted(_));
         let redactions: Vec<usize> = append.events.iter().enumerate().filter(erases).map(|(index, _)| index).collect();
         let bytes: usize = append.events.iter().map(|event| event.data.len() + 512).sum();
-        let budget = self.inner.writer.budget.clone().try_acquire_many_owned(bytes as u32);
-        let budget = budget.map_err(|_| AppendError::Overloaded)?;
+        let budget = self.inner.writer.reserve(bytes);
+        let budget = budget.ok_or(AppendError::Overloaded)?;
         let events = append.events;
         let hashed: usize = events.iter().map(|event| event.data.len()).sum();
         let prepare = move || Ok(events.into_iter().map(Prepared::new).collect());

@@ -155,7 +155,7 @@ impl Files {
             return Ok(());
         }
         let read = || {
-            let conn = sqlite::open_reader(&self.log)?;
+            let conn = sqlite::open_reader(&self.log, sqlite::COMMAND_CACHE)?;
             match log::file_state(&conn, &self.log)? {
                 FileState::Empty => Ok(0),
                 FileState::Log(_) => log::Reader::new(&conn).head().map(Position::get),

@@ -4,12 +4,8 @@ use bytes::Bytes;
 
 use crate::job::{JobKey, Position};
 use crate::ledger::read::Makers;
+use crate::memory::{Memory, Share};
 use crate::views::{Found, JobQuery, Kept, Moved, Running};
-
-/// Most bytes of jobs, 64 MiB.
-const JOBS: usize = 64 << 20;
-/// Most bytes of pages, 16 MiB.
-const PAGES: usize = 16 << 20;
 
 /// Which page of jobs: the form that it is shown in, the filters, and how many jobs it may have.
 pub(in crate::ledger) type PageName = (&'static str, JobQuery, usize);
@@ -24,14 +20,12 @@ pub(in crate::ledger) struct Answers {
     pub makers: Makers,
 }
 
-impl Default for Answers {
-    fn default() -> Answers {
-        let (running, makers) = (Running::default(), Makers::default());
-        Answers { jobs: Kept::new(JOBS), pages: Kept::new(PAGES), running, makers }
-    }
-}
-
 impl Answers {
+    pub(super) fn new(memory: &Memory) -> Answers {
+        let (jobs, pages) = (Kept::new(memory.of(Share::Jobs)), Kept::new(memory.of(Share::Pages)));
+        Answers { jobs, pages, running: Running::default(), makers: Makers::default() }
+    }
+
     /// A commit of the views is about to change these jobs: drops the answers that show them.
     pub(super) fn moving(&self, jobs: &mut dyn Iterator<Item = Moved<'_>>) {
         self.jobs.moving(|kept| self.running.moving(jobs.inspect(|(key, _)| drop(kept.take(key)))));

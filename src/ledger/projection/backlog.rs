@@ -9,9 +9,8 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use crate::job::{Fact, Position};
+use crate::memory::Budget;
 
-/// Most bytes of events in the backlog, 4 MiB: the projector takes so many into the views at once.
-const BYTES: usize = 4 << 20;
 /// So many gathered events are projected at once, so that a reader who comes later does not wait long.
 const ENOUGH: u64 = 1024;
 
@@ -27,11 +26,13 @@ pub(in crate::ledger) struct CommittedFacts {
 }
 
 /// Commits that follow each other without a gap. The projector reads every other event from the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Backlog(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Most bytes of facts: the projector takes so many into the views at once.
+    budget: Budget,
     /// The newest position of the log.
     head: Position,
     commits: VecDeque<CommittedFacts>,
@@ -52,6 +53,11 @@ pub(super) enum Waiting {
 }
 
 impl Backlog {
+    pub(super) fn new(budget: Budget) -> Backlog {
+        let (head, commits) = (Position::GENESIS, VecDeque::new());
+        Backlog(Mutex::new(State { budget, head, commits, bytes: 0, wake_at: None }))
+    }
+
     /// Sets the head and adds the facts of its commit, if the writer thread has them. Answers whether to wake the projector.
     pub(super) fn add(&self, commit: Option<CommittedFacts>, head: Position) -> bool {
         let mut state = self.0.lock();
@@ -96,18 +102,18 @@ impl State {
     fn push(&mut self, commit: CommittedFacts) {
         let newest = self.commits.back().and_then(|before| before.facts.last());
         let follows = newest.is_none_or(|newest| Some(newest.position.next()) == first(&commit));
-        if !follows || self.bytes + commit.bytes > BYTES {
+        if !follows || self.bytes + commit.bytes > self.budget.limit() {
             self.commits.clear();
             self.bytes = 0;
         }
-        if commit.bytes <= BYTES {
+        if commit.bytes <= self.budget.limit() {
             self.bytes += commit.bytes;
             self.commits.push_back(commit);
         }
     }
 
     fn half_full(&self) -> bool {
-        self.bytes > BYTES / 2
+        self.bytes > self.budget.limit() / 2
     }
 }
 
@@ -118,6 +124,8 @@ fn first(commit: &CommittedFacts) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BYTES: usize = 4 << 20;
     use crate::job::{Event, JobKey, OrgId, Started, Time};
 
     /// Adds a commit of the events at `positions`; answers whether the projector is woken.
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn commits_without_a_gap_are_taken_and_the_log_gives_the_rest() {
-        let backlog = Backlog::default();
+        let backlog = Backlog::new(Budget::new(BYTES));
         for positions in [3..5, 5..6, 6..9] {
             add(&backlog, positions, 1);
         }
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_commit_without_room_is_left_to_the_log() {
-        let backlog = Backlog::default();
+        let backlog = Backlog::new(Budget::new(BYTES));
         add(&backlog, 1..2, BYTES);
         add(&backlog, 2..3, 1);
         assert_eq!(taken(&backlog, 2), [2]);
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_first_commit_wakes_the_projector_and_then_only_the_one_that_makes_it_enough() {
-        let backlog = Backlog::default();
+        let backlog = Backlog::new(Budget::new(BYTES));
         let none = Position::GENESIS;
         assert!(!add(&backlog, 1..2, 1), "the projector works");
         taken(&backlog, 1);

@@ -13,6 +13,7 @@ use super::mode::Command;
 use crate::job::Position;
 use crate::ledger::threads::panic_text;
 use crate::log::Reader;
+use crate::memory::Share;
 use crate::views;
 
 /// Why new views did not take the place of the old ones, which stay.
@@ -71,7 +72,7 @@ impl Projection {
     fn rebuild(&self, log: &Path, reached: &watch::Sender<Position>) -> Result<(), BesideError> {
         let _alone = self.making.lock();
         let made = Reader::open(log).map_err(views::Error::from).and_then(|conn| {
-            views::rebuild(&Reader::new(&conn), &self.new_views, |position| {
+            views::rebuild(&Reader::new(&conn), &self.new_views, &self.memory.of(Share::Rebuild), |position| {
                 reached.send_replace(position);
             })
         });

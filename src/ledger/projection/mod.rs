@@ -28,6 +28,7 @@ use super::Threads;
 use super::append::AppendError;
 use super::folder::Folder;
 use crate::job::Position;
+use crate::memory::{Memory, Share};
 use crate::sqlite::Pool;
 use crate::views;
 
@@ -92,6 +93,7 @@ pub struct Projection {
     rebuild: Mutex<Option<Rebuild>>,
     backlog: Backlog,
     commands: Sender<Command>,
+    memory: Memory,
     status: watch::Sender<Status>,
 }
 
@@ -100,7 +102,11 @@ pub struct Projection {
 /// # Errors
 ///
 /// The operating system refuses a thread.
-pub(super) fn start(folder: &Folder, threads: &Threads) -> Result<(Arc<Projection>, JoinHandle<()>), std::io::Error> {
+pub(super) fn start(
+    folder: &Folder,
+    memory: &Memory,
+    threads: &Threads,
+) -> Result<(Arc<Projection>, JoinHandle<()>), std::io::Error> {
     let (commands, received) = channel();
     let status = Status { position: Position::GENESIS, health: Health::Rebuilding, scrubbed: Position::GENESIS };
     let projection = Arc::new(Projection {
@@ -108,11 +114,12 @@ pub(super) fn start(folder: &Folder, threads: &Threads) -> Result<(Arc<Projectio
         new_views: folder.new_views(),
         remade_views: folder.remade_views(),
         readers: RwLock::new(None),
-        answers: Answers::default(),
+        answers: Answers::new(memory),
         making: Mutex::new(()),
         rebuild: Mutex::new(None),
-        backlog: Backlog::default(),
+        backlog: Backlog::new(memory.of(Share::Backlog)),
         commands,
+        memory: memory.clone(),
         status: watch::Sender::new(status),
     });
     let (shared, log) = (projection.clone(), folder.log());

@@ -14,6 +14,7 @@ use super::{Health, OpenViews, Projection};
 use crate::chain;
 use crate::history;
 use crate::log::Reader;
+use crate::memory::Share;
 use crate::sqlite::Pool;
 use crate::views::{self, Moved, Projector};
 
@@ -135,10 +136,11 @@ impl<'a> Thread<'a> {
     }
 
     fn open(&mut self, readers: &mut Option<OpenViews>) -> Result<(), views::Error> {
-        let projector = Projector::open(&self.projection.views)?;
+        let projector = Projector::open(&self.projection.views, &self.projection.memory.of(Share::Projector))?;
         let (position, scrubbed) = (projector.position().unwrap_or_default(), projector.scrubbed()?);
         self.projector = Some(projector);
-        *readers = Some(OpenViews { pool: Pool::new(&self.projection.views), file: self.file });
+        let cache = self.projection.memory.of(Share::Readers).part(2).limit();
+        *readers = Some(OpenViews { pool: Pool::new(&self.projection.views, cache), file: self.file });
         self.projection.status.send_modify(|status| {
             status.scrubbed = scrubbed;
             status.health = Health::Following;
@@ -206,7 +208,8 @@ impl<'a> Thread<'a> {
         self.projection.shows_nothing();
         drop(self.detach());
         let new = &self.projection.remade_views;
-        let made = views::rebuild(&self.log, new, |_| {}).and_then(|()| self.put_in_place(new));
+        let made = views::rebuild(&self.log, new, &self.projection.memory.of(Share::Rebuild), |_| {})
+            .and_then(|()| self.put_in_place(new));
         match made {
             Ok(()) => self.rest(),
             Err(error) => self.failed(&error),

@@ -22,6 +22,7 @@ use super::Ledger;
 use super::projection::{Health, PATIENCE};
 use crate::history;
 use crate::job::{EventType, Job, JobKey, OrgId, Position, Time};
+use crate::memory::Budget;
 use crate::sqlite;
 use crate::views::{
     Found, JobList, JobQuery, Kept, SetAside, checkpoint, count_set_aside, find_job, list_jobs, list_set_aside,
@@ -112,7 +113,7 @@ impl Ledger {
             let _turn = turn;
             let read = |conn: &Connection| Ok(read_job(conn, &key)?.map(|job| (0, Arc::new(job))));
             // A large job would take the place of all others: its rendering is kept, and not the job.
-            let nothing_kept = Kept::new(0);
+            let nothing_kept = Kept::new(Budget::new(0));
             tokio::runtime::Handle::current().block_on(ledger.view(None, &nothing_kept, &key, read))
         })
         .await

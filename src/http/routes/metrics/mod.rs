@@ -1,5 +1,6 @@
 //! `GET /metrics`, for Prometheus: in OpenMetrics, or in the older text format where that is asked for.
 
+mod memory;
 mod plain;
 mod process;
 
@@ -76,6 +77,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     app.limits.register(app.ledger.turns(), &mut registry);
     let help = "Lines of the log that were dropped, because stderr did not take them";
     registry.register("jobledger_log_lines_dropped", help, app.dropped_lines.clone());
+    memory::register(app, &mut registry);
     app.requests.register(&mut registry);
     process::register(&mut registry);
     Ok(registry)
