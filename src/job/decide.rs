@@ -40,14 +40,14 @@ pub enum Refusal {
     /// The state does not allow the event.
     #[error(transparent)]
     Lifecycle(#[from] Conflict),
-    /// The job's state allows the event, but its items, its hook or an earlier redaction do not.
+    /// The job's state allows the event, but an item, the hook or an earlier redaction rules it out.
     #[error("`{event}` is not possible: {reason}")]
     Part {
         /// The job's state.
         state: Status,
         /// The type of the event.
         event: EventType,
-        /// What rules the event out.
+        /// The reason, as a clause of the message.
         reason: String,
     },
     /// The event would exceed a limit of the job.
@@ -125,6 +125,7 @@ pub fn may_redact<T>(state: Status, redacted: &Redacted, target: Option<Redactio
     }
 }
 
+/// Checks the event's `time` against the ledger's clock and against the creation of the job: 24 h of skew are allowed.
 fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
     let invalid = |detail| Err(Refusal::Invalid { pointer: "/time", detail });
     if time > now.plus(Time::DAY) {
@@ -142,6 +143,7 @@ fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
     }
 }
 
+/// Checks what only a `job.created` can get wrong.
 fn check_new(key: &JobKey, event: &Event) -> Result<(), Refusal> {
     match event {
         Event::Created(created) if created.spec.kind() == Kind::DbRole && key.id.as_uuid().is_none() => {
@@ -154,21 +156,21 @@ fn check_new(key: &JobKey, event: &Event) -> Result<(), Refusal> {
     }
 }
 
+/// Checks the event against the parts of a job that exists.
 fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
     let part = |reason: String| Err(Refusal::Part { state: job.state.status(), event: event.event_type(), reason });
     check_counts(job, event)?;
     match event {
         Event::ItemResult(result) => check_item(job, result, part),
         Event::HookOutput(_) if job.hook.as_ref().is_some_and(|hook| hook.exit.is_some()) => {
-            part("the job's hook has ended, and a job has one hook".into())
+            part("the job's hook has ended, and a job has only one hook".into())
         }
         Event::Completed(_) if job.spec.kind() == Kind::Rule && !job.items.all_completed() => {
-            part("a rule job completes only when every action is completed".into())
+            part("not every action of the rule job is completed".into())
         }
-        Event::Noted(_) if job.notes.len() >= MAX_NOTES => Err(Refusal::Full {
-            pointer: "/data/text",
-            detail: format!("the job has {MAX_NOTES} notes, the most that a job may have"),
-        }),
+        Event::Noted(_) if job.notes.len() >= MAX_NOTES => {
+            Err(Refusal::Full { pointer: "/data/text", detail: format!("expected at most {MAX_NOTES} notes on a job") })
+        }
         Event::Noted(noted) => check_room(job, "/data/text", size::json_len(&noted.text), MAX_BYTES),
         Event::Redacted(redacted) => check_room(job, "/data/reason", size::json_len(&redacted.reason), 2 * MAX_BYTES),
         _ => Ok(()),
@@ -187,6 +189,7 @@ fn check_room(job: &Job, pointer: &'static str, more: u64, most: u64) -> Result<
     Err(Refusal::Full { pointer, detail })
 }
 
+/// Checks that `records_processed` ≤ `total_records` after the event.
 fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
     let after: Tally = job.tally.after(event);
     // Only an event that carries one of the two counts can break the rule, so the pointer below names one of its
@@ -205,6 +208,7 @@ fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
     })
 }
 
+/// Checks an item's result: its detail fits the kind, the item may take it, and the job has room.
 fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let invalid = |pointer, detail| Err(Refusal::Invalid { pointer, detail });
     let kind = job.spec.kind();
@@ -246,7 +250,7 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
                 ("/data/detail", grown_in(size::of_detail)),
                 ("/data/message", grown_in(size::of_message)),
             ];
-            // Blame the member that grew most. Of two that grew alike, the later one in the list wins.
+            // Name the member that grew most. Of two that grew alike, name the later one in the list.
             let pointer =
                 members.into_iter().max_by_key(|(_, grown)| *grown).map_or("/data/item", |(pointer, _)| pointer);
             check_room(job, pointer, grown, MAX_BYTES)

@@ -73,7 +73,7 @@ type Secret<'m> = (Range<usize>, &'m Arc<str>);
 #[derive(Debug, thiserror::Error)]
 pub enum BadRules {
     /// A word of the choice names no rule.
-    #[error("expected `all`, `none`, or rules of {known}, a leading `-` to switch one off; found `{found}`")]
+    #[error("expected `all`, `none`, or names of rules, a leading `-` to disable one, out of {known}; found `{found}`")]
     Unknown {
         /// The word.
         found: String,

@@ -47,7 +47,7 @@ impl<'a> Envelope<'a> {
 /// The message that refuses the attribute `name`.
 pub(super) fn refusal_of_attribute(name: &str) -> String {
     if ADDED.contains(&name) {
-        format!("attribute `{name}` is set by the ledger alone; leave it out")
+        format!("only the ledger sets the attribute `{name}`; leave it out")
     } else {
         format!("{}; the ledger keeps no extension attributes", json::unknown("attribute", name, &ACCEPTED))
     }

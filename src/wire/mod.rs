@@ -1,5 +1,8 @@
 //! Stored and exchanged shapes: the CloudEvents of producers, the stored data, the leaf, the export line.
 //!
+//! An event passes through three shapes here: `Envelope`, the attributes as they were read; [`EventData`], the data
+//! after its shape was checked and its secrets masked; [`Incoming`], both together, which the ledger takes.
+//!
 //! A stored shape is frozen by (type, version). Stored bytes are never encoded again: readers splice them.
 //!
 //! Not here: I/O, clock and randomness; the meaning of an event ([`crate::job`]); the search for secrets

@@ -28,7 +28,7 @@ pub struct EventData {
 #[derive(Debug, thiserror::Error)]
 pub enum Undecodable {
     /// The program does not know this type or this version of it: a newer program wrote the log.
-    #[error("unknown event `{event_type}` version {version}; a newer jobledger wrote it: use that one")]
+    #[error("unknown event `{event_type}` version {version}; a newer jobledger wrote the log; use that version")]
     Unknown {
         /// The CloudEvents type.
         event_type: String,

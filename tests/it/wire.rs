@@ -122,7 +122,10 @@ fn what_is_no_cloudevent_is_malformed_and_what_is_wrong_in_one_is_invalid() {
 fn what_the_ledger_adds_no_producer_may_send() {
     for name in ["position", "recordedtime", "actor", "orgid", "jobkind", "dataschema"] {
         let answer = edited(r#""subject""#, &format!(r#""{name}":"1","subject""#));
-        assert!(answer.as_ref().is_err_and(|reject| reject.to_string().contains("set by the ledger alone")), "{name}");
+        assert!(
+            answer.as_ref().is_err_and(|reject| reject.to_string().contains("only the ledger sets the attribute")),
+            "{name}"
+        );
         assert_eq!(blame(answer), ("malformed", format!("/{name}")));
         let header: [(&str, &[u8]); 1] = [(name, b"1")];
         let answer = wire::binary(header.into_iter(), Some("application/json"), b"{}", &Mask::default());

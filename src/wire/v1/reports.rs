@@ -11,6 +11,19 @@ use crate::wire::fields::{CHUNK, Count, MAX_COUNT, Percent, Raw, TEXT, Text, Who
 use crate::wire::reject::Reject;
 use crate::wire::shape::Shape;
 
+/// The counts of a shape. A macro, because serde cannot refuse unknown members of a shape that flattens another one.
+macro_rules! counts {
+    ($shape:expr) => {
+        Counts {
+            processed: into_count($shape.records_processed),
+            total: into_count($shape.total_records),
+            created: into_count($shape.records_created),
+            updated: into_count($shape.records_updated),
+            deleted: into_count($shape.records_deleted),
+        }
+    };
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Started1 {
@@ -123,31 +136,18 @@ impl Shape for Progress1 {
     }
 
     fn check(&self) -> Result<(), Reject> {
-        let counts = [
-            self.records_processed,
-            self.total_records,
-            self.records_created,
-            self.records_updated,
-            self.records_deleted,
-        ];
-        let any = self.progress.is_some()
-            || self.current_step.is_some()
-            || self.message.is_some()
-            || counts.iter().any(Option::is_some);
-        if any { Ok(()) } else { Err(Reject::invalid("/data", "expected at least one field of progress")) }
+        let is_empty = self.progress.is_none()
+            && self.current_step.is_none()
+            && self.message.is_none()
+            && counts!(self) == Counts::default();
+        if is_empty { Err(Reject::invalid("/data", "expected at least one member, found none")) } else { Ok(()) }
     }
 
     fn into_event(self) -> Event {
         Event::Progress(Progress {
             percent: self.progress.map(|p| u8::try_from(p.0).expect("a percentage is at most 100")),
             current_step: into_text(self.current_step),
-            counts: Counts {
-                processed: into_count(self.records_processed),
-                total: into_count(self.total_records),
-                created: into_count(self.records_created),
-                updated: into_count(self.records_updated),
-                deleted: into_count(self.records_deleted),
-            },
+            counts: counts!(self),
             message: into_text(self.message),
         })
     }
@@ -161,10 +161,10 @@ impl Shape for HookOutput1 {
     fn check(&self) -> Result<(), Reject> {
         match (self.exit_code, self.execution_time_sec) {
             (Some(_), None) => {
-                Err(Reject::invalid("/data/execution_time_sec", "expected beside `exit_code`, found none"))
+                Err(Reject::invalid("/data/execution_time_sec", "expected together with `exit_code`, found none"))
             }
             (None, Some(_)) => {
-                Err(Reject::invalid("/data/exit_code", "expected beside `execution_time_sec`, found none"))
+                Err(Reject::invalid("/data/exit_code", "expected together with `execution_time_sec`, found none"))
             }
             _ => Ok(()),
         }
@@ -186,16 +186,7 @@ impl Shape for Completed1 {
     }
 
     fn into_event(self) -> Event {
-        Event::Completed(Completed {
-            message: into_text(self.message),
-            counts: Counts {
-                processed: into_count(self.records_processed),
-                total: into_count(self.total_records),
-                created: into_count(self.records_created),
-                updated: into_count(self.records_updated),
-                deleted: into_count(self.records_deleted),
-            },
-        })
+        Event::Completed(Completed { message: into_text(self.message), counts: counts!(self) })
     }
 }
 
