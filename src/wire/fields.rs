@@ -17,9 +17,9 @@ use crate::json;
 use crate::mask::counted_len;
 
 /// Maximum length, in bytes, of a text for people: 16 KiB.
-pub(super) const TEXT: usize = 16 * 1024;
+pub(super) const MAX_TEXT: usize = 16 * 1024;
 /// Maximum length, in bytes, of a chunk of hook output: 1 MiB.
-pub(super) const CHUNK: usize = 1024 * 1024;
+pub(super) const MAX_CHUNK: usize = 1024 * 1024;
 /// The largest count, 2^53. Readers that take JSON numbers as doubles (RFC 8259, section 6) lose larger whole numbers.
 pub(super) const MAX_COUNT: u64 = 1 << 53;
 
@@ -129,24 +129,24 @@ impl<T: Serialize> Serialize for Object<T> {
 
 /// An object of strings with each name once. A plain map would silently keep the second of two values with one name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Texts(pub BTreeMap<String, String>);
+pub(super) struct TextMap(pub BTreeMap<String, String>);
 
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for TextMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Pairs;
         impl<'de> Visitor<'de> for Pairs {
-            type Value = Texts;
+            type Value = TextMap;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of strings")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Texts, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<TextMap, A::Error> {
                 let mut names = BTreeMap::new();
                 while let Some((name, text)) = pairs.next_entry::<String, String>()? {
                     if names.insert(name, text).is_some() {
                         return Err(A::Error::custom("expected each name once"));
                     }
                 }
-                Ok(Texts(names))
+                Ok(TextMap(names))
             }
         }
         deserializer.deserialize_map(Pairs)
@@ -155,16 +155,16 @@ impl<'de> Deserialize<'de> for Texts {
 
 /// Any JSON value, as its compact text.
 #[derive(Debug, Clone)]
-pub(super) struct Raw(pub RawJson);
+pub(super) struct CompactJson(pub RawJson);
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for CompactJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Raw(RawJson(Arc::from(json::compact(raw.get())))))
+        Ok(CompactJson(RawJson(Arc::from(json::compact(raw.get())))))
     }
 }
 
-impl Serialize for Raw {
+impl Serialize for CompactJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw: &RawValue = serde_json::from_str(&self.0.0).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)

@@ -11,7 +11,7 @@ use super::{into_count, into_text, text_mut};
 use crate::job::{Created, DbRoleSpec, Event, ItemId, Kind, RawJson, Spec, Tag, TaskSpec, TaskType};
 use crate::json;
 use crate::mask::Mask;
-use crate::wire::fields::{Count, Object, Raw, TEXT, Text, Texts, Word};
+use crate::wire::fields::{CompactJson, Count, MAX_TEXT, Object, Text, TextMap, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::{DATA, REDACTED_TEXT, Shape, read_object};
 use crate::wire::stored::Origin;
@@ -21,7 +21,7 @@ use crate::wire::stored::Origin;
 pub struct Created1 {
     pub kind: Word<Kind>,
     /// The stored text of `read`.
-    pub spec: Raw,
+    pub spec: CompactJson,
     #[serde(skip)]
     pub read: Spec1,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct CreatedHead1<'a> {
     #[serde(borrow)]
     pub spec: &'a serde_json::value::RawValue,
     pub created_by: Option<Text<256>>,
-    pub labels: Option<Texts>,
+    pub labels: Option<TextMap>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,11 +54,11 @@ pub enum Spec1 {
 #[serde(deny_unknown_fields)]
 pub struct DbRole1 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    account_arn: Option<Text<TEXT>>,
-    db_arn: Text<TEXT>,
+    account_arn: Option<Text<MAX_TEXT>>,
+    db_arn: Text<MAX_TEXT>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    db_name: Option<Text<TEXT>>,
-    db_engine: Text<TEXT>,
+    db_name: Option<Text<MAX_TEXT>>,
+    db_engine: Text<MAX_TEXT>,
     #[serde(skip_serializing_if = "Option::is_none")]
     db_tags: Option<Vec<Object<Tag1>>>,
 }
@@ -66,8 +66,8 @@ pub struct DbRole1 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tag1 {
-    key: Text<TEXT>,
-    value: Text<TEXT>,
+    key: Text<MAX_TEXT>,
+    value: Text<MAX_TEXT>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Created1 {
             Origin::Log => (Spec1::read_stored(kind, text)?, RawJson(Arc::from(text))),
         };
         let labels = head.labels.unwrap_or_default().0;
-        Ok(Created1 { kind: head.kind, spec: Raw(spec), read, created_by: head.created_by, labels })
+        Ok(Created1 { kind: head.kind, spec: CompactJson(spec), read, created_by: head.created_by, labels })
     }
 }
 
@@ -105,7 +105,7 @@ impl Shape for Created1 {
     fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
         if let Spec1::Generic(spec) = &mut self.read {
             spec.mask(mask, hits);
-            self.spec = Raw(self.read.to_json());
+            self.spec = CompactJson(self.read.to_json());
         }
     }
 
@@ -116,7 +116,7 @@ impl Shape for Created1 {
             Spec1::Rule(spec) => spec.redact(),
             Spec1::Generic(spec) => spec.redact(),
         }
-        self.spec = Raw(self.read.to_json());
+        self.spec = CompactJson(self.read.to_json());
         text_mut(&mut self.created_by).into_iter().for_each(|name| REDACTED_TEXT.clone_into(name));
         self.labels = (1..=self.labels.len()).map(|n| (format!("redacted-{n}"), REDACTED_TEXT.to_owned())).collect();
     }

@@ -9,7 +9,7 @@ use super::into_count;
 use crate::job::{GenericSpec, JobType, RawJson};
 use crate::json::check_unambiguous;
 use crate::mask::{Mask, counted_len};
-use crate::wire::fields::{Count, Raw, Word};
+use crate::wire::fields::{CompactJson, Count, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::REDACTED_TEXT;
 
@@ -25,7 +25,7 @@ const REDACTED_TYPE: &str = "redacted";
 pub struct Generic1 {
     job_type: Word<JobType>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<Raw>,
+    parameters: Option<CompactJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_records: Option<Count>,
 }
@@ -33,13 +33,13 @@ pub struct Generic1 {
 impl Generic1 {
     pub fn check(&self) -> Result<(), Reject> {
         match &self.parameters {
-            Some(Raw(json)) => check_object("/data/spec/parameters", json, MAX_PARAMETERS),
+            Some(CompactJson(json)) => check_object("/data/spec/parameters", json, MAX_PARAMETERS),
             None => Ok(()),
         }
     }
 
     pub fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
-        if let Some(Raw(json)) = &mut self.parameters {
+        if let Some(CompactJson(json)) = &mut self.parameters {
             mask_object(json, mask, hits);
         }
     }
@@ -47,7 +47,7 @@ impl Generic1 {
     /// Replaces the spec by its residue.
     pub fn redact(&mut self) {
         self.job_type = Word(REDACTED_TYPE.parse().expect("`redacted` is a valid job type"));
-        if let Some(Raw(json)) = &mut self.parameters {
+        if let Some(CompactJson(json)) = &mut self.parameters {
             *json = residue_of_object(json);
         }
     }
@@ -56,7 +56,7 @@ impl Generic1 {
     pub fn into_spec(self) -> GenericSpec {
         GenericSpec {
             job_type: self.job_type.0,
-            parameters: self.parameters.map(|Raw(json)| json),
+            parameters: self.parameters.map(|CompactJson(json)| json),
             total_records: into_count(self.total_records),
         }
     }

@@ -13,7 +13,7 @@ use super::{into_text, text_mut};
 use crate::job::{Credentials, Detail, Event, ItemId, ItemResult, ItemStatus, Provider, RawJson};
 use crate::json;
 use crate::mask::Mask;
-use crate::wire::fields::{Object, Raw, TEXT, Text, Word};
+use crate::wire::fields::{CompactJson, MAX_TEXT, Object, Text, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::{DATA, REDACTED_TEXT, Shape, read_object};
 
@@ -23,7 +23,7 @@ pub struct ItemResult1 {
     item: Word<ItemId>,
     status: Word<ItemStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Text<TEXT>>,
+    message: Option<Text<MAX_TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Detail1>,
 }
@@ -35,7 +35,7 @@ pub struct ItemResult1 {
 struct ItemResultHead1<'a> {
     item: Word<ItemId>,
     status: Word<ItemStatus>,
-    message: Option<Text<TEXT>>,
+    message: Option<Text<MAX_TEXT>>,
     #[serde(borrow)]
     detail: Option<&'a RawValue>,
 }
@@ -46,7 +46,7 @@ enum Detail1 {
     /// The detail of a database role.
     Role(RoleDetail1),
     /// The detail of a generic job's item.
-    Json(Raw),
+    Json(CompactJson),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub struct RoleDetail1 {
 pub struct Credentials1 {
     secrets_manager_provider: Word<Provider>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    secret_id: Option<Text<TEXT>>,
+    secret_id: Option<Text<MAX_TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_keys: Option<Vec<Text<256>>>,
 }
@@ -80,7 +80,7 @@ impl Detail1 {
         type Members<'a> = HashMap<Cow<'a, str>, IgnoredAny>;
         match serde_json::from_str::<Members<'_>>(detail) {
             Ok(members) if !members.contains_key("credentials_info") => {
-                Ok(Detail1::Json(Raw(RawJson(json::compact(detail).into()))))
+                Ok(Detail1::Json(CompactJson(RawJson(json::compact(detail).into()))))
             }
             _ => read_object("/data/detail", detail).map(Detail1::Role),
         }
@@ -88,7 +88,7 @@ impl Detail1 {
 
     fn redact(&mut self) {
         match self {
-            Detail1::Json(Raw(json)) => *json = residue_of_object(json),
+            Detail1::Json(CompactJson(json)) => *json = residue_of_object(json),
             Detail1::Role(RoleDetail1 { credentials_info: Object(info) }) => {
                 let keys = info.secret_keys.iter_mut().flatten().map(|key| &mut key.0);
                 text_mut(&mut info.secret_id).into_iter().chain(keys).for_each(|text| REDACTED_TEXT.clone_into(text));
@@ -98,7 +98,7 @@ impl Detail1 {
 
     fn into_detail(self) -> Detail {
         match self {
-            Detail1::Json(Raw(json)) => Detail::Json(json),
+            Detail1::Json(CompactJson(json)) => Detail::Json(json),
             Detail1::Role(RoleDetail1 { credentials_info: Object(info) }) => Detail::Credentials(Credentials {
                 provider: info.secrets_manager_provider.0,
                 secret_id: into_text(info.secret_id).unwrap_or_default(),
@@ -115,7 +115,7 @@ impl Shape for ItemResult1 {
 
     fn mask(&mut self, mask: &Mask, hits: &mut Vec<Arc<str>>) {
         self.texts().into_iter().for_each(|text| mask.text(text, hits));
-        if let Some(Detail1::Json(Raw(json))) = &mut self.detail {
+        if let Some(Detail1::Json(CompactJson(json))) = &mut self.detail {
             mask_object(json, mask, hits);
         }
     }
@@ -130,7 +130,7 @@ impl Shape for ItemResult1 {
             return Err(Reject::invalid("/data/status", "expected running, completed or failed, found `pending`"));
         }
         match &self.detail {
-            Some(Detail1::Json(Raw(json))) => check_detail(json),
+            Some(Detail1::Json(CompactJson(json))) => check_detail(json),
             _ => Ok(()),
         }
     }

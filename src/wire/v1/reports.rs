@@ -7,7 +7,7 @@ use crate::job::{
     Cancelled, Completed, Counts, Event, Failed, HookExit, HookOutput, Noted, Position, Progress, Redacted, Started,
     Stream,
 };
-use crate::wire::fields::{CHUNK, Count, MAX_COUNT, Percent, Raw, TEXT, Text, Whole, Word};
+use crate::wire::fields::{CompactJson, Count, MAX_CHUNK, MAX_COUNT, MAX_TEXT, Percent, Text, Whole, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::Shape;
 
@@ -28,7 +28,7 @@ macro_rules! counts {
 #[serde(deny_unknown_fields)]
 pub struct Started1 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Text<TEXT>>,
+    message: Option<Text<MAX_TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_records: Option<Count>,
 }
@@ -39,7 +39,7 @@ pub struct Progress1 {
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Percent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    current_step: Option<Text<TEXT>>,
+    current_step: Option<Text<MAX_TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records_processed: Option<Count>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,14 +51,14 @@ pub struct Progress1 {
     #[serde(skip_serializing_if = "Option::is_none")]
     records_deleted: Option<Count>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Text<TEXT>>,
+    message: Option<Text<MAX_TEXT>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HookOutput1 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<Text<CHUNK>>,
+    output: Option<Text<MAX_CHUNK>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<Word<Stream>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,7 @@ pub struct HookOutput1 {
 #[serde(deny_unknown_fields)]
 pub struct Completed1 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Text<TEXT>>,
+    message: Option<Text<MAX_TEXT>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records_processed: Option<Count>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,20 +87,20 @@ pub struct Completed1 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failed1 {
-    message: Text<TEXT>,
+    message: Text<MAX_TEXT>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancelled1 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Text<TEXT>>,
+    reason: Option<Text<MAX_TEXT>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Noted1 {
-    text: Text<TEXT>,
+    text: Text<MAX_TEXT>,
 }
 
 /// `job.redacted` as a producer sends it.
@@ -108,7 +108,7 @@ pub struct Noted1 {
 #[serde(deny_unknown_fields)]
 pub struct Redacted1 {
     position: Count,
-    reason: Text<TEXT>,
+    reason: Text<MAX_TEXT>,
 }
 
 /// `job.redacted` as it is stored: the ledger adds the residue of the redacted data.
@@ -116,8 +116,8 @@ pub struct Redacted1 {
 #[serde(deny_unknown_fields)]
 pub struct RedactedWithResidue1 {
     position: Count,
-    reason: Text<TEXT>,
-    pub residue: Raw,
+    reason: Text<MAX_TEXT>,
+    pub residue: CompactJson,
 }
 
 impl Shape for Started1 {

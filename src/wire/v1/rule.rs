@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::job::{Action, ActionType, ItemId, RawJson, RuleSpec};
 use crate::json;
-use crate::wire::fields::{Object, Raw, Word};
+use crate::wire::fields::{CompactJson, Object, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::REDACTED_TEXT;
 
@@ -27,7 +27,7 @@ pub struct Action1 {
     pub action: Word<ActionType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
-    pub rule: Raw,
+    pub rule: CompactJson,
 }
 
 impl Rule1 {
@@ -64,7 +64,7 @@ impl Rule1 {
 
     /// Replaces each rule by its residue.
     pub fn redact(&mut self) {
-        self.actions.iter_mut().for_each(|Object(action)| action.rule = Raw(residue_of_rule(&action.rule.0)));
+        self.actions.iter_mut().for_each(|Object(action)| action.rule = CompactJson(residue_of_rule(&action.rule.0)));
     }
 
     /// The spec as the fold takes it today.
