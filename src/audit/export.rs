@@ -6,7 +6,7 @@ use std::io::BufRead;
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
 use crate::tree::Checkpoint;
-use crate::wire::{ExportLine, Exported, Leaf, Line, Lines};
+use crate::wire::{Entry, ExportedLine, Leaf, Line, Lines};
 
 /// Takes the lines of an export into the audit; tells `progress` how many bytes were read. A file that is no export of a whole
 /// log, or ends within a line, is an error and no fault: it is not evidence of a change.
@@ -32,16 +32,16 @@ pub fn audit_export(
         match line
             .text()
             .map_err(|error| error.to_string())
-            .and_then(|text| Exported::parse(text).map_err(|error| error.to_string()))
+            .and_then(|text| ExportedLine::parse(text).map_err(|error| error.to_string()))
         {
-            Ok(Exported::Event(entry)) => {
+            Ok(ExportedLine::Entry(entry)) => {
                 if line.number == 1 {
                     begins_with_the_first_event(&entry).map_err(unreadable)?;
                 }
                 let content = entry.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
                 auditor.entry(&entry.leaf, content, |_, _| {});
             }
-            Ok(Exported::Checkpoint(note)) => {
+            Ok(ExportedLine::Checkpoint(note)) => {
                 Checkpoint::claimed(&note).map_err(|error| unreadable(error.to_string()))?;
                 checkpoint = Some(note);
             }
@@ -70,7 +70,7 @@ fn is_no_evidence(line: &Line<'_>) -> bool {
 }
 
 /// An export of one job, or of what came after a position, cannot be verified as a log.
-fn begins_with_the_first_event(entry: &ExportLine) -> Result<(), String> {
+fn begins_with_the_first_event(entry: &Entry) -> Result<(), String> {
     let position = Leaf::parse_strict(&entry.leaf).ok().and_then(|leaf| leaf.position().ok());
     match position.filter(|position| *position > Position::GENESIS) {
         Some(position) => Err(format!(

@@ -9,7 +9,7 @@ use super::checkpoints::{Checkpoints, numbered};
 use super::{AuditError, Auditor, Class};
 use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
-use crate::wire::{ExportLine, Lines};
+use crate::wire::{Entry, Lines};
 
 /// The largest answer but the export, 64 MiB: a page of checkpoints that are as long as may be.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
@@ -221,12 +221,12 @@ impl Tiles {
 }
 
 /// The next line of an export, or what is there instead.
-fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<ExportLine, String>, AuditError> {
+fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<Entry, String>, AuditError> {
     match export.next_line()? {
         Some(line) if line.ended => Ok(line
             .text()
             .map_err(|error| error.to_string())
-            .and_then(|text| ExportLine::parse(text).map_err(|error| error.to_string()))),
+            .and_then(|text| Entry::parse(text).map_err(|error| error.to_string()))),
         Some(line) => {
             Ok(Err(format!("expected a line, found {} and its end", plural(line.bytes.len(), "byte", "bytes"))))
         }

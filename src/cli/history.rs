@@ -11,7 +11,7 @@ use crate::history::job_facts;
 use crate::job::{Fact, JobKey, Position, Time};
 use crate::ledger::{AsOf, Folder, Place, ReadError, Residues, system_clock};
 use crate::log::Reader;
-use crate::wire::{self, ExportLine, Exported, Leaf, Lines};
+use crate::wire::{self, Entry, ExportedLine, Leaf, Lines};
 
 /// The events of jobs.
 pub(super) enum History<'a> {
@@ -119,7 +119,7 @@ fn in_export(file: &Path, moment: Option<AsOf>) -> Result<Place, Failure> {
 /// Gives `each` the lines of an export until it breaks, and how to say that one is wrong.
 fn lines(
     file: &Path,
-    mut each: impl FnMut(&ExportLine, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
+    mut each: impl FnMut(&Entry, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
 ) -> Outcome {
     let cannot_read = |error: &dyn std::error::Error| {
         Failure::CouldNotRun(format!("cannot read `{}`: {}", file.display(), crate::chain(error)))
@@ -130,8 +130,8 @@ fn lines(
         let line = line
             .text()
             .map_err(|error| error.to_string())
-            .and_then(|text| Exported::parse(text).map_err(|error| error.to_string()));
-        let Exported::Event(line) = line.map_err(wrong)? else { continue };
+            .and_then(|text| ExportedLine::parse(text).map_err(|error| error.to_string()));
+        let ExportedLine::Entry(line) = line.map_err(wrong)? else { continue };
         let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
         let position = leaf.position().map_err(|error| wrong(error.to_string()))?;
         if each(&line, &leaf, position, &wrong)?.is_break() {

@@ -14,7 +14,7 @@ pub struct NotAnExportLine(String);
 
 /// An entry: one event with everything that restores it exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportLine {
+pub struct Entry {
     /// The leaf's stored bytes.
     pub leaf: Vec<u8>,
     /// Salt and data; `None` if the event was redacted.
@@ -39,24 +39,24 @@ struct CheckpointLine {
 
 /// A line of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exported {
+pub enum ExportedLine {
     /// One entry.
-    Event(ExportLine),
+    Entry(Entry),
     /// The signed checkpoint over all lines before. No line follows it.
     Checkpoint(String),
 }
 
-impl Exported {
+impl ExportedLine {
     /// Reads a line of either form.
     ///
     /// # Errors
     /// [`NotAnExportLine`] if `line` is neither.
-    pub fn parse(line: &str) -> Result<Exported, NotAnExportLine> {
+    pub fn parse(line: &str) -> Result<ExportedLine, NotAnExportLine> {
         if !line.starts_with(r#"{"checkpoint":"#) {
-            return ExportLine::parse(line).map(Exported::Event);
+            return Entry::parse(line).map(ExportedLine::Entry);
         }
         let read: CheckpointLine = serde_json::from_str(line).map_err(|error| NotAnExportLine(error.to_string()))?;
-        Ok(Exported::Checkpoint(read.checkpoint))
+        Ok(ExportedLine::Checkpoint(read.checkpoint))
     }
 
     /// The last line of an export, without a newline. `note` is the signed checkpoint over the lines before.
@@ -65,7 +65,7 @@ impl Exported {
     }
 }
 
-impl ExportLine {
+impl Entry {
     /// The line, without a newline.
     pub fn to_bytes(&self) -> Vec<u8> {
         let leaf = String::from_utf8_lossy(&self.leaf);
@@ -86,7 +86,7 @@ impl ExportLine {
     ///
     /// # Errors
     /// [`NotAnExportLine`] if `line` has another form.
-    pub fn parse(line: &str) -> Result<ExportLine, NotAnExportLine> {
+    pub fn parse(line: &str) -> Result<Entry, NotAnExportLine> {
         let read: Line<'_> = serde_json::from_str(line).map_err(|error| NotAnExportLine(error.to_string()))?;
         let content = match (read.salt, read.data) {
             (Some(salt), Some(data)) => {
@@ -98,7 +98,7 @@ impl ExportLine {
             (None, None) => None,
             _ => return Err(NotAnExportLine("expected salt and data, or null for both".into())),
         };
-        Ok(ExportLine { leaf: read.leaf.into_bytes(), content })
+        Ok(Entry { leaf: read.leaf.into_bytes(), content })
     }
 }
 
@@ -109,14 +109,14 @@ mod tests {
     #[test]
     fn a_line_comes_back_as_it_was() {
         for content in [Some(([9; SALT_LEN], br#"{"n":9007199254740993,"s":"\u00e9"}"#.to_vec())), None] {
-            let line = ExportLine { leaf: "{\"id\":\"é\\\"\"}".as_bytes().to_vec(), content };
+            let line = Entry { leaf: "{\"id\":\"é\\\"\"}".as_bytes().to_vec(), content };
             let text = String::from_utf8(line.to_bytes()).unwrap();
-            assert_eq!(ExportLine::parse(&text).unwrap(), line);
-            assert_eq!(Exported::parse(&text).unwrap(), Exported::Event(line));
+            assert_eq!(Entry::parse(&text).unwrap(), line);
+            assert_eq!(ExportedLine::parse(&text).unwrap(), ExportedLine::Entry(line));
         }
         let note = "origin\n1\nroot\n\n— signature\n";
-        let text = String::from_utf8(Exported::checkpoint(note)).unwrap();
-        assert_eq!(Exported::parse(&text).unwrap(), Exported::Checkpoint(note.into()));
-        assert!(Exported::parse(&text.replace('}', ",\"leaf\":\"x\"}")).is_err());
+        let text = String::from_utf8(ExportedLine::checkpoint(note)).unwrap();
+        assert_eq!(ExportedLine::parse(&text).unwrap(), ExportedLine::Checkpoint(note.into()));
+        assert!(ExportedLine::parse(&text.replace('}', ",\"leaf\":\"x\"}")).is_err());
     }
 }

@@ -26,7 +26,7 @@ mod v1;
 
 pub use binary::binary;
 pub use cloudevent::{REDACTED, cloudevent, write_cloudevent};
-pub use export::{ExportLine, Exported, NotAnExportLine};
+pub use export::{Entry, ExportedLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact, job_of};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, batch, check_source, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};

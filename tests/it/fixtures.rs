@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jobledger::ledger::{Folder, import};
-use jobledger::wire::{ExportLine, Leaf};
+use jobledger::wire::{Entry, Leaf};
 use serde_json::Value;
 
 use crate::support::{Answered, Recording, Stage};
@@ -93,13 +93,13 @@ fn resend(name: &'static str) {
     }
 }
 
-fn lines(export: &str) -> Vec<ExportLine> {
-    export.lines().map(|line| ExportLine::parse(line).unwrap()).collect()
+fn lines(export: &str) -> Vec<Entry> {
+    export.lines().map(|line| Entry::parse(line).unwrap()).collect()
 }
 
 /// Fails unless `fresh` says what `recorded` says. Answers what was made at random, then and now: job ids that the ledger
 /// gave, event ids of its own `DELETE` route.
-fn same_history(recorded: &[ExportLine], fresh: &[ExportLine]) -> BTreeSet<(String, String)> {
+fn same_history(recorded: &[Entry], fresh: &[Entry]) -> BTreeSet<(String, String)> {
     assert_eq!(recorded.len(), fresh.len(), "events in the log");
     let mut random = BTreeSet::new();
     for (then, now) in recorded.iter().zip(fresh) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use jobledger::tree::{Hash, VerifierKey, leaf_hash, node_hash, open_note};
-use jobledger::wire::{ExportLine, datadigest};
+use jobledger::wire::{Entry, datadigest};
 
 use crate::support::shell::{lacking, said, shell};
 use crate::support::skipped;
@@ -23,8 +23,8 @@ fn blocks(name: &str) -> Vec<&'static str> {
     PAGE.split(&open).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
 }
 
-fn entries() -> Vec<ExportLine> {
-    LOG.lines().map(|line| ExportLine::parse(line).unwrap()).collect()
+fn entries() -> Vec<Entry> {
+    LOG.lines().map(|line| Entry::parse(line).unwrap()).collect()
 }
 
 fn hex(hash: Hash) -> String {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jobledger::job::{Position, Time};
 use jobledger::tree::leaf_hash;
-use jobledger::wire::{DIGEST_LEN, ExportLine, Leaf, SALT_LEN, cloudevent, datadigest};
+use jobledger::wire::{DIGEST_LEN, Entry, Leaf, SALT_LEN, cloudevent, datadigest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -111,10 +111,10 @@ proptest! {
         let mut leaf = Leaf::parse(LEAF.as_bytes()).unwrap();
         leaf.id = Cow::Owned(id);
         let data = json!({ "text": data }).to_string().into_bytes();
-        let line = ExportLine { leaf: leaf.to_bytes(), content: (!erased).then_some((salt, data)) };
+        let line = Entry { leaf: leaf.to_bytes(), content: (!erased).then_some((salt, data)) };
         let text = String::from_utf8(line.to_bytes()).unwrap();
         prop_assert!(!text.contains('\n'));
-        prop_assert_eq!(&ExportLine::parse(&text).unwrap(), &line);
+        prop_assert_eq!(&Entry::parse(&text).unwrap(), &line);
         // Data is last and verbatim, so that any tool can cut it out.
         if let Some((_, data)) = &line.content {
             let end = text.len() - 1;

@@ -7,7 +7,7 @@ use jobledger::tree::{
     Checkpoint, Frontier, Hash, Head, NodeId, Receipt, Size, Tile, TileKind, VerifierKey, leaf_hash, split_entries,
     verify_consistency,
 };
-use jobledger::wire::ExportLine;
+use jobledger::wire::Entry;
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Auditor {
     fn of(server: &TestServer, client: &Client) -> Auditor {
         let conn = Reader::open(&server.path().join("log.db")).unwrap();
         let key = identity(&Reader::new(&conn)).unwrap().verifier_key().clone();
-        let leaf = |line: &str| ExportLine::parse(line).unwrap().leaf;
+        let leaf = |line: &str| Entry::parse(line).unwrap().leaf;
         let leaves: Vec<Vec<u8>> = exported(server.path(), &[]).lines().map(leaf).collect();
         let (mut edge, mut nodes, mut heads) = (Frontier::EMPTY, HashMap::new(), Vec::new());
         for leaf in &leaves {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jobledger::wire::{ExportLine, Leaf, datadigest};
+use jobledger::wire::{Entry, Leaf, datadigest};
 use serde_json::{Value, json};
 
 use super::cli::{Done, cli, on};
@@ -51,14 +51,14 @@ pub fn import(folder: &Path, text: impl AsRef<[u8]>) -> Done {
 /// An export in which one line was changed, and its digest made right again: what only somebody who means it would write.
 pub fn forged(export: &str, line: usize, change: impl FnOnce(&mut Leaf<'_>, &mut Value)) -> String {
     let mut lines: Vec<String> = export.lines().map(str::to_owned).collect();
-    let ExportLine { leaf, content } = ExportLine::parse(&lines[line]).unwrap();
+    let Entry { leaf, content } = Entry::parse(&lines[line]).unwrap();
     let (salt, data) = content.unwrap();
     let mut leaf = Leaf::parse(&leaf).unwrap();
     let mut value = serde_json::from_slice(&data).unwrap();
     change(&mut leaf, &mut value);
     let data = serde_json::to_vec(&value).unwrap();
     leaf.datadigest = datadigest(&salt, &data).into();
-    let line_of = ExportLine { leaf: leaf.to_bytes(), content: Some((salt, data)) };
+    let line_of = Entry { leaf: leaf.to_bytes(), content: Some((salt, data)) };
     lines[line] = String::from_utf8(line_of.to_bytes()).unwrap();
     lines.join("\n") + "\n"
 }

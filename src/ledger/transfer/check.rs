@@ -16,7 +16,7 @@ use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
 use crate::ledger::{Identity, identity};
 use crate::log::{Reader, Row};
 use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
-use crate::wire::{self, ExportLine, Exported, Leaf, datadigest};
+use crate::wire::{self, Entry, ExportedLine, Leaf, datadigest};
 
 /// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
 pub(super) struct Checker<'l> {
@@ -44,7 +44,7 @@ pub(super) enum Checked {
     /// The log has it already.
     Known,
     /// It comes after everything before it.
-    New(ExportLine),
+    New(Entry),
 }
 
 impl<'l> Checker<'l> {
@@ -80,9 +80,9 @@ impl<'l> Checker<'l> {
         if self.ended {
             return Err("expected nothing after the checkpoint".into());
         }
-        let line = match Exported::parse(text).map_err(|error| error.to_string())? {
-            Exported::Event(line) => line,
-            Exported::Checkpoint(note) => return self.checkpoint(&note).map(|()| Checked::Known),
+        let line = match ExportedLine::parse(text).map_err(|error| error.to_string())? {
+            ExportedLine::Entry(line) => line,
+            ExportedLine::Checkpoint(note) => return self.checkpoint(&note).map(|()| Checked::Known),
         };
         let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| error.to_string())?;
         let position = leaf.position().map_err(|error| error.to_string())?;
@@ -169,7 +169,7 @@ impl<'l> Checker<'l> {
         residue.map(<[u8]>::to_vec).ok_or_else(missing)
     }
 
-    fn is_the_same(&self, position: Position, line: &ExportLine) -> Result<(), String> {
+    fn is_the_same(&self, position: Position, line: &Entry) -> Result<(), String> {
         let Some(base) = &self.base else { return Ok(()) };
         let content = line.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
         // What one of the two has erased, the other may still have: the leaf commits to it.

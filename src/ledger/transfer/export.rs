@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::job::{JobKey, Position};
 use crate::log::{self, Reader, Row};
-use crate::wire::{ExportLine, Exported, SALT_LEN};
+use crate::wire::{Entry, ExportedLine, SALT_LEN};
 
 /// Events read at a time: short reads, so that a slow disk or pipe keeps nothing open.
 const STEP: u64 = 1000;
@@ -54,7 +54,7 @@ pub fn export_signed(
     let (head, newest) = log.snapshot(|| Ok::<_, log::Error>((log.head()?, log.checkpoint()?)))?;
     let newest = newest.filter(|newest| newest.size.get() == head.next().get()).ok_or(ExportError::NoCheckpoint)?;
     let written = events(log, None, None, head, out, progress)?;
-    out.write_all(&Exported::checkpoint(&String::from_utf8_lossy(&newest.note)))?;
+    out.write_all(&ExportedLine::checkpoint(&String::from_utf8_lossy(&newest.note)))?;
     out.write_all(b"\n")?;
     out.flush()?;
     Ok(written)
@@ -109,5 +109,5 @@ pub fn export_line(row: Row<'_>) -> Vec<u8> {
         // A log that was tampered with may have a salt of another length; an export of it does not verify.
         (<[u8; SALT_LEN]>::try_from(salt).unwrap_or_default(), data.to_vec())
     });
-    ExportLine { leaf: row.leaf.to_vec(), content }.to_bytes()
+    Entry { leaf: row.leaf.to_vec(), content }.to_bytes()
 }

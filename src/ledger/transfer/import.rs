@@ -15,7 +15,7 @@ use crate::ledger::{OpenError, identity};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
 use crate::sqlite::ErrorKind;
 use crate::tree::{Frontier, Size};
-use crate::wire::{ExportLine, Exported, Leaf, LineError, Lines, decode};
+use crate::wire::{Entry, ExportedLine, Leaf, LineError, Lines, decode};
 
 /// Why a file was not imported. Nothing was written then.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,7 @@ fn insert(
     lines(file, progress, |number, text| {
         // The file was checked; one that changed in between fails here, and the transaction with it.
         let wrong = |why: String| ImportError::Line { line: number, why };
-        let Exported::Event(line) = Exported::parse(text).map_err(|error| wrong(error.to_string()))? else {
+        let ExportedLine::Entry(line) = ExportedLine::parse(text).map_err(|error| wrong(error.to_string()))? else {
             return Ok(());
         };
         let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| wrong(error.to_string()))?;
@@ -192,7 +192,7 @@ impl From<crate::wire::BadLeaf> for Insert {
 fn append(
     writer: &mut Writer,
     streams: &mut HashMap<JobKey, StreamId>,
-    line: &ExportLine,
+    line: &Entry,
     leaf: &Leaf<'_>,
 ) -> Result<(), Insert> {
     let prev = leaf.prev()?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 
 use crate::job::{Event, EventType, JobKey, Position};
-use crate::wire::{self, ExportLine, Leaf, LineError, Lines, StoredRedaction, residue};
+use crate::wire::{self, Entry, Leaf, LineError, Lines, StoredRedaction, residue};
 
 /// What is left, by the erased event.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Residues {
 }
 
 fn erasure(line: &str) -> Option<(Position, Left)> {
-    let line = ExportLine::parse(line).ok()?;
+    let line = Entry::parse(line).ok()?;
     let leaf = Leaf::parse(&line.leaf).ok()?;
     let (_, data) = line.content?;
     if !leaf.is(EventType::Redacted) {
