@@ -1,14 +1,14 @@
 -- views.db: the fold of log.db, one row a job, one an item. Disposable: deleting the file is always safe.
 
--- Where the views stand. The leaf's hash tells views of another history from views of this one.
-CREATE TABLE checkpoint (
+-- The newest event that the views hold. The hash of its leaf tells views of this log from views of another one.
+CREATE TABLE position (
   one       INTEGER PRIMARY KEY CHECK (one = 1),
   position  INTEGER NOT NULL,
   leaf_hash BLOB NOT NULL
 ) STRICT;
 
--- Up to where nothing that was erased is left anywhere in this file, pages without rows included: not what the views show,
--- but how the file was made.
+-- Every redaction recorded up to this position has been applied to the file, unused pages included. It says how the file was made,
+-- and not what the views show.
 CREATE TABLE scrubbed (
   one  INTEGER PRIMARY KEY CHECK (one = 1),
   upto INTEGER NOT NULL
@@ -50,10 +50,10 @@ CREATE TABLE job (
   redactions         INTEGER NOT NULL
 ) STRICT;
 
--- Here and not with the other indexes: jobs are found by it while views are rebuilt.
+-- Not in views-indexes.sql, because a rebuild finds jobs by this index.
 CREATE UNIQUE INDEX job_key ON job (org, subject);
 
--- Apart from the job's row, which is written again with every change, because a spec may have megabytes.
+-- Not in the job's row, because each change writes that row again, and a spec may have megabytes.
 CREATE TABLE spec (
   job  INTEGER PRIMARY KEY,
   spec TEXT NOT NULL
@@ -68,7 +68,7 @@ CREATE TABLE item (
   provider    TEXT,
   secret_id   TEXT,
   secret_keys TEXT, -- a JSON array
-  detail      TEXT, -- a JSON object, where it is none of a database role
+  detail      TEXT, -- a JSON object, if it is not the credentials of a database role
   at          INTEGER,
   since       INTEGER NOT NULL, -- the job's event, counted from 1, that gave the item this result
   PRIMARY KEY (job, seq)
@@ -93,7 +93,7 @@ CREATE TABLE redaction (
   PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Jobs whose events cannot be folded. They have no other row here; every other job goes on.
+-- Jobs whose events do not fold. They have no other row in this file; every other job goes on.
 CREATE TABLE set_aside (
   org      TEXT NOT NULL,
   subject  TEXT NOT NULL,
@@ -109,8 +109,8 @@ CREATE TABLE label (
   PRIMARY KEY (org, key, value, job)
 ) STRICT, WITHOUT ROWID;
 
--- A copy of the job's row after every 500th event of the job: a read of the past begins at the newest copy before its moment.
--- Of the job's notes and redactions a snapshot has the first ones, as many as its columns say.
+-- A copy of the job's row after each 500th event of the job: a read of the past begins at the newest copy before its moment.
+-- A snapshot shows the first notes and redactions of the job, as many as its columns say.
 CREATE TABLE snapshot (
   id                 INTEGER NOT NULL,
   org                TEXT NOT NULL,

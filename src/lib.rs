@@ -1,7 +1,7 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
 //! Layers, each using only those before it; the first seven know no I/O, no clock, no randomness and no async:
-//! `chain` → [`memory`] → [`job`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
+//! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
 //! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod cache;
 mod chain;
 pub mod cli;
 pub mod evidence;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{Access, AccessError, LiveAccess};
-use crate::http::{self, App, HttpOptions, Limits, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
+use crate::http::{self, App, HttpOptions, Limits, Pages, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
 use crate::memory::Share;
@@ -67,6 +67,7 @@ impl Server {
             limits: Limits::new(&serving.bounds, &memory.of(Share::Bodies)),
             sheets: Sheets::new(memory.of(Share::RenderedEvents)),
             renders: Renders::new(memory.of(Share::RenderedJobs)),
+            pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
             stopping: stopping.clone(),
             scheme: serving.transport.scheme(),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::report::{Class, Fault};
+use crate::history::is_residue;
 use crate::job::{Event, EventType, JobKey, Kind, Position, Time};
-use crate::wire::{Leaf, StoredRedaction, datadigest, decode, residue};
+use crate::wire::{Leaf, StoredRedaction, datadigest, decode};
 
 /// Salt and data of an event, as stored; `None` where they are gone.
 pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
@@ -185,7 +186,7 @@ impl Events {
         if missing.job != job || missing.event_type == EventType::Redacted.as_str() {
             return Err(format!("it erases event {named}, which is none of its job that may be erased"));
         }
-        if !residue(&missing.event_type, missing.version, &kept).is_ok_and(|again| again == kept) {
+        if !is_residue(&missing.event_type, missing.version, &kept) {
             return Err(format!("what it keeps of event {named} is not what is left of a `{}`", missing.event_type));
         }
         self.missing.remove(&named);

@@ -14,7 +14,7 @@ use crate::job::Position;
 use crate::log::Reader;
 use crate::memory::{self, Budget};
 use crate::sqlite::{READ_ONLY, open_to_read};
-use crate::views::{self, Error, SetAside, checkpoint, fits_log, list_set_aside, rebuild_to};
+use crate::views::{self, Error, SetAside, fits_log, list_set_aside, rebuild_to};
 
 /// What an audit of the views found.
 pub(super) enum Views {
@@ -70,11 +70,11 @@ fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views,
         }
     }
     if let Err(why) = fits_log(&conn, &log) {
-        return left_out(why);
+        return left_out(chain(&why));
     }
     // They stand still from here on, whatever a server does; so does the log, which has all that they show.
     let conn = conn.unchecked_transaction()?;
-    let upto = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
+    let upto = views::position(&conn)?;
     log.snapshot(|| compared(&log, &conn, upto, &mut progress))
 }
 
@@ -86,7 +86,7 @@ fn compared(
     progress: &mut impl FnMut(u64),
 ) -> Result<Views, AuditError> {
     // Replayed without what was erased since, and so otherwise than they could know.
-    let erased = log.newest_redaction()?;
+    let erased = history::newest_redaction(log)?;
     if erased > upto {
         let what = format!(
             "the views, which stand at {upto}, before the erasure at {erased}: start a server, which takes it in"

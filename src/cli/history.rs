@@ -7,9 +7,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{Failure, Outcome};
-use crate::history::job_facts;
+use crate::history::{ExportResidues, job_facts};
 use crate::job::{Fact, JobKey, Position, Time};
-use crate::ledger::{AsOf, Folder, Place, ReadError, Residues, system_clock};
+use crate::ledger::{AsOf, Folder, Place, ReadError, system_clock};
 use crate::log::Reader;
 use crate::wire::{self, Entry, ExportedLine, Leaf, Lines};
 
@@ -66,8 +66,7 @@ fn exported_facts(
     upto: Position,
     each: &mut impl FnMut(Fact) -> Outcome,
 ) -> Outcome {
-    // What is left of what was erased comes later in the file; looked for when the first such event comes.
-    let mut residues: Option<Residues> = None;
+    let mut residues = ExportResidues::of(file);
     lines(file, |line, leaf, position, wrong| {
         // An export may hold many jobs; only this one's events are read further.
         let ours = leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
@@ -77,13 +76,7 @@ fn exported_facts(
         if ours && position > after {
             let data = match &line.content {
                 Some((_, data)) => Some(data.as_slice()),
-                None => {
-                    let residues = match &mut residues {
-                        Some(residues) => residues,
-                        none => none.insert(Residues::read(BufReader::new(std::fs::File::open(file)?))?),
-                    };
-                    residues.of(position, leaf)
-                }
+                None => residues.find(position, leaf)?,
             };
             let fact = wire::fact(position, &line.leaf, data).map_err(|error| wrong(crate::chain(&error)))?;
             fact.map_or(Ok(()), &mut *each)?;

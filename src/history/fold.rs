@@ -1,29 +1,67 @@
-//! One job folded from its events in the log: for as-of reads, replay, and whoever cannot wait for the views.
+//! One job, folded from its events in the log: for decisions, reads of the past, and replay.
 
 use super::Error;
+use super::residue::residue_in_log;
 use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{self, Reader, Row};
-use crate::wire::{self, StoredRedaction, Unreadable};
+use crate::wire;
 
 /// Events read at a time.
 const STEP: u64 = 1000;
 
-/// The job as of `upto`, starting from `known` (an earlier state of it) where there is one; `None` where it did not exist.
+/// The job as of `upto`, folded from `known`, an earlier state of it, or from its first event; `None` if it did not exist.
 ///
-/// Text that was erased since is in no answer. A known state may have it, so one that an erasure comes after is of no use.
+/// The answer holds no redacted data. A known state may, so a redaction of one of its events makes this fold begin anew.
+///
+/// # Errors
+///
+/// The log cannot be read, or the job does not fold.
 pub fn fold_job(log: &Reader<'_>, key: &JobKey, known: Option<Job>, upto: Position) -> Result<Option<Job>, Error> {
     let after = known.as_ref().map_or(Position::GENESIS, |job| job.position);
-    let (mut job, mut stale) = (known, false);
+    let (mut job, mut redacted_since) = (known, false);
     job_facts(log, key, after, upto, |fact| {
         let position = fact.position;
-        stale |= matches!(&fact.event, Event::Redacted(redacted) if redacted.position <= after);
-        job = Some(Job::fold(job.take(), fact).map_err(|cause| Error::Misfit { position, cause })?);
+        redacted_since |= matches!(&fact.event, Event::Redacted(redacted) if redacted.position <= after);
+        job = Some(Job::fold(job.take(), fact).map_err(Error::misfit(position))?);
         Ok::<(), Error>(())
     })?;
-    if stale { fold_job(log, key, None, upto) } else { Ok(job) }
+    if redacted_since { fold_job(log, key, None, upto) } else { Ok(job) }
 }
 
-/// Gives `each` what happened to the job after `after`, up to `upto`, in order.
+/// A job folded from a snapshot.
+#[derive(Debug)]
+pub struct Folded {
+    /// The job; `None` if it did not exist.
+    pub job: Option<Job>,
+    /// How many events the job has that its snapshot had not.
+    pub events: u64,
+}
+
+/// The job as of `upto`, folded from a snapshot that may be wrong: if later events do not fit it, folds all events.
+///
+/// # Errors
+///
+/// The log cannot be read, or the job does not fold.
+pub fn fold_from_snapshot(
+    log: &Reader<'_>,
+    key: &JobKey,
+    snapshot: Option<Job>,
+    upto: Position,
+) -> Result<Folded, Error> {
+    let before = snapshot.as_ref().map_or(0, |job| job.events);
+    let job = match fold_job(log, key, snapshot, upto) {
+        Err(error) if before > 0 && error.unfoldable().is_some() => fold_job(log, key, None, upto)?,
+        folded => folded?,
+    };
+    let events = job.as_ref().map_or(0, |job| job.events).saturating_sub(before);
+    Ok(Folded { job, events })
+}
+
+/// Gives `each` the facts of the job after `after`, up to `upto`, in order.
+///
+/// # Errors
+///
+/// The log cannot be read, or one of these events cannot; an error of `each`.
 pub fn job_facts<E: From<Error> + From<log::Error>>(
     log: &Reader<'_>,
     key: &JobKey,
@@ -48,19 +86,14 @@ pub fn job_facts<E: From<Error> + From<log::Error>>(
     }
 }
 
-/// The fact in an event of the log. Where its data was erased, what its erasure says is left of that stands for it: the
-/// erasure may come later than the moment that is asked for, and still nobody is told what is gone.
+/// The fact of an event in the log; `None` for the ledger's own events. If the data was redacted, reads its residue instead.
+///
+/// The redaction may be later than the moment that the caller asks for: redacted data is in no answer.
+///
+/// # Errors
+///
+/// The log or the event cannot be read.
 pub fn row_fact(log: &Reader<'_>, row: Row<'_>) -> Result<Option<Fact>, Error> {
-    let read = |data: Option<&[u8]>| wire::fact(row.position, row.leaf, data).map_err(Error::from);
-    if row.data.is_some() {
-        return read(row.data);
-    }
-    let residue = match log.redaction_of(row.position)? {
-        Some((version, data)) => {
-            let stored = StoredRedaction::read(version, &data);
-            Some(stored.map_err(|cause| Unreadable { position: row.position, cause: cause.into() })?.residue)
-        }
-        None => None,
-    };
-    read(residue.as_deref())
+    let residue = if row.data.is_none() { residue_in_log(log, row.position)? } else { None };
+    Ok(wire::fact(row.position, row.leaf, row.data.or(residue.as_deref()))?)
 }

@@ -1,10 +1,12 @@
-//! A job's events, folded up to a position.
+//! A job's events, folded up to a position. Redacted data is read as its residue.
 //!
-//! Not here: what is stored of a fold (`views`), and what is shown of it (`model`).
+//! Not here: where a folded job is stored (`views`), and how it is shown (`model`).
 
 mod fold;
+mod residue;
 
-pub use fold::{fold_job, job_facts, row_fact};
+pub use fold::{Folded, fold_from_snapshot, fold_job, job_facts, row_fact};
+pub use residue::{ExportResidues, is_residue, newest_redaction};
 
 use crate::job::{Conflict, Position};
 use crate::{log, wire};
@@ -27,8 +29,8 @@ pub enum Error {
         #[source]
         cause: Conflict,
     },
-    /// An event of the ledger itself stands in a job.
-    #[error("event {position} is the ledger's own, but stands in a job")]
+    /// An event of the ledger itself is in a job.
+    #[error("event {position} is the ledger's own, but is in a job")]
     LedgerEvent {
         /// The event's position.
         position: Position,

@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use crate::access::LiveAccess;
+use crate::http::answer::Pages;
 use crate::http::answer::Renders;
 use crate::http::answer::Sheets;
 use crate::http::limits::Limits;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub sheets: Sheets,
     /// Large jobs as they were rendered.
     pub renders: Renders,
+    /// Pages of jobs as they were rendered.
+    pub pages: Pages,
     /// Open tails.
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.

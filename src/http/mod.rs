@@ -16,7 +16,7 @@ mod routes;
 mod site;
 mod tail;
 
-pub use answer::{Error, ErrorStyle, Long, Problem, Renders, Sheets, json, page, streamed, title};
+pub use answer::{Error, ErrorStyle, Long, PageName, Pages, Problem, Renders, Sheets, json, page, streamed, title};
 pub use app::{App, Shared};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
 pub use description::{LiveAnswers, ReadingParams, Revisioned, routes_with_errors};

@@ -26,11 +26,11 @@ pub use commit::{Doubt, SealError};
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use keys::{Continued, Identity, KeyError, LEDGER, RotateError, continue_log, identity, rotate_key};
 pub use metrics::Metrics;
-pub use projection::{BesideError, Health, Rebuild};
+pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
 pub use read::{AsOf, INLINE, NotAMoment, Place, ReadError, Shown, Turn, Turns, hook_chunk, hook_output, off_thread};
 pub use threads::{Threads, panic_text};
-pub use transfer::{ExportError, ImportError, Imported, Residues, export, export_line, export_signed, import};
+pub use transfer::{ExportError, ImportError, Imported, export, export_line, export_signed, import};
 
 use std::sync::{Arc, OnceLock};
 
@@ -38,6 +38,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::chain;
+use crate::history::newest_redaction;
 use crate::job::{Position, Time};
 use crate::log::{self, FileState};
 use crate::mask::Mask;
@@ -233,7 +234,7 @@ impl Ledger {
         let (projection, projector) =
             projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
         let commits = Arc::new(commit::Commits::default());
-        let erasures = Arc::new(redactor::Erasures::new(log.reader().newest_redaction()?));
+        let erasures = Arc::new(redactor::Erasures::new(newest_redaction(&log.reader())?));
         let eraser = redactor::start(erasures.clone(), projection.clone(), log_path.clone(), &options, &threads);
         let eraser = eraser.map_err(OpenError::Thread)?;
         let shared = commit::Shared {

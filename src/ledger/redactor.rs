@@ -142,5 +142,5 @@ fn gone(
             chain(&error)
         })?;
     }
-    Ok(*cut && projection.scrub(wanted).map_err(|error| chain(&error))?)
+    Ok(*cut && projection.apply_redactions(wanted).map_err(|error| chain(&error))?)
 }

@@ -87,24 +87,6 @@ impl<'c> Reader<'c> {
         Ok(statement.rows([position])?.read(borrow)?.map(each))
     }
 
-    /// The version and data of the redaction of the event at `position`; `None` for an event that has its data.
-    pub fn redaction_of(&self, position: Position) -> Result<Option<(u32, Vec<u8>)>, Error> {
-        // The `+` takes the column's affinity away, which the index does not have.
-        let sql = "SELECT redaction.version, redaction.data FROM event AS erased JOIN event AS redaction \
-                   ON redaction.job = erased.job AND redaction.type = 'job.redacted' \
-                   AND json_extract(CAST(redaction.data AS TEXT), '$.position') = +erased.position \
-                   WHERE erased.position = ?1 AND redaction.position > erased.position";
-        let mut statement = self.prepare("find the redaction of an event", sql)?;
-        Ok(statement.row_if_any([position], |row| Ok((row.get(0)?, row.get(1)?)))?)
-    }
-
-    /// The newest redaction of all jobs; the genesis event in a log without redactions.
-    pub fn newest_redaction(&self) -> Result<Position, Error> {
-        // The `+` keeps SQLite from a search from the end of the log.
-        let sql = "SELECT ifnull(max(+position), 0) FROM event WHERE type = 'job.redacted'";
-        Ok(self.prepare("find the newest redaction", sql)?.value([])?)
-    }
-
     /// Gives `each` the events from `from` on, in order, `limit` at the most, until `each` breaks.
     pub fn scan<E: From<Error>>(
         &self,
@@ -143,7 +125,8 @@ impl<'c> Reader<'c> {
         Ok(micros.map(Time::from_micros))
     }
 
-    pub(super) fn prepare(&self, doing: &'static str, sql: &str) -> Result<Statement<'c>, Error> {
+    /// A statement on the log, planned once for its connection. `doing` completes the sentence "cannot …".
+    pub(crate) fn prepare(&self, doing: &'static str, sql: &str) -> Result<Statement<'c>, Error> {
         Ok(Statement::new(self.conn, doing, sql)?)
     }
 

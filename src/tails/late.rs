@@ -3,35 +3,26 @@
 //! After a restart all watchers come back at once, many to the same position with the same filter. The cache answers all but
 //! the first of them. A stretch with more events behind it never changes, except by the redaction of one of its events.
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::TailError;
 use super::frame::{Frame, Stretch};
 use super::ring::TAKE;
+use crate::cache::RedactableCache;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
 use crate::memory::Budget;
-use crate::views::Cache;
 
 /// Most events that one late read takes from the log.
 const STEP: u64 = 256;
 
 /// A cache of stretches; it evicts the least recently used first.
 #[derive(Debug)]
-pub(super) struct LateReads(Mutex<Cached>);
-
-#[derive(Debug)]
-struct Cached {
-    /// The newest redaction that every cached stretch comes after.
-    redacted: Position,
-    stretches: Cache<(Position, Filter), Stretch>,
-}
+pub(super) struct LateReads(RedactableCache<(Position, Filter), Stretch>);
 
 impl LateReads {
     /// An empty cache.
     pub(super) fn new(budget: Budget) -> LateReads {
-        LateReads(Mutex::new(Cached { redacted: Position::GENESIS, stretches: Cache::new(budget) }))
+        LateReads(RedactableCache::new(budget))
     }
 
     /// Reads the stretch after `cursor` from the log. Waits for SQLite, so it runs off the async threads.
@@ -59,26 +50,15 @@ impl LateReads {
 
     /// The cached stretch after `cursor`. `redacted` is the position of the newest redaction.
     pub(super) fn get(&self, redacted: Position, cursor: Position, filter: &Filter) -> Option<Stretch> {
-        self.cached(redacted).stretches.get(&(cursor, filter.clone())).cloned()
+        self.0.get(redacted, &(cursor, filter.clone()))
     }
 
     fn put(&self, redacted: Position, cursor: Position, filter: &Filter, stretch: &Stretch) {
-        let mut cached = self.cached(redacted);
-        // A stretch that was read before a redaction may show redacted text.
-        if stretch.more && cached.redacted == redacted {
+        // Later events belong to a stretch without more behind it.
+        if stretch.more {
             let weight = stretch.bytes.len() + size_of::<(Position, Filter, Stretch)>();
-            cached.stretches.insert((cursor, filter.clone()), stretch.clone(), weight);
+            self.0.insert(redacted, (cursor, filter.clone()), stretch.clone(), weight);
         }
-    }
-
-    /// The cache, cleared if `redacted` is newer than its stretches.
-    fn cached(&self, redacted: Position) -> MutexGuard<'_, Cached> {
-        let mut cached = self.0.lock();
-        if cached.redacted < redacted {
-            cached.redacted = redacted;
-            cached.stretches.clear();
-        }
-        cached
     }
 }
 

@@ -1,96 +1,103 @@
-//! Values kept in memory: what decides and what projects would otherwise load a job for every event, and what reads would
-//! make the same answer again and again.
+//! Values that were read from the views, kept in memory for as long as the views hold the same.
+//!
+//! The views are a function of the log up to their position, so a value holds until a commit of the projector changes it. From
+//! before a commit until every reader of the file sees it, the cache answers nothing and keeps nothing: an answer from memory is
+//! never older than what another reader has already read from the file.
 
 use std::hash::Hash;
 
-use lru::LruCache;
+use parking_lot::Mutex;
 
-use crate::job::{Job, JobKey};
+use crate::cache::Cache;
+use crate::job::Position;
 use crate::memory::Budget;
 
-/// Values by name, the longest unused dropped first, bounded by about how many bytes they take.
+/// Values by key, of one position of the views.
 #[derive(Debug)]
-pub struct Cache<K: Hash + Eq, V> {
-    values: LruCache<K, (V, usize)>,
-    weight: usize,
-    budget: Budget,
+pub struct ViewsCache<K: Hash + Eq, V>(Mutex<State<K, V>>);
+
+#[derive(Debug)]
+struct State<K: Hash + Eq, V> {
+    /// The position of the views; `None` during a commit, and while there are no views.
+    position: Option<Position>,
+    values: Cache<K, V>,
 }
 
-/// Jobs by name.
-pub type JobCache = Cache<JobKey, Job>;
-
-impl<K: Hash + Eq, V> Cache<K, V> {
-    /// An empty cache. It holds at most about the bytes of its budget, or one larger value.
-    pub fn new(budget: Budget) -> Cache<K, V> {
-        budget.hold(0);
-        Cache { values: LruCache::unbounded(), weight: 0, budget }
+impl<K: Hash + Eq + Clone, V: Clone> ViewsCache<K, V> {
+    /// An empty cache that holds at most about the bytes of its budget.
+    pub fn new(budget: Budget) -> ViewsCache<K, V> {
+        ViewsCache(Mutex::new(State { position: None, values: Cache::new(budget) }))
     }
 
-    /// Takes a value out.
-    pub fn take(&mut self, key: &K) -> Option<V> {
-        let (value, weight) = self.values.pop(key)?;
-        self.weight -= weight;
-        self.budget.hold(self.weight);
-        Some(value)
+    /// A commit of the views begins: `evict` takes out the values that the commit changes.
+    pub fn begin_commit(&self, evict: impl FnOnce(&mut Cache<K, V>)) {
+        let mut state = self.0.lock();
+        state.position = None;
+        evict(&mut state.values);
     }
 
-    /// The value, counted as used.
-    pub fn get(&mut self, key: &K) -> Option<&V> {
-        self.values.get(key).map(|(value, _)| value)
+    /// The views are at `position`, and every reader of the file sees that.
+    pub fn end_commit(&self, position: Position) {
+        self.0.lock().position = Some(position);
     }
 
-    /// Changes a value in place, by which it grows about `grown` bytes; `None` where it is not here.
-    pub fn update<T>(&mut self, key: &K, grown: usize, change: impl FnOnce(&mut V) -> T) -> Option<T> {
-        let (value, weight) = self.values.get_mut(key)?;
-        *weight += grown;
-        self.weight += grown;
-        let changed = change(value);
-        self.shrink();
-        Some(changed)
+    /// Evicts every value: other views take the place of these.
+    pub fn clear(&self) {
+        self.begin_commit(Cache::clear);
     }
 
-    /// Keeps a value of about `weight` bytes.
-    pub fn insert(&mut self, key: K, value: V, weight: usize) {
-        self.weight += weight;
-        if let Some((_, (_, old))) = self.values.push(key, (value, weight)) {
-            self.weight -= old;
+    /// The value of `key` and the position of the views, if that is `wanted` or later.
+    pub fn get(&self, key: &K, wanted: Position) -> Option<(V, Position)> {
+        let mut state = self.0.lock();
+        let position = state.position.filter(|position| *position >= wanted)?;
+        state.values.get(key).map(|value| (value.clone(), position))
+    }
+
+    /// Keeps a value of about `bytes` bytes that was read when the views were at `position`, unless they have moved on.
+    pub fn keep(&self, key: &K, value: &V, bytes: usize, position: Position) {
+        let mut state = self.0.lock();
+        if state.position == Some(position) {
+            state.values.insert(key.clone(), value.clone(), bytes);
         }
-        self.shrink();
-    }
-
-    fn shrink(&mut self) {
-        while self.weight > self.budget.limit() && self.values.len() > 1 {
-            let Some((_, (_, weight))) = self.values.pop_lru() else { break };
-            self.weight -= weight;
-        }
-        self.budget.hold(self.weight);
-    }
-
-    /// Forgets every value.
-    pub fn clear(&mut self) {
-        self.values.clear();
-        self.weight = 0;
-        self.budget.hold(0);
     }
 }
 
-impl<K: Hash + Eq, V> Drop for Cache<K, V> {
-    fn drop(&mut self) {
-        self.budget.hold(0);
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl JobCache {
-    /// Keeps a job.
-    pub fn put(&mut self, job: Job) {
-        let weight = job_weight(&job);
-        self.insert(job.key.clone(), job, weight);
-    }
-}
+    const GENESIS: Position = Position::GENESIS;
 
-/// Approximate size of a job in memory, in bytes; at least the length of its texts. The cost does not grow with the job.
-pub fn job_weight(job: &Job) -> usize {
-    let parts = 500 * job.items.len() + 100 * (job.notes.len() + job.redactions.len());
-    // The job holds its spec as text and as a value; a value with many small parts takes more memory than its text.
-    2048 + job.text_len() + parts + job.bytes as usize + 2 * job.spec_json.0.len()
+    /// Views at position 5, and values of `a` and `b` that were read there.
+    fn cache() -> ViewsCache<&'static str, u8> {
+        let cache = ViewsCache::new(Budget::new(1000));
+        cache.end_commit(Position::new(5));
+        cache.keep(&"a", &1, 1, Position::new(5));
+        cache.keep(&"b", &2, 1, Position::new(5));
+        cache
+    }
+
+    #[test]
+    fn a_value_that_no_commit_changes_holds() {
+        let cache = cache();
+        assert_eq!(cache.get(&"a", Position::new(5)), Some((1, Position::new(5))));
+        assert_eq!(cache.get(&"a", Position::new(6)), None, "not yet");
+        cache.begin_commit(|values| assert_eq!(values.take(&"a"), Some(1)));
+        assert_eq!(cache.get(&"b", GENESIS), None, "a reader of the file may see the commit already");
+        cache.end_commit(Position::new(7));
+        assert_eq!(cache.get(&"b", Position::new(7)), Some((2, Position::new(7))));
+        assert_eq!(cache.get(&"a", GENESIS), None);
+    }
+
+    #[test]
+    fn a_value_from_before_a_commit_is_not_kept_after_it() {
+        let cache = cache();
+        cache.begin_commit(|values| assert_eq!(values.take(&"a"), Some(1)));
+        cache.keep(&"a", &1, 1, Position::new(5));
+        cache.end_commit(Position::new(6));
+        cache.keep(&"a", &1, 1, Position::new(5));
+        assert_eq!(cache.get(&"a", GENESIS), None);
+        cache.keep(&"a", &3, 1, Position::new(6));
+        assert_eq!(cache.get(&"a", GENESIS), Some((3, Position::new(6))));
+    }
 }

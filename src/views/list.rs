@@ -4,23 +4,24 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::Error;
-use super::load::{SUMMARY, summary};
+use super::columns::JobColumn;
+use super::job_row::read_summary;
 use crate::job::{JobType, Kind, OrgId, Position, Status, Summary, Time};
 
-/// Which jobs a list shows. `None` everywhere shows all.
+/// Which jobs a list shows. A filter that is `None` lets every job through.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct JobQuery {
-    /// Of one organisation.
+    /// The organisation.
     pub org: Option<OrgId>,
-    /// Of one kind.
+    /// The kind.
     pub kind: Option<Kind>,
-    /// In one state.
+    /// The state.
     pub status: Option<Status>,
-    /// Background and generic jobs of one type.
+    /// The type of a background or generic job.
     pub job_type: Option<JobType>,
-    /// With this label.
+    /// A label: its key and value.
     pub label: Option<(String, String)>,
-    /// Created for this name.
+    /// The name that the job was created for.
     pub created_by: Option<String>,
     /// Created strictly after.
     pub created_after: Option<Time>,
@@ -30,14 +31,14 @@ pub struct JobQuery {
     pub started_after: Option<Time>,
     /// Started strictly before.
     pub started_before: Option<Time>,
-    /// Whose id starts so.
+    /// What the id starts with.
     pub id_prefix: Option<String>,
-    /// Created at a position before this one: where the page before ended.
+    /// Created at a position before this one: the last job of the previous page.
     pub before: Option<Position>,
 }
 
 impl JobQuery {
-    /// Whether a page costs what it shows, however many jobs there are.
+    /// Whether an index finds the jobs: a page then costs the jobs that it shows, however many there are.
     pub fn is_indexed(&self) -> bool {
         let times = [self.created_after, self.created_before, self.started_after, self.started_before];
         let unindexed = times.iter().any(Option::is_some) || self.label.is_some() || self.id_prefix.is_some();
@@ -56,23 +57,31 @@ impl JobQuery {
 /// A page of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobList {
-    /// Newest first, by the position of `job.created`.
+    /// The jobs, newest first by the position of `job.created`.
     pub jobs: Vec<Summary>,
-    /// Whether there are older ones behind it.
+    /// Whether older jobs follow on the next page.
     pub more: bool,
 }
 
-/// A page ends when its jobs have about so many bytes of text, 4 MiB: a page may be shorter than was asked for.
+/// A page ends at about this many bytes of its jobs' texts, 4 MiB, so it may have fewer jobs than its limit.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Reads a page of at most `limit` jobs. Costs what it shows where an index serves the filter; `label` and the dates look at
-/// every job that the rest lets through. Nothing is ever counted.
+/// Reads a page of at most `limit` jobs. Without an index it looks at every job that the indexed filters let through. It counts
+/// nothing.
+///
+/// # Errors
+///
+/// The views cannot be read.
 pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<JobList, Error> {
     let (sql, values) = statement(query, limit);
     read(conn, &sql, values, limit)
 }
 
 /// Gives `each` every running background job of the organisation.
+///
+/// # Errors
+///
+/// The views cannot be read.
 pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary)) -> Result<(), Error> {
     let (kind, status) = (Some(Kind::Task), Some(Status::Running));
     let (sql, values) = statement(&JobQuery { org: Some(org), kind, status, ..JobQuery::default() }, usize::MAX);
@@ -80,12 +89,12 @@ pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary
     let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
     let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
     while let Some(row) = rows.next().map_err(doing())? {
-        each(&summary(row)?);
+        each(&read_summary(row)?);
     }
     Ok(())
 }
 
-/// The statement of a page, which reads one job more than it shows, and its values.
+/// The statement of a page, and the values that it binds. It reads one job more than the page shows.
 fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     let mut conditions = Conditions::default();
     if let Some((key, value)) = &query.label {
@@ -110,7 +119,8 @@ fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     }
     let from = if query.label.is_some() { "label JOIN job ON job.id = label.job" } else { "job" };
     let sql = format!(
-        "SELECT {SUMMARY} FROM {from} {} ORDER BY {} DESC LIMIT {}",
+        "SELECT {} FROM {from} {} ORDER BY {} DESC LIMIT {}",
+        JobColumn::LIST,
         conditions.sql(),
         if query.label.is_some() { "label.job" } else { "job.id" },
         limit.saturating_add(1).min(i64::MAX as usize),
@@ -127,7 +137,7 @@ fn read(conn: &Connection, sql: &str, values: Vec<Value>, limit: usize) -> Resul
         if jobs.len() == limit || bytes >= PAGE_BYTES {
             return Ok(JobList { jobs, more: true });
         }
-        let job = summary(row)?;
+        let job = read_summary(row)?;
         bytes += job.text_len();
         jobs.push(job);
     }
@@ -191,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_indexed_where_one_index_finds_all_that_it_asks_for() {
+    fn a_query_is_indexed_if_one_index_serves_all_of_its_filters() {
         let mut indexed = 0;
         for n in 0..48 {
             let query = JobQuery {
@@ -215,8 +225,8 @@ mod tests {
                 indexed += 1;
             }
         }
-        // All of the log; of one organisation: all, by state, by type, by creator, and by two kinds alone, with a state and with
-        // a type.
+        // All jobs; of one organisation: all, by state, by type, by creator, and by each of two kinds alone, with a state and with a
+        // type.
         assert_eq!(indexed, 1 + 4 + 6);
     }
 }

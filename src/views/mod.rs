@@ -1,10 +1,15 @@
-//! `views.db`: the rebuilt tables. The fold of the log's events, one row a job, one an item.
+//! `views.db`: the tables that the projector folds from the log's events, one row a job, one an item.
 //!
-//! Invariants: replay asks no clock, no network and nobody else; the file may be deleted at any time; rows and checkpoint
-//! are written in one transaction, so the views are always those of one position.
+//! Invariants: the fold asks no clock and no network; the file may be deleted at any time; the projector writes rows and the position
+//! of the views in one transaction, so the views are always those of one position.
+//!
+//! Not here: the thread that projects, and reads that wait for it (`ledger`); JSON of any API (`model`, `kinds`).
 
+mod batch;
 mod cache;
-mod kept;
+mod columns;
+mod item_row;
+mod job_row;
 mod list;
 mod load;
 mod open;
@@ -15,22 +20,23 @@ mod save;
 mod set_aside;
 mod snapshot;
 
-pub use cache::{Cache, JobCache, job_weight};
-pub use kept::Kept;
+pub use cache::ViewsCache;
 pub use list::{JobList, JobQuery, each_running, list_jobs};
 pub use load::{Found, find_job, is_large, load_past, read_job};
-pub use open::{checkpoint, empty_views, fits, fits_log, is_of_today};
+pub use open::{Unfit, empty_views, fits, fits_log, is_of_today, position};
 pub use projector::Projector;
 pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
-pub use running::{Moved, Pieces, Row, Running};
+pub use running::{ChangedJob, ListPieces, RenderRow, RunningList, RunningLists};
 pub use set_aside::{SetAside, count_set_aside, list_set_aside};
-pub use snapshot::EVERY;
+pub use snapshot::EVENTS_PER_SNAPSHOT;
+
+use std::path::{Path, PathBuf};
 
 use crate::job::Position;
 use crate::sqlite::{self, ErrorKind};
 use crate::{history, log};
 
-/// Why views cannot be read or brought forward.
+/// Why views cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The log.
@@ -42,6 +48,17 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Sqlite(#[from] sqlite::Error),
+    /// The operating system refused to replace, remove or sync a file of views.
+    #[error("cannot {doing} `{}`", .path.display())]
+    Io {
+        /// What was to be done with the file.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        cause: std::io::Error,
+    },
     /// A job's events do not fold.
     #[error(transparent)]
     History(history::Error),
@@ -51,7 +68,7 @@ pub enum Error {
         /// The first event that does not fold.
         position: Position,
     },
-    /// A row that is not what the projector writes.
+    /// A row is not one that the projector writes, or the file is gone.
     #[error("the views are damaged: {0}")]
     Damaged(String),
 }
@@ -70,7 +87,11 @@ impl Error {
         move |cause| sqlite::Error::new(doing, cause).into()
     }
 
-    /// The first event that keeps a job from being folded; `None` where something else failed.
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        move |cause| Error::Io { doing, path: path.to_owned(), cause }
+    }
+
+    /// The first event that keeps a job from being folded; `None` for other errors.
     pub fn unfoldable(&self) -> Option<Position> {
         match self {
             Error::History(error) => error.unfoldable(),
@@ -79,15 +100,15 @@ impl Error {
         }
     }
 
-    /// Whether making the views again would help.
+    /// Whether views that are made again would not have the error.
     pub fn is_damage(&self) -> bool {
         match self {
-            // New views do not help against a full disk, a lock or a failing device.
+            // New views would meet the same full disk, lock or failing device.
             Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Misfit),
             Error::Damaged(_) => true,
             Error::File(error) => error.kind() == ErrorKind::Damaged,
-            // New views would be made of the same log.
-            Error::Log(_) | Error::History(_) | Error::SetAside { .. } => false,
+            // New views would be made of the same log, by the same system.
+            Error::Log(_) | Error::Io { .. } | Error::History(_) | Error::SetAside { .. } => false,
         }
     }
 }

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::Error;
 use crate::job::Position;
-use crate::log::Reader;
+use crate::log::{self, Reader};
 use crate::sqlite;
 use crate::tree::{Hash, leaf_hash};
 
-/// The shape of the views. A change of `schema/views*.sql` raises it, and older views are made again.
-const VERSION: i64 = 7;
+/// The version of the tables. A change of `schema/views*.sql` raises it, and views of another version are made again.
+const VERSION: i64 = 8;
 /// The page cache of a connection that reads a few rows, 2 MiB.
 const SMALL_CACHE: usize = 2 << 20;
 /// "jobv": marks the file as views.
@@ -28,9 +28,9 @@ pub(super) fn open_existing(path: &Path, cache: usize) -> Result<Connection, Err
     Ok(conn)
 }
 
-/// Makes new, empty views in a file of their own. Nothing in it need survive a crash: it is not the views yet.
+/// Makes new, empty views in a file of their own. The file need not survive a crash: it is not in use yet.
 ///
-/// They are made of a log from which everything up to `scrubbed` is erased that ever will be by what is in it up to there.
+/// Every redaction recorded up to `scrubbed` has been applied to the log that the views will be made of.
 pub(super) fn create(path: &Path, scrubbed: Position, cache: usize) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, cache)?;
     let doing = Error::doing("make new views");
@@ -41,7 +41,7 @@ pub(super) fn create(path: &Path, scrubbed: Position, cache: usize) -> Result<Co
     Ok(conn)
 }
 
-/// The last step of new views: indexes, the marks that make them views, everything on disk.
+/// The last step of new views: makes the indexes, marks the file as views, and syncs it.
 pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
     let doing = || Error::doing("finish new views");
     conn.execute_batch(INDEXES).map_err(doing())?;
@@ -50,24 +50,21 @@ pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
     close(conn, path)
 }
 
-/// Copies the rows of the views, and nothing else that is in their file, into new views in a file of their own.
+/// Copies the rows of the views, and no other bytes of their file, into new views in a file of their own.
 ///
-/// Where rows were moved from page to page SQLite leaves parts of them behind, `secure_delete` or not; a copy has none.
+/// SQLite leaves parts of rows behind when it moves rows between pages, even with `secure_delete`. A copy has no such parts.
 pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
     let doing = || Error::doing("copy the views");
     views.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map_err(doing())?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, SMALL_CACHE)?;
-    let position = checkpoint(&conn)?.map_or(Position::GENESIS, |(position, _)| position);
-    set_scrubbed(&conn, position)?;
+    set_scrubbed(&conn, position(&conn)?)?;
     close(conn, path)
 }
 
-/// Everything is on disk afterwards.
+/// Closes new views and syncs their file.
 fn close(conn: Connection, path: &Path) -> Result<(), Error> {
     conn.close().map_err(|(_, cause)| Error::doing("close new views")(cause))?;
-    std::fs::File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(|cause| Error::Damaged(format!("cannot sync `{}`: {cause}", path.display())))
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
 }
 
 /// Opens the file with a page cache of at most `cache` bytes.
@@ -80,44 +77,70 @@ fn connect(path: &Path, flags: OpenFlags, cache: usize) -> Result<Connection, Er
     Ok(conn)
 }
 
-/// Where the views stand: the position, and the hash of its leaf, which names the history that they were made of. `None` for views of nothing.
-pub fn checkpoint(conn: &Connection) -> Result<Option<(Position, Hash)>, Error> {
-    let doing = Error::doing("read where the views stand");
-    conn.prepare_cached("SELECT position, leaf_hash FROM checkpoint")
-        .and_then(|mut s| {
-            s.query_row([], |r| Ok((Position::new(r.get::<_, i64>(0)? as u64), Hash(r.get(1)?)))).optional()
+/// The newest event that views hold.
+pub(super) struct NewestEvent {
+    pub position: Position,
+    /// The hash of its leaf: it tells views of this log from views of another one.
+    pub leaf_hash: Hash,
+}
+
+/// The newest event that the views hold; `None` for views without an event.
+pub(super) fn newest_event(conn: &Connection) -> Result<Option<NewestEvent>, Error> {
+    conn.prepare_cached("SELECT position, leaf_hash FROM position")
+        .and_then(|mut statement| {
+            let read = |row: &rusqlite::Row<'_>| {
+                let position = Position::new(row.get::<_, i64>(0)? as u64);
+                Ok(NewestEvent { position, leaf_hash: Hash(row.get(1)?) })
+            };
+            statement.query_row([], read).optional()
         })
-        .map_err(doing)
+        .map_err(Error::doing("read the position of the views"))
 }
 
-pub(super) fn set_checkpoint(conn: &Connection, position: Position, leaf: Hash) -> Result<(), Error> {
-    let doing = Error::doing("note where the views stand");
-    conn.prepare_cached("INSERT OR REPLACE INTO checkpoint (one, position, leaf_hash) VALUES (1, ?1, ?2)")
-        .and_then(|mut s| s.execute(params![position.get() as i64, leaf.as_bytes()]))
-        .map(|_| ())
-        .map_err(doing)
+/// The position of the views: the newest event that they hold.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn position(conn: &Connection) -> Result<Position, Error> {
+    Ok(newest_event(conn)?.map_or(Position::GENESIS, |newest| newest.position))
 }
 
-/// Up to where nothing that was erased is left anywhere in the file.
+pub(super) fn set_newest_event(conn: &Connection, newest: &NewestEvent) -> Result<(), Error> {
+    let NewestEvent { position, leaf_hash } = newest;
+    conn.prepare_cached("INSERT OR REPLACE INTO position (one, position, leaf_hash) VALUES (1, ?1, ?2)")
+        .and_then(|mut statement| statement.execute(params![position.get() as i64, leaf_hash.as_bytes()]))
+        .map(drop)
+        .map_err(Error::doing("note the position of the views"))
+}
+
+/// Every redaction recorded up to this position has been applied to the file.
 pub(super) fn scrubbed(conn: &Connection) -> Result<Position, Error> {
     let upto = conn.query_row("SELECT upto FROM scrubbed", [], |row| row.get::<_, i64>(0));
-    Ok(Position::new(upto.map_err(Error::doing("read what the views are free of"))? as u64))
+    Ok(Position::new(upto.map_err(Error::doing("read which redactions the views apply"))? as u64))
 }
 
 fn set_scrubbed(conn: &Connection, upto: Position) -> Result<(), Error> {
-    let doing = Error::doing("note what the views are free of");
     conn.execute("INSERT OR REPLACE INTO scrubbed (one, upto) VALUES (1, ?1)", [upto.get() as i64])
-        .map(|_| ())
-        .map_err(doing)
+        .map(drop)
+        .map_err(Error::doing("note which redactions the views apply"))
 }
 
 /// Whether the database is marked as views of today's version. Reads no table.
+///
+/// # Errors
+///
+/// The file cannot be read.
 pub fn is_of_today(conn: &Connection) -> Result<bool, rusqlite::Error> {
     let mark = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     Ok(mark("application_id")? == APPLICATION_ID && mark("user_version")? == VERSION)
 }
 
-/// Views in memory without a row: what the tables and indexes of today's version look like.
+/// Views in memory without a row: the tables and indexes of today's version.
+///
+/// # Errors
+///
+/// SQLite has no memory.
 pub fn empty_views() -> Result<Connection, Error> {
     let doing = || Error::doing("make empty views");
     let conn = Connection::open_in_memory().map_err(doing())?;
@@ -125,31 +148,57 @@ pub fn empty_views() -> Result<Connection, Error> {
     Ok(conn)
 }
 
-/// Whether the file at `path` holds views of this log in today's shape; the text says why not.
-pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), String> {
+/// Why a file does not hold views of a log.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// There is no such file.
+    #[error("there are none")]
+    Missing,
+    /// Another version has made them, or the file is none of views.
+    #[error("they have another shape")]
+    OtherVersion,
+    /// They hold no event.
+    #[error("they were never finished")]
+    Unfinished,
+    /// Their newest event is another one in the log.
+    #[error("they are of another history")]
+    OtherHistory,
+    /// The log does not have their newest event.
+    #[error("they hold events up to {0}, beyond the head of the log")]
+    Beyond(Position),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Error),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+}
+
+/// Whether the file at `path` holds views of this log, of today's version.
+///
+/// # Errors
+///
+/// Why it does not.
+pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), Unfit> {
     if !path.exists() {
-        return Err("there are none".into());
+        return Err(Unfit::Missing);
     }
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, SMALL_CACHE).map_err(describe)?;
-    fits_log(&conn, log)
+    fits_log(&connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, SMALL_CACHE)?, log)
 }
 
-/// Whether the views behind `conn` are of this log in today's shape; the text says why not.
-pub fn fits_log(conn: &Connection, log: &Reader<'_>) -> Result<(), String> {
-    if !is_of_today(conn).map_err(|error| error.to_string())? {
-        return Err("they have another shape".into());
+/// Whether the views behind `conn` are of this log, and of today's version.
+///
+/// # Errors
+///
+/// Why they are not.
+pub fn fits_log(conn: &Connection, log: &Reader<'_>) -> Result<(), Unfit> {
+    if !is_of_today(conn).map_err(Error::doing("read the version of the views"))? {
+        return Err(Unfit::OtherVersion);
     }
-    let (position, hash) = checkpoint(conn).map_err(describe)?.ok_or("they were never finished")?;
-    match log.at(position, |row| leaf_hash(row.leaf)).map_err(|error| error.to_string())? {
-        Some(found) if found == hash => Ok(()),
-        Some(_) => Err("they are of another history".into()),
-        None => Err(format!("they stand at {position}, beyond the head of the log")),
-    }
-}
-
-fn describe(error: Error) -> String {
-    match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+    let newest = newest_event(conn)?.ok_or(Unfit::Unfinished)?;
+    match log.at(newest.position, |row| leaf_hash(row.leaf))? {
+        Some(found) if found == newest.leaf_hash => Ok(()),
+        Some(_) => Err(Unfit::OtherHistory),
+        None => Err(Unfit::Beyond(newest.position)),
     }
 }

@@ -1,16 +1,22 @@
-//! Brings the views forward: reads events, folds them, writes the rows that changed.
+//! The writer of the views: it folds events, and writes the rows that they change.
+//!
+//! Each batch of events is one transaction, with the position that the views have after it. Jobs are cached between batches, so
+//! an event costs no read of its job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
+use super::batch::{Batch, JobRows, fold_again};
 use super::load::load_job;
-use super::save::{Dirty, Saved, remove, save};
-use super::{Error, JobCache, Moved, SetAside, list_set_aside, open, set_aside};
-use crate::history::{self, fold_job, job_facts, row_fact};
-use crate::job::{Event, Fact, Job, JobKey, Position};
+use super::open::NewestEvent;
+use super::save::{ChangedRows, Saved, remove, save};
+use super::{ChangedJob, Error, SetAside, list_set_aside, open, set_aside};
+use crate::cache::JobCache;
+use crate::history::{fold_job, row_fact};
+use crate::job::{Event, Fact, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::memory::Budget;
 use crate::tree::leaf_hash;
@@ -27,27 +33,10 @@ pub struct Projector {
     /// A transaction ends at about this many bytes of events.
     batch: usize,
     position: Option<Position>,
-    /// Jobs whose events do not fold: their later events are passed over.
+    /// Jobs that do not fold: the projector passes over their later events.
     aside: HashSet<JobKey>,
     /// The views are made from nothing, so each of their rows was folded from the log.
     is_new: bool,
-}
-
-/// The changes of one transaction.
-#[derive(Default)]
-struct Batch {
-    /// Jobs with their rows that changed.
-    touched: HashMap<JobKey, (Job, Dirty)>,
-    /// Jobs that a redaction is to be applied to: what was folded of them may still hold redacted text.
-    redacted: HashSet<JobKey>,
-    /// Jobs whose rows are removed before the new ones are written.
-    removed: HashSet<JobKey>,
-    /// Jobs that do not fold, with the first event that does not.
-    aside: HashMap<JobKey, Position>,
-    /// The newest event that was taken, and its leaf: hashed once at the end, and not for each.
-    end: Option<Position>,
-    leaf: Vec<u8>,
-    bytes: usize,
 }
 
 /// The cache of jobs, and the bytes of a transaction.
@@ -58,15 +47,20 @@ fn room(budget: &Budget) -> (JobCache, usize) {
 impl Projector {
     /// Opens existing views, which must fit the log ([`super::fits`]). Half of `budget` is for jobs, a quarter for a transaction's
     /// events, and a quarter for pages of the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened.
     pub fn open(path: &Path, budget: &Budget) -> Result<Projector, Error> {
         let conn = open::open_existing(path, budget.part(4).limit())?;
-        let position = open::checkpoint(&conn)?.map(|(position, _)| position);
+        let position = open::newest_event(&conn)?.map(|newest| newest.position);
         let aside = list_set_aside(&conn, None, usize::MAX)?.into_iter().map(|job| job.key).collect();
         let (cache, batch) = room(budget);
         Ok(Projector { conn, cache, batch, position, aside, is_new: false })
     }
 
-    /// Starts new views in a file of their own.
+    /// Starts new views in a file of their own. Every redaction recorded up to `scrubbed` has been applied to the log that they are
+    /// made of.
     pub(super) fn create(path: &Path, scrubbed: Position, budget: &Budget) -> Result<Projector, Error> {
         let conn = open::create(path, scrubbed, budget.part(4).limit())?;
         let (cache, batch) = room(budget);
@@ -78,34 +72,35 @@ impl Projector {
         open::finish(self.conn, path)
     }
 
-    /// Up to where nothing that was erased is left anywhere in the file.
+    /// Every redaction recorded up to this position has been applied to the file.
     pub fn scrubbed(&self) -> Result<Position, Error> {
         open::scrubbed(&self.conn)
     }
 
-    /// The position that the views show; `None` before the genesis event was seen.
+    /// The newest event that the views hold; `None` before the genesis event.
     pub fn position(&self) -> Option<Position> {
         self.position
     }
 
-    /// The position of the next event to take.
+    /// The position of the next event to project.
     pub fn next(&self) -> Position {
         self.position.map_or(Position::GENESIS, Position::next)
     }
 
-    /// Takes the jobs back that were set aside and fold now: a newer program may read what an older one could not. Costs a
-    /// fold of each. `moving` is told of each job that is taken back.
+    /// Takes back the jobs that were set aside and fold now: a newer program may read what an older one could not. Costs a fold
+    /// of each. Tells `announce` of each job before readers see it.
     pub fn retry_set_aside(
         &mut self,
         log: &Reader<'_>,
-        mut moving: impl FnMut(&mut dyn Iterator<Item = Moved<'_>>),
+        mut announce: impl FnMut(&mut dyn Iterator<Item = ChangedJob<'_>>),
     ) -> Result<(), Error> {
         let Some(upto) = self.position else { return Ok(()) };
         for key in self.aside.clone() {
-            match folded_anew(log, &key, upto) {
-                Ok(anew) => {
-                    moving(&mut std::iter::once((&key, anew.as_ref().map(|(job, _)| &job.summary))));
-                    self.take_back(&key, anew)?;
+            match fold_again(log, &key, upto) {
+                Ok(rows) => {
+                    let job = rows.as_ref().map(|rows| &rows.job.summary);
+                    announce(&mut std::iter::once(ChangedJob { key: &key, job }));
+                    self.take_back(&key, rows)?;
                     self.aside.remove(&key);
                 }
                 Err(error) if error.unfoldable().is_some() => {}
@@ -115,89 +110,74 @@ impl Projector {
         Ok(())
     }
 
-    fn take_back(&mut self, key: &JobKey, anew: Option<(Job, Dirty)>) -> Result<(), Error> {
+    fn take_back(&mut self, key: &JobKey, rows: Option<JobRows>) -> Result<(), Error> {
         let doing = || Error::doing("take a job back that was set aside");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
         set_aside::take_back(&transaction, key)?;
-        if let Some((job, dirty)) = anew {
-            save(&transaction, &job, &dirty)?;
+        if let Some(JobRows { job, changed }) = rows {
+            save(&transaction, &job, &changed)?;
         }
         transaction.commit().map_err(doing())
     }
 
-    /// Takes at most `limit` more events into the views, in one transaction; answers whether there were any. `moving` is
-    /// told which jobs they change before the change can be read.
-    pub fn advance(
+    /// Projects at most `limit` more events of the log, in one transaction; answers whether there were any. Tells `announce` which
+    /// jobs they change before readers see the change.
+    pub fn project_log(
         &mut self,
         log: &Reader<'_>,
         limit: u64,
-        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
+        announce: impl FnOnce(&mut dyn Iterator<Item = ChangedJob<'_>>),
     ) -> Result<bool, Error> {
+        // The batch owns the jobs that it changes. If it fails, they are loaded again from their rows.
         let mut batch = Batch::default();
-        // A batch that fails takes its jobs with it: they left the cache, and are loaded again from the rows.
-        log.scan(self.next(), limit, |row| self.take(log, &mut batch, row))?;
+        log.scan(self.next(), limit, |row| self.project(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
         for key in std::mem::take(&mut batch.redacted) {
-            // The one place where an event costs what its job is long: it reaches back into every row and snapshot.
-            match folded_anew(log, &key, upto) {
-                Ok(Some(anew)) => drop(batch.touched.insert(key.clone(), anew)),
+            // A redaction reaches back into every row and snapshot of its job. It is the one event that costs as much as the job is
+            // long.
+            match fold_again(log, &key, upto) {
+                Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
                 Ok(None) => {}
                 Err(error) => self.set_aside(&mut batch, log, key.clone(), error)?,
             }
             batch.removed.insert(key);
         }
-        self.commit(log, batch, moving)
+        self.commit(log, batch, announce)
     }
 
-    /// Takes the events that come next into the views, as the log would give them, none of them a redaction; `leaf` is the
-    /// newest one's.
-    pub fn take_in(
+    /// Projects the facts that come next in the log, none of them a redaction. `newest_leaf` is the leaf of the newest.
+    pub fn project_facts(
         &mut self,
         log: &Reader<'_>,
         facts: impl Iterator<Item = Fact>,
-        leaf: &[u8],
-        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
+        newest_leaf: &[u8],
+        announce: impl FnOnce(&mut dyn Iterator<Item = ChangedJob<'_>>),
     ) -> Result<bool, Error> {
         let mut batch = Batch::default();
         for fact in facts {
             batch.end = Some(fact.position);
             self.fold(log, &mut batch, fact)?;
         }
-        batch.leaf.extend_from_slice(leaf);
-        self.commit(log, batch, moving)
+        batch.leaf.extend_from_slice(newest_leaf);
+        self.commit(log, batch, announce)
     }
 
     fn commit(
         &mut self,
         log: &Reader<'_>,
         mut batch: Batch,
-        moving: impl FnOnce(&mut dyn Iterator<Item = Moved<'_>>),
+        announce: impl FnOnce(&mut dyn Iterator<Item = ChangedJob<'_>>),
     ) -> Result<bool, Error> {
         let Some(position) = batch.end else { return Ok(false) };
         let doing = || Error::doing("commit the views");
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
-        for key in batch.removed.iter().chain(batch.aside.keys()) {
-            remove(&transaction, key)?;
-        }
-        let mut created_twice = Vec::new();
-        for (key, (job, dirty)) in &batch.touched {
-            if save(&transaction, job, dirty)? == Saved::Exists {
-                created_twice.push((key.clone(), job.created_position));
-            }
-        }
-        for (key, position) in created_twice {
-            remove(&transaction, &key)?;
-            self.set_aside(&mut batch, log, key, Error::SetAside { position })?;
-        }
-        for (key, position) in &batch.aside {
-            set_aside::add(&transaction, &SetAside { key: key.clone(), position: *position })?;
-        }
-        open::set_checkpoint(&transaction, position, leaf_hash(&batch.leaf))?;
-        let touched = batch.touched.iter().map(|(key, (job, _))| (key, Some(&job.summary)));
-        moving(&mut touched.chain(batch.aside.keys().map(|key| (key, None))));
+        self.write(&transaction, log, &mut batch)?;
+        open::set_newest_event(&transaction, &NewestEvent { position, leaf_hash: leaf_hash(&batch.leaf) })?;
+        let changed = batch.changed.iter().map(|(key, rows)| ChangedJob { key, job: Some(&rows.job.summary) });
+        announce(&mut changed.chain(batch.aside.keys().map(|key| ChangedJob { key, job: None })));
         transaction.commit().map_err(doing())?;
-        for (job, _) in batch.touched.into_values() {
-            self.cache.put(job);
+        for rows in batch.changed.into_values() {
+            self.cache.put(rows.job);
         }
         for key in batch.aside.into_keys() {
             self.cache.take(&key);
@@ -207,14 +187,36 @@ impl Projector {
         Ok(true)
     }
 
-    fn take(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
+    /// Writes the rows of the batch.
+    fn write(&self, transaction: &Transaction<'_>, log: &Reader<'_>, batch: &mut Batch) -> Result<(), Error> {
+        for key in batch.removed.iter().chain(batch.aside.keys()) {
+            remove(transaction, key)?;
+        }
+        let mut created_twice = Vec::new();
+        for (key, JobRows { job, changed }) in &batch.changed {
+            if save(transaction, job, changed)? == Saved::Exists {
+                created_twice.push((key.clone(), job.created_position));
+            }
+        }
+        for (key, position) in created_twice {
+            remove(transaction, &key)?;
+            self.set_aside(batch, log, key, Error::SetAside { position })?;
+        }
+        for (key, position) in &batch.aside {
+            set_aside::add(transaction, &SetAside { key: key.clone(), position: *position })?;
+        }
+        Ok(())
+    }
+
+    /// Folds one event of the log into the batch.
+    fn project(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
         match row_fact(log, row) {
             Ok(Some(fact)) => self.fold(log, batch, fact)?,
             Ok(None) => {}
             Err(error) => match wire::job_of(row.leaf) {
                 Some(key) if self.aside.contains(&key) => {}
                 Some(key) => self.set_aside(batch, log, key, error.into())?,
-                // Without a job to set aside the views stay where they are.
+                // Without a job to set aside the views keep their position.
                 None => return Err(error.into()),
             },
         }
@@ -232,36 +234,32 @@ impl Projector {
         if let Event::Redacted(_) = fact.event {
             batch.redacted.insert(fact.key.clone());
         }
-        let (key, position) = (fact.key.clone(), fact.position);
-        let misfit = |cause| Error::from(history::Error::Misfit { position, cause });
-        if let Some((job, dirty)) = batch.touched.get_mut(&key) {
-            let taken = dirty.take(job, fact);
-            return taken.or_else(|cause| self.set_aside(batch, log, key, misfit(cause)));
-        }
-        let known = match (self.cache.take(&key), &fact.event) {
+        let key = fact.key.clone();
+        let folded = match batch.changed.get_mut(&key) {
+            Some(rows) => rows.fold(fact).map_err(Error::from),
+            None => self.fold_first(&key, fact).map(|rows| drop(batch.changed.insert(key.clone(), rows))),
+        };
+        folded.or_else(|error| self.set_aside(batch, log, key, error))
+    }
+
+    /// Folds the first event of the batch for its job.
+    fn fold_first(&mut self, key: &JobKey, fact: Fact) -> Result<JobRows, Error> {
+        let known = match (self.cache.take(key), &fact.event) {
             (Some(job), _) => Some(job),
-            // A new job is in no row yet. If it is, its row is found when the new one is written.
+            // A new job has no row yet. If it has, `save` finds the row when it writes the new one.
             (None, Event::Created(_)) => None,
-            (None, _) => load_job(&self.conn, &key)?,
+            (None, _) => load_job(&self.conn, key)?,
         };
-        let folded = match known {
-            Some(mut job) => {
-                let mut dirty = Dirty::default();
-                dirty.take(&mut job, fact).map(|()| (job, dirty))
-            }
-            None => Dirty::begin(fact),
-        };
-        match folded {
-            Ok(entry) => drop(batch.touched.insert(key, entry)),
-            Err(cause) => self.set_aside(batch, log, key, misfit(cause))?,
-        }
-        Ok(())
+        let Some(job) = known else { return Ok(JobRows::begin(fact)?) };
+        let mut rows = JobRows { job, changed: ChangedRows::default() };
+        rows.fold(fact)?;
+        Ok(rows)
     }
 
     /// Sets the job aside if `error` says that its events do not fold; any other error stays one.
     ///
-    /// The log is asked again: if the job folds from there, the rows of the views are wrong, and not the log. Views that are
-    /// made from nothing have no rows to suspect, and the scan of the log decides.
+    /// Asks the log again: if the job folds from there, the rows of the views are wrong, and not the log. Views that are made from
+    /// nothing have no such rows, so the scan of the log decides.
     fn set_aside(&self, batch: &mut Batch, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
         let Some(position) = error.unfoldable() else { return Err(error) };
         match fold_job(log, &key, None, position) {
@@ -272,22 +270,8 @@ impl Projector {
         }
         let cause = &error as &dyn std::error::Error;
         tracing::error!(error = cause, job = %key.id, org = %key.org, "a job does not fold, and is set aside");
-        batch.touched.remove(&key);
+        batch.changed.remove(&key);
         batch.aside.insert(key, position);
         Ok(())
     }
-}
-
-/// The job as of `upto`, folded from the log alone, with every row that it has then; `None` where it does not exist.
-fn folded_anew(log: &Reader<'_>, key: &JobKey, upto: Position) -> Result<Option<(Job, Dirty)>, Error> {
-    let mut anew: Option<(Job, Dirty)> = None;
-    job_facts(log, key, Position::GENESIS, upto, |fact| {
-        let position = fact.position;
-        let taken = match &mut anew {
-            Some((job, dirty)) => dirty.take(job, fact),
-            None => Dirty::begin(fact).map(|begun| anew = Some(begun)),
-        };
-        taken.map_err(history::Error::misfit(position)).map_err(Error::from)
-    })?;
-    Ok(anew)
 }

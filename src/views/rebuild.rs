@@ -12,14 +12,21 @@ use crate::memory::Budget;
 /// Events taken at a time.
 const STEP: u64 = 20_000;
 
-/// Makes views of everything in the log up to its head of this moment in the new file `path`, telling `progress` the
-/// position reached after each batch. The file is complete and on disk when this returns; a leftover of an earlier,
-/// interrupted rebuild is removed first.
+/// Makes views of the log, up to its present head, in the new file `path`. Removes what an interrupted rebuild has left there, tells
+/// `progress` the position after each batch, and syncs the file.
+///
+/// # Errors
+///
+/// The log cannot be read, or the file cannot be written.
 pub fn rebuild(log: &Reader<'_>, path: &Path, budget: &Budget, progress: impl FnMut(Position)) -> Result<(), Error> {
     rebuild_to(log, Position::MAX, path, budget, progress)
 }
 
-/// The same of what is in the log up to `upto`.
+/// The same for the events up to `upto`.
+///
+/// # Errors
+///
+/// As [`rebuild`].
 pub fn rebuild_to(
     log: &Reader<'_>,
     upto: Position,
@@ -28,35 +35,47 @@ pub fn rebuild_to(
     mut progress: impl FnMut(Position),
 ) -> Result<(), Error> {
     discard(path)?;
-    // What is erased from here on may have been read before.
+    // A redaction that is recorded later may name data that this rebuild has already read.
     let mut projector = Projector::create(path, log.head()?, budget)?;
     let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
-    while projector.advance(log, step(&projector), |_| {})? {
+    while projector.project_log(log, step(&projector), |_| {})? {
         progress(projector.position().unwrap_or_default());
     }
     projector.finish(path)
 }
 
-/// Makes views in the new file `path` that have the rows of `views` and nothing else. The file is on disk when this returns.
+/// Copies the rows of `views`, and no other bytes of their file, into the new file `path`, and syncs it.
+///
+/// # Errors
+///
+/// The views cannot be read, or the file cannot be written.
 pub fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
     discard(path)?;
     open::copy(views, path)
 }
 
-/// Gives complete new views the place of the old ones, which nobody has open.
+/// Puts complete new views in the place of the old ones. No connection may have the old ones open.
+///
+/// # Errors
+///
+/// A file cannot be removed or renamed.
 pub fn put_in_place(new: &Path, path: &Path) -> Result<(), Error> {
-    let failed = |cause| Error::Damaged(format!("cannot replace the old views: {cause}"));
-    // Nothing is removed for a file that is not there.
-    new.metadata().map_err(failed)?;
-    remove_database(path).and_then(|()| std::fs::rename(new, path)).map_err(failed)
+    let failed = || Error::io("put new views in the place of", path);
+    // Without a new file the old one stays.
+    new.metadata().map_err(failed())?;
+    remove_database(path).and_then(|()| std::fs::rename(new, path)).map_err(failed())
 }
 
-/// Removes views that are not in use, such as what an interrupted rebuild left.
+/// Removes views that are not in use, such as those of an interrupted rebuild.
+///
+/// # Errors
+///
+/// A file cannot be removed.
 pub fn discard(path: &Path) -> Result<(), Error> {
-    remove_database(path).map_err(|cause| Error::Damaged(format!("cannot remove `{}`: {cause}", path.display())))
+    remove_database(path).map_err(Error::io("remove", path))
 }
 
-/// Removes a database file with what SQLite keeps beside it.
+/// Removes a database file, with its WAL, index and journal.
 fn remove_database(path: &Path) -> std::io::Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();

@@ -1,6 +1,6 @@
 //! Jobs whose events cannot be folded: the projector sets them aside, and every other job goes on.
 //!
-//! Only the position is stored. The cause may quote an event's data, which a redaction must be able to reach.
+//! Only the position is stored: the cause may quote data of the event, and a redaction would not reach it here.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,13 +10,17 @@ use crate::job::{JobKey, OrgId, Position};
 /// A job that the projector has set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
-    /// Its name.
+    /// The job.
     pub key: JobKey,
     /// The first event that does not fold.
     pub position: Position,
 }
 
-/// The jobs of `org`, or of every organisation, that are set aside: `limit` at the most, ordered by name.
+/// At most `limit` of the jobs that are set aside, of `org` or of every organisation, ordered by key.
+///
+/// # Errors
+///
+/// The views cannot be read.
 pub fn list_set_aside(conn: &Connection, org: Option<OrgId>, limit: usize) -> Result<Vec<SetAside>, Error> {
     let doing = || Error::doing("list the jobs that are set aside");
     let sql =
@@ -27,14 +31,18 @@ pub fn list_set_aside(conn: &Connection, org: Option<OrgId>, limit: usize) -> Re
     let mut jobs = Vec::new();
     while let Some(row) = rows.next().map_err(doing())? {
         let (org, id) = (row.get::<_, String>(0).map_err(doing())?, row.get::<_, String>(1).map_err(doing())?);
-        let named = |word: &str| Error::Damaged(format!("`{word}` names no job that is set aside"));
-        let key = JobKey { org: org.parse().map_err(|_| named(&org))?, id: id.parse().map_err(|_| named(&id))? };
+        let damaged = |word: &str| Error::Damaged(format!("`{word}` is no key of a job that is set aside"));
+        let key = JobKey { org: org.parse().map_err(|_| damaged(&org))?, id: id.parse().map_err(|_| damaged(&id))? };
         jobs.push(SetAside { key, position: Position::new(row.get::<_, i64>(2).map_err(doing())? as u64) });
     }
     Ok(jobs)
 }
 
 /// How many jobs are set aside.
+///
+/// # Errors
+///
+/// The views cannot be read.
 pub fn count_set_aside(conn: &Connection) -> Result<u64, Error> {
     let counted = conn.query_row("SELECT count(*) FROM set_aside", [], |row| row.get::<_, i64>(0));
     Ok(counted.map_err(Error::doing("count the jobs that are set aside"))? as u64)

@@ -1,25 +1,24 @@
-//! How a job stood after every [`EVERY`]th of its events, so that a read of the past folds few events and not all.
+//! Snapshots: a job after each [`EVENTS_PER_SNAPSHOT`]th of its events, so that a read of the past folds few events.
 //!
-//! The projector copies the job's row then. An item's result is copied when a later one replaces it, and only where a snapshot
-//! shows it. So an event costs the same however large its job is. Snapshots follow from the log alone, wherever a batch ends.
+//! The projector copies the job's row. It copies an item's result when a later one replaces it, and only if a snapshot shows the
+//! result. So an event costs the same however large its job is. Snapshots do not depend on where a batch ends.
 
 use rusqlite::{Connection, params};
 
+use super::job_row::Parts;
 use crate::job::{Event, Fact, Item, Job, Summary};
 
 /// Events of a job from one snapshot to the next.
-pub const EVERY: u64 = 500;
+pub const EVENTS_PER_SNAPSHOT: u64 = 500;
 
-/// A job's row after one of its events, and how many parts the job had then.
+/// A job's row after one of its events.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub summary: Summary,
-    pub items: usize,
-    pub notes: usize,
-    pub redactions: usize,
+    pub parts: Parts,
 }
 
-/// A result of an item that a snapshot shows and event number `until` replaced.
+/// A result of the item at `place` that a snapshot shows and the job's event number `until` replaced.
 #[derive(Debug)]
 pub(super) struct Replaced {
     pub place: usize,
@@ -28,31 +27,27 @@ pub(super) struct Replaced {
 }
 
 impl Snapshot {
-    /// The job as it is now.
-    pub(super) fn of(job: &Job) -> Snapshot {
-        let (items, notes, redactions) = (job.items.len(), job.notes.len(), job.redactions.len());
-        Snapshot { summary: job.summary.clone(), items, notes, redactions }
-    }
-
     /// The snapshot that is due after the job's newest event; `None` after most events.
     pub(super) fn due(job: &Job) -> Option<Snapshot> {
-        job.events.is_multiple_of(EVERY).then(|| Snapshot::of(job))
+        job.events
+            .is_multiple_of(EVENTS_PER_SNAPSHOT)
+            .then(|| Snapshot { summary: job.summary.clone(), parts: Parts::of(job) })
     }
 }
 
 impl Replaced {
-    /// The result that `fact` is about to replace, where a snapshot shows that result.
+    /// The result that `fact` is about to replace; `None` if no snapshot shows it.
     pub(super) fn by(fact: &Fact, job: &Job) -> Option<Replaced> {
         let Event::ItemResult(result) = &fact.event else { return None };
         let place = job.items.place(&result.item)?;
         let item = &job.items.as_slice()[place];
-        let newest = job.events / EVERY * EVERY;
+        let newest = job.events / EVENTS_PER_SNAPSHOT * EVENTS_PER_SNAPSHOT;
         (item.since <= newest).then(|| Replaced { place, until: job.events + 1, item: item.clone() })
     }
 }
 
-/// Copies the job's row, which has just been written as it was then.
-pub(super) fn keep(conn: &Connection, row: i64) -> Result<(), rusqlite::Error> {
+/// Copies the job's row into the snapshots.
+pub(super) fn copy_row(conn: &Connection, row: i64) -> Result<(), rusqlite::Error> {
     conn.prepare_cached("INSERT INTO snapshot SELECT * FROM job WHERE id = ?1")?.execute(params![row]).map(drop)
 }
 

@@ -93,10 +93,10 @@ fn what_sqlite_and_litestream_keep_is_no_fault() {
 fn what_is_not_documented_in_the_views_is_a_fault_too() {
     let log = log();
     let endless_job = format!("DROP TABLE note; {}", endless("note", "job, seq, text, by, at"));
-    let endless_checkpoint = format!("DROP TABLE checkpoint; {}", endless("checkpoint", "position, leaf_hash"));
+    let endless_position = format!("DROP TABLE position; {}", endless("position", "position, leaf_hash"));
     for (sql, word) in [
         (endless_job.as_str(), "`note`"),
-        (&endless_checkpoint, "`checkpoint`"),
+        (&endless_position, "`position`"),
         ("CREATE TRIGGER evil AFTER INSERT ON job BEGIN DELETE FROM job; END", "trigger `evil`"),
         ("ALTER TABLE job ADD COLUMN extra TEXT", "table `job`"),
     ] {

@@ -88,7 +88,7 @@ fn views_that_are_of_no_use_at_the_start_are_made_again() {
             fs::remove_file(&views).unwrap();
             sql("CREATE TABLE t (a)");
         }),
-        ("beyond the log", &|| sql("UPDATE checkpoint SET position = 1000000")),
+        ("beyond the log", &|| sql("UPDATE position SET position = 1000000")),
         ("without a table", &|| sql("DROP TABLE note")),
     ];
     for (what, damage) in damages {

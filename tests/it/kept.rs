@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jobledger::access::Role;
+use jobledger::cache::job_weight;
 use jobledger::mask::Mask;
-use jobledger::views::job_weight;
 use jobledger::wire;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

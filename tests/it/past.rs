@@ -7,7 +7,7 @@ use jobledger::ledger::{Options, system_clock};
 use jobledger::log::Reader;
 use jobledger::model::JobModel;
 use jobledger::sqlite::READ_ONLY;
-use jobledger::views::EVERY;
+use jobledger::views::EVENTS_PER_SNAPSHOT;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn by_the_log(log: &Reader<'_>, position: u64) -> String {
 fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
     let mut server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let life = life(7 * EVERY / 2);
+    let life = life(7 * EVENTS_PER_SNAPSHOT / 2);
     append_all(&admin, &life);
     let (conn, last) = (Reader::open(&server.path().join("log.db")).unwrap(), life.len() as u64);
     let log = Reader::new(&conn);
@@ -77,12 +77,12 @@ fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
         let then = admin.get(&format!("/ledger/jobs/a?as_of={position}")).expect(200);
         assert_eq!(then.line(), by_the_log(&log, position), "as of {position}");
         let work = folded(&admin) - before;
-        assert!(work < EVERY, "{work} events for {position}");
+        assert!(work < EVENTS_PER_SNAPSHOT, "{work} events for {position}");
     }
     // A diff goes through what lies between its moments, and through nothing before the first.
     let before = folded(&admin);
     admin.get(&format!("/ledger/jobs/a/diff?from={}", last - 10)).expect(200);
-    assert!(folded(&admin) - before < EVERY);
+    assert!(folded(&admin) - before < EVENTS_PER_SNAPSHOT);
     drop(conn);
     // Views made anew have the same snapshots, wherever the batches ended.
     server.stop();
@@ -105,7 +105,7 @@ fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
 fn what_is_erased_is_in_no_snapshot() {
     let mut server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let mut life = life(3 * EVERY);
+    let mut life = life(3 * EVENTS_PER_SNAPSHOT);
     let told = [
         (450, event("job.item_result", "a", json!({"item": "who", "status": "running", "message": NAME}))),
         (480, noted("a", NAME)),
@@ -142,7 +142,7 @@ fn what_is_erased_is_in_no_snapshot() {
     }
     let folded_before = folded(&admin);
     admin.get(&format!("/ledger/jobs/a?as_of={}", last - 1)).expect(200);
-    assert!(folded(&admin) - folded_before < EVERY, "the snapshots are there again");
+    assert!(folded(&admin) - folded_before < EVENTS_PER_SNAPSHOT, "the snapshots are there again");
     server.stop();
     verified(&server);
 }

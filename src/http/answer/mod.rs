@@ -8,6 +8,7 @@ mod ndjson;
 mod panics;
 mod rendered_events;
 mod rendered_jobs;
+mod rendered_pages;
 mod streamed;
 
 pub use error::{AsItIs, Error, ErrorStyle, Problem, render, title};
@@ -16,4 +17,5 @@ pub use ndjson::{Stretch, ndjson};
 pub use panics::caught;
 pub use rendered_events::Sheets;
 pub use rendered_jobs::{Name, Rendered, Renders};
+pub use rendered_pages::{PageName, Pages};
 pub use streamed::{Long, streamed};

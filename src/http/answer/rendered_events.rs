@@ -4,13 +4,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-
+use crate::cache::RedactableCache;
 use crate::http::answer::Error;
 use crate::job::{OrgId, Position};
 use crate::log::{Page, Reader, enough};
 use crate::memory::Budget;
-use crate::views::Cache;
 use crate::wire::{self, Leaf};
 
 /// Events on a sheet: a page of 50 takes two or three.
@@ -20,14 +18,7 @@ const LARGE: usize = 256 << 10;
 
 /// Sheets by number, the longest unused dropped first.
 #[derive(Debug)]
-pub struct Sheets(Mutex<Kept>);
-
-#[derive(Debug)]
-struct Kept {
-    /// The newest erasure that every sheet here comes after.
-    erased: Position,
-    sheets: Cache<u64, Arc<Sheet>>,
-}
+pub struct Sheets(RedactableCache<u64, Arc<Sheet>>);
 
 #[derive(Debug)]
 struct Sheet {
@@ -42,7 +33,7 @@ struct Sheet {
 impl Sheets {
     /// No sheets yet.
     pub fn new(budget: Budget) -> Sheets {
-        Sheets(Mutex::new(Kept { erased: Position::GENESIS, sheets: Cache::new(budget) }))
+        Sheets(RedactableCache::new(budget))
     }
 
     /// Gives `each` the events of `org` (`None`: of all) after `after`, `limit` at the most. Looks at about `scan` events and
@@ -83,31 +74,17 @@ impl Sheets {
         number: u64,
         head: Position,
     ) -> Result<Option<Arc<Sheet>>, Error> {
-        if let Some(sheet) = self.kept(erased).sheets.get(&number) {
-            return Ok(Some(sheet.clone()));
+        if let Some(sheet) = self.0.get(erased, &number) {
+            return Ok(Some(sheet));
         }
         let first = number * SHEET;
         let recorded = SHEET.min(head.next().get() - first);
         let Some(sheet) = Sheet::render(log, Position::new(first), recorded)?.map(Arc::new) else { return Ok(None) };
         if sheet.ends.len() as u64 == SHEET {
             let weight = sheet.text.capacity() + sheet.ends.len() * size_of::<(Option<OrgId>, usize)>();
-            let mut kept = self.kept(erased);
-            // Otherwise it may show what was erased while it was made.
-            if kept.erased == erased {
-                kept.sheets.insert(number, sheet.clone(), weight);
-            }
+            self.0.insert(erased, number, sheet.clone(), weight);
         }
         Ok(Some(sheet))
-    }
-
-    /// What is kept, without anything from before the erasure `erased`.
-    fn kept(&self, erased: Position) -> MutexGuard<'_, Kept> {
-        let mut kept = self.0.lock();
-        if kept.erased < erased {
-            kept.erased = erased;
-            kept.sheets.clear();
-        }
-        kept
     }
 }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use crate::cache::RedactableCache;
 use crate::http::answer::Error;
 use crate::job::{JobKey, Position};
 use crate::ledger::ReadError;
 use crate::memory::Budget;
-use crate::views::Cache;
 
 /// What a rendering takes besides its bytes.
 const OVERHEAD: usize = 512;
@@ -48,25 +47,17 @@ pub struct Name {
 /// Renderings by name, the longest unused dropped first. None outlives an erasure.
 #[derive(Debug)]
 pub struct Renders {
-    kept: Mutex<Kept>,
+    cells: RedactableCache<Name, Cell>,
     patience: Duration,
 }
 
 /// A rendering that one reader makes and every reader of its name waits for, or why it cannot be made.
 type Cell = Arc<OnceCell<Result<Rendered, Error>>>;
 
-#[derive(Debug)]
-struct Kept {
-    /// The newest erasure that every rendering here comes after.
-    erased: Position,
-    renders: Cache<Name, Cell>,
-}
-
 impl Renders {
     /// No renderings yet.
     pub fn new(budget: Budget) -> Renders {
-        let kept = Kept { erased: Position::GENESIS, renders: Cache::new(budget) };
-        Renders { kept: Mutex::new(kept), patience: PATIENCE }
+        Renders { cells: RedactableCache::new(budget), patience: PATIENCE }
     }
 
     /// The rendering of that name: what is kept, or what another reader is about to make, or else what `make` makes. `erased` is
@@ -92,38 +83,30 @@ impl Renders {
         rendered.map_err(|_| Error::from(ReadError::Busy))?.clone()
     }
 
-    /// Counts the bytes of what was made in `cell`. One without a rendering is not kept.
+    /// Counts the bytes of the rendering in `cell`, or evicts a cell without one.
     fn made(&self, erased: Position, name: &Name, cell: &Cell, rendered: Option<&Rendered>) {
-        let mut kept = self.kept(erased);
-        // Another may have taken its place, if this one was dropped for want of room.
-        let is_kept = kept.renders.get(name).is_some_and(|kept| Arc::ptr_eq(kept, cell));
-        match rendered {
-            _ if !is_kept => {}
-            Some(rendered) => drop(kept.renders.update(name, rendered.body.len(), |_| ())),
-            None => drop(kept.renders.take(name)),
-        }
+        self.cells.with(erased, |cells| {
+            // If the cell was evicted for want of room, another one may have taken its place.
+            let is_cached = cells.get(name).is_some_and(|cached| Arc::ptr_eq(cached, cell));
+            match rendered {
+                _ if !is_cached => {}
+                Some(rendered) => drop(cells.update(name, rendered.body.len(), |_| ())),
+                None => drop(cells.take(name)),
+            }
+        });
     }
 
+    /// The cell of that name. A cell from before a redaction is not shared.
     fn cell(&self, erased: Position, name: &Name) -> Cell {
-        let mut kept = self.kept(erased);
-        if let Some(cell) = kept.renders.get(name) {
-            return cell.clone();
-        }
-        let cell = Arc::new(OnceCell::new());
-        if kept.erased == erased {
-            kept.renders.insert(name.clone(), cell.clone(), OVERHEAD);
-        }
-        cell
-    }
-
-    /// What is kept, without anything from before the erasure `erased`.
-    fn kept(&self, erased: Position) -> MutexGuard<'_, Kept> {
-        let mut kept = self.kept.lock();
-        if kept.erased < erased {
-            kept.erased = erased;
-            kept.renders.clear();
-        }
-        kept
+        let cell = self.cells.with(erased, |cells| {
+            if let Some(cell) = cells.get(name) {
+                return cell.clone();
+            }
+            let cell = Cell::default();
+            cells.insert(name.clone(), cell.clone(), OVERHEAD);
+            cell
+        });
+        cell.unwrap_or_default()
     }
 }
 
@@ -148,7 +131,7 @@ mod tests {
     #[test]
     fn readers_who_wait_share_the_error_and_the_next_one_tries_again() {
         run(async {
-            let renders = Renders::new(Budget::new(1 << 20));
+            let renders = Renders::new(Budget::new(64 << 20));
             let get = |make| renders.get(Position::GENESIS, name(), make);
             let (begun, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
             let fails = async {
@@ -173,7 +156,7 @@ mod tests {
     #[test]
     fn a_rendering_that_takes_too_long_is_not_waited_for() {
         run(async {
-            let renders = Renders { patience: Duration::ZERO, ..Renders::new(Budget::new(1 << 20)) };
+            let renders = Renders { patience: Duration::ZERO, ..Renders::new(Budget::new(64 << 20)) };
             let late = renders.get(Position::GENESIS, name(), std::future::pending()).await;
             assert_eq!(late.unwrap_err().code, "reads-busy");
         });

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::access::Capability;
 use crate::http::POSITION;
 use crate::http::answer::Error;
+use crate::http::answer::PageName;
 use crate::http::answer::page;
 use crate::http::answer::{Long, streamed};
 use crate::http::app::App;
@@ -88,7 +89,8 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
             jobs: list.jobs.iter().map(JobEntry::from).collect(),
         }))
     };
-    let shown = app.ledger.page("/ledger/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
+    let name = PageName { route: "/ledger/jobs", query: JobQuery { before, ..query.clone() }, limit: first };
+    let shown = app.pages.get(&app.ledger, name, min, render).await?;
     Ok(page(shown))
 }
 

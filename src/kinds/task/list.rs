@@ -12,10 +12,12 @@ use utoipa::ToSchema;
 
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, Long, POSITION, Params, decode_cursor, encode_cursor, json, page, streamed};
+use crate::http::{
+    App, Caller, Error, Long, POSITION, PageName, Params, decode_cursor, encode_cursor, json, page, streamed,
+};
 use crate::job::{JobType, Kind, TaskType, Time};
 use crate::model::{StatusName, TaskTypeName};
-use crate::views::{JobList, JobQuery, Row};
+use crate::views::{JobList, JobQuery, RenderRow};
 
 /// A page of background jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,7 +95,8 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
             jobs: list.jobs.iter().map(TaskEntry::of).collect(),
         })
     };
-    let shown = app.ledger.page("/api/v1/jobs", &JobQuery { before, ..query.clone() }, first, min, render).await?;
+    let name = PageName { route: "/api/v1/jobs", query: JobQuery { before, ..query.clone() }, limit: first };
+    let shown = app.pages.get(&app.ledger, name, min, render).await?;
     Ok(page(shown))
 }
 
@@ -114,8 +117,8 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     params.finish()?;
     let long = Long::new(&app, &caller, app.limits.answers.wait(&caller, 1).await?);
     // The document gives this list no pages, so the answer has all jobs.
-    let row: Row = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
-    let shown = app.ledger.running_tasks(caller.0.org, min, row).await?;
+    let render: RenderRow = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
+    let shown = app.ledger.running_tasks(caller.0.org, min, render).await?;
     let length = BEFORE.len() + shown.value.iter().map(Bytes::len).sum::<usize>() + BEHIND.len();
     let rows = shown.value.to_vec();
     let parts = std::iter::once(Bytes::from_static(BEFORE)).chain(rows).chain([Bytes::from_static(BEHIND)]);

@@ -13,12 +13,12 @@ use super::append::{AppendError, Guard, Placed, Prepared, Request, Standing};
 use super::clock;
 use super::commit::is_long;
 use super::projection::CommittedFacts;
+use crate::cache::JobCache;
 use crate::history::{self, fold_job};
 use crate::job::{Decision, Event, Fact, Job, JobId, JobKey, Kind, Position, Refusal, Time, decide};
 use crate::log::{self, Found, NewEvent, StreamId, Writer};
 use crate::memory::Budget;
 use crate::sqlite::ErrorKind;
-use crate::views::JobCache;
 use crate::wire::{Incoming, Leaf, StoredRedaction, datadigest, with_residue};
 
 /// Rows of jobs that the writer remembers.

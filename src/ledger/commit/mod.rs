@@ -24,6 +24,7 @@ use super::projection::{CommittedFacts, Projection};
 use super::read::{INLINE, off_thread};
 use super::redactor::Erasures;
 use super::{Clock, Identity, Ledger, Metrics, Options, Threads};
+use crate::history::newest_redaction;
 use crate::job::{Event, Position};
 use crate::log::{self, Writer};
 use crate::memory::{Budget, Share};
@@ -322,7 +323,7 @@ impl WriterThread {
         // A log that has lost events is not gone on with.
         let _ = self.shared.files.look();
         // It may have erased something after all.
-        self.shared.erasures.record(self.desk.log.reader().newest_redaction().unwrap_or_default());
+        self.shared.erasures.record(newest_redaction(&self.desk.log.reader()).unwrap_or_default());
         self.shared.metrics.failed_commits.inc();
         // The commit may have happened after all: whoever watches must not be behind the file.
         self.shared.projection.committed(None, self.desk.head);

@@ -79,9 +79,13 @@ impl Projection {
         self.put_in_place(made)
     }
 
-    /// Whether the file of the views is free of all data that the redactions up to `wanted` name. If it is not, a copy of its rows
-    /// replaces it, and reads do not wait for that. `false`: ask again a little later.
-    pub(in crate::ledger) fn scrub(&self, wanted: Position) -> Result<bool, BesideError> {
+    /// Whether every redaction up to `wanted` has been applied to the file of the views. If not, replaces the file by a copy of its
+    /// rows; reads do not wait for that. `false`: ask again a little later.
+    ///
+    /// # Errors
+    ///
+    /// The copy cannot be made or put in place, or the ledger was closed.
+    pub(in crate::ledger) fn apply_redactions(&self, wanted: Position) -> Result<bool, BesideError> {
         if self.position() < wanted {
             self.hurry();
             return Ok(false);

@@ -9,62 +9,37 @@ mod answers;
 mod backlog;
 mod beside;
 mod mode;
+mod reads;
+mod status;
 mod thread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use rusqlite::Connection;
 use tokio::sync::watch;
 
 use self::answers::Answers;
 use self::backlog::Backlog;
 use self::mode::Command;
+use self::status::Status;
 use super::Threads;
-use super::append::AppendError;
 use super::folder::Folder;
 use crate::job::Position;
 use crate::memory::{Memory, Share};
 use crate::sqlite::Pool;
-use crate::views;
+use crate::views::ChangedJob;
 
 pub(super) use backlog::CommittedFacts;
 pub(super) use beside::rebuild_beside;
 pub use beside::{BesideError, Rebuild};
+pub use status::{Health, ViewsVersion};
 
 /// Longest wait of a read or an append for the views.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Whether the views follow the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// They do.
-    Following,
-    /// They are being made from nothing; reads wait.
-    Rebuilding,
-    /// The projector cannot read an event: the views keep their position until a newer program reads it.
-    Stopped(String),
-}
-
-/// The views as every thread sees them.
-#[derive(Debug)]
-struct Status {
-    /// The newest event that the views hold.
-    position: Position,
-    health: Health,
-    /// Every redaction recorded up to here has been applied to the file.
-    scrubbed: Position,
-}
-
-impl Status {
-    fn is_stopped(&self) -> bool {
-        matches!(self.health, Health::Stopped(_))
-    }
-}
 
 /// The connections of readers to one file of the views.
 #[derive(Debug)]
@@ -108,7 +83,6 @@ pub(super) fn start(
     threads: &Threads,
 ) -> Result<(Arc<Projection>, JoinHandle<()>), std::io::Error> {
     let (commands, received) = channel();
-    let status = Status { position: Position::GENESIS, health: Health::Rebuilding, scrubbed: Position::GENESIS };
     let projection = Arc::new(Projection {
         views: folder.views(),
         new_views: folder.new_views(),
@@ -120,7 +94,7 @@ pub(super) fn start(
         backlog: Backlog::new(memory.of(Share::Backlog)),
         commands,
         memory: memory.clone(),
-        status: watch::Sender::new(status),
+        status: watch::Sender::new(Status::unopened()),
     });
     let (shared, log) = (projection.clone(), folder.log());
     let thread = threads.start("projector", move || thread::run(&shared, received, &log))?;
@@ -145,12 +119,6 @@ impl Projection {
         let _ = self.commands.send(command);
     }
 
-    /// Whether the views follow the log, and their position.
-    pub(super) fn health(&self) -> (Health, Position) {
-        let status = self.status.borrow();
-        (status.health.clone(), status.position)
-    }
-
     fn set_health(&self, health: Health) {
         self.status.send_modify(|status| status.health = health);
     }
@@ -159,77 +127,35 @@ impl Projection {
         self.status.borrow().position
     }
 
+    /// The projector is about to commit changes of these jobs.
+    fn begin_commit(&self, jobs: &mut dyn Iterator<Item = ChangedJob<'_>>) {
+        self.change(|_| ());
+        self.answers.begin_commit(jobs);
+    }
+
+    /// The file of this number is about to take the place of the views.
+    fn begin_swap(&self, file: u64) {
+        self.change(|status| status.file = file);
+        self.answers.clear();
+    }
+
+    /// Changes the status without waking a read: the change is not complete yet.
+    fn change(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_if_modified(|status| {
+            status.changing = true;
+            change(status);
+            false
+        });
+    }
+
     /// The views are at `position`, and every reader of the file sees that: wakes the reads that wait for it.
     fn shows(&self, position: Position) {
-        self.answers.stands(position);
-        self.status.send_modify(|status| status.position = position);
+        self.answers.end_commit(position);
+        self.status.send_modify(|status| (status.position, status.changing) = (position, false));
     }
 
     /// There are no views: reads wait.
     fn shows_nothing(&self) {
         self.status.send_modify(|status| status.position = Position::GENESIS);
-    }
-
-    /// Waits until the views show `position`; `false` if they do not by `until`, or stop before it.
-    pub(super) async fn wait_for(&self, position: Position, until: Instant) -> bool {
-        if self.position() >= position {
-            return true;
-        }
-        let mut status = self.status.subscribe();
-        if !self.hurry() {
-            return false;
-        }
-        let reached = status.wait_for(|status| status.position >= position || status.is_stopped());
-        match tokio::time::timeout_at(until.into(), reached).await {
-            Ok(Ok(status)) => status.position >= position,
-            _ => false,
-        }
-    }
-
-    /// Has the projector project now what it gathers; `false` if the views have stopped.
-    fn hurry(&self) -> bool {
-        let stopped = self.status.borrow().is_stopped();
-        if !stopped {
-            self.tell(Command::Hurry);
-        }
-        !stopped
-    }
-
-    /// Waits until the views are at most `lag` events behind `head`: appends slow down before reads fail. Does not wait for views
-    /// that have stopped or are being made, because the log goes on without them.
-    ///
-    /// # Errors
-    ///
-    /// [`AppendError::Behind`] after 5 s.
-    pub(super) async fn wait_for_lag(&self, head: Position, lag: u64) -> Result<(), AppendError> {
-        let enough = Position::new(head.get().saturating_sub(lag));
-        let waits = || {
-            let status = self.status.borrow();
-            status.position < enough && status.health == Health::Following
-        };
-        if !waits() || self.wait_for(enough, Instant::now() + PATIENCE).await || !waits() {
-            return Ok(());
-        }
-        Err(AppendError::Behind)
-    }
-
-    /// Reads the views as they are.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, views::Error>) -> Result<T, views::Error> {
-        let readers = self.readers.read();
-        let Some(open) = readers.as_ref() else {
-            return Err(views::Error::Damaged("they are being made again".into()));
-        };
-        let answer = match open.pool.with(read).map_err(views::Error::File).flatten() {
-            // Connections that are open still read the old file; new connections need one.
-            Err(_) if !self.views.exists() => Err(views::Error::Damaged("their file is gone".into())),
-            answer => answer,
-        };
-        if let Err(error) = &answer
-            && error.is_damage()
-        {
-            tracing::error!(error = error as &dyn std::error::Error, "the views cannot be read; they are made again");
-            self.tell(Command::Damaged { file: open.file });
-        }
-        answer
     }
 }

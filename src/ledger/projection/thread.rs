@@ -16,7 +16,7 @@ use crate::history;
 use crate::log::Reader;
 use crate::memory::Share;
 use crate::sqlite::Pool;
-use crate::views::{self, Moved, Projector};
+use crate::views::{self, ChangedJob, Projector};
 
 /// How long events gather while no reader waits.
 const GATHER: Duration = Duration::from_millis(50);
@@ -105,7 +105,7 @@ impl<'a> Thread<'a> {
                 Ok(()) => Mode::CatchingUp,
                 Err(error) => Mode::Remaking { why: chain(&error) },
             },
-            Err(why) => Mode::Remaking { why },
+            Err(why) => Mode::Remaking { why: chain(&why) },
         })
     }
 
@@ -117,7 +117,7 @@ impl<'a> Thread<'a> {
         drop(readers);
         let projection = self.projection;
         let Some(projector) = &mut self.projector else { return Ok(()) };
-        projector.retry_set_aside(&self.log, |jobs| projection.answers.moving(jobs))?;
+        projector.retry_set_aside(&self.log, |jobs| projection.begin_commit(jobs))?;
         projection.shows(projector.position().unwrap_or_default());
         Ok(())
     }
@@ -131,7 +131,7 @@ impl<'a> Thread<'a> {
         }
         self.projector = None;
         self.file += 1;
-        self.projection.answers.clear();
+        self.projection.begin_swap(self.file);
         readers
     }
 
@@ -187,18 +187,19 @@ impl<'a> Thread<'a> {
         let Some(projector) = &mut self.projector else { return Ok(false) };
         let projection = self.projection;
         let commits = projection.backlog.take(projector.next());
-        let moving = |jobs: &mut dyn Iterator<Item = Moved<'_>>| projection.answers.moving(jobs);
+        let announce = |jobs: &mut dyn Iterator<Item = ChangedJob<'_>>| projection.begin_commit(jobs);
         // From the backlog or from the log, the events are the same.
-        let moved = match commits.back().map(|newest| newest.newest_leaf.clone()) {
+        let projected = match commits.back().map(|newest| newest.newest_leaf.clone()) {
             Some(leaf) => {
-                projector.take_in(&self.log, commits.into_iter().flat_map(|commit| commit.facts), &leaf, moving)?
+                let facts = commits.into_iter().flat_map(|commit| commit.facts);
+                projector.project_facts(&self.log, facts, &leaf, announce)?
             }
-            None => projector.advance(&self.log, BATCH, moving)?,
+            None => projector.project_log(&self.log, BATCH, announce)?,
         };
-        if moved {
+        if projected {
             projection.shows(projector.position().unwrap_or_default());
         }
-        Ok(moved)
+        Ok(projected)
     }
 
     /// Makes the views from the log in this thread.

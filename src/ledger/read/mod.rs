@@ -8,31 +8,27 @@ mod turns;
 
 pub use hook::{hook_chunk, hook_output};
 pub use moment::{AsOf, NotAMoment, Place};
-pub(super) use running::Makers;
+pub(super) use running::ListLocks;
 pub use turns::{Turn, Turns};
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Ledger;
-use super::projection::{Health, PATIENCE};
+use super::projection::{Health, PATIENCE, ViewsVersion};
 use crate::history;
 use crate::job::{EventType, Job, JobKey, OrgId, Position, Time};
-use crate::memory::Budget;
 use crate::sqlite;
 use crate::views::{
-    Found, JobList, JobQuery, Kept, SetAside, checkpoint, count_set_aside, find_job, list_jobs, list_set_aside,
-    read_job,
+    Found, JobList, JobQuery, SetAside, count_set_aside, find_job, list_jobs, list_set_aside, read_job,
 };
 use crate::{log, views};
 
-/// A page of so many jobs is read where it is awaited.
+/// A page of so many jobs is read on the calling thread.
 const SHORT: usize = 100;
-/// How often a read begins again because the views were replaced under it.
+/// How often a read begins, if a swap of the views interrupts it.
 const SWAPS: u32 = 3;
 
 /// What was read, and which position it shows.
@@ -101,8 +97,14 @@ impl Ledger {
     /// One job as it is now (`min`: at least as new as that position), without its parts if it is large. `None` where there is no
     /// such job.
     pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Found>>, ReadError> {
-        let read = |conn: &Connection| Ok(find_job(conn, key)?.map(|found| (found.weight(), found)));
-        self.view(min, &self.inner.projection.answers.jobs, key, read).await
+        let jobs = &self.inner.projection.answers.jobs;
+        let cached = |wanted| jobs.get(key, wanted).map(|(found, position)| (Some(found), position));
+        let keep = |found: &Option<Found>, position| {
+            if let Some(found) = found {
+                jobs.keep(key, found, found.weight(), position);
+            }
+        };
+        self.view(min, cached, |conn| find_job(conn, key), keep).await
     }
 
     /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job, and the
@@ -111,10 +113,9 @@ impl Ledger {
         let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
         off_thread(move || {
             let _turn = turn;
-            let read = |conn: &Connection| Ok(read_job(conn, &key)?.map(|job| (0, Arc::new(job))));
-            // A large job would take the place of all others: its rendering is kept, and not the job.
-            let nothing_kept = Kept::new(Budget::new(0));
-            tokio::runtime::Handle::current().block_on(ledger.view(None, &nothing_kept, &key, read))
+            let read = |conn: &Connection| Ok(read_job(conn, &key)?.map(Arc::new));
+            // A large job would evict all others: its rendering is cached, and not the job.
+            tokio::runtime::Handle::current().block_on(ledger.view(None, |_| None, read, |_, _| ()))
         })
         .await
     }
@@ -143,64 +144,81 @@ impl Ledger {
         self.log(|log| Place::find(moment, name, log, self.now()))
     }
 
-    /// A page of at most `limit` jobs, newest first, as `render` shows it in the form of that name.
-    pub async fn page(
+    /// A page of at most `limit` jobs, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NotReached`] and [`ReadError::Late`] after 5 s; the views cannot be read.
+    pub async fn jobs(
         &self,
-        form: &'static str,
         query: &JobQuery,
         limit: usize,
         min: Option<Position>,
-        render: impl Fn(&JobList) -> Bytes,
-    ) -> Result<Shown<Bytes>, ReadError> {
-        let read = |conn: &Connection| {
-            // A long page takes milliseconds, and what no index serves may look at every job: the thread's other work is handed on
-            // meanwhile.
-            let list = match query.is_indexed() && limit <= SHORT {
-                true => list_jobs(conn, query, limit),
-                false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
-            };
-            let page = render(&list?);
-            Ok(Some((page.len(), page)))
+    ) -> Result<Shown<JobList>, ReadError> {
+        let read = |conn: &Connection| match query.is_indexed() && limit <= SHORT {
+            true => list_jobs(conn, query, limit),
+            // A long page takes milliseconds, and a filter without an index may look at every job. Another thread takes over this
+            // one's tasks meanwhile.
+            false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
         };
-        let name = (form, query.clone(), limit);
-        let shown = self.view(min, &self.inner.projection.answers.pages, &name, read).await?;
-        Ok(Shown { value: shown.value.unwrap_or_default(), position: shown.position, now: shown.now })
+        self.view(min, |_| None, read, |_, _| ()).await
     }
 
-    /// What is kept under `name`, or else read in one transaction, once the views show everything answered before this was
-    /// asked. `read` also tells about how many bytes keeping it takes.
+    /// Waits until the views show every event that was answered before the call, and `min`; answers their version. `None` if they
+    /// are changing just then, or behind that again: another read finds out.
     ///
-    /// The read runs where it is awaited: it is short, and handing it to another thread would cost more than it does.
-    async fn view<K: Hash + Eq + Clone, V: Clone>(
-        &self,
-        min: Option<Position>,
-        kept: &Kept<K, V>,
-        name: &K,
-        read: impl Fn(&Connection) -> Result<Option<(usize, V)>, views::Error>,
-    ) -> Result<Shown<Option<V>>, ReadError> {
+    /// # Errors
+    ///
+    /// [`ReadError::NotReached`] and [`ReadError::Late`] after 5 s.
+    pub async fn views_version_at(&self, min: Option<Position>) -> Result<Option<ViewsVersion>, ReadError> {
         let until = Instant::now() + PATIENCE;
-        // Apart from the views: a position that the log does not have yet is no fault of theirs.
         if let Some(min) = min {
             self.reach_by(until, min).await?;
         }
         let wanted = self.head();
-        // More than once only where new views took the place of those that were waited for, and are behind them.
+        if !self.inner.projection.wait_for(wanted, until).await {
+            return Err(self.late(wanted));
+        }
+        Ok(self.views_version().filter(|version| version.position >= wanted))
+    }
+
+    /// The version of the views; `None` while they are changing.
+    pub fn views_version(&self) -> Option<ViewsVersion> {
+        self.inner.projection.version()
+    }
+
+    /// Reads the views in one transaction, once they show every event that was answered before the call, and `min`. `cached` may
+    /// have the answer for that position or a later one; `keep` is given the answer that was read, and its position.
+    ///
+    /// The read runs on the calling thread: it is short, and another thread would cost more than the read.
+    async fn view<T>(
+        &self,
+        min: Option<Position>,
+        cached: impl Fn(Position) -> Option<(T, Position)>,
+        read: impl Fn(&Connection) -> Result<T, views::Error>,
+        keep: impl Fn(&T, Position),
+    ) -> Result<Shown<T>, ReadError> {
+        let until = Instant::now() + PATIENCE;
+        // First the log: a position that the log does not have yet is no fault of the views.
+        if let Some(min) = min {
+            self.reach_by(until, min).await?;
+        }
+        let wanted = self.head();
+        // Again only if other views took the place of those that were waited for, and are behind them.
         for _ in 0..SWAPS {
             if !self.inner.projection.wait_for(wanted, until).await {
                 break;
             }
-            if let Some((value, position)) = kept.get(name, wanted) {
-                return Ok(Shown { value: Some(value), position, now: self.now() });
+            if let Some((value, position)) = cached(wanted) {
+                return Ok(Shown { value, position, now: self.now() });
             }
             let (value, position) = self.views_now(|conn| {
-                let (found, position) = sqlite::snapshot(conn, || {
-                    let position = checkpoint(conn)?.map_or(Position::GENESIS, |(position, _)| position);
+                let (value, position) = sqlite::snapshot(conn, || {
+                    let position = views::position(conn)?;
                     Ok::<_, views::Error>((read(conn)?, position))
                 })??;
-                let value = found.map(|(weight, value)| {
-                    kept.keep(name, &value, weight, position);
-                    value
-                });
+                // Before a swap of the views, which waits for this read.
+                keep(&value, position);
                 Ok((value, position))
             })?;
             if position >= wanted {

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use super::moment::{AsOf, Place};
 use super::turns::Turn;
 use super::{ReadError, Shown, off_thread};
-use crate::history::fold_job;
+use crate::history::{Folded, fold_from_snapshot};
 use crate::job::{Job, JobKey, Position};
 use crate::ledger::Ledger;
 use crate::sqlite::snapshot;
-use crate::views::{checkpoint, load_past};
+use crate::views::{self, load_past};
 
 impl Ledger {
-    /// One job as of `moment`. `None` where there was no such job. The caller keeps the turn for as long as it has the job, and
-    /// the read keeps it for as long as it runs.
+    /// One job as of `moment`; `None` if there was no such job. The caller keeps the turn for as long as it has the job, and the read
+    /// keeps the turn for as long as it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Beyond`] and [`ReadError::Unsettled`]; the log cannot be read, or the job does not fold.
     pub async fn job_as_of(
         &self,
         turn: &Turn,
@@ -33,27 +37,25 @@ impl Ledger {
         .await
     }
 
-    /// The job as it was at `position`. Folds at most [`crate::views::EVERY`] events where the views have its snapshots.
+    /// The job as it was at `position`. Folds at most [`crate::views::EVENTS_PER_SNAPSHOT`] events if the views hold its snapshots.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, or the job does not fold.
     pub fn past(&self, key: &JobKey, position: Position) -> Result<Option<Job>, ReadError> {
-        let known = self.known(key, position);
-        let before = known.as_ref().map_or(0, |job| job.events);
-        let job = self.log(|log| match fold_job(log, key, known, position) {
-            // The rows of the views may be wrong, and not the log.
-            Err(error) if before > 0 && error.unfoldable().is_some() => fold_job(log, key, None, position),
-            folded => folded,
-        })?;
-        let after = job.as_ref().map_or(0, |job| job.events);
-        self.inner.metrics.folded.inc_by(after.saturating_sub(before));
+        let snapshot = self.snapshot(key, position);
+        let Folded { job, events } = self.log(|log| fold_from_snapshot(log, key, snapshot, position))?;
+        self.inner.metrics.folded.inc_by(events);
         Ok(job)
     }
 
-    /// The newest state of the job at or before `position` that the views have. `None` also where the views cannot be read, or
-    /// do not show the newest erasure yet and so may have the erased text: the log alone then gives the same answer.
-    fn known(&self, key: &JobKey, position: Position) -> Option<Job> {
+    /// The newest state of the job at or before `position` that the views hold. `None` also if the views cannot be read, or do not
+    /// show the newest redaction yet: the log alone then gives the same answer, without redacted data.
+    fn snapshot(&self, key: &JobKey, position: Position) -> Option<Job> {
         let erased = self.erased();
         let read = self.views_now(|conn| {
-            snapshot(conn, || match checkpoint(conn)? {
-                Some((shown, _)) if shown >= erased => load_past(conn, key, position),
+            snapshot(conn, || match views::position(conn)? {
+                shown if shown >= erased => load_past(conn, key, position),
                 _ => Ok(None),
             })?
         });

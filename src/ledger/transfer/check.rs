@@ -2,16 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::import::ImportError;
-use super::residues::Residues;
 use crate::chain;
-use crate::history::fold_job;
+use crate::history::{ExportResidues, fold_job};
 use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
 use crate::ledger::{Identity, identity};
 use crate::log::{Reader, Row};
@@ -22,10 +19,8 @@ use crate::wire::{self, Entry, ExportedLine, Leaf, datadigest};
 pub(super) struct Checker<'l> {
     /// The log that the lines continue.
     base: Option<Reader<'l>>,
-    /// All the lines, to look ahead in.
-    file: &'l Path,
-    /// What is left of what was erased; looked for when the first such line comes.
-    residues: Option<Residues>,
+    /// The residues of redacted events.
+    residues: ExportResidues,
     head: Option<Position>,
     next: Option<Position>,
     recorded: Time,
@@ -49,7 +44,7 @@ pub(super) enum Checked {
 
 impl<'l> Checker<'l> {
     /// For lines that continue `base`, or for a whole log.
-    pub(super) fn new(base: Option<Reader<'l>>, file: &'l Path) -> Result<Checker<'l>, ImportError> {
+    pub(super) fn new(base: Option<Reader<'l>>, file: &Path) -> Result<Checker<'l>, ImportError> {
         let head = base.as_ref().map(Reader::head).transpose()?;
         let recorded = match (&base, head) {
             (Some(base), Some(head)) => base.recorded(head)?,
@@ -64,8 +59,7 @@ impl<'l> Checker<'l> {
             base,
             tree,
             ended: false,
-            file,
-            residues: None,
+            residues: ExportResidues::of(file),
             head,
             next: None,
             recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
@@ -155,16 +149,9 @@ impl<'l> Checker<'l> {
         Ok(())
     }
 
-    /// What is left of the erased event at `position`.
+    /// The residue of the redacted event at `position`.
     fn residue(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<Vec<u8>, String> {
-        let residues = match &mut self.residues {
-            Some(residues) => residues,
-            none => {
-                let file = File::open(self.file).map_err(|error| error.to_string())?;
-                none.insert(Residues::read(BufReader::new(file)).map_err(|error| chain(&error))?)
-            }
-        };
-        let residue = residues.of(position, leaf);
+        let residue = self.residues.find(position, leaf).map_err(|error| chain(&error))?;
         let missing = || format!("the data of event {position} is missing without a recorded erasure");
         residue.map(<[u8]>::to_vec).ok_or_else(missing)
     }

@@ -3,8 +3,6 @@
 mod check;
 mod export;
 mod import;
-mod residues;
 
 pub use export::{ExportError, export, export_line, export_signed};
 pub use import::{ImportError, Imported, import};
-pub use residues::Residues;
