@@ -1,7 +1,6 @@
 //! A lock that another program, such as a backup, holds on `access.db`.
 
 use std::thread::{JoinHandle, spawn};
-use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use rusqlite::Connection;
@@ -9,9 +8,6 @@ use ureq::http::Method;
 
 use crate::support::cli::on;
 use crate::support::{Answer, Client, TestServer, created, nil, noted};
-
-/// Well under the time for which a sign-in waits on the lock, and the test holds it for longer than that.
-const PROMPT: Duration = Duration::from_millis(1500);
 
 fn sign_in(client: &Client) -> Answer {
     client.send(Method::POST, "/session", &[], b"")
@@ -30,27 +26,25 @@ fn it_delays_no_request_and_sign_ins_are_told_to_try_again() {
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
     worker.append(&created("a")).expect(201);
     let lock = locked(&server);
-    let begun = Instant::now();
     let waiting: Vec<JoinHandle<Answer>> = (0..4)
         .map(|_| {
             let viewer = viewer.clone();
             spawn(move || sign_in(&viewer))
         })
         .collect();
-    let mut slowest = Duration::ZERO;
-    while waiting.iter().any(|sign_in| !sign_in.is_finished()) {
-        let asked = Instant::now();
+    // Counted, not timed: a request that waited for the lock would wait as long as the sign-ins, which began before it.
+    let mut answered = 0;
+    while waiting.iter().all(|sign_in| !sign_in.is_finished()) {
         server.anonymous().get("/healthz").expect(200);
         worker.append(&noted("a", "n")).expect(201);
         viewer.get("/ledger/jobs/a").expect(200);
-        slowest = slowest.max(asked.elapsed());
+        answered += 1;
     }
-    assert!(slowest < PROMPT, "{slowest:?}");
+    assert!(answered >= 3, "{answered} rounds of requests were answered while the sign-ins waited");
     for answer in waiting {
         let answer = answer.join().unwrap().expect(503);
         assert_eq!((answer.header("retry-after"), &answer.json()["code"]), ("1", &"access-unavailable".into()));
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop(lock);
     sign_in(&viewer).expect(204);
 }

@@ -3,9 +3,9 @@
 use crate::support::cli::{Done, cli};
 
 /// A command as its own help describes it.
-struct Described {
+pub struct Described {
     /// `["token", "create"]`.
-    path: Vec<String>,
+    pub path: Vec<String>,
     help: String,
 }
 
@@ -34,7 +34,8 @@ fn walk(path: &[String], found: &mut Vec<Described>) {
     found.push(Described { path: path.to_vec(), help });
 }
 
-fn commands() -> Vec<Described> {
+/// Every command, groups of commands too.
+pub fn commands() -> Vec<Described> {
     let mut found = Vec::new();
     walk(&[], &mut found);
     found

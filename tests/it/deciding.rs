@@ -1,12 +1,15 @@
 //! What the writer decides on: the log alone. The views are disposable, so no edit of them leads to a signed event.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use jobledger::access::Role;
+use jobledger::ledger::{Clock, system_clock};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::histories::{completed, noted, processed, reports, started};
-use crate::support::wait::until_some;
-use crate::support::{Client, TestServer, created, event};
+use crate::support::wait::{until_metric, until_some};
+use crate::support::{Client, Gate, TestServer, created, event};
 
 /// Runs SQL on the views of a stopped server, as an insider may.
 fn edit_views(server: &TestServer, sql: &str) {
@@ -70,7 +73,12 @@ fn views_that_an_event_does_not_fit_are_made_again() {
 
 /// A server that was started again, so that its writer holds no job in memory, over a job `long` of 3002 events and `short`.
 fn with_a_long_job() -> (TestServer, Client) {
-    let mut server = TestServer::start();
+    with_a_long_job_and(system_clock())
+}
+
+/// The same, with this clock.
+fn with_a_long_job_and(clock: Clock) -> (TestServer, Client) {
+    let mut server = TestServer::start_with(clock);
     let worker = server.client(Role::Worker);
     worker.append(&json!([created("long"), started("long"), created("short"), started("short")])).expect(201);
     for batch in reports("long", 3000) {
@@ -109,14 +117,27 @@ fn requests_for_a_long_job_that_come_together_are_all_answered() {
 
 #[test]
 fn a_request_for_a_long_job_that_the_stop_overtakes_is_answered() {
-    let (mut server, worker) = with_a_long_job();
-    let append = std::thread::spawn({
+    let gate = Gate::default();
+    let (mut server, worker) = with_a_long_job_and(gate.clock());
+    let auditor = server.client(Role::Auditor);
+    let append = |job: &'static str| {
         let worker = worker.clone();
-        move || worker.try_append(&noted("long", "x"))
+        std::thread::spawn(move || worker.append(&noted(job, "x")))
+    };
+    gate.set(true);
+    let begun = append("short");
+    gate.reached();
+    // The server has read this request, which stands in the writer's queue when the stop comes.
+    let overtaken = append("long");
+    let queued = catch_unwind(AssertUnwindSafe(|| until_metric(&auditor, "jobledger_queue_requests 1")));
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| server.stop());
+        // Opened before anything can fail: a server whose writer waits does not stop.
+        gate.set(false);
+        stopping.join().unwrap();
     });
-    server.stop();
-    // Recorded, refused because the ledger stops, or never accepted: but answered.
-    if let Ok(answer) = append.join().unwrap() {
-        assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
-    }
+    queued.unwrap();
+    begun.join().unwrap().expect(201);
+    let answer = overtaken.join().unwrap();
+    assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
 }

@@ -158,26 +158,6 @@ fn whoever_may_read_the_job_may_have_it_and_nobody_else() {
 }
 
 #[test]
-fn a_job_of_ten_thousand_actions_is_proven_event_by_event() {
-    let server = TestServer::start();
-    let worker = server.client(Role::Worker);
-    let ids: Vec<String> = (0..10_000).map(|n| format!("a{n}")).collect();
-    worker.append(&rule("big", &ids.iter().map(String::as_str).collect::<Vec<_>>())).expect(201);
-    worker.append(&started("big")).expect(201);
-    for ids in ids.chunks(1000) {
-        let result = |id: &String| event("job.item_result", "big", json!({"item": id, "status": "completed"}));
-        worker.append(&ids.iter().map(result).collect()).expect(201);
-    }
-    worker.append(&completed("big")).expect(201);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("evidence.tar");
-    cli(["evidence", "big", "--data"]).arg(server.path()).arg("-o").arg(&path).run().expect(0);
-    assert_eq!(both(&path, Some(&key(server.path()))), 0);
-    let report = &verify(&path, &[]).expect(7).json_lines()[0]["report"];
-    assert_eq!((&report["job"]["events"], &report["job"]["ended"]["position"]), (&json!(10_003), &json!(10_003)));
-}
-
-#[test]
 fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, file) = (dir.path().join("log"), dir.path().join("evidence.tar"));

@@ -93,6 +93,7 @@ mod samples;
 mod schema;
 mod seals;
 mod sessions;
+mod snapshots;
 mod starts;
 #[path = "../support/mod.rs"]
 mod support;
@@ -103,6 +104,7 @@ mod tails_live;
 mod tampering;
 mod task;
 mod task_list;
+mod tidy;
 mod time_travel;
 mod token_rotation;
 mod token_sources;

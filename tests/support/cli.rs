@@ -84,6 +84,12 @@ impl Cli {
         self
     }
 
+    /// Runs it in this folder.
+    pub fn current_dir(mut self, folder: &Path) -> Cli {
+        self.0.current_dir(folder);
+        self
+    }
+
     /// Gives it another stderr than the pipe that [`Running`] reads.
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Cli {
         self.0.stderr(to);

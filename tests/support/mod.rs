@@ -27,6 +27,7 @@ pub mod secrets;
 mod server;
 pub mod shell;
 mod stage;
+pub mod stalls;
 mod streams;
 pub mod wait;
 
