@@ -14,7 +14,7 @@ use crate::support::bundles::{Bundle, both, verify};
 use crate::support::cli::{cli, on};
 use crate::support::erasures::{ERASED_JOBS, NAME, erasures, lives};
 use crate::support::exports::{OTHER, append_to, import};
-use crate::support::histories::{completed, noted, output, rule, started};
+use crate::support::histories::{completed, noted, output, started};
 use crate::support::{Client, TestServer, created, event, skipped};
 
 const HOSTILE: &str =
