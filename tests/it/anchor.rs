@@ -62,7 +62,7 @@ fn its_folder_may_stand_in_the_environment_or_a_file() {
     for anchor in [dir.path().join("one"), dir.path().join("two"), data.join("anchor")] {
         assert_eq!(held(&anchor), newest(&data));
     }
-    // The same line serves whoever verifies.
+    // The same line serves a verifier.
     let verify = cli(["verify", "db", "--json", "--config"]).arg(dir.path().join("config")).arg(&data).run().expect(7);
     let path = verify.json_lines()[0]["report"]["anchor"]["path"].clone();
     assert!(path.as_str().unwrap().ends_with("two/checkpoint"), "{path}");
@@ -87,7 +87,7 @@ fn a_log_whose_end_was_cut_off_is_read_only_however_well_it_was_done() {
     cut(&data);
     refuses(&data, &data.join("anchor"), &["11 events", "has 10", "cut off", "jobledger recover"]);
     assert_eq!(verified(&data, &[]).0, 5);
-    // With nothing outside nobody could tell.
+    // Without the anchor no check could tell.
     fs::remove_dir_all(data.join("anchor")).unwrap();
     let (code, report) = verified(&data, &[]);
     assert!(code == 0 && report["unchecked"][0].as_str().unwrap().contains("there is no anchor"), "{report}");
@@ -305,14 +305,14 @@ fn a_server_that_was_killed_starts_again_cleanly() {
     takes_writes(&data, &data.join("anchor"));
 }
 
-/// Puts a file where the anchor's folder was: nothing can be read or written there, whoever tries.
+/// Puts a file where the anchor's folder was: nothing can be read or written there, not even by root.
 fn take_away(anchor: &Path) {
     fs::rename(anchor, anchor.with_file_name("away")).unwrap();
     fs::write(anchor, "").unwrap();
 }
 
 #[test]
-fn appends_go_on_where_it_cannot_be_written_and_whoever_watches_is_told() {
+fn appends_go_on_where_it_cannot_be_written_and_readiness_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (data, anchor) = (ledger(dir.path()), dir.path().join("volume"));
     let server = serve(&data, &anchor);

@@ -27,7 +27,7 @@ fn what_was_lost_is_named_and_kept() {
     takes_writes(&data, &anchor);
     let (code, report) = verified(&data, &[]);
     assert_eq!((code, &report["anchor"]["size"]), (0, &json!(13)), "{report}");
-    // Whoever holds what was lost can show it.
+    // A holder of the lost events can show them.
     let since = fs::read_dir(&anchor).unwrap().map(|file| file.unwrap().path());
     let since = since.into_iter().find(|path| path.to_str().unwrap().contains("before-")).unwrap();
     assert_eq!(verified(&data, &["--since", since.to_str().unwrap()]).0, 5);

@@ -92,7 +92,7 @@ impl Ledger {
 }
 
 #[test]
-fn no_such_job_is_told_one_way_whatever_the_reason() {
+fn no_such_job_is_told_one_way_for_every_reason() {
     let ledger = ledger();
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let other = Client::new(&ledger.server.url, Some(&ledger.server.token("other", Role::Admin, org)));
@@ -138,7 +138,7 @@ fn paths_that_are_not_there() {
 }
 
 #[test]
-fn who_has_no_token_is_told_in_the_apis_own_words() {
+fn a_request_without_a_token_is_refused_in_the_apis_own_words() {
     let ledger = ledger();
     let wrong = Client::new(&ledger.server.url, Some("jl_wrong"));
     let lists = [(TASKS, "/api/v1/jobs", "", ""), (TASKS, "/api/v1/jobs/running", "", "")];
@@ -166,7 +166,7 @@ fn background_jobs_are_for_administrators() {
         TASKS.message(client.get(&path), 403, &path);
         TASKS.message(client.delete(&path), 403, &path);
     }
-    assert_eq!(ledger.admin.head(), 3, "nobody cancelled anything");
+    assert_eq!(ledger.admin.head(), 3, "no job was cancelled");
 }
 
 #[test]

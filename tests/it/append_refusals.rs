@@ -211,7 +211,7 @@ fn data_that_is_too_large_is_refused_by_its_place() {
 }
 
 #[test]
-fn who_may_not_append_is_told() {
+fn a_token_that_may_not_append_is_refused() {
     let (server, worker) = ledger();
     for role in [Role::Viewer, Role::Auditor] {
         problem(server.client(role).append(&noted("ended", "n")), 403, "forbidden");

@@ -11,7 +11,7 @@ use crate::support::{
     Answer, Client, HandClock, ROLE_JOB, TestServer, created, nil, noted, role_job, rule_job, started, with,
 };
 
-/// One line a route: what nobody is answered (no token, a wrong, a revoked, an expired one); then admin, worker, viewer and
+/// One line a route: the answer without a good token (no token, a wrong, a revoked, an expired one); then admin, worker, viewer and
 /// auditor of the jobs' own organisation; then the four of another organisation; then those again, naming the jobs'
 /// organisation with `org=`, or `-` where the route has no such parameter.
 const TABLE: &str = "
@@ -132,7 +132,7 @@ fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
     client.send(method, &format!("{path}{query}"), headers, body.as_bytes())
 }
 
-/// Whether the answer names a job of the default organisation, whatever its bytes are.
+/// Whether the answer names a job of the default organisation, as text or as bytes.
 fn names_a_job(answer: &Answer) -> bool {
     answer.body.windows(5).any(|part| part == b"zebra")
 }
@@ -144,7 +144,7 @@ fn every_route_is_in_the_table_and_the_other_way_round() {
 }
 
 #[test]
-fn nobody_gets_more_than_is_open_to_all() {
+fn without_a_token_only_open_routes_answer() {
     let server = ledger();
     let revoked = server.token("revoked", Role::Admin, nil());
     let expired = NewToken {
@@ -197,8 +197,8 @@ fn roles_outside_their_organisation() {
     walk(&server, other, "", |expected| Some(expected.other));
     walk(&server, other, "?org=00000000-0000-0000-0000-000000000000", |expected| expected.named);
     let owner = server.client(Role::Admin);
-    assert_eq!(owner.get("/ledger/jobs/zebra-2").expect(200).json()["status"], "pending", "nobody cancelled it");
-    assert_eq!(owner.head(), 5, "nobody wrote anything");
+    assert_eq!(owner.get("/ledger/jobs/zebra-2").expect(200).json()["status"], "pending", "it was not cancelled");
+    assert_eq!(owner.head(), 5, "no event was appended");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn the_reference_page_is_open_and_unknown_paths_tell_nothing() {
 }
 
 #[test]
-fn the_actor_is_the_name_on_the_token_whatever_the_body_says() {
+fn the_actor_is_the_name_on_the_token_even_if_the_body_names_another() {
     let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let ann = Client::new(&server.url, Some(&server.token("ann@example", Role::Worker, nil())));

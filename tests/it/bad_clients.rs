@@ -32,7 +32,7 @@ fn with_token(server: TestServer) -> (TestServer, Client, String) {
 }
 
 #[test]
-fn clients_that_send_slowly_hold_up_nobody() {
+fn clients_that_send_slowly_hold_up_no_other() {
     let (server, worker, token) = server_and_token();
     let body = event("job.noted", "a", json!({"text": "slow"})).to_string();
     let more = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
@@ -51,7 +51,7 @@ fn clients_that_send_slowly_hold_up_nobody() {
         })
         .collect();
     goes_on(&worker, 1);
-    // Byte by byte they come to their end, and get their answer as everybody does: one records it, the others repeat it.
+    // Byte by byte they come to their end, and get their answer like all others: one records it, the others repeat it.
     let (mut recorded, mut repeated) = (0, 0);
     for (mut stream, stop) in slow {
         for byte in &request.as_bytes()[stop..end - 1] {
@@ -66,7 +66,7 @@ fn clients_that_send_slowly_hold_up_nobody() {
 }
 
 #[test]
-fn a_body_that_never_ends_is_refused_and_holds_up_nobody() {
+fn a_body_that_never_ends_is_refused_and_holds_up_no_other() {
     let (server, worker, token) = server_and_token();
     let request =
         head("POST /ledger/events", &token, "content-type: application/json\r\ntransfer-encoding: chunked\r\n");
@@ -106,7 +106,7 @@ fn a_body_that_is_broken_off_records_nothing() {
         let mut stream = connect(&server.url);
         stream.write_all(&request.as_bytes()[..end]).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // Whatever the server still says, it says that nothing was taken.
+        // If the server still answers, it says that nothing was taken.
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
@@ -123,7 +123,7 @@ fn file_limit() -> usize {
 }
 
 #[test]
-fn a_thousand_idle_tails_hold_up_nobody() {
+fn a_thousand_idle_tails_hold_up_no_other() {
     let tails = Most { all: 1000, each: 1000 };
     let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
     let (server, worker, token) = with_token(TestServer::serving(http));
@@ -142,7 +142,7 @@ fn a_thousand_idle_tails_hold_up_nobody() {
         .collect();
     goes_on(&worker, 1);
     let position = worker.append(&event("job.completed", "a", json!({}))).expect(201).json()["position"].clone();
-    // Every one of them is told, and nothing was lost on the way to whoever sees all.
+    // Every one of them is told, and nothing was lost on the way to the tail that shows all.
     for (n, stream) in open.into_iter().enumerate() {
         let mut ids = Vec::new();
         for line in BufReader::new(stream).lines() {

@@ -153,7 +153,7 @@ fn large_events_go_in_requests_that_the_server_takes() {
 }
 
 #[test]
-fn who_may_not_is_refused() {
+fn a_token_without_the_right_is_refused() {
     let both = Both::new();
     let file = both.file("good.ndjson", &lines(&[created("a")]));
     let viewer = token(&both.dir.path().join("served"), "viewer");

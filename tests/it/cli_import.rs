@@ -27,7 +27,7 @@ fn swapped(export: &str, one: usize, other: usize) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What nobody may import, with what is said about it; the lines from 6 on are new to a copy that has the first six.
+/// Lines that an import refuses, each with the words of the refusal; the lines from 6 on are new to a copy that has the first six.
 fn bad(all: &str) -> Vec<(&'static str, String, &'static str)> {
     let salt = all.lines().nth(7).unwrap().split("\"salt\":\"").nth(1).unwrap()[..8].to_owned();
     let other_salt = if salt.starts_with('0') { "1".repeat(8) } else { "0".repeat(8) };

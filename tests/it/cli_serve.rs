@@ -198,7 +198,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     let server = Serving::of(told.arg(&folder).arg("--create"));
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     assert!(greets_with(&server, &certificate));
-    // The commands believe public authorities, and whoever is named to them; they do not ask again and again.
+    // The commands believe public authorities, and those that are named to them; they do not ask again and again.
     let admin = token(&folder, "admin");
     let rebuild = |more: &[&str]| cli(["rebuild", "--url", &server.url, "--token", &admin]).args(more).run();
     rebuild(&["--ca", &certificate]).expect(0);
@@ -292,9 +292,9 @@ fn after_a_clean_end_the_log_is_whole_in_its_own_file() {
     assert_eq!(on(&alone, "export", &[]).expect(0).stdout.lines().count(), 3);
 }
 
-/// `verify … | head -1`: whoever stops reading changes no verdict.
+/// `verify … | head -1`: closing the output changes no verdict.
 #[test]
-fn an_answer_that_nobody_reads_ends_with_its_exit_code() {
+fn a_command_whose_output_is_closed_ends_with_its_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     token(dir.path(), "worker");
     drop(Serving::start(dir.path()).end("TERM"));

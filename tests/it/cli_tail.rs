@@ -50,9 +50,9 @@ fn an_address_that_is_none_is_refused_at_once() {
     }
 }
 
-/// `jobledger tail | head -1`: when nobody reads on, it ends.
+/// `jobledger tail | head -1`: when its output is closed, it ends.
 #[test]
-fn a_tail_that_nobody_reads_ends() {
+fn a_tail_whose_output_is_closed_ends() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "worker");
@@ -64,7 +64,7 @@ fn a_tail_that_nobody_reads_ends() {
     assert_eq!(tail.status().unwrap().code(), Some(0));
 }
 
-/// What nobody uses may say anything; a token with a newline in it can never be sent.
+/// An option that is not used may say anything; a token with a newline in it can never be sent.
 #[test]
 fn an_address_counts_where_it_is_used_and_a_request_that_cannot_be_sent_is_not_tried_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -143,7 +143,7 @@ fn tampered_content_goes_before_a_bad_signature() {
 }
 
 #[test]
-fn a_signature_that_is_not_of_the_pinned_key_and_one_that_nobody_pinned() {
+fn a_signature_by_another_key_than_the_pinned_and_one_without_a_pinned_key() {
     let kept = Kept::new();
     let origin = kept.key.split('+').next().unwrap().to_owned();
     // The same name and another key; another name; the right key, and one bit of its signature.

@@ -13,7 +13,7 @@ use crate::support::histories::{completed, noted, reports, started};
 use crate::support::published::{Published, tile};
 use crate::support::{TestServer, created};
 
-/// What a log of 304 events published, the key that it was pinned by, and the checkpoints that somebody kept: of 4 events,
+/// What a log of 304 events published, the key that it was pinned by, and the checkpoints that an auditor kept: of 4 events,
 /// and the newest.
 struct Log {
     published: Published,
@@ -83,7 +83,7 @@ fn a_running_server_is_verified_by_an_auditor_alone() {
     cli(["verify", "url", &server_that_is_gone(), "--token", "x"]).run().expect(2);
 }
 
-/// An address at which nobody listens any more.
+/// An address at which no server listens any more.
 fn server_that_is_gone() -> String {
     Published(Default::default()).serve().url.clone()
 }
@@ -104,7 +104,7 @@ fn a_key_that_was_added_is_trusted_because_the_pinned_one_vouched_for_it() {
         cli(["verify", "url", &liar.url, "--token", "x", "--vkey", &first, "--json"]).run()
     };
     verify(&published).expect(0);
-    // Whoever serves another key in its place is found by the commitment to the event's data.
+    // A server that shows another key in its place is found by the commitment to the event's data.
     let second = on(folder.path(), "key show", &[]).expect(0).stdout;
     let second = second.lines().next().unwrap();
     let strange = jobledger::tree::SigningKey::from_seed(second.split('+').next().unwrap(), &[9; 32]).unwrap();
@@ -156,7 +156,7 @@ fn each_lie_is_found_where_it_is_told() {
         let (found, said) = first_fault(&done);
         assert!(what.starts_with("an export") || found == position, "{what}: {found} {said}");
     }
-    // What the entry says is found by the root over it alone, whatever the export says.
+    // What the entry says is found by the root over it alone, even if the export says otherwise.
     assert!(log.verify(&together, &[]).expect(3).stdout.contains("not the one that was signed"));
 }
 

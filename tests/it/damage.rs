@@ -254,7 +254,7 @@ fn a_second_server_on_the_folder_does_not_start() {
 fn a_folder_that_cannot_be_written_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), b"").unwrap();
-    // Below a file nobody can write, not even root.
+    // Below a file no user can write, not even root.
     let below = dir.path().join("file").join("data");
     match start_error(&below) {
         StartError::Ledger(OpenError::Folder(error @ FolderError::Unwritable { .. })) => {

@@ -109,7 +109,7 @@ fn it_tells_exactly_what_the_reads_of_both_moments_show() {
                     "{query} {pointer}"
                 );
                 assert_ne!(change["from"], change["to"]);
-                // Whoever changed it is whoever made two neighbouring reads differ.
+                // The actor of a change is the actor of the event between two reads that differ.
                 let by = (from + 1..=to)
                     .filter(|n| at(&models[*n as usize - 1], pointer) != at(&models[*n as usize], pointer));
                 let by: Vec<u64> = by.collect();
@@ -249,7 +249,7 @@ fn long_texts_and_long_lists_are_cut_and_say_so() {
 }
 
 #[test]
-fn an_auditor_names_the_organisation_and_nobody_else_gets_there() {
+fn an_auditor_names_the_organisation_and_no_other_role_gets_there() {
     let server = TestServer::start();
     let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let theirs = Client::new(&server.url, Some(&server.token("theirs", Role::Worker, other)));

@@ -10,7 +10,7 @@ use crate::support::erasures::{ERASED_JOBS, NAME, erasures, files_with, lives, r
 use crate::support::exports::exported;
 use crate::support::{Client, Stream, created, noted};
 
-/// Everything that anybody can read of the log and its jobs, now and as of each position.
+/// Everything that a client can read of the log and its jobs, now and as of each position.
 fn everything(client: &Client, head: u64) -> Vec<Read> {
     let mut reads = all_reads(client, &ERASED_JOBS);
     for position in (1..=14).chain([head]) {
@@ -75,7 +75,7 @@ struct Erased {
     /// The proof of each event, from before.
     receipts: Vec<String>,
     key: String,
-    /// Somebody watches all the time: what is sent to one is kept for others.
+    /// A tail is open all the time: what is sent to one is kept for others.
     _watcher: Stream,
 }
 
@@ -94,7 +94,7 @@ impl Erased {
         for n in 0..40 {
             admin.append(&json!([created(&format!("j{n}")), noted(&format!("j{n}"), &"x".repeat(50 * n))])).expect(201);
         }
-        // A watcher, so that events are kept for tails, and every read once, so that whatever is kept is kept.
+        // A watcher, so that events are kept for tails, and every read once, so that the caches are full.
         let head = admin.head();
         let mut watcher = admin.tail("/ledger/events", &[]);
         admin.append(&noted("t", NAME)).expect(201);

@@ -57,7 +57,7 @@ fn an_erasure_explains_only_what_it_could_have_erased() {
             assert!(what.contains(said), "{said}: {what}");
         }
     }
-    // Nobody may erase from a job that has not ended.
+    // An event of a job that has not ended is not redacted.
     let open = forged(&export, 7, |leaf, data| {
         leaf.event_type = "job.started".into();
         leaf.dataschema = "/schema/events/job.started.v1.json".into();

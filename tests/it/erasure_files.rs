@@ -14,7 +14,7 @@ use crate::support::{Client, noted};
 
 const NOWHERE: Vec<PathBuf> = Vec::new();
 
-/// Somebody who reads the log in the folder, and holds on to what it was.
+/// A reader of the folder's log that holds on to the state of now.
 fn reader(folder: &std::path::Path) -> Connection {
     let conn = Connection::open_with_flags(folder.join("log.db"), READ_ONLY).unwrap();
     conn.execute_batch("BEGIN").unwrap();
@@ -30,7 +30,7 @@ fn full(folder: &std::path::Path) -> (Serving, Client) {
 }
 
 #[test]
-fn while_somebody_reads_the_old_bytes_the_erasure_is_not_done() {
+fn while_a_reader_holds_the_old_bytes_the_redaction_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
     let held = reader(dir.path());

@@ -91,7 +91,7 @@ fn a_batch_erases_all_or_nothing_and_a_retry_is_known() {
         job["notes"].as_array().unwrap().iter().map(|note| &note["text"]).collect::<Vec<_>>(),
         ["[redacted]"; 2]
     );
-    // All of it again, the erased note with whatever text: known, although what is stored has more in it.
+    // All of it again, the redacted note with any text: known, although what is stored has more in it.
     let again = admin.append(&batch).expect(200).json();
     assert_eq!(again["events"].as_array().unwrap().len(), 5);
     for (first, again) in first["events"].as_array().unwrap().iter().zip(again["events"].as_array().unwrap()) {

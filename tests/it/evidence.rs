@@ -20,7 +20,7 @@ use crate::support::{Client, TestServer, created, event, skipped};
 const HOSTILE: &str =
     "<script>alert('x')</script> \u{1b}[31mred\u{1b}[0m \u{202e}gnp.exe </pre> & \"quotes\" \u{2028} é\u{0}";
 
-/// A ledger with a finished job, an open one, a cancelled one, and one with whatever texts there may be.
+/// A ledger with a finished job, an open one, a cancelled one, and one with hostile texts.
 fn ledger() -> (TestServer, Client) {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -125,7 +125,7 @@ fn its_bytes_say_nothing_of_when_and_where_it_was_made() {
 }
 
 #[test]
-fn whoever_may_read_the_job_may_have_it_and_nobody_else() {
+fn every_reader_of_the_job_may_have_it_and_no_other() {
     let (server, worker) = ledger();
     let other = admin_of(&server, OTHER);
     other.append(&created("theirs")).expect(201);
@@ -179,7 +179,7 @@ fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
         assert_eq!(bundle.verdict(Some(key)), 0, "{key}");
     }
     assert_eq!(bundle.verdict(None), 7);
-    // Without the word of the keys before it a new key is nobody's.
+    // Without a signature by the keys before it a new key is not trusted.
     let vouched: Vec<String> =
         bundle.files.iter().map(|(name, _)| name.clone()).filter(|name| name.contains("vouched")).collect();
     assert_eq!(vouched.len(), 2);
@@ -201,7 +201,7 @@ fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
         assert!([0, 4].contains(&signed.verdict(Some(&keys[0]))), "{name}");
     }
 
-    // A copy that goes on under another name is not vouched for by anybody, and says so.
+    // A copy that goes on under another name is vouched for by no key, and says so.
     let copy = dir.path().join("copy");
     import(&copy, on(&folder, "export", &[]).expect(0).stdout).expect(0);
     cli(["evidence", "a", "--data"]).arg(&copy).arg("-o").arg(&file).run().refused(1, &["no checkpoint", "recover"]);
@@ -237,7 +237,7 @@ fn what_was_erased_is_in_no_bundle_and_each_erasure_is_proven() {
 }
 
 #[test]
-fn it_continues_the_log_that_somebody_knew() {
+fn it_continues_the_log_of_an_older_checkpoint() {
     let (server, worker) = ledger();
     let dir = tempfile::tempdir().unwrap();
     let keep = |name: &str, text: String| {
@@ -268,7 +268,7 @@ fn it_continues_the_log_that_somebody_knew() {
     let answer = worker.get(&format!("/ledger/jobs/finished/evidence?since={size}")).expect(200);
     assert!(answer.body == bundle.tar() || Bundle::read(&answer.body) == bundle);
 
-    // The log's own key signs another history: whoever holds that sees it.
+    // The log's own key signs another history: its holder sees that.
     let secret = fs::read_to_string(server.path().join("ledger.key")).unwrap();
     let secret = jobledger::tree::SigningKey::parse(secret.trim_end()).unwrap();
     for held in [&old, &same] {
@@ -358,7 +358,7 @@ fn the_timeline_is_a_page_that_needs_nothing_and_runs_nothing() {
     let (_server, worker) = ledger();
     let bundle = Bundle::read(&worker.get("/ledger/jobs/hostile/evidence").expect(200).body);
     let page = bundle.text("timeline.html");
-    // Every tag is one of the page's own; whatever came from outside is text.
+    // Every tag is one of the page's own; input from outside is text.
     let known = [
         "!doctype", "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "span", "p", "dl", "dt",
         "dd", "ol", "li", "a", "time", "table", "tr", "th", "td", "code", "pre", "details", "summary", "i",

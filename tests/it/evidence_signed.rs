@@ -1,5 +1,5 @@
 //! Bundles whose signature is genuine and whose log is not one that this program writes: what follows from the events is
-//! checked, whoever signed them.
+//! checked, even under a good signature.
 
 use std::collections::HashMap;
 

@@ -145,7 +145,7 @@ fn a_tail_that_was_cut_off_makes_an_open_job_and_is_told_as_one() {
     assert!(report["unchecked"].to_string().contains("went on after position"), "{report}");
     let told = cli(["verify", "bundle", "--vkey", &key]).arg(&path).run().expect(0).stdout;
     assert!(told.contains("open") && !told.contains("complete "), "{told}");
-    // A remark after the end may be missing too: nobody can tell, and it says so.
+    // A remark after the end may be missing too: the verifier cannot tell, and says so.
     let mut cut = good;
     cut.lines(|lines| lines.truncate(4));
     assert_eq!(cut.verdict(Some(&key)), 0);
@@ -159,7 +159,7 @@ fn a_tail_that_was_cut_off_makes_an_open_job_and_is_told_as_one() {
 }
 
 #[test]
-fn whoever_signed_it_must_be_who_should_have() {
+fn only_the_keys_that_should_have_signed_are_accepted() {
     let (good, _, key) = bundles();
     let (elsewhere, _, strange_key) = bundles();
     let origin = key.split('+').next().unwrap();
@@ -209,7 +209,7 @@ fn whoever_signed_it_must_be_who_should_have() {
     let mut bundle = good.clone();
     *bundle.bytes("checkpoint") = b"\xff".to_vec();
     assert_eq!(bundle.verdict(Some(&key)), 4);
-    // What is claimed of the key is nobody's word.
+    // The file `vkey.claimed` decides nothing.
     let mut bundle = good.clone();
     *bundle.bytes("vkey.claimed") = strange_key.into_bytes();
     assert_eq!((bundle.verdict(Some(&key)), bundle.verdict(None)), (0, 7));
@@ -263,7 +263,7 @@ fn missing_data_needs_an_erasure_and_graver_faults_come_first() {
 }
 
 #[test]
-fn a_file_that_is_no_bundle_is_unreadable_and_harms_nobody() {
+fn a_file_that_is_no_bundle_is_unreadable_and_does_no_harm() {
     let (good, _, key) = bundles();
     let code = |tar: &[u8]| verdict(tar, Some(&key));
     for name in [

@@ -72,7 +72,7 @@ pub struct When {
 }
 
 impl When {
-    /// What the fold makes of the event, whatever was decided.
+    /// What the fold makes of the event, also if it was refused.
     pub fn folded(&self) -> Result<Job, Conflict> {
         Job::fold(self.given.job.clone(), self.fact.clone())
     }
@@ -142,7 +142,7 @@ pub fn created(kind: Kind) -> Event {
 }
 
 pub fn created_with(spec: Spec) -> Event {
-    // Nobody but who stores and shows the spec looks at its text.
+    // Only the code that stores and shows the spec looks at its text.
     let spec_json = RawJson(Arc::from("{}"));
     Event::Created(Created { spec, spec_json, created_by: None, labels: Default::default() })
 }

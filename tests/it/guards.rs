@@ -185,7 +185,7 @@ fn a_job_that_many_append_to_stays_one_chain() {
     let positions: Vec<_> =
         page["events"].as_array().unwrap().iter().map(|e| e["position"].as_str().unwrap().to_owned()).collect();
     assert_eq!(positions, (1..=161).map(|n| n.to_string()).collect::<Vec<_>>());
-    // Two events of one request are neighbours: nobody else comes between them.
+    // Two events of one request are neighbours: no other request comes between them.
     let job = worker.get("/ledger/jobs/a").expect(200).json();
     let notes: Vec<_> = job["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect();
     assert!(notes.chunks(2).all(|pair| pair[0].strip_suffix("/1") == pair[1].strip_suffix("/2")), "{notes:?}");

@@ -90,7 +90,7 @@ fn what_was_left_out_matches_and_so_does_another_spelling() {
         r#"{ "data" : { "labels": {"x":"2", "y":"1"}, "created_by": null, "spec": {"db_tags":null, "db_name":"\u00e9","db_engine":"b","db_arn":"a"},
              "kind" : "dbrole" }, "time":"2025-02-28T14:34:56.000+02:00", "subject":"67d7d053-3caf-430e-97ba-6d4933d3fd5b",
              "type":"job.created","source":"w","id":"1","specversion":"1.0","datacontenttype":"application/json" }"#,
-        // Subject and time left out: whatever was filled in matches.
+        // Subject and time left out: the values that the ledger filled in match.
         r#"{"specversion":"1.0","id":"1","source":"w","type":"job.created",
             "data":{"kind":"dbrole","spec":{"db_arn":"a","db_engine":"b","db_name":"é"},"labels":{"y":"1","x":"2"}}}"#,
     ] {

@@ -19,7 +19,7 @@ use crate::support::answers::{SINGLE_READS, admin_of};
 use crate::support::histories::{noted, output, processed, started};
 use crate::support::{Answer, Client, HandClock, ROLE_JOB, TestServer, created, event};
 
-/// A reader or writer, and the newest position that anybody was told.
+/// A reader or writer, and the newest position that any client was told.
 struct Told<'a> {
     client: &'a Client,
     newest: &'a AtomicU64,
@@ -191,7 +191,7 @@ fn a_page_of_events_from_memory_is_the_page_that_the_log_gives() {
 }
 
 #[test]
-fn who_reads_page_by_page_while_others_append_misses_nothing() {
+fn a_reader_of_pages_misses_nothing_while_others_append() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([created("a"), started("a")])).expect(201);

@@ -1,4 +1,4 @@
-//! What holds for every history and every input, not only for those that somebody thought of.
+//! What holds for every history and every input, not only for those in other tests.
 
 use jobledger::job::{
     Completed, Counts, Credentials, Decision, Detail, Event, Fact, HOOK_HEAD, HookExit, HookOutput, ItemId, ItemResult,
@@ -335,7 +335,7 @@ fn spec() -> impl Strategy<Value = (Kind, String)> {
     prop_oneof![rule, dbrole, task, generic]
 }
 
-/// Any JSON, numbers in whatever form.
+/// Any JSON, numbers in any form.
 fn value() -> impl Strategy<Value = String> {
     let leaf =
         prop_oneof![string(), "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?", Just("null".to_owned())];

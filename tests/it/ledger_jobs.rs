@@ -80,7 +80,7 @@ fn each_filter_of_the_list() {
 }
 
 #[test]
-fn the_newest_by_position_is_first_whatever_its_time_says() {
+fn the_newest_by_position_is_first_even_if_its_time_is_older() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     for (job, time) in [("a", "2025-03-01T12:00:00Z"), ("b", "2024-01-01T00:00:00Z"), ("c", "2025-01-01T00:00:00Z")] {

@@ -208,7 +208,7 @@ fn an_export_ends_at_the_head_of_its_moment() {
     for batch in reports("a", 3000) {
         worker.append(&batch).expect(201);
     }
-    // Whatever is appended while it runs: the header says what is in it, and it is exactly that.
+    // The export has exactly what its header says, even while others append.
     std::thread::scope(|scope| {
         let appending = scope.spawn(|| {
             for batch in reports("a", 10_000) {
@@ -353,7 +353,7 @@ fn a_jobs_events_are_read_as_of_a_moment() {
 }
 
 #[test]
-fn everybody_reads_at_once_what_was_answered_to_anybody() {
+fn every_reader_sees_at_once_what_any_client_was_answered() {
     let server = TestServer::start();
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
     worker.append(&json!([created("a"), started("a")])).expect(201);

@@ -59,7 +59,7 @@ fn the_ledgers_own_json_ends_its_line_and_nothing_else_does() {
         let text = admin.get(path).text();
         assert!(!text.is_empty() && !text.ends_with('\n'), "{path}: {text:?}");
     }
-    // Whoever asks for one event or a job live gets the line's content in one frame.
+    // A client that asks for one event or a job live gets the line's content in one frame.
     let mut live = admin.tail("/ledger/jobs/a", &[]);
     assert_eq!(format!("{}\n", live.event().data), admin.get("/ledger/jobs/a").expect(200).text());
 }

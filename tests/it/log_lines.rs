@@ -1,4 +1,4 @@
-//! The log of a server whose stderr takes nothing: full, gone, or a pipe that nobody reads. The server works on.
+//! The log of a server whose stderr takes nothing: full, gone, or a pipe without a reader. The server works on.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};

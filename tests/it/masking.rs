@@ -115,7 +115,7 @@ fn members_named_like_secrets_are_refused_by_their_place_alone() {
         }
     }
     assert_eq!((worker.head(), stopped(&server.client(Role::Auditor), "names")), (0, 22));
-    // What a reader may take for something else is refused whatever it is named, and not repeated.
+    // What a reader may take for something else is refused under any name, and not repeated.
     let nested =
         |levels| format!(r#"{{"password":"hunter2","x":{}1{}}}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels));
     for rule in [r#"{"password":"hunter2","password":null}"#.to_owned(), nested(64), nested(121), nested(200)] {

@@ -1,4 +1,4 @@
-//! What operators use: request ids, health, metrics, schemas, the reference page, and what is open to everybody.
+//! What operators use: request ids, health, metrics, schemas, the reference page, and the open routes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -242,7 +242,7 @@ fn the_reference_page_needs_nothing_from_outside() {
     for asset in assets {
         assert!(!asset.contains("//"), "{asset} is from outside");
         let answer = anyone.get(&format!("/docs/{}", asset.trim_start_matches("./"))).expect(200);
-        // Whatever a script may try: the browser loads nothing from elsewhere.
+        // A script may try anything: the browser loads nothing from elsewhere.
         assert!(answer.header("content-security-policy").starts_with("default-src 'self'; "), "{asset}");
         if asset.ends_with(".css") {
             let text = answer.text();

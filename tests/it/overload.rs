@@ -63,7 +63,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     assert_eq!(refused.header("retry-after"), "1");
     problem(refused, 503, "overloaded");
     worker.append(&noted("a", "small")).expect(201);
-    // Whoever was let in comes to the end, and makes room.
+    // A request that was let in comes to its end, and makes room.
     assert!(send(&mut unfinished[0], " ").starts_with("HTTP/1.1 20"));
     send_medium().expect(200);
 }

@@ -1,4 +1,4 @@
-//! A handler that panics: answered like any other failure, and nobody else notices.
+//! A handler that panics: answered like any other failure, and no other request notices.
 
 use std::backtrace::Backtrace;
 use std::mem::ManuallyDrop;

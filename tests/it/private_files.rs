@@ -1,4 +1,4 @@
-//! What a ledger's files hold is its owner's alone, whatever the umask.
+//! What a ledger's files hold is its owner's alone, under any umask.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::support::cli::{Serving, cli, token};
 use crate::support::exports::small_ledger;
 use crate::support::{created, noted};
 
-/// Runs `jobledger` in a shell whose umask lets everybody read.
+/// Runs `jobledger` in a shell whose umask lets every user read.
 fn openly(args: &[&str]) -> String {
     let mut command = Command::new("sh");
     command.args(["-c", "umask 022; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_jobledger")]).args(args).env_clear();

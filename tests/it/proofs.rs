@@ -247,7 +247,7 @@ fn a_copy_without_a_checkpoint_proves_nothing_and_says_so() {
     assert_eq!(auditor.get("/ledger/checkpoints").expect(200).json(), json!({"checkpoints": [], "next": null}));
 }
 
-/// Whatever is answered is complete: an event that somebody took out of the file is missed, not skipped.
+/// Every answer is complete: an event that an insider took out of the file is missed, not skipped.
 #[test]
 fn a_bundle_that_lacks_an_event_is_refused() {
     for lost in [2, 4] {
@@ -298,7 +298,7 @@ fn a_receipt_is_good_for_ever() {
         let checkpoint = receipt.verify(&told.leaves[n + 1], told.key.name(), told.known()).unwrap();
         assert_eq!(checkpoint.head, told.head());
     }
-    // Nobody gets one who did not ask.
+    // Only a client that asks gets one.
     for prefer in [&[][..], &[("prefer", "return=minimal")], &[("prefer", "receipt")]] {
         let answer = worker.append_with(&noted("a", "x"), prefer).expect(201);
         assert!(!answer.headers.contains_key("preference-applied"));

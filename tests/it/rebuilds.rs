@@ -100,7 +100,7 @@ fn the_past_and_the_rebuilt_present_are_what_was_seen() {
 }
 
 #[test]
-fn nobody_notices_a_rebuild_beside_the_views_in_use() {
+fn a_writer_reads_its_own_writes_during_a_rebuild() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([created("a"), started("a")])).expect(201);

@@ -106,7 +106,7 @@ pub const JOB_EVENTS: &[Sample] = &[
     sample("job.redacted", r#"{"reason":"asked for","position":7}"#, r#"{"position":7,"reason":"asked for"}"#),
 ];
 
-/// Data of the ledger's own events, exactly as stored; nobody sends these.
+/// Data of the ledger's own events, exactly as stored; no producer sends these.
 pub const LEDGER_EVENTS: &[(&str, &str)] = &[
     (
         "ledger.created",

@@ -98,7 +98,7 @@ fn what_is_sent_and_what_is_stored_are_of_the_schema() {
 }
 
 #[test]
-fn an_erasure_is_stored_with_what_is_left_and_nobody_sends_that() {
+fn a_redaction_is_stored_with_its_residue_which_no_producer_sends() {
     let (sent, left) = (r#"{"position":7,"reason":"asked for"}"#, r#"{"text":"[redacted]"}"#);
     let stored = String::from_utf8(wire::with_residue(sent.as_bytes(), left.as_bytes())).unwrap();
     assert_eq!(stored, r#"{"position":7,"reason":"asked for","residue":{"text":"[redacted]"}}"#);

@@ -14,7 +14,7 @@ use crate::support::exports::{append_to, exported, import, small_ledger};
 use crate::support::rows::{FIRST_FORMAT, open};
 use crate::support::{Client, TestServer, created, noted, problem};
 
-/// Takes the triggers away, as somebody with the file can.
+/// Takes the triggers away, as an insider with the file can.
 fn as_an_insider(folder: &Path) -> Connection {
     let conn = open(&folder.join("log.db"));
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name <> 'event_follows'";
@@ -88,7 +88,7 @@ fn a_log_of_the_first_format_without_its_key_gets_a_tree_and_no_checkpoint() {
     server.restart();
     assert_eq!(audit(server.path()).0, []);
     problem(worker.at(&server.url).append(&noted("a", "x")), 503, "read-only");
-    // Nobody signs later for what lay around meanwhile.
+    // The ledger never signs later for rows that it found meanwhile.
     server.stop();
     std::fs::write(&key, secret).unwrap();
     server.restart();
@@ -167,7 +167,7 @@ fn what_is_read_back_otherwise_than_it_was_written_is_never_signed() {
 }
 
 #[test]
-fn a_node_that_somebody_else_has_written_is_never_signed() {
+fn a_node_that_another_writer_stored_is_never_signed() {
     let (mut server, worker) = ledger();
     server.restart();
     let worker = worker.at(&server.url);

@@ -53,7 +53,7 @@ fn origin(folder: &Path) -> String {
 }
 
 #[test]
-fn without_its_log_a_folder_that_had_one_is_refused_whatever_else_is_left() {
+fn a_folder_that_lost_its_log_is_refused_with_any_other_file_left() {
     let cases: [(&[&str], &[&str]); 5] = [
         (&[], &["`ledger.key`", "`views.db`", "`anchor/checkpoint`", "`access.db`"]),
         (&["anchor"], &["`ledger.key`"]),

@@ -194,7 +194,7 @@ fn a_watcher_who_comes_late_reads_from_the_log_until_it_is_live() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([created("a"), started("a")])).expect(201);
-    // Somebody watches, so that the server keeps recent events, and no longer those of the beginning.
+    // A tail is open, so that the server keeps recent events, and no longer those of the beginning.
     let mut early = worker.tail("/ledger/events", &[]);
     for batch in reports("a", 9000) {
         worker.append(&batch).expect(201);

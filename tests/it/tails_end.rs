@@ -79,7 +79,7 @@ fn a_first_connection_to_an_ended_job_streams_and_closes() {
 }
 
 #[test]
-fn only_who_says_that_it_saw_the_end_is_told_to_stop() {
+fn only_a_client_that_names_the_end_is_told_to_stop() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     ended(&worker);
@@ -92,7 +92,7 @@ fn only_who_says_that_it_saw_the_end_is_told_to_stop() {
         let frames = worker.resume(path, 2).rest();
         assert_eq!(frames.last().unwrap().event, "closed", "{path}");
     }
-    // A tail of more than one job never ends by itself, so nobody is told to stop.
+    // A tail of more than one job never ends by itself, so no client is told to stop.
     let mut all = worker.resume("/ledger/events", 6);
     worker.append(&noted("b", "7")).expect(201);
     assert_eq!(all.ids(1), [7]);

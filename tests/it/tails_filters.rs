@@ -65,7 +65,7 @@ fn a_filter_holds_for_what_comes_live_too() {
 }
 
 #[test]
-fn who_slept_while_others_were_busy_misses_nothing_when_woken() {
+fn a_tail_that_slept_while_others_were_busy_misses_nothing_when_woken() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     three_kinds(&worker);
@@ -98,7 +98,7 @@ fn a_filter_that_names_nothing_there_is_is_refused() {
 }
 
 #[test]
-fn a_heartbeat_moves_the_cursor_of_whoever_sees_nothing() {
+fn a_heartbeat_moves_the_cursor_of_a_tail_that_shows_nothing() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     three_kinds(&worker);

@@ -107,7 +107,7 @@ fn at_most_five_snapshots_a_second_and_the_newest_always() {
     admin.append(&completed("a")).expect(201);
     let frames = live.rest();
     let (snapshots, took) = (frames.len() - 1, began.elapsed());
-    // A bound on how many, whatever the time it took: each but the first came at least 200 ms after the one before.
+    // A bound on how many, however long it took: each but the first came at least 200 ms after the one before.
     assert!((snapshots as u128 - 1) * 200 <= took.as_millis(), "{snapshots} snapshots in {took:?}");
     assert!(frames.is_sorted_by(|one, next| one.id < next.id || next.event == "closed"));
     let newest = frames[snapshots - 1].json();

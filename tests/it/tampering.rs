@@ -93,7 +93,7 @@ fn an_insider_who_makes_the_nodes_again_is_found_by_the_signed_root() {
         .unwrap();
         regrow(&conn);
     });
-    // Whoever only appends has no signature for it.
+    // An insider who only appends has no signature for it.
     assert!([3, 4].contains(&log.verify(inserted.path(), &[]).code));
 }
 
@@ -123,7 +123,7 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
         let done = log.verify(copy.path(), &[]);
         assert_eq!(done.code, code, "{what}: {}", done.stdout);
     }
-    // Whoever holds one knows what the entries are, and is told all the same that the log lost its own.
+    // With one the entries are known, and the audit tells all the same that the log lost its own.
     let copy = log.changed("DELETE FROM checkpoint WHERE size > 5");
     let done = log.verify(copy.path(), &[&log.newest]).expect(4);
     assert!(faults(&done)[0]["what"].as_str().unwrap().contains("end at 5 of 7"), "{}", done.stdout);
@@ -150,7 +150,7 @@ fn checkpoints_that_are_not_the_logs_are_refused() {
 }
 
 #[test]
-fn what_was_cut_off_or_rolled_back_is_found_by_who_holds_a_checkpoint() {
+fn a_log_that_was_cut_or_rolled_back_is_found_with_a_checkpoint() {
     let log = log();
     let cut = "DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;";
     // The log's own newer checkpoints are still there.
@@ -158,7 +158,7 @@ fn what_was_cut_off_or_rolled_back_is_found_by_who_holds_a_checkpoint() {
     log.verify(copy.path(), &[]).expect(5);
     let clean = log.changed(&format!("{cut} DELETE FROM checkpoint WHERE size > 5"));
     fs::remove_file(clean.path().join("views.db")).unwrap();
-    // Nobody can tell from the log alone, and it says so.
+    // The audit cannot tell from the log alone, and says so.
     let done = log.verify(clean.path(), &[]).expect(0);
     assert!(done.stdout.contains("whether newer events were cut off"), "{}", done.stdout);
     log.verify(clean.path(), &[&log.kept]).expect(0);

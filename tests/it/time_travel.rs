@@ -100,7 +100,7 @@ fn an_answer_says_which_moment_it_shows() {
     admin.get_with("/ledger/jobs/a?as_of=2", &[("if-none-match", "\"1\"")]).expect(304);
     let then = admin.get("/ledger/jobs/a?as_of=2025-03-01T12:00:03Z").expect(200);
     assert_eq!((then.header("etag"), then.header("ledger-position")), ("\"3\"", "3"));
-    // The same moment elsewhere on earth; and a `+` that nobody escaped.
+    // The same moment elsewhere on earth; and a `+` that the client did not escape.
     for time in ["2025-03-01T14:00:03%2B02:00", "2025-03-01T14:00:03+02:00", "2025-03-01T10:00:03.999999999-02:00"] {
         let again = admin.get(&format!("/ledger/jobs/a?as_of={time}")).expect(200);
         assert_eq!((again.text(), again.header("ledger-position")), (then.text(), "3"), "{time}");

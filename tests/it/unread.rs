@@ -1,4 +1,4 @@
-//! Requests that are refused before anybody reads their bodies: the answer comes, and the connection is good for the next.
+//! Requests that are refused before the server reads their bodies: the answer comes, and the connection is good for the next.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ fn answer(stream: &mut TcpStream) -> String {
     head
 }
 
-/// Refused whatever the body says: without a token, without the right, at no route, with a method that is not there.
+/// Refused with any body: without a token, without the right, at no route, with a method that is not there.
 fn refused(server: &TestServer) -> [(String, &'static str); 4] {
     let viewer = server.token("viewer", Role::Viewer, Default::default());
     [
@@ -71,7 +71,7 @@ fn a_body_that_is_too_long_to_wait_for_ends_the_connection_and_says_so() {
 }
 
 #[test]
-fn who_asks_before_sending_is_refused_before_sending() {
+fn a_client_that_asks_before_sending_is_refused_before_sending() {
     let server = TestServer::start();
     for (request, status) in refused(&server) {
         let mut stream = connect(&server);

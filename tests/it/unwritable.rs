@@ -8,7 +8,7 @@ use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::exports::{append_to, small_ledger};
 use crate::support::noted;
 
-/// A folder that another user may read and nobody but root may write, and how that user runs commands.
+/// A folder that another user may read and only root may write, and how that user runs commands.
 struct Media {
     folder: PathBuf,
     program: PathBuf,
@@ -117,7 +117,7 @@ fn a_ledger_without_a_wal_is_read() {
 fn a_ledger_with_a_wal_is_read_with_the_newest_events() {
     let dir = tempfile::tempdir().unwrap();
     let folder = ledger(dir.path(), true);
-    // With and without the file through which a WAL is shared, which nobody copies to other media.
+    // With and without the file through which a WAL is shared, which is not copied to other media.
     let media = [Media::of(&folder, |name| name.contains(".db")), Media::of(&folder, |name| !name.ends_with("-shm"))];
     // The owner reads, and that may copy the WAL into the log: the media are made before.
     for media in media {

@@ -21,7 +21,7 @@ impl Gate {
         let (go, going) = sync_channel(1);
         let (micros, going) = (AtomicI64::new(start.micros()), Mutex::new(going));
         let clock = move || {
-            // Everybody asks the clock; only the writer is to wait.
+            // Every thread asks the clock; only the writer is to wait.
             if std::thread::current().name() == Some("writer") && tell.send(()).is_ok() {
                 // A gate that is gone is open.
                 let _ = going.lock().unwrap().recv();

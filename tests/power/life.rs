@@ -95,7 +95,7 @@ impl Life {
         Folder::new(self.dir.path())
     }
 
-    /// The ledger from its start to its end. Whatever opens it is the real thing, the checks at the start included.
+    /// The ledger from its start to its end. The real code opens it, with its checks at the start.
     fn start(&mut self) -> Result<(), Vec<Broken>> {
         self.clock += 1_000_000;
         let (gate, clock) = Gate::new(Time::from_micros(self.clock));

@@ -66,7 +66,7 @@ fn what_was_not_synced_is_lost_sometimes() {
 }
 
 #[test]
-fn who_is_made_to_sync_less_is_told_that_it_was_done() {
+fn a_ledger_that_is_made_to_sync_less_is_told_that_it_was_done() {
     let dir = tempfile::tempdir().unwrap();
     let _machine = Machine::start(dir.path(), 0, Synchronous::Normal);
     let conn = open(dir.path());

@@ -25,7 +25,7 @@ pub enum Broken {
     Other(String),
 }
 
-/// Everything that somebody was told.
+/// Everything that a client was told.
 #[derive(Default)]
 pub struct Outside {
     identity: Option<Identity>,
@@ -38,7 +38,7 @@ pub struct Outside {
     receipts: Vec<(Receipt, Head)>,
     /// Checkpoints that were handed out: verbatim, by size.
     pub checkpoints: BTreeMap<u64, (Head, String)>,
-    /// Requests whose outcome nobody knows.
+    /// Requests of unknown outcome.
     pub open: Vec<Request>,
 }
 
@@ -59,7 +59,7 @@ impl Outside {
             Ok(appended) if !request.impossible => appended,
             Err(AppendError::Refused { .. }) if request.impossible => return Ok(false),
             Err(AppendError::OutcomeUnknown | AppendError::Stopping) => {
-                // Nothing came of an impossible one, whatever else happened.
+                // An impossible one left no event.
                 self.open.extend((!request.impossible).then(|| request.clone()));
                 return Ok(false);
             }
@@ -79,7 +79,7 @@ impl Outside {
         Ok(true)
     }
 
-    /// Reads what anybody may read after an answer: the new leaves, the newest checkpoint, and a receipt for the last event
+    /// Reads what a client may read after an answer: the new leaves, the newest checkpoint, and a receipt for the last event
     /// of each of `requests`. The same calls that HTTP makes.
     pub fn look(&mut self, ledger: &Ledger, requests: &[Request]) -> Result<(), ProveError> {
         let identity = ledger.identity();
@@ -107,7 +107,7 @@ impl Outside {
     pub fn check(&mut self, ledger: &Ledger) -> Result<Vec<Broken>, ProveError> {
         let mut broken = Vec::new();
         if let Some(why) = ledger.read_only() {
-            // Nobody signs for a log that does not fit its newest checkpoint or its anchor.
+            // The ledger never signs for a log that does not fit its newest checkpoint or its anchor.
             broken.push(Broken::Ahead(format!("the ledger is read-only: {why}")));
         }
         let identity = self.identity.get_or_insert_with(|| ledger.identity().clone());
@@ -138,7 +138,7 @@ impl Outside {
         Ok(broken)
     }
 
-    /// Every event is one that somebody sent, where it was answered to be. Gives the places of those without an answer.
+    /// Every event is one that a client sent, where it was answered to be. Gives the places of those without an answer.
     fn check_events(&self, leaves: &[Vec<u8>], broken: &mut Vec<Broken>) -> HashMap<String, u64> {
         let mut found = HashMap::new();
         for (position, leaf) in (0..).zip(leaves) {
@@ -163,7 +163,7 @@ impl Outside {
         found
     }
 
-    /// Of a request without an answer everything is there, in one piece, or nothing; and nothing is there that nobody sent.
+    /// Of a request without an answer everything is there, in one piece, or nothing; and no event is there that no client sent.
     fn check_open(&mut self, mut found: HashMap<String, u64>, broken: &mut Vec<Broken>) {
         for request in &self.open {
             let places: Vec<u64> = request.ids.iter().filter_map(|id| found.remove(id)).collect();
@@ -176,7 +176,7 @@ impl Outside {
         // The first event is the ledger's own.
         found.retain(|_, position| *position != 0);
         if !found.is_empty() {
-            broken.push(Broken::Other(format!("nobody sent {found:?}")));
+            broken.push(Broken::Other(format!("no client sent {found:?}")));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Evidence bundles: read, changed in ways in which nobody should, and given to both verifiers.
+//! Evidence bundles: read, changed as an attacker would, and given to both verifiers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Bundle {
         });
     }
 
-    /// Changes the leaf on the line `number` (from 0), in its proof too, as whoever knows the format would.
+    /// Changes the leaf on the line `number` (from 0), in its proof too, as a forger who knows the format would.
     #[track_caller]
     pub fn leaf(&mut self, number: usize, from: &str, to: &str) {
         let line = self.text("leaves.ndjson").lines().nth(number).unwrap().to_owned();
@@ -212,7 +212,7 @@ fn has_python() -> bool {
     *FOUND
 }
 
-/// A key that signs under this name, and is nobody's.
+/// A key that signs under this name, and belongs to no log.
 pub fn stranger(name: &str) -> SigningKey {
     SigningKey::from_seed(name, &[77; 32]).unwrap()
 }

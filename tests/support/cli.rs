@@ -102,7 +102,7 @@ impl Cli {
         self
     }
 
-    /// Runs it as a user who owns nothing, if that is allowed: root may change users, and everybody else owns little. `program` is
+    /// Runs it as a user who owns nothing, if that is allowed: root may change users, and other users own little. `program` is
     /// a copy that this user may run.
     pub fn by_other_user(self, program: &Path) -> Cli {
         /// The id that no file has (`nobody`).
@@ -145,7 +145,7 @@ impl Cli {
         let (send, lines) = channel();
         let stdout = std::thread::spawn(move || {
             for line in out.into_iter().flat_map(|out| BufReader::new(out).lines()) {
-                // Nobody may be listening any more.
+                // The test may have stopped listening.
                 let _ = send.send(line.unwrap());
             }
         });
@@ -205,7 +205,7 @@ impl Running {
         assert!(sent.success(), "kill -s {name}");
     }
 
-    /// Waits for its end; stdout is what nobody took line by line.
+    /// Waits for its end; stdout is what the test did not take line by line.
     #[track_caller]
     pub fn wait(mut self) -> Done {
         let mut stdout = String::new();

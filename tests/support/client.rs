@@ -17,7 +17,7 @@ pub struct Client {
     pub token: Option<String>,
 }
 
-/// An answer, whatever its status.
+/// An answer of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,

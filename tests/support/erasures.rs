@@ -1,4 +1,4 @@
-//! Jobs full of text that somebody wants gone, and where it still is.
+//! Jobs full of text that is to be redacted, and where it still is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Exports as text, to be changed in ways in which nobody should.
+//! Exports as text, to be changed as an attacker would.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub fn import(folder: &Path, text: impl AsRef<[u8]>) -> Done {
     on(folder, "import", &[path.to_str().unwrap()])
 }
 
-/// An export in which one line was changed, and its digest made right again: what only somebody who means it would write.
+/// An export in which one line was changed, and its digest made right again: what only a deliberate forger would write.
 pub fn forged(export: &str, line: usize, change: impl FnOnce(&mut Leaf<'_>, &mut Value)) -> String {
     let mut lines: Vec<String> = export.lines().map(str::to_owned).collect();
     let Entry { leaf, content } = Entry::parse(&lines[line]).unwrap();

@@ -19,7 +19,7 @@ impl Gate {
     pub fn clock(&self) -> Clock {
         let (gate, clock) = (self.clone(), system_clock());
         Arc::new(move || {
-            // Everybody asks the clock; only the writer is to wait.
+            // Every thread asks the clock; only the writer is to wait.
             if std::thread::current().name() == Some("writer") {
                 gate.pass();
             }

@@ -14,7 +14,7 @@ use super::rows::grow;
 use super::{TestServer, created};
 
 /// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
-/// and the checkpoints that somebody kept, of 4 and of all 7 events.
+/// and the checkpoints that an auditor kept, of 4 and of all 7 events.
 pub struct Log {
     pub folder: TempDir,
     pub key: String,

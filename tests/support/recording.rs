@@ -113,14 +113,14 @@ impl Recording {
         std::env::var("JOBLEDGER_RECORD").is_ok_and(|name| name == self.name) && !self.dir.join(file).exists()
     }
 
-    /// Writes `events.ndjson` while recording, where there is none.
+    /// Writes `events.ndjson` while recording, if it is missing.
     pub fn record_events(&self, export: &str) {
         if self.lacks("events.ndjson") {
             std::fs::write(self.events_file(), export).unwrap();
         }
     }
 
-    /// Writes `answers.json` while recording, where there is none: `answer` to each of `asks.json`.
+    /// Writes `answers.json` while recording, if it is missing: `answer` to each of `asks.json`.
     pub fn record_answers(&self, answer: impl Fn(Ask) -> Answered) {
         if self.lacks("answers.json") {
             let asks: Vec<Ask> = serde_json::from_str(&self.read("asks.json")).unwrap();

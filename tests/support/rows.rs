@@ -36,7 +36,7 @@ pub fn open(path: &Path) -> Connection {
     conn
 }
 
-/// Grows the tree by the rows that were written by hand and signs it with the folder's key, as whoever has that can.
+/// Grows the tree by the rows that were written by hand and signs it with the folder's key, as an insider with that key can.
 pub fn seal(conn: &Connection, folder: &Path) {
     let secret = std::fs::read_to_string(folder.join("ledger.key")).unwrap();
     let key = SigningKey::parse(secret.trim_end()).unwrap();

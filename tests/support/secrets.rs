@@ -1,4 +1,4 @@
-//! Secrets that are none, in the shapes of real ones. Put together here, so that whoever scans this repository for secrets
+//! Secrets that are none, in the shapes of real ones. Put together here, so that a scan of this repository for secrets
 //! finds nothing in its text.
 
 /// A secret, the rule that finds it, and a text that it stands in.

@@ -58,7 +58,7 @@ impl TestServer {
     }
 
     /// On a folder that stays after it, opened as `options` say, with connections served as `http` says;
-    /// it is made where there is none.
+    /// the folder is made if it is missing.
     pub fn open_serving(path: &Path, options: Options, http: HttpOptions) -> TestServer {
         let options = Options { create: true, ..options };
         let (stop, stopping) = watch::channel(false);

@@ -120,7 +120,7 @@ fn the_note_of_the_first_implementation() {
     assert_eq!(open_note(&both, &known[1..]).unwrap().signers, [&known[1]]);
 }
 
-/// The examples of C2SP signed-note and tlog-checkpoint. Their keys are not published: the form is read, nobody is believed.
+/// The examples of C2SP signed-note and tlog-checkpoint. Their keys are not published: the form is read, no signature is believed.
 #[test]
 fn the_examples_of_the_specifications_have_the_right_form() {
     let note = "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\ned è subito sera.\n\n\

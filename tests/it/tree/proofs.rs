@@ -180,9 +180,9 @@ fn absurd_sizes_are_answered_at_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Nothing that anybody sends makes a verifier panic; others refuse it too.
+    /// No input makes a verifier panic; others refuse it too.
     #[test]
-    fn whatever_is_sent_is_refused_in_peace(
+    fn any_input_is_refused_without_a_panic(
         index in any::<u64>(), old in 1..=Size::MAX.get(), new in 1..=Size::MAX.get(), shift in 0..63_u32, len in 0..70_usize
     ) {
         let hash = leaf_hash(b"");

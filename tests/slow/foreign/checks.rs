@@ -95,7 +95,7 @@ fn others_believe_the_pinned_key_and_no_other() {
 
     let note = fs::read_to_string(mirror.file("checkpoint")).unwrap();
     let (text, signature) = note.split_once("\n\n").map(|(text, line)| (format!("{text}\n"), line)).unwrap();
-    // Fifteen strangers beside it are nobody.
+    // Fifteen signatures by strangers beside it count for nothing.
     let signed = sign_note(&text, &(1..16).map(stranger).collect::<Vec<_>>().iter().collect::<Vec<_>>()).unwrap();
     mirror.keep("checkpoint", format!("{signed}{signature}").as_bytes());
     assert_eq!(said(tools, mirror.path(), &genuine.to_string(), "verified 300 entries"), [0, 0]);

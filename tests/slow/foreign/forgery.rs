@@ -43,7 +43,7 @@ fn publicly(mirror: &Mirror, position: u64) -> Result<Hash, tlog::Error> {
     Ok(Hash(reader.read_hashes(&[tlog::stored_hash_index(0, position)])?[0].0))
 }
 
-/// Gives somebody another role in the entry, and puts its hash into the tile; nothing above.
+/// Names another role in the entry, and puts its hash into the tile; nothing above.
 fn forge(conn: &Connection, position: u64) -> Vec<u8> {
     let sql = "SELECT leaf FROM event WHERE position = ?1";
     let leaf: Vec<u8> = conn.query_row(sql, [position as i64], |row| row.get(0)).unwrap();

@@ -31,7 +31,7 @@ struct Case<'t> {
 
 type Verifier = fn(&Case<'_>) -> i32;
 
-/// Everybody who verifies, and how they are asked: the columns of the table below. One more is a line here and a column there.
+/// Every verifier, and how it is called: the columns of the table below. One more is a line here and a column there.
 const VERIFIERS: [(&str, Verifier); 7] = [
     ("verify db", database),
     ("verify export", export),
@@ -101,7 +101,7 @@ fn sql(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>
     row(what, codes, move |folder| open(folder).execute_batch(&sql).unwrap())
 }
 
-/// The nodes made again after it, as somebody does who knows the format.
+/// The nodes made again after it, as an insider does who knows the format.
 fn clever(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>) -> Row {
     let sql = sql.into();
     row(what, codes, move |folder| {
@@ -216,7 +216,7 @@ fn rows() -> Vec<Row> {
         clever("one deleted, the rest moved up",        [3, 3, 3, 3, 3, 3, 3],
             "DELETE FROM event WHERE position = 5; UPDATE event SET position = 5 WHERE position = 6; \
              DELETE FROM checkpoint WHERE size = 7"),
-        // Behind the newest checkpoint nothing is served, so nobody can be shown it.
+        // Behind the newest checkpoint nothing is served, so no client can be shown it.
         clever("one inserted at the end",               [3, 3, 0, 0, 0, 0, 0], inserted(7)),
         clever("one inserted, the rest moved down",     [3, 3, 3, 3, 3, 3, 3],
             format!("UPDATE event SET position = 7 WHERE position = 6; {}", inserted(6))),
@@ -243,7 +243,7 @@ fn rows() -> Vec<Row> {
                 DELETE FROM checkpoint WHERE size > 5").unwrap();
             without_views(folder);
         }),
-        // By whoever has the key: only what is held outside tells.
+        // By an insider with the key: only a checkpoint held outside tells.
         row("written anew, signed with the log's key",  [5, 3, 5, 5, 5, 0, 0], move |folder| {
             let conn = open(folder);
             conn.execute_batch(&actor()).unwrap();
@@ -257,7 +257,7 @@ fn rows() -> Vec<Row> {
                 fs::copy(other.data().join(file), folder.join(file)).unwrap();
             }
         }),
-        // Views prove nothing, and nobody is given them as a proof.
+        // Views prove nothing, and are never given away as a proof.
         views("another message in the views",           [3, 0, 0, 0, 0, 0, 0], "UPDATE job SET message = 'x'"),
         views("a remark less in the views",             [3, 0, 0, 0, 0, 0, 0], "DELETE FROM note"),
     ]
@@ -298,7 +298,7 @@ fn each_change_is_seen_by_each_verifier_that_can_see_it() {
             wrong.push(format!("{what}: expected {codes:?}, found {found:?}"));
         }
         if codes == [0; VERIFIERS.len()] && what != "nothing" {
-            wrong.push(format!("{what}: nobody sees it"));
+            wrong.push(format!("{what}: no verifier sees it"));
         }
     }
     let names = VERIFIERS.map(|(name, _)| name);
@@ -306,10 +306,10 @@ fn each_change_is_seen_by_each_verifier_that_can_see_it() {
 }
 
 #[test]
-fn a_file_that_is_rolled_back_is_seen_by_who_holds_a_newer_checkpoint() {
+fn a_file_that_is_rolled_back_is_seen_with_a_newer_checkpoint() {
     let Some(tools) = all_tools() else { return };
     let log = log();
-    // The ledger went on, and somebody has its newest checkpoint; then the file of before was put back.
+    // The ledger went on, and an auditor has its newest checkpoint; then the file of before was put back.
     let later = log.copy(|_| {});
     let mut server = TestServer::on(later.path(), jobledger::ledger::system_clock());
     server.client(Role::Admin).append(&noted("a", "later")).expect(201);
@@ -317,8 +317,8 @@ fn a_file_that_is_rolled_back_is_seen_by_who_holds_a_newer_checkpoint() {
     server.stop();
     let held = later.path().join("held.checkpoint");
     fs::write(&held, newest).unwrap();
-    // A bundle is of one job, and `verify.py` is given nothing that somebody holds.
+    // A bundle is of one job, and `verify.py` is given no checkpoint from outside.
     assert_eq!(judged(tools, &log, &held, |_| {}), [5, 5, 5, 5, 5, 0, 0]);
-    // Without it nobody can know.
+    // Without it no verifier can know.
     assert_eq!(judged(tools, &log, &log.newest, |_| {}), [0; VERIFIERS.len()]);
 }

@@ -47,7 +47,7 @@ impl Mirror {
     }
 
     /// Fetches the newest checkpoint and those tiles of its tree that are not here yet: they never change. What the
-    /// server refuses stays away, and whoever needs it cannot verify. Answers the size.
+    /// server refuses stays away, and a verifier that needs it cannot verify. Answers the size.
     #[track_caller]
     pub fn fetch(&self, from: &Client) -> u64 {
         self.get(from, "checkpoint", "checkpoint");

@@ -1,4 +1,4 @@
-//! Verifiers that are not ours, over what anybody can fetch of a log: Go's checksum database (`verify.go`), pymerkle and
+//! Verifiers that are not ours, over what a reader can fetch of a log: Go's checksum database (`verify.go`), pymerkle and
 //! cryptography (`root.py`). They must verify what a real server serves at every size at which something is special, and
 //! refuse what was tampered with.
 

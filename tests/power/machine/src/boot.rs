@@ -48,7 +48,7 @@ pub(crate) enum Moment {
     Before,
     /// After it was done, as far as the caller never learns.
     Within,
-    /// After it was done and answered: the next call is the first to fail, whatever it is.
+    /// After it was done and answered: the next call is the first to fail.
     After,
 }
 
@@ -123,7 +123,7 @@ impl Boot {
         }
     }
 
-    /// Has the real folder name exactly the files of this disk, all empty: whoever asks whether there is a log asks that one.
+    /// Has the real folder name exactly the files of this disk, all empty: code that asks whether there is a log asks that one.
     pub(crate) fn show_names(&self) {
         let state = self.state();
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -214,7 +214,7 @@ impl Connection {
         self.boot.look(ffi::SQLITE_IOERR_FSTAT, |state| state.disk.content(self.file).len())
     }
 
-    /// What needs a lock needs power; `SQLITE_BUSY` where somebody else has it.
+    /// What needs a lock needs power; `SQLITE_BUSY` if another handle has it.
     fn take(&self, failed: c_int, take: impl FnOnce(&mut Locks) -> Result<(), Busy>) -> Answer<()> {
         let taken = self.boot.look(failed, |state| take(state.locks.entry(self.file).or_default()))?;
         taken.map_err(|Busy| ffi::SQLITE_BUSY)

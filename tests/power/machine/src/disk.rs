@@ -1,4 +1,4 @@
-//! A disk behind a cache: whoever reads sees what was written, and what the disk keeps is what was synced.
+//! A disk behind a cache: a reader sees what was written, and what the disk keeps is what was synced.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct Disk {
     unsynced: Vec<Naming>,
 }
 
-/// Names, and the files that they stand for. A file without a name lives as long as somebody has it open.
+/// Names, and the files that they stand for. A file without a name lives as long as a handle has it open.
 type Names = BTreeMap<String, usize>;
 
 /// A file with that name was made, or (`None`) the name was taken away.
@@ -91,7 +91,7 @@ impl Disk {
         self.kept_names = self.names.clone();
     }
 
-    /// What the disk has when the power comes back: everything that was synced, and of the rest whatever made it.
+    /// What the disk has when the power comes back: everything that was synced, and of the rest the part that reached it.
     ///
     /// At one time nearly all of it does, at another nothing: either end is as dangerous as the middle, and never comes about
     /// where each change has the same chance.

@@ -26,7 +26,7 @@ use disk::Disk;
 pub enum Synchronous {
     /// As it was asked to.
     AsAsked,
-    /// As `PRAGMA synchronous = NORMAL` has it, whatever it was asked for: who asks for more gets this, and is told that it
+    /// As `PRAGMA synchronous = NORMAL` has it, for every request: code that asks for more gets this, and is told that it
     /// was done.
     Normal,
 }

@@ -13,7 +13,7 @@ use rusqlite::ffi::{
 /// A connection to a file.
 pub(crate) type Who = u64;
 
-/// Somebody else has it.
+/// Another handle has it.
 pub(crate) struct Busy;
 
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Locks {
         self.levels.insert(who, level);
     }
 
-    /// Whether anybody is about to write (`xCheckReservedLock`).
+    /// Whether a handle is about to write (`xCheckReservedLock`).
     pub(crate) fn is_reserved(&self) -> bool {
         self.levels.values().any(|level| *level >= SQLITE_LOCK_RESERVED)
     }

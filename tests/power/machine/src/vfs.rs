@@ -135,7 +135,7 @@ struct File {
     connection: *mut Connection,
 }
 
-/// As SQLite's VFS for Unix: shared memory, and no mapped files, which nobody here asks for.
+/// As SQLite's VFS for Unix: shared memory, and no mapped files, which the ledger does not ask for.
 static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     iVersion: 2,
     xClose: Some(close),
@@ -160,7 +160,7 @@ static METHODS: sqlite3_io_methods = sqlite3_io_methods {
 
 /// # Safety
 ///
-/// `file` was opened by [`open`] and is not closed, and nobody else uses it now: SQLite uses a file from one thread at a time.
+/// `file` was opened by [`open`] and is not closed, and no other code uses it now: SQLite uses a file from one thread at a time.
 unsafe fn connection<'f>(file: *mut sqlite3_file) -> &'f mut Connection {
     // SAFETY: then it is a `File`, and its connection is a box that only `close` takes back.
     unsafe { &mut *(*file.cast::<File>()).connection }
