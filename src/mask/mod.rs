@@ -1,8 +1,8 @@
 //! Masks secrets in the free text of producers. Masking comes before everything else that sees an event, so the ledger
 //! compares, hashes, stores and tails the masked text only.
 //!
-//! [`find`] finds the keywords of all rules in one pass over a text, and each rule examines the text around its
-//! keywords. The cost is linear in the length of the text; [`scan`] counts the bytes that are read, and a test holds
+//! `find` finds the keywords of all rules in one pass over a text, and each rule examines the text around its
+//! keywords. The cost is linear in the length of the text; `scan` counts the bytes that are read, and a test holds
 //! the count to a bound.
 //!
 //! Not here: which fields of an event are free text ([`crate::wire`]), and which rules the operator chose (`cli`).

@@ -146,7 +146,7 @@ impl<'a> Leaf<'a> {
     /// The version of the stored data, from `dataschema`.
     ///
     /// # Errors
-    /// [`BadLeaf`] if `dataschema` is not that of the event's type. The readers below fail alike for their members.
+    /// [`BadLeaf`] if `dataschema` is not that of the event's type. The methods below fail in the same way for their members.
     pub fn version(&self) -> Result<u32, BadLeaf> {
         self.dataschema
             .strip_prefix("/schema/events/")
