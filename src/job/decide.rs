@@ -42,7 +42,7 @@ pub enum Refusal {
     Lifecycle(#[from] Conflict),
     /// The job's state allows the event, but an item, the hook or an earlier redaction rules it out.
     #[error("`{event}` is not possible: {reason}")]
-    Part {
+    RuledOut {
         /// The job's state.
         state: Status,
         /// The type of the event.
@@ -112,7 +112,7 @@ pub fn may_redact<T>(state: Status, redacted: &Redacted, target: Option<Redactio
     let position = redacted.position;
     match target {
         Some(RedactionTarget::HasData(data)) => Ok(data),
-        Some(RedactionTarget::Redacted) => Err(Refusal::Part {
+        Some(RedactionTarget::Redacted) => Err(Refusal::RuledOut {
             state,
             event: EventType::Redacted,
             reason: format!("the data of event {position} was redacted before"),
@@ -158,15 +158,16 @@ fn check_new(key: &JobKey, event: &Event) -> Result<(), Refusal> {
 
 /// Checks the event against the parts of a job that exists.
 fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
-    let part = |reason: String| Err(Refusal::Part { state: job.state.status(), event: event.event_type(), reason });
+    let ruled_out =
+        |reason: String| Err(Refusal::RuledOut { state: job.state.status(), event: event.event_type(), reason });
     check_counts(job, event)?;
     match event {
-        Event::ItemResult(result) => check_item(job, result, part),
+        Event::ItemResult(result) => check_item(job, result, ruled_out),
         Event::HookOutput(_) if job.hook.as_ref().is_some_and(|hook| hook.exit.is_some()) => {
-            part("the job's hook has ended, and a job has only one hook".into())
+            ruled_out("the job's hook has ended, and a job has only one hook".into())
         }
         Event::Completed(_) if job.spec.kind() == Kind::Rule && !job.items.all_completed() => {
-            part("not every action of the rule job is completed".into())
+            ruled_out("not every action of the rule job is completed".into())
         }
         Event::Noted(_) if job.notes.len() >= MAX_NOTES => {
             Err(Refusal::Full { pointer: "/data/text", detail: format!("expected at most {MAX_NOTES} notes on a job") })
@@ -209,7 +210,11 @@ fn check_counts(job: &Job, event: &Event) -> Result<(), Refusal> {
 }
 
 /// Checks an item's result: its detail fits the kind, the item may take it, and the job has room.
-fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<(), Refusal>) -> Result<(), Refusal> {
+fn check_item(
+    job: &Job,
+    result: &ItemResult,
+    ruled_out: impl Fn(String) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let invalid = |pointer, detail| Err(Refusal::Invalid { pointer, detail });
     let kind = job.spec.kind();
     match (kind, &result.detail) {
@@ -231,7 +236,7 @@ fn check_item(job: &Job, result: &ItemResult, part: impl Fn(String) -> Result<()
             detail: format!("expected at most {MAX_ITEMS} different items in a job"),
         }),
         (Some(item), _) if item.ended() && result.status == ItemStatus::Running => {
-            part(format!("item `{}` is {} and cannot run again", item.id.as_str(), item.status))
+            ruled_out(format!("item `{}` is {} and cannot run again", item.id.as_str(), item.status))
         }
         (item, _) => {
             let new = Item {

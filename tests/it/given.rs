@@ -107,7 +107,7 @@ impl When {
     /// Refused for a part of the job: the reason.
     #[track_caller]
     pub fn part(self) -> String {
-        let Err(Refusal::Part { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
+        let Err(Refusal::RuledOut { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
         assert_eq!(Some(state), self.given.job.map(|job| job.state.status()));
         assert_eq!(event, self.fact.event.event_type());
         reason

@@ -99,7 +99,7 @@ proptest! {
                 Ok(Decision::AlreadyCancelled(_)) | Err(Refusal::NoSuchJob(_)) => prop_assert!(folded.is_err()),
                 Err(Refusal::Lifecycle(conflict)) => prop_assert_eq!(folded, Err(conflict)),
                 // The state allows these; what forbids them is asked once, at append, and never by the fold.
-                Err(Refusal::Part { .. } | Refusal::Full { .. }) => prop_assert!(folded.is_ok()),
+                Err(Refusal::RuledOut { .. } | Refusal::Full { .. }) => prop_assert!(folded.is_ok()),
                 Err(Refusal::Invalid { .. }) => {}
             }
         }

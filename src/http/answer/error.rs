@@ -151,7 +151,7 @@ impl Error {
                 Refusal::NoSuchJob(_) => {
                     Error::new(StatusCode::NOT_FOUND, "no-such-job", detail).at(place(index), None)
                 }
-                Refusal::Lifecycle(_) | Refusal::Part { .. } => {
+                Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => {
                     let error = Error::new(StatusCode::CONFLICT, "lifecycle", detail).at(place(index), None);
                     Error { standing: standing.map(Box::new), ..error }
                 }

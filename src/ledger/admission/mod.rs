@@ -410,8 +410,9 @@ impl Desk {
 
     /// Adds to a refusal for the job's state how the job stands in the log, where nothing of the request is any more.
     fn with_standing(&self, request: &Request, refused: AppendError) -> AppendError {
-        let AppendError::Refused { index, refusal: refusal @ (Refusal::Lifecycle(_) | Refusal::Part { .. }), .. } =
-            refused
+        let AppendError::Refused {
+            index, refusal: refusal @ (Refusal::Lifecycle(_) | Refusal::RuledOut { .. }), ..
+        } = refused
         else {
             return refused;
         };
