@@ -1,6 +1,6 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first seven know no I/O, no clock, no randomness and no async:
+//! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
 //! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
 //! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
 
