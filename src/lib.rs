@@ -1,14 +1,16 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
 //! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
-//! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`sqlite`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] →
-//! [`access`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] → [`server`] → [`cli`].
+//! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → `blocking` → [`sqlite`] → [`access`] →
+//! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] →
+//! [`server`] → [`cli`].
 
 // Both panic where their output is full or gone; `cli::output` has what does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod access;
 pub mod audit;
+mod blocking;
 pub mod cache;
 mod chain;
 pub mod cli;

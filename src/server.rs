@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{Access, AccessError, LiveAccess};
+use crate::blocking::off_thread;
 use crate::http::{self, App, HttpOptions, Limits, Pages, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
 use crate::kinds;
-use crate::ledger::{Folder, Ledger, OpenError, Options, off_thread};
+use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
 use crate::tails::{self, Tails};
 

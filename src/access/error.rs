@@ -1,79 +1,79 @@
-//! What can go wrong with tokens.
+//! Errors of `access.db`, and refusals of commands that change tokens.
 
 use super::role::Role;
 use super::store::VERSION;
 use super::tokens::{MAX_SOURCES, MAX_TOKENS};
-use crate::ledger::LEDGER;
 use crate::sqlite::{self, ErrorKind};
+use crate::wire::LEDGER;
 
-/// What can go wrong with tokens.
+/// Why `access.db` cannot be read or changed, or why a change is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// Another process holds a lock on the file, and did not release it in time.
     #[error("cannot {doing}, because another program, such as a backup, holds a lock on access.db; try again")]
     Locked {
-        /// What was being done.
+        /// The work that the lock stopped.
         doing: &'static str,
     },
-    /// The database.
+    /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] sqlite::Error),
     /// A newer program made the file.
     #[error("access.db has version {found}, and this jobledger knows {VERSION}; use the newer jobledger that wrote it")]
     Newer {
-        /// Its version.
+        /// The file's version.
         found: i64,
     },
-    /// An older program made the file, and nothing can be written.
+    /// An older program made the file, and this process may not write.
     #[error(
         "access.db has version {found}, and version {VERSION} is needed to read it; `jobledger token list` brings it up to date \
          where it may write"
     )]
     Older {
-        /// Its version.
+        /// The file's version.
         found: i64,
     },
-    /// Not a name.
+    /// The name has a wrong form.
     #[error("expected a token name of 1 to 64 of `A-Z a-z 0-9 . _ @ -`, found `{0}`")]
     BadName(String),
-    /// The ledger's own name.
+    /// The name is the ledger's own.
     #[error("the name `{LEDGER}` is reserved for the ledger itself; choose another")]
     Reserved,
-    /// Taken, perhaps by a revoked token.
+    /// A token of the organisation has the name, perhaps a revoked one.
     #[error(
         "the name `{0}` is taken in this organisation for ever, because it is the actor in the log; choose another, or \
          take the name of a revoked token again, for the same role, with --reuse-name"
     )]
     Taken(String),
-    /// The name was another role's.
+    /// The name's revoked token had another role.
     #[error(
         "the name `{name}` was that of a token with the role {was}; --reuse-name takes it again for that role only"
     )]
     OtherRole {
         /// The name.
         name: String,
-        /// The role of the revoked token.
+        /// The revoked token's role.
         was: Role,
     },
-    /// No token of that name.
+    /// The organisation has no token of that name.
     #[error("no token `{0}` in this organisation")]
     Unknown(String),
-    /// The token of that name has ended.
+    /// The token of that name is revoked.
     #[error("the token `{0}` is revoked; make a new one with `jobledger token create`")]
     Revoked(String),
-    /// Too many tokens.
-    #[error("there are {MAX_TOKENS} tokens that are not revoked, and there may be no more; revoke some first")]
+    /// The file holds as many tokens as it may.
+    #[error("expected at most {MAX_TOKENS} tokens that are not revoked, found as many; revoke some first")]
     TooMany,
-    /// Not a source.
+    /// The source has a wrong form.
     #[error("--source: {0}")]
     BadSource(String),
-    /// The ledger itself records events under this source.
+    /// The source is the ledger's own.
     #[error("--source: the ledger itself records events under `{0}`; choose another")]
     ReservedSource(String),
     /// Too many sources.
     #[error("--source: expected at most {MAX_SOURCES} sources for one token")]
     TooManySources,
-    /// Another token has the source.
+    /// Another token is bound to the source.
     #[error(
         "the source `{source_name}` belongs to the token `{owner}`; revoke that one first, or give it a new secret with \
          `jobledger token rotate`"
@@ -81,15 +81,46 @@ pub enum AccessError {
     SourceTaken {
         /// The source.
         source_name: String,
-        /// The name on the token that has it.
+        /// The name of that token.
         owner: String,
     },
 }
 
-/// Says what was being done when SQLite refused, and tells a lock from everything else.
-pub(super) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> AccessError {
-    move |cause| match ErrorKind::of(&cause) {
-        ErrorKind::Locked => AccessError::Locked { doing },
-        _ => sqlite::Error::new(doing, cause).into(),
+impl AccessError {
+    fn sqlite(doing: &'static str, cause: rusqlite::Error) -> AccessError {
+        match ErrorKind::of(&cause) {
+            ErrorKind::Locked => AccessError::Locked { doing },
+            _ => sqlite::Error::new(doing, cause).into(),
+        }
     }
+}
+
+/// Why a piece of work on the file ends early: SQLite fails, or the rules refuse it.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Sqlite(rusqlite::Error),
+    Access(AccessError),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(cause: rusqlite::Error) -> Stop {
+        Stop::Sqlite(cause)
+    }
+}
+
+impl From<AccessError> for Stop {
+    fn from(error: AccessError) -> Stop {
+        Stop::Access(error)
+    }
+}
+
+/// Runs `work`, and names it `doing` in an error of SQLite.
+pub(super) fn attempt<T, E: Into<Stop>>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, AccessError> {
+    work().map_err(|stop| match stop.into() {
+        Stop::Sqlite(cause) => AccessError::sqlite(doing, cause),
+        Stop::Access(error) => error,
+    })
 }

@@ -1,4 +1,4 @@
-//! The content of `access.db` in memory: every secret and session that is not revoked, and whose each source is.
+//! The content of `access.db` in memory: every secret and session that is not revoked, and the owner of each source.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::principal::{Principal, SourceRefusal};
 use super::store::word;
 use crate::job::{OrgId, Time};
 
-/// What a server honours, as of one state of the file.
+/// The secrets, sessions and sources of one state of the file.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// By the hash of the secret or of the session.
+    /// The principals, by the hash of the secret or of the session.
     principals: HashMap<[u8; 32], Principal>,
-    /// The token that has a source.
+    /// The token that owns a source, by organisation and source.
     owners: HashMap<OrgId, HashMap<String, i64>>,
-    /// When secrets and sessions end, sorted.
+    /// The times at which secrets and sessions end, sorted.
     ends: Vec<Time>,
 }
 
 impl Known {
-    /// Reads the file, all of it as of one moment.
+    /// Reads the whole file in one transaction.
     pub(super) fn load(conn: &Connection) -> Result<Known, rusqlite::Error> {
         let snapshot = conn.unchecked_transaction()?;
         let mut known = Known::default();
@@ -50,7 +50,7 @@ impl Known {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (hash, secret): ([u8; 32], [u8; 32]) = (row.get(0)?, row.get(1)?);
-            // A session whose token is revoked has no secret here.
+            // A revoked token's secret was not read, so its sessions are skipped.
             let Some(of) = known.principals.get(&secret) else { continue };
             let expires = earlier(of.expires, Some(Time::from_micros(row.get(2)?)));
             let session = Principal { session: Some(hash), expires, ..of.clone() };
@@ -61,18 +61,18 @@ impl Known {
         Ok(known)
     }
 
-    /// Who is behind a secret or a session, if it is good now.
+    /// The principal of a secret or of a session, if it is valid at `now`.
     pub(super) fn find(&self, key: &[u8; 32], now: Time) -> Option<&Principal> {
-        self.principals.get(key).filter(|principal| principal.is_good(now))
+        self.principals.get(key).filter(|principal| principal.is_valid(now))
     }
 
-    /// Whether something ended after `from` and up to `to`.
+    /// Whether a secret or a session ended after `from` and up to `to`.
     pub(super) fn ended_between(&self, from: Time, to: Time) -> bool {
         let next = self.ends.partition_point(|end| *end <= from);
         self.ends.get(next).is_some_and(|end| *end <= to)
     }
 
-    /// Whether `principal` may append an event of `source`.
+    /// Checks that `principal` may append an event of `source`.
     pub(super) fn check_source(&self, principal: &Principal, source: &str) -> Result<(), SourceRefusal> {
         let owner = self.owners.get(&principal.org).and_then(|owners| owners.get(source));
         match owner {
@@ -99,7 +99,7 @@ fn principal(row: &Row<'_>, bound: &HashMap<i64, Arc<[String]>>) -> Result<Princ
     })
 }
 
-/// The earlier of two ends, where there is any.
+/// The earlier of two ends; `None` is no end.
 fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,8 +1,8 @@
-//! What a running server honours: the content of `access.db` in memory.
+//! The tokens and sessions of a running server: the content of `access.db` in memory.
 //!
-//! A request is checked from memory. Before that it asks SQLite whether the file has changed, at most once a millisecond,
-//! which takes microseconds and never waits for a lock. Everything that may wait or sync (reading a changed file again,
-//! signing in and out, writing down when tokens were used) runs off the async threads and holds nothing that a request needs.
+//! A request is checked against memory. Before that it asks SQLite whether the file has changed, at most once a millisecond: the
+//! question takes microseconds and waits for no lock. Work that may wait or sync (reading a changed file again, signing in and
+//! out, storing the last use of tokens) runs off the async threads, and holds no lock that a request needs.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,83 +14,84 @@ use rusqlite::Connection;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
 
-use super::error::{AccessError, doing};
+use super::error::{AccessError, attempt};
 use super::known::Known;
 use super::principal::{Principal, SourceRefusal};
 use super::store::Access;
 use super::token::{Secret, session_hash, token_hash};
+use crate::blocking::off_thread;
 use crate::job::Time;
-use crate::ledger::off_thread;
 
-/// How long a look at the file is good: shorter than the time in which a command that revokes a token ends.
+/// How long memory counts as current after a check of the file. A command that revokes a token takes longer than that.
 const FRESH: Duration = Duration::from_millis(1);
-/// How long it holds where the file cannot be looked at.
+/// How long memory counts as current while the file is locked against readers.
 const STALE: Duration = Duration::from_secs(1);
-/// How long a request waits while another one looks, or reads the changed file, before it goes on from memory.
+/// How long a request waits for another request's check or reading of the file, before it goes on from memory.
 const TURN: Duration = Duration::from_millis(500);
-/// How long a request waits to look where memory is not good any more, and how long reading a changed file waits for a lock.
+/// How long a request waits to check the file if memory is too old, and how long reading a changed file waits for a lock.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a write waits for a lock, and before that for the writes ahead of it.
+/// How long a write waits for the writes before it, and then for a lock.
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The tokens and sessions that a server honours. Cheap to clone.
+/// The valid tokens and sessions of a running server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LiveAccess(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     known: RwLock<Known>,
-    /// When the file was last looked at and was as it is known.
-    looked: RwLock<Instant>,
-    looking: Arc<AsyncMutex<Looking>>,
+    /// When a check last showed that `known` is current.
+    checked: RwLock<Instant>,
+    watcher: Arc<AsyncMutex<Watcher>>,
     writing: Arc<AsyncMutex<Access>>,
     used: Mutex<HashMap<i64, Time>>,
     changes: watch::Sender<u64>,
-    /// Up to when the ends of secrets and sessions were told of.
-    told: Mutex<Time>,
+    /// The bell has rung for every secret and session that ended up to this time.
+    rung_until: Mutex<Time>,
 }
 
+/// The connection by which the server notices changes of the file.
 #[derive(Debug)]
-struct Looking {
+struct Watcher {
     conn: Connection,
-    /// SQLite's count of changes by other connections, when the file was read.
+    /// SQLite's count of changes by other connections, as of the last reading.
     version: i64,
 }
 
 impl LiveAccess {
-    /// Opens the file, makes it where there is none, and reads all of it.
+    /// Opens the file, makes it if it is missing, and reads all of it.
     pub fn open(path: &Path) -> Result<LiveAccess, AccessError> {
         let writing = Access::open_patient(path, WRITE_PATIENCE)?;
-        let looked = Instant::now();
-        let mut looking = Looking { conn: Access::open(path)?.conn, version: 0 };
-        let known = looking.read()?;
+        let checked = Instant::now();
+        let mut watcher = Watcher { conn: Access::open(path)?.conn, version: 0 };
+        let known = watcher.read()?;
         Ok(LiveAccess(Arc::new(Shared {
             known: RwLock::new(known),
-            looked: RwLock::new(looked),
-            looking: Arc::new(AsyncMutex::new(looking)),
+            checked: RwLock::new(checked),
+            watcher: Arc::new(AsyncMutex::new(watcher)),
             writing: Arc::new(AsyncMutex::new(writing)),
             used: Mutex::default(),
             changes: watch::Sender::new(0),
-            told: Mutex::new(Time::from_micros(0)),
+            rung_until: Mutex::new(Time::from_micros(0)),
         })))
     }
 
-    /// Who has this token; `None` for one that is unknown, revoked or expired.
+    /// The principal of a token; `None` if the token is unknown, revoked or expired.
     pub async fn authenticate(&self, token: &str, now: Time) -> Result<Option<Principal>, AccessError> {
         self.find(token_hash(token), now).await
     }
 
-    /// Who has this session; it ends with its token, and with the secret that it was made with.
+    /// The principal of a session. A session ends with its token, and with the secret that it was made with.
     pub async fn session(&self, session: &str, now: Time) -> Result<Option<Principal>, AccessError> {
         self.find(session_hash(session), now).await
     }
 
     async fn find(&self, key: [u8; 32], now: Time) -> Result<Option<Principal>, AccessError> {
-        self.look(FRESH).await?;
+        self.check(FRESH).await?;
         let mut found = self.0.found(&key, now);
         if found.is_none() {
-            // A token that was just made is honoured at once.
-            self.look(Duration::ZERO).await?;
+            // A new token works at once.
+            self.check(Duration::ZERO).await?;
             found = self.0.found(&key, now);
         }
         if let Some(principal) = &found {
@@ -99,46 +100,46 @@ impl LiveAccess {
         Ok(found)
     }
 
-    /// Whether a principal that was found before may still go on.
+    /// Whether a principal that was found before is still valid.
     pub fn still_valid(&self, principal: &Principal, now: Time) -> bool {
         self.0.known().find(principal.key(), now).is_some()
     }
 
-    /// Whether `principal` may append an event of `source`.
+    /// Checks that `principal` may append an event of `source`.
     pub fn check_source(&self, principal: &Principal, source: &str) -> Result<(), SourceRefusal> {
         self.0.known().check_source(principal, source)
     }
 
-    /// Signs a browser in: the answer goes into a cookie.
+    /// Makes a browser session. The returned secret goes into a cookie.
     pub async fn sign_in(&self, principal: &Principal, now: Time) -> Result<Secret, AccessError> {
         let principal = principal.clone();
         self.write("sign in", move |file| file.sign_in(&principal, now)).await
     }
 
-    /// Signs a browser out. A session that is not there is no error.
+    /// Ends a browser session. An unknown session is no error.
     pub async fn sign_out(&self, session: &str) -> Result<(), AccessError> {
         let key = session_hash(session);
         self.write("sign out", move |file| file.sign_out(&key)).await?;
-        self.look(Duration::ZERO).await
+        self.check(Duration::ZERO).await
     }
 
-    /// A bell that rings when a token or a session was changed or has ended: a connection that stays open looks again.
+    /// A bell that rings when a token or a session has changed or ended, so that open connections check theirs again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// Looks whether another process changed a token, and whether a secret or a session has ended by `now`. Requests look by
-    /// themselves; open tails rely on this.
+    /// Checks whether another process changed a token, and whether a secret or a session has ended by `now`. Requests check by
+    /// themselves; open tails need this call.
     pub async fn poll(&self, now: Time) -> Result<(), AccessError> {
-        self.look(FRESH).await?;
-        let from = std::mem::replace(&mut *self.0.told.lock(), now);
+        self.check(FRESH).await?;
+        let from = std::mem::replace(&mut *self.0.rung_until.lock(), now);
         if self.0.known().ended_between(from, now) {
             self.0.ring();
         }
         Ok(())
     }
 
-    /// Writes down when tokens were last used. A failed write is tried again the next time.
+    /// Stores when tokens were last used. A failed write is repeated with the next one.
     pub async fn flush_used(&self) -> Result<(), AccessError> {
         let shared = self.0.clone();
         self.write("note the use of tokens", move |file| {
@@ -156,7 +157,7 @@ impl LiveAccess {
         .await
     }
 
-    /// Changes the file, one change after the other.
+    /// Changes the file. Changes wait for each other.
     async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -167,45 +168,45 @@ impl LiveAccess {
         off_thread(move || write(&file)).await
     }
 
-    /// Returns once the memory is as the file was at most `age` ago.
+    /// Returns once memory holds the file as it was at most `age` ago.
     ///
-    /// Where the file cannot be looked at, because it is locked against readers too, memory is good for a second more.
-    async fn look(&self, age: Duration) -> Result<(), AccessError> {
+    /// While the file is locked against readers too, memory counts as current for one second.
+    async fn check(&self, age: Duration) -> Result<(), AccessError> {
         let asked = Instant::now();
-        let is_fresh = |age| asked.saturating_duration_since(self.0.looked()) < age || self.0.looked() >= asked;
+        let is_fresh = |age| asked.saturating_duration_since(self.0.checked()) < age || self.0.checked() >= asked;
         if is_fresh(age) {
             return Ok(());
         }
         let patience = if is_fresh(STALE) { TURN } else { READ_PATIENCE };
-        let Ok(looking) = timeout(patience, self.0.looking.clone().lock_owned()).await else {
+        let Ok(watcher) = timeout(patience, self.0.watcher.clone().lock_owned()).await else {
             let locked = AccessError::Locked { doing: "look for changed tokens" };
             return if is_fresh(STALE) { Ok(()) } else { Err(locked) };
         };
-        // Another request may have looked meanwhile.
+        // Another request may have checked meanwhile.
         if is_fresh(age) {
             return Ok(());
         }
-        let looked = Instant::now();
-        match looking.version() {
-            Ok(version) if version == looking.version => {
-                self.0.set_looked(looked);
+        let checked = Instant::now();
+        match watcher.version() {
+            Ok(version) if version == watcher.version => {
+                self.0.set_checked(checked);
                 Ok(())
             }
             Err(AccessError::Locked { .. }) if is_fresh(STALE) => Ok(()),
-            Ok(_) | Err(AccessError::Locked { .. }) => self.read_again(looking).await,
+            Ok(_) | Err(AccessError::Locked { .. }) => self.read_again(watcher).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn read_again(&self, mut looking: OwnedMutexGuard<Looking>) -> Result<(), AccessError> {
+    async fn read_again(&self, mut watcher: OwnedMutexGuard<Watcher>) -> Result<(), AccessError> {
         let shared = self.0.clone();
         off_thread(move || {
-            let looked = Instant::now();
-            let known = looking.read()?;
-            // The old content is dropped after the lock is released: dropping many tokens takes a while.
+            let checked = Instant::now();
+            let known = watcher.read()?;
+            // Dropping many tokens takes a while, so the old content is dropped after the lock is released.
             let before = std::mem::replace(&mut *shared.known.write(), known);
             drop(before);
-            shared.set_looked(looked);
+            shared.set_checked(checked);
             shared.ring();
             Ok(())
         })
@@ -226,12 +227,12 @@ impl Shared {
         self.known().find(key, now).cloned()
     }
 
-    fn looked(&self) -> Instant {
-        *self.looked.read()
+    fn checked(&self) -> Instant {
+        *self.checked.read()
     }
 
-    fn set_looked(&self, looked: Instant) {
-        *self.looked.write() = looked;
+    fn set_checked(&self, checked: Instant) {
+        *self.checked.write() = checked;
     }
 
     fn ring(&self) {
@@ -239,21 +240,22 @@ impl Shared {
     }
 }
 
-impl Looking {
-    /// SQLite's count of changes by other connections. Takes a reader's lock and gives it back. Does not wait for it, but while
-    /// the file is read.
+impl Watcher {
+    /// SQLite's count of changes by other connections. Takes a reader's lock for a moment, and waits for that lock only inside
+    /// [`Watcher::read`].
     fn version(&self) -> Result<i64, AccessError> {
-        let version = self.conn.prepare_cached("PRAGMA data_version");
-        let version = version.and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-        version.map_err(doing("look for changed tokens"))
+        attempt("look for changed tokens", || {
+            self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+        })
     }
 
-    /// Reads the file. The version is from before, so a change in between is found the next time.
+    /// Reads the file. The version is read first, so the next check notices a change made in between.
     fn read(&mut self) -> Result<Known, AccessError> {
-        self.conn.busy_timeout(READ_PATIENCE).map_err(doing("read access.db"))?;
+        let doing = "read access.db";
+        attempt(doing, || self.conn.busy_timeout(READ_PATIENCE))?;
         let version = self.version();
-        let known = Known::load(&self.conn).map_err(doing("read access.db"));
-        self.conn.busy_timeout(Duration::ZERO).map_err(doing("read access.db"))?;
+        let known = attempt(doing, || Known::load(&self.conn));
+        attempt(doing, || self.conn.busy_timeout(Duration::ZERO))?;
         let (version, known) = (version?, known?);
         self.version = version;
         Ok(known)

@@ -1,7 +1,9 @@
-//! Who may do what: tokens, roles, organisations, sources, browser sessions. Kept in `access.db`, apart from the log.
+//! Tokens, roles, organisations, sources and browser sessions: the file `access.db`, apart from the log.
 //!
-//! [`Access`] is the file, as commands change it. [`LiveAccess`] is what a running server honours: the file's content in
-//! memory, brought up to date whenever the file changes.
+//! [`Access`] is the file, as commands change it. [`LiveAccess`] is the file's content in the memory of a running server, read
+//! again after each change.
+//!
+//! Not here: HTTP headers and cookies (`http`), and any event: the log knows only the name of a token, as an actor.
 
 mod error;
 mod known;

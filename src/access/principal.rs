@@ -1,43 +1,43 @@
-//! Who asks: the token behind a request, or the browser session that was made with it.
+//! The sender of a request: a token, or a browser session made with one.
 
 use std::sync::Arc;
 
 use super::role::Role;
 use crate::job::{OrgId, Time};
 
-/// Who asks: the token behind a request.
+/// The token behind a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The token's row.
     pub(super) id: i64,
-    /// The name on it: the actor.
+    /// The token's name: the actor of the events that it appends.
     pub name: String,
-    /// What it may do.
+    /// The token's role.
     pub role: Role,
-    /// Where.
+    /// The organisation that the token is limited to.
     pub org: OrgId,
-    /// Until when the token, its secret, and the session if there is one, are all good.
+    /// The end of the token, its secret or the session: the earliest of these. `None` if none of them ends.
     pub expires: Option<Time>,
-    /// The sources that its events may have; empty for a token that is not bound to any.
+    /// The sources that the token's events may have. Empty for a token that is bound to none.
     pub sources: Arc<[String]>,
     /// The hash of the secret.
     pub(super) secret: [u8; 32],
-    /// The hash of the browser session through which it asks; `None` for the token itself.
+    /// The hash of the browser session; `None` if the request carries the token itself.
     pub(super) session: Option<[u8; 32]>,
 }
 
 impl Principal {
-    /// A number of the token, the same for all its secrets and sessions: for limits that count by token.
+    /// The token's number, by which limits count. All secrets and sessions of the token share it.
     pub fn token(&self) -> i64 {
         self.id
     }
 
-    /// The hash of its secret, or of its session.
+    /// The hash by which the principal is looked up: of the session, or of the secret.
     pub(super) fn key(&self) -> &[u8; 32] {
         self.session.as_ref().unwrap_or(&self.secret)
     }
 
-    pub(super) fn is_good(&self, now: Time) -> bool {
+    pub(super) fn is_valid(&self, now: Time) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 }

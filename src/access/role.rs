@@ -5,35 +5,35 @@ use crate::job::words;
 words! {
     /// What a token may do, inside its organisation.
     Role, "role" {
-        /// Everything; the only role for `/api/v1/jobs`.
+        /// May do everything in its organisation. The only role for `/api/v1/jobs`.
         Admin = "admin",
-        /// Appends, and reads what it needs.
+        /// May append, and read the jobs and events of its organisation.
         Worker = "worker",
-        /// Reads.
+        /// May read.
         Viewer = "viewer",
-        /// Reads, the whole log of all organisations.
+        /// May read the whole log, of all organisations.
         Auditor = "auditor",
     }
 }
 
-/// What a route needs.
+/// A permission that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Capability {
     /// Append events.
     Append,
-    /// Erase the data of events.
-    Erase,
+    /// Redact the data of events.
+    Redact,
     /// Read the ledger's own API.
     ReadLedger,
     /// Read database-role and rule jobs.
     ReadJobs,
-    /// Read and cancel background jobs: "This endpoint requires Administrator role" (seed document 003).
+    /// Read and cancel background jobs (seed document 003: "This endpoint requires Administrator role").
     Tasks,
     /// Make the views again.
     Rebuild,
-    /// Read the metrics, which are of all organisations.
+    /// Read the metrics, which count all organisations.
     Metrics,
-    /// See what belongs to other organisations, and the ledger's own events.
+    /// Read the events of other organisations, and the ledger's own.
     AllOrganisations,
 }
 
@@ -43,7 +43,7 @@ impl Role {
         match capability {
             Capability::Append => matches!(self, Role::Admin | Role::Worker),
             Capability::ReadLedger | Capability::ReadJobs => true,
-            Capability::Erase | Capability::Tasks | Capability::Rebuild => self == Role::Admin,
+            Capability::Redact | Capability::Tasks | Capability::Rebuild => self == Role::Admin,
             Capability::Metrics => matches!(self, Role::Admin | Role::Auditor),
             Capability::AllOrganisations => self == Role::Auditor,
         }

@@ -1,72 +1,77 @@
-//! `access.db` as a file: opened, made where there is none, upgraded where it is older.
+//! The file `access.db`: opened, made if it is missing, upgraded if it is older.
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
-use super::error::{AccessError, doing};
+use super::error::{AccessError, Stop, attempt};
 use crate::sqlite::open_to_read;
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
 /// The version of [`SCHEMA`].
 pub(super) const VERSION: i64 = 2;
-/// Gives the names of the tables of version 1 free.
+/// Renames the tables of version 1.
 const SET_ASIDE: &str = "ALTER TABLE token RENAME TO token_1; ALTER TABLE session RENAME TO session_1;";
-/// Brings what version 1 held into the tables of version 2.
+/// Copies the rows of version 1 into the tables of version 2.
 const FROM_1: &str = include_str!("../../schema/access.2.sql");
 /// How long a command waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The tokens and sessions of one data folder, as commands see and change them. Every call may wait for a lock, and one that
-/// writes syncs: a server calls them off its async threads.
+/// The file, as commands read and change it. Every call may wait for a lock, and a change syncs, so a server makes these calls
+/// off its async threads.
 #[derive(Debug)]
 pub struct Access {
     pub(super) conn: Connection,
 }
 
 impl Access {
-    /// Opens the file; makes it where there is none.
+    /// Opens the file, and makes it if it is missing.
     pub fn open(path: &Path) -> Result<Access, AccessError> {
         Access::open_patient(path, PATIENCE)
     }
 
     /// Opens the file, and waits at most `patience` for a lock, now and later.
     pub(super) fn open_patient(path: &Path, patience: Duration) -> Result<Access, AccessError> {
-        let doing = || doing("open access.db");
-        let mut conn = Connection::open(path).map_err(doing())?;
-        conn.busy_timeout(patience).map_err(doing())?;
-        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(doing())?;
-        // A file that is up to date is opened without the lock of a writer, which a backup may hold.
-        if version(&conn).map_err(doing())? != VERSION {
-            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing())?;
-            bring_up_to_date(&transaction)?;
-            transaction.commit().map_err(doing())?;
-        }
-        Ok(Access { conn })
+        attempt("open access.db", || {
+            let mut conn = Connection::open(path)?;
+            conn.busy_timeout(patience)?;
+            conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+            // Only an upgrade takes the writer's lock, which a backup may hold.
+            if version(&conn)? != VERSION {
+                let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                upgrade(&transaction)?;
+                transaction.commit()?;
+            }
+            Ok::<_, Stop>(Access { conn })
+        })
     }
 
-    /// Opens the file for reading alone, also where nothing can be written. It must be there.
+    /// Opens an existing file only for reading, also in a folder that this process may not write.
+    ///
+    /// # Errors
+    /// [`AccessError::Older`] for a file that must be upgraded first.
     pub fn open_to_read(path: &Path) -> Result<Access, AccessError> {
         let conn = open_to_read(path)?;
-        match version(&conn).map_err(doing("open access.db"))? {
+        match attempt("open access.db", || version(&conn))? {
             VERSION => Ok(Access { conn }),
             found if found < VERSION => Err(AccessError::Older { found }),
             found => Err(AccessError::Newer { found }),
         }
     }
 
-    /// Runs `change` as a whole or not at all.
+    /// Runs `change` in one transaction. `doing` names it in an error of SQLite.
     pub(super) fn change<T>(
         &self,
-        what: &'static str,
-        change: impl FnOnce(&Transaction<'_>) -> Result<T, AccessError>,
+        doing: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, Stop>,
     ) -> Result<T, AccessError> {
-        let transaction =
-            Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate).map_err(doing(what))?;
-        let answer = change(&transaction)?;
-        transaction.commit().map_err(doing(what))?;
-        Ok(answer)
+        attempt(doing, || {
+            let transaction = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+            let made = change(&transaction)?;
+            transaction.commit()?;
+            Ok::<_, Stop>(made)
+        })
     }
 }
 
@@ -74,19 +79,18 @@ fn version(conn: &Connection) -> Result<i64, rusqlite::Error> {
     conn.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Another process may have done so since the version was looked at, so it is looked at again under the lock.
-fn bring_up_to_date(transaction: &Transaction<'_>) -> Result<(), AccessError> {
-    let upgrade = doing("upgrade access.db");
-    match version(transaction).map_err(doing("open access.db"))? {
-        0 => transaction.execute_batch(SCHEMA).map_err(doing("make access.db"))?,
-        1 => transaction.execute_batch(&[SET_ASIDE, SCHEMA, FROM_1].concat()).map_err(upgrade)?,
+/// Brings the file to [`VERSION`]. Reads the version again under the lock: another process may have upgraded the file.
+fn upgrade(transaction: &Transaction<'_>) -> Result<(), Stop> {
+    match version(transaction)? {
+        0 => transaction.execute_batch(SCHEMA)?,
+        1 => transaction.execute_batch(&[SET_ASIDE, SCHEMA, FROM_1].concat())?,
         VERSION => return Ok(()),
-        found => return Err(AccessError::Newer { found }),
+        found => return Err(AccessError::Newer { found }.into()),
     }
-    transaction.pragma_update(None, "user_version", VERSION).map_err(doing("open access.db"))
+    Ok(transaction.pragma_update(None, "user_version", VERSION)?)
 }
 
-/// A column of words: a role, an organisation.
+/// Reads a role or an organisation from a column.
 pub(super) fn word<T>(row: &Row<'_>, at: usize) -> Result<T, rusqlite::Error>
 where
     T: std::str::FromStr<Err = crate::job::BadId>,

@@ -1,14 +1,14 @@
-//! Secrets: bearer tokens and session ids. 256 random bits, shown once, kept as a hash.
+//! Secrets: bearer tokens and session ids. Each has 256 random bits, is shown once, and is stored as a hash.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// What every token starts with, so that leaked ones are found by scanners.
+/// The start of every token, by which scanners find leaked ones.
 const PREFIX: &str = "jl_";
 
-/// A secret in clear. Not `Debug`, not `Clone`, wiped when dropped.
+/// A secret in clear. It has neither `Debug` nor `Clone`, and its memory is wiped when it is dropped.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -22,7 +22,7 @@ impl Secret {
         Secret(random())
     }
 
-    /// The text to show, once.
+    /// The secret's text, to show once.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -34,13 +34,13 @@ fn random() -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes))
 }
 
-/// What is stored and looked up. There is nothing to guess in 256 random bits, so a fast hash is enough, and looking a hash
-/// up tells by its timing nothing about the secret.
+/// The hash under which a token is stored and looked up. 256 random bits cannot be guessed, so a fast hash is enough, and the
+/// time of a look-up tells nothing about the secret.
 pub(super) fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The same for a session id, under another name: neither may ever pass for the other.
+/// The hash of a session id. Its prefix keeps a session id from passing for a token, and a token for a session id.
 pub(super) fn session_hash(session: &str) -> [u8; 32] {
     Sha256::digest(format!("session\n{session}").as_bytes()).into()
 }

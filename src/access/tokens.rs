@@ -1,41 +1,41 @@
-//! Tokens as commands make, rotate, revoke and list them.
+//! The commands on tokens: make, rotate, revoke, list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::error::{AccessError, doing};
+use super::error::{AccessError, Stop, attempt};
 use super::role::Role;
 use super::store::{Access, word};
 use super::token::{Secret, token_hash};
 use crate::job::{OrgId, Time};
-use crate::ledger::LEDGER;
+use crate::wire::LEDGER;
 use crate::wire::check_source;
 
-/// Most tokens that are not revoked: a server reads all of them again whenever one changes, and requests wait for that.
+/// Most tokens that are not revoked. After each change a server reads all of them again, and requests wait for that.
 pub const MAX_TOKENS: i64 = 10_000;
 /// Most sources of one token.
 pub const MAX_SOURCES: usize = 64;
-/// The longest that an old secret is good beside the new one: 30 days.
+/// How long an old secret may stay valid beside the new one: 30 days.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
-/// What the ledger itself records events under: its own, and cancellations through the documented API.
+/// Sources of the ledger itself: of its own events, and of cancellations through the documented API.
 const RESERVED_SOURCES: [&str; 2] = [LEDGER, "/api/v1/jobs"];
 
-/// A token to make.
+/// The properties of a new token.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// Unique for ever in the organisation, but for [`NewToken::reuse_name`].
+    /// The name, unique for ever in the organisation, except by [`NewToken::reuse_name`].
     pub name: String,
-    /// What it may do.
+    /// The token's role.
     pub role: Role,
-    /// Where.
+    /// The organisation that the token is limited to.
     pub org: OrgId,
-    /// Until when.
+    /// The end of the token; `None` for a token that never expires.
     pub expires: Option<Time>,
-    /// The sources that its events may have, and no other token's; empty for a token that is not bound to any.
+    /// The sources that only this token may append under. Empty for a token that is bound to none.
     pub sources: Vec<String>,
-    /// Takes the name of a revoked token of the same role again.
+    /// Whether the name may be that of a revoked token of the same role.
     pub reuse_name: bool,
 }
 
@@ -49,106 +49,102 @@ impl NewToken {
 /// A token as `token list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {
-    /// The name on it.
+    /// The name.
     pub name: String,
-    /// What it may do.
+    /// The role.
     pub role: Role,
-    /// Where.
+    /// The organisation.
     pub org: OrgId,
-    /// When it was made.
+    /// When the token was made.
     pub created: Time,
-    /// Until when.
+    /// When the token expires.
     pub expires: Option<Time>,
-    /// When it was revoked.
+    /// When the token was revoked.
     pub revoked: Option<Time>,
-    /// When it was last used, to about ten seconds.
+    /// When the token was last used, to about ten seconds.
     pub used: Option<Time>,
-    /// Whether the name belonged to a revoked token before.
+    /// Whether a revoked token had the name before.
     pub reused: bool,
-    /// The sources that it is bound to, sorted; empty for none.
+    /// The sources that the token is bound to, sorted.
     pub sources: Vec<String>,
-    /// When it got the secret that is its newest, where that is not its first.
+    /// When the token got its newest secret; `None` if that is its first.
     pub rotated: Option<Time>,
-    /// Until when an older secret is good.
+    /// Until when an older secret is valid.
     pub old_secret_until: Option<Time>,
 }
 
 impl Access {
-    /// Makes a token; the answer is the only time that its secret is seen in clear.
+    /// Makes a token. The returned secret is stored nowhere: only its hash is.
     pub fn create(&self, token: &NewToken, now: Time) -> Result<Secret, AccessError> {
         check_name(&token.name)?;
         check_sources(&token.sources)?;
-        let doing = || doing("make a token");
         self.change("make a token", |file| {
             let count = "SELECT count(*) FROM token WHERE revoked_at IS NULL";
-            if file.query_row(count, [], |row| row.get::<_, i64>(0)).map_err(doing())? >= MAX_TOKENS {
-                return Err(AccessError::TooMany);
+            if file.query_row(count, [], |row| row.get::<_, i64>(0))? >= MAX_TOKENS {
+                return Err(AccessError::TooMany.into());
             }
-            let reused = name_is_free(file, token)?;
+            let reused = check_name_is_free(file, token)?;
             let sql =
                 "INSERT INTO token (org, name, role, created_at, expires_at, reused) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let expires = token.expires.map(Time::micros);
             let values = params![token.org.to_string(), token.name, token.role.as_str(), now.micros(), expires, reused];
-            file.execute(sql, values).map_err(doing())?;
+            file.execute(sql, values)?;
             let id = file.last_insert_rowid();
             for source in &token.sources {
-                source_is_free(file, token.org, source, id)?;
+                check_source_is_free(file, token.org, source, id)?;
                 let sql = "INSERT OR IGNORE INTO source (token, source) VALUES (?1, ?2)";
-                file.execute(sql, params![id, source]).map_err(doing())?;
+                file.execute(sql, params![id, source])?;
             }
             new_secret(file, id, now)
         })
     }
 
-    /// Gives a token a new secret. The secrets before it are good for `overlap` more, or less where they end sooner.
+    /// Gives a token a new secret. The older secrets end after `overlap`, unless they end sooner.
     pub fn rotate(&self, org: OrgId, name: &str, overlap: Duration, now: Time) -> Result<Secret, AccessError> {
-        let doing = || doing("rotate a token");
         self.change("rotate a token", |file| {
-            let id = match found(file, org, name)? {
-                None => return Err(AccessError::Unknown(name.to_owned())),
-                Some((_, Some(_))) => return Err(AccessError::Revoked(name.to_owned())),
-                Some((id, None)) => id,
-            };
+            let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
+            if newest.revoked {
+                return Err(AccessError::Revoked(name.to_owned()).into());
+            }
+            let id = newest.id;
             let ended = "DELETE FROM session WHERE secret IN (SELECT hash FROM secret WHERE ends_at <= ?1)";
-            file.execute(ended, [now.micros()]).map_err(doing())?;
-            file.execute("DELETE FROM secret WHERE ends_at <= ?1", [now.micros()]).map_err(doing())?;
+            file.execute(ended, [now.micros()])?;
+            file.execute("DELETE FROM secret WHERE ends_at <= ?1", [now.micros()])?;
             let overlap = i64::try_from(overlap.min(MAX_OVERLAP).as_nanos()).expect("30 days are few nanoseconds");
             let sql = "UPDATE secret SET ends_at = min(ifnull(ends_at, ?2), ?2) WHERE token = ?1";
-            file.execute(sql, params![id, now.plus(overlap).micros()]).map_err(doing())?;
+            file.execute(sql, params![id, now.plus(overlap).micros()])?;
             new_secret(file, id, now)
         })
     }
 
-    /// Revokes a token for good, and frees its sources. Revoking it again is no error.
+    /// Revokes a token for good, and frees its sources. A token that is revoked already stays as it is.
     pub fn revoke(&self, org: OrgId, name: &str, now: Time) -> Result<(), AccessError> {
-        self.change("revoke a token", |file| match found(file, org, name)? {
-            None => Err(AccessError::Unknown(name.to_owned())),
-            Some((_, Some(_))) => Ok(()),
-            Some((id, None)) => {
-                let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1";
-                file.execute(sql, params![id, now.micros()]).map_err(doing("revoke a token"))?;
-                Ok(())
-            }
+        self.change("revoke a token", |file| {
+            let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
+            let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+            file.execute(sql, params![newest.id, now.micros()])?;
+            Ok(())
         })
     }
 
     /// Every token, revoked ones too, in the order in which they were made.
     pub fn list(&self) -> Result<Vec<TokenInfo>, AccessError> {
-        let doing = || doing("list tokens");
+        attempt("list tokens", || self.read_all())
+    }
+
+    fn read_all(&self) -> Result<Vec<TokenInfo>, rusqlite::Error> {
         let mut sources: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        let snapshot = self.conn.unchecked_transaction().map_err(doing())?;
-        let mut statement = snapshot.prepare("SELECT token, source FROM source ORDER BY source").map_err(doing())?;
-        let mut rows = statement.query([]).map_err(doing())?;
-        while let Some(row) = rows.next().map_err(doing())? {
-            let (token, source) = (row.get(0).map_err(doing())?, row.get(1).map_err(doing())?);
-            sources.entry(token).or_default().push(source);
+        let snapshot = self.conn.unchecked_transaction()?;
+        let mut statement = snapshot.prepare("SELECT token, source FROM source ORDER BY source")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            sources.entry(row.get(0)?).or_default().push(row.get(1)?);
         }
         let sql = "SELECT token.id, name, role, org, token.created_at, expires_at, revoked_at, used_at, reused, \
                    max(secret.created_at), max(ends_at), count(*) FROM token JOIN secret ON secret.token = token.id \
                    GROUP BY token.id ORDER BY token.id";
-        let mut statement = snapshot.prepare(sql).map_err(doing())?;
-        let tokens = statement.query_map([], |row| info(row, &mut sources)).and_then(Iterator::collect);
-        tokens.map_err(doing())
+        let mut statement = snapshot.prepare(sql)?;
+        statement.query_map([], |row| info(row, &mut sources)).and_then(Iterator::collect)
     }
 }
 
@@ -170,45 +166,56 @@ fn info(row: &Row<'_>, sources: &mut BTreeMap<i64, Vec<String>>) -> Result<Token
     })
 }
 
-/// The newest token of that name, and when it was revoked.
-fn found(file: &Transaction<'_>, org: OrgId, name: &str) -> Result<Option<(i64, Option<i64>)>, AccessError> {
-    let sql = "SELECT id, revoked_at FROM token WHERE org = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
-    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    file.query_row(sql, params![org.to_string(), name], row).optional().map_err(doing("look a token up"))
+/// A token that has, or had, a certain name.
+struct NamedToken {
+    id: i64,
+    role: Role,
+    revoked: bool,
 }
 
-/// Whether a free name was used before, by a token that was revoked.
-fn name_is_free(file: &Transaction<'_>, token: &NewToken) -> Result<bool, AccessError> {
-    let Some((id, revoked)) = found(file, token.org, &token.name)? else { return Ok(false) };
-    if revoked.is_none() || !token.reuse_name {
-        return Err(AccessError::Taken(token.name.clone()));
-    }
-    let role = file.query_row("SELECT role FROM token WHERE id = ?1", [id], |row| word::<Role>(row, 0));
-    match role.map_err(doing("look a token up"))? {
-        was if was == token.role => Ok(true),
-        was => Err(AccessError::OtherRole { name: token.name.clone(), was }),
+/// The newest token of a name.
+fn newest_named(file: &Transaction<'_>, org: OrgId, name: &str) -> Result<Option<NamedToken>, rusqlite::Error> {
+    let sql =
+        "SELECT id, role, revoked_at IS NOT NULL FROM token WHERE org = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
+    let row = |row: &Row<'_>| Ok(NamedToken { id: row.get(0)?, role: word(row, 1)?, revoked: row.get(2)? });
+    file.query_row(sql, params![org.to_string(), name], row).optional()
+}
+
+/// Checks that a new token may have its name. Returns whether a revoked token had the name before.
+fn check_name_is_free(file: &Transaction<'_>, token: &NewToken) -> Result<bool, Stop> {
+    let Some(NamedToken { role: was, revoked, .. }) = newest_named(file, token.org, &token.name)? else {
+        return Ok(false);
+    };
+    let name = token.name.clone();
+    match revoked && token.reuse_name {
+        false => Err(AccessError::Taken(name).into()),
+        true if was != token.role => Err(AccessError::OtherRole { name, was }.into()),
+        true => Ok(true),
     }
 }
 
-/// A token that has expired keeps its sources until it is revoked: no other token slips into them unnoticed.
-fn source_is_free(file: &Transaction<'_>, org: OrgId, source: &str, id: i64) -> Result<(), AccessError> {
+/// Checks that no other token has the source. A token that has expired keeps its sources until it is revoked, so that no other
+/// token takes them unnoticed.
+fn check_source_is_free(file: &Transaction<'_>, org: OrgId, source: &str, id: i64) -> Result<(), Stop> {
     let sql = "SELECT name FROM source JOIN token ON token.id = source.token \
                WHERE source = ?1 AND org = ?2 AND revoked_at IS NULL AND token.id <> ?3";
-    let owner = file.query_row(sql, params![source, org.to_string(), id], |row| row.get(0)).optional();
-    match owner.map_err(doing("look a source up"))? {
+    match file.query_row(sql, params![source, org.to_string(), id], |row| row.get(0)).optional()? {
         None => Ok(()),
-        Some(owner) => Err(AccessError::SourceTaken { source_name: source.to_owned(), owner }),
+        Some(owner) => Err(AccessError::SourceTaken { source_name: source.to_owned(), owner }.into()),
     }
 }
 
-fn new_secret(file: &Transaction<'_>, token: i64, now: Time) -> Result<Secret, AccessError> {
+fn new_secret(file: &Transaction<'_>, token: i64, now: Time) -> Result<Secret, Stop> {
     let secret = Secret::token();
     let sql = "INSERT INTO secret (hash, token, created_at) VALUES (?1, ?2, ?3)";
-    file.execute(sql, params![token_hash(secret.reveal()), token, now.micros()]).map_err(doing("make a secret"))?;
+    file.execute(sql, params![token_hash(secret.reveal()), token, now.micros()])?;
     Ok(secret)
 }
 
-/// Whether `name` may be an actor in the log: the rule for tokens, and for an append without one.
+/// Checks that `name` may be an actor in the log, for tokens and for an append without a token.
+///
+/// # Errors
+/// A name must have 1 to 64 of `A-Z a-z 0-9 . _ @ -`, and must not be the ledger's own.
 pub fn check_name(name: &str) -> Result<(), AccessError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {

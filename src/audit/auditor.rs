@@ -1,10 +1,11 @@
-//! One pass over a log.
+//! One pass over a log: entries in, checkpoints compared, a report out.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use super::events::{Content, Events};
 use super::report::{Anchor, Class, Fault, Report, Signer};
 use super::signers::{Signed, Signers};
+use crate::history::{Content, EntryCheck};
 use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Hash, NodeId, VerifierKey, leaf_hash};
 use crate::wire::Leaf;
@@ -12,40 +13,42 @@ use crate::wire::Leaf;
 /// Takes a log entry by entry, in order.
 pub struct Auditor {
     frontier: Frontier,
-    events: Events,
+    entries: EntryCheck,
     signers: Signers,
+    /// The checkpoints held outside, by the number of entries that they cover.
     held: BTreeMap<u64, Vec<Held>>,
-    /// How many entries a valid checkpoint has covered so far.
+    /// How many entries a valid checkpoint covers.
     covered: u64,
-    /// How many of them one of the log's own has covered.
-    own: u64,
-    /// How many of them one that is trusted has covered.
+    /// How many entries a valid checkpoint of the log's own covers.
+    covered_by_own: u64,
+    /// How many entries a checkpoint covers that a trusted key signed.
     trusted: u64,
     /// Whether the log must bring checkpoints of its own.
     brings_checkpoints: bool,
-    /// Whether the rest of the log was not read, because a fault made it unsafe to go on.
+    /// Whether a fault made it unsafe to read on.
     stopped: bool,
     report: Report,
 }
 
-/// A checkpoint that somebody outside holds.
+/// A checkpoint held outside the log.
 struct Held {
+    /// The words for the checkpoint in the report.
     name: String,
     note: String,
-    /// Where it lies, if it is the ledger's own anchor.
+    /// The file that the checkpoint is in, if it is the ledger's own anchor.
     anchor: Option<String>,
 }
 
 impl Auditor {
-    /// An audit of a log that is to be signed by `pinned`, a key known from elsewhere than the log.
+    /// An audit of a log that `pinned` must have signed: a key that is known from another source than the log.
     pub fn new(pinned: Option<VerifierKey>) -> Auditor {
         Auditor {
             frontier: Frontier::EMPTY,
-            events: Events::default(),
+            entries: EntryCheck::default(),
             signers: Signers::new(pinned),
             held: BTreeMap::new(),
             covered: 0,
-            own: 0,
+            covered_by_own: 0,
             trusted: 0,
             brings_checkpoints: false,
             stopped: false,
@@ -58,17 +61,17 @@ impl Auditor {
         self.brings_checkpoints = true;
     }
 
-    /// Adds a checkpoint that is held outside, under the name by which the report calls it. The log must contain it.
+    /// Adds a checkpoint that is held outside the log. The log must contain it; the report calls it `name`.
     pub fn hold(&mut self, name: String, note: String) {
-        self.keep(Held { name, note, anchor: None });
+        self.add(Held { name, note, anchor: None });
     }
 
-    /// Adds the anchor, which lies in the file `path` outside the database: the log must contain that too.
-    pub fn anchor(&mut self, path: String, note: String) {
-        self.keep(Held { name: format!("the anchor `{path}`"), note, anchor: Some(path) });
+    /// Adds the anchor: the checkpoint in the file `path`, outside the database. The log must contain it.
+    pub fn hold_anchor(&mut self, path: String, note: String) {
+        self.add(Held { name: format!("the anchor `{path}`"), note, anchor: Some(path) });
     }
 
-    fn keep(&mut self, held: Held) {
+    fn add(&mut self, held: Held) {
         match Checkpoint::claimed(&held.note) {
             Ok(claimed) => self.held.entry(claimed.head.size.get()).or_default().push(held),
             Err(_) => {
@@ -78,32 +81,33 @@ impl Auditor {
         }
     }
 
-    /// How many entries were taken.
+    /// How many entries the audit took.
     pub fn size(&self) -> u64 {
         self.frontier.leaves()
     }
 
-    /// Takes the next entry: its leaf, and its salt and data as stored. Each node that is complete with it goes to `node`.
-    /// Answers the leaf where it can be read.
+    /// Takes the next entry: its leaf, and its salt and data as stored. `node` gets each node that the entry completes.
+    ///
+    /// Returns the leaf, if it can be read.
     pub fn entry<'a>(
         &mut self,
         bytes: &'a [u8],
         content: Content<'_>,
         mut node: impl FnMut(NodeId, Hash),
     ) -> Option<Leaf<'a>> {
-        let Auditor { frontier, events, signers, report, .. } = self;
+        let Auditor { frontier, entries, signers, report, .. } = self;
         let position = Position::new(frontier.leaves());
         let appended = frontier.append(leaf_hash(bytes), |id, hash| {
             node(id, hash);
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<(), Infallible>(())
         });
         let Ok(()) = appended;
-        let leaf = events.take(position, bytes, content, &mut |fault| report.fault(fault));
+        let leaf = report.entry(entries, position, bytes, content);
         if let (Some(leaf), Some((_, data))) = (&leaf, content)
             && leaf.orgid.is_none()
-            && let Err(what) = signers.take(&leaf.event_type, data)
+            && let Err(error) = signers.take(&leaf.event_type, data)
         {
-            report.fault(Fault { class: Class::Content, position: Some(position), job: None, what });
+            self.fault(Class::Content, Some(position), error.to_string());
         }
         self.compare_held();
         leaf
@@ -113,7 +117,7 @@ impl Auditor {
     pub fn checkpoint(&mut self, note: &str) {
         let size = self.size();
         if self.signers.is_left_behind(note) {
-            // Of events that the log lost before it was continued under another name.
+            // The log lost the events under this checkpoint before it continued under another name.
             self.report.left_behind += 1;
             return;
         }
@@ -123,8 +127,8 @@ impl Auditor {
             }
             Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
                 self.report.checkpoints += 1;
-                self.covers(&signed);
-                self.own = self.covered;
+                self.cover(&signed);
+                self.covered_by_own = self.covered;
             }
             Ok(Signed { checkpoint, .. }) if checkpoint.head.size.get() != size => {
                 let what =
@@ -133,125 +137,122 @@ impl Auditor {
             }
             Ok(_) => {
                 let what = format!(
-                    "an entry from position {} to {} is not the one that was signed: the root over them is another than the \
-                     signed one of size {size}",
+                    "an entry from position {} to {} is not the one that was signed: the signed checkpoint of size {size} \
+                     has another root",
                     self.covered,
                     size - 1
                 );
-                self.fault(Class::Content, Some(self.first_doubt()), what);
+                self.fault(Class::Content, Some(self.first_suspect()), what);
             }
         }
     }
 
-    /// Notes what was found by other means.
-    pub fn fault(&mut self, class: Class, position: Option<Position>, what: String) {
-        self.report.fault(Fault { class, position, job: None, what });
-    }
-
-    /// Takes one of the log's own checkpoints that covers more entries than there are.
-    pub fn beyond(&mut self, wanted: u64, note: &str) {
+    /// Takes one of the log's own checkpoints that covers `wanted` entries, more than the log has.
+    pub fn checkpoint_beyond(&mut self, wanted: u64, note: &str) {
         if self.signers.is_left_behind(note) {
             self.report.left_behind += 1;
             return;
         }
-        let size = self.size();
         let what = format!(
-            "the log signed a checkpoint of {}, found {size}: its newest events are gone",
-            plural(wanted, "entry", "entries")
+            "the log signed a checkpoint of {}, found {}: its newest events are gone",
+            plural(wanted, "entry", "entries"),
+            self.size()
         );
         self.fault(Class::Forked, None, what);
     }
 
-    /// Takes the checkpoint that an export ends with: it covers every entry before it.
-    pub fn last_line(&mut self, note: &str) {
+    /// Takes the checkpoint in the last line of an export, which covers every line before it.
+    pub fn export_checkpoint(&mut self, note: &str) {
         let size = Checkpoint::claimed(note).map_or(0, |claimed| claimed.head.size.get());
-        if size > self.size() { self.beyond(size, note) } else { self.checkpoint(note) }
+        if size > self.size() { self.checkpoint_beyond(size, note) } else { self.checkpoint(note) }
     }
 
-    /// Notes what is worth knowing and proves nothing.
+    /// Adds a fault to the report.
+    pub fn fault(&mut self, class: Class, position: Option<Position>, what: String) {
+        self.report.fault(Fault { class, position, job: None, what });
+    }
+
+    /// Adds a remark to the report: a finding that proves nothing.
     pub fn remark(&mut self, what: String) {
         self.report.remarks.push(what);
     }
 
-    /// Says that something is not part of this audit.
-    pub fn leaves_out(&mut self, what: &str) {
-        self.report.unchecked.push(what.to_owned());
+    /// Tells the reader of the report that this audit does not check `what`.
+    pub fn unchecked(&mut self, what: impl Into<String>) {
+        self.report.unchecked.push(what.into());
     }
 
-    /// Says that the log was not read to its end because of a fault that was found, and what is therefore not checked. What
-    /// comes at the end of a log is not missed then.
-    pub(super) fn stop(&mut self, what: &str) {
+    /// Ends the reading before the log's end because of a fault; `unchecked` says which part is not read.
+    ///
+    /// The verdict then expects nothing that belongs at the end of a log.
+    pub(super) fn stop(&mut self, unchecked: &str) {
         self.stopped = true;
-        self.leaves_out(what);
+        self.unchecked(unchecked);
     }
 
     /// The verdict over all entries.
     pub fn finish(mut self) -> Report {
-        let size = self.size();
         if self.stopped {
-            self.held.clear();
             return self.conclude();
         }
+        self.judge_held();
+        self.report.redactions(&self.entries);
+        self.judge_own_checkpoints();
+        self.judge_uncovered();
+        if self.size() == 0 && self.report.faulty == 0 {
+            self.fault(Class::Content, None, "expected entries, the first of which made the log, found none".into());
+        } else {
+            self.report.unnamed_pin(&self.signers);
+        }
+        self.conclude()
+    }
+
+    /// The held checkpoints that are left cover more entries than the log has.
+    fn judge_held(&mut self) {
+        let size = self.size();
         for (wanted, held) in std::mem::take(&mut self.held) {
+            let wanted = plural(wanted, "entry", "entries");
             for Held { name, note, .. } in held {
                 let what = match self.signers.open_held(&note) {
-                    Ok(_) => format!(
-                        "{name} says that the log has {}, found {size}: it was rolled back",
-                        plural(wanted, "entry", "entries")
-                    ),
-                    Err(error) => {
-                        format!("{name}, of {}, while the log has {size}: {error}", plural(wanted, "entry", "entries"))
-                    }
+                    Ok(_) => format!("{name} says that the log has {wanted}, found {size}: it was rolled back"),
+                    Err(error) => format!("{name}, of {wanted}, while the log has {size}: {error}"),
                 };
                 self.fault(Class::Forked, None, what);
             }
         }
-        for fault in self.events.missing() {
-            self.report.fault(fault);
+    }
+
+    /// The log's own checkpoints must cover what a checkpoint held outside covers.
+    fn judge_own_checkpoints(&mut self) {
+        if !self.brings_checkpoints || self.covered_by_own == self.covered {
+            return;
         }
-        for what in self.events.not_erased() {
-            self.remark(what);
+        let what = format!(
+            "the log's own checkpoints end at {} of {} signed",
+            self.covered_by_own,
+            plural(self.covered, "entry", "entries")
+        );
+        // An anchor shows that a ledger signed here. Without an anchor, a log without any checkpoint may be an import.
+        if self.report.checkpoints == 0 && self.report.anchor.is_none() {
+            self.remark(format!("{what}: it was imported and not continued yet, or they were deleted"));
+        } else {
+            let first = Some(Position::new(self.covered_by_own));
+            self.fault(Class::Signature, first, format!("{what}: the later ones are gone"));
         }
-        if self.events.erased() > 0 {
-            self.leaves_out("whether those who erased data were administrators: a log names them, and not their roles");
+    }
+
+    fn judge_uncovered(&mut self) {
+        let (first, size) = (self.covered, self.size());
+        if first == size {
+            return;
         }
-        if self.brings_checkpoints && self.own < self.covered {
-            // One that was held outside says what the entries are. That the log does not say so itself is told all the same.
-            let what = format!(
-                "the log's own checkpoints end at {} of {} signed",
-                self.own,
-                plural(self.covered, "entry", "entries")
-            );
-            // Whoever has an anchor has signed here.
-            match self.report.checkpoints {
-                0 if self.report.anchor.is_none() => {
-                    self.remark(format!("{what}: it was imported and not continued yet, or they were deleted"))
-                }
-                _ => self.fault(
-                    Class::Signature,
-                    Some(Position::new(self.own)),
-                    format!("{what}: the later ones are gone"),
-                ),
-            }
+        let last = size - 1;
+        if self.brings_checkpoints {
+            let what = format!("no valid checkpoint covers the entries from here to position {last}");
+            self.fault(Class::Signature, Some(Position::new(first)), what);
+        } else {
+            self.unchecked(format!("the entries from {first} to {last}: no checkpoint was given that covers them"));
         }
-        if self.covered < size {
-            let (first, last) = (Position::new(self.covered), size.saturating_sub(1));
-            if self.brings_checkpoints {
-                let what = format!("no valid checkpoint covers the entries from here to position {last}");
-                self.fault(Class::Signature, Some(first), what);
-            } else {
-                self.leaves_out(&format!(
-                    "the entries from {first} to {last}: no checkpoint was given that covers them"
-                ));
-            }
-        }
-        if size == 0 && self.report.faulty == 0 {
-            self.fault(Class::Content, None, "expected entries, the first of which made the log, found none".into());
-        } else if let Some(pinned) = self.signers.strange_pin() {
-            let what = format!("the pinned key `{pinned}` is none of those that the log names");
-            self.fault(Class::Signature, None, what);
-        }
-        self.conclude()
     }
 
     fn conclude(self) -> Report {
@@ -259,40 +260,31 @@ impl Auditor {
         report.conclude(&self.signers);
         report.events = size;
         report.head = self.frontier.head();
-        report.erased = self.events.erased();
+        report.erased = self.entries.redacted();
         report.signer = if self.trusted == size && size > 0 { Signer::Pinned } else { Signer::NotPinned };
         report
     }
 
-    /// The first entry that no valid checkpoint covers; or, among those, the first in which something wrong was found already.
-    fn first_doubt(&self) -> Position {
+    /// The first entry that no valid checkpoint covers; if one of those has a fault already, the first with a fault.
+    fn first_suspect(&self) -> Position {
         let uncovered = Position::new(self.covered);
         let found = self.report.faults.iter().filter_map(|fault| fault.position);
         found.filter(|position| *position >= uncovered).min().unwrap_or(uncovered)
     }
 
-    /// A valid checkpoint covers the entries so far.
-    fn covers(&mut self, signed: &Signed) {
+    /// Notes that a valid checkpoint covers the entries so far.
+    fn cover(&mut self, signed: &Signed) {
         self.covered = self.size();
         if self.signers.covered(&signed.signers) {
             self.trusted = self.covered;
         }
     }
 
-    /// Compares what somebody holds of exactly this size.
+    /// Compares the held checkpoints of exactly the entries so far.
     fn compare_held(&mut self) {
         for held in self.held.remove(&self.frontier.leaves()).unwrap_or_default() {
             match self.signers.open_held(&held.note) {
-                Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => {
-                    // An anchor is the ledger's own too: it is no substitute for a checkpoint that the log must bring.
-                    if held.anchor.is_none() || !self.brings_checkpoints {
-                        self.covers(&signed);
-                    }
-                    match held.anchor {
-                        Some(path) => self.report.anchor = Some(Anchor { path, size: self.frontier.leaves() }),
-                        None => self.report.held += 1,
-                    }
-                }
+                Ok(signed) if Some(signed.checkpoint.head) == self.frontier.head() => self.consistent(held, &signed),
                 Ok(Signed { checkpoint, .. }) => {
                     let found = self.frontier.head().map(|head| head.root.to_string()).unwrap_or_default();
                     let what = format!(
@@ -301,16 +293,29 @@ impl Auditor {
                         checkpoint.head.root,
                         plural(checkpoint.head.size, "entry", "entries")
                     );
-                    // A log that is signed throughout is another history; entries alone are not those that were signed.
+                    // A log that is signed throughout is another history. Entries alone are not the signed ones.
                     let class = if self.brings_checkpoints { Class::Forked } else { Class::Content };
                     self.fault(class, None, what);
                 }
-                // Another log's: this one took its place.
-                Err(error @ CheckpointError::Origin { .. }) => {
-                    self.fault(Class::Forked, None, format!("{}: {error}", held.name));
+                Err(error) => {
+                    // A checkpoint of another log: this log took its place.
+                    let forked = matches!(error, CheckpointError::Origin { .. });
+                    let class = if forked { Class::Forked } else { Class::Signature };
+                    self.fault(class, None, format!("{}: {error}", held.name));
                 }
-                Err(error) => self.fault(Class::Signature, None, format!("{}: {error}", held.name)),
             }
+        }
+    }
+
+    /// Notes a held checkpoint that the log contains.
+    fn consistent(&mut self, held: Held, signed: &Signed) {
+        // The ledger wrote the anchor itself, so the anchor is no substitute for a checkpoint that the log must bring.
+        if held.anchor.is_none() || !self.brings_checkpoints {
+            self.cover(signed);
+        }
+        match held.anchor {
+            Some(path) => self.report.anchor = Some(Anchor { path, size: self.size() }),
+            None => self.report.held += 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A log's own checkpoints, taken by how many entries they cover.
+//! A log's own checkpoints, in the order of the entries that they cover.
 
 use rusqlite::{Connection, Rows};
 
@@ -8,11 +8,17 @@ use crate::job::plural;
 /// Checkpoints by size, from a table `checkpoint(number, size, note)`.
 pub(super) struct Checkpoints<'s> {
     rows: Rows<'s>,
-    next: Option<(u64, String)>,
+    next: Option<SizedNote>,
+}
+
+/// A signed note, and the number of entries that its row says it covers.
+struct SizedNote {
+    size: u64,
+    note: String,
 }
 
 impl<'s> Checkpoints<'s> {
-    /// What [`Checkpoints::start`] wants the rows of.
+    /// The rows that [`Checkpoints::start`] reads.
     pub(super) const BY_SIZE: &'static str = "SELECT size, note FROM checkpoint ORDER BY size, number";
 
     pub(super) fn start(rows: Rows<'s>) -> Result<Checkpoints<'s>, rusqlite::Error> {
@@ -21,20 +27,20 @@ impl<'s> Checkpoints<'s> {
         Ok(checkpoints)
     }
 
-    /// Gives the audit those that cover exactly the entries it has by now.
+    /// Gives the audit the checkpoints of exactly the entries that it took so far.
     pub(super) fn take(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
         let size = auditor.size();
-        while let Some((_, note)) = self.next.take_if(|(next, _)| *next <= size) {
+        while let Some(SizedNote { note, .. }) = self.next.take_if(|next| next.size <= size) {
             auditor.checkpoint(&note);
             self.advance()?;
         }
         Ok(())
     }
 
-    /// Gives the audit, which has all entries, those of more entries than there are.
+    /// Gives the audit, which took every entry, the checkpoints of more entries.
     pub(super) fn beyond(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
-        while let Some((size, note)) = self.next.take() {
-            auditor.beyond(size, &note);
+        while let Some(SizedNote { size, note }) = self.next.take() {
+            auditor.checkpoint_beyond(size, &note);
             self.advance()?;
         }
         Ok(())
@@ -45,16 +51,16 @@ impl<'s> Checkpoints<'s> {
             None => None,
             Some(row) => {
                 let size = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
-                // What is no text is no note, and fails as one.
+                // Bytes that are not text fail as a note.
                 let note = String::from_utf8_lossy(row.get_ref(1)?.as_bytes().unwrap_or_default()).into_owned();
-                Some((size, note))
+                Some(SizedNote { size, note })
             }
         };
         Ok(())
     }
 }
 
-/// Checkpoints are numbered from 1 without gaps.
+/// Checks that checkpoints are numbered from 1 without gaps.
 pub(super) fn numbered(conn: &Connection, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
     let sql = "SELECT count(*), ifnull(max(number), 0) FROM checkpoint";
     let (found, newest): (i64, i64) = conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;

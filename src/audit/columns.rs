@@ -1,4 +1,4 @@
-//! The columns beside the leaf: what finds an event must say what its entry says.
+//! The columns beside the leaf, by which an event is found: they must say what the leaf says.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,19 @@ use crate::wire::Leaf;
 /// The interned names of a log.
 pub(super) struct Columns {
     orgs: HashMap<i64, String>,
-    sources: HashMap<i64, (i64, String)>,
-    jobs: HashMap<i64, (i64, String, String)>,
+    sources: HashMap<i64, Source>,
+    jobs: HashMap<i64, Job>,
+}
+
+struct Source {
+    org: i64,
+    uri: String,
+}
+
+struct Job {
+    org: i64,
+    subject: String,
+    kind: String,
 }
 
 impl Columns {
@@ -19,32 +30,27 @@ impl Columns {
                                              type, version, kind, recorded FROM event ORDER BY position";
 
     pub(super) fn load(conn: &Connection) -> Result<Columns, rusqlite::Error> {
-        fn all<K: std::hash::Hash + Eq, V>(
-            conn: &Connection,
-            sql: &str,
-            each: impl FnMut(&Row<'_>) -> Result<(K, V), rusqlite::Error>,
-        ) -> Result<HashMap<K, V>, rusqlite::Error> {
-            conn.prepare(sql)?.query_map([], each)?.collect()
-        }
         Ok(Columns {
-            orgs: all(conn, "SELECT id, uuid FROM org", |row| Ok((row.get(0)?, row.get(1)?)))?,
-            sources: all(conn, "SELECT id, org, uri FROM source", |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?,
-            jobs: all(conn, "SELECT id, org, subject, kind FROM job", |row| {
-                Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))
+            orgs: by_id(conn, "SELECT id, uuid FROM org", |row| row.get(1))?,
+            sources: by_id(conn, "SELECT id, org, uri FROM source", |row| {
+                Ok(Source { org: row.get(1)?, uri: row.get(2)? })
+            })?,
+            jobs: by_id(conn, "SELECT id, org, subject, kind FROM job", |row| {
+                Ok(Job { org: row.get(1)?, subject: row.get(2)?, kind: row.get(3)? })
             })?,
         })
     }
 
-    /// What a row says otherwise than its leaf.
-    pub(super) fn compare(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<String>, rusqlite::Error> {
+    /// The first column of a row that does not say what the leaf says.
+    pub(super) fn differing(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<&'static str>, rusqlite::Error> {
         let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
         let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));
         let kind: Option<String> = row.get(11)?;
         let job_fits = match job {
             None => leaf.subject.is_none() && kind.is_none(),
             Some(None) => false,
-            Some(Some((of, subject, named))) => {
-                *of == org && leaf.subject.as_deref() == Some(subject) && kind.as_ref() == Some(named)
+            Some(Some(job)) => {
+                job.org == org && leaf.subject.as_deref() == Some(&*job.subject) && kind.as_ref() == Some(&job.kind)
             }
         };
         let same = [
@@ -52,7 +58,7 @@ impl Columns {
             ("org", self.orgs.get(&org).map(String::as_str) == Some(leaf.orgid.as_deref().unwrap_or(""))),
             ("job", job_fits),
             ("prev", leaf.prev.as_deref().unwrap_or("0") == row.get::<_, i64>(6)?.to_string()),
-            ("source", self.sources.get(&source).is_some_and(|(of, uri)| *of == org && *uri == leaf.source)),
+            ("source", self.sources.get(&source).is_some_and(|found| found.org == org && found.uri == leaf.source)),
             ("id", row.get_ref(8)?.as_str().is_ok_and(|id| id == leaf.id)),
             ("type", row.get_ref(9)?.as_str().is_ok_and(|name| name == leaf.event_type)),
             (
@@ -62,8 +68,14 @@ impl Columns {
             ("kind", kind.as_deref() == leaf.jobkind.as_deref()),
             ("recorded", leaf.recorded().is_ok_and(|time| row.get::<_, i64>(12).is_ok_and(|r| r == time.micros()))),
         ];
-        Ok(same.into_iter().find(|(_, same)| !same).map(|(name, _)| {
-            format!("the column `{name}` of log.db is not what the entry says: whoever looks for it is misled")
-        }))
+        Ok(same.into_iter().find(|(_, same)| !same).map(|(name, _)| name))
     }
+}
+
+fn by_id<V>(
+    conn: &Connection,
+    sql: &str,
+    mut value: impl FnMut(&Row<'_>) -> Result<V, rusqlite::Error>,
+) -> Result<HashMap<i64, V>, rusqlite::Error> {
+    conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, value(row)?)))?.collect()
 }

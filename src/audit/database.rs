@@ -1,5 +1,5 @@
-//! An audit of `log.db`, and of the views made of it, as they lie on the disk. Reads in one transaction, beside a server or
-//! without one, and changes nothing.
+//! The audit of `log.db` and `views.db` as they lie on the disk. Each is read in one transaction, beside a server or without
+//! one, and nothing is changed.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,11 +16,13 @@ use crate::job::Position;
 use crate::log::{self, FileState, Reader};
 use crate::tree::{Hash, NodeId};
 
-/// Entries between two tells of progress.
-const TELL: u64 = 4096;
+/// Entries between two reports of progress.
+const PROGRESS_EVERY: u64 = 4096;
 
-/// Audits the whole log in the file `log`, and beside it the views in the file `views`: reading every entry and replaying
-/// every event take about as long, so each has a thread. Tells `progress` how much of how much of both is done.
+/// Audits the log in the file `log` and the views in the file `views`. Reading every entry takes about as long as replaying
+/// every event, so each has a thread.
+///
+/// `progress` gets how many entries and events are done, and how many there are.
 pub fn audit_database(
     log: &Path,
     views: &Path,
@@ -28,7 +30,7 @@ pub fn audit_database(
     progress: impl Fn(u64, u64) + Sync,
 ) -> Result<(), AuditError> {
     let (read, replayed, all) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let tell = || {
+    let report = || {
         let [read, replayed, all] = [&read, &replayed, &all].map(|number| number.load(Ordering::Relaxed));
         progress(read + replayed, 2 * all);
     };
@@ -36,23 +38,23 @@ pub fn audit_database(
         let views = scope.spawn(|| {
             audit_views(log, views, |position| {
                 replayed.store(position, Ordering::Relaxed);
-                tell();
+                report();
             })
         });
         let entries = audit_log(log, auditor, |done, of| {
             read.store(done, Ordering::Relaxed);
             all.store(of, Ordering::Relaxed);
-            tell();
+            report();
         });
         (entries, views.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
     });
-    // Where both fail, it is the log that cannot be read.
+    // If both fail, the cause is that the log cannot be read.
     entries?;
-    views?.tell(auditor);
+    views?.report(auditor);
     Ok(())
 }
 
-/// Takes the whole log in the file `path` into the audit; tells `progress` how many entries of how many were read.
+/// Takes the log in the file `path` into the audit. `progress` gets how many entries were read, and how many there are.
 fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64)) -> Result<(), AuditError> {
     let mut conn = Reader::open(path)?;
     let FileState::Log(format) = log::file_state(&conn, path)? else {
@@ -64,15 +66,14 @@ fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64))
     remarks.into_iter().for_each(|what| auditor.remark(what));
     if !faults.is_empty() {
         faults.into_iter().for_each(|what| auditor.fault(Class::Content, None, what));
-        auditor
-            .stop("any entry: log.db has another structure than the documented one, and what it shows may be made up");
+        auditor.stop("any entry: log.db has another structure than the documented one, and its rows may be made up");
         return Ok(());
     }
     match entries(&transaction, auditor, progress) {
         Err(error) if error.is_beyond() => {
             let position = Position::new(auditor.size());
             let what =
-                "log.db has more in it than a file of its size can have, or a row over 64 MiB: its pages were made up";
+                "log.db shows more rows than a file of its size can hold, or a row over 64 MiB: its pages were made up";
             auditor.fault(Class::Content, Some(position), what.into());
             auditor.stop(&format!("the entries from position {position} on"));
             Ok(())
@@ -81,8 +82,8 @@ fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64))
     }
 }
 
-/// Whether the log in the file `path` may be replayed: its structure is the documented one.
-pub(super) fn is_a_log(path: &Path) -> Result<bool, AuditError> {
+/// Whether the log in the file `path` has the documented structure, so that a replay may read it.
+pub(super) fn is_documented(path: &Path) -> Result<bool, AuditError> {
     let conn = Reader::open(path)?;
     match log::file_state(&conn, path)? {
         FileState::Log(format) => Ok(structure(&conn, &log::empty_log(format)?, "log.db")?.faults.is_empty()),
@@ -90,17 +91,17 @@ pub(super) fn is_a_log(path: &Path) -> Result<bool, AuditError> {
     }
 }
 
-/// Takes every entry, in a transaction on a log whose structure is the documented one.
+/// Takes every entry of a log with the documented structure.
 fn entries(
     transaction: &Connection,
     auditor: &mut Auditor,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(), AuditError> {
     let all = Reader::new(transaction).head()?.get() + 1;
-    unexplained(transaction, auditor)?;
+    unused_names(transaction, auditor)?;
     let tree = has_table(transaction, "node")? && has_table(transaction, "checkpoint")?;
     if !tree {
-        auditor.leaves_out("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
+        auditor.unchecked("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
     }
     auditor.demand_checkpoints();
     if tree {
@@ -113,7 +114,7 @@ fn entries(
         true => "SELECT level, idx, hash FROM node ORDER BY number",
         false => "SELECT 0, 0, x'' WHERE 0",
     })?;
-    let mut nodes = Nodes { rows: nodes.query([])?, bad: None, tree };
+    let mut nodes = Nodes { rows: nodes.query([])?, fault: None, tree };
     let mut checkpoints = transaction.prepare(match tree {
         true => Checkpoints::BY_SIZE,
         false => "SELECT 0, x'' WHERE 0",
@@ -123,7 +124,7 @@ fn entries(
         let position = Position::new(auditor.size());
         entry(auditor, &columns, position, row, &mut nodes)?;
         checkpoints.take(auditor)?;
-        if auditor.size().is_multiple_of(TELL) || auditor.size() == all {
+        if auditor.size().is_multiple_of(PROGRESS_EVERY) || auditor.size() == all {
             progress(auditor.size(), all);
         }
     }
@@ -149,22 +150,24 @@ fn entry(
         }
     });
     failed?;
-    if let Some(what) = nodes.bad.take() {
+    if let Some(what) = nodes.fault.take() {
         auditor.fault(Class::Content, Some(position), what);
     }
     if let Some(leaf) = read
-        && let Some(what) = columns.compare(&leaf, row)?
+        && let Some(column) = columns.differing(&leaf, row)?
     {
+        let what = format!("the column `{column}` of log.db is not what the entry says, and misleads a search by it");
         auditor.fault(Class::Content, Some(position), what);
     }
     Ok(())
 }
 
-/// Stored nodes, in the order in which they become complete.
+/// The stored nodes, in the order in which entries complete them.
 struct Nodes<'s> {
     rows: Rows<'s>,
-    /// What was wrong with the nodes of the entry that was taken last.
-    bad: Option<String>,
+    /// The first fault among the nodes of the newest entry.
+    fault: Option<String>,
+    /// Whether the log has nodes.
     tree: bool,
 }
 
@@ -184,11 +187,11 @@ impl Nodes<'_> {
                 } else if stored {
                     None
                 } else {
-                    Some(format!("{} is not the hash of what it covers: the entry or the node was changed", name()))
+                    Some(format!("{} is not the hash over its entries: an entry or the node was changed", name()))
                 }
             }
         };
-        self.bad = self.bad.take().or(wrong);
+        self.fault = self.fault.take().or(wrong);
         Ok(())
     }
 
@@ -204,9 +207,9 @@ fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
     conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| row.get(0))
 }
 
-/// Names that no entry brought. They say nothing yet, and will contradict the entries of whoever is named so later.
-fn unexplained(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
-    // Each is looked for by an index. An organisation's events are of its jobs; 0 is the ledger itself.
+/// Remarks on interned names that no entry uses. Such a name proves nothing, but a later entry of that name would get its row.
+fn unused_names(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
+    // An index finds each. Organisation 0 is the ledger itself; every other organisation has events only in its jobs.
     let names = [
         ("job", "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job = job.id)"),
         ("source", "SELECT uri FROM source WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.source = source.id)"),
@@ -214,7 +217,7 @@ fn unexplained(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditErro
     ];
     for (table, sql) in names {
         if let Some(name) = conn.query_row(&format!("{sql} LIMIT 1"), [], |row| row.get::<_, String>(0)).optional()? {
-            auditor.remark(format!("the table `{table}` of log.db names `{name}`, of which there is no entry"));
+            auditor.remark(format!("the table `{table}` of log.db names `{name}`, which no entry uses"));
         }
     }
     Ok(())

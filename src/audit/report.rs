@@ -1,96 +1,98 @@
-//! What an audit found.
+//! The report of an audit.
 
 use serde::Serialize;
 
 use super::signers::Signers;
+use crate::history::{Content, EntryCheck, Unapplied};
 use crate::job::Position;
 use crate::tree::{Head, VerifierKey};
+use crate::wire::Leaf;
 
-/// Faults that are told one by one; of more only the number is.
-const TOLD: usize = 20;
+/// How many faults of each class a report lists. It only counts the others.
+const LISTED: usize = 20;
 
-/// Which promise a fault breaks. Where a log has several, the first of these is what it is called.
+/// The promise that a fault breaks, the gravest first. A log with faults of several classes is called by the gravest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// An entry, or what is derived from entries, is not what was recorded.
+    /// An entry, or a value derived from entries, is not the recorded one.
     Content,
     /// A checkpoint or key is not the log's.
     Signature,
-    /// The log is older than, or another than, what somebody holds a checkpoint of.
+    /// The log is older than a checkpoint held outside, or is another log.
     Forked,
-    /// Data is missing, and no recorded erasure says why.
+    /// Data is missing, and no recorded redaction says why.
     Missing,
 }
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// What it breaks.
+    /// The promise that the fault breaks.
     pub class: Class,
-    /// The event at fault, where it is one.
+    /// The position of the event at fault; `None` if the fault is not one event's.
     #[serde(serialize_with = "number")]
     pub position: Option<Position>,
-    /// Its job, where the event says one.
+    /// The event's job, if the event names one.
     pub job: Option<String>,
-    /// What was expected and found.
+    /// What was expected and what was found.
     pub what: String,
 }
 
-/// Whether who signed is who was expected to sign.
+/// Whether the expected key signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signer {
-    /// The newest checkpoint carries a signature that the pinned key stands for.
+    /// The pinned key signed the newest checkpoint, or vouches for the key that did.
     Pinned,
-    /// No key was pinned, or another one than signs now: the log is only in accordance with itself.
+    /// No key was pinned, or another key signs now: the log only agrees with itself.
     NotPinned,
 }
 
-/// An anchor: the newest checkpoint that the ledger itself keeps outside the database.
+/// The anchor: the newest checkpoint, which the ledger itself keeps outside the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Anchor {
-    /// Where it lies.
+    /// The anchor's file.
     pub path: String,
-    /// How many events it covers.
+    /// How many events the anchor covers.
     pub size: u64,
 }
 
-/// What an audit found.
+/// What an audit found. Serialized, it is the `report` that `verify --json` prints.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Entries read.
+    /// How many entries the audit read.
     pub events: u64,
-    /// Size and root of the tree over all of them.
+    /// Size and root of the tree over all entries.
     #[serde(serialize_with = "head")]
     pub head: Option<Head>,
-    /// Who the log says that it is.
+    /// The name that the log gives itself.
     pub origin: Option<String>,
-    /// The keys that it names, in order.
+    /// The keys that the log names, in order.
     #[serde(serialize_with = "keys")]
     pub keys: Vec<VerifierKey>,
-    /// Whether it is signed by whom it should be.
+    /// Whether the expected key signed.
     pub signer: Signer,
-    /// Whether it was said who that is.
+    /// Whether a key was pinned.
     #[serde(skip)]
     pub pinned: bool,
-    /// Its own checkpoints that were verified.
+    /// How many of the log's own checkpoints were verified.
     pub checkpoints: u64,
-    /// Its own checkpoints of events that it lost before a `ledger.continued` gave it another name.
+    /// The log's own checkpoints of events that it lost before a `ledger.continued` gave it another name.
     pub left_behind: u64,
-    /// Checkpoints from outside that it is consistent with.
+    /// How many checkpoints held outside the log contains.
     pub held: u64,
-    /// The anchor, if there is one that it is consistent with.
+    /// The anchor, if the log contains it.
     pub anchor: Option<Anchor>,
-    /// Events whose data was erased, as a recorded event says.
+    /// How many events lost their data to a recorded redaction.
     pub erased: u64,
-    /// The first faults of each class, gravest class first, in the order of the log.
+    /// The first faults of each class, the gravest class first, in the order of the log.
     pub faults: Vec<Fault>,
-    /// How many there are in all.
+    /// How many faults there are in all.
     pub faulty: u64,
-    /// What is worth knowing and proves nothing.
+    /// Findings that prove nothing.
     pub remarks: Vec<String>,
-    /// What this audit did not look at.
+    /// What this audit did not check.
     pub unchecked: Vec<String>,
 }
 
@@ -117,25 +119,69 @@ impl Default for Report {
 }
 
 impl Report {
-    /// What the log is called: its gravest class of fault.
+    /// The gravest class of fault; `None` for a log without faults.
     pub fn class(&self) -> Option<Class> {
         self.faults.iter().map(|fault| fault.class).min()
     }
 
-    /// Puts the faults in order, gravest class first, and takes over what is known of who signs.
+    /// Adds a fault. The first ones of each class are listed.
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faulty += 1;
+        if self.faults.iter().filter(|known| known.class == fault.class).count() < LISTED {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Checks the next entry, and adds a fault for each rule that the entry breaks. Returns the leaf, if it can be read.
+    pub(crate) fn entry<'a>(
+        &mut self,
+        entries: &mut EntryCheck,
+        position: Position,
+        bytes: &'a [u8],
+        content: Content<'_>,
+    ) -> Option<Leaf<'a>> {
+        let mut faults = Vec::new();
+        let leaf = entries.entry(position, bytes, content, |fault| faults.push(fault));
+        for fault in faults {
+            let job = leaf.as_ref().and_then(|leaf| leaf.subject.as_deref()).map(str::to_owned);
+            self.fault(Fault { class: Class::Content, position: Some(position), job, what: fault.to_string() });
+        }
+        leaf
+    }
+
+    /// Adds what is known of redacted data once all entries were checked.
+    pub(crate) fn redactions(&mut self, entries: &EntryCheck) {
+        for missing in entries.missing() {
+            self.fault(Fault {
+                class: Class::Missing,
+                position: Some(missing.position),
+                job: missing.job.as_ref().map(|key| key.id.to_string()),
+                what: "its data is missing, and no later `job.redacted` of its job names it".into(),
+            });
+        }
+        self.remarks.extend(entries.unapplied().iter().map(|Unapplied { redaction, named }| {
+            format!("event {redaction} redacts the data of event {named}, which is still there")
+        }));
+        if entries.redacted() > 0 {
+            let what = "whether those who redacted data were administrators: a log names them, and not their roles";
+            self.unchecked.push(what.into());
+        }
+    }
+
+    /// Adds a fault if a key was pinned that the log never named.
+    pub(crate) fn unnamed_pin(&mut self, signers: &Signers) {
+        if let Some(pinned) = signers.unnamed_pin() {
+            let what = format!("the pinned key `{pinned}` is none of those that the log names");
+            self.fault(Fault { class: Class::Signature, position: None, job: None, what });
+        }
+    }
+
+    /// Sorts the faults, the gravest class first, and adds the log's name and keys.
     pub(crate) fn conclude(&mut self, signers: &Signers) {
         self.faults.sort_by_key(|fault| (fault.class, fault.position.unwrap_or(Position::MAX)));
         self.pinned = signers.is_pinned();
         self.origin = signers.origin().map(str::to_owned);
         self.keys = signers.keys().cloned().collect();
-    }
-
-    /// Notes a fault. Of each class the first ones are kept.
-    pub(crate) fn fault(&mut self, fault: Fault) {
-        self.faulty += 1;
-        if self.faults.iter().filter(|known| known.class == fault.class).count() < TOLD {
-            self.faults.push(fault);
-        }
     }
 }
 
@@ -145,11 +191,11 @@ fn number<S: serde::Serializer>(position: &Option<Position>, to: S) -> Result<S:
 
 fn head<S: serde::Serializer>(head: &Option<Head>, to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Shown {
+    struct HeadJson {
         size: u64,
         root: String,
     }
-    head.map(|head| Shown { size: head.size.get(), root: head.root.to_string() }).serialize(to)
+    head.map(|head| HeadJson { size: head.size.get(), root: head.root.to_string() }).serialize(to)
 }
 
 fn keys<S: serde::Serializer>(keys: &[VerifierKey], to: S) -> Result<S::Ok, S::Error> {

@@ -1,26 +1,26 @@
-//! Who signs for a log: what its own events say, from its first on, and whether that leads from the pinned key.
+//! The keys that sign for a log, as the log's own events name them, and whether the pinned key leads to them.
 
-use crate::tree::{Checkpoint, CheckpointError, Identity, NoteError, VerifierKey};
+use crate::tree::{Checkpoint, CheckpointError, Identity, IdentityError, NoteError, VerifierKey};
 
-/// The log's name and keys, as of the events so far.
+/// A log's name and keys after the events so far.
 #[derive(Default)]
 pub(crate) struct Signers {
     pinned: Option<VerifierKey>,
     identity: Option<Identity>,
-    /// Every key that it had under any of its names; a key has the name that it signs for.
-    keys: Vec<Named>,
+    /// Every key that the log had under any of its names. A key has the name that it signs for.
+    keys: Vec<NamedKey>,
 }
 
 /// A key that an event of the log names.
-struct Named {
+struct NamedKey {
     key: VerifierKey,
-    /// Whether it is the pinned key, or was vouched for by one that is trusted.
+    /// Whether the key is the pinned one, or a trusted key vouched for it.
     trusted: bool,
-    /// Whether the first checkpoint that covers its event is still to come: that one must vouch for it.
+    /// Whether the first checkpoint that covers the key's event is still to come. An older key must sign that checkpoint.
     new: bool,
 }
 
-/// A checkpoint, and who of those whom the log has named signed it.
+/// A checkpoint, and which of the keys that the log names signed it.
 pub(crate) struct Signed {
     pub checkpoint: Checkpoint,
     pub signers: Vec<VerifierKey>,
@@ -31,12 +31,12 @@ impl Signers {
         Signers { pinned, ..Signers::default() }
     }
 
-    /// Who the log says that it is now.
+    /// The log's name now.
     pub(crate) fn origin(&self) -> Option<&str> {
         self.identity.as_ref().map(|identity| identity.origin.as_str())
     }
 
-    /// Every key that it has named.
+    /// Every key that the log named so far.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
         self.keys.iter().map(|named| &named.key)
     }
@@ -46,27 +46,32 @@ impl Signers {
         self.pinned.is_some()
     }
 
-    /// The pinned key, where the log never named it.
-    pub(crate) fn strange_pin(&self) -> Option<&VerifierKey> {
+    /// The pinned key, if the log never named it.
+    pub(crate) fn unnamed_pin(&self) -> Option<&VerifierKey> {
         self.pinned.as_ref().filter(|pinned| self.keys().all(|key| key != *pinned))
     }
 
     /// Takes one of the ledger's own events.
-    pub(crate) fn take(&mut self, event_type: &str, data: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// After an event that cannot be read or does not fit, the keys stay as they were.
+    pub(crate) fn take(&mut self, event_type: &str, data: &[u8]) -> Result<(), IdentityError> {
         let after = Identity::after(self.identity.clone(), event_type, data)?;
-        if let Some(now) = after.as_ref().filter(|_| after != self.identity) {
-            let key = now.verifier_key().clone();
+        if self.identity.as_ref() != Some(&after) {
+            let key = after.verifier_key().clone();
             let trusted = self.pinned.as_ref() == Some(&key);
-            // Under a new name nobody could vouch for a key.
-            let new = self.origin() == Some(&now.origin);
-            self.keys.push(Named { key, trusted, new });
+            // No older key can vouch for a key under a new name.
+            let new = self.origin() == Some(&after.origin);
+            self.keys.push(NamedKey { key, trusted, new });
         }
-        self.identity = after;
+        self.identity = Some(after);
         Ok(())
     }
 
-    /// Reads the log's own checkpoint that covers exactly the events so far: it must carry the log's name and the signature
-    /// of a key that the log had before.
+    /// Reads the log's own checkpoint of exactly the events so far.
+    ///
+    /// # Errors
+    /// The checkpoint must have the log's name, and the signature of a key that the log had before.
     pub(crate) fn open(&self, note: &str) -> Result<Signed, CheckpointError> {
         let signed = self.open_held(note)?;
         let origin = self.origin().unwrap_or_default();
@@ -82,20 +87,23 @@ impl Signers {
         Err(NoteError::Unknown { expected, found: names(&mut signed.signers.iter()) }.into())
     }
 
-    /// Reads a checkpoint that somebody outside holds, signed by any key that the log has named for its origin.
+    /// Reads a checkpoint that is held outside.
+    ///
+    /// # Errors
+    /// One of the keys that the log named for the checkpoint's origin must have signed it.
     pub(crate) fn open_held(&self, note: &str) -> Result<Signed, CheckpointError> {
         let known: Vec<VerifierKey> = self.keys().cloned().collect();
         let (checkpoint, signers) = Checkpoint::open_known(note, &known)?;
         Ok(Signed { checkpoint, signers })
     }
 
-    /// Whether this is a checkpoint under a name that the log had before, signed by a key that it had then.
+    /// Whether this is a checkpoint under a name that the log had before, signed by a key of that time.
     pub(crate) fn is_left_behind(&self, note: &str) -> bool {
         note.lines().next() != self.origin() && self.open_held(note).is_ok()
     }
 
-    /// Takes who signed a valid checkpoint of the events so far: whoever is new in it is vouched for by those that are trusted
-    /// already. Answers whether one that is trusted has signed.
+    /// Takes the signers of a valid checkpoint of the events so far: if a trusted key is among them, every new key becomes
+    /// trusted. Returns whether a trusted key signed.
     pub(crate) fn covered(&mut self, signers: &[VerifierKey]) -> bool {
         let vouched = self.trusts(signers);
         for named in self.keys.iter_mut().filter(|named| named.new) {
@@ -106,7 +114,7 @@ impl Signers {
     }
 
     fn trusts(&self, signers: &[VerifierKey]) -> bool {
-        let trusted = |named: &Named| named.trusted && !named.new && Some(named.key.name()) == self.origin();
+        let trusted = |named: &NamedKey| named.trusted && !named.new && Some(named.key.name()) == self.origin();
         self.keys.iter().any(|named| trusted(named) && signers.contains(&named.key))
     }
 }
@@ -143,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_trusted_who_was_not_pinned() {
+    fn only_a_pinned_key_is_trusted() {
         for (pinned, trusted) in [(None, false), (Some(key(1)), true), (Some(key(9)), false)] {
             let mut signers = log(pinned.as_ref());
             assert_eq!(cover(&mut signers, &note(1, &[&key(1)])), trusted);
             assert_eq!(
-                signers.strange_pin().is_some(),
+                signers.unnamed_pin().is_some(),
                 pinned.is_some_and(|pin| *pin.verifier() == *key(9).verifier())
             );
         }
@@ -164,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_pins_the_new_key_trusts_what_it_signs() {
+    fn a_pinned_new_key_is_trusted_from_its_introduction_on() {
         let mut signers = log(Some(&key(2)));
         assert!(!cover(&mut signers, &note(1, &[&key(1)])));
         add(&mut signers, &key(2));

@@ -1,4 +1,4 @@
-//! An audit of what a server publishes: its checkpoints, its entries and tiles (C2SP tlog-tiles), and the export beside them.
+//! The audit of a running server: its checkpoints, its entry tiles and tiles (C2SP tlog-tiles), and the export beside them.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -6,25 +6,29 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::checkpoints::{Checkpoints, numbered};
-use super::{AuditError, Auditor, Class};
+use super::{AuditError, Auditor, BadAnswer, Class};
 use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
-use crate::wire::{Entry, Lines};
+use crate::wire::{Entry, Lines, NotAnExportLine};
 
-/// The largest answer but the export, 64 MiB: a page of checkpoints that are as long as may be.
+/// The largest answer but the export, 64 MiB: a page of the longest checkpoints.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
-/// Most checkpoints: each covers at least one entry more than the one before it, but where a log lost events and was continued.
+/// Most checkpoints for each entry. A checkpoint covers at least one entry more than the one before it.
 const MOST_BY_ENTRY: u64 = 10;
-const LEFT_BEHIND: u64 = 100_000;
+/// Most checkpoints besides: a log that lost events and was continued signed some of the same size again.
+const MOST_LEFT_BEHIND: u64 = 100_000;
 /// Levels of the tree between two levels of tiles.
 const TILE_HEIGHT: u8 = 8;
 /// Hashes in a full tile.
 const TILE_WIDTH: usize = 256;
 
-/// Takes what is published into the audit, up to the newest checkpoint of this moment; tells `progress` how many entries of how
-/// many were read. `get` answers the content of a path below the server's root, such as `/ledger/checkpoint`.
+/// Takes what a server publishes into the audit, up to the newest checkpoint of this moment. `get` fetches a path below the
+/// server's root, such as `/ledger/checkpoint`. `progress` gets how many entries were read, and how many there are.
 ///
-/// Nothing that the server says of the tree is believed: the entries are hashed, and tiles are compared with what that gives.
+/// The audit hashes the entries itself, and compares the server's tiles with the result.
+///
+/// # Errors
+/// Those of `get`, and an answer that is not of the documented form.
 pub fn audit_site<E: From<AuditError>>(
     get: impl Fn(&str) -> Result<Box<dyn Read>, E>,
     auditor: &mut Auditor,
@@ -33,15 +37,12 @@ pub fn audit_site<E: From<AuditError>>(
     let site = Site { get };
     let newest = site.text("/ledger/checkpoint")?;
     let Ok(Checkpoint { head, .. }) = Checkpoint::claimed(&newest) else {
-        auditor.fault(
-            Class::Signature,
-            None,
-            "the newest checkpoint is none: expected three lines and a signature".into(),
-        );
+        let what = "the newest checkpoint is none: expected three lines and a signature";
+        auditor.fault(Class::Signature, None, what.into());
         return Ok(());
     };
     auditor.demand_checkpoints();
-    auditor.leaves_out("what only the folder has, nodes, columns and views: `verify db` looks at them");
+    auditor.unchecked("what only the folder has, nodes, columns and views: `verify db` looks at them");
     let checkpoints = site.checkpoints(&newest, head.size, auditor)?;
     numbered(&checkpoints, auditor).map_err(AuditError::from)?;
     site.entries(head.size, &checkpoints, auditor, progress)
@@ -72,41 +73,41 @@ where
     fn bytes(&self, path: &str) -> Result<Vec<u8>, E> {
         let mut bytes = Vec::new();
         (self.get)(path)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(AuditError::from)?;
-        if bytes.len() as u64 > LARGEST { Err(unexpected(path, "more bytes than it can have")) } else { Ok(bytes) }
+        if bytes.len() as u64 > LARGEST { Err(bad(path, BadAnswer::Long)) } else { Ok(bytes) }
     }
 
     fn text(&self, path: &str) -> Result<String, E> {
-        String::from_utf8(self.bytes(path)?).map_err(|_| unexpected(path, "not text"))
+        String::from_utf8(self.bytes(path)?).map_err(|_| bad(path, BadAnswer::NotText))
     }
 
-    /// Every checkpoint up to `newest`, in a database of its own: there may be more than fit into memory, and they are taken by
-    /// size, which is not the order in which they were signed where a log lost events and was continued.
+    /// Every checkpoint up to `newest`, in a temporary database: they may not fit into memory, and the audit takes them by size.
+    /// In a log that lost events and was continued, that is not the order of their numbers.
     fn checkpoints(&self, newest: &str, size: Size, auditor: &mut Auditor) -> Result<Connection, E> {
-        // An empty name: SQLite keeps it in memory as long as it is small, and in a file without a name then.
+        // Under an empty name SQLite keeps a small database in memory, and a large one in a file without a name.
         let table = Connection::open("").map_err(AuditError::from)?;
         let sql = "CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, size INTEGER, note TEXT)";
         table.execute_batch(sql).map_err(AuditError::from)?;
-        let most = LEFT_BEHIND.saturating_add(MOST_BY_ENTRY.saturating_mul(size.get()));
+        let most = MOST_LEFT_BEHIND.saturating_add(MOST_BY_ENTRY.saturating_mul(size.get()));
         let mut from = 1;
         loop {
             let path = format!("/ledger/checkpoints?from={from}&limit=1000");
             let page: CheckpointPage =
-                serde_json::from_slice(&self.bytes(&path)?).map_err(|error| unexpected(&path, &error.to_string()))?;
+                serde_json::from_slice(&self.bytes(&path)?).map_err(|error| bad(&path, error))?;
             if from > most {
-                return Err(unexpected(&path, "more checkpoints than its entries can have"));
+                return Err(bad(&path, BadAnswer::ManyCheckpoints));
             }
             let transaction = table.unchecked_transaction().map_err(AuditError::from)?;
             for Listed { number, size, note } in page.checkpoints {
                 if number < from {
-                    return Err(unexpected(&path, "a checkpoint of a smaller number"));
+                    return Err(bad(&path, BadAnswer::Unsorted));
                 }
                 if note.len() > MAX_NOTE {
-                    return Err(unexpected(&path, "a checkpoint that is longer than any"));
+                    return Err(bad(&path, BadAnswer::LongCheckpoint));
                 }
                 from = number + 1;
                 let sql = "INSERT INTO checkpoint VALUES (?1, ?2, ?3)";
-                let kept = table.execute(sql, params![number as i64, size.min(1 << 62) as i64, note]);
-                kept.map_err(AuditError::from)?;
+                let added = table.execute(sql, params![number as i64, size.min(1 << 62) as i64, note]);
+                added.map_err(AuditError::from)?;
                 if note == newest {
                     transaction.commit().map_err(AuditError::from)?;
                     return Ok(table);
@@ -114,11 +115,8 @@ where
             }
             transaction.commit().map_err(AuditError::from)?;
             if page.next.is_none_or(|next| next < from) {
-                auditor.fault(
-                    Class::Signature,
-                    None,
-                    "the newest checkpoint is not among those that are listed".into(),
-                );
+                let what = "the newest checkpoint is not among those that are listed";
+                auditor.fault(Class::Signature, None, what.into());
                 return Ok(table);
             }
         }
@@ -135,69 +133,68 @@ where
         let mut checkpoints = by_size.query([]).and_then(Checkpoints::start).map_err(AuditError::from)?;
         let mut export = Lines::new(BufReader::with_capacity(1 << 20, (self.get)("/ledger/export")?));
         let mut tiles = Tiles::default();
-        for bundle in (0..).map_while(|index| Tile::of(size, TileKind::Entries, index)) {
-            let path = format!("/ledger/{bundle}");
+        for tile in (0..).map_while(|index| Tile::of(size, TileKind::Entries, index)) {
+            let path = format!("/ledger/{tile}");
             let bytes = self.bytes(&path)?;
-            let leaves =
-                split_entries(&bytes, bundle.width()).map_err(|error| unexpected(&path, &error.to_string()))?;
-            for leaf in leaves {
+            for leaf in split_entries(&bytes, tile.width()).map_err(|error| bad(&path, error))? {
                 let position = Position::new(auditor.size());
-                let line = match export_line(&mut export)? {
-                    Ok(line) => line,
-                    Err(what) => {
-                        // What comes after it would all be out of place.
-                        auditor.fault(Class::Content, Some(position), format!("the export: {what}"));
-                        auditor.leaves_out("everything after the first line that is no export line");
+                let line = match next_line(&mut export)? {
+                    NextLine::Event(line) => line,
+                    NextLine::Bad(why) => {
+                        // Every later line would be a fault too, because it stands at another position.
+                        auditor.fault(Class::Content, Some(position), format!("the export: {why}"));
+                        auditor.unchecked("everything after the first line that is no export line");
                         return Ok(());
                     }
                 };
                 if line.leaf != leaf {
                     auditor.fault(Class::Content, Some(position), "the export has another entry than the tile".into());
                 }
-                let content = line.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
-                auditor.entry(leaf, content, |node, hash| tiles.take(node, hash));
+                auditor.entry(leaf, line.content(), |node, hash| tiles.take(node, hash));
                 checkpoints.take(auditor).map_err(AuditError::from)?;
             }
-            for (level, index, hashes) in std::mem::take(&mut tiles.full) {
-                self.compare(size, (level, index), &hashes, auditor)?;
+            for full in std::mem::take(&mut tiles.full) {
+                self.compare(size, &full, auditor)?;
             }
             progress(auditor.size(), size.get());
         }
-        for (level, growing) in tiles.growing.into_iter().enumerate().filter(|(_, growing)| !growing.hashes.is_empty())
-        {
-            self.compare(size, (level as u8, growing.index), &growing.hashes, auditor)?;
+        for partial in tiles.growing.iter().filter(|tile| !tile.hashes.is_empty()) {
+            self.compare(size, partial, auditor)?;
         }
         checkpoints.beyond(auditor).map_err(AuditError::from)?;
         Ok(())
     }
 
     /// Compares a published tile with the hashes that the entries gave.
-    fn compare(&self, size: Size, (level, index): (u8, u64), hashes: &[u8], auditor: &mut Auditor) -> Result<(), E> {
-        let tile = Tile::of(size, TileKind::Hashes { level }, index).expect("the tree has what its entries gave");
+    fn compare(&self, size: Size, grown: &GrownTile, auditor: &mut Auditor) -> Result<(), E> {
+        let GrownTile { level, index, hashes } = grown;
+        let kind = TileKind::Hashes { level: *level };
+        let tile = Tile::of(size, kind, *index).expect("the entries of a tree grow only its own tiles");
         let found = self.bytes(&format!("/ledger/{tile}"))?;
-        if found != hashes {
+        if found != *hashes {
             let (expected, found) = (hashes.chunks(Hash::LEN), found.chunks(Hash::LEN));
             let same = expected.zip(found).take_while(|(expected, found)| expected == found).count() as u64;
             let first = (tile.range().start + same) << (TILE_HEIGHT * level);
             let what = format!("`{tile}` is not what the entries under it hash to, from position {first} on");
             // Only a hash of level 0 is of one entry.
-            auditor.fault(Class::Content, (level == 0).then_some(Position::new(first)), what);
+            auditor.fault(Class::Content, (*level == 0).then_some(Position::new(first)), what);
         }
         Ok(())
     }
 }
 
-/// The tiles of a tree as they grow.
+/// The tiles of a tree as its entries grow them.
 #[derive(Default)]
 struct Tiles {
     /// By level, the tile at the right edge.
-    growing: Vec<Growing>,
-    /// Level, index and hashes of those that became full.
-    full: Vec<(u8, u64, Vec<u8>)>,
+    growing: Vec<GrownTile>,
+    /// The tiles that became full since the last comparison.
+    full: Vec<GrownTile>,
 }
 
-#[derive(Default)]
-struct Growing {
+/// A tile's place and its hashes so far.
+struct GrownTile {
+    level: u8,
     index: u64,
     hashes: Vec<u8>,
 }
@@ -209,31 +206,47 @@ impl Tiles {
         }
         let level = node.level / TILE_HEIGHT;
         if self.growing.len() <= usize::from(level) {
-            self.growing.resize_with(usize::from(level) + 1, Growing::default);
+            self.growing.push(GrownTile { level, index: 0, hashes: Vec::new() });
         }
-        let growing = &mut self.growing[usize::from(level)];
-        growing.hashes.extend_from_slice(hash.as_bytes());
-        if growing.hashes.len() == TILE_WIDTH * Hash::LEN {
-            self.full.push((level, growing.index, std::mem::take(&mut growing.hashes)));
-            growing.index += 1;
+        let tile = &mut self.growing[usize::from(level)];
+        tile.hashes.extend_from_slice(hash.as_bytes());
+        if tile.hashes.len() == TILE_WIDTH * Hash::LEN {
+            let next = GrownTile { level, index: tile.index + 1, hashes: Vec::new() };
+            self.full.push(std::mem::replace(tile, next));
         }
     }
 }
 
-/// The next line of an export, or what is there instead.
-fn export_line(export: &mut Lines<impl BufRead>) -> Result<Result<Entry, String>, AuditError> {
-    match export.next_line()? {
-        Some(line) if line.ended => Ok(line
-            .text()
-            .map_err(|error| error.to_string())
-            .and_then(|text| Entry::parse(text).map_err(|error| error.to_string()))),
-        Some(line) => {
-            Ok(Err(format!("expected a line, found {} and its end", plural(line.bytes.len(), "byte", "bytes"))))
-        }
-        None => Ok(Err("expected a line, found its end".into())),
-    }
+/// The next line of an export.
+enum NextLine {
+    Event(Entry),
+    Bad(BadLine),
 }
 
-fn unexpected<E: From<AuditError>>(path: &str, found: &str) -> E {
-    AuditError::Answer { path: path.to_owned(), found: found.to_owned() }.into()
+/// Why the export has no further event.
+#[derive(Debug, thiserror::Error)]
+enum BadLine {
+    #[error(transparent)]
+    Text(#[from] std::str::Utf8Error),
+    #[error(transparent)]
+    Form(#[from] NotAnExportLine),
+    #[error("expected a line, found {} and the end", plural(.0, "byte", "bytes"))]
+    Cut(usize),
+    #[error("expected a line, found the end")]
+    End,
+}
+
+fn next_line(export: &mut Lines<impl BufRead>) -> Result<NextLine, AuditError> {
+    let Some(line) = export.next_line()? else { return Ok(NextLine::Bad(BadLine::End)) };
+    if !line.ended {
+        return Ok(NextLine::Bad(BadLine::Cut(line.bytes.len())));
+    }
+    let parsed = std::str::from_utf8(line.bytes)
+        .map_err(BadLine::from)
+        .and_then(|text| Entry::parse(text).map_err(BadLine::from));
+    Ok(parsed.map_or_else(NextLine::Bad, NextLine::Event))
+}
+
+fn bad<E: From<AuditError>>(path: &str, why: impl Into<BadAnswer>) -> E {
+    AuditError::Answer { path: path.to_owned(), why: why.into() }.into()
 }

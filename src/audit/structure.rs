@@ -1,5 +1,5 @@
-//! Whether a database has the tables, keys and triggers that are documented, and no others. Checked before a row is read: a
-//! view under the name of a table shows any rows that its author chose, and may never end.
+//! Whether a database has the documented tables, keys and triggers, and no others. The audit checks this before it reads a row:
+//! a view under the name of a table shows any rows that its author chose, and may never end.
 
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params};
@@ -8,15 +8,16 @@ use crate::sqlite::ErrorKind;
 
 /// The longest row that is read, 64 MiB: twice the longest line of an export.
 const MAX_ROW: i32 = 64 << 20;
-/// Most objects that are looked at. This program makes fewer than 50.
+/// Most objects that are compared. This program makes fewer than 50.
 const MAX_OBJECTS: i64 = 1000;
-/// Steps of SQLite's machine between two looks at how many are left.
-const TELL: i32 = 10_000;
-/// Steps that every file is granted, and those for each of its bytes. A row takes some 50 bytes or more, and some 50 steps.
+/// Steps of SQLite's virtual machine between two checks of the limit.
+const STEPS_A_CHECK: i32 = 10_000;
+/// Steps that a read of any file may take. A row takes some 50 bytes or more, and some 50 steps.
 const STEPS: u64 = 50_000_000;
+/// Steps that a read may take besides, for each byte of the file.
 const STEPS_PER_BYTE: u64 = 16;
 
-/// What a database holds beside its rows.
+/// A table, index, trigger or view, as `sqlite_schema` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Object {
     kind: String,
@@ -25,23 +26,24 @@ struct Object {
     sql: Option<String>,
 }
 
-/// What is wrong with a structure.
+/// The differences between a database and the documented one.
 #[derive(Debug, Default)]
 pub(super) struct Structure {
-    /// What makes it unsafe to read on.
+    /// Differences that make it unsafe to read on.
     pub faults: Vec<String>,
-    /// What is worth knowing: the database refuses less than it should.
+    /// Differences by which the database only refuses less than it should.
     pub remarks: Vec<String>,
 }
 
-/// Bounds every later read of `conn` by the size of its file: pages that lead back to themselves are no endless table.
+/// Bounds every later read of `conn` by the size of its file, so that pages which lead back to themselves are no endless table.
 pub(super) fn bound(conn: &mut Connection) -> Result<(), rusqlite::Error> {
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_ROW)?;
     let bytes = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let size = bytes("page_count")?.max(0).saturating_mul(bytes("page_size")?);
-    let mut left = (STEPS + STEPS_PER_BYTE.saturating_mul(size.unsigned_abs())) / u64::from(TELL.unsigned_abs());
+    let mut left =
+        (STEPS + STEPS_PER_BYTE.saturating_mul(size.unsigned_abs())) / u64::from(STEPS_A_CHECK.unsigned_abs());
     conn.progress_handler(
-        TELL,
+        STEPS_A_CHECK,
         Some(move || {
             left = left.saturating_sub(1);
             left == 0
@@ -49,27 +51,27 @@ pub(super) fn bound(conn: &mut Connection) -> Result<(), rusqlite::Error> {
     )
 }
 
-/// Whether a read ended because there was more than [`bound`] grants.
+/// Whether a read ended at the limits that [`bound`] sets.
 pub(super) fn is_beyond(error: &rusqlite::Error) -> bool {
     ErrorKind::of(error) == ErrorKind::Bounded
 }
 
-/// Compares the structure of `conn`, the database that messages call `file`, with the documented one, which `ours` has.
-pub(super) fn structure(conn: &Connection, ours: &Connection, file: &str) -> Result<Structure, rusqlite::Error> {
-    let (found, documented) = (objects(conn)?, objects(ours)?);
+/// Compares the structure of `conn` with that of `documented`, a database that this program made. Messages call it `file`.
+pub(super) fn structure(conn: &Connection, documented: &Connection, file: &str) -> Result<Structure, rusqlite::Error> {
+    let (found, expected) = (objects(conn)?, objects(documented)?);
     let mut structure = Structure::default();
     let same = |one: &Object, other: &Object| (&one.kind, &one.name) == (&other.kind, &other.name);
-    for object in found.iter().filter(|object| !documented.iter().any(|ours| same(object, ours))) {
-        if !is_a_tools(object) {
+    for object in found.iter().filter(|object| !expected.iter().any(|expected| same(object, expected))) {
+        if !is_of_a_tool(object) {
             let what =
                 format!("the {} `{}` in {file} is not one of those that are documented", kind(object), name(object));
             structure.faults.push(what);
         }
     }
-    for object in &documented {
+    for object in &expected {
         match found.iter().find(|found| same(found, object)) {
             Some(found) if found == object => {}
-            Some(found) if object.kind == "table" && has_the_same_columns(conn, ours, found)? => {
+            Some(found) if object.kind == "table" && has_the_same_columns(conn, documented, found)? => {
                 structure.remarks.push(format!("`{}` in {file} is not as this program makes it", object.name));
             }
             Some(_) => {
@@ -86,7 +88,7 @@ pub(super) fn structure(conn: &Connection, ours: &Connection, file: &str) -> Res
 }
 
 fn objects(conn: &Connection) -> Result<Vec<Object>, rusqlite::Error> {
-    // What SQLite makes by itself for a key has no text; what it is for is in the text of its table.
+    // SQLite makes an index for each key. Such an index has no SQL text; the text of its table has the key.
     let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema \
                WHERE NOT (type = 'index' AND sql IS NULL AND name LIKE 'sqlite\\_autoindex\\_%' ESCAPE '\\') \
                ORDER BY name LIMIT ?1";
@@ -103,33 +105,31 @@ fn objects(conn: &Connection) -> Result<Vec<Object>, rusqlite::Error> {
     conn.prepare(sql)?.query_map([MAX_OBJECTS], object)?.collect()
 }
 
-/// Whether it is a table, or the index of one, that SQLite's `ANALYZE` or Litestream keeps in a database.
-fn is_a_tools(object: &Object) -> bool {
-    let theirs = ["_litestream_", "sqlite_stat"].iter().any(|theirs| object.table.starts_with(theirs));
+/// Whether SQLite's `ANALYZE` or Litestream keeps this table or index in a database.
+fn is_of_a_tool(object: &Object) -> bool {
+    let reserved = ["_litestream_", "sqlite_stat"].iter().any(|prefix| object.table.starts_with(prefix));
     let plain = |beginnings: &[&str]| {
         let sql = object.sql.as_deref().unwrap_or_default().to_ascii_uppercase();
         beginnings.iter().any(|beginning| sql.starts_with(beginning))
     };
     match object.kind.as_str() {
-        "table" => theirs && object.name == object.table && plain(&["CREATE TABLE"]),
-        "index" => theirs && plain(&["CREATE INDEX", "CREATE UNIQUE INDEX"]),
+        "table" => reserved && object.name == object.table && plain(&["CREATE TABLE"]),
+        "index" => reserved && plain(&["CREATE INDEX", "CREATE UNIQUE INDEX"]),
         _ => false,
     }
 }
 
-/// Whether the table has its documented columns, each of its type, stored and not computed.
-fn has_the_same_columns(conn: &Connection, ours: &Connection, table: &Object) -> Result<bool, rusqlite::Error> {
+/// Whether the table has its documented columns and types, and none of them is computed.
+fn has_the_same_columns(conn: &Connection, documented: &Connection, table: &Object) -> Result<bool, rusqlite::Error> {
     let plain = table.sql.as_deref().is_some_and(|sql| sql.starts_with("CREATE TABLE"));
     if !plain || table.name != table.table {
         return Ok(false);
     }
-    type Column = (String, String, bool, i64, i64);
-    let columns = |conn: &Connection| -> Result<Vec<Column>, rusqlite::Error> {
-        let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid";
-        let column = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-        conn.prepare(sql)?.query_map(params![table.name], column)?.collect()
+    let columns = |conn: &Connection| -> Result<Vec<String>, rusqlite::Error> {
+        let sql = "SELECT json_array(name, type, \"notnull\", pk, hidden) FROM pragma_table_xinfo(?1) ORDER BY cid";
+        conn.prepare(sql)?.query_map(params![table.name], |row| row.get(0))?.collect()
     };
-    Ok(columns(conn)? == columns(ours)?)
+    Ok(columns(conn)? == columns(documented)?)
 }
 
 fn kind(object: &Object) -> &str {
@@ -139,7 +139,7 @@ fn kind(object: &Object) -> &str {
     }
 }
 
-/// As much of a name as a message shows.
+/// The first 100 characters of a name.
 fn name(object: &Object) -> String {
     object.name.chars().take(100).collect()
 }

@@ -1,11 +1,11 @@
-//! An audit of the views: what they show must be what replay of the log gives.
+//! The audit of the views: their rows must be those that a replay of the log gives.
 
 use std::path::Path;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::database::is_a_log;
+use super::database::is_documented;
 use super::structure::{Structure, bound, structure};
 use super::{AuditError, Auditor, Class};
 use crate::chain;
@@ -16,29 +16,29 @@ use crate::memory::{self, Budget};
 use crate::sqlite::{READ_ONLY, open_to_read};
 use crate::views::{self, Error, SetAside, fits_log, list_set_aside, rebuild_to};
 
-/// What an audit of the views found.
+/// The result of an audit of the views.
 pub(super) enum Views {
-    /// They were compared, and this is wrong with them or with the log.
+    /// The views were compared; these are the faults of the views or of the log.
     Compared(Vec<String>),
-    /// They could not be compared: what of, and why.
-    LeftOut(String),
+    /// The views could not be compared: the part that is unchecked, and the reason.
+    Unchecked(String),
 }
 
 impl Views {
-    pub(super) fn tell(self, auditor: &mut Auditor) {
+    pub(super) fn report(self, auditor: &mut Auditor) {
         match self {
             Views::Compared(faults) => faults.into_iter().for_each(|what| auditor.fault(Class::Content, None, what)),
-            Views::LeftOut(what) => auditor.leaves_out(&what),
+            Views::Unchecked(what) => auditor.unchecked(what),
         }
     }
 }
 
-/// Replays the log, up to where the views in the file `path` stand, into new ones in a temporary folder, and compares them
-/// table by table. Tells `progress` the position reached.
+/// Replays the log into new views in a temporary folder, up to the position of the views in the file `path`, and compares the
+/// two table by table. `progress` gets the position of the replay.
 pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) -> Result<Views, AuditError> {
     match read(log, path, progress) {
         Err(error) if error.is_beyond() => {
-            let what = "log.db or views.db has more in it than a file of its size can have: its pages were made up";
+            let what = "log.db or views.db shows more rows than a file of its size can hold: its pages were made up";
             Ok(Views::Compared(vec![what.into()]))
         }
         read => read,
@@ -46,52 +46,52 @@ pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) ->
 }
 
 fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
-    if !is_a_log(log)? {
-        return Ok(Views::LeftOut("the views, because the log cannot be replayed".into()));
+    if !is_documented(log)? {
+        return Ok(Views::Unchecked("the views, because the log cannot be replayed".into()));
     }
     let mut log = Reader::open(log)?;
     bound(&mut log)?;
     let log = Reader::new(&log);
-    let left_out = |why| Ok(Views::LeftOut(format!("the views, which a server makes again when it starts: {why}")));
+    let unchecked = |why| Ok(Views::Unchecked(format!("the views, which a server makes again when it starts: {why}")));
     if !path.exists() {
-        return left_out("there are none".to_owned());
+        return unchecked("the folder has none".to_owned());
     }
     let mut conn = match open_to_read(path) {
         Ok(conn) => conn,
-        Err(error) => return left_out(chain(&error)),
+        Err(error) => return unchecked(chain(&error)),
     };
     bound(&mut conn)?;
-    // Views of another version have another structure, and are made again.
+    // Views of another version have another structure, and a server makes them again.
     if views::is_of_today(&conn).unwrap_or(false) {
         let Structure { faults, .. } = structure(&conn, &views::empty_views()?, "views.db")?;
         if !faults.is_empty() {
-            let mended = |what| format!("{what}; `jobledger rebuild` makes the views again");
-            return Ok(Views::Compared(faults.into_iter().map(mended).collect()));
+            let with_remedy = |what| format!("{what}; `jobledger rebuild` makes the views again");
+            return Ok(Views::Compared(faults.into_iter().map(with_remedy).collect()));
         }
     }
     if let Err(why) = fits_log(&conn, &log) {
-        return left_out(chain(&why));
+        return unchecked(chain(&why));
     }
-    // They stand still from here on, whatever a server does; so does the log, which has all that they show.
+    // From here on both transactions stand still beside a running server. The log has every event that the views show.
     let conn = conn.unchecked_transaction()?;
     let upto = views::position(&conn)?;
     log.snapshot(|| compared(&log, &conn, upto, &mut progress))
 }
 
-/// Compares the views, which stand at `upto`, with new ones.
+/// Compares the views, whose position is `upto`, with new views.
 fn compared(
     log: &Reader<'_>,
     conn: &Connection,
     upto: Position,
     progress: &mut impl FnMut(u64),
 ) -> Result<Views, AuditError> {
-    // Replayed without what was erased since, and so otherwise than they could know.
-    let erased = history::newest_redaction(log)?;
-    if erased > upto {
+    // The replay lacks data that was redacted after `upto`, which views at `upto` still show.
+    let redacted = history::newest_redaction(log)?;
+    if redacted > upto {
         let what = format!(
-            "the views, which stand at {upto}, before the erasure at {erased}: start a server, which takes it in"
+            "the views, whose position {upto} is before the redaction at {redacted}: start a server, which projects it"
         );
-        return Ok(Views::LeftOut(what));
+        return Ok(Views::Unchecked(what));
     }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
@@ -120,19 +120,19 @@ fn compared(
     Ok(Views::Compared(faults))
 }
 
-/// An event that this program cannot read proves nothing against the log.
+/// An event that this program cannot read is no fault of the log: a newer program may have written it.
 fn not_replayed(error: &history::Error) -> Views {
-    Views::LeftOut(format!("the views, because the log cannot be replayed: {}", chain(error)))
+    Views::Unchecked(format!("the views, because the log cannot be replayed: {}", chain(error)))
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {
-    // `scrubbed` says how the file was made, and not what it shows.
+    // `scrubbed` tells how the file was made, and shows no job.
     let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
                AND name <> 'scrubbed' ORDER BY name";
     conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// What is wrong with a table.
+/// The first difference between a table of the views and the same table of the new views.
 fn compare(conn: &Connection, table: &str) -> Result<Option<String>, rusqlite::Error> {
     let only = |one: &str, other: &str| {
         format!("SELECT * FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}) LIMIT 1")

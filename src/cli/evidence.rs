@@ -103,7 +103,7 @@ impl Evidence {
         self.put(|file| {
             // ureq fails where less comes than was announced.
             copy(&mut answer.into_body().into_reader(), file)?;
-            BundleFiles::of(file.try_clone()?).and_then(|files| files.is_a_bundle()).map_err(|error| {
+            BundleFiles::of(file.try_clone()?).and_then(|files| files.check_names()).map_err(|error| {
                 Failure::CouldNotRun(format!("the server answers no evidence bundle: {}", shown(&chain(&error))))
             })
         })

@@ -1,19 +1,18 @@
-//! A tar whose bytes follow from its files alone: one owner, one mode, one time, no extensions of the format.
+//! A tar whose bytes depend on its files alone: every entry has the same owner, mode and time, and no extension of the format.
 
 use std::io::{Error, Seek, Write};
 
 use tar::{Builder, Header};
 
-/// Files in one folder, written in the order in which they come.
+/// Files in one folder, written one after the other.
 pub(super) struct Archive<W: Write + Seek> {
     tar: Builder<W>,
     folder: String,
-    /// Seconds since 1970: the time of every file.
     time: u64,
 }
 
 impl<W: Write + Seek> Archive<W> {
-    /// An empty one.
+    /// An empty archive. Every file gets the time `time`, in seconds since 1970.
     pub(super) fn new(out: W, folder: String, time: u64) -> Archive<W> {
         Archive { tar: Builder::new(out), folder, time }
     }
@@ -25,7 +24,7 @@ impl<W: Write + Seek> Archive<W> {
         self.tar.append_data(&mut header, format!("{}/{name}", self.folder), bytes)
     }
 
-    /// Adds a file as `write` writes it: its size is filled in behind it.
+    /// Adds a file that `write` writes. Its size goes into the header afterwards, so `out` seeks.
     pub(super) fn file<E: From<Error>>(
         &mut self,
         name: &str,
@@ -37,13 +36,13 @@ impl<W: Write + Seek> Archive<W> {
         Ok(entry.finish()?)
     }
 
-    /// Ends it.
+    /// Ends the archive.
     pub(super) fn finish(self) -> Result<(), Error> {
         self.tar.into_inner()?.flush()
     }
 
     fn header(&self) -> Header {
-        // A folder's name and a file's fit into the two fields of `ustar`, which everybody reads.
+        // The names of folder and file fit into the two fields of `ustar`, which every tool reads.
         let mut header = Header::new_ustar();
         header.set_mode(0o644);
         header.set_uid(0);

@@ -1,25 +1,25 @@
-//! The job's life as a page for people: no script, nothing from elsewhere, every text of others escaped.
+//! The job's life as a page for people: no script, nothing from the network, every stored text escaped.
 
 use std::fmt::Write as _;
 use std::io::Write;
 
 use serde_json::Value;
 
-use super::make::{EvidenceError, shown};
+use super::make::EvidenceError;
 use crate::history::job_facts;
 use crate::job::{Event, EventType, Fact, Job, JobKey, Position, plural};
 use crate::log::Reader;
 use crate::model::{ChangeTracker, Difference};
 use crate::wire::Leaf;
 
-/// Longest value shown of a field, in bytes; the whole one is in the data.
-const VALUE: usize = 1000;
-/// Longest chunk of a hook's output shown.
-const OUTPUT: usize = 16 << 10;
-/// With more changes than this an event is folded up.
-const OPEN: usize = 25;
+/// The longest value of a field on the page, in bytes; `data.ndjson` has all of it.
+const MAX_VALUE: usize = 1000;
+/// The longest chunk of a hook's output on the page, in bytes.
+const MAX_OUTPUT: usize = 16 << 10;
+/// An event with more changes than this starts collapsed.
+const MAX_OPEN: usize = 25;
 
-/// Writes the page of the job, which ends up as `job`.
+/// Writes the page of a job's life up to `upto`; `job` is the job at its end.
 pub(super) fn write(
     log: &Reader<'_>,
     key: &JobKey,
@@ -30,9 +30,9 @@ pub(super) fn write(
     out.write_all(head(job, upto).as_bytes())?;
     let mut changing = ChangeTracker::new(None);
     job_facts(log, key, Position::GENESIS, upto, |fact| {
-        let (position, mut entry) = (fact.position, Entry::of(log, &fact)?);
-        entry.changed = changing.take(fact).map_err(EvidenceError::misfit(position))?;
-        Ok::<_, EvidenceError>(out.write_all(entry.html().as_bytes())?)
+        let (position, mut item) = (fact.position, ListItem::of(log, &fact)?);
+        item.changed = changing.take(fact).map_err(EvidenceError::misfit(position))?;
+        Ok::<_, EvidenceError>(out.write_all(item.html().as_bytes())?)
     })?;
     Ok(out.write_all(b"</ol>\n</main>\n</body>\n</html>\n")?)
 }
@@ -52,72 +52,72 @@ fn head(job: &Job, upto: Position) -> String {
     let rows: String = rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n")).collect();
     let open = match ended {
         Some(_) => "",
-        None => "<p class=\"warn\">The job has not ended: what happened to it after this is not in here.</p>\n",
+        None => "<p class=\"warn\">The job has not ended: later events are not in here.</p>\n",
     };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{id}: timeline</title>\n\
          <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{id} <span class=\"status {status}\">{status}</span></h1>\n\
-         <p class=\"warn\">For reading only: anybody could have written this page. What proves something are the leaves, the \
-         proofs and the checkpoint beside it; README.txt says how.</p>\n{open}<dl>\n{rows}</dl>\n<ol>\n",
+         <p class=\"warn\">For reading only: this page proves nothing. The leaves, the proofs and the checkpoint beside it do; \
+         README.txt says how.</p>\n{open}<dl>\n{rows}</dl>\n<ol>\n",
         include_str!("timeline.css")
     )
 }
 
 /// An event on the page.
-struct Entry {
+struct ListItem {
     position: Position,
     event_type: EventType,
     actor: String,
     time: String,
     recorded: String,
     name: String,
-    erased: bool,
+    redacted: bool,
     output: Option<String>,
     changed: Vec<Difference>,
 }
 
-impl Entry {
-    fn of(log: &Reader<'_>, fact: &Fact) -> Result<Entry, EvidenceError> {
+impl ListItem {
+    fn of(log: &Reader<'_>, fact: &Fact) -> Result<ListItem, EvidenceError> {
         let stored = log.at(fact.position, |row| (row.leaf.to_vec(), row.data.is_none()))?;
-        let (leaf, erased) = stored.unwrap_or_default();
-        let leaf = Leaf::parse(&leaf).map_err(|error| EvidenceError::Identity(error.to_string()))?;
+        let (leaf, redacted) = stored.unwrap_or_default();
+        let leaf = Leaf::parse(&leaf)?;
         let output = match &fact.event {
             Event::HookOutput(chunk) => chunk.output.clone(),
             _ => None,
         };
-        Ok(Entry {
+        Ok(ListItem {
             position: fact.position,
             event_type: fact.event.event_type(),
             actor: fact.actor.clone(),
             time: fact.time.to_string(),
             recorded: leaf.recordedtime.into_owned(),
             name: format!("{} from {}", leaf.id, leaf.source),
-            erased,
+            redacted,
             output,
             changed: Vec::new(),
         })
     }
 
     fn html(&self) -> String {
-        let Entry { position, event_type, time, recorded, .. } = self;
+        let ListItem { position, event_type, time, recorded, .. } = self;
         let (actor, name) = (escaped(&self.actor), escaped(&self.name));
         let ends = if event_type.ends_job() { " class=\"end\"" } else { "" };
-        let erased = if self.erased { " <span class=\"erased\">data erased</span>" } else { "" };
+        let redacted = if self.redacted { " <span class=\"redacted\">data redacted</span>" } else { "" };
         let mut html = format!(
-            "<li id=\"p{position}\"{ends}>\n<h2>{event_type} <span class=\"by\">by {actor}</span>{erased}</h2>\n\
+            "<li id=\"p{position}\"{ends}>\n<h2>{event_type} <span class=\"by\">by {actor}</span>{redacted}</h2>\n\
              <p class=\"when\"><a href=\"#p{position}\">#{position}</a> <time>{time}</time>, recorded <time>{recorded}</time>, \
              as {name}</p>\n"
         );
         let output = self.output.as_deref().filter(|output| !output.is_empty());
-        // The chunk itself says more than the output before and after it.
+        // The page shows the chunk itself instead of the output before and after it.
         let shown: Vec<&Difference> = self
             .changed
             .iter()
             .filter(|change| output.is_none() || !(change.pointer == "/hook" || change.pointer == "/hook/output"))
             .collect();
-        let folded = shown.len() > OPEN;
+        let folded = shown.len() > MAX_OPEN;
         if folded {
             let _ = writeln!(html, "<details><summary>{} changed</summary>", plural(shown.len(), "field", "fields"));
         }
@@ -130,7 +130,7 @@ impl Entry {
         }
         if let Some(output) = output {
             let all = output.len();
-            let cut = &output[..output.floor_char_boundary(OUTPUT)];
+            let cut = &output[..output.floor_char_boundary(MAX_OUTPUT)];
             let more = if cut.len() < all { format!("\n… ({all} bytes)") } else { String::new() };
             let _ = writeln!(html, "<pre>{}{more}</pre>", escaped(cut));
         }
@@ -140,13 +140,21 @@ impl Entry {
 }
 
 fn row(Difference { pointer, from, to }: &Difference) -> String {
-    let value = |value: &Value| format!("<code>{}</code>", escaped(&shown(value, VALUE)));
+    let value = |value: &Value| format!("<code>{}</code>", escaped(&excerpt(value)));
     let before = if from.is_null() { String::new() } else { format!("{} <span class=\"to\">→</span> ", value(from)) };
     format!("<tr><th>{}</th><td>{before}{}</td></tr>\n", escaped(pointer.trim_start_matches('/')), value(to))
 }
 
-/// A text of others in a page: nothing in it is markup, and what would be invisible or turn the text around is shown as what
-/// it is.
+/// A value as JSON, cut at [`MAX_VALUE`] bytes.
+fn excerpt(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() <= MAX_VALUE {
+        return text;
+    }
+    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(MAX_VALUE)], text.len())
+}
+
+/// Stored text in a page: no character of the text is markup, and invisible characters are written as their code points.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
@@ -166,7 +174,7 @@ fn escaped(text: &str) -> String {
     html
 }
 
-/// Marks of direction, separators and the like (Unicode's format characters that matter here).
+/// Whether a character is invisible or turns the text around: marks of direction, separators, tags.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -177,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_others_is_markup_or_hidden() {
+    fn no_stored_text_is_markup_or_hidden() {
         let hostile = "<script>alert('1')</script> & \"x\" \u{1b}[2J \u{202e}gnp.exe\u{0} é\n";
         let html = escaped(hostile);
         let odd = |code: &str| format!("<i class=\"odd\">U+{code}</i>");

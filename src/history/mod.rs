@@ -2,9 +2,11 @@
 //!
 //! Not here: where a folded job is stored (`views`), and how it is shown (`model`).
 
+mod entries;
 mod fold;
 mod residue;
 
+pub use entries::{Content, EntryCheck, EntryFault, MissingData, Unapplied, check_digest};
 pub use fold::{Folded, fold_from_snapshot, fold_job, job_facts, row_fact};
 pub use residue::{ExportResidues, is_residue, newest_redaction};
 

@@ -5,12 +5,13 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::history::{self, job_facts};
 use crate::http::answer::{Error, page};
 use crate::http::app::App;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::{JobKey, Position};
-use crate::ledger::{Ledger, Place, ReadError, Shown, off_thread};
+use crate::ledger::{Ledger, Place, ReadError, Shown};
 use crate::model::{Differ, JobDiff, line};
 
 /// Compare a job at two moments.

@@ -24,13 +24,13 @@ pub use append::{Append, AppendError, Appended, AppendedEvent, Guard, Standing};
 pub use clock::CLOCK_BEHIND_MS;
 pub use commit::{Doubt, SealError};
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
-pub use keys::{Continued, Identity, KeyError, LEDGER, RotateError, continue_log, identity, rotate_key};
+pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, rotate_key};
 pub use metrics::Metrics;
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
-pub use read::{AsOf, INLINE, NotAMoment, Place, ReadError, Shown, Turn, Turns, hook_chunk, hook_output, off_thread};
+pub use read::{AsOf, INLINE, NotAMoment, Place, ReadError, Shown, Turn, Turns, hook_chunk, hook_output};
 pub use threads::{Threads, panic_text};
-pub use transfer::{ExportError, ImportError, Imported, export, export_line, export_signed, import};
+pub use transfer::{ExportError, ImportError, Imported, LineFault, export, export_line, export_signed, import};
 
 use std::sync::{Arc, OnceLock};
 

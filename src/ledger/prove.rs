@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::job::Position;
 use crate::log::{self, Published, Reader};
 use crate::tree::{
-    BundleError, Hash, NodeId, ProofError, Receipt, Size, Tile, TileKind, prove_consistency, prove_inclusion,
+    EntryTileError, Hash, NodeId, ProofError, Receipt, Size, Tile, TileKind, prove_consistency, prove_inclusion,
     push_entry,
 };
 
@@ -21,9 +21,9 @@ pub enum ProveError {
     /// There is no such proof.
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// A leaf does not fit into a bundle.
+    /// A leaf does not fit into an entries tile.
     #[error(transparent)]
-    Bundle(#[from] BundleError),
+    EntryTile(#[from] EntryTileError),
     /// The log is shorter than its tree.
     #[error(
         "expected the event at position {0}, which the newest checkpoint covers, found none; `log.db` has lost events"
@@ -82,13 +82,13 @@ pub fn tile(log: &Reader<'_>, tile: Tile) -> Result<Vec<u8>, ProveError> {
     if let TileKind::Hashes { .. } = tile.kind() {
         return tile.read(|node| Ok(log.node(node)?));
     }
-    let (mut bundle, mut missing) = (Vec::new(), tile.range());
+    let (mut entries, mut missing) = (Vec::new(), tile.range());
     log.leaves(Position::new(missing.start), u64::from(tile.width()), |position, leaf| {
         missing.start = position.next().get();
-        Ok::<(), ProveError>(push_entry(&mut bundle, leaf)?)
+        Ok::<(), ProveError>(push_entry(&mut entries, leaf)?)
     })?;
     match missing.next() {
-        None => Ok(bundle),
+        None => Ok(entries),
         Some(position) => Err(ProveError::NoEvent(Position::new(position))),
     }
 }

@@ -11,8 +11,9 @@ use super::TailError;
 use super::bells::{Bell, Bells};
 use super::frame::{Frame, Stretch};
 use super::late::LateReads;
+use crate::blocking::off_thread;
 use crate::job::Position;
-use crate::ledger::{Ledger, off_thread};
+use crate::ledger::Ledger;
 use crate::log::{Filter, enough};
 use crate::memory::{Budget, Memory, Share};
 

@@ -1,4 +1,4 @@
-//! Checkpoints (C2SP tlog-checkpoint): origin, size and root of a log in three lines, signed.
+//! Checkpoints (C2SP tlog-checkpoint): origin, size and root of a log in three signed lines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,65 +6,74 @@ use std::str::FromStr;
 use super::note::read_note;
 use super::{BadHash, BadSize, Head, NoteError, SigningKey, VerifierKey, excerpt, open_note, sign_note};
 
-/// What a log was at one moment. As text the three lines that are signed.
+/// The state of a log at one moment. Its text is the three lines that are signed.
 ///
-/// Extension lines are neither written nor read: nobody who audits a log can check them.
+/// Extension lines are neither written nor read, because an auditor cannot check them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The log's unique name.
     pub origin: String,
-    /// Its size and root.
+    /// The size and the root of the log's tree.
     pub head: Head,
 }
 
-/// Why a text is no checkpoint of a log, or why it is not believed.
+/// Why a text is no checkpoint, or is not a log's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    /// It is not signed as it must be.
+    /// The text is not a note signed by a known key.
     #[error(transparent)]
     Note(#[from] NoteError),
-    /// It is something else, or says more.
+    /// The signed text has other lines.
     #[error("expected a checkpoint of three lines, origin, size and root, found `{0}`")]
     Lines(String),
-    /// The second line.
+    /// The second line is no size.
     #[error(transparent)]
     Size(#[from] BadSize),
-    /// The third line.
+    /// The third line is no hash.
     #[error(transparent)]
     Root(#[from] BadHash),
-    /// It is another log's.
+    /// The checkpoint is another log's.
     #[error("expected a checkpoint of `{expected}`, found one of `{found}`")]
     Origin {
-        /// The log in question.
+        /// The origin of the log in question.
         expected: String,
-        /// The log that it is of.
+        /// The origin in the checkpoint.
         found: String,
     },
 }
 
 impl Checkpoint {
-    /// The signed note: more than one key while a key is replaced. An origin that cannot stand in a line is refused.
+    /// The checkpoint as a note signed by each of `keys`; several keys sign while a key is replaced.
+    ///
+    /// # Errors
+    /// An origin that cannot stand in a line.
     pub fn sign(&self, keys: &[&SigningKey]) -> Result<String, CheckpointError> {
         let text = self.to_string();
-        // What is signed must be read as what was meant, for ever.
+        // Sign only a text that parses back to this checkpoint.
         if text.parse::<Checkpoint>()? != *self {
             return Err(CheckpointError::Lines(excerpt(&text)));
         }
         Ok(sign_note(&text, keys)?)
     }
 
-    /// What a signed note says, whoever signed it. Proves nothing: it tells where to compare what is signed. An error says
-    /// that the text has not the form of a signed checkpoint, to its last byte.
+    /// Reads a signed checkpoint without checking its signatures. The result proves nothing: it tells which size and origin to
+    /// compare.
+    ///
+    /// # Errors
+    /// A text that has not the form of a signed checkpoint, to its last byte.
     pub fn claimed(note: &str) -> Result<Checkpoint, CheckpointError> {
         read_note(note)?.0.parse()
     }
 
-    /// Reads a signed checkpoint of the log `origin`. The signature is checked before anything is read.
+    /// Reads a checkpoint of the log `origin`.
+    ///
+    /// # Errors
+    /// One of the `known` keys must have signed the note. That is checked before the text is read.
     pub fn open(note: &str, origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, CheckpointError> {
         Checkpoint::open_signed(note, origin, known).map(|(checkpoint, _)| checkpoint)
     }
 
-    /// The same, with those of the known keys that have signed it: at least one.
+    /// As [`Checkpoint::open`], and returns also which of the known keys signed: at least one.
     pub fn open_signed<'k>(
         note: &str,
         origin: &str,
@@ -79,8 +88,10 @@ impl Checkpoint {
         Ok((checkpoint, note.signers))
     }
 
-    /// Reads a signed checkpoint of whichever log one of the known keys signs for; a key has the name of its log. Where none
-    /// has the name that is found, the last one's counts as what was expected.
+    /// Reads a checkpoint of any log that one of the known keys signs for: a key has the name of its log.
+    ///
+    /// # Errors
+    /// If no key has the name in the checkpoint, the error expects the name of the last key.
     pub fn open_known(note: &str, known: &[VerifierKey]) -> Result<(Checkpoint, Vec<VerifierKey>), CheckpointError> {
         let origin = note.lines().next().unwrap_or_default();
         let named: Vec<VerifierKey> = known.iter().filter(|key| key.name() == origin).cloned().collect();
@@ -170,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_read_otherwise_is_not_signed() {
+    fn a_text_that_does_not_parse_back_is_not_signed() {
         for origin in ["", "a\nb", "a\n8", "tab\t"] {
             let odd = Checkpoint { origin: origin.into(), ..checkpoint() };
             assert!(odd.sign(&[&key()]).is_err(), "{origin:?}");

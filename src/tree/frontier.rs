@@ -1,21 +1,21 @@
-//! The growing edge of a tree: all that is needed to append to it.
+//! The right edge of a tree, from which the tree grows.
 
 use super::node::bag;
 use super::{Hash, Head, NodeId, Size, node_hash};
 
-/// The hashes of a tree's peaks, at most 63, in 2 KiB of its own.
+/// The hashes of a tree's peaks: at most 63, 2 KiB. An append needs nothing else of the tree.
 #[derive(Clone)]
 pub struct Frontier {
     leaves: u64,
-    /// The peak of height `level` is at `level`, where the bit `level` of `leaves` is set; the rest is stale.
+    /// The peak of height `level`, if the bit `level` of `leaves` is set. Other elements are stale.
     peaks: [Hash; 63],
 }
 
 impl Frontier {
-    /// The edge of a tree that has no leaf yet.
+    /// The edge before the first leaf.
     pub const EMPTY: Frontier = Frontier { leaves: 0, peaks: [Hash([0; Hash::LEN]); 63] };
 
-    /// The edge of the tree of this size, from its stored nodes: reads [`Size::peaks`], from the left.
+    /// The edge of the tree of this size. `read` is called for each of [`Size::peaks`], from the left.
     pub fn restore<E>(size: Size, mut read: impl FnMut(NodeId) -> Result<Hash, E>) -> Result<Frontier, E> {
         let mut frontier = Frontier { leaves: size.get(), ..Frontier::EMPTY };
         for peak in size.peaks() {
@@ -24,28 +24,32 @@ impl Frontier {
         Ok(frontier)
     }
 
-    /// How many leaves the tree has, from 0.
+    /// The number of leaves, 0 or more.
     pub fn leaves(&self) -> u64 {
         self.leaves
     }
 
-    /// Size and root of the tree; `None` as long as it has no leaf. Takes a hash for each peak but one.
+    /// The size and the root of the tree; `None` before the first leaf. Costs one hash for each peak but one.
     pub fn head(&self) -> Option<Head> {
         let size = Size::new(self.leaves).ok()?;
         let root = bag(size.peaks().rev().map(|peak| self.peaks[usize::from(peak.level)]))?;
         Some(Head { size, root })
     }
 
-    /// Appends a leaf by its hash, and gives `store` each node that is complete with it, the leaf's own first: one, and
-    /// over time one more for each leaf. If `store` fails, the tree is as it was.
+    /// Appends a leaf by its hash. `store` gets each node that the leaf completes, the leaf's own node first: two nodes on
+    /// average.
     ///
-    /// Panics at [`Size::MAX`] leaves: at a million each second that takes 290,000 years.
+    /// # Errors
+    /// If `store` fails, the edge stays as it was.
+    ///
+    /// # Panics
+    /// At [`Size::MAX`] leaves. A million leaves a second take 290,000 years to get there.
     pub fn append<E>(&mut self, leaf: Hash, mut store: impl FnMut(NodeId, Hash) -> Result<(), E>) -> Result<(), E> {
         assert!(self.leaves < Size::MAX.get(), "expected room for one more leaf, found {} leaves", self.leaves);
         let mut node = NodeId { level: 0, index: self.leaves };
         let mut hash = leaf;
         store(node, hash)?;
-        // As in counting: each bit that is set already makes, with what has just been completed, the next larger one.
+        // As in binary counting: each set bit is a peak, which carries together with the node just completed.
         while node.index & 1 == 1 {
             hash = node_hash(&self.peaks[usize::from(node.level)], &hash);
             node = NodeId { level: node.level + 1, index: node.index >> 1 };

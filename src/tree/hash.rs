@@ -1,4 +1,4 @@
-//! Hashes of leaves and nodes (RFC 6962 section 2.1), and how they are written.
+//! Hashes of leaves and nodes (RFC 6962 section 2.1), and their text form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::excerpt;
 
-/// A SHA-256 hash; as text its base64 (RFC 4648 section 4, padded, one spelling only).
+/// A SHA-256 hash. Its text is base64 (RFC 4648 section 4, padded, in the canonical spelling only).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash(pub [u8; Hash::LEN]);
 
@@ -20,10 +20,10 @@ pub struct Hash(pub [u8; Hash::LEN]);
 pub struct BadHash(String);
 
 impl Hash {
-    /// Bytes of a hash.
+    /// The length of a hash in bytes.
     pub const LEN: usize = 32;
 
-    /// The bytes.
+    /// The hash's bytes.
     pub fn as_bytes(&self) -> &[u8; Hash::LEN] {
         &self.0
     }
@@ -45,7 +45,7 @@ impl FromStr for Hash {
     type Err = BadHash;
 
     fn from_str(text: &str) -> Result<Hash, BadHash> {
-        // The engine itself refuses spaces, missing padding, and bits left over in the last digit.
+        // The engine refuses spaces, missing padding, and stray bits in the last digit.
         let bytes = BASE64.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
         bytes.map(Hash).ok_or_else(|| BadHash(excerpt(text)))
     }
@@ -59,7 +59,8 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
     Hash(hash.finalize().into())
 }
 
-/// The hash over two neighbours. The byte before them keeps a node from passing for a leaf.
+/// The hash of a node over its two children: SHA-256 of a one byte and both hashes. The first byte keeps a node from passing for
+/// a leaf.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut bytes = [1; 1 + 2 * Hash::LEN];
     bytes[1..=Hash::LEN].copy_from_slice(&left.0);

@@ -1,17 +1,17 @@
-//! How large a tree is, and what its root is.
+//! The size and the root of a tree.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Hash, decimal, excerpt};
 
-/// How many leaves a tree has: 1 to 2⁶³ − 1, what SQLite can count.
+/// The number of a tree's leaves: 1 to 2⁶³ − 1, the largest integer of SQLite.
 ///
-/// Sizes that come from outside become this before anything is computed with them: no shift, sum or loop sees a larger one.
+/// A size from outside becomes a `Size` before it is used, so that no shift, sum or loop sees a larger number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
 
-/// A number of leaves that no tree here has; size 0 is never signed.
+/// A number that is no tree's size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a tree's size, a number from 1 to 2^63 - 1, found `{0}`")]
 pub struct BadSize(String);
@@ -25,7 +25,7 @@ impl Size {
         if (1..=Size::MAX.0).contains(&leaves) { Ok(Size(leaves)) } else { Err(BadSize(leaves.to_string())) }
     }
 
-    /// The tree whose last leaf has the index `last`; the largest, where that is beyond every tree.
+    /// The size of the tree whose last leaf has the index `last`; at most [`Size::MAX`].
     pub fn up_to(last: u64) -> Size {
         Size(last.saturating_add(1).min(Size::MAX.0))
     }
@@ -50,18 +50,18 @@ impl fmt::Display for Size {
 impl FromStr for Size {
     type Err = BadSize;
 
-    /// Decimal without leading zeros.
+    /// Parses decimal digits without leading zeros.
     fn from_str(text: &str) -> Result<Size, BadSize> {
         decimal(text).and_then(|leaves| Size::new(leaves).ok()).ok_or_else(|| BadSize(excerpt(text)))
     }
 }
 
-/// A tree in two values: whoever trusts them can check everything in it.
+/// A tree's size and root. A verifier who trusts both can check every leaf of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// How many leaves.
+    /// The number of leaves.
     pub size: Size,
-    /// The RFC 6962 hash over them.
+    /// The Merkle tree hash over the leaves (RFC 6962 section 2.1).
     pub root: Hash,
 }
 

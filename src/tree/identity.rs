@@ -1,60 +1,106 @@
-//! Who signs for a log: its name and keys, as its own events tell.
+//! A log's identity: its name and the keys that sign for it, as the ledger's own events say.
 
-use super::VerifierKey;
+use super::{BadKey, VerifierKey};
 use crate::wire::{LedgerContinued, LedgerCreated, LedgerKeyAdded};
 
-/// Who a log is now.
+/// A log's name and keys after one of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Its unique name.
+    /// The log's unique name.
     pub origin: String,
-    /// Who signs for it, the newest first; never empty.
+    /// The keys that sign for the log, the newest first; never empty.
     pub keys: Vec<VerifierKey>,
 }
 
+/// Why one of the ledger's own events says nothing about a log's identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// `ledger.created` is not the first event, or another event is.
+    #[error("expected `{}` at position 0 and nowhere else, found `{found}`", LedgerCreated::TYPE)]
+    Misplaced {
+        /// The type of the event at fault.
+        found: String,
+    },
+    /// The event's data is not of its stored shape.
+    #[error("the data of `{event_type}` cannot be read: {cause}")]
+    Data {
+        /// The event's type.
+        event_type: &'static str,
+        /// The parser's own words.
+        cause: serde_json::Error,
+    },
+    /// A `ledger.continued` that continues another log.
+    #[error("expected an event that continues `{expected}`, found one of `{found}`")]
+    Continues {
+        /// The log's name before the event.
+        expected: String,
+        /// The name that the event continues.
+        found: String,
+    },
+    /// The event names no key.
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    /// The event names a key of another log.
+    #[error("expected a key of `{origin}`, found one of `{name}`")]
+    KeyName {
+        /// The log's name.
+        origin: String,
+        /// The name on the key.
+        name: String,
+    },
+}
+
 impl Identity {
-    /// The newest of its keys.
+    /// The newest of the log's keys.
     pub fn verifier_key(&self) -> &VerifierKey {
         &self.keys[0]
     }
 
-    fn new(origin: String, verifier_key: &str) -> Result<Identity, String> {
+    /// The identity after one of the ledger's own events; `before` is `None` for the first event.
+    ///
+    /// A type that this program does not know changes nothing: a newer program wrote the event.
+    ///
+    /// # Errors
+    /// `ledger.created` must be the first event and no other. Data must be readable, and a key must have the log's name.
+    pub fn after(before: Option<Identity>, event_type: &str, data: &[u8]) -> Result<Identity, IdentityError> {
+        match (event_type, before) {
+            (LedgerCreated::TYPE, None) => {
+                let data: LedgerCreated = read(LedgerCreated::TYPE, data)?;
+                Identity::new(data.origin, &data.verifier_key)
+            }
+            (found @ LedgerCreated::TYPE, Some(_)) | (found, None) => {
+                Err(IdentityError::Misplaced { found: found.to_owned() })
+            }
+            (LedgerContinued::TYPE, Some(before)) => {
+                let data: LedgerContinued = read(LedgerContinued::TYPE, data)?;
+                if data.previous.origin != before.origin {
+                    return Err(IdentityError::Continues { expected: before.origin, found: data.previous.origin });
+                }
+                Identity::new(data.origin, &data.verifier_key)
+            }
+            (LedgerKeyAdded::TYPE, Some(mut before)) => {
+                let data: LedgerKeyAdded = read(LedgerKeyAdded::TYPE, data)?;
+                before.keys.insert(0, key_of(&before.origin, &data.verifier_key)?);
+                Ok(before)
+            }
+            (_, Some(before)) => Ok(before),
+        }
+    }
+
+    fn new(origin: String, verifier_key: &str) -> Result<Identity, IdentityError> {
         let key = key_of(&origin, verifier_key)?;
         Ok(Identity { origin, keys: vec![key] })
     }
-
-    /// Who the log is after one of its own events; the text says what is wrong with that.
-    pub fn after(before: Option<Identity>, event_type: &str, data: &[u8]) -> Result<Option<Identity>, String> {
-        let unreadable = |error: serde_json::Error| format!("the data of `{event_type}` cannot be read: {error}");
-        match (event_type, before) {
-            (found, before) if before.is_some() == (found == LedgerCreated::TYPE) => {
-                Err(format!("expected `{}` at position 0 and nowhere else, found `{found}`", LedgerCreated::TYPE))
-            }
-            (LedgerCreated::TYPE, _) => {
-                let data: LedgerCreated = serde_json::from_slice(data).map_err(unreadable)?;
-                Identity::new(data.origin, &data.verifier_key).map(Some)
-            }
-            (LedgerContinued::TYPE, Some(before)) => {
-                let data: LedgerContinued = serde_json::from_slice(data).map_err(unreadable)?;
-                if data.previous.origin != before.origin {
-                    let (expected, found) = (before.origin, data.previous.origin);
-                    return Err(format!("expected an event that continues `{expected}`, found one of `{found}`"));
-                }
-                Identity::new(data.origin, &data.verifier_key).map(Some)
-            }
-            (LedgerKeyAdded::TYPE, Some(mut before)) => {
-                let data: LedgerKeyAdded = serde_json::from_slice(data).map_err(unreadable)?;
-                before.keys.insert(0, key_of(&before.origin, &data.verifier_key)?);
-                Ok(Some(before))
-            }
-            // A newer program's: it says nothing about the name that this one would understand.
-            (_, before) => Ok(before),
-        }
-    }
 }
 
-fn key_of(origin: &str, text: &str) -> Result<VerifierKey, String> {
-    let key: VerifierKey = text.parse().map_err(|error| format!("{error}"))?;
-    let name = key.name();
-    if name == origin { Ok(key) } else { Err(format!("expected a key of `{origin}`, found one of `{name}`")) }
+fn read<'d, T: serde::Deserialize<'d>>(event_type: &'static str, data: &'d [u8]) -> Result<T, IdentityError> {
+    serde_json::from_slice(data).map_err(|cause| IdentityError::Data { event_type, cause })
+}
+
+fn key_of(origin: &str, text: &str) -> Result<VerifierKey, IdentityError> {
+    let key = text.parse::<VerifierKey>()?;
+    match key.name() {
+        name if name == origin => Ok(key),
+        name => Err(IdentityError::KeyName { origin: origin.to_owned(), name: name.to_owned() }),
+    }
 }

@@ -17,18 +17,18 @@ const ED25519: u8 = 1;
 /// A text that is not a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
-    /// Names separate and are separated.
+    /// The name cannot stand in a note or in a key.
     #[error("expected a key's name without spaces, control characters and `+`, found `{0}`")]
     Name(String),
-    /// Not a verifier key, not in its one spelling, or its hash is another key's.
+    /// The text is no verifier key in its canonical spelling, or its hash does not fit.
     #[error("expected a verifier key `name+hash+base64` of type Ed25519, found `{0}`")]
     Verifier(String),
-    /// Not a signing key, or its hash is another key's. It is not shown: it may nearly be one.
+    /// The text is no signing key, or its hash does not fit. The error does not show the text, which may be almost a secret.
     #[error("expected a signing key `PRIVATE+KEY+name+hash+base64` of type Ed25519, found something else")]
     Signing,
 }
 
-/// What signatures are verified with; as text `name+hash+base64`. Whoever has it can check, and cannot sign.
+/// A public key, which verifies signatures. Its text is `name+hash+base64`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -50,17 +50,17 @@ impl VerifierKey {
         Ok(VerifierKey { name: name.to_owned(), id: u32::from_be_bytes([a, b, c, d]), key })
     }
 
-    /// The name that it signs under; a log's key has the log's origin.
+    /// The name that the key signs under: the origin of its log.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key's id: with the name it says which key made a signature. It is short and proves nothing.
+    /// The key's id. Name and id tell which key a signature is of. The id is short and proves nothing.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Whether `signature` is this key's over `text`. Strictly: no weak key, no second form of the same signature.
+    /// Whether this key made `signature` over `text`. Strict: refuses weak keys and non-canonical signatures.
     pub(super) fn verifies(&self, text: &str, signature: &[u8]) -> bool {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok())
@@ -72,7 +72,7 @@ impl VerifierKey {
         let bytes = BASE64.decode(encoded).ok()?;
         let bytes = bytes.strip_prefix(&[ED25519])?.try_into().ok()?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())?;
-        // Also compares the hash, in its one spelling.
+        // Encode the key again and compare, to check the hash and to refuse another spelling.
         VerifierKey::new(name, key).ok().filter(|key| key.to_string() == text)
     }
 }
@@ -97,7 +97,7 @@ impl FromStr for VerifierKey {
     }
 }
 
-/// A key that signs, under its name. It cannot be printed by accident, and is wiped from memory when dropped.
+/// A private key, which signs under its name. It has no `Debug`, and its memory is wiped when it is dropped.
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
     verifier: VerifierKey,
@@ -105,6 +105,9 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// The key of a seed, which must be random and secret.
+    ///
+    /// # Errors
+    /// A name that cannot stand in a note.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<SigningKey, BadKey> {
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
         let verifier = VerifierKey::new(name, key.verifying_key())?;
@@ -124,19 +127,19 @@ impl SigningKey {
         parse().ok_or(BadKey::Signing)
     }
 
-    /// The secret as `PRIVATE+KEY+name+hash+base64`, for the file that it is kept in and nothing else.
+    /// The secret as `PRIVATE+KEY+name+hash+base64`, only for the key file.
     pub fn to_secret(&self) -> Zeroizing<String> {
         let encoded = Zeroizing::new(BASE64.encode(&*tagged(self.key.as_bytes())));
         let VerifierKey { name, id, .. } = &self.verifier;
         Zeroizing::new(format!("PRIVATE+KEY+{name}+{id:08x}+{}", &*encoded))
     }
 
-    /// The name that it signs under.
+    /// The name that the key signs under.
     pub fn name(&self) -> &str {
         &self.verifier.name
     }
 
-    /// What others verify with.
+    /// The public key.
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
@@ -147,11 +150,12 @@ impl SigningKey {
     }
 }
 
-/// Whether a key can have this name (signed-note, "Format").
+/// Whether a key may have this name (signed-note, "Format").
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
+/// The key's bytes behind the byte of the signature type.
 fn tagged(key: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(33));
     bytes.push(ED25519);

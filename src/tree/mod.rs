@@ -1,14 +1,16 @@
-//! The tree: what proves that nothing was changed. An RFC 6962 Merkle tree (SHA-256) in the formats of C2SP: tlog-tiles,
-//! tlog-checkpoint, signed-note, tlog-proof.
+//! The Merkle tree over a log's leaves (RFC 6962, SHA-256), in the formats of C2SP: tlog-tiles, tlog-checkpoint, signed-note,
+//! tlog-proof.
 //!
-//! Pure values and functions: hashes are read through a closure, keys and text are passed in. A verifier here starts from
-//! bytes of leaves, a root that a pinned key signed, and nothing else; nodes and tiles are for finding proofs, never believed.
+//! Values and pure functions: a closure reads hashes, and the caller passes keys and text in. A verifier starts from the bytes of
+//! leaves and from a root that a pinned key signed. Nodes and tiles only help to find a proof.
 //!
-//! There is no empty tree: [`Size`] starts at 1, because leaf 0 is written with the log. So no signed size is 0, and
-//! "consistent with nothing" cannot be claimed.
+//! [`Size`] starts at 1, because leaf 0 is written with the log. So no checkpoint has the size 0, with which every log would be
+//! consistent.
+//!
+//! Not here: the stored nodes (`log`), and the ledger's key file (`ledger`).
 
-mod bundle;
 mod checkpoint;
+mod entries;
 mod frontier;
 mod hash;
 mod head;
@@ -21,12 +23,12 @@ mod proof;
 mod receipt;
 mod tile;
 
-pub use bundle::{BundleError, MAX_ENTRY, push_entry, split_entries};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use entries::{EntryTileError, MAX_ENTRY, push_entry, split_entries};
 pub use frontier::Frontier;
 pub use hash::{BadHash, Hash, leaf_hash, node_hash};
 pub use head::{BadSize, Head, Size};
-pub use identity::Identity;
+pub use identity::{Identity, IdentityError};
 pub use key::{BadKey, SigningKey, VerifierKey};
 pub use node::NodeId;
 pub use note::{MAX_NOTE, Note, NoteError, open_note, sign_note};
@@ -34,12 +36,12 @@ pub use proof::{ProofError, prove_consistency, prove_inclusion, verify_consisten
 pub use receipt::{Receipt, ReceiptError};
 pub use tile::{Tile, TileError, TileKind};
 
-/// A number in the only way that C2SP writes one: decimal digits, no sign, no leading zero.
+/// Parses a number in the one form of C2SP: decimal digits, no sign, no leading zero.
 fn decimal(text: &str) -> Option<u64> {
     text.parse().ok().filter(|n: &u64| n.to_string() == text)
 }
 
-/// As much of a refused text as an error shows: it may come from anybody and have any length.
+/// The first 100 characters of a refused text, which may have any length.
 fn excerpt(text: &str) -> String {
     text.chars().take(100).collect()
 }

@@ -1,29 +1,30 @@
-//! Names of hashes: the complete subtrees.
+//! Nodes: the complete subtrees of a tree.
 
 use super::{Hash, Size, node_hash};
 
-/// A complete subtree: the one over the leaves `index * 2^level` up to, but without, `(index + 1) * 2^level`.
+/// The complete subtree over the leaves from `index * 2^level` up to, but without, `(index + 1) * 2^level`.
 ///
-/// Once complete it never changes, in this tree and in every larger one: what a store keeps are these.
+/// A complete subtree is the same in every larger tree, so its hash is stored once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId {
-    /// Its height, 0 (a leaf's hash) to 62.
+    /// The subtree's height: 0 for a leaf, at most 62.
     pub level: u8,
-    /// Its place among those of its level, from the left, from 0.
+    /// The subtree's place on its level, counted from 0 at the left.
     pub index: u64,
 }
 
 impl NodeId {
-    /// Whether a tree of this size has all of its leaves.
+    /// Whether a tree of this size has every leaf of the subtree.
     pub fn is_within(self, size: Size) -> bool {
         self.level < 63 && self.index < size.get() >> self.level
     }
 
-    /// Its place in the order in which nodes become complete, from 0: each leaf, then the subtrees that end with it, the
-    /// smaller before the larger. (The "stored hash index" of golang.org/x/mod/sumdb/tlog.) For nodes of a tree that exists.
+    /// The node's place, from 0, in the order in which nodes become complete: each leaf, then the subtrees that end with the leaf,
+    /// the smaller before the larger. (The "stored hash index" of golang.org/x/mod/sumdb/tlog.) The node must be within some
+    /// [`Size`].
     pub fn number(self) -> u64 {
         let last_leaf = ((self.index + 1) << self.level) - 1;
-        // Before leaf n there are n leaves, n / 2 pairs, n / 4 pairs of pairs and so on, rounded down: 2n less its bits.
+        // Before leaf n: n leaves, n / 2 pairs, n / 4 pairs of pairs and so on, rounded down. Their sum is 2n minus n's one bits.
         2 * last_leaf - u64::from(last_leaf.count_ones()) + u64::from(self.level)
     }
 
@@ -33,12 +34,12 @@ impl NodeId {
 }
 
 impl Size {
-    /// How many nodes such a tree has: its leaves and complete subtrees.
+    /// The number of nodes of a tree of this size: leaves and larger complete subtrees.
     pub fn nodes(self) -> u64 {
         2 * self.get() - u64::from(self.get().count_ones())
     }
 
-    /// The largest complete subtrees that such a tree is made of, from the left: one for each bit of its size.
+    /// The peaks of a tree of this size, from the left: the largest complete subtrees, one for each one bit of the size.
     pub fn peaks(self) -> impl DoubleEndedIterator<Item = NodeId> {
         let leaves = self.get();
         let bits = (0..63).rev().filter(move |level| leaves >> level & 1 == 1);
@@ -46,10 +47,9 @@ impl Size {
     }
 }
 
-/// The root over neighbouring peaks, given from the right (the smallest) to the left; `None` over none.
+/// The root over neighbouring peaks, given from the right (the smallest) to the left; `None` without a peak.
 ///
-/// RFC 6962 section 2.1 splits at the largest power of two that leaves something to its right, so the smaller ones are
-/// hashed first.
+/// RFC 6962 section 2.1 splits `n` leaves at the largest power of two below `n`, so the smaller peaks are hashed first.
 pub(super) fn bag(peaks: impl Iterator<Item = Hash>) -> Option<Hash> {
     peaks.reduce(|right, left| node_hash(&left, &right))
 }

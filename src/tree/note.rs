@@ -6,34 +6,34 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::key::is_name;
 use super::{SigningKey, VerifierKey, excerpt};
 
-/// The longest note that is looked at, in bytes: a limit of its size is the limit of its signatures, and leaves room for
-/// more than the 16 that everybody must accept.
+/// The longest note, 64 KiB. The limit also bounds the number of signatures, and leaves room for far more than the 16 that every
+/// verifier must accept.
 pub const MAX_NOTE: usize = 64 * 1024;
 
-/// Why a text is no note, or why it is not believed.
+/// Why a text is no note, or is not signed as expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// Too long.
+    /// The note is too long.
     #[error("expected a note of at most {MAX_NOTE} bytes, found {0}")]
     Long(usize),
-    /// It would be read otherwise than it was written.
+    /// The text has control characters, or a last line without a newline.
     #[error("expected a text of whole lines without control characters, found `{0}`")]
     Text(String),
-    /// Without its end nobody can tell text from signatures.
+    /// No empty line separates the text from signatures.
     #[error("expected a text, an empty line and signatures, found `{0}`")]
     Unsigned(String),
-    /// A line below the text is something else.
+    /// A line below the text is no signature.
     #[error("expected a line `— name base64`, found `{0}`")]
     Line(String),
-    /// A key that is known did not sign this.
+    /// A signature in the name of a known key is not by that key.
     #[error("expected a signature by `{0}`, found one that it did not make")]
     Forged(String),
-    /// Nobody who is known signed it.
+    /// No known key signed the note.
     #[error("expected a signature by one of {expected:?}, found {found:?}")]
     Unknown {
         /// The known keys, each by `<name>+<id in hex>`.
         expected: Vec<String>,
-        /// Those that signed, at most 16 of them.
+        /// The keys that signed, at most 16 of them.
         found: Vec<String>,
     },
 }
@@ -41,13 +41,16 @@ pub enum NoteError {
 /// A note that a known key has signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note<'n, 'k> {
-    /// What was signed, to the last newline.
+    /// The signed text, to its last newline.
     pub text: &'n str,
-    /// The known keys that signed it, each once: at least one.
+    /// The known keys that signed, each once: at least one.
     pub signers: Vec<&'k VerifierKey>,
 }
 
-/// The note of `text`, signed by each of `keys`: more than one while a key is replaced.
+/// The note of `text`, signed by each of `keys`; several keys sign while a key is replaced.
+///
+/// # Errors
+/// A text that a note cannot hold, no key, or a note longer than [`MAX_NOTE`].
 pub fn sign_note(text: &str, keys: &[&SigningKey]) -> Result<String, NoteError> {
     check_text(text)?;
     if keys.is_empty() {
@@ -61,10 +64,11 @@ pub fn sign_note(text: &str, keys: &[&SigningKey]) -> Result<String, NoteError> 
     if note.len() > MAX_NOTE { Err(NoteError::Long(note.len())) } else { Ok(note) }
 }
 
-/// Reads a note and checks the signatures of the keys that are known.
+/// Reads a note and checks the signatures of the known keys. Signatures of other keys are ignored.
 ///
-/// Those of others are ignored. One bad signature of a known key is enough to refuse the note, also beside a good one of
-/// the same key: somebody put it together.
+/// # Errors
+/// At least one known key must have signed. One bad signature in the name of a known key refuses the note, also beside a good one
+/// of the same key: the note was tampered with.
 pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note<'n, 'k>, NoteError> {
     let (text, lines) = read_note(note)?;
     let mut signers: Vec<&VerifierKey> = Vec::new();
@@ -88,12 +92,12 @@ pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note
 /// A signature line: the key's name and id, and the signature.
 type Signature<'n> = (&'n str, u32, Vec<u8>);
 
-/// The text of a note and its signature lines, whoever made them: whether it has the form of a note.
+/// The text of a note and its signature lines. Checks the form of the note, and no signature.
 pub(super) fn read_note(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
     if note.len() > MAX_NOTE {
         return Err(NoteError::Long(note.len()));
     }
-    // The text may have empty lines too: the last one is the end of it.
+    // The text may have empty lines too, so the last empty line ends it.
     let (before, lines) = note.rsplit_once("\n\n").ok_or_else(|| NoteError::Unsigned(excerpt(note)))?;
     let text = &note[..=before.len()];
     check_text(text)?;
@@ -102,7 +106,7 @@ pub(super) fn read_note(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteEr
     Ok((text, lines.collect::<Result<_, _>>()?))
 }
 
-/// A key as its verifier key begins: keys of one log have one name.
+/// The beginning of a verifier key. The keys of one log share a name, so the id is needed too.
 fn named(name: &str, id: u32) -> String {
     format!("{name}+{id:08x}")
 }
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_sign_are_found_and_strangers_ignored() {
+    fn all_known_signers_are_found_and_strangers_ignored() {
         let (old, new, stranger) = (key("log", 1), key("log", 2), key("witness", 3));
         for text in ["one line\n", "two\nlines\n", "with\n\nempty lines\n\n", "\n", "ümläut — dash\n"] {
             let note = sign_note(text, &[&stranger, &old, &new]).unwrap();
@@ -172,7 +176,7 @@ mod tests {
                 for keys in [vec![&log], vec![&log, &other]] {
                     assert_eq!(open_note(&note, &known(&keys)), Err(NoteError::Forged(log.verifier().to_string())));
                 }
-                assert!(open_note(&note, &known(&[&other])).is_ok(), "an unknown key's signature is nobody's");
+                assert!(open_note(&note, &known(&[&other])).is_ok(), "an unknown key's signature counts for nothing");
             }
         }
     }
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_note_is_refused() {
+    fn other_texts_are_refused() {
         let log = key("log", 1);
         let known = known(&[&log]);
         let signature = line(&log, &log, "text\n");

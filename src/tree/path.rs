@@ -1,40 +1,40 @@
-//! The way from a node up to the root: which hashes a proof is made of. RFC 6962 sections 2.1.1 and 2.1.2 define it by
-//! recursion from the root; this is the same, read from the node.
+//! The path from a node up to the root, whose siblings are the hashes of a proof. RFC 6962 sections 2.1.1 and 2.1.2 define it by
+//! recursion from the root; here it starts at the node.
 
 use super::node::bag;
 use super::{Hash, NodeId, Size, node_hash};
 
-/// A node and the tree in which it lies.
+/// A node, and the size of the tree that has it.
 #[derive(Clone, Copy)]
 pub(super) struct Path {
     node: NodeId,
     size: Size,
 }
 
-/// What one hash of the proof covers, and on which side of the way it is.
+/// The part of the tree that one hash of a proof covers, and its side of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// A complete subtree to the left.
     Left(NodeId),
     /// A complete subtree to the right.
     Right(NodeId),
-    /// Everything to the right that is not complete: all peaks below this level, as one hash.
+    /// All peaks below this level, to the right, as one hash.
     RightEdge(u8),
 }
 
 impl Path {
-    /// From a node of the tree; `None` where it is not in it.
+    /// The path from a node; `None` if the tree does not have the node.
     pub(super) fn new(node: NodeId, size: Size) -> Option<Path> {
         node.is_within(size).then_some(Path { node, size })
     }
 
     /// The steps, from the node to the root: at most 63.
     ///
-    /// First through the peak that has the node, then the edge to the right of that peak, then the peaks to its left.
+    /// The path climbs inside the node's peak, then takes in the edge to the right of that peak, then the peaks to its left.
     pub(super) fn steps(self) -> impl Iterator<Item = Step> {
         let (leaves, level) = (self.size.get(), self.node.level);
         let first = self.node.index << level;
-        // A leaf and the size agree in the bits of the peaks to its left, and first differ at the peak that it is in.
+        // A leaf's index and the size share the bits of the peaks to the leaf's left. They first differ at the leaf's own peak.
         let top = (first ^ leaves).ilog2() as u8;
         let inside = (level..top).map(move |level| {
             let sibling = NodeId { level, index: first >> level }.sibling();
@@ -57,12 +57,12 @@ impl Path {
         }
     }
 
-    /// The root that the hashes of all steps lead to from the node's own.
+    /// The root, from the node's own hash and the hashes of all steps.
     pub(super) fn root(self, node: Hash, hashes: &[Hash]) -> Hash {
         climb(node, self.steps().zip(hashes))
     }
 
-    /// The root of the tree that ends with the node: the same without what lies to the right.
+    /// The root of the tree that ends with the node: only the steps on the left count.
     pub(super) fn root_up_to(self, node: Hash, hashes: &[Hash]) -> Hash {
         climb(node, self.steps().zip(hashes).filter(|(step, _)| matches!(step, Step::Left(_))))
     }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ways_of_the_example_of_rfc_6962() {
+    fn the_paths_of_the_example_of_rfc_6962() {
         // Section 2.1.3, a tree of 7 leaves: [b, h, l], [c, g, l], [f, j, k], [i, k].
         let left = |level, index| Step::Left(NodeId { level, index });
         let right = |level, index| Step::Right(NodeId { level, index });
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_way_has_63_steps() {
+    fn the_longest_path_has_63_steps() {
         for leaf in [0, 1, Size::MAX.get() / 2, Size::MAX.get() - 1] {
             assert!(steps(0, leaf, Size::MAX.get()).len() <= 63);
         }

@@ -1,51 +1,55 @@
-//! Proofs that a leaf is in a tree, and that a tree continues another one (RFC 6962 sections 2.1.1 and 2.1.2; how they are
-//! verified, RFC 9162 sections 2.1.3.2 and 2.1.4.2).
+//! Proofs that a leaf is in a tree, and that a tree continues another one. RFC 6962 sections 2.1.1 and 2.1.2 define them; RFC 9162
+//! sections 2.1.3.2 and 2.1.4.2 define how they are verified.
 
 use super::path::Path;
 use super::{Hash, Head, NodeId, Size};
 use crate::job::plural;
 
-/// Why there is no such proof, or why one proves nothing.
+/// Why a proof cannot be made, or proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// There is no such leaf.
+    /// The tree does not have the leaf.
     #[error("expected the index of a leaf below the tree's size {size}, found {index}")]
     Index {
-        /// The leaf that was asked for.
+        /// The leaf's index.
         index: u64,
-        /// The tree.
+        /// The tree's size.
         size: Size,
     },
-    /// A tree never gets smaller.
+    /// The tree is smaller than the one that it should continue.
     #[error("expected a tree of at least {}, found {new}", plural(old, "leaf", "leaves"))]
     Smaller {
-        /// The earlier tree.
+        /// The size of the earlier tree.
         old: Size,
-        /// What should continue it.
+        /// The size of the later tree.
         new: Size,
     },
-    /// Sizes and index say how many hashes there are: not one less, not one more.
+    /// The proof has a hash too many or too few for these sizes and this index.
     #[error("expected a proof of {}, found {found}", plural(expected, "hash", "hashes"))]
     Length {
-        /// How many there must be.
+        /// How many hashes the proof must have.
         expected: usize,
-        /// How many there are.
+        /// How many hashes the proof has.
         found: usize,
     },
-    /// It proves something about another tree.
+    /// The proof leads to another root.
     #[error("expected the root {expected} of {}, the proof leads to {found}", plural(size, "leaf", "leaves"))]
     Root {
-        /// The tree whose root it is.
+        /// The tree's size.
         size: Size,
-        /// The root that is known.
+        /// The known root.
         expected: Hash,
-        /// The root that comes out.
+        /// The root that the proof leads to.
         found: Hash,
     },
 }
 
-/// The proof that leaf `index` is in the tree of `size` leaves: the hashes from the leaf's sibling to the root's child, at
-/// most 63. Made of stored nodes of that tree, of which `read` is asked for less than 126, each once.
+/// The proof that leaf `index` is in the tree of `size` leaves: the hashes from the leaf's sibling to the root's child, at most 63.
+///
+/// `read` reads fewer than 126 stored nodes of that tree, each once.
+///
+/// # Errors
+/// [`ProofError::Index`], and the errors of `read`.
 pub fn prove_inclusion<E: From<ProofError>>(
     index: u64,
     size: Size,
@@ -54,8 +58,12 @@ pub fn prove_inclusion<E: From<ProofError>>(
     collect(from_leaf(index, size)?, None, read)
 }
 
-/// The proof that the tree of `new` leaves begins with the one of `old` leaves: at most 64 hashes, none where both are the
-/// same size. Made of stored nodes of the new tree, of which `read` is asked for less than 126, each once.
+/// The proof that the tree of `new` leaves begins with the tree of `old` leaves: at most 64 hashes, and none if the sizes are equal.
+///
+/// `read` reads fewer than 126 stored nodes of the new tree, each once.
+///
+/// # Errors
+/// [`ProofError::Smaller`], and the errors of `read`.
 pub fn prove_consistency<E: From<ProofError>>(
     old: Size,
     new: Size,
@@ -66,13 +74,19 @@ pub fn prove_consistency<E: From<ProofError>>(
 }
 
 /// Checks that the leaf with the hash `leaf` is at `index` in the tree `head`.
+///
+/// # Errors
+/// [`ProofError::Index`], [`ProofError::Length`] or [`ProofError::Root`].
 pub fn verify_inclusion(leaf: Hash, index: u64, head: &Head, proof: &[Hash]) -> Result<(), ProofError> {
     let path = from_leaf(index, head.size)?;
     expect_length(path.steps().count(), proof.len())?;
     expect_root(head, path.root(leaf, proof))
 }
 
-/// Checks that the tree `new` begins with the tree `old`. Two trees of one size must be the same, and their proof is empty.
+/// Checks that the tree `new` begins with the tree `old`. Two trees of one size must have one root, and their proof is empty.
+///
+/// # Errors
+/// [`ProofError::Smaller`], [`ProofError::Length`] or [`ProofError::Root`].
 pub fn verify_consistency(old: &Head, new: &Head, proof: &[Hash]) -> Result<(), ProofError> {
     let Some((path, _)) = from_last_peak(old.size, new.size)? else {
         expect_length(0, proof.len())?;
@@ -88,13 +102,13 @@ pub fn verify_consistency(old: &Head, new: &Head, proof: &[Hash]) -> Result<(), 
     expect_root(new, path.root(last, rest))
 }
 
-/// The way from a leaf.
+/// The path from a leaf.
 fn from_leaf(index: u64, size: Size) -> Result<Path, ProofError> {
     Path::new(NodeId { level: 0, index }, size).ok_or(ProofError::Index { index, size })
 }
 
-/// The way from the last peak of the old tree, and that peak; `None` where both trees are of one size. What the way meets
-/// on its left is the rest of the old tree, so the same hashes lead to both roots.
+/// The last peak of the old tree, and the path from it; `None` if both trees have one size. The other peaks of the old tree are
+/// on the left of that path, so the same hashes lead to both roots.
 fn from_last_peak(old: Size, new: Size) -> Result<Option<(Path, NodeId)>, ProofError> {
     if old == new {
         return Ok(None);
@@ -104,7 +118,7 @@ fn from_last_peak(old: Size, new: Size) -> Result<Option<(Path, NodeId)>, ProofE
     Ok(Some((path, last)))
 }
 
-/// Whether the tree is one peak: who verifies knows its hash then, the root, and the proof does not repeat it.
+/// Whether the tree is one peak. The hash of that peak is the root, which a verifier knows, so the proof omits it.
 fn is_complete(size: Size) -> bool {
     size.get().is_power_of_two()
 }

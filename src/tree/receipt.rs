@@ -1,4 +1,4 @@
-//! Receipts (C2SP tlog-proof): the proof that a leaf is in a signed log, in one text that needs nobody to check it.
+//! Receipts (C2SP tlog-proof): one text that proves that a leaf is in a signed log. A verifier needs only the log's key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,41 +10,43 @@ use super::{
     Checkpoint, CheckpointError, Hash, ProofError, VerifierKey, decimal, excerpt, leaf_hash, verify_inclusion,
 };
 
-/// The first line.
+/// The first line of a receipt.
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
-/// No tree needs more hashes.
+/// Most hashes of a proof: the height of the largest tree.
 const MAX_HASHES: usize = 63;
 
-/// A leaf's place, the way to the root, and the signed checkpoint with that root. As text the file `….tlog-proof`.
+/// A leaf's index, its inclusion proof, and the signed checkpoint with the root. Its text is a `.tlog-proof` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Anything; not covered by any signature.
+    /// Any bytes, which no signature covers. The ledger puts the leaf here.
     pub extra: Option<Vec<u8>>,
-    /// Which leaf, from 0.
+    /// The leaf's index, from 0.
     pub index: u64,
-    /// From the leaf's sibling to the root's child.
+    /// The hashes from the leaf's sibling to the root's child.
     pub proof: Vec<Hash>,
-    /// The signed note, verbatim.
+    /// The signed note, byte for byte.
     pub checkpoint: String,
 }
 
-/// Why a text is no receipt, or why it proves nothing.
+/// Why a text is no receipt, or proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// It is something else.
+    /// The text has another form.
     #[error("expected a receipt, `{HEADER}` and the lines that belong to it, found `{0}`")]
     Form(String),
-    /// The log did not sign it.
+    /// None of the log's keys signed the checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The leaf is not in the log, or not there.
+    /// The proof does not lead from this leaf to the root.
     #[error(transparent)]
     Proof(#[from] ProofError),
 }
 
 impl Receipt {
-    /// Checks that `leaf` is in the log `origin`, at [`Receipt::index`], as one of the `known` keys has signed. Answers the
-    /// checkpoint that it is under.
+    /// Checks that `leaf` is in the log `origin`, at [`Receipt::index`]. Returns the receipt's checkpoint.
+    ///
+    /// # Errors
+    /// One of the `known` keys must have signed the checkpoint, and the proof must lead from the leaf to its root.
     pub fn verify(&self, leaf: &[u8], origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, ReceiptError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, origin, known)?;
         verify_inclusion(leaf_hash(leaf), self.index, &checkpoint.head, &self.proof)?;
@@ -52,7 +54,7 @@ impl Receipt {
     }
 
     fn parse(text: &str) -> Option<Receipt> {
-        // No line before the checkpoint is empty, so the first empty one stands before it.
+        // The lines before the checkpoint are not empty, so the first empty line ends them.
         let (lines, checkpoint) = text.split_once("\n\n")?;
         let mut lines = lines.split('\n').peekable();
         lines.next().filter(|line| *line == HEADER)?;

@@ -1,4 +1,4 @@
-//! Tiles: 256 neighbouring hashes, or the leaves under them, as one file (C2SP tlog-tiles).
+//! Tiles: up to 256 neighbouring hashes, or leaves, as one file (C2SP tlog-tiles).
 
 use std::fmt;
 use std::ops::Range;
@@ -7,24 +7,23 @@ use std::str::FromStr;
 use super::{Hash, NodeId, Size, decimal, excerpt};
 use crate::job::plural;
 
-/// Hashes in a full tile; a tile is a subtree of height 8.
+/// Hashes in a full tile. A full tile is a subtree of height 8.
 const WIDTH: u16 = 256;
 
-/// What a tile holds.
+/// The content of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TileKind {
-    /// Hashes of complete subtrees of height 8 · `level`; level 0 to 7. (The specification's paths go to 63; no tree of
-    /// less than 2⁶⁴ leaves has a level 8.)
+    /// Hashes of complete subtrees of height 8 · `level`. A tree of fewer than 2⁶⁴ leaves has the levels 0 to 7 only.
     Hashes {
-        /// The tile's level.
+        /// The tile's level, 0 to 7.
         level: u8,
     },
-    /// The leaves themselves: an entry bundle.
+    /// Leaves.
     Entries,
 }
 
-/// One tile, full or partial, that some tree can have. As text its path below the log's prefix:
-/// `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`, in one spelling only.
+/// A full or partial tile. Its text is its path below the log's prefix, in the canonical spelling only:
+/// `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tile {
     kind: TileKind,
@@ -32,26 +31,26 @@ pub struct Tile {
     width: u16,
 }
 
-/// A text or bytes that are not a tile.
+/// Why a text or bytes are no tile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TileError {
-    /// Not a path, not in its one spelling, or of a tile that no tree has.
+    /// The text is no path in its canonical spelling, or no tree can have the tile.
     #[error("expected `tile/<level>/<index>[.p/<width>]` or `tile/entries/<index>[.p/<width>]`, found `{0}`")]
     Path(String),
-    /// Too short or too long.
+    /// The tile has too few or too many bytes.
     #[error("expected {} in `{tile}`, found {found}", plural(expected, "byte", "bytes"))]
     Bytes {
-        /// Which tile.
+        /// The tile.
         tile: Tile,
-        /// How long it must be.
+        /// How many bytes the tile must have.
         expected: usize,
-        /// How long it is.
+        /// How many bytes were found.
         found: usize,
     },
 }
 
 impl Tile {
-    /// The tile at `index` on its level, as the tree of this size has it; `None` where that tree has none there.
+    /// The tile at `index`, as the tree of this size has it; `None` if that tree does not reach there.
     pub fn of(size: Size, kind: TileKind, index: u64) -> Option<Tile> {
         // "The partial tile at level l for a tree of size s has floor(s / 256^l) mod 256 entries."
         let nodes = size.get().checked_shr(kind.node_level())?;
@@ -60,49 +59,49 @@ impl Tile {
         (width > 0).then_some(Tile { kind, index, width })
     }
 
-    /// What it holds.
+    /// The tile's content.
     pub fn kind(&self) -> TileKind {
         self.kind
     }
 
-    /// Its place among those of its level, from the left, from 0.
+    /// The tile's place on its level, counted from 0 at the left.
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// How many hashes or entries it has, 1 to 256.
+    /// The number of hashes or entries, 1 to 256.
     pub fn width(&self) -> u16 {
         self.width
     }
 
-    /// Whether it has less than 256: then a larger tree has another one in its place.
+    /// Whether the tile has fewer than 256 hashes or entries. A larger tree has a wider tile in its place.
     pub fn is_partial(&self) -> bool {
         self.width < WIDTH
     }
 
-    /// Whether it is a tile of exactly this tree: full, or as wide as its right edge.
+    /// Whether the tree of this size has exactly this tile: full, or as wide as the tree's right edge.
     pub fn is_of(&self, size: Size) -> bool {
         Tile::of(size, self.kind, self.index) == Some(*self)
     }
 
-    /// Whether this tree has everything in it: it is one of its tiles, or was one of a smaller tree's.
+    /// Whether the tree of this size has every hash or entry of the tile. The tile may be that of a smaller tree.
     pub fn is_within(&self, size: Size) -> bool {
         Tile::of(size, self.kind, self.index).is_some_and(|tile| self.width <= tile.width)
     }
 
-    /// What it is made of, by the place on its level; for entries and on level 0, the indices of leaves.
+    /// The places of the tile's hashes on their level. For entries and on level 0 these are the indices of leaves.
     pub fn range(&self) -> Range<u64> {
         let start = self.index * u64::from(WIDTH);
         start..start + u64::from(self.width)
     }
 
-    /// The nodes whose hashes it holds; of entries, those that the entries hash to.
+    /// The nodes of the tile's hashes; for entries, the nodes of the leaves.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
         let level = self.kind.node_level() as u8;
         self.range().map(move |index| NodeId { level, index })
     }
 
-    /// The bytes of a tile of hashes, from stored nodes: at most 8,192.
+    /// The bytes of a tile of hashes, at most 8,192. `read` reads the hash of a stored node.
     pub fn read<E>(&self, mut read: impl FnMut(NodeId) -> Result<Hash, E>) -> Result<Vec<u8>, E> {
         let mut bytes = Vec::with_capacity(usize::from(self.width) * Hash::LEN);
         for node in self.nodes() {
@@ -112,6 +111,9 @@ impl Tile {
     }
 
     /// The hashes in the bytes of a tile of hashes.
+    ///
+    /// # Errors
+    /// [`TileError::Bytes`] if there are not [`Tile::width`] hashes.
     pub fn hashes(&self, bytes: &[u8]) -> Result<Vec<Hash>, TileError> {
         let (hashes, rest) = bytes.as_chunks::<{ Hash::LEN }>();
         if hashes.len() != usize::from(self.width) || !rest.is_empty() {
@@ -135,13 +137,13 @@ impl Tile {
             index.checked_mul(1000)?.checked_add(three.trim_start_matches('x').parse().ok()?)
         })?;
         let tile = Tile { kind, index, width: width.try_into().ok()? };
-        // Whatever was read too kindly is written otherwise.
+        // Encode the path again and compare, to refuse other spellings.
         ((1..=WIDTH).contains(&tile.width) && tile.is_within(Size::MAX) && tile.to_string() == path).then_some(tile)
     }
 }
 
 impl TileKind {
-    /// The height of the subtrees whose hashes it holds.
+    /// The height of the subtrees under the tile's hashes.
     fn node_level(self) -> u32 {
         match self {
             TileKind::Entries => 0,

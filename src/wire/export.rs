@@ -66,6 +66,11 @@ impl ExportedLine {
 }
 
 impl Entry {
+    /// Salt and data as slices.
+    pub fn content(&self) -> Option<(&[u8], &[u8])> {
+        self.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()))
+    }
+
     /// The line, without a newline.
     pub fn to_bytes(&self) -> Vec<u8> {
         let leaf = String::from_utf8_lossy(&self.leaf);

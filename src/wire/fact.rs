@@ -41,14 +41,12 @@ pub fn fact(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Opti
 /// The job of a stored event whose data cannot be read; `None` if the leaf cannot be read either, or names no job.
 pub fn job_of(leaf: &[u8]) -> Option<JobKey> {
     let leaf = Leaf::parse(leaf).ok()?;
-    Some(JobKey { org: leaf.org().ok()??, id: leaf.subject?.parse().ok()? })
+    leaf.job_key().ok()?
 }
 
 fn read(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<Fact>, UnreadableCause> {
     let leaf = Leaf::parse(leaf)?;
-    let (Some(org), Some(subject)) = (leaf.org()?, leaf.subject.as_deref()) else { return Ok(None) };
-    let id = subject.parse().map_err(|_| BadLeaf::unexpected("subject", subject))?;
+    let Some(key) = leaf.job_key()? else { return Ok(None) };
     let event = decode(&leaf.event_type, leaf.version()?, data.ok_or(UnreadableCause::Missing)?)?;
-    let key = JobKey { org, id };
     Ok(Some(Fact { key, position, time: leaf.time()?, actor: leaf.actor.into_owned(), event }))
 }

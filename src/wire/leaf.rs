@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::job::{EventType, JobId, Kind, OrgId, Position, Time};
+use crate::job::{EventType, JobId, JobKey, Kind, OrgId, Position, Time};
 
 /// Length of the salt that keys the digest of an event's data, in bytes.
 pub const SALT_LEN: usize = 32;
@@ -141,6 +141,15 @@ impl<'a> Leaf<'a> {
     /// Whether the event is of this type.
     pub fn is(&self, event_type: EventType) -> bool {
         self.event_type == event_type.as_str()
+    }
+
+    /// The event's job; `None` for an event of the ledger itself.
+    ///
+    /// # Errors
+    /// [`BadLeaf`] if the organisation or the job id has a wrong form.
+    pub fn job_key(&self) -> Result<Option<JobKey>, BadLeaf> {
+        let (Some(org), Some(subject)) = (self.org()?, self.subject.as_deref()) else { return Ok(None) };
+        Ok(Some(JobKey { org, id: parsed("subject", subject)? }))
     }
 
     /// The version of the stored data, from `dataschema`.

@@ -30,7 +30,7 @@ pub use export::{Entry, ExportedLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact, job_of};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, batch, check_source, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
-pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
+pub use ledger_events::{LEDGER, LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use lines::{Line, LineError, Lines, MAX_LINE};
 pub use reject::{BatchReject, Reject};
 pub use residue::{StoredRedaction, residue, with_residue};

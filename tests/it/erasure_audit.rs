@@ -37,11 +37,15 @@ fn an_erasure_explains_only_what_it_could_have_erased() {
     assert_eq!((&report["erased"], &report["faults"]), (&json!(2), &json!([])));
     type Change = fn(&mut Value);
     let changes: [(usize, Change, &str); 5] = [
-        (15, |data| data["position"] = json!(9), "it erases the data of event 9"),
+        (15, |data| data["position"] = json!(9), "it redacts the data of event 9"),
         (15, |data| data["position"] = json!(15), "which is not before it"),
-        (15, |data| data["residue"]["created_by"] = json!("Wilhelmina"), "is not what is left of a `job.created`"),
+        (
+            15,
+            |data| data["residue"]["created_by"] = json!("Wilhelmina"),
+            "residue of event 1 is not one of a `job.created`",
+        ),
         (15, |data| drop(data.as_object_mut().unwrap().remove("residue")), "residue"),
-        (16, |data| data["position"] = json!(1), "which was erased before it"),
+        (16, |data| data["position"] = json!(1), "which was redacted before it"),
     ];
     for (line, change, said) in changes {
         let forged = forged(&export, line, |_, data| change(data));
@@ -92,5 +96,5 @@ fn data_that_came_back_is_told() {
     let brought_back = erased.replace(erased.lines().nth(8).unwrap(), whole);
     let done = verify(dir.path(), &brought_back).expect(7);
     let remarks = done.json_lines()[0]["report"]["remarks"].to_string();
-    assert!(remarks.contains("event 15 erases the data of event 8, which is still there"), "{remarks}");
+    assert!(remarks.contains("event 15 redacts the data of event 8, which is still there"), "{remarks}");
 }

@@ -83,7 +83,7 @@ fn it_is_the_same_by_every_way_and_both_verifiers_accept_it() {
         let found = &report["job"];
         assert_eq!((&found["id"], &found["events"], &found["ended"]["type"]), (&json!(job), &json!(events), &ended));
         let unchecked = report["unchecked"].to_string();
-        assert!(unchecked.contains(if ended.is_null() { "whether the job went on" } else { "remarks and erasures" }));
+        assert!(unchecked.contains(if ended.is_null() { "whether the job went on" } else { "remarks and redactions" }));
 
         let bundle = Bundle::read(&answer.body);
         assert_eq!(bundle.text("job.json"), worker.get(&format!("/ledger/jobs/{job}")).expect(200).text());
@@ -227,7 +227,7 @@ fn what_was_erased_is_in_no_bundle_and_each_erasure_is_proven() {
         assert_eq!((&report["erased"], &report["job"]["events"]), (&json!(events), &json!(2 * events)));
         let bundle = Bundle::read(&tar);
         assert_eq!(bundle.text("job.json"), admin.get(&format!("/ledger/jobs/{job}")).expect(200).text());
-        assert_eq!(bundle.text("timeline.html").matches("data erased").count(), events);
+        assert_eq!(bundle.text("timeline.html").matches("data redacted").count(), events);
         assert_eq!(bundle.text("data.ndjson").lines().filter(|line| *line == "null").count(), events);
         // Without the event that says why, data is just missing.
         let mut cut = bundle.clone();

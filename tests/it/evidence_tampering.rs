@@ -153,7 +153,7 @@ fn a_tail_that_was_cut_off_makes_an_open_job_and_is_told_as_one() {
     let told = cli(["verify", "bundle", "--vkey", &key]).arg(cut.unpack(place.path())).run().expect(0).stdout;
     assert!(
         told.contains("complete ")
-            && told.contains("not checked: whether there are remarks and erasures after position"),
+            && told.contains("not checked: whether the job has remarks and redactions after position"),
         "{told}"
     );
 }
@@ -337,7 +337,7 @@ fn a_file_that_is_no_bundle_is_unreadable_and_does_no_harm() {
     let folder = good.unpack(place.path());
     let long = fs::File::create(folder.join("data.ndjson")).unwrap();
     long.set_len(1 << 30).unwrap();
-    verify(&folder, &["--vkey", &key]).refused(2, &["at once in `data.ndjson`"]);
+    verify(&folder, &["--vkey", &key]).refused(2, &["`data.ndjson`", "bytes in a line"]);
     fs::File::create(folder.join("checkpoint")).unwrap().set_len(1 << 30).unwrap();
-    verify(&folder, &["--vkey", &key]).refused(2, &["at once in `checkpoint`"]);
+    verify(&folder, &["--vkey", &key]).refused(2, &["bytes in `checkpoint`"]);
 }

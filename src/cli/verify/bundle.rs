@@ -8,7 +8,6 @@ use super::trust::Trust;
 use super::verdict::print_findings;
 use crate::cli::output::{say, shown};
 use crate::cli::{Outcome, progress};
-use crate::evidence::BUNDLE_TEXTS;
 use crate::evidence::{BundleFiles, BundleReport, HeldNote, audit_bundle};
 use crate::job::plural;
 
@@ -32,7 +31,7 @@ impl BundleFile {
         let held = self.trust.held()?.into_iter().map(|(name, note)| HeldNote { name, note }).collect();
         let files = BundleFiles::open(&self.file)?;
         let bar = progress::bar(0, "events");
-        let report = audit_bundle(&files, self.trust.vkey.clone(), held, &BUNDLE_TEXTS, |done| bar.set_position(done))?;
+        let report = audit_bundle(&files, self.trust.vkey.clone(), held, |done| bar.set_position(done))?;
         bar.finish_and_clear();
         self.trust.tell(&report, &report.log, print)
     }

@@ -46,7 +46,7 @@ impl Trust {
         let given = anchor.map(|path| if path.is_dir() { path.join(ANCHOR_FILE) } else { path.to_owned() });
         let beside = folder.map(Folder::anchored).filter(|path| given.is_none() && path.exists());
         if let Some(path) = given.as_ref().or(beside.as_ref()) {
-            auditor.anchor(path.display().to_string(), checkpoint("--anchor", path)?.0);
+            auditor.hold_anchor(path.display().to_string(), checkpoint("--anchor", path)?.0);
         }
         if self.since.is_empty() && given.is_none() {
             let (what, found) = match (&beside, folder) {
@@ -55,7 +55,7 @@ impl Trust {
                 (None, None) => ("newer events were cut off", ""),
             };
             let hint = "give a checkpoint held outside by --since or --anchor";
-            auditor.leaves_out(&format!("whether {what}: {found}{hint}"));
+            auditor.unchecked(format!("whether {what}: {found}{hint}"));
         }
         Ok(auditor)
     }

@@ -1,4 +1,4 @@
-//! The history of the one job that a bundle is about.
+//! The history of the one job in a bundle.
 
 use serde::Serialize;
 
@@ -8,39 +8,50 @@ use crate::wire::Leaf;
 /// A job whose events were checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProvenJob {
-    /// Its id.
+    /// The job's id.
     pub id: String,
-    /// Its organisation.
+    /// The job's organisation.
     pub org: String,
-    /// Its kind.
+    /// The job's kind.
     pub kind: String,
-    /// How many events the bundle has of it.
+    /// How many of the job's events the bundle has.
     pub events: u64,
-    /// Where the first one is.
+    /// The position of the first of them.
     pub first: u64,
-    /// Where the newest one is.
+    /// The position of the newest of them.
     pub last: u64,
-    /// Its final event; `None` where the bundle has none.
+    /// The job's final event; `None` if the bundle has none.
     pub ended: Option<Ended>,
 }
 
 /// The event that ended a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ended {
-    /// Where it is.
+    /// The event's position.
     pub position: u64,
-    /// How the job ended.
+    /// The event's type.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Who the ledger saw end it.
+    /// The event's actor.
     pub actor: String,
 }
 
-/// The events so far. That each names the one before it is checked where all logs are.
-#[derive(Debug, Default)]
-pub(super) struct Chain(Option<ProvenJob>);
+/// A rule for a job's history that an event breaks.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HistoryFault {
+    #[error("expected an event of the job `{expected}`, found one of `{id}`, organisation {org}, {kind}")]
+    OtherJob { expected: String, id: String, org: String, kind: String },
+    #[error("expected `job.created` first and nowhere else, found `{0}`")]
+    Created(String),
+    #[error("expected nothing but {} after the end, found `{found}`", listed(EventType::after_end()))]
+    AfterTheEnd { found: String },
+}
 
-impl Chain {
+/// The events so far. The rules for entries check that each names the one before it.
+#[derive(Debug, Default)]
+pub(super) struct JobHistory(Option<ProvenJob>);
+
+impl JobHistory {
     pub(super) fn events(&self) -> u64 {
         self.0.as_ref().map_or(0, |job| job.events)
     }
@@ -49,16 +60,16 @@ impl Chain {
         self.0
     }
 
-    /// Takes the next event; the text says what is wrong with it here.
-    pub(super) fn take(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<(), String> {
-        let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
-        let (id, org, kind) = (text(&leaf.subject), text(&leaf.orgid), text(&leaf.jobkind));
+    /// Takes the next event.
+    pub(super) fn take(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<(), HistoryFault> {
         let (event_type, at) = (&*leaf.event_type, position.get());
+        let [id, org, kind] =
+            [&leaf.subject, &leaf.orgid, &leaf.jobkind].map(|text| text.as_deref().unwrap_or_default());
         let first = self.0.is_none();
         let job = self.0.get_or_insert_with(|| ProvenJob {
-            id: id.clone(),
-            org: org.clone(),
-            kind: kind.clone(),
+            id: id.to_owned(),
+            org: org.to_owned(),
+            kind: kind.to_owned(),
             events: 0,
             first: at,
             last: at,
@@ -70,20 +81,15 @@ impl Chain {
         if job.ended.is_none() && known.is_some_and(EventType::ends_job) {
             job.ended = Some(Ended { position: at, event_type: event_type.into(), actor: leaf.actor.to_string() });
         }
-        if (&job.id, &job.org, &job.kind) != (&id, &org, &kind) {
-            return Err(format!(
-                "expected an event of the job `{}`, found one of `{id}`, organisation {org}, {kind}",
-                job.id
-            ));
+        if [&job.id, &job.org, &job.kind] != [id, org, kind] {
+            let [id, org, kind] = [id, org, kind].map(str::to_owned);
+            return Err(HistoryFault::OtherJob { expected: job.id.clone(), id, org, kind });
         }
         if first != (known == Some(EventType::Created)) {
-            return Err(format!("expected `job.created` first and nowhere else, found `{event_type}`"));
+            return Err(HistoryFault::Created(event_type.to_owned()));
         }
         if after_the_end && !known.is_some_and(EventType::may_follow_end) {
-            return Err(format!(
-                "expected nothing but {} after the end, found `{event_type}`",
-                listed(EventType::after_end())
-            ));
+            return Err(HistoryFault::AfterTheEnd { found: event_type.to_owned() });
         }
         Ok(())
     }

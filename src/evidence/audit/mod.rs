@@ -1,6 +1,7 @@
-//! An audit of an evidence bundle: one job's events, the ledger's own, and the way from each to one signed root. What is the
-//! same in every bundle is compared byte for byte. Everything else is for reading, and not looked at.
+//! The audit of an evidence bundle: one job's events, the ledger's own, and the proof of each under one signed root. Files that
+//! are the same in every bundle are compared byte for byte. The table of a bundle's files says which files are not read.
 
+mod entry;
 mod files;
 mod job;
 
@@ -9,40 +10,48 @@ pub use job::{Ended, ProvenJob};
 
 use serde::Serialize;
 
-use self::files::Line;
-use self::job::Chain;
-use crate::audit::{Class, Events, Fault, Report, Signed, Signer, Signers};
+use self::entry::{Entries, NextEntry, follow};
+use self::job::JobHistory;
+use super::contents::{BUNDLE_FILES, Check, EntryFiles, Part};
+use crate::audit::{Class, Fault, Report, Signed, Signer, Signers};
 use crate::chain;
+use crate::history::EntryCheck;
 use crate::job::{Position, plural};
-use crate::tree::{
-    Checkpoint, CheckpointError, Hash, Receipt, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
-};
+use crate::tree::{Checkpoint, CheckpointError, Hash, VerifierKey, verify_consistency};
 use crate::wire::{Leaf, LedgerKeyAdded, SALT_LEN};
 
-/// What an audit of a bundle found.
+/// The result of an audit of a bundle.
 #[derive(Debug, Serialize)]
 pub struct BundleReport {
-    /// What was found of the log, as an audit of the log itself tells it; `events` is how many it has.
+    /// The findings about the log, as an audit of the log itself reports them; `events` is the size of the log.
     #[serde(flatten)]
     pub log: Report,
-    /// The job that the bundle is about; `None` where that cannot be told.
+    /// The bundle's job; `None` if the bundle has no event of a job.
     pub job: Option<ProvenJob>,
 }
 
-/// A checkpoint that somebody outside holds.
+/// A checkpoint held outside the log.
 #[derive(Debug)]
 pub struct HeldNote {
-    /// What the report calls it.
+    /// The words for the checkpoint in the report.
     pub name: String,
     /// The signed note.
     pub note: String,
 }
 
-/// One line of each of the three files that events are in.
-struct Entry {
+/// One line of each of the three files that entries are in.
+struct BundleEntry<'l> {
     position: Position,
-    leaf: Vec<u8>,
-    content: Option<([u8; SALT_LEN], Vec<u8>)>,
+    leaf: &'l [u8],
+    /// `None` if the data was redacted.
+    salt: Option<[u8; SALT_LEN]>,
+    data: &'l [u8],
+}
+
+impl BundleEntry<'_> {
+    fn content(&self) -> Option<(&[u8], &[u8])> {
+        self.salt.as_ref().map(|salt| (salt.as_slice(), self.data))
+    }
 }
 
 struct Audit<'f> {
@@ -53,62 +62,66 @@ struct Audit<'f> {
     report: Report,
 }
 
-/// Checks the bundle. It is to be signed by `pinned`, a key known from elsewhere, and to be of a log that continues every one
-/// that is `held`. The files `texts` must have these bytes where they are. Tells `progress` how many of the job's events were
-/// checked.
+/// Checks a bundle. `pinned`, a key from another source than the bundle, must have signed it, and its log must continue each
+/// checkpoint in `held`. `progress` gets how many of the job's events were checked.
+///
+/// # Errors
+/// A bundle that cannot be read. A fault of a bundle that can be read is in the report.
 pub fn audit_bundle(
     files: &BundleFiles,
     pinned: Option<VerifierKey>,
     held: Vec<HeldNote>,
-    texts: &[(&str, &[u8])],
     mut progress: impl FnMut(u64),
 ) -> Result<BundleReport, BundleError> {
-    let note = String::from_utf8_lossy(&files.needed("checkpoint")?).into_owned();
+    let note = String::from_utf8_lossy(&files.needed(Part::Checkpoint.name())?).into_owned();
     let mut audit = Audit { files, note, signers: Signers::new(pinned), report: Report::default() };
     let job = match audit.own().and_then(|()| audit.job(&mut progress)) {
-        // A file that is missing because of what was found already says less than that.
+        // A fault says more than the missing file that follows from it.
         Err(error) if audit.report.faulty > 0 => {
-            audit.report.unchecked.push(format!("everything behind what cannot be read: {}", chain(&error)));
+            let what = format!("everything after the file that cannot be read: {}", chain(&error));
+            audit.report.unchecked.push(what);
             None
         }
         job => job?,
     };
     audit.signature();
     audit.held(held)?;
-    audit.texts(texts)?;
+    audit.texts()?;
     Ok(audit.finish(job))
 }
 
 impl Audit<'_> {
-    fn fault(&mut self, class: Class, position: Option<Position>, what: String) {
-        self.report.fault(Fault { class, position, job: None, what });
+    fn fault(&mut self, class: Class, position: Option<Position>, what: impl Into<String>) {
+        self.report.fault(Fault { class, position, job: None, what: what.into() });
     }
 
-    /// The ledger's own events: who signs.
+    /// The ledger's own events: the log's name and keys.
     fn own(&mut self) -> Result<(), BundleError> {
-        let mut events = Events::default();
-        self.entries("ledger/", |audit, entry| {
-            let Some(leaf) = audit.event(&mut events, &entry, "ledger/")? else { return Ok(()) };
+        let mut rules = EntryCheck::default();
+        self.entries(EntryFiles::LEDGER, |audit, entry| {
+            let Some(leaf) = audit.event(&mut rules, entry, EntryFiles::LEDGER)? else { return Ok(()) };
             if leaf.orgid.is_some() {
-                let what = "expected an event of the ledger itself, found one of a job".into();
+                let what = "expected an event of the ledger itself, found one of a job";
                 audit.fault(Class::Content, Some(entry.position), what);
             }
-            let Some((_, data)) = &entry.content else { return Ok(()) };
-            if let Err(what) = audit.signers.take(&leaf.event_type, data) {
-                audit.fault(Class::Content, Some(entry.position), what);
+            if entry.salt.is_none() {
+                return Ok(());
             }
-            if leaf.event_type == LedgerKeyAdded::TYPE { audit.vouched(&entry) } else { Ok(()) }
+            if let Err(error) = audit.signers.take(&leaf.event_type, entry.data) {
+                audit.fault(Class::Content, Some(entry.position), error.to_string());
+            }
+            if leaf.event_type == LedgerKeyAdded::TYPE { audit.vouched(entry) } else { Ok(()) }
         })?;
-        events.missing().for_each(|fault| self.report.fault(fault));
+        self.report.redactions(&rules);
         if self.signers.origin().is_none() {
-            self.fault(Class::Content, None, "expected the event that made the log, found none".into());
+            self.fault(Class::Content, None, "expected the event that made the log, found none");
         }
         Ok(())
     }
 
-    /// A new key counts once one of those before it has signed a checkpoint over the event that names it.
-    fn vouched(&mut self, entry: &Entry) -> Result<(), BundleError> {
-        let name = format!("ledger/vouched/{}.tlog-proof", entry.position);
+    /// A new key counts once an older key has signed a checkpoint over the event that names it.
+    fn vouched(&mut self, entry: &BundleEntry<'_>) -> Result<(), BundleError> {
+        let name = Part::LedgerVouched.numbered(entry.position);
         let Some(bytes) = self.files.small(&name)? else { return Ok(()) };
         let Some(note) = self.proof(&name, &bytes, entry) else { return Ok(()) };
         match self.signers.open(&note) {
@@ -122,35 +135,33 @@ impl Audit<'_> {
     }
 
     fn job(&mut self, progress: &mut impl FnMut(u64)) -> Result<Option<ProvenJob>, BundleError> {
-        let (mut events, mut chain) = (Events::default(), Chain::default());
-        self.entries("", |audit, entry| {
-            if let Some(leaf) = audit.event(&mut events, &entry, "")? {
-                if let Err(what) = chain.take(entry.position, &leaf) {
-                    audit.fault(Class::Content, Some(entry.position), what);
+        let (mut rules, mut history) = (EntryCheck::default(), JobHistory::default());
+        self.entries(EntryFiles::JOB, |audit, entry| {
+            if let Some(leaf) = audit.event(&mut rules, entry, EntryFiles::JOB)? {
+                if let Err(fault) = history.take(entry.position, &leaf) {
+                    audit.fault(Class::Content, Some(entry.position), fault.to_string());
                 }
-                progress(chain.events());
+                progress(history.events());
             }
             Ok(())
         })?;
-        events.missing().for_each(|fault| self.report.fault(fault));
-        self.report.erased = events.erased();
-        self.report.remarks.extend(events.not_erased());
-        if chain.events() == 0 {
-            self.fault(Class::Content, None, "expected the events of a job, found none".into());
+        self.report.redactions(&rules);
+        self.report.erased = rules.redacted();
+        if history.events() == 0 {
+            self.fault(Class::Content, None, "expected the events of a job, found none");
         }
-        Ok(chain.job())
+        Ok(history.job())
     }
 
-    /// Checks an event by itself and its proof. Answers its leaf where that can be read.
+    /// Checks an event by itself, and its proof. Returns the leaf, if it can be read.
     fn event<'e>(
         &mut self,
-        events: &mut Events,
-        entry: &'e Entry,
-        folder: &str,
+        rules: &mut EntryCheck,
+        entry: &'e BundleEntry<'_>,
+        files: EntryFiles,
     ) -> Result<Option<Leaf<'e>>, BundleError> {
-        let content = entry.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
-        let leaf = events.take(entry.position, &entry.leaf, content, &mut |fault| self.report.fault(fault));
-        let name = format!("{folder}proofs/{}.tlog-proof", entry.position);
+        let leaf = self.report.entry(rules, entry.position, entry.leaf, entry.content());
+        let name = files.proofs.numbered(entry.position);
         let bytes = self.files.needed(&name)?;
         if let Some(note) = self.proof(&name, &bytes, entry)
             && note != self.note
@@ -161,57 +172,41 @@ impl Audit<'_> {
         Ok(leaf)
     }
 
-    /// Follows a proof from the event's leaf to the root; answers the checkpoint that it ends with, whoever has signed that.
-    fn proof(&mut self, name: &str, bytes: &[u8], entry: &Entry) -> Option<String> {
-        match follow(bytes, entry) {
-            Ok(note) => Some(note),
-            Err(what) => {
-                self.fault(Class::Content, Some(entry.position), format!("{name}: {what}"));
-                None
-            }
-        }
+    /// Follows a proof from the entry's leaf to the root. Returns the checkpoint at its end.
+    fn proof(&mut self, name: &str, bytes: &[u8], entry: &BundleEntry<'_>) -> Option<String> {
+        let followed = follow(bytes, entry);
+        followed.map_err(|fault| self.fault(Class::Content, Some(entry.position), format!("{name}: {fault}"))).ok()
     }
 
-    /// Gives `each` the events in a folder, as far as they can be read.
+    /// Gives `each` the entries of these files, as far as they can be read.
     fn entries(
         &mut self,
-        folder: &str,
-        mut each: impl FnMut(&mut Self, Entry) -> Result<(), BundleError>,
+        files: EntryFiles,
+        mut each: impl FnMut(&mut Self, &BundleEntry<'_>) -> Result<(), BundleError>,
     ) -> Result<(), BundleError> {
-        let open = |name| self.files.lines(&format!("{folder}{name}"));
-        let mut files = [open("leaves.ndjson")?, open("data.ndjson")?, open("salts.txt")?];
-        let mut before = None;
-        for number in 1_u64.. {
-            let [leaf, data, salt] = &mut files;
-            let (leaf, data, salt) = match (leaf.next()?, data.next()?, salt.next()?) {
-                (Line::End, Line::End, Line::End) => break,
-                (Line::Whole(leaf), Line::Whole(data), Line::Whole(salt)) => (leaf, data, salt),
-                _ => {
+        let mut entries = Entries::open(self.files, files)?;
+        let [leaves, data, salts] = [files.leaves, files.data, files.salts].map(Part::name);
+        loop {
+            let number = entries.number + 1;
+            match entries.next()? {
+                NextEntry::Entry(entry) => each(self, &entry)?,
+                NextEntry::Bad(error) => {
+                    self.fault(Class::Content, None, format!("line {number} of {leaves}: {error}"));
+                }
+                NextEntry::Uneven => {
                     let what = format!(
-                        "expected {folder}leaves.ndjson, data.ndjson and salts.txt of the same number of whole lines, one of \
-                         them ends at line {number}"
+                        "expected {leaves}, {data} and {salts} of the same number of whole lines, one of them ends at line \
+                         {number}"
                     );
                     self.fault(Class::Content, None, what);
-                    break;
+                    return Ok(());
                 }
-            };
-            let entry = read(leaf, data, &salt).and_then(|entry| match before.replace(entry.position) {
-                Some(before) if before >= entry.position => {
-                    Err(format!("expected an event after position {before}, found the one at {}", entry.position))
-                }
-                _ => Ok(entry),
-            });
-            match entry {
-                Ok(entry) => each(self, entry)?,
-                Err(what) => {
-                    self.fault(Class::Content, None, format!("line {number} of {folder}leaves.ndjson: {what}"))
-                }
+                NextEntry::End => return Ok(()),
             }
         }
-        Ok(())
     }
 
-    /// The signature under everything.
+    /// The signature of the bundle's checkpoint, which every proof ends with.
     fn signature(&mut self) {
         let note = self.note.clone();
         match self.signers.open(&note) {
@@ -225,10 +220,7 @@ impl Audit<'_> {
             }
             Err(error) => self.fault(Class::Signature, None, format!("the bundle's checkpoint: {error}")),
         }
-        if let Some(pinned) = self.signers.strange_pin() {
-            let what = format!("the pinned key `{pinned}` is none of those that the log names");
-            self.fault(Class::Signature, None, what);
-        }
+        self.report.unnamed_pin(&self.signers);
     }
 
     fn held(&mut self, held: Vec<HeldNote>) -> Result<(), BundleError> {
@@ -239,21 +231,23 @@ impl Audit<'_> {
         for HeldNote { name, note } in held {
             match self.signers.open_held(&note) {
                 Ok(signed) => self.continues(&name, &signed.checkpoint)?,
-                Err(error @ CheckpointError::Origin { .. }) => {
-                    self.fault(Class::Forked, None, format!("{name}: {error}"));
+                Err(error) => {
+                    let forked = matches!(error, CheckpointError::Origin { .. });
+                    let class = if forked { Class::Forked } else { Class::Signature };
+                    self.fault(class, None, format!("{name}: {error}"));
                 }
-                Err(error) => self.fault(Class::Signature, None, format!("{name}: {error}")),
             }
         }
         Ok(())
     }
 
-    /// Whether the files that say how to check the bundle, and the script that does, are those that every bundle has.
-    fn texts(&mut self, texts: &[(&str, &[u8])]) -> Result<(), BundleError> {
-        for (name, expected) in texts {
+    /// Compares the files that are the same in every bundle.
+    fn texts(&mut self) -> Result<(), BundleError> {
+        for file in &BUNDLE_FILES {
+            let (name, Check::Bytes(expected)) = (file.name, file.check) else { continue };
             match self.files.begins(name, expected.len() as u64 + 1)? {
                 None => self.report.remarks.push(format!("the bundle has no `{name}`")),
-                Some(found) if found == *expected => {}
+                Some(found) if found == expected => {}
                 Some(_) => {
                     let what = format!(
                         "`{name}` is not the one that this program puts into a bundle: do not run or follow it"
@@ -265,7 +259,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Whether the bundle's log begins with the one that somebody knew.
+    /// Checks that the bundle's log begins with that of the checkpoint `old`, which is called `name`.
     fn continues(&mut self, name: &str, old: &Checkpoint) -> Result<(), BundleError> {
         let Some(new) = self.report.head else { return Ok(()) };
         if old.head.size > new.size {
@@ -277,7 +271,7 @@ impl Audit<'_> {
             self.report.unchecked.push(what);
             return Ok(());
         }
-        let file = format!("consistency/{}", old.head.size);
+        let file = Part::Consistency.numbered(old.head.size);
         let hashes = match self.files.small(&file)? {
             Some(text) => hashes(&text),
             None if old.head.size == new.size => Some(Vec::new()),
@@ -300,49 +294,21 @@ impl Audit<'_> {
 
     fn finish(self, job: Option<ProvenJob>) -> BundleReport {
         let Audit { mut report, signers, .. } = self;
-        // Nothing says which event of a job is its newest, so a tail that was cut off is missed by nobody.
+        // No event says that it is the job's newest, so an audit cannot see that later events were cut off.
         if let Some(ProvenJob { last, ended, .. }) = &job {
             report.unchecked.push(match ended {
                 Some(_) => {
-                    format!("whether there are remarks and erasures after position {last}, the last in the bundle")
+                    format!("whether the job has remarks and redactions after position {last}, the last in the bundle")
                 }
                 None => format!("whether the job went on after position {last}, the last in the bundle, or has ended"),
             });
         }
-        if report.erased > 0 {
-            let what = "whether those who erased data were administrators: a log names them, and not their roles";
-            report.unchecked.push(what.into());
-        }
-        let what = "job.json and timeline.html: they are for reading, and anybody may have written them";
-        report.unchecked.push(what.into());
+        let unread = BUNDLE_FILES.iter().filter(|file| file.check == Check::Unchecked).map(|file| file.name);
+        let unread = unread.collect::<Vec<_>>().join(", ");
+        report.unchecked.push(format!("{unread}: they are for reading, and prove nothing"));
         report.conclude(&signers);
         BundleReport { log: report, job }
     }
-}
-
-/// The line of each file as an event.
-fn read(leaf: Vec<u8>, data: Vec<u8>, salt: &[u8]) -> Result<Entry, String> {
-    let position = Leaf::parse(&leaf).and_then(|leaf| leaf.position()).map_err(|error| error.to_string())?;
-    let content = if data == b"null" && salt == b"null" {
-        None
-    } else {
-        let mut bytes = [0; SALT_LEN];
-        hex::decode_to_slice(salt, &mut bytes).map_err(|_| format!("expected {SALT_LEN} bytes of salt in hex"))?;
-        Some((bytes, data))
-    };
-    Ok(Entry { position, leaf, content })
-}
-
-fn follow(bytes: &[u8], entry: &Entry) -> Result<String, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let proof: Receipt = text.parse().map_err(|error| format!("{error}"))?;
-    if proof.index != entry.position.get() || proof.extra.as_ref() != Some(&entry.leaf) {
-        return Err(format!("expected a proof of the leaf at {}, found one of another", entry.position));
-    }
-    let checkpoint = Checkpoint::claimed(&proof.checkpoint).map_err(|error| error.to_string())?;
-    verify_inclusion(leaf_hash(&entry.leaf), proof.index, &checkpoint.head, &proof.proof)
-        .map_err(|error| format!("it is not what was signed: {error}"))?;
-    Ok(proof.checkpoint)
 }
 
 /// A hash a line, no more than any proof has.

@@ -6,12 +6,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::answer::{Long, streamed};
 use crate::http::app::App;
 use crate::job::Position;
-use crate::ledger::off_thread;
 
 /// Lines that were read, and the last position that was looked at for them.
 pub type Stretch = (Vec<u8>, Position);

@@ -14,13 +14,13 @@ use bytes::Bytes;
 
 use self::file::{LimitReached, LimitedFile};
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
 use crate::http::POSITION;
 use crate::http::answer::{Error, Long, streamed};
 use crate::http::app::App;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::Position;
-use crate::ledger::off_thread;
 use crate::tree::Size;
 
 /// Bytes of a bundle in one part of the answer, 256 KiB.

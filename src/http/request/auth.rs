@@ -37,7 +37,7 @@ impl Caller {
         }
         let needs = match capability {
             Capability::Append => "appending needs the role worker or admin",
-            Capability::Erase => "erasing data (`job.redacted`) needs the role admin",
+            Capability::Redact => "redacting data (`job.redacted`) needs the role admin",
             Capability::Tasks => {
                 "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
             }

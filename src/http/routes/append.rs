@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::answer::Line;
@@ -20,7 +21,7 @@ use crate::http::request::Params;
 use crate::http::request::body;
 use crate::http::request::guard;
 use crate::job::{Event, Position};
-use crate::ledger::{Append, Appended, INLINE, ProveError, off_thread, receipt};
+use crate::ledger::{Append, Appended, INLINE, ProveError, receipt};
 use crate::log::Reader;
 use crate::mask::{Mask, NAMES};
 use crate::wire::{self, BatchReject, Incoming};
@@ -158,7 +159,7 @@ pub async fn append(
     drop(body);
     let erases = events.iter().any(|event| matches!(event.event, Event::Redacted(_)));
     if erases {
-        caller.require(Capability::Erase)?;
+        caller.require(Capability::Redact)?;
     }
     let refused = |(index, event): (usize, &Incoming)| {
         let refusal = app.access.check_source(&caller.0, &event.source).err()?;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::answer::Long;
@@ -21,7 +22,6 @@ use crate::http::request::Segment;
 use crate::http::request::accept;
 use crate::http::tail::{TailOf, tail};
 use crate::job::{EventType, JobId, Kind, OrgId, Position, listed};
-use crate::ledger::off_thread;
 use crate::log::{Filter, Page, Reader, Row, Types, enough};
 use crate::wire::{self, Leaf};
 

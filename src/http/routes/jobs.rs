@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::answer::PageName;
@@ -22,7 +23,7 @@ use crate::http::request::Segment;
 use crate::http::request::cursor;
 use crate::http::routes::single::{Render, View, single_job};
 use crate::job::{JobId, Position};
-use crate::ledger::{ReadError, hook_chunk, hook_output, off_thread};
+use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::model::{JobEntry, JobModel, SHOWN_OUTPUT, line};
 use crate::views::{JobList, JobQuery};
 

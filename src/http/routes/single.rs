@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::answer::{Name, Rendered};
@@ -16,7 +17,7 @@ use crate::http::request::Reading;
 use crate::http::request::accept;
 use crate::http::tail::live;
 use crate::job::{Job, JobKey, Kind, Position, Summary, Time};
-use crate::ledger::{Found, Ledger, Shown, Turn, off_thread};
+use crate::ledger::{Found, Ledger, Shown, Turn};
 use crate::views::is_large;
 
 /// How a documented read shows a job.

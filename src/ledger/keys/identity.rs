@@ -28,8 +28,10 @@ fn follow(log: &Reader<'_>, mut each: impl FnMut(&Identity)) -> Result<Identity,
     log.scan_own(|row| {
         let leaf = Leaf::parse(row.leaf).map_err(|error| OpenError::Identity(error.to_string()))?;
         let data = row.data.ok_or_else(|| OpenError::Identity("their data is missing".into()))?;
-        found = Identity::after(found.take(), &leaf.event_type, data).map_err(OpenError::Identity)?;
-        found.iter().for_each(&mut each);
+        let now = Identity::after(found.take(), &leaf.event_type, data);
+        let now = now.map_err(|error| OpenError::Identity(error.to_string()))?;
+        each(&now);
+        found = Some(now);
         Ok::<(), OpenError>(())
     })?;
     found.ok_or_else(|| OpenError::Identity("there is no genesis event".into()))

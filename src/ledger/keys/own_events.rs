@@ -14,10 +14,8 @@ use crate::ledger::folder::{Folder, Lock};
 use crate::ledger::{Clock, OpenError, anchor, clock};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::Frontier;
-use crate::wire::{Leaf, LedgerCreated, datadigest};
+use crate::wire::{LEDGER, Leaf, LedgerCreated, datadigest};
 
-/// The actor and source of the ledger's own events; no token may have this name.
-pub const LEDGER: &str = "ledger";
 const LEAF_FORMAT: u32 = 1;
 /// How often growing the tree of an older log says how far it is, in events.
 const TOLD_EVERY: u64 = 1_000_000;

@@ -18,6 +18,7 @@ use rusqlite::Connection;
 
 use super::Ledger;
 use super::projection::{Health, PATIENCE, ViewsVersion};
+use crate::blocking::off_thread;
 use crate::history;
 use crate::job::{EventType, Job, JobKey, OrgId, Position, Time};
 use crate::sqlite;
@@ -280,10 +281,3 @@ impl Ledger {
 
 /// Up to so many bytes, 32 KiB, are read or hashed where they arrive: handing them to another thread would take longer.
 pub const INLINE: usize = 32 << 10;
-
-/// Runs a read that may take long where it blocks nobody.
-pub async fn off_thread<T: Send + 'static, E: Send + 'static>(
-    read: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::moment::{AsOf, Place};
 use super::turns::Turn;
-use super::{ReadError, Shown, off_thread};
+use super::{ReadError, Shown};
+use crate::blocking::off_thread;
 use crate::history::{Folded, fold_from_snapshot};
 use crate::job::{Job, JobKey, Position};
 use crate::ledger::Ledger;

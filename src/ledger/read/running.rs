@@ -7,7 +7,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::time::timeout_at;
 
-use super::{ReadError, Shown, off_thread};
+use super::{ReadError, Shown};
+use crate::blocking::off_thread;
 use crate::job::{OrgId, Position};
 use crate::ledger::Ledger;
 use crate::ledger::projection::PATIENCE;

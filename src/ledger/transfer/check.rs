@@ -1,234 +1,274 @@
-//! Whether lines are a log: every line, and that each follows from those before it. Checked before a byte is written.
+//! The check of an export before a byte is written: every line must be an entry that follows from the entries before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::import::ImportError;
 use crate::chain;
-use crate::history::{ExportResidues, fold_job};
-use crate::job::{Event, Fact, Job, JobKey, Position, Time, plural};
+use crate::history::{self, EntryCheck, EntryFault, ExportResidues, check_digest, fold_job};
+use crate::job::{Conflict, Job, JobKey, Kind, Position, plural};
 use crate::ledger::{Identity, identity};
-use crate::log::{Reader, Row};
-use crate::tree::{Checkpoint, Frontier, Size, leaf_hash};
-use crate::wire::{self, Entry, ExportedLine, Leaf, datadigest};
+use crate::log::{self, Reader, Row};
+use crate::tree::{Checkpoint, CheckpointError, Frontier, IdentityError, Size, leaf_hash};
+use crate::wire::{self, BadLeaf, Entry, ExportedLine, Leaf, LineError, NotAnExportLine};
 
-/// What has been read so far. Holds every job of the file in memory, which is what a check of every event costs.
+/// Why a line is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LineFault {
+    /// The line is not UTF-8.
+    #[error(transparent)]
+    Text(#[from] std::str::Utf8Error),
+    /// The line has another form.
+    #[error(transparent)]
+    Form(#[from] NotAnExportLine),
+    /// The line follows the checkpoint.
+    #[error("expected nothing after the checkpoint")]
+    AfterCheckpoint,
+    /// The first line neither begins a log nor continues the one in the folder.
+    #[error("expected a position from 0 to {last}, found {found}")]
+    First {
+        /// The position after the newest event in the folder.
+        last: Position,
+        /// The position in the line.
+        found: Position,
+    },
+    /// The entry breaks a rule for entries.
+    #[error(transparent)]
+    Entry(#[from] EntryFault),
+    /// The leaf cannot be read.
+    #[error(transparent)]
+    Leaf(#[from] BadLeaf),
+    /// The data is missing, and no redaction in the file names the event.
+    #[error("the data of event {0} is missing without a recorded redaction")]
+    Missing(Position),
+    /// The log in the folder has another event there.
+    #[error("event {0} is not the one that this log has there: it is another log's")]
+    AnotherLog(Position),
+    /// This program cannot read the event.
+    #[error("{}", chain(.0))]
+    Unreadable(#[from] wire::Unreadable),
+    /// The state machine refuses the event.
+    #[error(transparent)]
+    Misfit(#[from] Conflict),
+    /// The job was created as another kind.
+    #[error("expected `jobkind` {expected}, found {found:?}")]
+    Kind {
+        /// The kind in the data of `job.created`.
+        expected: Kind,
+        /// The kind in the leaf.
+        found: Option<String>,
+    },
+    /// One of the ledger's own events does not fit.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A checkpoint in the first line.
+    #[error("expected the event that made the log, found a checkpoint")]
+    NoEvents,
+    /// None of the log's keys signed the checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint covers more or fewer events than the lines before it have.
+    #[error("expected a checkpoint of the {} up to here, found one of {found}", plural(.lines, "event", "events"))]
+    CheckpointSize {
+        /// How many events stand before the checkpoint.
+        lines: Position,
+        /// How many events the checkpoint covers.
+        found: Size,
+    },
+    /// The checkpoint has another root.
+    #[error("the checkpoint is of other events than those before it")]
+    CheckpointRoot,
+    /// The log in the folder cannot be read.
+    #[error("{}", chain(.0))]
+    Log(#[from] log::Error),
+    /// A job in the folder cannot be folded.
+    #[error("{}", chain(.0))]
+    History(#[from] history::Error),
+    /// The file cannot be read again.
+    #[error("{}", chain(.0))]
+    File(#[from] LineError),
+}
+
+/// Checks the lines of an export in order. Memory holds every job of the file, because each event is folded.
 pub(super) struct Checker<'l> {
-    /// The log that the lines continue.
-    base: Option<Reader<'l>>,
-    /// The residues of redacted events.
+    /// The log in the folder, which the lines continue.
+    base: Option<Base<'l>>,
+    /// The residues of redacted events, from later lines of the file.
     residues: ExportResidues,
-    head: Option<Position>,
+    /// The position that comes next; `None` before the first line.
     next: Option<Position>,
-    recorded: Time,
-    /// Who the log is by now.
-    identity: Option<Identity>,
-    /// The tree over the log and what was new; `None` where the log has no nodes to go on from.
-    tree: Option<Frontier>,
-    /// Whether the last line has come.
-    ended: bool,
+    entries: EntryCheck,
     jobs: HashMap<JobKey, Job>,
-    names: HashSet<[u8; 16]>,
+    identity: Option<Identity>,
+    /// The tree over the base and the new entries; `None` if the base has no nodes.
+    tree: Option<Frontier>,
+    /// Whether the checkpoint came, which is the last line.
+    ended: bool,
+}
+
+/// A log that has events, and its newest position.
+struct Base<'l> {
+    log: Reader<'l>,
+    head: Position,
 }
 
 /// A line that passed.
 pub(super) enum Checked {
-    /// The log has it already.
+    /// The base has the entry already, or the line is the checkpoint.
     Known,
-    /// It comes after everything before it.
+    /// The entry comes after every entry before it.
     New(Entry),
 }
 
 impl<'l> Checker<'l> {
-    /// For lines that continue `base`, or for a whole log.
+    /// A check of lines that continue `base`, or of a whole log.
     pub(super) fn new(base: Option<Reader<'l>>, file: &Path) -> Result<Checker<'l>, ImportError> {
-        let head = base.as_ref().map(Reader::head).transpose()?;
-        let recorded = match (&base, head) {
-            (Some(base), Some(head)) => base.recorded(head)?,
-            _ => None,
-        };
-        let identity = base.as_ref().map(identity).transpose()?;
-        let tree = match (&base, head) {
-            (Some(base), Some(head)) => base.edge(Size::up_to(head.get())).ok(),
-            _ => Some(Frontier::EMPTY),
-        };
-        Ok(Checker {
-            base,
-            tree,
-            ended: false,
+        let mut checker = Checker {
+            base: None,
             residues: ExportResidues::of(file),
-            head,
             next: None,
-            recorded: recorded.unwrap_or(Time::from_nanos(i64::MIN)),
-            identity,
+            entries: EntryCheck::default(),
             jobs: HashMap::new(),
-            names: HashSet::new(),
-        })
+            identity: None,
+            tree: Some(Frontier::EMPTY),
+            ended: false,
+        };
+        if let Some(log) = base {
+            let head = log.head()?;
+            checker.entries = log.recorded(head)?.map_or_else(EntryCheck::default, EntryCheck::after);
+            checker.identity = Some(identity(&log)?);
+            checker.tree = log.edge(Size::up_to(head.get())).ok();
+            checker.base = Some(Base { log, head });
+        }
+        Ok(checker)
     }
 
-    /// Checks the next line; the text says what is wrong with it.
-    pub(super) fn line(&mut self, text: &str) -> Result<Checked, String> {
+    /// Whether any line came.
+    pub(super) fn anything(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Checks the next line.
+    pub(super) fn line(&mut self, text: &str) -> Result<Checked, LineFault> {
         if self.ended {
-            return Err("expected nothing after the checkpoint".into());
+            return Err(LineFault::AfterCheckpoint);
         }
-        let line = match ExportedLine::parse(text).map_err(|error| error.to_string())? {
-            ExportedLine::Entry(line) => line,
-            ExportedLine::Checkpoint(note) => return self.checkpoint(&note).map(|()| Checked::Known),
-        };
-        let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| error.to_string())?;
-        let position = leaf.position().map_err(|error| error.to_string())?;
+        match ExportedLine::parse(text)? {
+            ExportedLine::Entry(line) => self.event(line),
+            ExportedLine::Checkpoint(note) => self.checkpoint(&note).map(|()| Checked::Known),
+        }
+    }
+
+    fn event(&mut self, line: Entry) -> Result<Checked, LineFault> {
+        let leaf = Leaf::parse_strict(&line.leaf)?;
+        let position = leaf.position()?;
         self.follows(position)?;
-        let data = match &line.content {
-            Some((salt, data)) if datadigest(salt, data) == leaf.datadigest => data.clone(),
-            Some(_) => return Err(format!("the data of event {position} is not what its leaf commits to")),
-            None => self.residue(position, &leaf)?,
-        };
-        if self.head.is_some_and(|head| position <= head) {
-            self.is_the_same(position, &line)?;
+        if self.base.as_ref().is_some_and(|base| position <= base.head) {
+            self.known(position, &leaf, &line)?;
             return Ok(Checked::Known);
         }
         if let Some(tree) = &mut self.tree {
             let Ok(()) = tree.append(leaf_hash(&line.leaf), |_, _| Ok::<(), Infallible>(()));
         }
-        self.in_time(&leaf)?;
-        self.named_once(&leaf)?;
-        match wire::fact(position, &line.leaf, Some(&data)).map_err(|error| chain(&error))? {
-            Some(fact) if position > Position::GENESIS => self.fold(&leaf, fact)?,
-            _ => self.own(position, &leaf, &data)?,
+        let key = leaf.job_key()?;
+        self.look_up(key.as_ref(), &leaf)?;
+        let mut broken = None;
+        self.entries.entry(position, &line.leaf, line.content(), |fault| {
+            broken.get_or_insert(fault);
+        });
+        broken.map_or(Ok(()), Err)?;
+        let residue = match &line.content {
+            Some(_) => None,
+            None => Some(self.residue(position, &leaf)?),
+        };
+        let data = line.content.as_ref().map_or(residue.as_deref(), |(_, data)| Some(data));
+        match wire::fact(position, &line.leaf, data)? {
+            Some(fact) if position > Position::GENESIS => {
+                let job = Job::fold(self.jobs.remove(&fact.key), fact)?;
+                if leaf.jobkind.as_deref() != Some(job.kind.as_str()) {
+                    return Err(LineFault::Kind { expected: job.kind, found: leaf.jobkind.map(String::from) });
+                }
+                self.jobs.insert(job.key.clone(), job);
+            }
+            // An import must not leave a log without a name and a key, or with those of another log.
+            _ => {
+                let data = data.ok_or(LineFault::Missing(position))?;
+                self.identity = Some(Identity::after(self.identity.take(), &leaf.event_type, data)?);
+            }
         }
         Ok(Checked::New(line))
     }
 
-    /// Checks the last line: a checkpoint over everything before it, signed by a key that the log names. The copy does not keep
-    /// it, because it signs nothing itself.
-    fn checkpoint(&mut self, note: &str) -> Result<(), String> {
-        self.ended = true;
-        let identity = self.identity.as_ref().ok_or("expected the event that made the log, found a checkpoint")?;
-        let found = Checkpoint::open(note, &identity.origin, &identity.keys).map_err(|error| error.to_string())?;
-        let size = found.head.size;
-        if self.next.map(Position::get) != Some(size.get()) {
-            let lines = self.next.unwrap_or_default();
-            return Err(format!(
-                "expected a checkpoint of the {} up to here, found one of {size}",
-                plural(lines, "event", "events")
-            ));
+    fn follows(&mut self, found: Position) -> Result<(), LineFault> {
+        match (self.next, &self.base) {
+            (None, Some(base)) if found > base.head.next() => {
+                return Err(LineFault::First { last: base.head.next(), found });
+            }
+            (None, Some(_)) => {}
+            (next, _) => {
+                let expected = next.unwrap_or(Position::GENESIS);
+                if found != expected {
+                    return Err(EntryFault::Position { expected, found }.into());
+                }
+            }
         }
-        let head = match (&self.base, self.head) {
-            (Some(base), Some(head)) if size.get() <= head.next().get() => {
-                base.edge(size).ok().and_then(|tree| tree.head())
+        self.next = Some(found.next());
+        Ok(())
+    }
+
+    /// Checks an entry that the base has too.
+    fn known(&mut self, position: Position, leaf: &Leaf<'_>, line: &Entry) -> Result<(), LineFault> {
+        let content = line.content();
+        match content {
+            Some((salt, data)) => check_digest(leaf, salt, data)?,
+            None => drop(self.residue(position, leaf)?),
+        }
+        let Some(base) = &self.base else { return Ok(()) };
+        // One of the two may have the data while the other has redacted it: the leaf commits to the data.
+        let same_content = |row: Row<'_>| row.data.is_none() || content.is_none() || row.salt.zip(row.data) == content;
+        match base.log.at(position, |row| row.leaf == line.leaf && same_content(row))? {
+            Some(true) => Ok(()),
+            _ => Err(LineFault::AnotherLog(position)),
+        }
+    }
+
+    /// Looks up in the base what a new entry must fit: its job, and whether its name is taken.
+    fn look_up(&mut self, key: Option<&JobKey>, leaf: &Leaf<'_>) -> Result<(), LineFault> {
+        let Some(Base { log, head }) = &self.base else { return Ok(()) };
+        if log.named(leaf.org()?, &leaf.source, &leaf.id)?.is_some() {
+            return Err(EntryFault::repeated(leaf).into());
+        }
+        if let Some(key) = key.filter(|key| !self.jobs.contains_key(key))
+            && let Some(job) = fold_job(log, key, None, *head)?
+        {
+            self.entries.knows(&job);
+            self.jobs.insert(key.clone(), job);
+        }
+        Ok(())
+    }
+
+    /// The residue of the redacted event at `position`, from a later line of the file.
+    fn residue(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<Vec<u8>, LineFault> {
+        self.residues.find(position, leaf)?.map(<[u8]>::to_vec).ok_or(LineFault::Missing(position))
+    }
+
+    /// Checks the last line: a checkpoint over every entry before it, signed by a key that the log names. The copy does not
+    /// store it, because only the ledger's own key signs for a log.
+    fn checkpoint(&mut self, note: &str) -> Result<(), LineFault> {
+        self.ended = true;
+        let identity = self.identity.as_ref().ok_or(LineFault::NoEvents)?;
+        let found = Checkpoint::open(note, &identity.origin, &identity.keys)?.head;
+        let lines = self.next.unwrap_or_default();
+        if lines.get() != found.size.get() {
+            return Err(LineFault::CheckpointSize { lines, found: found.size });
+        }
+        let head = match &self.base {
+            Some(base) if found.size.get() <= base.head.next().get() => {
+                base.log.edge(found.size).ok().and_then(|tree| tree.head())
             }
             _ => self.tree.as_ref().and_then(Frontier::head),
         };
-        match head {
-            Some(head) if head == found.head => Ok(()),
-            _ => Err("the checkpoint is of other events than those before it".into()),
-        }
-    }
-
-    /// Whether anything was new.
-    pub(super) fn anything(&self) -> bool {
-        self.next.is_some()
-    }
-
-    fn follows(&mut self, position: Position) -> Result<(), String> {
-        let expected = match (self.next, self.head) {
-            (Some(next), _) => next..=next,
-            (None, Some(head)) => Position::GENESIS..=head.next(),
-            (None, None) => Position::GENESIS..=Position::GENESIS,
-        };
-        if !expected.contains(&position) {
-            return Err(match (self.next, self.head) {
-                (None, Some(head)) => format!("expected a position from 0 to {}, found {position}", head.next()),
-                _ => format!("expected position {}, found {position}", expected.end()),
-            });
-        }
-        self.next = Some(position.next());
-        Ok(())
-    }
-
-    /// The residue of the redacted event at `position`.
-    fn residue(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<Vec<u8>, String> {
-        let residue = self.residues.find(position, leaf).map_err(|error| chain(&error))?;
-        let missing = || format!("the data of event {position} is missing without a recorded erasure");
-        residue.map(<[u8]>::to_vec).ok_or_else(missing)
-    }
-
-    fn is_the_same(&self, position: Position, line: &Entry) -> Result<(), String> {
-        let Some(base) = &self.base else { return Ok(()) };
-        let content = line.content.as_ref().map(|(salt, data)| (salt.as_slice(), data.as_slice()));
-        // What one of the two has erased, the other may still have: the leaf commits to it.
-        let same_content = |row: Row<'_>| row.data.is_none() || content.is_none() || row.salt.zip(row.data) == content;
-        let same = base.at(position, |row| row.leaf == line.leaf && same_content(row));
-        match same.map_err(|error| chain(&error))? {
-            Some(true) => Ok(()),
-            _ => Err(format!("event {position} is not the one that this log has there: it is another log's")),
-        }
-    }
-
-    fn in_time(&mut self, leaf: &Leaf<'_>) -> Result<(), String> {
-        let recorded = leaf.recorded().map_err(|error| error.to_string())?;
-        if recorded < self.recorded {
-            return Err(format!("recorded at {}, before the event before it", leaf.recordedtime));
-        }
-        self.recorded = recorded;
-        Ok(())
-    }
-
-    fn named_once(&mut self, leaf: &Leaf<'_>) -> Result<(), String> {
-        let org = leaf.org().map_err(|error| error.to_string())?;
-        let hash = Sha256::digest(serde_json::json!([leaf.orgid, leaf.source, leaf.id]).to_string());
-        let new = self.names.insert(hash.first_chunk().copied().expect("a hash has 32 bytes"));
-        let known = match &self.base {
-            Some(base) => base.named(org, &leaf.source, &leaf.id).map_err(|error| chain(&error))?.is_some(),
-            None => false,
-        };
-        if new && !known {
-            return Ok(());
-        }
-        Err(format!("an event of the source `{}` with the id `{}` came before", leaf.source, leaf.id))
-    }
-
-    /// The ledger's own events say who the log is, so nothing goes in that would leave nobody, or somebody else.
-    fn own(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), String> {
-        if leaf.subject.is_some() || leaf.orgid.is_some() || leaf.jobkind.is_some() || leaf.prev.is_some() {
-            return Err(format!(
-                "expected an event of the ledger, without job or organisation, at position {position}"
-            ));
-        }
-        match &*leaf.event_type {
-            name if name.starts_with("ledger.") => {
-                self.identity = Identity::after(self.identity.take(), name, data)?;
-            }
-            name => return Err(format!("expected the job of `{name}`, found none")),
-        }
-        Ok(())
-    }
-
-    fn fold(&mut self, leaf: &Leaf<'_>, fact: Fact) -> Result<(), String> {
-        if let Event::Redacted(redacted) = &fact.event
-            && redacted.position >= fact.position
-        {
-            return Err(format!("expected an erasure of an earlier event, found one of event {}", redacted.position));
-        }
-        let known = match (self.jobs.remove(&fact.key), &self.base, self.head) {
-            (Some(job), ..) => Some(job),
-            (None, Some(base), Some(head)) => fold_job(base, &fact.key, None, head).map_err(|error| chain(&error))?,
-            (None, ..) => None,
-        };
-        let prev = known.as_ref().map(|job| job.position);
-        if leaf.prev().map_err(|error| error.to_string())? != prev {
-            let name = |position: Option<Position>| position.map_or("none".to_owned(), |p| p.to_string());
-            let found = leaf.prev.as_deref().unwrap_or("none");
-            return Err(format!("expected `prev` {}, the job's event before it, found {found}", name(prev)));
-        }
-        let job = Job::fold(known, fact).map_err(|error| error.to_string())?;
-        if leaf.jobkind.as_deref() != Some(job.kind.as_str()) {
-            return Err(format!("expected `jobkind` {}, found {:?}", job.kind, leaf.jobkind));
-        }
-        self.jobs.insert(job.key.clone(), job);
-        Ok(())
+        if head == Some(found) { Ok(()) } else { Err(LineFault::CheckpointRoot) }
     }
 }

@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::check::{Checked, Checker};
+use super::check::{Checked, Checker, LineFault};
+use crate::history::EntryFault;
 use crate::job::{Event, EventType, JobKey, Position};
 use crate::ledger::folder::{Folder, FolderError};
 use crate::ledger::keys::key_file;
@@ -15,7 +16,7 @@ use crate::ledger::{OpenError, identity};
 use crate::log::{self, NewEvent, Reader, StreamId, Writer};
 use crate::sqlite::ErrorKind;
 use crate::tree::{Frontier, Size};
-use crate::wire::{Entry, ExportedLine, Leaf, LineError, Lines, decode};
+use crate::wire::{BadLeaf, Entry, ExportedLine, Leaf, LineError, Lines, decode};
 
 /// Why a file was not imported. Nothing was written then.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +39,13 @@ pub enum ImportError {
         #[source]
         cause: std::io::Error,
     },
-    /// A line is not what comes next.
+    /// A line is refused.
     #[error("line {line}: {why}; nothing was imported")]
     Line {
         /// Which line, from 1.
         line: u64,
-        /// What was expected and found.
-        why: String,
+        /// Why.
+        why: LineFault,
     },
     /// A line is longer than any line of an export.
     #[error("{0}; nothing was imported")]
@@ -157,11 +158,11 @@ fn insert(
     let mut streams = HashMap::new();
     lines(file, progress, |number, text| {
         // The file was checked; one that changed in between fails here, and the transaction with it.
-        let wrong = |why: String| ImportError::Line { line: number, why };
-        let ExportedLine::Entry(line) = ExportedLine::parse(text).map_err(|error| wrong(error.to_string()))? else {
+        let wrong = |why| ImportError::Line { line: number, why };
+        let ExportedLine::Entry(line) = ExportedLine::parse(text).map_err(|error| wrong(error.into()))? else {
             return Ok(());
         };
-        let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| wrong(error.to_string()))?;
+        let leaf = Leaf::parse_strict(&line.leaf).map_err(|error| wrong(error.into()))?;
         if leaf.position().is_ok_and(|position| position < first) {
             return Ok(());
         }
@@ -174,7 +175,7 @@ fn insert(
 
 enum Insert {
     Log(log::Error),
-    Line(String),
+    Line(LineFault),
 }
 
 impl From<log::Error> for Insert {
@@ -183,9 +184,9 @@ impl From<log::Error> for Insert {
     }
 }
 
-impl From<crate::wire::BadLeaf> for Insert {
-    fn from(error: crate::wire::BadLeaf) -> Insert {
-        Insert::Line(error.to_string())
+impl From<BadLeaf> for Insert {
+    fn from(error: BadLeaf) -> Insert {
+        Insert::Line(error.into())
     }
 }
 
@@ -196,15 +197,15 @@ fn append(
     leaf: &Leaf<'_>,
 ) -> Result<(), Insert> {
     let prev = leaf.prev()?;
-    let job = match (leaf.org()?, leaf.kind()?, leaf.subject.as_deref()) {
-        (Some(org), Some(kind), Some(subject)) => {
-            let id = subject.parse().map_err(|_| Insert::Line(format!("subject `{subject}`")))?;
-            let key = JobKey { org, id };
+    let job = match (leaf.job_key()?, leaf.kind()?) {
+        (Some(key), Some(kind)) => {
+            let org = key.org;
             let stream = match (streams.get(&key), prev) {
                 (Some(stream), _) => *stream,
                 (None, Some(_)) => {
                     let found = writer.reader().stream(org, &key.id)?;
-                    found.ok_or_else(|| Insert::Line("its job is missing".into()))?
+                    let missing = EntryFault::Prev { expected: None, found: prev };
+                    found.ok_or_else(|| Insert::Line(missing.into()))?
                 }
                 (None, None) => writer.new_stream(org, &key.id, kind)?,
             };
@@ -247,10 +248,8 @@ fn lines(
     };
     while let Some(line) = lines.next_line().map_err(next)? {
         progress(line.taken());
-        each(
-            line.number,
-            line.text().map_err(|error| ImportError::Line { line: line.number, why: error.to_string() })?,
-        )?;
+        let text = line.text().map_err(|why| ImportError::Line { line: line.number, why: why.into() });
+        each(line.number, text?)?;
     }
     Ok(())
 }

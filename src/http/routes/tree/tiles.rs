@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::{immutable, published};
 use crate::access::Capability;
+use crate::blocking::off_thread;
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::limits::sent_with;
 use crate::http::request::Caller;
 use crate::http::request::Params;
 use crate::job::plural;
-use crate::ledger::{off_thread, tile};
+use crate::ledger::tile;
 use crate::tree::{Tile, TileKind};
 
 /// A tile of hashes.
