@@ -42,7 +42,7 @@ impl Source {
     /// The text of a line without its comment. A `//` in a string begins no comment.
     fn code(line: &str) -> &str {
         let starts = line.match_indices("//").map(|(at, _)| at);
-        let comment = starts.into_iter().find(|at| line[..*at].matches('"').count() % 2 == 0);
+        let comment = starts.into_iter().find(|at| line[..*at].matches('"').count().is_multiple_of(2));
         &line[..comment.unwrap_or(line.len())]
     }
 

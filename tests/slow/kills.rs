@@ -42,7 +42,7 @@ fn fifty_kills_under_load_lose_nothing_and_leave_nothing_half() {
         write_until_killed(server, &writer, &known, round, until);
         server = Serving::start(dir.path());
         let mut known = known.lock().unwrap();
-        if round % WHOLE == 0 {
+        if round.is_multiple_of(WHOLE) {
             known.checked = 0;
             audit_newest(dir.path());
         }
