@@ -9,7 +9,9 @@ use tokio::task::AbortHandle;
 
 use crate::access::{Access, AccessError, LiveAccess};
 use crate::blocking::off_thread;
-use crate::http::{self, App, HttpOptions, Limits, Pages, Renders, Requests, Shared, Sheets, Site, Tls, Transport};
+use crate::http::{
+    self, App, AppState, HttpOptions, Limits, Pages, RenderedEvents, RenderedJobs, Requests, Site, Tls, Transport,
+};
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
@@ -62,12 +64,12 @@ impl Server {
         let ledger = Ledger::open(folder, options)?;
         let access = LiveAccess::open(&tokens)?;
         let (routes, description, styles) = http::described(kinds::apis());
-        let app = App::new(Shared {
+        let app = App::new(AppState {
             ledger,
             access,
             limits: Limits::new(&serving.bounds, &memory.of(Share::Bodies)),
-            sheets: Sheets::new(memory.of(Share::RenderedEvents)),
-            renders: Renders::new(memory.of(Share::RenderedJobs)),
+            rendered_events: RenderedEvents::new(memory.of(Share::RenderedEvents)),
+            rendered_jobs: RenderedJobs::new(memory.of(Share::RenderedJobs)),
             pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
             stopping: stopping.clone(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use jobledger::access::{Access, NewToken, Role};
-use jobledger::http::{Bounds, HttpOptions, Most};
+use jobledger::http::{Bound, Bounds, HttpOptions};
 use jobledger::job::OrgId;
 use jobledger::ledger::{Folder, Ledger, Options, system_clock};
 use jobledger::server::Server;
@@ -64,7 +64,7 @@ impl BenchServer {
         let (send_ledger, ledger) = std::sync::mpsc::channel();
         let running = Running::start(move |listener, stopping| async move {
             // A bench has one token, and as many streams as it likes.
-            let tails = Most { all: 100_000, each: 100_000 };
+            let tails = Bound { total: 100_000, per_token: 100_000 };
             let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
             let server = Server::open(folder, Options::default(), http, stopping).expect("the ledger opens");
             send_ledger.send(server.ledger().clone()).expect("somebody waits");

@@ -6,7 +6,7 @@ use clap::{Args, value_parser};
 
 use super::duration::some_time;
 use super::size::{BadSize, size};
-use crate::http::{Bounds, Most};
+use crate::http::{Bound, Bounds};
 use crate::memory::{BadMemory, Memory};
 
 #[derive(Debug, Args)]
@@ -17,27 +17,27 @@ pub(super) struct Limits {
     pub(super) memory: Memory,
 
     /// Open streams (server-sent events); one more is answered 503
-    #[arg(long, env = "JOBLEDGER_MAX_TAILS", default_value_t = Bounds::default().tails.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, env = "JOBLEDGER_MAX_TAILS", default_value_t = Bounds::default().tails.total, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     max_tails: u32,
 
     /// Open streams of one token, its browser sessions included
-    #[arg(long, env = "JOBLEDGER_MAX_TAILS_PER_TOKEN", default_value_t = Bounds::default().tails.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, env = "JOBLEDGER_MAX_TAILS_PER_TOKEN", default_value_t = Bounds::default().tails.per_token, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     max_tails_per_token: u32,
 
     /// Exports and whole hook outputs that are being sent; one more is answered 503
-    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS", default_value_t = Bounds::default().exports.all, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS", default_value_t = Bounds::default().exports.total, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     max_exports: u32,
 
     /// Exports and whole hook outputs of one token
-    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS_PER_TOKEN", default_value_t = Bounds::default().exports.each, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "JOBLEDGER_MAX_EXPORTS_PER_TOKEN", default_value_t = Bounds::default().exports.per_token, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     max_exports_per_token: u32,
 
     /// Evidence bundles that are being made or sent; one more is answered 503
-    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES", default_value_t = Bounds::default().bundles.all, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES", default_value_t = Bounds::default().bundles.total, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     max_bundles: u32,
 
     /// Evidence bundles of one token
-    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES_PER_TOKEN", default_value_t = Bounds::default().bundles.each, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "JOBLEDGER_MAX_BUNDLES_PER_TOKEN", default_value_t = Bounds::default().bundles.per_token, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     max_bundles_per_token: u32,
 
     /// How long a client may take nothing of an answer before its connection is closed
@@ -59,11 +59,11 @@ enum BadOption {
 
 impl Limits {
     pub(super) fn bounds(&self) -> Bounds {
-        let most = |all: u32, each: u32| Most { all, each: each.min(all) };
+        let bound = |total: u32, per_token: u32| Bound { total, per_token: per_token.min(total) };
         Bounds {
-            tails: most(self.max_tails, self.max_tails_per_token),
-            exports: most(self.max_exports, self.max_exports_per_token),
-            bundles: most(self.max_bundles, self.max_bundles_per_token),
+            tails: bound(self.max_tails, self.max_tails_per_token),
+            exports: bound(self.max_exports, self.max_exports_per_token),
+            bundles: bound(self.max_bundles, self.max_bundles_per_token),
             ..Bounds::default()
         }
     }

@@ -6,9 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use crate::access::LiveAccess;
-use crate::http::answer::Pages;
-use crate::http::answer::Renders;
-use crate::http::answer::Sheets;
+use crate::http::answer::{Pages, RenderedEvents, RenderedJobs};
 use crate::http::limits::Limits;
 use crate::http::observe::Requests;
 use crate::ledger::Ledger;
@@ -16,10 +14,10 @@ use crate::tails::Tails;
 
 /// The state of the server. Cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub struct App(Arc<AppState>);
 
 /// See [`App`].
-pub struct Shared {
+pub struct AppState {
     /// The ledger.
     pub ledger: Ledger,
     /// Who may do what.
@@ -27,10 +25,10 @@ pub struct Shared {
     /// How much there may be at once of what costs memory, disk or time.
     pub limits: Limits,
     /// Events as pages show them.
-    pub sheets: Sheets,
+    pub rendered_events: RenderedEvents,
     /// Large jobs as they were rendered.
-    pub renders: Renders,
-    /// Pages of jobs as they were rendered.
+    pub rendered_jobs: RenderedJobs,
+    /// Pages of jobs.
     pub pages: Pages,
     /// Open tails.
     pub tails: Arc<Tails>,
@@ -48,15 +46,15 @@ pub struct Shared {
 
 impl App {
     /// Shares `shared`.
-    pub fn new(shared: Shared) -> App {
+    pub fn new(shared: AppState) -> App {
         App(Arc::new(shared))
     }
 }
 
 impl std::ops::Deref for App {
-    type Target = Shared;
+    type Target = AppState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &AppState {
         &self.0
     }
 }

@@ -1,11 +1,10 @@
-//! Limits of concurrency: how many streams, exports and bundles there may be at once, and how many bytes of
-//! bodies, in all and per token. All of them refuse with the same error and show in `/metrics`.
+//! Limits of concurrency, in total and per token: streams, exports, bundles, and bytes of request bodies. All of them refuse
+//! with the same error and show in `/metrics`. `docs/operations.md` says what each protects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,53 +14,53 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use crate::http::answer::Error;
-use crate::http::request::Caller;
-use crate::http::request::body::MAX_BODY;
+use super::answer::{Code, Error};
+use super::request::Caller;
+use super::request::body::MAX_BODY;
 use crate::ledger::Turns;
 use crate::memory::Budget;
 
-/// Longest wait for a place, before the request is refused.
+/// Longest wait for a permit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer of more bytes than this, 256 KiB, counts as a large one.
 pub const LARGE: usize = 256 << 10;
 
-/// How much there may be at once.
+/// The figures of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Most {
-    /// In all.
-    pub all: u32,
-    /// Of one token, its sessions included.
-    pub each: u32,
+pub struct Bound {
+    /// At once, of all tokens together.
+    pub total: u32,
+    /// At once, of one token, its sessions included.
+    pub per_token: u32,
 }
 
-/// The figures of every limit. See `docs/operations.md` for what each protects.
+/// The figures of every limit.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     /// Open streams of server-sent events.
-    pub tails: Most,
+    pub tails: Bound,
     /// Answers that are written while the log is read: exports, and a job's hook output.
-    pub exports: Most,
+    pub exports: Bound,
     /// Evidence bundles.
-    pub bundles: Most,
+    pub bundles: Bound,
     /// Bytes of evidence bundles on disk.
-    pub bundle_bytes: Most,
+    pub bundle_bytes: Bound,
     /// Answers of over 256 KiB, each of which is in memory until it is sent.
-    pub answers: Most,
+    pub answers: Bound,
     /// Bodies over 32 KiB whose events are read and masked, each by a thread of its own.
-    pub parses: Most,
+    pub parses: Bound,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
-            tails: Most { all: 2048, each: 256 },
-            exports: Most { all: 32, each: 8 },
-            bundles: Most { all: 8, each: 2 },
-            bundle_bytes: Most { all: 2 << 30, each: 1 << 30 },
-            answers: Most { all: 64, each: 32 },
-            parses: Most { all: 4, each: 2 },
+            tails: Bound { total: 2048, per_token: 256 },
+            exports: Bound { total: 32, per_token: 8 },
+            bundles: Bound { total: 8, per_token: 2 },
+            bundle_bytes: Bound { total: 2 << 30, per_token: 1 << 30 },
+            answers: Bound { total: 64, per_token: 32 },
+            parses: Bound { total: 4, per_token: 2 },
         }
     }
 }
@@ -75,7 +74,7 @@ pub struct Limits {
     pub exports: Limit,
     /// See [`Bounds::bundles`].
     pub bundles: Limit,
-    /// Bytes of request bodies in memory, the first 64 KiB of each not counted.
+    /// Bytes of request bodies in memory, without the first 64 KiB of each.
     pub bodies: Limit,
     /// See [`Bounds::bundle_bytes`].
     pub bundle_bytes: Limit,
@@ -86,45 +85,41 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits with these figures; nothing is held yet. `bodies` is the memory for request bodies. One token may have half of it, and
-    /// in any case room for the largest body twice, as sent and decoded.
+    /// Limits with these figures and every permit free. `bodies` is the memory for request bodies. One token may hold half of it,
+    /// but at least the largest body twice, as sent and decoded.
     pub fn new(bounds: &Bounds, bodies: &Budget) -> Limits {
-        let all = u32::try_from(bodies.limit()).unwrap_or(u32::MAX);
-        let bodies = Most { all, each: (all / 2).max(2 * MAX_BODY as u32).min(all) };
+        let total = u32::try_from(bodies.limit()).unwrap_or(u32::MAX);
+        let bodies = Bound { total, per_token: (total / 2).max(2 * MAX_BODY as u32).min(total) };
+        let bundles = Code::TOO_MANY_BUNDLES;
         Limits {
-            tails: Limit::new("tails", "streams", "too-many-tails", bounds.tails),
-            exports: Limit::new("exports", "exports", "too-many-exports", bounds.exports),
-            bundles: Limit::new("bundles", "evidence bundles", "too-many-bundles", bounds.bundles),
-            bundle_bytes: Limit::new(
-                "bundle_bytes",
-                "bytes of evidence bundles",
-                "too-many-bundles",
-                bounds.bundle_bytes,
-            ),
-            answers: Limit::new("answers", "large answers", "too-many-answers", bounds.answers),
-            bodies: Limit::new("body_bytes", "bytes of large request bodies", "overloaded", bodies),
-            parses: Limit::new("parses", "large request bodies being read", "overloaded", bounds.parses),
+            tails: Limit::new("tails", "streams", Code::TOO_MANY_TAILS, bounds.tails),
+            exports: Limit::new("exports", "exports", Code::TOO_MANY_EXPORTS, bounds.exports),
+            bundles: Limit::new("bundles", "evidence bundles", bundles, bounds.bundles),
+            bundle_bytes: Limit::new("bundle_bytes", "bytes of evidence bundles", bundles, bounds.bundle_bytes),
+            answers: Limit::new("answers", "large answers", Code::TOO_MANY_ANSWERS, bounds.answers),
+            bodies: Limit::new("body_bytes", "bytes of large request bodies", Code::OVERLOADED, bodies),
+            parses: Limit::new("parses", "large request bodies being read", Code::OVERLOADED, bounds.parses),
         }
     }
 
-    /// Adds to `registry` what is held of each limit, what may be held, and how often a request was refused. `turns` are the
-    /// ledger's own limit: reads of the past, and of large jobs.
+    /// Adds three figures of each limit to `registry`: held now, the bound, and refusals. `turns` is the ledger's own limit, of
+    /// reads of the past and of large jobs.
     pub fn register(&self, turns: &Turns, registry: &mut Registry) {
         let (held, most) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
         let refused = Family::<Label, Counter>::default();
         let counts = [&self.tails, &self.exports, &self.bundles, &self.answers, &self.parses];
-        let show = |limit, held_now: usize, most_now: usize, refused_so_far| {
+        let show = |limit, held_now: usize, bound: usize, refused_so_far| {
             let label = Label { limit };
             held.get_or_create(&label).set(held_now as i64);
-            most.get_or_create(&label).set(most_now as i64);
+            most.get_or_create(&label).set(bound as i64);
             refused.get_or_create(&label).inc_by(refused_so_far);
         };
         for limit in counts.into_iter().chain([&self.bodies, &self.bundle_bytes]) {
-            show(limit.0.name, limit.held(), limit.0.most.all as usize, limit.0.refused.get());
+            show(limit.0.name, limit.held(), limit.0.bound.total as usize, limit.0.refused.get());
         }
         show("histories", turns.held(), turns.most(), turns.refused());
-        registry.register("jobledger_limit_held", "What is held of each limit now", held);
-        registry.register("jobledger_limit_most", "What may be held of each limit, by all tokens together", most);
+        registry.register("jobledger_limit_held", "How much of each limit is held now", held);
+        registry.register("jobledger_limit_most", "How much of each limit all tokens together may hold", most);
         registry.register("jobledger_limit_refusals", "Requests refused because a limit was reached", refused);
     }
 }
@@ -134,7 +129,7 @@ struct Label {
     limit: &'static str,
 }
 
-/// One limit: semaphores for all and for each token. Cheap to clone.
+/// One limit: a semaphore for all tokens, and one for each token. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Limit(Arc<Inner>);
 
@@ -142,102 +137,110 @@ pub struct Limit(Arc<Inner>);
 struct Inner {
     /// Its name in `/metrics`.
     name: &'static str,
-    /// What it counts, for people.
+    /// The plural of the things that are counted, for the error text.
     counts: &'static str,
-    /// The code of its error.
-    code: &'static str,
-    most: Most,
-    all: Arc<Semaphore>,
-    /// The semaphores of those tokens that hold or wait for something.
-    each: Mutex<HashMap<i64, Weak<Semaphore>>>,
+    /// The code of the refusal.
+    code: Code,
+    bound: Bound,
+    total: Arc<Semaphore>,
+    /// The semaphores of the tokens that hold or wait for a permit.
+    per_token: Mutex<HashMap<i64, Weak<Semaphore>>>,
     refused: Counter,
 }
 
-/// A share of a limit, given back when it is dropped. It goes with the work that it is for: into the closure that runs on
-/// another thread, and into the answer.
+/// A share of a limit, which its drop gives back. It moves with the work that it allows: into the closure that runs on another
+/// thread, and into the answer.
 #[derive(Debug)]
-pub struct Held {
-    all: OwnedSemaphorePermit,
+pub struct Permit {
+    total: OwnedSemaphorePermit,
     own: OwnedSemaphorePermit,
 }
 
-impl Held {
-    /// Makes one share of two that the same token has of the same limit.
-    pub fn merge(&mut self, other: Held) {
-        self.all.merge(other.all);
+impl Permit {
+    /// Joins `other` to this one. Both are of the same token and the same limit.
+    pub fn merge(&mut self, other: Permit) {
+        self.total.merge(other.total);
         self.own.merge(other.own);
     }
 }
 
-/// The bytes of a large answer, which keeps its share until they are sent. A small one gives it back at once.
-pub fn sent_with(held: Held, bytes: Vec<u8>) -> Bytes {
-    struct Sent(Vec<u8>, #[expect(dead_code, reason = "it is dropped with the bytes")] Held);
-    impl AsRef<[u8]> for Sent {
+/// The bytes of an answer. If they are more than [`LARGE`], they keep the permit until they are sent.
+pub fn bytes_with_permit(permit: Permit, bytes: Vec<u8>) -> Bytes {
+    struct Owner(Vec<u8>, #[expect(dead_code, reason = "it is dropped with the bytes")] Permit);
+    impl AsRef<[u8]> for Owner {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
     match bytes.len() > LARGE {
-        true => Bytes::from_owner(Sent(bytes, held)),
+        true => Bytes::from_owner(Owner(bytes, permit)),
         false => Bytes::from(bytes),
     }
 }
 
 impl Limit {
-    fn new(name: &'static str, counts: &'static str, code: &'static str, most: Most) -> Limit {
-        let all = Arc::new(Semaphore::new(most.all as usize));
-        let (each, refused) = (Mutex::default(), Counter::default());
-        Limit(Arc::new(Inner { name, counts, code, most, all, each, refused }))
+    fn new(name: &'static str, counts: &'static str, code: Code, bound: Bound) -> Limit {
+        let total = Arc::new(Semaphore::new(bound.total as usize));
+        let (per_token, refused) = (Mutex::default(), Counter::default());
+        Limit(Arc::new(Inner { name, counts, code, bound, total, per_token, refused }))
     }
 
-    /// How much is held now, by all tokens together.
+    /// How much all tokens together hold now.
     pub fn held(&self) -> usize {
-        (self.0.most.all as usize).saturating_sub(self.0.all.available_permits())
-    }
-
-    /// Takes `count`, or refuses at once with 503.
-    pub fn take(&self, caller: &Caller, count: u32) -> Result<Held, Error> {
-        let own = self.own(caller).try_acquire_many_owned(count).map_err(|_| self.refusal())?;
-        let all = self.0.all.clone().try_acquire_many_owned(count).map_err(|_| self.refusal())?;
-        Ok(Held { all, own })
+        (self.0.bound.total as usize).saturating_sub(self.0.total.available_permits())
     }
 
     /// How much one token may hold.
-    pub fn most_of_one(&self) -> u32 {
-        self.0.most.each
+    pub fn per_token(&self) -> u32 {
+        self.0.bound.per_token
     }
 
-    /// Takes `count`, and waits for it up to 5 s; then refuses with 503. A token waits for its own share first, so its requests
-    /// keep no other token's waiting.
-    pub async fn wait(&self, caller: &Caller, count: u32) -> Result<Held, Error> {
-        let own = self.own(caller);
+    /// Takes `count` at once.
+    ///
+    /// # Errors
+    ///
+    /// 503 with the limit's code if fewer are free.
+    pub fn try_acquire(&self, caller: &Caller, count: u32) -> Result<Permit, Error> {
+        let own = self.of_token(caller).try_acquire_many_owned(count).map_err(|_| self.refusal())?;
+        let total = self.0.total.clone().try_acquire_many_owned(count).map_err(|_| self.refusal())?;
+        Ok(Permit { total, own })
+    }
+
+    /// Takes `count`, and waits up to 5 s for them. A token waits for its own share first, so that its waiting requests hold
+    /// nothing that another token could have.
+    ///
+    /// # Errors
+    ///
+    /// 503 with the limit's code after 5 s.
+    pub async fn acquire(&self, caller: &Caller, count: u32) -> Result<Permit, Error> {
+        let own = self.of_token(caller);
         let both = async {
             let own = own.acquire_many_owned(count).await?;
-            Ok::<_, AcquireError>(Held { all: self.0.all.clone().acquire_many_owned(count).await?, own })
+            Ok::<_, AcquireError>(Permit { total: self.0.total.clone().acquire_many_owned(count).await?, own })
         };
         match tokio::time::timeout(PATIENCE, both).await {
-            Ok(Ok(held)) => Ok(held),
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(self.refusal()),
         }
     }
 
-    fn own(&self, caller: &Caller) -> Arc<Semaphore> {
-        let mut each = self.0.each.lock();
-        if let Some(own) = each.get(&caller.0.token()).and_then(Weak::upgrade) {
+    fn of_token(&self, caller: &Caller) -> Arc<Semaphore> {
+        let mut per_token = self.0.per_token.lock();
+        if let Some(own) = per_token.get(&caller.0.token()).and_then(Weak::upgrade) {
             return own;
         }
-        each.retain(|_, own| own.strong_count() > 0);
-        let own = Arc::new(Semaphore::new(self.0.most.each as usize));
-        each.insert(caller.0.token(), Arc::downgrade(&own));
+        per_token.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(self.0.bound.per_token as usize));
+        per_token.insert(caller.0.token(), Arc::downgrade(&own));
         own
     }
 
     fn refusal(&self) -> Error {
         self.0.refused.inc();
-        let Inner { counts, most: Most { all, each }, .. } = &*self.0;
+        let Inner { counts, bound: Bound { total, per_token }, .. } = &*self.0;
         let detail = format!(
-            "expected at most {each} {counts} of one token at once, and {all} of all tokens; try again when one has ended"
+            "expected at most {per_token} {counts} of one token at once, and {total} of all tokens; try again when one has ended"
         );
-        Error::new(StatusCode::SERVICE_UNAVAILABLE, self.0.code, detail)
+        Error::new(self.0.code, detail)
     }
 }

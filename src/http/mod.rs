@@ -16,15 +16,18 @@ mod routes;
 mod site;
 mod tail;
 
-pub use answer::{Error, ErrorStyle, Long, PageName, Pages, Problem, Renders, Sheets, json, page, streamed, title};
-pub use app::{App, Shared};
+pub use answer::{
+    Code, Error, ErrorStyle, LongAnswer, PageName, Pages, Problem, RenderedEvents, RenderedJobs, json, page, streamed,
+    title,
+};
+pub use app::{App, AppState};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
-pub use description::{LiveAnswers, ReadingParams, Revisioned, routes_with_errors};
-pub use limits::{Bounds, Held, Limit, Limits, Most};
+pub use description::{ETagAnswers, SingleJobAnswers, SingleJobParams, routes_with_errors};
+pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
-pub use request::{Caller, Params, Reading, Segment, guard};
-pub use routes::single::{Render, View, single_job};
+pub use request::{Caller, JobRead, Params, Segment, precondition};
+pub use routes::single_job::{Render, Representation, single_job};
 pub use site::Site;
 
 use axum::Router;

@@ -13,10 +13,10 @@ use tower::Service;
 
 use crate::http::answer::{self, ErrorStyle};
 use crate::http::app::App;
-use crate::http::connection::Arriving;
+use crate::http::connection::ArrivingBody;
 use crate::http::observe;
 use crate::http::request::body;
-use crate::http::request::sound;
+use crate::http::request::check_unambiguous;
 use crate::http::routes::{docs, metrics};
 
 /// Answers every request.
@@ -46,12 +46,12 @@ impl Site {
 
     /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
     /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
-    pub(super) fn answer(self, request: Request<Arriving>, peer: SocketAddr) -> impl Future<Output = Response> {
+    pub(super) fn answer(self, request: Request<ArrivingBody>, peer: SocketAddr) -> impl Future<Output = Response> {
         let Site { app, mut routes, styles } = self;
         observe::observe(app, peer, request, move |request| {
             body::read_the_rest(request, move |request| {
                 unless_said(answer::render(styles, request, move |request| {
-                    let answered = sound(&request).map(|()| routes.call(request));
+                    let answered = check_unambiguous(&request).map(|()| routes.call(request));
                     async {
                         match answered {
                             Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),

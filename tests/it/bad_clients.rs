@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use jobledger::access::Role;
-use jobledger::http::{Bounds, HttpOptions, Most};
+use jobledger::http::{Bound, Bounds, HttpOptions};
 use serde_json::json;
 
 use crate::support::histories::{processed, started};
@@ -124,7 +124,7 @@ fn file_limit() -> usize {
 
 #[test]
 fn a_thousand_idle_tails_hold_up_no_other() {
-    let tails = Most { all: 1000, each: 1000 };
+    let tails = Bound { total: 1000, per_token: 1000 };
     let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
     let (server, worker, token) = with_token(TestServer::serving(http));
     // Both ends are in this process, and other tests need files too.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jobledger::access::Role;
-use jobledger::http::{Bounds, HttpOptions, Most};
+use jobledger::http::{Bound, Bounds, HttpOptions};
 use jobledger::ledger::system_clock;
 use serde_json::json;
 use ureq::http::Method;
@@ -40,7 +40,7 @@ fn until_held(client: &Client, limit: &str, held: u32) {
 
 #[test]
 fn streams_are_limited_in_all_and_per_token() {
-    let server = bounded(|bounds| bounds.tails = Most { all: 3, each: 2 });
+    let server = bounded(|bounds| bounds.tails = Bound { total: 3, per_token: 2 });
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
     let auditor = server.client(Role::Auditor);
     worker.append(&created("a")).expect(201);
@@ -64,7 +64,7 @@ fn streams_are_limited_in_all_and_per_token() {
 
 #[test]
 fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
-    let server = bounded(|bounds| bounds.parses = Most { all: 1, each: 1 });
+    let server = bounded(|bounds| bounds.parses = Bound { total: 1, per_token: 1 });
     let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
     worker.append(&json!([created("a"), started("a")])).expect(201);
     let output = "password=abcdefgh\n".repeat(20_000);
@@ -140,9 +140,19 @@ fn a_client_that_reads_nothing_is_let_go() {
 /// Waits until the answer to `stuck` was begun and given up.
 fn until_let_go(client: &Client, limit: &str, stuck: TcpStream) {
     let mut peeked = [0; 12];
-    while stuck.peek(&mut peeked).unwrap() < peeked.len() {}
-    assert_eq!(&peeked, b"HTTP/1.1 200");
+    let begun = loop {
+        match stuck.peek(&mut peeked).unwrap() {
+            0 => break false,
+            read if read == peeked.len() => break true,
+            _ => {}
+        }
+    };
     until_held(client, limit, 0);
+    // On a busy machine the token may end before the first byte of the answer.
+    if !begun {
+        return;
+    }
+    assert_eq!(&peeked, b"HTTP/1.1 200");
     ended_early(stuck);
 }
 
@@ -165,8 +175,8 @@ fn a_revoked_token_ends_what_is_not_read() {
 #[test]
 fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing() {
     let server = bounded(|bounds| {
-        bounds.exports = Most { all: 2, each: 1 };
-        bounds.bundles = Most { all: 1, each: 1 };
+        bounds.exports = Bound { total: 2, per_token: 1 };
+        bounds.bundles = Bound { total: 1, per_token: 1 };
     });
     let admin = large_job(&server);
     let viewer = server.client(Role::Viewer);
@@ -190,7 +200,7 @@ fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing()
 
 #[test]
 fn the_bytes_of_bundles_are_limited() {
-    let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 20 << 20 });
+    let server = bounded(|bounds| bounds.bundle_bytes = Bound { total: 24 << 20, per_token: 20 << 20 });
     let admin = large_job(&server);
     let viewer = server.client(Role::Viewer);
     admin.append(&created("small")).expect(201);
@@ -203,7 +213,7 @@ fn the_bytes_of_bundles_are_limited() {
     until_held(&admin, "bundle_bytes", 0);
     viewer.get(large).expect(200);
 
-    let server = bounded(|bounds| bounds.bundle_bytes = Most { all: 24 << 20, each: 8 << 20 });
+    let server = bounded(|bounds| bounds.bundle_bytes = Bound { total: 24 << 20, per_token: 8 << 20 });
     let admin = large_job(&server);
     problem(admin.get(large), 422, "bundle-too-large");
 }

@@ -11,11 +11,11 @@ mod rendered_jobs;
 mod rendered_pages;
 mod streamed;
 
-pub use error::{AsItIs, Error, ErrorStyle, Problem, render, title};
-pub use json::{Line, json, page};
-pub use ndjson::{Stretch, ndjson};
+pub use error::{Code, Error, ErrorStyle, KeepBody, Problem, render, shortened, title};
+pub use json::{JsonLine, json, page};
+pub use ndjson::{Lines, Range, ndjson};
 pub use panics::caught;
-pub use rendered_events::Sheets;
-pub use rendered_jobs::{Name, Rendered, Renders};
+pub use rendered_events::{LogState, PageQuery, RenderedEvents};
+pub use rendered_jobs::{RenderedJob, RenderedJobs, RenderingKey};
 pub use rendered_pages::{PageName, Pages};
-pub use streamed::{Long, streamed};
+pub use streamed::{LongAnswer, streamed};

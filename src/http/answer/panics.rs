@@ -1,4 +1,4 @@
-//! A handler that panics is a fault in one request: it is logged and answered, and the connection goes on.
+//! A handler that panics fails one request: the panic is logged and answered with 500, and the connection goes on.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,12 +6,12 @@ use std::task::Poll;
 
 use axum::response::{IntoResponse, Response};
 
-use crate::http::answer::Error;
+use super::Error;
 use crate::ledger::panic_text;
 
-/// The answer, or 500 where making it panicked.
+/// The answer, or 500 if the handler panics.
 ///
-/// What the handler left half done is dropped with it; what requests share is behind locks that do not mind.
+/// The panic drops the handler's own state. State that requests share is behind locks whose data no panic leaves half changed.
 pub fn caught(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
     let mut answer = Box::pin(answer);
     poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {

@@ -1,58 +1,83 @@
-//! Events as pages show them, kept in memory by the sheet: a stretch of the log that is all recorded stays as it is.
-//!
-//! Erasing an event's data is the one thing that changes it: no sheet outlives an erasure.
+//! A cache of events as pages show them. It holds sheets of 32 events: a sheet whose events are all recorded never changes, but
+//! for redactions. A redaction clears the cache.
 
 use std::sync::Arc;
 
+use super::Error;
 use crate::cache::RedactableCache;
-use crate::http::answer::Error;
 use crate::job::{OrgId, Position};
 use crate::log::{Page, Reader, enough};
 use crate::memory::Budget;
 use crate::wire::{self, Leaf};
 
-/// Events on a sheet: a page of 50 takes two or three.
+/// Events on a sheet. A page of 50 needs two or three sheets.
 const SHEET: u64 = 32;
-/// A sheet of more bytes is not made.
+/// A sheet of this many bytes, 256 KiB, is not rendered.
 const LARGE: usize = 256 << 10;
 
-/// Sheets by number, the longest unused dropped first.
+/// The newest redaction and the head of the log, asked for before a page is read.
+#[derive(Debug, Clone, Copy)]
+pub struct LogState {
+    /// The newest redaction.
+    pub redacted: Position,
+    /// The newest event. The page shows none that is recorded later.
+    pub head: Position,
+}
+
+/// Which events a page shows.
+#[derive(Debug, Clone, Copy)]
+pub struct PageQuery {
+    /// Events after this position.
+    pub after: Position,
+    /// At most this many.
+    pub limit: u64,
+    /// Of this organisation; `None` for all.
+    pub org: Option<OrgId>,
+    /// About how many events are looked at, at most.
+    pub scan: u64,
+}
+
+/// Sheets by number. The least recently used is evicted first.
 #[derive(Debug)]
-pub struct Sheets(RedactableCache<u64, Arc<Sheet>>);
+pub struct RenderedEvents(RedactableCache<u64, Arc<Sheet>>);
 
 #[derive(Debug)]
 struct Sheet {
     /// The position of its first event.
     first: u64,
-    /// The events one behind the other.
+    /// The events, one behind the other.
     text: Vec<u8>,
-    /// Of each event the organisation, and where its text ends.
-    ends: Vec<(Option<OrgId>, usize)>,
+    events: Vec<SheetEvent>,
 }
 
-impl Sheets {
-    /// No sheets yet.
-    pub fn new(budget: Budget) -> Sheets {
-        Sheets(RedactableCache::new(budget))
+/// Where an event of a sheet ends, and to which organisation it belongs.
+#[derive(Debug)]
+struct SheetEvent {
+    org: Option<OrgId>,
+    end: usize,
+}
+
+impl RenderedEvents {
+    /// An empty cache.
+    pub fn new(budget: Budget) -> RenderedEvents {
+        RenderedEvents(RedactableCache::new(budget))
     }
 
-    /// Gives `each` the events of `org` (`None`: of all) after `after`, `limit` at the most. Looks at about `scan` events and
-    /// at none behind a sheet that is too large. `erased` is the newest erasure, asked for before the log is read, and `head` the
-    /// newest event: whatever is recorded after it is of another page, be it on a sheet already.
+    /// Gives `each` the text of every event of `query`, in order. Stops before a sheet that is too large to render; the page's
+    /// `scanned` tells how far it went.
     pub fn page(
         &self,
         log: &Reader<'_>,
-        (erased, head): (Position, Position),
-        scan: u64,
-        (after, limit): (Position, u64),
-        org: Option<OrgId>,
+        state: LogState,
+        query: PageQuery,
         mut each: impl FnMut(&[u8]),
     ) -> Result<Page, Error> {
+        let (head, PageQuery { after, limit, org, scan }) = (state.head, query);
         let (mut shown, mut scanned) = (0, after);
         let last = head.get().min(after.get().saturating_add(scan));
         for number in after.next().get() / SHEET..=last / SHEET {
-            let Some(sheet) = self.sheet(log, erased, number, head)? else { break };
-            for (position, of, text) in sheet.events(scanned).take_while(|(position, ..)| *position <= head) {
+            let Some(sheet) = self.sheet(log, state, number)? else { break };
+            for (position, of, text) in sheet.after(scanned).take_while(|(position, ..)| *position <= head) {
                 scanned = position;
                 if org.is_none() || of == org {
                     shown += 1;
@@ -66,35 +91,31 @@ impl Sheets {
         Ok(Page { scanned, head })
     }
 
-    /// The sheet with what is recorded of it, kept once that is all.
-    fn sheet(
-        &self,
-        log: &Reader<'_>,
-        erased: Position,
-        number: u64,
-        head: Position,
-    ) -> Result<Option<Arc<Sheet>>, Error> {
-        if let Some(sheet) = self.0.get(erased, &number) {
+    /// The sheet with its events up to the head; `None` if it is too large. The cache keeps it once all its events are recorded.
+    fn sheet(&self, log: &Reader<'_>, state: LogState, number: u64) -> Result<Option<Arc<Sheet>>, Error> {
+        if let Some(sheet) = self.0.get(state.redacted, &number) {
             return Ok(Some(sheet));
         }
         let first = number * SHEET;
-        let recorded = SHEET.min(head.next().get() - first);
+        let recorded = SHEET.min(state.head.next().get() - first);
         let Some(sheet) = Sheet::render(log, Position::new(first), recorded)?.map(Arc::new) else { return Ok(None) };
-        if sheet.ends.len() as u64 == SHEET {
-            let weight = sheet.text.capacity() + sheet.ends.len() * size_of::<(Option<OrgId>, usize)>();
-            self.0.insert(erased, number, sheet.clone(), weight);
+        if sheet.events.len() as u64 == SHEET {
+            let weight = sheet.text.capacity() + sheet.events.len() * size_of::<SheetEvent>();
+            self.0.insert(state.redacted, number, sheet.clone(), weight);
         }
         Ok(Some(sheet))
     }
 }
 
 impl Sheet {
+    /// Renders `count` events from `first` on; `None` if they are too large.
     fn render(log: &Reader<'_>, first: Position, count: u64) -> Result<Option<Sheet>, Error> {
-        let mut sheet = Sheet { first: first.get(), text: Vec::new(), ends: Vec::new() };
+        let mut sheet = Sheet { first: first.get(), text: Vec::new(), events: Vec::new() };
         log.scan(first, count, |row| {
             let leaf = Leaf::parse(row.leaf).map_err(|error| Error::internal(&error))?;
             wire::write_cloudevent(&mut sheet.text, row.leaf, row.data);
-            sheet.ends.push((leaf.org().map_err(|error| Error::internal(&error))?, sheet.text.len()));
+            let org = leaf.org().map_err(|error| Error::internal(&error))?;
+            sheet.events.push(SheetEvent { org, end: sheet.text.len() });
             Ok::<_, Error>(enough(sheet.text.len(), LARGE))
         })?;
         sheet.text.shrink_to_fit();
@@ -102,12 +123,12 @@ impl Sheet {
     }
 
     /// The events after `after`: position, organisation, text.
-    fn events(&self, after: Position) -> impl Iterator<Item = (Position, Option<OrgId>, &[u8])> {
+    fn after(&self, after: Position) -> impl Iterator<Item = (Position, Option<OrgId>, &[u8])> {
         let skipped = after.next().get().saturating_sub(self.first) as usize;
-        (skipped..self.ends.len()).map(move |place| {
-            let start = if place == 0 { 0 } else { self.ends[place - 1].1 };
-            let (org, end) = self.ends[place];
-            (Position::new(self.first + place as u64), org, &self.text[start..end])
+        (skipped..self.events.len()).map(move |place| {
+            let start = if place == 0 { 0 } else { self.events[place - 1].end };
+            let SheetEvent { org, end } = &self.events[place];
+            (Position::new(self.first + place as u64), *org, &self.text[start..*end])
         })
     }
 }

@@ -1,5 +1,5 @@
-//! Answers that are sent as they are made, because there is no bound on how long they are. How many there are at once is
-//! bounded, and each ends with its caller's token.
+//! Answers of any length, sent while they are made. A limit bounds how many there are at once, and each ends with its caller's
+//! lease.
 
 use async_stream::stream;
 use axum::BoxError;
@@ -8,34 +8,34 @@ use bytes::Bytes;
 use tokio_stream::{Stream, StreamExt};
 
 use crate::http::app::App;
-use crate::http::connection::Bound;
-use crate::http::connection::Lease;
-use crate::http::limits::Held;
+use crate::http::connection::{Lease, LeaseGuard};
+use crate::http::limits::Permit;
 use crate::http::request::Caller;
 
-/// A long answer's place among all of its sort, and its caller's lease on it.
-pub struct Long {
+/// The permit of a long answer, and its caller's lease.
+pub struct LongAnswer {
     lease: Lease,
-    _bound: Bound,
-    _held: Held,
+    _guard: LeaseGuard,
+    _permit: Permit,
 }
 
-impl Long {
-    /// One for `caller`, who holds a place.
-    pub fn new(app: &App, caller: &Caller, held: Held) -> Long {
+impl LongAnswer {
+    /// A long answer for `caller`. Binds the connection to the caller's lease until the answer ends.
+    pub fn new(app: &App, caller: &Caller, permit: Permit) -> LongAnswer {
         let lease = Lease::new(app, caller);
-        Long { _bound: caller.line().bind(lease.clone()), lease, _held: held }
+        LongAnswer { _guard: caller.connection().bind(lease.clone()), lease, _permit: permit }
     }
 }
 
-/// A body of these parts. No part is made before the one before it was taken: a slow reader holds one part.
+/// A body of these parts. The stream makes a part only after the client has taken the one before, so a slow reader holds one
+/// part in memory.
 pub fn streamed<E: Into<BoxError> + Send + 'static>(
-    long: Long,
+    answer: LongAnswer,
     parts: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
 ) -> Body {
     Body::from_stream(stream! {
-        // All of it, or what is not named would be given back now.
-        let Long { mut lease, _bound, _held } = long;
+        // Bind every field: a field that the pattern leaves out would be dropped here, and not at the end of the stream.
+        let LongAnswer { mut lease, _guard, _permit } = answer;
         let mut parts = std::pin::pin!(parts);
         while let Some(part) = parts.next().await {
             if lease.is_over() {

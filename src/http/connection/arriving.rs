@@ -1,4 +1,5 @@
-//! How far the request on a connection has come in: a server that stops waits for answers, and not for questions.
+//! How much of the newest request on a connection has arrived. A server that stops waits for requests that have arrived whole,
+//! and for no others.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,42 +9,42 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-/// Nothing came, or a part of a request's head.
+/// Nothing, or a part of a request's head.
 const NOTHING: u8 = 0;
 /// The head of the newest request.
 const HEAD: u8 = 1;
 /// All of the newest request.
 const WHOLE: u8 = 2;
 
-/// What has come in on one connection.
+/// What has arrived on one connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Arrival(Arc<AtomicU8>);
 
 impl Arrival {
-    /// The head of a request has come in: the body that tells when the rest has.
-    pub(super) fn body(&self, body: Incoming) -> Arriving {
+    /// The head of a request has arrived. Returns its body, which notes here when it has arrived too.
+    pub(super) fn body(&self, body: Incoming) -> ArrivingBody {
         self.0.store(if body.is_end_stream() { WHOLE } else { HEAD }, Ordering::Relaxed);
-        Arriving { body, arrival: self.clone() }
+        ArrivingBody { body, arrival: self.clone() }
     }
 
-    /// Whether the newest request has come in whole.
+    /// Whether the newest request has arrived whole.
     pub(super) fn is_whole(&self) -> bool {
         self.0.load(Ordering::Relaxed) == WHOLE
     }
 
-    /// Whether not even the head of a request has come in.
+    /// Whether not even the head of a request has arrived.
     pub(super) fn is_nothing(&self) -> bool {
         self.0.load(Ordering::Relaxed) == NOTHING
     }
 }
 
-/// A body that comes in, and tells its connection when it has.
-pub struct Arriving {
+/// The body of a request. It notes its end in the [`Arrival`] of its connection.
+pub struct ArrivingBody {
     body: Incoming,
     arrival: Arrival,
 }
 
-impl Body for Arriving {
+impl Body for ArrivingBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -1,4 +1,4 @@
-//! How long an answer may go on: until its caller's token, its secret or its session ends.
+//! How long an answer may go on: until the caller's token, its secret or its session ends.
 
 use tokio::sync::watch;
 
@@ -7,7 +7,7 @@ use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::job::Time;
 
-/// The right of a caller to go on being answered.
+/// The right of a caller to go on receiving an answer.
 #[derive(Clone)]
 pub struct Lease {
     app: App,
@@ -16,7 +16,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// That of `caller`. The first look asks whether the token was revoked since it was let in.
+    /// The lease of `caller`. Its first check also finds a token that was revoked since it was authenticated.
     pub fn new(app: &App, caller: &Caller) -> Lease {
         let mut changes = app.access.changes();
         changes.mark_changed();
@@ -28,23 +28,23 @@ impl Lease {
         self.principal.expires
     }
 
-    /// Whether it has ended. Costs nothing while no token changes.
+    /// Whether the lease has ended by a change of tokens. Costs one atomic load while no token changes.
     pub fn is_over(&mut self) -> bool {
         let changed = self.changes.has_changed().unwrap_or(true);
         self.changes.mark_unchanged();
-        changed && !self.is_good()
+        changed && !self.is_valid()
     }
 
-    /// Waits until it ends.
+    /// Waits until a change of tokens ends the lease.
     pub async fn over(&mut self) {
         while self.changes.changed().await.is_ok() {
-            if !self.is_good() {
+            if !self.is_valid() {
                 return;
             }
         }
     }
 
-    fn is_good(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.app.access.still_valid(&self.principal, self.app.ledger.now())
     }
 }

@@ -1,16 +1,20 @@
-//! From a listening socket to requests and back: TLS, the limits of a connection, and its end with its answer's lease.
+//! From a listening socket to requests and back: TLS, errors that hyper answers, and connections that end with their answer's
+//! lease.
 //!
 //! Not here: what a request means (`request`), which handler answers it (`routes`), and what is logged and counted (`observe`).
 
 mod arriving;
+mod error_bodies;
+mod exchanges;
 mod handle;
+mod hyper_answer;
 mod lease;
 mod serve;
+mod socket;
 mod tls;
-mod unparsed;
 
-pub use arriving::Arriving;
-pub use handle::{Bound, Line};
+pub use arriving::ArrivingBody;
+pub use handle::{ConnectionHandle, LeaseGuard};
 pub use lease::Lease;
 pub use serve::{HttpOptions, Transport, serve};
 pub use tls::{Tls, TlsError};

@@ -1,4 +1,4 @@
-//! The server: connections in, over TLS or not, until it is told to stop; then every stream is ended and every answer given.
+//! Accepts connections, over TLS or in clear, until the server stops; then ends every stream and finishes every answer.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,28 +19,32 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
 use super::arriving::Arrival;
-use super::handle::{Line, Narrowing};
+use super::error_bodies::ErrorBodies;
+use super::exchanges::Exchanges;
+use super::handle::ConnectionHandle;
+use super::socket::ClientSocket;
 use super::tls::Tls;
-use super::unparsed::{Turns, Unparsed};
 use crate::http::limits::Bounds;
 use crate::http::site::Site;
 
-/// How long a client may take to send its headers, or to greet over TLS.
-const GREETING: Duration = Duration::from_secs(30);
-/// The longest head of a request, and how much of an answer is gathered before the client takes some: 128 KiB.
+/// How long a client may take to send the head of a request, or for the TLS handshake.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest head of a request, and how much of an answer hyper buffers before the client takes some: 128 KiB.
 const BUFFER: usize = 128 << 10;
-/// How long a server that stops waits for the rest of a request whose head it has: what a client has sent already is on its way
-/// through the machine.
-const REST: Duration = Duration::from_millis(100);
-/// How often it looks whether that has come.
-const LOOK: Duration = Duration::from_millis(5);
+/// How long a server that stops waits for the rest of a request whose head has arrived: bytes that the client has sent may
+/// still be on their way through the machine.
+const REST_TIMEOUT: Duration = Duration::from_millis(100);
+/// How often the server looks for that rest.
+const REST_POLL: Duration = Duration::from_millis(5);
+/// Pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How clients reach the server.
 #[derive(Clone)]
 pub enum Transport {
     /// In clear.
     Clear,
-    /// Over TLS that a proxy in front of the server ends; what the proxy sends on is in clear.
+    /// Over TLS to a proxy in front of the server, which sends requests on in clear.
     BehindTls,
     /// Over TLS that the server ends itself.
     Tls(Tls),
@@ -55,7 +59,7 @@ impl Transport {
         }
     }
 
-    /// The certificate and key, where the server ends TLS itself.
+    /// The certificate and key, if the server ends TLS itself.
     pub fn tls(&self) -> Option<&Tls> {
         match self {
             Transport::Tls(tls) => Some(tls),
@@ -69,9 +73,9 @@ impl Transport {
 pub struct HttpOptions {
     /// How clients reach the server.
     pub transport: Transport,
-    /// How much there may be at once of what costs memory, disk or time.
+    /// The limits of concurrency.
     pub bounds: Bounds,
-    /// How long a client may take nothing of an answer before its connection is closed.
+    /// How long a client may take no byte of an answer before the server closes the connection.
     pub stall_timeout: Duration,
     /// How long answers may take to end once the server stops.
     pub drain: Duration,
@@ -85,17 +89,17 @@ impl Default for HttpOptions {
             transport: Transport::Clear,
             bounds: Bounds::default(),
             stall_timeout: Duration::from_secs(30),
-            // Half of what Docker gives a process to end.
+            // Half the time that Docker gives a process to end.
             drain: Duration::from_secs(5),
             dropped_lines: Counter::default(),
         }
     }
 }
 
-/// Serves `site` on `listener` until `stopping` turns true, then answers what was asked, for as long as the options say, and
-/// returns. The caller brings the socket and the signal, so tests bind port 0.
+/// Serves `site` on `listener` until `stopping` turns true. Then finishes the answers to requests that have arrived, within
+/// [`HttpOptions::drain`], and returns. The caller brings the socket and the signal, so tests bind port 0.
 pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut stopping: watch::Receiver<bool>) {
-    // Every connection holds a sender; the receiver learns when the last one is gone.
+    // Every connection holds a sender. The receiver learns when the last one is dropped.
     let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     let cut_off = Arc::new(AtomicU64::new(0));
     let mut failing = false;
@@ -104,25 +108,25 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, mostly: give connections time to end instead of spinning, and say so once.
+                    // Mostly for lack of file descriptors. The pause lets connections end; the log gets one line, not one a try.
                     if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "connections are not accepted just now");
+                        tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept connections; trying again");
                     }
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             },
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         failing = false;
-        let (open, options) = (open.clone(), options.clone());
-        let (site, stopping, cut_off, line) = (site.clone(), stopping.clone(), cut_off.clone(), Line::default());
-        let connection = Connection { peer, site, stopping, cut_off, line: line.clone() };
+        let (open, options, handle) = (open.clone(), options.clone(), ConnectionHandle::default());
+        let (site, stopping, cut_off) = (site.clone(), stopping.clone(), cut_off.clone());
+        let connection = Connection { peer, site, stopping, cut_off, handle: handle.clone() };
         tokio::spawn(async move {
             let _open = open;
             tokio::select! {
                 () = connection.accept(stream, &options) => {}
-                () = line.cut() => tracing::debug!("a connection was closed: its answer's token has ended"),
+                () = handle.overdue() => tracing::debug!("a connection was closed: its answer's token has ended"),
             }
         });
     }
@@ -139,60 +143,60 @@ struct Connection {
     peer: SocketAddr,
     site: Site,
     stopping: watch::Receiver<bool>,
-    /// Connections that were closed before their answers were taken.
+    /// Counts connections that were closed before the client had taken its answer.
     cut_off: Arc<AtomicU64>,
-    line: Line,
+    handle: ConnectionHandle,
 }
 
 impl Connection {
     async fn accept(mut self, stream: TcpStream, options: &HttpOptions) {
-        // Answers are small and awaited: sending each at once matters more than filling packets.
+        // Answers are small and clients wait for them: send each at once instead of filling packets.
         let _ = stream.set_nodelay(true);
-        // A client that stops reading takes nothing, so its writes stay pending.
-        let mut stream = TimeoutStream::new(Narrowing::new(stream, self.line.clone()));
+        // If the client stops reading, a write stays pending and times out.
+        let mut stream = TimeoutStream::new(ClientSocket::new(stream, self.handle.clone()));
         stream.set_write_timeout(Some(options.stall_timeout));
         let stream = Box::pin(stream);
         let Some(tls) = options.transport.tls() else { return self.serve(stream, options.drain).await };
-        let greeted = tokio::select! {
-            greeted = timeout(GREETING, tls.acceptor().accept(stream)) => greeted,
+        let handshake = tokio::select! {
+            handshake = timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream)) => handshake,
             _ = self.stopping.wait_for(|stopping| *stopping) => return,
         };
-        if let Ok(Ok(stream)) = greeted {
+        if let Ok(Ok(stream)) = handshake {
             self.serve(stream, options.drain).await;
         }
     }
 
     async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, drain: Duration) {
-        let (arrival, turns) = (Arrival::default(), Turns::default());
+        let (arrival, exchanges) = (Arrival::default(), Exchanges::default());
         let service = service_fn(|mut request: Request<Incoming>| {
-            let turn = turns.begin();
-            request.extensions_mut().insert(self.line.clone());
+            let exchange = exchanges.begin();
+            request.extensions_mut().insert(self.handle.clone());
             let answer = self.site.clone().answer(request.map(|body| arrival.body(body)), self.peer);
-            async { Ok::<_, Infallible>(answer.await.map(|body| turn.until(body))) }
+            async { Ok::<_, Infallible>(answer.await.map(|body| exchange.until_dropped(body))) }
         });
-        let stream = TokioIo::new(Unparsed::new(stream, self.site.styles(), turns.clone()));
+        let stream = TokioIo::new(ErrorBodies::new(stream, self.site.styles(), exchanges.clone()));
         let mut server = hyper::server::conn::http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(GREETING).max_buf_size(BUFFER);
+        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
         let mut served = pin!(server.serve_connection(stream, service));
         let stopped = self.stopping.wait_for(|stopping| *stopping);
-        let mut ended = before(served.as_mut(), stopped).await;
+        let mut ended = unless(stopped, served.as_mut()).await;
         if ended.is_none() {
-            ended = before(served.as_mut(), arrived(&arrival)).await;
+            ended = unless(arrived(&arrival), served.as_mut()).await;
         }
         if ended.is_none() && arrival.is_whole() {
             served.as_mut().graceful_shutdown();
             ended = timeout(drain, served).await.ok();
             self.cut_off.fetch_add(u64::from(ended.is_none()), Ordering::Relaxed);
         }
-        // A connection on which nothing was asked that could be answered is dropped here.
+        // A connection without a whole request has nothing to answer: the drop closes it.
         if let Some(Err(error)) = ended {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
         }
     }
 }
 
-/// What `work` comes to; `None` where `end` comes first.
-async fn before<T>(work: impl Future<Output = T>, end: impl Future) -> Option<T> {
+/// The result of `work`; `None` if `end` comes first.
+async fn unless<T>(end: impl Future, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),
@@ -200,12 +204,12 @@ async fn before<T>(work: impl Future<Output = T>, end: impl Future) -> Option<T>
     }
 }
 
-/// Waits until a request whose head has come in is here whole, or is not after [`REST`].
+/// Waits for the rest of a request whose head has arrived, up to [`REST_TIMEOUT`].
 async fn arrived(arrival: &Arrival) {
     let whole = async {
         while !arrival.is_whole() && !arrival.is_nothing() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(REST_POLL).await;
         }
     };
-    let _ = timeout(REST, whole).await;
+    let _ = timeout(REST_TIMEOUT, whole).await;
 }

@@ -1,4 +1,4 @@
-//! The certificate and the key that the server greets with, as they lie in their files: a renewed pair takes the place of the old.
+//! The server's certificate and key, read from files. A renewed pair replaces the old one while the server runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the TLS certificate or key `{}`: {why}", .path.display())]
 pub struct TlsError {
-    /// Which file.
+    /// The file.
     path: PathBuf,
-    /// Why.
+    /// The reason.
     why: String,
 }
 
-/// A certificate chain and its key, both PEM. Cheap to clone; all clones greet with the same pair.
+/// A certificate chain and its key, both PEM. Cheap to clone; all clones use the same pair.
 #[derive(Clone)]
 pub struct Tls(Arc<Pair>);
 
@@ -38,15 +38,22 @@ struct Loaded {
 }
 
 impl Tls {
-    /// Reads them.
+    /// Reads the pair.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, is not PEM, or a key that does not fit the certificate.
     pub fn load(certificates: PathBuf, key: PathBuf) -> Result<Tls, TlsError> {
         let (chain, secret) = (read(&certificates)?, read(&key)?);
         let loaded = Loaded { acceptor: acceptor(&certificates, &chain, &key, &secret)?, files: hash(&chain, &secret) };
         Ok(Tls(Arc::new(Pair { certificates, key, loaded: RwLock::new(loaded) })))
     }
 
-    /// Reads the files again, and greets with what they hold now; whether that is another pair than before. A pair that cannot
-    /// be used, such as a new certificate beside the old key, changes nothing.
+    /// Reads the files again. New connections get the pair that the files hold now. Answers whether that pair is new.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`]. The old pair stays in use, for example while a new certificate lies beside the old key.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let Pair { certificates, key, loaded } = &*self.0;
         let (chain, secret) = (read(certificates)?, read(key)?);
@@ -59,7 +66,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// What greets a new connection.
+    /// Does the handshake of a new connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.0.loaded.read().acceptor.clone()
     }

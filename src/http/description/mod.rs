@@ -8,7 +8,7 @@ mod shared;
 
 pub use complete::{complete, routes_with_errors};
 pub use schemas::{CloudEvent, CloudEventInOrBatch, EventPage, EventType};
-pub use shared::{LiveAnswers, ReadingParams, Revisioned};
+pub use shared::{ETagAnswers, EventReadAnswers, SingleJobAnswers, SingleJobParams};
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};

@@ -1,12 +1,12 @@
-//! Parameters and answers that several routes describe alike, written once.
+//! Parameters and answers that several routes share. A route that needs other words for an answer lists it after the shared type.
 
 use utoipa::{IntoParams, IntoResponses};
 
 /// The parameters of every single-job read.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "describes what `Params::reading` takes")]
-pub struct ReadingParams {
+#[allow(dead_code, reason = "describes what `Params::job_read` takes")]
+pub struct SingleJobParams {
     /// A position or an RFC 3339 time of recording (inclusive): the answer as the ledger stood then.
     #[param(example = "2025-02-28T12:34:56Z")]
     as_of: Option<String>,
@@ -16,23 +16,51 @@ pub struct ReadingParams {
     org: Option<uuid::Uuid>,
 }
 
-/// What every single-job read may answer besides what its own document says.
+/// What every single-job read answers besides the job.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "describes what `single_job` answers")]
-pub enum LiveAnswers {
-    /// Live, and `Last-Event-ID` is at or past the job's end
+pub enum SingleJobAnswers {
+    /// On a live read: `Last-Event-ID` is at or past the job's end
     #[response(status = 204)]
     Ended,
-    /// The views are not there yet
+    /// A parameter is not what was expected
+    #[response(status = 400)]
+    BadParameter,
+    /// No such job, or none yet at `as_of`
+    #[response(status = 404)]
+    NoSuchJob,
+    /// `Accept` allows none of the forms
+    #[response(status = 406)]
+    NotAcceptable,
+    /// The views have not reached the position in time
     #[response(status = 503)]
-    Late,
+    ViewsBehind,
 }
 
-/// What a read with an `ETag` may answer besides.
+/// What a read with an `ETag` answers besides.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "describes what `single_job` answers")]
-pub enum Revisioned {
-    /// The caller's `If-None-Match` names this revision
+pub enum ETagAnswers {
+    /// `If-None-Match` names the job's revision
     #[response(status = 304)]
-    Known,
+    NotModified,
+}
+
+/// What every read of events answers besides the events.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "describes what the routes over the log answer")]
+pub enum EventReadAnswers {
+    /// On a tail of one job: the job has ended, and `Last-Event-ID` is at or past its end
+    #[response(status = 204)]
+    Ended,
+    /// A parameter or `Last-Event-ID` is not what was expected
+    #[response(status = 400)]
+    BadParameter,
+    /// `Accept` allows none of the three forms
+    #[response(status = 406)]
+    NotAcceptable,
+    /// The log has not reached `min_position`, or there are too many streams (`too-many-tails`), exports (`too-many-exports`) or
+    /// large answers (`too-many-answers`) at once
+    #[response(status = 503)]
+    Busy,
 }

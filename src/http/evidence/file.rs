@@ -3,10 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use axum::http::StatusCode;
-
-use crate::http::answer::Error;
-use crate::http::limits::{Held, Limit};
+use crate::http::answer::{Code, Error};
+use crate::http::limits::{Limit, Permit};
 use crate::http::request::Caller;
 
 /// Bytes that a file takes from the limit at a time, 4 MiB.
@@ -21,7 +19,7 @@ pub(super) struct LimitedFile {
     end: u64,
     caller: Caller,
     limit: Limit,
-    held: Option<Held>,
+    held: Option<Permit>,
     /// Bytes that the file has taken from the limit.
     room: u64,
 }
@@ -52,10 +50,10 @@ impl LimitedFile {
 
     fn grow(&mut self, end: u64) -> Result<(), LimitReached> {
         while self.room < end {
-            if self.room + u64::from(STEP) > u64::from(self.limit.most_of_one()) {
-                return Err(LimitReached(too_large(self.limit.most_of_one())));
+            if self.room + u64::from(STEP) > u64::from(self.limit.per_token()) {
+                return Err(LimitReached(too_large(self.limit.per_token())));
             }
-            let more = self.limit.take(&self.caller, STEP).map_err(LimitReached)?;
+            let more = self.limit.try_acquire(&self.caller, STEP).map_err(LimitReached)?;
             match &mut self.held {
                 Some(held) => held.merge(more),
                 none => *none = Some(more),
@@ -71,7 +69,7 @@ fn too_large(most: u32) -> Error {
     let detail = format!(
         "expected a bundle of at most {most} bytes; `jobledger evidence --data`, beside the server, makes larger ones"
     );
-    Error::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-too-large", detail)
+    Error::new(Code::BUNDLE_TOO_LARGE, detail)
 }
 
 impl Write for LimitedFile {

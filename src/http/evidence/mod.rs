@@ -8,7 +8,7 @@ use async_stream::try_stream;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
@@ -17,7 +17,7 @@ use crate::access::Capability;
 use crate::blocking::off_thread;
 use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
 use crate::http::POSITION;
-use crate::http::answer::{Error, Long, streamed};
+use crate::http::answer::{Code, Error, LongAnswer, streamed};
 use crate::http::app::App;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::Position;
@@ -68,7 +68,7 @@ pub async fn evidence(
         let covered = off_thread(move || app.ledger.log(|log| covered(log, &key, &since))).await?;
         return Ok((headers(&name, covered), ()).into_response());
     }
-    let long = Long::new(&app, &caller, app.limits.bundles.take(&caller, 1)?);
+    let long = LongAnswer::new(&app, &caller, app.limits.bundles.try_acquire(&caller, 1)?);
     // The bundle is made in a file: a reader of the log must not wait for a socket, and a job's events may not fit into memory.
     // The work keeps its place in the limit of bundles, because it goes on if the client disconnects.
     let made = off_thread(move || {
@@ -92,7 +92,7 @@ fn headers(disposition: &str, covered: Position) -> HeaderMap {
     ])
 }
 
-fn sent(file: LimitedFile, long: Long) -> Body {
+fn sent(file: LimitedFile, long: LongAnswer) -> Body {
     let bytes = try_stream! {
         let mut file = file;
         loop {
@@ -109,11 +109,11 @@ fn sent(file: LimitedFile, long: Long) -> Body {
 
 impl From<EvidenceError> for Error {
     fn from(error: EvidenceError) -> Error {
-        let missing = |code| Error::new(StatusCode::NOT_FOUND, code, error.to_string());
+        let missing = |code| Error::new(code, error.to_string());
         match error {
             EvidenceError::NoSuchJob => Error::no_such_job(),
-            EvidenceError::NoCheckpoint => missing("no-checkpoint"),
-            EvidenceError::NotCovered(_) => missing("not-covered"),
+            EvidenceError::NoCheckpoint => missing(Code::NO_CHECKPOINT),
+            EvidenceError::NotCovered(_) => missing(Code::NOT_COVERED),
             EvidenceError::Since { .. } => Error::parameter("since", error),
             EvidenceError::Write(error) if error.get_ref().is_some_and(|cause| cause.is::<LimitReached>()) => {
                 let reached = error.into_inner().and_then(|cause| cause.downcast::<LimitReached>().ok());

@@ -57,7 +57,7 @@ pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
 }
 
 /// A line that is written once the answer has ended.
-pub(super) struct Line {
+pub(super) struct AccessLine {
     pub(super) request: HeaderValue,
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -68,7 +68,7 @@ pub(super) struct Line {
     pub(super) told: Told,
 }
 
-impl Line {
+impl AccessLine {
     /// Has the line written when `response` has ended, however it ends.
     pub(super) fn follow(self, response: Response) -> Response {
         let status = response.status();
@@ -102,7 +102,7 @@ impl Line {
 
 /// Writes the line when it is dropped.
 struct Ending {
-    line: Line,
+    line: AccessLine,
     level: Level,
     status: StatusCode,
     /// How long the body is, where the answer says so: hyper asks for no more than that.

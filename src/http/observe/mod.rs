@@ -1,5 +1,7 @@
-//! What is told of each request: its id on the answer, its line in the access log, its part in the metrics, and a warning where
-//! the server failed.
+//! Observes each request: its id on the answer, its line in the access log, its part in the metrics, and a warning if the
+//! server failed.
+//!
+//! Not here: the log itself and its format (`cli`), and the counters of the ledger (`ledger`).
 
 mod access_log;
 mod requests;
@@ -18,7 +20,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
-use self::access_log::Line;
+use self::access_log::AccessLine;
 use crate::http::app::App;
 
 /// What proxies say of the client whose request they send on. Clients may say it too.
@@ -34,7 +36,7 @@ pub fn observe<B, F: Future<Output = Response>>(
     request: Request<B>,
     next: impl FnOnce(Request<B>) -> F,
 ) -> impl Future<Output = Response> {
-    let id = given(&request).unwrap_or_else(fresh);
+    let id = given(&request).unwrap_or_else(new_request_id);
     let (method, uri, started) = (request.method().clone(), request.uri().clone(), Instant::now());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path = uri.path());
     let forwarded = request.headers().get(FORWARDED).cloned();
@@ -48,7 +50,7 @@ pub fn observe<B, F: Future<Output = Response>>(
             tracing::warn!(status = response.status().as_u16(), ms, "answered");
         }
         response.headers_mut().insert(REQUEST_ID, id.clone());
-        Line { request: id, method, uri, route, peer, forwarded, started, told }.follow(response)
+        AccessLine { request: id, method, uri, route, peer, forwarded, started, told }.follow(response)
     }
     .instrument(span)
 }
@@ -61,7 +63,7 @@ fn given<B>(request: &Request<B>) -> Option<HeaderValue> {
 }
 
 /// Unique without asking for randomness each time: a prefix of this process and a number.
-pub fn fresh() -> HeaderValue {
+pub fn new_request_id() -> HeaderValue {
     static PREFIX: OnceLock<String> = OnceLock::new();
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let prefix = PREFIX.get_or_init(|| uuid::Uuid::new_v4().simple().to_string()[..12].to_owned());

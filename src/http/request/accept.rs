@@ -1,10 +1,10 @@
-//! Content negotiation (RFC 9110, section 12.5.1), as far as these routes need it.
+//! Content negotiation by `Accept` (RFC 9110, section 12.5.1), without media type parameters.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The first of `offered` that the request likes best; `None` where it accepts none of them. A request without `Accept`
-/// accepts the first.
+/// The offer with the highest quality in `Accept`, the first of equals; `None` if the request accepts none of them. A request
+/// without `Accept` gets the first offer.
 pub fn choose<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<&'o str> {
     let ranges: Vec<(String, f32)> = headers
         .get_all(ACCEPT)
@@ -26,7 +26,7 @@ pub fn choose<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<&'o str> {
     best.map(|(offer, _)| offer)
 }
 
-/// `type/subtype;q=0.5` as the lower-cased range and its quality; parameters other than `q` do not matter here.
+/// Parses `type/subtype;q=0.5` into the lower-cased range and its quality. Ignores all parameters but `q`.
 fn range(text: &str) -> Option<(String, f32)> {
     let mut parts = text.split(';');
     let range = parts.next()?.trim().to_ascii_lowercase();

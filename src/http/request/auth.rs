@@ -1,4 +1,4 @@
-//! Who asks: a bearer token, or a browser's session cookie.
+//! Authentication: a bearer token, or a browser's session cookie.
 
 use std::convert::Infallible;
 
@@ -10,24 +10,29 @@ use axum::http::{HeaderMap, Method};
 use crate::access::{Capability, Principal};
 use crate::http::answer::Error;
 use crate::http::app::App;
-use crate::http::connection::Line;
+use crate::http::connection::ConnectionHandle;
 use crate::http::observe::{asked_by, reads_of_others};
 use crate::job::OrgId;
 
 /// The name of the session cookie.
 pub const COOKIE_NAME: &str = "jobledger_session";
 
-/// The principal behind a request. A route that takes one answers 401 to everybody else.
+/// The principal of a request, and its connection. A handler with this extractor answers 401 to a request without a valid token
+/// or session.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Principal, Line);
+pub struct Caller(pub Principal, ConnectionHandle);
 
 impl Caller {
-    /// The connection that the request came by.
-    pub fn line(&self) -> &Line {
+    /// The connection of the request.
+    pub fn connection(&self) -> &ConnectionHandle {
         &self.1
     }
 
-    /// 403 unless the role has the capability.
+    /// Checks that the caller's role has the capability.
+    ///
+    /// # Errors
+    ///
+    /// 403 with the role that is needed.
     pub fn require(&self, capability: Capability) -> Result<(), Error> {
         if self.0.role.may(capability) {
             if capability == Capability::AllOrganisations {
@@ -37,22 +42,25 @@ impl Caller {
         }
         let needs = match capability {
             Capability::Append => "appending needs the role worker or admin",
-            Capability::Redact => "redacting data (`job.redacted`) needs the role admin",
+            Capability::Redact => "redacting (`job.redacted`) needs the role admin",
             Capability::Tasks => {
                 "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
             }
-            Capability::Rebuild => "making the views again needs the role admin",
+            Capability::Rebuild => "rebuilding the views needs the role admin",
             Capability::Metrics => {
-                "metrics are of all organisations and need the role admin or auditor; `--metrics-listen` shows them without a token"
+                "metrics count all organisations and need the role admin or auditor; `--metrics-listen` shows them without a token"
             }
-            Capability::AllOrganisations => "what belongs to all organisations needs the role auditor",
+            Capability::AllOrganisations => "reading all organisations needs the role auditor",
             Capability::ReadLedger | Capability::ReadJobs => "the role may not read this",
         };
         Err(Error::forbidden(format!("the token `{}` has the role {}; {needs}", self.0.name, self.0.role)))
     }
 
-    /// The organisation of a single job that is asked for: the caller's own, or for an auditor the one named by `org`.
-    /// Another organisation's does not exist for anybody else.
+    /// The organisation of a single job: the caller's own, or the one that an auditor names with `org`.
+    ///
+    /// # Errors
+    ///
+    /// 404 for another organisation if the caller is no auditor: to the caller, its jobs do not exist.
     pub fn org_of_job(&self, named: Option<OrgId>) -> Result<OrgId, Error> {
         match named {
             Some(org) if org != self.0.org && !self.0.role.may(Capability::AllOrganisations) => {
@@ -68,7 +76,7 @@ impl Caller {
         }
     }
 
-    /// Whether what belongs to `org`, or to the ledger itself, may be shown.
+    /// Whether the caller may see events of `org`, or of the ledger itself (`None`).
     pub fn may_see(&self, org: Option<OrgId>) -> bool {
         let own = org == Some(self.0.org);
         if !own && self.0.role.may(Capability::AllOrganisations) {
@@ -78,7 +86,11 @@ impl Caller {
         own
     }
 
-    /// The organisation that a list is limited to; `None` for an auditor who names none, and sees all.
+    /// The organisation that a list is limited to. `None` means all organisations, for an auditor who names none.
+    ///
+    /// # Errors
+    ///
+    /// 404 for another organisation if the caller is no auditor.
     pub fn org_of_list(&self, named: Option<OrgId>) -> Result<Option<OrgId>, Error> {
         match (self.0.role.may(Capability::AllOrganisations), named) {
             (true, named) => {
@@ -113,12 +125,12 @@ impl FromRequestParts<App> for Caller {
         };
         let found = found.ok_or_else(Error::unauthorized)?;
         asked_by(&found);
-        let line = parts.extensions.get::<Line>().cloned().unwrap_or_default();
+        let line = parts.extensions.get::<ConnectionHandle>().cloned().unwrap_or_default();
         Ok(Caller(found, line))
     }
 }
 
-/// `None` if the caller is unknown or cannot be looked up just now.
+/// `None` if the request has no valid token or session, and while `access.db` cannot be read.
 impl OptionalFromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
@@ -143,14 +155,18 @@ pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
-/// Cookies travel with requests that other sites make, so a write by cookie must come from a page of this origin: a browser
-/// says so in `Sec-Fetch-Site`, or in `Origin`. `scheme` is the one under which browsers know this server.
+/// Checks that a write by cookie comes from a page of this server, because browsers also send cookies with requests that other
+/// sites make. The browser names the site in `Sec-Fetch-Site`, or the origin in `Origin`. `scheme` is the one of this server's URLs.
+///
+/// # Errors
+///
+/// 403 for a page of another origin.
 pub fn same_origin(scheme: &str, headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let same = match (text("sec-fetch-site"), text(ORIGIN.as_str()), text(HOST.as_str())) {
         (Some(site), ..) => site == "same-origin",
         (None, Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(named, authority)| {
-            // A browser leaves the scheme's own port out of both; a proxy may write it into `Host`.
+            // A browser writes the scheme's default port into neither header. A proxy may write it into `Host`.
             let bare = |authority| without_default_port(scheme, authority);
             named.eq_ignore_ascii_case(scheme) && bare(authority).eq_ignore_ascii_case(bare(host))
         }),

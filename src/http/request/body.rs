@@ -1,19 +1,13 @@
-//! Request bodies: bounded in size and time. One that is too large is drained before it is refused, because a client that
-//! still writes would otherwise see a broken connection instead of the answer.
+//! Request bodies, bounded in size and time. A body over the limit is read to its end before it is refused: a client that still
+//! writes would otherwise see a broken connection instead of the answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::http::answer::Error;
-use crate::http::connection::Arriving;
-use crate::http::limits::{Held, Limit};
-use crate::http::request::Caller;
-use crate::http::request::Encoding;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -21,96 +15,128 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
+use super::{Caller, Encoding};
+use crate::http::answer::{Code, Error};
+use crate::http::connection::ArrivingBody;
+use crate::http::limits::{Limit, Permit};
+
 /// The largest body: 16 MiB.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
-/// How much more is read and thrown away before the connection is given up.
+/// Bytes beyond [`MAX_BODY`] that are read and dropped before the server gives the connection up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
-/// So much of each body counts for nothing, 64 KiB: most are smaller, and are read whatever others send.
+/// Bytes of each body that the budget does not count, 64 KiB. Most bodies are smaller, and the server reads them whatever the
+/// others hold.
 const FREE: usize = 64 << 10;
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(60);
-
-/// How long a body that nobody wants may take.
+/// How long the rest of a body may take that no handler has read.
 const REST_TIME: Duration = Duration::from_secs(5);
 
-/// A body that was read. Its share of what bodies may take of memory is given back when it is dropped.
-pub struct Read {
-    /// All of it.
+/// A body, and its share of the budget for bodies, which the drop gives back.
+pub struct ReceivedBody {
+    /// All of the body.
     pub bytes: Bytes,
-    _share: Option<Held>,
+    _share: Option<Permit>,
 }
 
-/// Reads the body of at most [`MAX_BODY`] bytes that `caller` sends; memory for it is taken from `budget`.
-pub async fn read(budget: &Limit, caller: &Caller, body: Body) -> Result<Read, Error> {
+/// A caller's share of the budget for bodies, while a body grows.
+struct Share<'a> {
+    budget: &'a Limit,
+    caller: &'a Caller,
+    /// Bytes of the body so far.
+    size: usize,
+    held: Option<Permit>,
+}
+
+impl<'a> Share<'a> {
+    fn new(budget: &'a Limit, caller: &'a Caller) -> Share<'a> {
+        Share { budget, caller, size: 0, held: None }
+    }
+
+    /// Takes room for `more` bytes; 503 if the budget has none.
+    fn grow(&mut self, more: usize) -> Result<(), Error> {
+        self.size += more;
+        let counted = self.size.saturating_sub(FREE).min(more);
+        if counted == 0 {
+            return Ok(());
+        }
+        let hint = |full: Error| Error { detail: format!("{}, or send at most {FREE} bytes", full.detail), ..full };
+        let more = self.budget.try_acquire(self.caller, counted as u32).map_err(hint)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Reads the body that `caller` sends. Its memory comes from `budget`.
+///
+/// # Errors
+///
+/// 408 after 60 s, 413 over [`MAX_BODY`], 503 if the budget is used up, 400 if the body breaks off.
+pub async fn read(budget: &Limit, caller: &Caller, body: Body) -> Result<ReceivedBody, Error> {
     match tokio::time::timeout(TIME, collect(budget, caller, body)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("expected the whole body within {} s", TIME.as_secs());
-            Err(Error::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+            Err(Error::new(Code::BODY_TIMEOUT, detail))
         }
     }
 }
 
-async fn collect(budget: &Limit, caller: &Caller, mut body: Body) -> Result<Read, Error> {
-    let (mut collected, mut share) = (BytesMut::new(), None);
+async fn collect(budget: &Limit, caller: &Caller, mut body: Body) -> Result<ReceivedBody, Error> {
+    let (mut collected, mut share) = (BytesMut::new(), Share::new(budget, caller));
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::bad_request("the body ended before it was complete"))?;
         let Ok(data) = frame.into_data() else { continue };
         read += data.len();
         if read <= MAX_BODY {
-            // Taken as it comes, so that a client that only says how much it will send holds nothing.
-            take(budget, caller, read.saturating_sub(FREE).min(data.len()), &mut share)?;
+            // Room is taken for bytes that have arrived: a client that only announces a large body holds none.
+            share.grow(data.len())?;
             collected.extend_from_slice(&data);
         } else if read > MAX_BODY + MAX_DRAIN {
             break;
         }
     }
-    if read <= MAX_BODY { Ok(Read { bytes: collected.freeze(), _share: share }) } else { Err(too_large()) }
+    match read <= MAX_BODY {
+        true => Ok(ReceivedBody { bytes: collected.freeze(), _share: share.held }),
+        false => Err(too_large()),
+    }
 }
 
 fn too_large() -> Error {
     let detail = format!("expected a body of at most {MAX_BODY} bytes, decoded; send the events in more requests");
-    Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    Error::new(Code::TOO_LARGE, detail)
 }
 
-/// The body as it was before it was encoded, of at most [`MAX_BODY`] bytes, for which memory is taken from `budget` too. May take
-/// long.
-pub fn decoded(budget: &Limit, caller: &Caller, body: Read, encoding: Encoding) -> Result<Read, Error> {
-    let (mut size, mut share) = (0, None);
+/// The decoded `body`. Memory for the decoded bytes comes from `budget` too. May take long.
+///
+/// # Errors
+///
+/// 400 for a body that does not decode, 413 over [`MAX_BODY`] decoded bytes, 503 if the budget is used up.
+pub fn decoded(budget: &Limit, caller: &Caller, body: ReceivedBody, encoding: Encoding) -> Result<ReceivedBody, Error> {
+    let mut share = Share::new(budget, caller);
     let bytes = encoding.decode(&body.bytes, |more| {
-        size += more;
-        if size > MAX_BODY {
+        if share.size + more > MAX_BODY {
             return Err(too_large());
         }
-        take(budget, caller, size.saturating_sub(FREE).min(more), &mut share)
+        share.grow(more)
     })?;
-    Ok(Read { bytes, _share: share })
+    Ok(ReceivedBody { bytes, _share: share.held })
 }
 
-fn take(budget: &Limit, caller: &Caller, bytes: usize, share: &mut Option<Held>) -> Result<(), Error> {
-    if bytes == 0 {
-        return Ok(());
-    }
-    let hint = |full: Error| Error { detail: format!("{}, or send at most {FREE} bytes", full.detail), ..full };
-    let more = budget.take(caller, bytes as u32).map_err(hint)?;
-    match share {
-        Some(share) => share.merge(more),
-        None => *share = Some(more),
-    }
-    Ok(())
-}
-
-/// Middleware. A body that nobody read is read to its end and thrown away before the answer goes out; otherwise the
-/// connection would break under the client's next request, or under this one while it still writes. Where that would take
-/// too long, or the client waits to be asked for the body, the answer says that the connection ends.
+/// Middleware: reads and drops the rest of a body that no handler has read, before the answer goes out. Otherwise the
+/// connection would break under the client's next request, or under this one while the client still writes. If that would take
+/// too long, or the client waits for `100 Continue`, the answer announces that the connection ends.
 pub fn read_the_rest<F: Future<Output = Response>>(
-    request: Request<Arriving>,
+    request: Request<ArrivingBody>,
     next: impl FnOnce(Request) -> F,
 ) -> impl Future<Output = Response> {
     let asks_first = request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
-    let lent = (!body.is_end_stream()).then(|| Lent(Arc::new(Mutex::new(Some(body)))));
+    let lent = (!body.is_end_stream()).then(|| LentBody(Arc::new(Mutex::new(Some(body)))));
     let body = lent.clone().map_or_else(Body::empty, Body::new);
     let answer = next(Request::from_parts(parts, body));
     async move {
@@ -127,8 +153,8 @@ pub fn read_the_rest<F: Future<Output = Response>>(
     }
 }
 
-/// Throws at most [`MAX_BODY`] bytes away; whether that was all.
-async fn discard(mut body: Arriving) -> bool {
+/// Reads and drops at most [`MAX_BODY`] bytes. Answers whether the body ended within them.
+async fn discard(mut body: ArrivingBody) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
@@ -140,18 +166,18 @@ async fn discard(mut body: Arriving) -> bool {
     true
 }
 
-/// A body that comes back when the handler drops it; `None` once it has been read to its end.
+/// A body that a handler reads and the middleware gets back. `None` once it has been read to its end.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Option<Arriving>>>);
+struct LentBody(Arc<Mutex<Option<ArrivingBody>>>);
 
-impl Lent {
-    fn take(&self) -> Option<Arriving> {
+impl LentBody {
+    fn take(&self) -> Option<ArrivingBody> {
         let body = self.0.lock().take();
         body.filter(|body| !body.is_end_stream())
     }
 }
 
-impl HttpBody for Lent {
+impl HttpBody for LentBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -1,4 +1,4 @@
-//! Cursors of lists: opaque, bound to the filters that they were made for, steady while jobs come and change.
+//! Cursors of lists of jobs: opaque, bound to the filters of their list, and valid while jobs are created and change.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use crate::http::answer::Error;
 use crate::job::Position;
 use crate::views::JobQuery;
 
-/// The cursor after the job created at `position`.
+/// The cursor of the page that follows the job created at `position`.
 pub fn encode(position: Position, query: &JobQuery) -> String {
     let mut bytes = position.get().to_be_bytes().to_vec();
     bytes.extend(fingerprint(query));
@@ -16,6 +16,10 @@ pub fn encode(position: Position, query: &JobQuery) -> String {
 }
 
 /// The position in a cursor that was made for `query`.
+///
+/// # Errors
+///
+/// 400 for a text that is no cursor, and for a cursor of other filters.
 pub fn decode(cursor: &str, query: &JobQuery) -> Result<Position, Error> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| bytes.len() == 16);
     let Some((position, mark)) = bytes.as_deref().and_then(|bytes| bytes.split_first_chunk::<8>()) else {
@@ -27,8 +31,8 @@ pub fn decode(cursor: &str, query: &JobQuery) -> Result<Position, Error> {
     Ok(Position::new(u64::from_be_bytes(*position)))
 }
 
-/// A hash of the filters that are set. Those that are not leave no mark, so that a filter that is new in a later release
-/// breaks no cursor.
+/// A hash of the filters that are set. A filter that is not set leaves no trace in it, so a release that adds filters breaks no
+/// cursor.
 fn fingerprint(query: &JobQuery) -> [u8; 8] {
     let JobQuery {
         org,
@@ -47,7 +51,7 @@ fn fingerprint(query: &JobQuery) -> [u8; 8] {
     let mut hash = Sha256::new();
     let mut mark = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            // The lengths keep one value from reading as another filter.
+            // The length separates one filter from the next.
             hash.update(format!("{name} {} {value}", value.len()));
         }
     };

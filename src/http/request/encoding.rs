@@ -1,17 +1,16 @@
-//! `Content-Encoding` of request bodies (RFC 9110, section 8.4): gzip and zstd. A body is decoded within the limits that hold
-//! for a body as it is, and the rest of one that decodes to more is never decoded.
+//! `Content-Encoding` of request bodies (RFC 9110, section 8.4): gzip and zstd. The limits of a body hold for its decoded bytes,
+//! and decoding stops at the limit.
 
 use std::io::{self, Read};
 
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
-use crate::http::answer::Error;
+use crate::http::answer::{Code, Error};
 
-/// The largest window of a zstd body, 8 MiB as a power of two (RFC 9659): a decoder holds that much beside what it has decoded.
+/// The largest window of a zstd body, as a power of two: 8 MiB (RFC 9659). The decoder holds a window beside its output.
 const WINDOW: u32 = 23;
 /// Bytes that are decoded at a time.
 const STEP: usize = 64 << 10;
@@ -19,37 +18,41 @@ const STEP: usize = 64 << 10;
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is.
+    /// No encoding.
     Identity,
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
-    /// RFC 8878.
+    /// zstd (RFC 8878).
     Zstd,
 }
 
 impl Encoding {
-    /// The encoding that the headers name; `None` for one that is unknown here, and for more than one.
-    pub fn of(headers: &HeaderMap) -> Option<Encoding> {
+    /// The encoding that the headers name.
+    ///
+    /// # Errors
+    ///
+    /// 415 for an unknown encoding, and for several.
+    pub fn of(headers: &HeaderMap) -> Result<Encoding, Error> {
         let mut lines = headers.get_all(CONTENT_ENCODING).iter();
-        let name = lines.next().map_or(Some("identity"), |line| line.to_str().ok())?.trim().to_ascii_lowercase();
-        match (name.as_str(), lines.next()) {
+        let first = lines.next().map_or(Some("identity"), |line| line.to_str().ok());
+        let name = first.map(|name| name.trim().to_ascii_lowercase());
+        match (name.as_deref(), lines.next()) {
             // A list may be empty (RFC 9110, section 5.6.1).
-            ("identity" | "", None) => Some(Encoding::Identity),
-            ("gzip" | "x-gzip", None) => Some(Encoding::Gzip),
-            ("zstd", None) => Some(Encoding::Zstd),
-            _ => None,
+            (Some("identity" | ""), None) => Ok(Encoding::Identity),
+            (Some("gzip" | "x-gzip"), None) => Ok(Encoding::Gzip),
+            (Some("zstd"), None) => Ok(Encoding::Zstd),
+            _ => {
+                let detail = "expected `Content-Encoding: gzip` or `zstd`, or none";
+                Err(Error::new(Code::UNSUPPORTED_ENCODING, detail))
+            }
         }
     }
 
-    /// 415, which names the encodings that are known here.
-    pub fn unsupported() -> Response {
-        let detail = "expected `Content-Encoding: gzip` or `zstd`, or none";
-        let mut answer = Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", detail).into_response();
-        answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
-        answer
-    }
-
-    /// What `body` decodes to. `grow` is told of bytes before they are kept, and may refuse them. May take long.
+    /// The decoded `body`. Calls `grow` with the number of bytes before it keeps them. May take long.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a body that does not decode, and the error of `grow`.
     pub fn decode(self, body: &Bytes, grow: impl FnMut(usize) -> Result<(), Error>) -> Result<Bytes, Error> {
         let wrong = |error: io::Error| {
             let detail = format!("the body does not decode as its `Content-Encoding` says: {error}");

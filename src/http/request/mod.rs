@@ -1,6 +1,6 @@
-//! What a request says: who asks, which parameters, which preconditions, which body.
+//! What a request says: the caller, parameters, preconditions, and the body.
 //!
-//! Not here: the answer (`answer`), and what a role or a token may do (`access`).
+//! Not here: the answer (`answer`), and what a role or a token allows (`access`).
 
 pub mod accept;
 mod auth;
@@ -14,7 +14,7 @@ mod unambiguous;
 
 pub use auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
 pub use encoding::Encoding;
-pub use params::{Params, Reading};
-pub use preconditions::guard;
+pub use params::{JobRead, Params};
+pub use preconditions::precondition;
 pub use segment::Segment;
-pub use unambiguous::sound;
+pub use unambiguous::check_unambiguous;

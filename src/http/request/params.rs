@@ -1,4 +1,4 @@
-//! Query parameters: each named in its error, none ignored.
+//! Query parameters. An error names its parameter, and a parameter that the route does not know is an error.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -7,12 +7,12 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::http::answer::Error;
+use crate::http::answer::{Error, shortened};
 use crate::http::request::Caller;
 use crate::job::{JobId, JobKey, OrgId, Position, Time};
 use crate::ledger::AsOf;
 
-/// The parameters that a route has not taken yet. [`Params::finish`] refuses what is left.
+/// The parameters that a handler has not taken yet. [`Params::finish`] refuses the rest.
 #[derive(Debug)]
 pub struct Params(Vec<(String, String)>);
 
@@ -26,7 +26,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// The values of `name`, each once, in the order in which they came; the parameter may be given up to `most` times.
+    /// The distinct values of `name` in the order of the query.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the parameter stands more than `most` times.
     pub fn many(&mut self, name: &str, most: usize) -> Result<Vec<String>, Error> {
         let taken = self.take(name);
         if taken.len() > most {
@@ -45,7 +49,11 @@ impl Params {
         self.0.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
-    /// The value of `name` as text; at most one.
+    /// The value of `name` as text.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the parameter stands twice.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
         let mut values = self.take(name);
         if values.len() > 1 {
@@ -54,29 +62,44 @@ impl Params {
         Ok(values.pop())
     }
 
-    /// The value of `name`, read by `T`.
+    /// The value of `name`, parsed.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the parameter stands twice or does not parse.
     pub fn one<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, Error> {
         let value = self.text(name)?;
         value.map(|value| value.parse()).transpose().map_err(|error| Error::parameter(name, error))
     }
 
-    /// A whole number from 1 to `max`.
+    /// The value of `name` as a whole number from 1 to `max`.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other value.
     pub fn count(&mut self, name: &str, default: usize, max: usize) -> Result<usize, Error> {
         let Some(value) = self.text(name)? else { return Ok(default) };
         let digits = value.bytes().all(|b| b.is_ascii_digit());
         value.parse().ok().filter(|n| digits && (1..=max).contains(n)).ok_or_else(|| {
-            let found: String = value.chars().take(32).collect();
-            Error::parameter(name, format!("expected a whole number from 1 to {max}, found `{found}`"))
+            Error::parameter(name, format!("expected a whole number from 1 to {max}, found `{}`", shortened(&value)))
         })
     }
 
-    /// An RFC 3339 time. A `+` that was not escaped arrives as a space, and can only have been a `+`.
+    /// The value of `name` as an RFC 3339 time. An unescaped `+` decodes to a space, so a space stands for `+`.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other value.
     pub fn time(&mut self, name: &str) -> Result<Option<Time>, Error> {
         let value = self.text(name)?.map(|value| value.replace(' ', "+"));
         value.map(|value| value.parse()).transpose().map_err(|error| Error::parameter(name, error))
     }
 
-    /// Refuses every parameter that the route does not know.
+    /// Refuses the parameters that no call has taken.
+    ///
+    /// # Errors
+    ///
+    /// 400 with the name of the first one.
     pub fn finish(self) -> Result<(), Error> {
         match self.0.first() {
             Some((name, _)) => Err(Error::parameter(name, "unknown here; `/openapi.json` lists those of this route")),
@@ -84,14 +107,22 @@ impl Params {
         }
     }
 
-    /// The parameters of every single-job read, and nothing else.
-    pub fn reading(mut self, caller: &Caller, id: &str) -> Result<Reading, Error> {
+    /// All parameters, as those of a single-job read of the job `id`.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other parameter; 404 for an id that no job can have and for a job that the caller may not see.
+    pub fn job_read(mut self, caller: &Caller, id: &str) -> Result<JobRead, Error> {
         let as_of = self.moment("as_of")?;
         let (key, min) = self.job(caller, id)?;
-        Ok(Reading { key, as_of, min })
+        Ok(JobRead { key, as_of, min })
     }
 
-    /// The parameters of a read that compares a job at two moments, and nothing else.
+    /// All parameters, as those of a read that compares the job `id` at two moments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::job_read`], and 400 without `from`.
     pub fn span(mut self, caller: &Caller, id: &str) -> Result<Span, Error> {
         let (from, to) = (self.moment("from")?, self.moment("to")?);
         let (key, min) = self.job(caller, id)?;
@@ -100,44 +131,51 @@ impl Params {
         Ok(Span { key, from, to, min })
     }
 
-    /// What is left when a single-job read has taken its own: the organisation and `min_position`.
+    /// The rest of the parameters, as those that every single-job read has: `org` and `min_position`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::job_read`].
     pub fn job(mut self, caller: &Caller, id: &str) -> Result<(JobKey, Option<Position>), Error> {
         let min = self.one("min_position")?;
         let org = self.one::<OrgId>("org")?;
         self.finish()?;
         let org = caller.org_of_job(org)?;
-        // An id that no job can have names no job.
         let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
         Ok((JobKey { org, id }, min))
     }
 
-    /// A position or a time; see [`Params::time`] for the space.
+    /// The value of `name` as a position or a time; see [`Params::time`] for the space.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other value.
     pub fn moment(&mut self, name: &str) -> Result<Option<AsOf>, Error> {
         let value = self.text(name)?.map(|value| value.replace(' ', "+"));
         value.map(|value| value.parse()).transpose().map_err(|error| Error::parameter(name, error))
     }
 }
 
-/// What a single-job read asks for.
+/// The parameters of a single-job read.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct JobRead {
     /// The job.
     pub key: JobKey,
-    /// As of when.
+    /// As of which moment; `None` is now.
     pub as_of: Option<AsOf>,
-    /// At least as new as this.
+    /// The position that the answer must show at least.
     pub min: Option<Position>,
 }
 
-/// What a read that compares a job at two moments asks for.
+/// The parameters of a read that compares a job at two moments.
 #[derive(Debug, Clone)]
 pub struct Span {
     /// The job.
     pub key: JobKey,
     /// The earlier moment.
     pub from: AsOf,
-    /// The later one; `None` is now.
+    /// The later moment; `None` is now.
     pub to: Option<AsOf>,
-    /// At least as new as this.
+    /// The position that the answer must show at least.
     pub min: Option<Position>,
 }

@@ -1,11 +1,11 @@
-//! The one variable part of a path, with this server's own error where it cannot be read.
+//! The variable segment of a path. Unlike axum's own extractor, it refuses a malformed one with this server's error.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::http::answer::Error;
 
-/// The decoded segment.
+/// The variable segment, percent-decoded.
 #[derive(Debug, Clone)]
 pub struct Segment(pub String);
 

@@ -1,5 +1,4 @@
-//! What must hold of every request before a route sees it, because a proxy in front could read it otherwise than this
-//! server does.
+//! Refuses requests that a proxy in front could read differently than this server: a header twice, or a `Host` without a host.
 
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
@@ -8,8 +7,8 @@ use axum::http::{HeaderMap, Version};
 
 use crate::http::answer::Error;
 
-/// Headers that have one value. RFC 9110, section 5.3, forbids a second line of them: a proxy could read the one and this server
-/// the other.
+/// Headers that have one value. RFC 9110, section 5.3, forbids a second line: a proxy could read the first and this server the
+/// second.
 const SINGLE: [HeaderName; 6] = [
     AUTHORIZATION,
     HOST,
@@ -19,8 +18,12 @@ const SINGLE: [HeaderName; 6] = [
     HeaderName::from_static("last-event-id"),
 ];
 
-/// 400 where a header that has one value is there twice, or `Host` does not name a host (RFC 9112, section 3.2).
-pub fn sound<B>(request: &Request<B>) -> Result<(), Error> {
+/// Checks that a request means the same to this server and to a proxy in front.
+///
+/// # Errors
+///
+/// 400 if a header of [`SINGLE`] stands twice, or `Host` does not name a host (RFC 9112, section 3.2).
+pub fn check_unambiguous<B>(request: &Request<B>) -> Result<(), Error> {
     let headers = request.headers();
     for name in &SINGLE {
         let found = headers.get_all(name).iter().count();
@@ -28,7 +31,7 @@ pub fn sound<B>(request: &Request<B>) -> Result<(), Error> {
             return Err(Error::bad_request(format!("expected the header `{name}` once, found it {found} times")));
         }
     }
-    // HTTP/1.0 does not know the header.
+    // HTTP/1.0 has no such header.
     let needed = request.version() > Version::HTTP_10 || headers.contains_key(HOST);
     if needed && !names_a_host(headers) {
         return Err(Error::bad_request(
@@ -40,6 +43,6 @@ pub fn sound<B>(request: &Request<B>) -> Result<(), Error> {
 
 fn names_a_host(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    // An authority may name a user too (RFC 3986, section 3.2); a host does not.
+    // An authority may have a user part (RFC 3986, section 3.2); a host has none.
     !host.contains('@') && host.parse::<Authority>().is_ok_and(|host| !host.host().is_empty())
 }

@@ -2,14 +2,14 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::http::answer::Error;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 
 static EVENT_SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema/events");
@@ -52,8 +52,6 @@ pub async fn event_schema(Path(name): Path<String>) -> Result<Response, Error> {
             let headers = [(CONTENT_TYPE, "application/schema+json"), (CACHE_CONTROL, FOR_EVERYONE)];
             Ok((headers, file.contents()).into_response())
         }
-        None => {
-            Err(Error::new(StatusCode::NOT_FOUND, "no-such-schema", "no such schema; names are `<type>.v<N>.json`"))
-        }
+        None => Err(Error::new(Code::NO_SUCH_SCHEMA, "no such schema; names are `<type>.v<N>.json`")),
     }
 }

@@ -6,12 +6,13 @@ mod append;
 pub mod docs;
 mod events;
 mod export;
+mod job;
 mod jobs;
 pub mod metrics;
 mod ready;
 mod rebuild;
 mod session;
-pub mod single;
+pub mod single_job;
 pub mod tree;
 
 use axum::routing::get;
@@ -27,7 +28,7 @@ use crate::http::{diff, evidence};
 pub fn own_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(append::append, events::list))
-        .routes(routes!(events::one))
+        .routes(routes!(events::one::one))
         .routes(routes!(tree::newest))
         .routes(routes!(tree::list))
         .routes(routes!(tree::leaf))
@@ -38,8 +39,8 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .route("/ledger/tile/entries/{*index}", get(tree::entries))
         .route("/ledger/tile/{level}/{*index}", get(tree::hashes))
         .routes(routes!(jobs::list))
-        .routes(routes!(jobs::one))
-        .routes(routes!(jobs::output))
+        .routes(routes!(job::one))
+        .routes(routes!(job::output))
         .routes(routes!(diff::diff))
         .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Capability;
-use crate::http::answer::Line;
+use crate::http::answer::JsonLine;
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::job::JobKey;
@@ -61,7 +61,7 @@ pub struct Ready {
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()),
     responses((status = 200, description = "It does", body = Alive)))]
 pub async fn healthz() -> Response {
-    Line(Alive { status: "ok" }).into_response()
+    JsonLine(Alive { status: "ok" }).into_response()
 }
 
 /// Whether the log is open and takes writes, the views are less than a second behind, and the anchor less than five.
@@ -71,8 +71,8 @@ pub async fn readyz(State(app): State<App>, caller: Option<Caller>) -> Response 
     let ready = ready(&app, caller.as_ref());
     let status = if ready.code.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Not an error body: what is said is the same whether ready or not.
-    let mut response = (status, Line(ready)).into_response();
-    response.extensions_mut().insert(crate::http::answer::AsItIs);
+    let mut response = (status, JsonLine(ready)).into_response();
+    response.extensions_mut().insert(crate::http::answer::KeepBody);
     response
 }
 

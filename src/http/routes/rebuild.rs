@@ -9,8 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Capability;
-use crate::http::answer::Error;
-use crate::http::answer::Line;
+use crate::http::answer::JsonLine;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::http::request::Params;
@@ -50,12 +50,8 @@ pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> 
         Some(Ok(())) => (StatusCode::OK, "done"),
         Some(Err(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a rebuild failed");
-            return Err(Error::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "rebuild-failed",
-                "the rebuild failed; the log says why",
-            ));
+            return Err(Error::new(Code::REBUILD_FAILED, "the rebuild failed; the log says why"));
         }
     };
-    Ok((status, Line(RebuildState { state, position, head })).into_response())
+    Ok((status, JsonLine(RebuildState { state, position, head })).into_response())
 }

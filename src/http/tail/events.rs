@@ -26,7 +26,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     let resumed = last_event_id(headers)?;
     // The stream is counted before its first read of the log: from then on the publisher renders every event.
     let (mut ending, bound) = Ending::new(app, caller);
-    let held = (bound, app.limits.tails.take(caller, 1)?);
+    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
     let open = app.tails.enter(&app.ledger);
     let one_job = of.filter.one_job();
     let mut bell = app.tails.bell(&of.filter);

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use super::{Ending, Woken, answer, last_event_id};
-use crate::http::answer::Error;
-use crate::http::answer::Rendered;
+use crate::http::answer::RenderedJob;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::request::Caller;
-use crate::http::request::Reading;
-use crate::http::routes::single::{View, found, rendered};
+use crate::http::request::JobRead;
+use crate::http::routes::single_job::{Representation, found, rendered};
 use crate::job::{JobKey, Position};
 use crate::log::Filter;
 use crate::tails::frame;
@@ -27,12 +27,12 @@ pub async fn live(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    reading: &Reading,
-    view: View,
+    reading: &JobRead,
+    view: Representation,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
     let (mut ending, bound) = Ending::new(app, caller);
-    let held = (bound, app.limits.tails.take(caller, 1)?);
+    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
     let open = app.tails.enter(&app.ledger);
     // The bell is taken before the job is read: an event in between rings it.
     let key = reading.key.clone();
@@ -83,7 +83,7 @@ pub async fn live(
                         Ok(Next::Changed(next)) => break next,
                         Ok(Next::Same(position)) => seen = position,
                         // The bell has rung for an event that is not shown yet, so the next wait ends at once.
-                        Err(error) if error.code == Error::READS_BUSY => {}
+                        Err(error) if error.code == Code::READS_BUSY => {}
                         Err(_) => return,
                     }
                 };
@@ -97,11 +97,16 @@ enum Next {
     /// The job has not changed up to this position.
     Same(Position),
     /// The job has changed.
-    Changed(Rendered),
+    Changed(RenderedJob),
 }
 
 /// Reads the job at the next time that [`PACE`] allows, and compares it with the revision that is shown.
-async fn next(app: &App, view: &View, key: &JobKey, (looked, shown): (Instant, Position)) -> Result<Next, Error> {
+async fn next(
+    app: &App,
+    view: &Representation,
+    key: &JobKey,
+    (looked, shown): (Instant, Position),
+) -> Result<Next, Error> {
     tokio::time::sleep_until(looked + PACE).await;
     let found = found(app, view, key, None).await?;
     if found.value.position == shown {

@@ -23,8 +23,8 @@ use tokio_stream::Stream;
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::app::App;
-use crate::http::connection::Bound;
 use crate::http::connection::Lease;
+use crate::http::connection::LeaseGuard;
 use crate::http::request::Caller;
 use crate::job::Position;
 use crate::tails::{Bell, TailError};
@@ -81,10 +81,10 @@ enum Woken<T> {
 impl Ending {
     /// Binds the connection of `caller` to the stream, and makes its send buffer small: a watcher that does not read then costs
     /// little memory.
-    fn new(app: &App, caller: &Caller) -> (Ending, Bound) {
+    fn new(app: &App, caller: &Caller) -> (Ending, LeaseGuard) {
         let lease = Lease::new(app, caller);
-        let bound = caller.line().bind(lease.clone());
-        caller.line().narrow();
+        let bound = caller.connection().bind(lease.clone());
+        caller.connection().shrink_send_buffer();
         let (app, stopping) = (app.clone(), app.stopping.clone());
         (Ending { app, lease, stopping, heartbeat: Instant::now() + HEARTBEAT }, bound)
     }

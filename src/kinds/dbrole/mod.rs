@@ -5,11 +5,12 @@ mod routes;
 
 pub(super) use model::DbRoleJob;
 
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
+use crate::http::{Api, Code, Error, ErrorStyle, routes_with_errors};
 
 /// The error body of this API, the same for every status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,9 +36,9 @@ pub(super) fn api() -> Api {
 
 fn error_body(error: &Error, _path: &str) -> Vec<u8> {
     // The document gives the words of these two errors.
-    let message = match (error.status.as_u16(), error.code) {
-        (401 | 403, _) => "access denied",
-        (404, "no-such-job") => "job not found",
+    let message = match (error.status(), error.code) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => "access denied",
+        (_, Code::NO_SUCH_JOB) => "job not found",
         _ => &error.detail,
     };
     serde_json::to_vec(&ErrorBody { message }).expect("text is JSON")

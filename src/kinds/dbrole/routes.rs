@@ -7,16 +7,17 @@ use axum::response::Response;
 use super::model::DbRoleJob;
 use crate::access::Capability;
 use crate::http::{
-    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+    App, Caller, ETagAnswers, Error, Params, Render, Representation, Segment, SingleJobAnswers, SingleJobParams,
+    single_job,
 };
 use crate::job::{JobId, Kind};
 
-const VIEW: View = View {
-    name: "/dbroles/jobs/{id}",
+const REPRESENTATION: Representation = Representation {
+    path: "/dbroles/jobs/{id}",
     kind: Some(Kind::DbRole),
     content_type: "application/json",
     also: &[],
-    revisioned: true,
+    has_etag: true,
     render: Render::Whole(|_, job| Ok(serde_json::to_vec(&DbRoleJob::of(job)).expect("the model is JSON"))),
 };
 
@@ -25,14 +26,12 @@ const VIEW: View = View {
 /// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/dbroles/jobs/{id}", tag = "dbrole", operation_id = "get_db_role_job",
-    params(("id" = uuid::Uuid, Path, description = "The unique identifier of the resource, a UUID"), ReadingParams),
+    params(("id" = uuid::Uuid, Path, description = "The unique identifier of the resource, a UUID"), SingleJobParams),
     responses(
         (status = 200, description = "OK", content((DbRoleJob = "application/json"), (String = "text/event-stream"))),
+        SingleJobAnswers,
         (status = 400, description = "The id is no UUID, or a parameter is not what was expected"),
-        (status = 404, description = "No such job, or none yet at `as_of`"),
-        (status = 406, description = "`Accept` allows neither form"),
-        LiveAnswers,
-        Revisioned,
+        ETagAnswers,
     )
 )]
 pub(super) async fn get(
@@ -47,6 +46,6 @@ pub(super) async fn get(
         let found: String = id.chars().take(64).collect();
         return Err(Error::bad_request(format!("expected the id to be a UUID, found `{found}`")));
     }
-    let reading = params.reading(&caller, &id)?;
-    single_job(app, caller, headers, reading, VIEW).await
+    let read = params.job_read(&caller, &id)?;
+    single_job(app, caller, headers, read, REPRESENTATION).await
 }

@@ -3,14 +3,13 @@
 mod model;
 mod routes;
 
-use axum::http::StatusCode;
 pub(super) use model::RuleJob;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::http::{Api, Error, ErrorStyle, routes_with_errors};
+use crate::http::{Api, Code, Error, ErrorStyle, routes_with_errors};
 
 /// The error body of this API, the same for every status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,13 +45,13 @@ pub(super) fn api() -> Api {
 }
 
 fn error_body(error: &Error, path: &str) -> Vec<u8> {
-    let message = match (error.status, error.code) {
-        (StatusCode::NOT_FOUND, "no-such-job") => "No rule job with the specified ID was found.",
+    let message = match error.code {
+        Code::NO_SUCH_JOB => "No rule job with the specified ID was found.",
         _ => &error.detail,
     };
     let body = ErrorBody {
         version: 2,
-        http_status_code: error.status.as_u16(),
+        http_status_code: error.status().as_u16(),
         error_code: 0,
         message,
         details: vec![format!("path: {path}")],

@@ -7,21 +7,22 @@ use axum::response::Response;
 use super::model::{RuleJob, state_word};
 use crate::access::Capability;
 use crate::http::{
-    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+    App, Caller, ETagAnswers, Error, Params, Render, Representation, Segment, SingleJobAnswers, SingleJobParams,
+    single_job,
 };
 use crate::job::Kind;
 
-const JOB: View = View {
-    name: "/authorization/rules/jobs/{jobId}",
+const JOB: Representation = Representation {
+    path: "/authorization/rules/jobs/{jobId}",
     kind: Some(Kind::Rule),
     content_type: "application/vnd.sas.authorization.rule.job+json",
     also: &["application/json"],
-    revisioned: true,
+    has_etag: true,
     render: Render::Whole(|_, job| Ok(serde_json::to_vec(&RuleJob::of(job)).expect("the model is JSON"))),
 };
 
-const STATE: View = View {
-    name: "/authorization/rules/jobs/{jobId}/state",
+const STATE: Representation = Representation {
+    path: "/authorization/rules/jobs/{jobId}/state",
     content_type: "text/plain;charset=UTF-8",
     also: &[],
     render: Render::Row(|job, _| state_word(job.state.status()).as_bytes().to_vec()),
@@ -33,15 +34,13 @@ const STATE: View = View {
 /// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/authorization/rules/jobs/{jobId}", tag = "rule", operation_id = "get_rule_job",
-    params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
+    params(("jobId" = String, Path, description = "The ID of the rule job"), SingleJobParams),
     responses(
         (status = 200, description = "The specified rule job exists",
             content((RuleJob = "application/vnd.sas.authorization.rule.job+json"), (RuleJob = "application/json"), (String = "text/event-stream"))),
-        (status = 400, description = "A parameter is not what was expected"),
+        SingleJobAnswers,
         (status = 404, description = "No rule job with the specified ID was found"),
-        (status = 406, description = "`Accept` allows no form of it"),
-        LiveAnswers,
-        Revisioned,
+        ETagAnswers,
     )
 )]
 pub(super) async fn get(
@@ -52,8 +51,8 @@ pub(super) async fn get(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadJobs)?;
-    let reading = params.reading(&caller, &id)?;
-    single_job(app, caller, headers, reading, JOB).await
+    let read = params.job_read(&caller, &id)?;
+    single_job(app, caller, headers, read, JOB).await
 }
 
 /// Get the state of a rule job.
@@ -61,15 +60,13 @@ pub(super) async fn get(
 /// One word of text. With `as_of`, the state as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/authorization/rules/jobs/{jobId}/state", tag = "rule", operation_id = "get_rule_job_state",
-    params(("jobId" = String, Path, description = "The ID of the rule job"), ReadingParams),
+    params(("jobId" = String, Path, description = "The ID of the rule job"), SingleJobParams),
     responses(
         (status = 200, description = "The state",
             content((String = "text/plain;charset=UTF-8"), (String = "text/event-stream"))),
-        (status = 400, description = "A parameter is not what was expected"),
+        SingleJobAnswers,
         (status = 404, description = "No rule job with the specified ID was found"),
-        (status = 406, description = "`Accept` allows no form of it"),
-        LiveAnswers,
-        Revisioned,
+        ETagAnswers,
     )
 )]
 pub(super) async fn state(
@@ -80,6 +77,6 @@ pub(super) async fn state(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadJobs)?;
-    let reading = params.reading(&caller, &id)?;
-    single_job(app, caller, headers, reading, STATE).await
+    let read = params.job_read(&caller, &id)?;
+    single_job(app, caller, headers, read, STATE).await
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use crate::access::Capability;
-use crate::http::{App, Caller, Error, POSITION, Params, Segment, guard};
+use crate::http::{App, Caller, Error, POSITION, Params, Segment, precondition};
 use crate::job::{JobId, JobKey, Kind, Refusal};
 use crate::ledger::{Append, AppendError};
 use crate::wire;
@@ -43,7 +43,7 @@ pub(super) async fn cancel(
     caller.require(Capability::Tasks)?;
     // The parameters of a read are refused: a cancellation with `as_of` would still cancel now.
     params.finish()?;
-    let guard = guard(&headers)?;
+    let guard = precondition(&headers)?;
     let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
     let key = JobKey { org: caller.0.org, id };
     // The route checks the kind alone. The writer thread decides whether the job may be cancelled.

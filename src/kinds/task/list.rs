@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::model::{RunningTask, TaskEntry};
 use crate::access::Capability;
 use crate::http::{
-    App, Caller, Error, Long, POSITION, PageName, Params, decode_cursor, encode_cursor, json, page, streamed,
+    App, Caller, Error, LongAnswer, POSITION, PageName, Params, decode_cursor, encode_cursor, json, page, streamed,
 };
 use crate::job::{JobType, Kind, TaskType, Time};
 use crate::model::{StatusName, TaskTypeName};
@@ -115,7 +115,7 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     caller.require(Capability::Tasks)?;
     let min = params.one("min_position")?;
     params.finish()?;
-    let long = Long::new(&app, &caller, app.limits.answers.wait(&caller, 1).await?);
+    let long = LongAnswer::new(&app, &caller, app.limits.answers.acquire(&caller, 1).await?);
     // The document gives this list no pages, so the answer has all jobs.
     let render: RenderRow = |job| serde_json::to_vec(&RunningTask::of(job)).expect("the model is JSON");
     let shown = app.ledger.running_tasks(caller.0.org, min, render).await?;

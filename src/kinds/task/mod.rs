@@ -50,7 +50,7 @@ pub(super) fn api() -> Api {
 }
 
 fn error_body(error: &Error, _path: &str) -> Vec<u8> {
-    let code = match error.status.as_u16() {
+    let code = match error.status().as_u16() {
         401 => "UNAUTHORIZED",
         403 => "FORBIDDEN",
         404 => "NOT_FOUND",

@@ -7,23 +7,24 @@ use axum::response::Response;
 use super::model::{TaskJob, TaskProgress};
 use crate::access::Capability;
 use crate::http::{
-    App, Caller, Error, LiveAnswers, Params, ReadingParams, Render, Revisioned, Segment, View, single_job,
+    App, Caller, ETagAnswers, Error, Params, Render, Representation, Segment, SingleJobAnswers, SingleJobParams,
+    single_job,
 };
 use crate::job::Kind;
 
-const JOB: View = View {
-    name: "/api/v1/jobs/{id}",
+const JOB: Representation = Representation {
+    path: "/api/v1/jobs/{id}",
     kind: Some(Kind::Task),
     content_type: "application/json",
     also: &[],
-    revisioned: true,
+    has_etag: true,
     render: Render::Row(|job, _| serde_json::to_vec(&TaskJob::of(job)).expect("the model is JSON")),
 };
 
-const PROGRESS: View = View {
-    name: "/api/v1/jobs/{id}/progress",
-    // `elapsed_ms` depends on the clock, so the answer has no revision.
-    revisioned: false,
+const PROGRESS: Representation = Representation {
+    path: "/api/v1/jobs/{id}/progress",
+    // `elapsed_ms` depends on the clock, so the answer has no `ETag`.
+    has_etag: false,
     render: Render::Row(|job, now| serde_json::to_vec(&TaskProgress::of(job, now)).expect("the model is JSON")),
     ..JOB
 };
@@ -33,15 +34,14 @@ const PROGRESS: View = View {
 /// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "get_task",
-    params(("id" = String, Path, description = "Job ID"), ReadingParams),
+    params(("id" = String, Path, description = "Job ID"), SingleJobParams),
     responses(
         (status = 200, description = "The complete job object with all details", content((TaskJob = "application/json"), (String = "text/event-stream"))),
+        SingleJobAnswers,
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
         (status = 404, description = "The job does not exist, or did not exist at `as_of`"),
-        (status = 406, description = "`Accept` allows neither form"),
-        LiveAnswers,
-        Revisioned,
+        ETagAnswers,
     )
 )]
 pub(super) async fn get(
@@ -52,8 +52,8 @@ pub(super) async fn get(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
-    let reading = params.reading(&caller, &id)?;
-    single_job(app, caller, headers, reading, JOB).await
+    let read = params.job_read(&caller, &id)?;
+    single_job(app, caller, headers, read, JOB).await
 }
 
 /// Get Job Progress.
@@ -61,14 +61,13 @@ pub(super) async fn get(
 /// With `as_of`, the job as the ledger stood at that moment. With `Accept: text/event-stream`, a live read.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}/progress", tag = "task", operation_id = "get_task_progress",
-    params(("id" = String, Path, description = "Job ID"), ReadingParams),
+    params(("id" = String, Path, description = "Job ID"), SingleJobParams),
     responses(
         (status = 200, description = "How far the job is", content((TaskProgress = "application/json"), (String = "text/event-stream"))),
+        SingleJobAnswers,
         (status = 400, description = "Invalid parameters"),
         (status = 403, description = "Insufficient permissions"),
         (status = 404, description = "The job does not exist, or did not exist at `as_of`"),
-        (status = 406, description = "`Accept` allows neither form"),
-        LiveAnswers,
     )
 )]
 pub(super) async fn progress(
@@ -79,6 +78,6 @@ pub(super) async fn progress(
     params: Params,
 ) -> Result<Response, Error> {
     caller.require(Capability::Tasks)?;
-    let reading = params.reading(&caller, &id)?;
-    single_job(app, caller, headers, reading, PROGRESS).await
+    let read = params.job_read(&caller, &id)?;
+    single_job(app, caller, headers, read, PROGRESS).await
 }

@@ -1,4 +1,6 @@
 //! `GET /metrics`, for Prometheus: in OpenMetrics, or in the older text format where that is asked for.
+//!
+//! Not here: the counters of the ledger (`ledger`), of requests (`observe`) and of limits (`limits`).
 
 mod memory;
 mod plain;

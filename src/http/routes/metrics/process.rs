@@ -40,7 +40,7 @@ mod linux {
         gauge("process_threads", "Threads", u64::try_from(stat.num_threads).unwrap_or(0));
         gauge("process_open_fds", "Open file descriptors", process.fd_count()? as u64);
         if let LimitValue::Value(most) = limits.max_open_files.soft_limit {
-            gauge("process_max_fds", "Most open file descriptors", most);
+            gauge("process_max_fds", "Bound open file descriptors", most);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{changing, published};
 use crate::access::Capability;
 use crate::http::answer::Error;
-use crate::http::answer::Line;
+use crate::http::answer::JsonLine;
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::http::request::Params;
@@ -80,5 +80,5 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
         note: String::from_utf8_lossy(&signed.note).into_owned(),
     });
     let list = CheckpointList { checkpoints: checkpoints.collect(), next };
-    Ok((changing("application/json", head), Line(list)).into_response())
+    Ok((changing("application/json", head), JsonLine(list)).into_response())
 }

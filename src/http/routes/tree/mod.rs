@@ -1,7 +1,9 @@
-//! The tree over HTTP, in the formats of C2SP (tlog-tiles, tlog-checkpoint, tlog-proof): what auditors check the ledger with.
+//! The tree over HTTP, in the formats of C2SP (tlog-tiles, tlog-checkpoint, tlog-proof), with which auditors check the ledger.
 //!
-//! Nothing is shown that is not under a published checkpoint. Hashes reveal nothing, so every role may have them; leaves
-//! follow who may see their event.
+//! Every answer lies under a published checkpoint. Hashes reveal nothing, so every role may read them. A leaf is for the callers
+//! that may see its event.
+//!
+//! Not here: how proofs and tiles are made (`tree`, `ledger`).
 
 mod checkpoints;
 mod proofs;
@@ -12,12 +14,11 @@ pub use proofs::{__path_consistency, __path_leaf, __path_proof, consistency, lea
 pub use tiles::{__path_entries, __path_hashes, entries, hashes};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 
 use crate::http::POSITION;
-use crate::http::answer::Error;
+use crate::http::answer::{Code, Error};
 use crate::job::Position;
-use crate::ledger::ProveError;
 use crate::log::{Published, Reader};
 
 /// Headers of bytes that can never be others under their URL.
@@ -46,12 +47,6 @@ fn published(log: &Reader<'_>) -> Result<Published, Error> {
     log.checkpoint()?.ok_or_else(|| {
         let detail = "no checkpoint was ever signed in this copy of the log; `jobledger recover` continues it under a name \
                       of its own, and signs";
-        Error::new(StatusCode::NOT_FOUND, "no-checkpoint", detail)
+        Error::new(Code::NO_CHECKPOINT, detail)
     })
-}
-
-impl From<ProveError> for Error {
-    fn from(error: ProveError) -> Error {
-        Error::internal(&error)
-    }
 }

@@ -1,15 +1,14 @@
 //! `GET /ledger/events/{position}/leaf`, `/ledger/events/{position}/proof` and `/ledger/consistency`.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{changing, immutable, published};
 use crate::access::Capability;
-use crate::http::answer::Error;
-use crate::http::answer::Line;
+use crate::http::answer::JsonLine;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::http::request::Params;
@@ -63,7 +62,7 @@ pub async fn proof(
                 "the newest checkpoint covers {}, not the one at {position}",
                 plural(newest.size, "event", "events")
             );
-            return Err(Error::new(StatusCode::NOT_FOUND, "not-covered", detail));
+            return Err(Error::new(Code::NOT_COVERED, detail));
         }
         Ok((receipt(log, &newest, position)?.to_string(), Position::new(newest.size.last())))
     })?;
@@ -126,5 +125,5 @@ pub async fn consistency(State(app): State<App>, caller: Caller, mut params: Par
     })?;
     let hashes = hashes.iter().map(ToString::to_string).collect();
     let proof = Consistency { from: from.get(), to: to.get(), hashes };
-    Ok((immutable("application/json"), Line(proof)).into_response())
+    Ok((immutable("application/json"), JsonLine(proof)).into_response())
 }

@@ -1,15 +1,15 @@
 //! `GET /ledger/tile/…`: the tree in tiles of 256 hashes, and the leaves under them (C2SP tlog-tiles).
 
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 
 use super::{immutable, published};
 use crate::access::Capability;
 use crate::blocking::off_thread;
-use crate::http::answer::Error;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
-use crate::http::limits::sent_with;
+use crate::http::limits::bytes_with_permit;
 use crate::http::request::Caller;
 use crate::http::request::Params;
 use crate::job::plural;
@@ -56,14 +56,14 @@ pub async fn entries(State(app): State<App>, caller: Caller, uri: Uri, params: P
 async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     params.finish()?;
-    let missing = |detail: String| Error::new(StatusCode::NOT_FOUND, "no-such-tile", detail);
+    let missing = |detail: String| Error::new(Code::NO_SUCH_TILE, detail);
     // A tile has one spelling: what is another one, percent-encoded or not, names nothing.
     let path = uri.path().strip_prefix("/ledger/").unwrap_or_default();
     let wanted: Tile = path.parse().map_err(|error| missing(format!("{error}")))?;
     if wanted.kind() == TileKind::Entries {
         caller.require(Capability::AllOrganisations)?;
     }
-    let held = app.limits.answers.wait(&caller, 1).await?;
+    let held = app.limits.answers.acquire(&caller, 1).await?;
     off_thread(move || {
         app.ledger.log(|log| {
             let size = published(log)?.size;
@@ -73,7 +73,7 @@ async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Re
                     plural(size, "event", "events")
                 )));
             }
-            Ok((immutable("application/octet-stream"), sent_with(held, tile(log, wanted)?)).into_response())
+            Ok((immutable("application/octet-stream"), bytes_with_permit(held, tile(log, wanted)?)).into_response())
         })
     })
     .await
