@@ -15,7 +15,6 @@ use super::output::{remark, say, shown};
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
-use crate::http::Error;
 use crate::job::{OrgId, plural};
 use crate::ledger::{Append as Request, AppendError, Folder, FolderError, Identity, Ledger, OpenError, Options};
 use crate::wire::{self, MAX_BATCH};
@@ -24,13 +23,13 @@ use crate::wire::{self, MAX_BATCH};
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of the longest answer: ids and sources of as many events as a batch has.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
-/// How often a batch is tried that the server could not take just then.
+/// How often the command sends a batch that the server could not take.
 const TRIES: u32 = 8;
 
 /// Append events from files, in order
 ///
 /// Files hold CloudEvents: one JSON object, several one after the other (NDJSON), or arrays of them. They are appended in
-/// batches, each all or nothing; running the command again appends only what is not there yet.
+/// batches, each all or nothing. The command skips events that the ledger has, so it may run again.
 #[derive(Debug, Args)]
 pub(super) struct Append {
     /// Files of events; - is stdin
@@ -48,7 +47,7 @@ pub(super) struct Append {
     #[arg(long, env = "JOBLEDGER_ACTOR", default_value = "local", value_name = "NAME", value_parser = actor)]
     actor: String,
 
-    /// With --data: make the folder where there is none
+    /// With --data: make the folder if it is missing
     #[arg(long)]
     create: bool,
 
@@ -64,7 +63,7 @@ pub(super) struct Append {
     json: bool,
 }
 
-/// What was done so far.
+/// The events that a command has appended so far.
 #[derive(Debug, Default)]
 struct Counts {
     appended: u64,
@@ -157,7 +156,7 @@ fn array(batch: &[Box<RawValue>]) -> Vec<u8> {
     serde_json::to_vec(batch).expect("JSON that was just read")
 }
 
-/// A folder that no server has.
+/// The ledger in a folder, which no server has open.
 struct Local {
     ledger: Ledger,
     runtime: tokio::runtime::Runtime,
@@ -185,7 +184,7 @@ impl Local {
 impl Sink for Local {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
         let events = wire::batch(&array(batch), self.ledger.mask())
-            .map_err(|refused| refusal(&Error::rejected(refused.index, refused.reject)))?;
+            .map_err(|refused| refusal(refused.index, refused.reject.pointer(), &refused.reject))?;
         let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
         match self.runtime.block_on(self.ledger.append(append)) {
             Ok(appended) => {
@@ -194,18 +193,19 @@ impl Sink for Local {
                 Ok(Counts { appended: new, known, position: appended.position().get() })
             }
             Err(error @ AppendError::ReadOnly(_)) => Err(Failure::Refused(error.to_string())),
-            Err(error @ (AppendError::Refused { .. } | AppendError::IdReused { .. })) => {
-                Err(refusal(&Error::append(error, true)))
+            Err(AppendError::Refused { index, refusal: why, .. }) => {
+                Err(refusal(Some(index), why.pointer().unwrap_or_default(), &why))
             }
+            Err(error @ AppendError::IdReused { index, .. }) => Err(refusal(Some(index), "", &error)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// A refusal in the words in which a server would give it.
-fn refusal(error: &Error) -> Failure {
-    let index = error.index.map(|index| index as u64);
-    Failure::Refused(shown(&placed(error.detail.clone(), error.pointer.as_deref(), index)).into_owned())
+/// A refusal in the words of a server.
+fn refusal(index: Option<usize>, pointer: &str, why: &dyn std::error::Error) -> Failure {
+    let pointer = Some(pointer).filter(|pointer| !pointer.is_empty());
+    Failure::Refused(shown(&placed(why.to_string(), pointer, index.map(|index| index as u64))).into_owned())
 }
 
 impl Drop for Local {
@@ -231,8 +231,7 @@ impl Server {
 }
 
 impl Sink for Server {
-    /// Tries again what the server could not take just then, or what nobody knows the outcome of: the same events with the
-    /// same ids are recorded once.
+    /// Sends the batch again after a 503 or a broken connection. The ledger records events with the same ids once.
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
         let body = array(batch);
         let mut wait = Duration::from_millis(200);
@@ -240,7 +239,7 @@ impl Sink for Server {
             let text = match self.post(&body) {
                 Ok(mut answer) if answer.status().is_success() => return counts(&mut answer, batch.len()),
                 Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
-                    // That does not pass by waiting.
+                    // Waiting does not help.
                     (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
                     (text, _) => text,
                 },
@@ -251,7 +250,7 @@ impl Sink for Server {
             if attempt == TRIES {
                 return Err(Failure::CouldNotRun(format!("tried {TRIES} times: {text}")));
             }
-            // What is still to come: this wait and its doubles.
+            // The sum of this wait and its doubles.
             let rest = wait * ((1 << (TRIES - attempt)) - 1);
             remark!(
                 "jobledger: {text}; waiting {:.1} s (try {attempt} of {TRIES}, gives up after {:.0} s more of waiting)",

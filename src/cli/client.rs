@@ -14,7 +14,7 @@ use ureq::{Agent, Body, Error};
 use super::Failure;
 use super::output::shown;
 
-/// Which server, and as whom.
+/// A running server, and the token for it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Remote {
     /// The server, such as http://127.0.0.1:8347
@@ -29,21 +29,24 @@ pub(super) struct Remote {
     pub authorities: Authorities,
 }
 
-/// Whose word counts for a server's certificate.
+/// The authorities that vouch for a server's certificate.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Authorities {
-    /// Who vouches for the server's certificate, instead of the public authorities: their certificates, PEM
+    /// Certificates (PEM) of the authorities that vouch for the server, instead of the public authorities
     #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-/// The address of a server, as an option.
-pub(super) fn server(text: &str) -> Result<String, String> {
-    let uri: Option<Uri> = text.parse().ok();
-    match uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("expected `http://` or `https://`, a host, and its port where that is another one".to_owned()),
-    }
+/// A text that is no address of a server.
+#[derive(Debug, thiserror::Error)]
+#[error("expected `http://` or `https://`, a host, and the port if it is not 80 or 443")]
+pub(super) struct NotAServer;
+
+/// Reads the address of a server.
+pub(super) fn server(text: &str) -> Result<String, NotAServer> {
+    let uri: Uri = text.parse().map_err(|_| NotAServer)?;
+    let is_server = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if is_server { Ok(text.to_owned()) } else { Err(NotAServer) }
 }
 
 impl Remote {
@@ -86,7 +89,7 @@ impl Authorities {
     }
 }
 
-/// Whether asking again cannot help: the request cannot be sent, or whoever answers is not whom it is for.
+/// Whether another try cannot help: the request cannot be sent, or the server cannot prove its name.
 pub(super) fn is_hopeless(error: &Error) -> bool {
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     match error {
@@ -101,7 +104,7 @@ pub(super) fn is_hopeless(error: &Error) -> bool {
     }
 }
 
-/// What kept the request from being answered, and what to do where that is known.
+/// The reason that a request has no answer, with a hint for known reasons.
 pub(super) fn failed(error: Error) -> Failure {
     let text = crate::chain(&error);
     let hint = match text {
@@ -122,7 +125,7 @@ pub(super) fn failed(error: Error) -> Failure {
     Failure::CouldNotRun(format!("{}; {hint}", shown(&text)))
 }
 
-/// Fails unless the answer is of this media type: anything may answer at an address.
+/// Refuses an answer of another media type, because any program may answer at an address.
 pub(super) fn expect_type(answer: &Response<Body>, expected: &str) -> Result<(), Failure> {
     let found = answer.headers().get("content-type").and_then(|found| found.to_str().ok()).unwrap_or("nothing");
     if found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected) {
@@ -131,12 +134,12 @@ pub(super) fn expect_type(answer: &Response<Body>, expected: &str) -> Result<(),
     Err(unexpected(&format!("expected {expected}, found {}", shown(found))))
 }
 
-/// The server answers with success, and not what a ledger answers.
+/// The server answers with success, but not as a ledger does.
 pub(super) fn unexpected(what: &str) -> Failure {
     Failure::CouldNotRun(format!("the server answers something else than a ledger: {what}; is --url the right one?"))
 }
 
-/// What the server says is wrong: its `detail` with what belongs to it, or the status; and its `code`.
+/// The text of a refusal, from its `detail`, its place and the status; and its `code`.
 pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
     let status = answer.status();
     let body = answer.body_mut().read_to_string().unwrap_or_default();
@@ -150,7 +153,7 @@ pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
     }
 }
 
-/// What is wrong, and where: the field, and the event of a batch.
+/// A refusal with its place: the event of a batch, and the field.
 pub(super) fn placed(detail: String, pointer: Option<&str>, index: Option<u64>) -> String {
     let text = pointer.map_or(detail.clone(), |pointer| format!("`{pointer}`: {detail}"));
     index.map_or(text.clone(), |index| format!("event {} of the batch: {text}", index.saturating_add(1)))

@@ -1,5 +1,5 @@
-//! Options from a TOML file: one table, named as on the command line. They become the defaults of the options, so the
-//! command line wins over the environment, that over the file, and clap checks all three alike.
+//! Options from a TOML file: one table, with the names of the command line. They become the defaults of the options. So the
+//! command line wins over the environment, and the environment over the file, and clap checks all three.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -10,13 +10,12 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
-/// What the environment variables of the program begin with.
+/// The beginning of each environment variable of the program.
 const PREFIX: &str = "JOBLEDGER_";
-/// How alike two names are that may be meant for one another, of 1.
+/// The least likeness, of 1, at which a name is suggested for another.
 const ALIKE: f64 = 0.9;
 
-/// Parses a command line, with the file that it (or `JOBLEDGER_CONFIG`) names. An environment variable that is empty counts as
-/// one that is not set.
+/// Parses a command line, with the file that it or `JOBLEDGER_CONFIG` names. An empty environment variable counts as unset.
 pub(super) fn parse<C: CommandFactory + FromArgMatches>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<C, clap::Error> {
@@ -33,13 +32,13 @@ pub(super) fn parse<C: CommandFactory + FromArgMatches>(
         };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
-        command = with_defaults(command, &table).map_err(wrong)?;
+        command = with_defaults(command, &table).map_err(|error| wrong(error.to_string()))?;
     }
     let matches = command.try_get_matches_from(&args).map_err(|error| told_where(error, &C::command(), &args))?;
     C::from_arg_matches(&matches)
 }
 
-/// What is wrong with the environment: variables that look like options and are none.
+/// Warnings about environment variables that have the prefix of the program but set no option.
 pub(super) fn unknown_variables<C: CommandFactory>() -> Vec<String> {
     let known = variables(&C::command());
     let set = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().filter(|_| !value.is_empty()));
@@ -65,7 +64,7 @@ fn variables(command: &clap::Command) -> BTreeMap<String, String> {
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 
-/// Says which environment variable a wrong value comes from, where the command line does not have the option.
+/// Adds the environment variable that a wrong value comes from, if the command line lacks the option.
 fn told_where(mut error: clap::Error, command: &clap::Command, args: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else { return error };
     let Some(long) = arg.split([' ', '=']).next().and_then(|arg| arg.strip_prefix("--")).map(str::to_owned) else {
@@ -85,7 +84,7 @@ fn told_where(mut error: clap::Error, command: &clap::Command, args: &[OsString]
     error
 }
 
-/// Where the file is: looked for before everything else is parsed, because it changes how that is done.
+/// The path of the file. Found before all other parsing, because the file changes the defaults.
 fn config_path(args: &[OsString]) -> Option<PathBuf> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -99,27 +98,40 @@ fn config_path(args: &[OsString]) -> Option<PathBuf> {
     std::env::var_os("JOBLEDGER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-fn with_defaults(command: clap::Command, table: &toml::Table) -> Result<clap::Command, String> {
+/// An entry of the file that is no option.
+#[derive(Debug, thiserror::Error)]
+enum BadEntry {
+    #[error("`{name}`: expected a text in quotes, found {found}")]
+    NotAText { name: String, found: String },
+    #[error("`{0}`: expected a text, a number or true/false")]
+    NotAValue(String),
+    #[error("`{0}`: expected one value, found an array")]
+    Many(String),
+    #[error("`{name}`: no command has an option --{long}")]
+    Unknown { name: String, long: String },
+}
+
+fn with_defaults(command: clap::Command, table: &toml::Table) -> Result<clap::Command, BadEntry> {
     let mut command = command;
     for (name, value) in table {
         let long = name.replace('_', "-");
         if let Some(found) = not_a_text(value)
             && has_texts(&command, &long)
         {
-            return Err(format!("`{name}`: expected a text in quotes, found {found}"));
+            return Err(BadEntry::NotAText { name: name.clone(), found });
         }
         let (texts, repeats) = match value {
             toml::Value::Array(values) => (values.iter().map(text).collect::<Option<Vec<_>>>(), true),
             value => (text(value).map(|text| vec![text]), false),
         };
-        let texts = texts.ok_or_else(|| format!("`{name}`: expected a text, a number or true/false"))?;
+        let texts = texts.ok_or_else(|| BadEntry::NotAValue(name.clone()))?;
         let mut known = false;
         command = everywhere(command, &long, &texts, &mut known);
         if repeats && !repeatable(&command, &long) {
-            return Err(format!("`{name}`: expected one value, found an array"));
+            return Err(BadEntry::Many(name.clone()));
         }
         if !known {
-            return Err(format!("`{name}`: no command has an option --{long}"));
+            return Err(BadEntry::Unknown { name: name.clone(), long });
         }
     }
     Ok(command)
@@ -134,7 +146,7 @@ fn text(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// What a value, or a value in an array, is that is no text.
+/// The type and value of an entry, or of the first one in an array, that is no text.
 fn not_a_text(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(_) => None,
@@ -143,7 +155,7 @@ fn not_a_text(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// Whether the values of `--long` are paths or other texts, which a number must not be taken for.
+/// Whether `--long` takes paths or other texts, which a number must not stand for.
 fn has_texts(command: &clap::Command, long: &str) -> bool {
     let texts = [TypeId::of::<PathBuf>(), TypeId::of::<OsString>(), TypeId::of::<String>()];
     let is_text = |arg: &Arg| texts.iter().any(|text| arg.get_value_parser().type_id() == *text);
@@ -151,7 +163,7 @@ fn has_texts(command: &clap::Command, long: &str) -> bool {
         || command.get_subcommands().any(|sub| has_texts(sub, long))
 }
 
-/// Whether `--long` may be given more than once, wherever it is known.
+/// Whether `--long` may repeat in every command that has it.
 fn repeatable(command: &clap::Command, long: &str) -> bool {
     let mut own = command.get_arguments().filter(|arg| arg.get_long() == Some(long));
     own.all(|arg| matches!(arg.get_action(), ArgAction::Append))

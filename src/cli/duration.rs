@@ -1,29 +1,36 @@
-//! Durations as options take them: a number and its unit.
+//! Durations as options take them.
 
 use std::time::Duration;
 
-/// Reads `500ms`, `30s`, `5m`, `1h` or `7d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a whole number with its unit: ms, s, m, h or d, such as `30s`".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60 * 1000,
-        "h" => 3600 * 1000,
-        "d" => 24 * 3600 * 1000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit_ms).map(Duration::from_millis).ok_or_else(wrong)
+/// A duration that an option cannot take.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadDuration {
+    #[error("expected a number with its unit, such as `500ms`, `30s`, `1h` or `2days`: {0}")]
+    Unreadable(#[from] humantime::DurationError),
+    #[error("expected more than 0")]
+    Zero,
+    #[error("expected at most {}", humantime::format_duration(*.0))]
+    TooLong(Duration),
+}
+
+/// Reads `500ms`, `30s`, `5m`, `1h`, `7d` or `1h 30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, BadDuration> {
+    Ok(humantime::parse_duration(text)?)
 }
 
 /// Reads a duration of more than 0.
-pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+pub(super) fn some_time(text: &str) -> Result<Duration, BadDuration> {
     match duration(text)? {
-        Duration::ZERO => Err("expected more than 0".to_owned()),
+        Duration::ZERO => Err(BadDuration::Zero),
         some => Ok(some),
+    }
+}
+
+/// Reads a duration of at most `longest`.
+pub(super) fn up_to(longest: Duration, text: &str) -> Result<Duration, BadDuration> {
+    match duration(text)? {
+        long if long > longest => Err(BadDuration::TooLong(longest)),
+        short => Ok(short),
     }
 }
 
@@ -32,13 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        for (text, ms) in [("250ms", 250), ("30s", 30_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(ms)));
+    fn a_number_needs_its_unit() {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("7d", 604_800_000)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(ms), "{text}");
         }
-        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1w", "99999999999999999999s", "9999999999999999d"] {
+        for text in ["", "30", "s", "-1s", "30x", "99999999999999999999s"] {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert!(some_time("0ms").is_err());
+        assert!(some_time("0s").is_err());
+        assert!(up_to(Duration::from_secs(60), "61s").is_err());
     }
 }

@@ -6,23 +6,29 @@ use tokio::net::TcpListener;
 
 use super::Failure;
 
-/// `ADDRESS:PORT`, as it was given, and what its name stands for.
+/// `ADDRESS:PORT` as the option has it, and the addresses of its name.
 #[derive(Debug, Clone)]
 pub(super) struct Listen {
     text: String,
     addresses: Vec<SocketAddr>,
 }
 
+/// An address that no server can listen at.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadAddress {
+    #[error("expected ADDRESS:PORT, such as 127.0.0.1:8347 or localhost:8347: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("this name has no address")]
+    None,
+}
+
 impl Listen {
-    /// Reads it, and looks a name up. Addresses of version 4 come first, because most clients try them.
-    pub(super) fn parse(text: &str) -> Result<Listen, String> {
-        let found = text.to_socket_addrs();
-        let found = found
-            .map_err(|error| format!("expected ADDRESS:PORT, such as 127.0.0.1:8347 or localhost:8347: {error}"))?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
+    /// Reads the address, and looks a name up. Addresses of version 4 come first, because most clients try them first.
+    pub(super) fn parse(text: &str) -> Result<Listen, BadAddress> {
+        let mut addresses: Vec<SocketAddr> = text.to_socket_addrs()?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         match addresses.is_empty() {
-            true => Err("this name has no address".into()),
+            true => Err(BadAddress::None),
             false => Ok(Listen { text: text.to_owned(), addresses }),
         }
     }

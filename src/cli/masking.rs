@@ -1,4 +1,4 @@
-//! `--mask` and `--mask-rule`: which secrets are stopped before an append.
+//! `--mask` and `--mask-rule`: the rules that mask or refuse secrets in an append.
 
 use clap::Args;
 
@@ -7,12 +7,12 @@ use crate::mask::{Mask, OwnRule};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Masking {
-    /// Which rules stop secrets: all, none, or names with commas between; a leading - takes one away (all,-jwt)
+    /// The rules that stop secrets: all, none, or names with commas between; a leading - removes a rule (all,-jwt)
     #[arg(long, env = "JOBLEDGER_MASK", default_value = "all", value_name = "RULES", allow_hyphen_values = true)]
     mask: String,
 
-    /// A rule of your own: what the regular expression finds, or its first group, is masked. May repeat; in the environment
-    /// one a line, in a file an array
+    /// A rule of your own: the ledger masks each match of the regular expression, or of its first group. May repeat; in the
+    /// environment one rule a line, in a file an array
     #[arg(long, env = "JOBLEDGER_MASK_RULE", value_name = "NAME=REGEX", value_parser = own_rule, value_delimiter = '\n')]
     mask_rule: Vec<OwnRule>,
 }
@@ -23,9 +23,12 @@ impl Masking {
     }
 }
 
-fn own_rule(text: &str) -> Result<OwnRule, String> {
-    match text.split_once('=') {
-        Some((name, pattern)) => Ok(OwnRule { name: name.trim().to_owned(), pattern: pattern.to_owned() }),
-        None => Err("expected NAME=REGEX".to_owned()),
-    }
+/// A text without `=`.
+#[derive(Debug, thiserror::Error)]
+#[error("expected NAME=REGEX")]
+struct NotARule;
+
+fn own_rule(text: &str) -> Result<OwnRule, NotARule> {
+    let (name, pattern) = text.split_once('=').ok_or(NotARule)?;
+    Ok(OwnRule { name: name.trim().to_owned(), pattern: pattern.to_owned() })
 }

@@ -1,7 +1,6 @@
-//! The command line: one file a command.
+//! The command line: one file a command. Text for people, `--json` for machines, progress bars on long work.
 //!
-//! Human text to a terminal, `--json` for machines, progress bars on long work. Exit codes: 0 done, 1 refused or not found,
-//! 2 could not run.
+//! Not here: HTTP, except for `serve` and `demo`, which start a server. The other commands use the ledger, or a server through its API.
 
 mod append;
 mod backup;
@@ -11,6 +10,7 @@ mod config;
 mod demo;
 mod duration;
 mod evidence;
+mod exit;
 mod export;
 mod history;
 mod key;
@@ -36,11 +36,12 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use self::exit::Exit;
 use crate::ledger::Folder;
 
 /// An append-only, event-sourced ledger of access-governance jobs.
 #[derive(Debug, Parser)]
-#[command(name = "jobledger", version, max_term_width = 100)]
+#[command(name = "jobledger", version, max_term_width = 100, after_help = Exit::HELP)]
 struct Cli {
     /// Options from a TOML file, named as on the command line; the command line and the environment win
     #[arg(long, global = true, env = "JOBLEDGER_CONFIG", value_name = "FILE")]
@@ -69,7 +70,7 @@ enum Command {
     Verify(verify::Verify),
 }
 
-/// Where the ledger lies.
+/// The folder of the ledger.
 #[derive(Debug, Clone, Args)]
 struct Data {
     /// The data folder
@@ -83,7 +84,7 @@ impl Data {
     }
 }
 
-/// Where the anchor of a ledger lies that a command writes.
+/// The folder of the anchor.
 #[derive(Debug, Clone, Args)]
 struct AnchorDir {
     /// The folder of the anchor, the newest signed checkpoint outside the database; better on another volume [default: DIR/anchor]
@@ -103,12 +104,12 @@ impl AnchorDir {
 /// Why a command ended without doing what it was asked.
 #[derive(Debug)]
 enum Failure {
-    /// Refused, or not found: exit code 1.
+    /// Refused, or not found.
     Refused(String),
-    /// Could not run: exit code 2.
+    /// Could not run.
     CouldNotRun(String),
-    /// What `verify` found: an exit code of its own.
-    Verdict(u8, String),
+    /// The verdict of `verify`, with its exit code.
+    Verdict(Exit, String),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -118,7 +119,15 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 impl Failure {
-    /// The same failure, told where.
+    fn exit(&self) -> Exit {
+        match self {
+            Failure::Refused(_) => Exit::Refused,
+            Failure::CouldNotRun(_) => Exit::CouldNotRun,
+            Failure::Verdict(exit, _) => *exit,
+        }
+    }
+
+    /// The same failure, with its place before the text.
     fn within(self, place: &str) -> Failure {
         match self {
             Failure::Refused(text) => Failure::Refused(format!("{place}: {text}")),
@@ -138,13 +147,13 @@ impl std::fmt::Display for Failure {
 /// What every command answers.
 type Outcome = Result<(), Failure>;
 
-/// Whether the command line, which cannot be read, is one of `verify`: there 2 says that the file cannot be read.
+/// Whether a command line that clap refuses is one of `verify`, where 2 stands for a file that cannot be read.
 fn is_verify() -> bool {
     let read = Cli::command().ignore_errors(true).try_get_matches_from(std::env::args_os());
     read.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
 }
 
-/// What a running server is to log now: its file of options may have changed.
+/// The log filter of a running server, read again: the file of options may have changed.
 fn filter_now() -> Result<String, Failure> {
     match config::parse::<Cli>(std::env::args_os())?.command {
         Command::Serve(serve) => Ok(serve.filter()),
@@ -152,25 +161,25 @@ fn filter_now() -> Result<String, Failure> {
     }
 }
 
-/// Runs the command line and answers its exit code.
+/// Runs the command line; answers its exit code.
 pub fn main() -> ExitCode {
-    // Folders that a command makes are 0700 and files 0600, SQLite's too: logs, exports and backups hold what every organisation
-    // has recorded.
+    // Folders that a command makes are 0700 and files 0600, SQLite's too: logs, exports and backups hold the events of every
+    // organisation.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match config::parse::<Cli>(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
-            let printed = error.print();
-            let code = match printed {
+            // clap prints help on stdout, and a mistake on stderr.
+            let exit = match error.print() {
                 Err(print) if print.kind() != std::io::ErrorKind::BrokenPipe && !error.use_stderr() => {
                     output::remark!("jobledger: cannot print all of the answer: {print}");
-                    2
+                    Exit::CouldNotRun
                 }
-                _ if error.use_stderr() && is_verify() => 1,
-                _ => error.exit_code(),
+                _ if !error.use_stderr() => Exit::Done,
+                _ if is_verify() => Exit::Refused,
+                _ => Exit::CouldNotRun,
             };
-            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+            return ExitCode::from(exit.code());
         }
     };
     let warnings = config::unknown_variables::<Cli>();
@@ -194,15 +203,11 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
     };
     logging::flush();
-    let (text, code) = match outcome {
-        Ok(()) => match output::failed() {
-            None => return ExitCode::SUCCESS,
-            Some(error) => (format!("cannot print all of the answer: {error}"), 2),
-        },
-        Err(Failure::Refused(text)) => (text, 1),
-        Err(Failure::CouldNotRun(text)) => (text, 2),
-        Err(Failure::Verdict(code, text)) => (text, code),
+    let failure = match (outcome, output::failed()) {
+        (Err(failure), _) => failure,
+        (Ok(()), Some(error)) => Failure::CouldNotRun(format!("cannot print all of the answer: {error}")),
+        (Ok(()), None) => return ExitCode::from(Exit::Done.code()),
     };
-    output::remark!("jobledger: {text}");
-    ExitCode::from(code)
+    output::remark!("jobledger: {failure}");
+    ExitCode::from(failure.exit().code())
 }

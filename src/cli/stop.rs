@@ -3,6 +3,8 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::exit::Exit;
+
 /// Turns true at the first Ctrl-C or SIGTERM, or one of the signals `also`. A second one ends the process at once.
 pub(super) fn stop_signal(also: Option<SignalKind>) -> std::io::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
@@ -16,7 +18,7 @@ pub(super) fn stop_signal(also: Option<SignalKind>) -> std::io::Result<watch::Re
                 () = received(also.as_mut()) => {}
             }
             if sender.send_replace(true) {
-                std::process::exit(130);
+                std::process::exit(Exit::Interrupted.code().into());
             }
         }
     });

@@ -1,10 +1,11 @@
-//! `jobledger token create|rotate|list|revoke`: beside a running server, which honours every change at once.
+//! `jobledger token create|rotate|list|revoke`. They run beside a server, which honours each change within a second.
 
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use clap::{Args, Subcommand};
 
+use super::duration::{BadDuration, up_to};
 use super::output::{remark, say};
 use super::{Data, Failure, Outcome};
 use crate::access::{Access, AccessError, MAX_OVERLAP, NewToken, Role, TokenInfo};
@@ -20,9 +21,9 @@ pub(super) struct Token {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it: the only time that it is shown
+    /// Make a token and print its secret, which no later command shows
     Create(Create),
-    /// Give a token a new secret and print it; the old one is good for a while longer
+    /// Give a token a new secret and print it; the old secret stays good for --overlap
     Rotate(Rotate),
     /// List every token, revoked ones too
     List(List),
@@ -35,7 +36,7 @@ struct Create {
     #[command(flatten)]
     data: Data,
 
-    /// The actor that the log will name: unique for ever in the organisation; no personal data, it can never be erased
+    /// The actor in the log, unique for ever in the organisation; no personal data, because it can never be redacted
     #[arg(long, value_name = "NAME")]
     name: String,
 
@@ -43,15 +44,15 @@ struct Create {
     #[arg(long, value_name = "ROLE")]
     role: Role,
 
-    /// Its organisation
+    /// The token's organisation
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// Until when it is good: an RFC 3339 time, or a date, whose end in UTC is meant
+    /// The end of the token: an RFC 3339 time, or a date, at whose end in UTC it expires
     #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires: Option<Time>,
 
-    /// Bind the token to this `source` of events, which no other token of the organisation may use then; may repeat
+    /// Bind the token to this `source` of events: no other token of the organisation may use it; may repeat
     #[arg(long, value_name = "SOURCE")]
     source: Vec<String>,
 
@@ -60,20 +61,27 @@ struct Create {
     reuse_name: bool,
 }
 
+/// A token that exists.
 #[derive(Debug, Args)]
-struct Rotate {
+struct Named {
     #[command(flatten)]
     data: Data,
 
-    /// The name on it
+    /// The token's name
     #[arg(long, value_name = "NAME")]
     name: String,
 
-    /// Its organisation
+    /// The token's organisation
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
+}
 
-    /// How long the old secret is still good: `0s` to `30days`
+#[derive(Debug, Args)]
+struct Rotate {
+    #[command(flatten)]
+    token: Named,
+
+    /// How long the old secret stays good: `0s` to `30days`
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = overlap)]
     overlap: Duration,
 }
@@ -91,15 +99,7 @@ struct List {
 #[derive(Debug, Args)]
 struct Revoke {
     #[command(flatten)]
-    data: Data,
-
-    /// The name on it
-    #[arg(long, value_name = "NAME")]
-    name: String,
-
-    /// Its organisation
-    #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
-    org: OrgId,
+    token: Named,
 }
 
 impl Token {
@@ -140,10 +140,10 @@ impl Create {
 
 impl Rotate {
     fn run(self) -> Outcome {
-        let now = system_clock()();
-        let secret = open(&self.data)?.rotate(self.org, &self.name, self.overlap, now).map_err(refused)?;
+        let (Named { data, name, org }, now) = (self.token, system_clock()());
+        let secret = open(&data)?.rotate(org, &name, self.overlap, now).map_err(refused)?;
         if !self.overlap.is_zero() {
-            let (name, overlap) = (&self.name, humantime::format_duration(self.overlap));
+            let overlap = humantime::format_duration(self.overlap);
             remark!("jobledger: the old secret of `{name}` is good for {overlap} more");
         }
         say!("{}", secret.reveal());
@@ -156,7 +156,7 @@ impl List {
         let path = self.data.folder().access();
         let access = match path.exists() {
             false => open(&self.data)?,
-            // A list changes nothing, so it is shown where nothing can be written; an older file is upgraded if it can be.
+            // A list writes nothing, so it works on read-only media. An older file is upgraded if it is writable.
             true => match Access::open_to_read(&path) {
                 Err(older @ AccessError::Older { .. }) => open(&self.data).map_err(|_| Failure::from(older))?,
                 opened => opened?,
@@ -171,7 +171,8 @@ impl List {
 
 impl Revoke {
     fn run(self) -> Outcome {
-        open(&self.data)?.revoke(self.org, &self.name, system_clock()()).map_err(refused)
+        let Named { data, name, org } = self.token;
+        open(&data)?.revoke(org, &name, system_clock()()).map_err(refused)
     }
 }
 
@@ -192,25 +193,24 @@ fn refused(error: AccessError) -> Failure {
     }
 }
 
-/// The end of a date is the first moment that is not in it.
-fn expiry(text: &str) -> Result<Time, String> {
+/// A text that is neither a time nor a date.
+#[derive(Debug, thiserror::Error)]
+#[error("expected an RFC 3339 time before 2262, such as `2026-11-28T18:00:00Z`, or a date, such as `2026-11-28`")]
+struct BadExpiry;
+
+/// Reads a time, or a date, which ends with the first moment of the next day in UTC.
+fn expiry(text: &str) -> Result<Time, BadExpiry> {
     let end_of = |date: NaiveDate| date.checked_add_days(Days::new(1))?.and_hms_opt(0, 0, 0);
     let time = match (text.parse::<Time>(), text.parse::<NaiveDate>()) {
         (Ok(time), _) => Some(time),
         (_, Ok(date)) if text.len() == 10 => end_of(date).and_then(|end| Time::try_from(end.and_utc()).ok()),
         _ => None,
     };
-    time.ok_or_else(|| {
-        "expected an RFC 3339 time before 2262, such as `2026-11-28T18:00:00Z`, or a date, such as `2026-11-28`".into()
-    })
+    time.ok_or(BadExpiry)
 }
 
-fn overlap(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(overlap) if overlap <= MAX_OVERLAP => Ok(overlap),
-        Ok(_) => Err(format!("expected at most {}", humantime::format_duration(MAX_OVERLAP))),
-        Err(error) => Err(format!("expected a duration, such as `90s`, `1h` or `2days`: {error}")),
-    }
+fn overlap(text: &str) -> Result<Duration, BadDuration> {
+    up_to(MAX_OVERLAP, text)
 }
 
 fn as_json(token: &TokenInfo) -> serde_json::Value {

@@ -68,6 +68,16 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// JSON pointer, from the event's root, of the field at fault; `None` if no one field is.
+    pub fn pointer(&self) -> Option<&'static str> {
+        match self {
+            Refusal::Full { pointer, .. } | Refusal::Invalid { pointer, .. } => Some(pointer),
+            Refusal::NoSuchJob(_) | Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => None,
+        }
+    }
+}
+
 /// Decides whether `event`, which happened at `time`, may be appended to `job`; `now` is the ledger's clock. `job` is
 /// `None` before the job's first event.
 ///

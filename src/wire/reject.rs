@@ -45,6 +45,17 @@ pub enum Reject {
     },
 }
 
+impl Reject {
+    /// JSON pointer of the field at fault, from the event's root; empty for the whole text.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Reject::Malformed { pointer, .. } | Reject::Invalid { pointer, .. } => pointer,
+            Reject::Secret { pointer } => pointer,
+            Reject::TooLarge { .. } => "/data",
+        }
+    }
+}
+
 /// Why a batch is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reject}")]

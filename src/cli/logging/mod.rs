@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use self::lines::Lines;
+use super::exit::Exit;
 use super::{Failure, Outcome};
 use crate::http::ACCESS_LOG;
 
@@ -69,7 +70,7 @@ pub(super) fn flush() {
 /// Ends the process with exit code 2, after the last lines of its log.
 pub(super) fn end() -> ! {
     flush();
-    std::process::exit(2)
+    std::process::exit(Exit::CouldNotRun.code().into())
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, Failure> {

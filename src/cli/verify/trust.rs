@@ -1,26 +1,27 @@
-//! What a verifier knows from elsewhere, and how the verdict is told: the same for every log, and every part of one.
+//! The options with which a verifier brings its own knowledge, and the printing of the verdict: the same for every kind of file.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::verdict::{exit_code, verdict};
+use super::verdict::{exit, verdict};
 use crate::audit::{Auditor, Report};
 use crate::cli::checkpoint::checkpoint;
+use crate::cli::exit::Exit;
 use crate::cli::output::say;
 use crate::cli::{Failure, Outcome};
 use crate::ledger::{ANCHOR_FILE, Folder};
 use crate::tree::VerifierKey;
 
-/// What is known from elsewhere than the log.
+/// Knowledge from elsewhere than the log.
 #[derive(Debug, Args)]
 pub(super) struct Trust {
     /// The key that must have signed, as `jobledger key show` printed it once; not taken from what is verified
     #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
     pub(super) vkey: Option<VerifierKey>,
 
-    /// A checkpoint that somebody holds: the log must contain it; may repeat
+    /// A checkpoint that you or another party holds: the log must contain it; may repeat
     #[arg(long, value_name = "CHECKPOINT")]
     since: Vec<PathBuf>,
 
@@ -30,14 +31,14 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Each checkpoint that is held, under the name by which the report calls it.
+    /// The checkpoints held outside, each with its name in the report.
     pub(super) fn held(&self) -> Result<Vec<(String, String)>, Failure> {
         let held =
             |path: &PathBuf| Ok((format!("the checkpoint `{}`", path.display()), checkpoint("--since", path)?.0));
         self.since.iter().map(held).collect()
     }
 
-    /// An audit against what is held outside, and against `anchor`; where none is given, against the one in `folder`.
+    /// An audit against the checkpoints held outside and `anchor`; without `anchor`, against the one in `folder`.
     pub(super) fn auditor(&self, anchor: Option<&Path>, folder: Option<&Folder>) -> Result<Auditor, Failure> {
         let mut auditor = Auditor::new(self.vkey.clone());
         for (name, note) in self.held()? {
@@ -60,21 +61,20 @@ impl Trust {
         Ok(auditor)
     }
 
-    /// Tells what was found, as JSON or by `print`, and ends with the exit code of it. `log` is the part of the report that
-    /// decides.
+    /// Prints the report as JSON or with `print`; answers the failure that `log` decides on.
     pub(super) fn tell<R: Serialize>(&self, report: &R, log: &Report, print: impl FnOnce(&R)) -> Outcome {
-        let (code, verdict) = (exit_code(log), verdict(log));
+        let (exit, verdict) = (exit(log), verdict(log));
         if self.json {
             let report = serde_json::to_value(report).expect("a report is JSON");
-            say!("{}", serde_json::json!({"exit_code": code, "verdict": verdict, "report": report}));
+            say!("{}", serde_json::json!({"exit_code": exit.code(), "verdict": verdict, "report": report}));
         } else {
             say!("{verdict}");
             print(report);
         }
-        if code == 0 { Ok(()) } else { Err(Failure::Verdict(code, verdict.to_owned())) }
+        if exit == Exit::Done { Ok(()) } else { Err(Failure::Verdict(exit, verdict.to_owned())) }
     }
 
-    /// Tells what an audit of a log found.
+    /// Prints the report of an audit of a log.
     pub(super) fn tell_log(&self, auditor: Auditor) -> Outcome {
         let report = auditor.finish();
         self.tell(&report, &report, super::verdict::print_log)

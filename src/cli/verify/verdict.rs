@@ -1,27 +1,28 @@
-//! What `verify` says: one word and exit code for a whole report, and the report in lines for people.
+//! The verdict of `verify` on a report: its exit code, its words, and the report in lines for people.
 
 use crate::audit::{Class, Report, Signer};
+use crate::cli::exit::Exit;
 use crate::cli::output::{say, shown};
 use crate::job::plural;
 
-pub(super) fn exit_code(report: &Report) -> u8 {
+pub(super) fn exit(report: &Report) -> Exit {
     match (report.class(), &report.signer) {
-        (Some(Class::Content), _) => 3,
-        (Some(Class::Signature), _) => 4,
-        (Some(Class::Forked), _) => 5,
-        (Some(Class::Missing), _) => 6,
-        (None, Signer::NotPinned) => 7,
-        (None, Signer::Pinned) => 0,
+        (Some(Class::Content), _) => Exit::Tampered,
+        (Some(Class::Signature), _) => Exit::Signature,
+        (Some(Class::Forked), _) => Exit::Forked,
+        (Some(Class::Missing), _) => Exit::Missing,
+        (None, Signer::NotPinned) => Exit::NotPinned,
+        (None, Signer::Pinned) => Exit::Done,
     }
 }
 
 pub(super) fn verdict(report: &Report) -> &'static str {
-    match exit_code(report) {
-        0 => "verified",
-        3 => "content was tampered with",
-        4 => "a signature or key is not the log's",
-        5 => "rolled back or forked",
-        6 => "data is missing without an erasure",
+    match exit(report) {
+        Exit::Done => "verified",
+        Exit::Tampered => "content was tampered with",
+        Exit::Signature => "a signature or key is not the log's",
+        Exit::Forked => "rolled back or forked",
+        Exit::Missing => "data is missing without an erasure",
         _ if report.pinned && is_unsigned(report) => {
             "in accordance with itself; it brings no signature to compare with the key"
         }
@@ -35,7 +36,7 @@ fn is_unsigned(report: &Report) -> bool {
     report.checkpoints == 0 && report.held == 0 && report.anchor.is_none()
 }
 
-/// What an audit of a log found, in lines for people.
+/// Prints the report of a log in lines for people.
 pub(super) fn print_log(report: &Report) {
     say!("  origin       {}", shown(report.origin.as_deref().unwrap_or("none")));
     if let Some(head) = &report.head {
@@ -52,7 +53,7 @@ pub(super) fn print_log(report: &Report) {
     print_findings(report);
 }
 
-/// What was erased, what is wrong, what is worth knowing, and what was not looked at.
+/// Prints redactions, faults, remarks, and the parts that the audit did not check.
 pub(super) fn print_findings(report: &Report) {
     if report.erased > 0 {
         let events = plural(report.erased, "event", "events");
