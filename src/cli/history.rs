@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::{Failure, Outcome};
 use crate::history::{ExportResidues, job_facts};
 use crate::job::{Fact, JobKey, Position, Time};
-use crate::ledger::{AsOf, Folder, Place, ReadError, system_clock};
+use crate::ledger::{AsOf, Folder, PointInTime, ReadError, system_clock};
 use crate::log::Reader;
 use crate::wire::{self, Entry, ExportedLine, Leaf, Lines};
 
@@ -31,10 +31,10 @@ impl History<'_> {
     }
 
     /// Where a moment is; `None` is the newest there is. `name` is the option that it was given with.
-    pub(super) fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, Failure> {
+    pub(super) fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
         match self {
             History::Log(conn) => {
-                let found = Place::find(moment, name, &Reader::new(conn), system_clock()());
+                let found = PointInTime::find(moment, name, &Reader::new(conn), system_clock()());
                 found.map_err(|error| match error {
                     ReadError::Beyond { .. } => Failure::Refused(error.to_string()),
                     error => error.into(),
@@ -86,8 +86,8 @@ fn exported_facts(
 }
 
 /// A moment as an export tells it: it may be of one job, so what is between its lines is not known, nor what comes after.
-fn in_export(file: &Path, moment: Option<AsOf>) -> Result<Place, Failure> {
-    let mut last: Option<Place> = None;
+fn in_export(file: &Path, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
+    let mut last: Option<PointInTime> = None;
     lines(file, |_, leaf, position, wrong| {
         let time = leaf.recorded().map_err(|error| wrong(error.to_string()))?;
         let past = match moment {
@@ -98,14 +98,14 @@ fn in_export(file: &Path, moment: Option<AsOf>) -> Result<Place, Failure> {
         if past {
             return Ok(ControlFlow::Break(()));
         }
-        last = Some(Place { position, time });
+        last = Some(PointInTime { position, time });
         Ok(ControlFlow::Continue(()))
     })?;
-    let last = last.unwrap_or(Place { position: Position::GENESIS, time: Time::from_micros(0) });
+    let last = last.unwrap_or(PointInTime { position: Position::GENESIS, time: Time::from_micros(0) });
     Ok(match moment {
         None => last,
-        Some(AsOf::Position(position)) => Place { position, ..last },
-        Some(AsOf::Time(time)) => Place { time, ..last },
+        Some(AsOf::Position(position)) => PointInTime { position, ..last },
+        Some(AsOf::Time(time)) => PointInTime { time, ..last },
     })
 }
 

@@ -11,7 +11,7 @@ use crate::http::answer::{Error, page};
 use crate::http::app::App;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::{JobKey, Position};
-use crate::ledger::{Ledger, Place, ReadError, Shown};
+use crate::ledger::{Ledger, PointInTime, ReadError, Shown};
 use crate::model::{Differ, JobDiff, line};
 
 /// Compare a job at two moments.
@@ -45,8 +45,8 @@ pub async fn diff(
     if let Some(min) = span.min {
         app.ledger.reach(min).await?;
     }
-    let from = app.ledger.place("from", Some(span.from)).await?;
-    let to = app.ledger.place("to", span.to).await?;
+    let from = app.ledger.point_in_time("from", Some(span.from)).await?;
+    let to = app.ledger.point_in_time("to", span.to).await?;
     // Without `to` the later moment is the newest event; a clock that is behind may name an earlier `from`.
     if from > to && span.to.is_some() {
         let detail = format!("expected a moment at or before `to` ({}), found {}", shown(to), shown(from));
@@ -64,7 +64,7 @@ pub async fn diff(
     Ok(page(Shown { value: diff, position: to.position, now: to.time }))
 }
 
-fn shown(place: Place) -> String {
+fn shown(place: PointInTime) -> String {
     format!("position {}, {}", place.position, place.time)
 }
 

@@ -3,15 +3,15 @@
 use crate::job::Time;
 use crate::log::{self, Reader};
 
-/// How far the clock may be behind the newest event before the ledger warns, in milliseconds: a minute.
+/// How far the clock may be behind the newest event before the ledger warns, in milliseconds: one minute.
 pub const CLOCK_BEHIND_MS: u64 = 60_000;
-/// How old the newest event may be before the ledger mentions it, in milliseconds: 30 days.
+/// How old the newest event may be before a start logs its age, in milliseconds: 30 days.
 const OLD_MS: u64 = 30 * 24 * 3_600_000;
 
 /// The ledger's time when the clock says `now` and the newest event was recorded at `newest`.
 ///
-/// A clock that is up to a minute behind was set right by a small step, and time stands still until it is past that event. A
-/// clock that is further behind is believed: the newest event was recorded by a wrong one.
+/// A clock up to one minute behind was corrected by a small step: time stands still until the clock passes the newest event. The
+/// ledger believes a clock that is further behind: a wrong clock recorded the newest event.
 pub(super) fn time(now: Time, newest: Time) -> Time {
     if newest.millis_since(now) > CLOCK_BEHIND_MS { now } else { now.max(newest) }
 }
@@ -23,7 +23,7 @@ pub(super) fn compare(log: &Reader<'_>, now: Time) -> Result<(), log::Error> {
     if behind > CLOCK_BEHIND_MS {
         tracing::warn!(
             %newest, %now, behind_ms = behind,
-            "the clock is behind the newest event: until it is past that, every event gets the same `recordedtime`; check the clock"
+            "the clock is behind the newest event: until the clock passes that event, every event gets the same `recordedtime`; check the clock"
         );
     } else if age > OLD_MS {
         tracing::info!(%newest, %now, "the newest event is old; if the ledger was in use since, check the clock");

@@ -1,4 +1,4 @@
-//! What the ledger counts, for `/metrics`.
+//! The ledger's counters, for `/metrics`.
 
 use std::time::Duration;
 
@@ -40,13 +40,13 @@ pub struct Metrics {
     pub large_renderings: Counter,
     /// Commits whose outcome is unknown.
     pub failed_commits: Counter,
-    /// Times that the anchor was not brought forward.
+    /// Failed attempts to write or read the anchor.
     pub failed_anchors: Counter,
     /// Events that the checkpoint in the anchor covers.
     pub anchor_size: Gauge,
     /// Events of the newest checkpoint that the anchor's does not cover.
     pub anchor_lag: Gauge,
-    /// Requests waiting for the writer.
+    /// Appends that wait for the writer thread.
     pub queued: Gauge,
     /// Newest position.
     pub head: Gauge,
@@ -70,7 +70,7 @@ impl Metrics {
     pub(super) fn new(mask: &Mask) -> Metrics {
         let secrets = Family::default();
         for rule in mask.rules() {
-            // At 0 from the start, so that the first one shows as a rise.
+            // Every counter starts at 0, so that the first secret shows as a rise.
             drop(secrets.get_or_create(&Stopped { rule: rule.to_owned() }));
         }
         Metrics {
@@ -98,7 +98,7 @@ impl Metrics {
         }
     }
 
-    /// Everything, under the names that `/metrics` shows.
+    /// Registers every counter under the name that `/metrics` shows.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("jobledger_events_appended", "Events appended", self.events.clone());
         registry.register("jobledger_append_requests", "Requests to append, by outcome", self.requests.clone());
@@ -130,11 +130,11 @@ impl Metrics {
         registry.register("jobledger_anchor_size", help, self.anchor_size.clone());
         let help = "Events under the newest checkpoint that the anchor's does not cover";
         registry.register("jobledger_anchor_lag_events", help, self.anchor_lag.clone());
-        let help = "Times that the anchor was not written or read; it is tried again at once";
+        let help = "Failed attempts to write or read the anchor; the next attempt follows at once";
         registry.register("jobledger_anchor_failures", help, self.failed_anchors.clone());
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
-        let help = "What large request bodies take of the memory that they share";
+        let help = "Bytes of large request bodies in the memory that they share";
         registry.register("jobledger_body_bytes", help, self.body_bytes.clone());
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());
     }

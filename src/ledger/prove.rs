@@ -1,4 +1,4 @@
-//! What the stored tree proves: tiles, receipts, consistency. Found by nodes, for whoever checks them against a checkpoint.
+//! Proofs from the stored tree: tiles, receipts, consistency. A client checks them against a checkpoint.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::tree::{
     push_entry,
 };
 
-/// Nodes of this level and above are kept for the next proof: 64 times fewer than leaves.
+/// Proofs of many events share the nodes of this level and above: 64 times fewer than leaves.
 const SHARED: u8 = 6;
 
 /// Why there is no proof.
@@ -18,7 +18,7 @@ pub enum ProveError {
     /// The log.
     #[error(transparent)]
     Log(#[from] log::Error),
-    /// There is no such proof.
+    /// The tree cannot prove it.
     #[error(transparent)]
     Proof(#[from] ProofError),
     /// A leaf does not fit into an entries tile.
@@ -34,13 +34,13 @@ pub enum ProveError {
     NotText,
 }
 
-/// The proof that the event at `position` is in the log that `checkpoint` is of, with the event's leaf in it: all that is
-/// needed to check it besides the verifier key.
+/// The proof that the log under `checkpoint` holds the event at `position`, with the event's leaf. Checking it needs nothing
+/// else but the verifier key.
 pub fn receipt(log: &Reader<'_>, checkpoint: &Published, position: Position) -> Result<Receipt, ProveError> {
     receipt_by(log, checkpoint, position, |node| log.node(node))
 }
 
-/// The same for one of many events: `known` keeps what their proofs share, the nodes over at least 64 leaves.
+/// A receipt for one of many events. `known` keeps the nodes that their proofs share: those over at least 64 leaves.
 pub fn receipt_of_many(
     log: &Reader<'_>,
     checkpoint: &Published,
@@ -72,7 +72,7 @@ fn receipt_by(
     Ok(Receipt { extra: Some(leaf), index, proof, checkpoint })
 }
 
-/// The proof that the log of `to` events begins with that of `from`.
+/// The proof that the log of `to` events begins with the log of `from` events.
 pub fn consistency(log: &Reader<'_>, from: Size, to: Size) -> Result<Vec<Hash>, ProveError> {
     prove_consistency(from, to, |node| Ok(log.node(node)?))
 }

@@ -1,76 +1,76 @@
-//! Erased for good: what a redaction took out of the log is taken out of the files, and only then it counts as done.
+//! The redactor thread: it removes redacted data from the ledger's files. A redaction counts as applied only then.
 //!
-//! A commit that erases leaves the old page in the WAL, and the views what they knew. A thread of its own cuts the WAL and has
-//! the views copied, as often as it takes until nobody reads what is to go; the writer never waits for it. A process that
-//! dies in between does the rest at its next start.
+//! A commit that redacts leaves the old page in the WAL, and the views keep rows that were folded from the old data. The redactor
+//! thread copies the WAL back, and has the views replaced by a copy of their rows, as often as it takes until no reader holds the
+//! old pages. The writer thread never waits for it. After a crash the next start applies the redactions that are left.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use super::commit::after_failed_sync;
-use super::projection::{PATIENCE, Projection};
+use super::commit::end_after_failed_sync;
+use super::projection::{BesideError, PATIENCE, Projection};
 use super::{Options, Threads};
-use crate::chain;
 use crate::job::Position;
-use crate::sqlite::{ErrorKind, copy_back};
+use crate::sqlite::{self, ErrorKind, copy_back};
 
-/// Pause before the next try, while somebody reads.
+/// Pause before the next attempt, while a reader holds old pages.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Pause after an error.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Which erasures are recorded, and which of them are done.
+/// The redactions of the log, and which of them are applied to the files.
 #[derive(Debug)]
-pub(super) struct Erasures {
-    /// The newest redaction that is committed.
+pub(super) struct Redactions {
+    /// The newest committed redaction.
     recorded: AtomicU64,
-    /// The newest one when the ledger was opened.
+    /// The newest redaction when the ledger was opened.
     found: Position,
-    /// What was erased up to here is in no file any more.
-    done: watch::Sender<Position>,
-    /// Whether to stop.
+    /// No file holds the data that redactions up to this position name.
+    applied: watch::Sender<Position>,
+    /// Whether the redactor thread ends.
     stop: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Erasures {
-    /// Of a log whose newest redaction is `found`.
-    pub(super) fn new(found: Position) -> Erasures {
-        Erasures {
+impl Redactions {
+    /// The redactions of a log whose newest one is `found`.
+    pub(super) fn new(found: Position) -> Redactions {
+        Redactions {
             recorded: AtomicU64::new(found.get()),
             found,
-            done: watch::Sender::new(Position::GENESIS),
+            applied: watch::Sender::new(Position::GENESIS),
             stop: Mutex::new(false),
             changed: Condvar::new(),
         }
     }
 
-    /// The newest redaction; what was read before it was recorded may show what is gone.
+    /// The newest committed redaction. An answer that was read before it may show redacted data.
     pub(super) fn recorded(&self) -> Position {
         Position::new(self.recorded.load(Ordering::SeqCst))
     }
 
-    /// A commit up to `position` erased something. Comes before anybody is answered.
+    /// A commit up to `position` redacted data. The writer thread calls this before it answers.
     pub(super) fn record(&self, position: Position) {
         let _lock = self.stop.lock();
         self.recorded.fetch_max(position.get(), Ordering::SeqCst);
         self.changed.notify_all();
     }
 
-    /// Whether everything is done that was recorded before the ledger was opened.
-    pub(super) fn made_good(&self) -> bool {
-        *self.done.borrow() >= self.found
+    /// Whether every redaction is applied that was recorded before the ledger was opened.
+    pub(super) fn found_are_applied(&self) -> bool {
+        *self.applied.borrow() >= self.found
     }
 
-    /// Waits until what was erased up to `position` is in no file any more; `false` when that takes too long.
+    /// Waits up to 5 s until the redactions up to `position` are applied; `false` if they are not.
     pub(super) async fn wait_for(&self, position: Position) -> bool {
-        let mut done = self.done.subscribe();
-        let reached = done.wait_for(|done| *done >= position);
+        let mut applied = self.applied.subscribe();
+        let reached = applied.wait_for(|applied| *applied >= position);
         matches!(tokio::time::timeout(PATIENCE, reached).await, Ok(Ok(_)))
     }
 
@@ -80,45 +80,65 @@ impl Erasures {
         self.changed.notify_all();
     }
 
-    /// Rests for `pause`; `true` when the ledger stops.
-    fn rests(&self, pause: Duration) -> bool {
+    /// Waits for `pause`; `true` if the ledger stops.
+    fn pause(&self, pause: Duration) -> bool {
         let mut stop = self.stop.lock();
         self.changed.wait_while_for(&mut stop, |stop| !*stop, pause);
         *stop
     }
 
-    /// The newest redaction that is not done, once there is one; `None` when the ledger stops.
+    /// Waits for a redaction that is not applied, and answers the newest; `None` if the ledger stops.
     fn next(&self) -> Option<Position> {
-        let idle = |stop: &mut bool| !*stop && self.recorded() <= *self.done.borrow();
+        let idle = |stop: &mut bool| !*stop && self.recorded() <= *self.applied.borrow();
         let mut stop = self.stop.lock();
         self.changed.wait_while(&mut stop, idle);
         (!*stop).then(|| self.recorded())
     }
 }
 
-/// Starts the thread. With [`Options::external_copy_back`] the WAL of the log is somebody else's to cut.
+/// Why a redaction is not applied yet.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// The WAL cannot be copied back.
+    #[error(transparent)]
+    Log(#[from] sqlite::Error),
+    /// The views cannot be replaced.
+    #[error(transparent)]
+    Views(#[from] BesideError),
+}
+
+/// Starts the thread. With [`Options::external_copy_back`] it leaves the WAL of the log to the other program.
+///
+/// # Errors
+///
+/// The operating system refuses a thread.
 pub(super) fn start(
-    erasures: Arc<Erasures>,
+    redactions: Arc<Redactions>,
     projection: Arc<Projection>,
     log: PathBuf,
     options: &Options,
     threads: &Threads,
-) -> Result<std::thread::JoinHandle<()>, std::io::Error> {
+) -> Result<JoinHandle<()>, std::io::Error> {
     let (external_copy_back, end) = (options.external_copy_back, options.end);
-    threads.start("eraser", move || {
-        while let Some(wanted) = erasures.next() {
-            let mut cut = external_copy_back;
+    threads.start("redactor", move || {
+        while let Some(wanted) = redactions.next() {
+            let mut copied_back = external_copy_back;
             loop {
-                let gone = gone(&projection, &log, wanted, &mut cut, end);
-                match &gone {
+                let applied = apply(&projection, &log, wanted, &mut copied_back);
+                let pause = match &applied {
                     Ok(true) => {
-                        erasures.done.send_replace(wanted);
+                        redactions.applied.send_replace(wanted);
                         break;
                     }
-                    Ok(false) => {}
-                    Err(why) => tracing::error!(why, "what was erased cannot be taken out of the files yet"),
-                }
-                if erasures.rests(if gone.is_ok() { PAUSE } else { RETRY }) {
+                    Ok(false) => PAUSE,
+                    Err(Error::Log(error)) if error.kind() == ErrorKind::FailedSync => end_after_failed_sync(end),
+                    Err(error) => {
+                        let error = error as &dyn std::error::Error;
+                        tracing::error!(error, "redacted data cannot be removed from the files yet");
+                        RETRY
+                    }
+                };
+                if redactions.pause(pause) {
                     return;
                 }
             }
@@ -126,21 +146,10 @@ pub(super) fn start(
     })
 }
 
-/// Whether what was erased up to `wanted` is in no file any more; `cut` keeps whether the log's are done.
-fn gone(
-    projection: &Projection,
-    log: &std::path::Path,
-    wanted: Position,
-    cut: &mut bool,
-    end: fn() -> !,
-) -> Result<bool, String> {
-    if !*cut {
-        *cut = copy_back(log).map_err(|error| {
-            if error.kind() == ErrorKind::FailedSync {
-                after_failed_sync(end);
-            }
-            chain(&error)
-        })?;
+/// Whether no file holds the data that redactions up to `wanted` name. `copied_back` keeps whether the log's files are done.
+fn apply(projection: &Projection, log: &Path, wanted: Position, copied_back: &mut bool) -> Result<bool, Error> {
+    if !*copied_back {
+        *copied_back = copy_back(log)?;
     }
-    Ok(*cut && projection.apply_redactions(wanted).map_err(|error| chain(&error))?)
+    Ok(*copied_back && projection.apply_redactions(wanted)?)
 }

@@ -1,5 +1,5 @@
-//! The threads that a ledger cannot work without. A panic in one of them ends the process, so that a supervisor starts it
-//! again: a ledger without its writer or its projector would answer some requests and leave others waiting for ever.
+//! The threads that a ledger cannot work without. A panic in one of them ends the process, and a supervisor starts it again:
+//! without its writer or its projector a ledger would leave requests waiting for ever.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +33,7 @@ impl Threads {
         })
     }
 
-    /// Ends the process because `name`, a thread or a task, has panicked. `/readyz` says so until the process is gone.
+    /// Ends the process because `name`, a thread or a task, has panicked. `/readyz` shows the panic until the process ends.
     pub fn panicked(&self, name: &str, panic: &(dyn Any + Send)) -> ! {
         let why = format!("the {name} has panicked and the process ends: {}", panic_text(panic));
         tracing::error!(why, "the process ends with exit code 2, so that a supervisor starts it again");
@@ -47,7 +47,7 @@ impl Threads {
     }
 }
 
-/// What `panic!` was given; nothing where that was no text.
+/// The message of a panic; empty if the message is no text.
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref().copied()).unwrap_or_default()
 }

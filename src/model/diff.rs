@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::changes::{ChangeTracker, Difference, differences};
 use crate::job::{Conflict, Fact, Job};
-use crate::ledger::Place;
+use crate::ledger::PointInTime;
 
 /// Most events that a diff names for one field: the newest 1,000.
 const MOST: usize = 1000;
@@ -125,9 +125,9 @@ impl Differ {
     }
 
     /// The diff; `None` if the job did not exist at the later moment.
-    pub fn finish(self, from: Place, to: Place) -> Option<JobDiff> {
+    pub fn finish(self, from: PointInTime, to: PointInTime) -> Option<JobDiff> {
         let after = self.tracker.job()?;
-        let moment = |at: Place| DiffMoment { position: at.position.get(), time: at.time.to_string() };
+        let moment = |at: PointInTime| DiffMoment { position: at.position.get(), time: at.time.to_string() };
         let changes =
             differences(self.before.as_ref(), after).into_iter().map(|difference| self.explain(difference, after));
         Some(JobDiff { job: after.key.id.to_string(), from: moment(from), to: moment(to), changes: changes.collect() })
@@ -191,7 +191,7 @@ mod tests {
             let result = ItemResult { item, status: ItemStatus::Running, message: Some(n.to_string()), detail: None };
             differ.take(fact(3 + n, Event::ItemResult(result))).unwrap();
         }
-        let place = |position| Place { position: Position::new(position), time: Time::from_micros(0) };
+        let place = |position| PointInTime { position: Position::new(position), time: Time::from_micros(0) };
         let diff = differ.finish(place(0), place(402)).unwrap();
         let items: Vec<_> = diff.changes.iter().filter(|change| change.item.is_some()).collect();
         assert_eq!(items.len(), 20);

@@ -31,7 +31,7 @@ impl LateReads {
     /// The log cannot be read.
     pub(super) fn read(&self, ledger: &Ledger, cursor: Position, filter: &Filter) -> Result<Stretch, TailError> {
         // Taken before the read: a redaction during the read makes the stretch useless for the cache.
-        let redacted = ledger.erased();
+        let redacted = ledger.newest_redaction();
         let read = filter.with_ends();
         let (mut frames, mut size) = (Vec::new(), 0);
         let page = ledger.log(|log| {

@@ -98,13 +98,13 @@ impl Tails {
         cursor: Position,
         filter: &Filter,
     ) -> Result<Stretch, TailError> {
-        let redacted = ledger.erased();
+        let redacted = ledger.newest_redaction();
         if self.comes_after(redacted)
             && let Some(stretch) = self.take(cursor, filter)
         {
             return Ok(stretch);
         }
-        if let Some(stretch) = self.late.get(ledger.erased(), cursor, filter) {
+        if let Some(stretch) = self.late.get(ledger.newest_redaction(), cursor, filter) {
             return Ok(stretch);
         }
         let (tails, ledger, filter) = (self.clone(), ledger.clone(), filter.clone());
@@ -207,7 +207,7 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
     let mut head_bell = ledger.bell();
     loop {
         let head = *head_bell.borrow_and_update();
-        tails.evict_before(ledger.erased());
+        tails.evict_before(ledger.newest_redaction());
         if tails.open() == 0 {
             tails.skip_to(head);
         } else if let Err(error) = tails.render_up_to(&ledger, head) {

@@ -129,10 +129,10 @@ fn a_server_whose_clone_signs_takes_no_more_writes() {
     let (worker, cloned) = (worker(&server, &data), worker(&other, &clone));
     is_ready(&worker);
     cloned.append(&noted("a", "the clone's")).expect(201);
-    until("the server sees that somebody else signs", || not_ready(&worker, "somebody else"));
-    refused(&worker, &["somebody else", "12 events", "database has 11"]);
+    until("the server sees that somebody else signs", || not_ready(&worker, "another process"));
+    refused(&worker, &["another process", "12 events", "database has 11"]);
     worker.get("/ledger/jobs/a").expect(200);
-    assert!(server.end("TERM").expect(0).stderr.contains("somebody else"));
+    assert!(server.end("TERM").expect(0).stderr.contains("another process"));
     cloned.append(&noted("a", "and on")).expect(201);
     other.end("TERM").expect(0);
     assert_eq!(held(&anchor), newest(&clone));
@@ -159,7 +159,7 @@ fn what_waits_when_the_clone_is_seen_is_not_committed() {
     let seen = catch_unwind(AssertUnwindSafe(|| {
         until("it waits", || sample(&auditor, "jobledger_queue_requests") == Some(1));
         append_to(&clone, &noted("a", "the clone's"), &["--anchor", data.join("anchor").to_str().unwrap()]);
-        until("the clone is seen", || not_ready(&worker, "somebody else"));
+        until("the clone is seen", || not_ready(&worker, "another process"));
     }));
     // Opened before anything can fail: a server whose writer waits does not stop.
     gate.set(false);
@@ -239,7 +239,7 @@ fn one_that_is_missing_proves_nothing_and_is_written() {
     until("the anchor is written again", there);
     assert_eq!(held(&data.join("anchor")), newest(&data));
     let told = server.end("TERM").expect(0).stderr;
-    assert!(told.contains("has no anchor") && told.contains("the anchor is gone"), "{told}");
+    assert!(told.contains("has no anchor") && told.contains("the anchor's file is missing"), "{told}");
     takes_writes(&data, &data.join("anchor"));
 }
 

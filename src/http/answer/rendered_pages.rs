@@ -48,7 +48,7 @@ impl Pages {
         min: Option<Position>,
         render: impl FnOnce(&JobList) -> Bytes,
     ) -> Result<Shown<Bytes>, ReadError> {
-        let redaction = ledger.erased();
+        let redaction = ledger.newest_redaction();
         let before = ledger.views_version_at(min).await?;
         if let Some(version) = before
             && let Some(page) = self.0.get(redaction, &name).filter(|page| page.version == version)

@@ -115,7 +115,7 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
     if let Some(lag) = lag_ms(app).filter(|lag| *lag >= READY_LAG_MS) {
         reasons.push(("views-behind", format!("the views are {lag} ms behind")));
     }
-    if !app.ledger.erasures_made_good() {
+    if !app.ledger.earlier_redactions_are_applied() {
         reasons.push(("erasure-pending", "what was erased before the start is not out of the files yet".into()));
     }
     if *app.stopping.borrow() {

@@ -141,7 +141,7 @@ async fn past(app: &App, read: &JobRead, moment: AsOf, conditional: Conditional<
     // Held until the answer is rendered.
     let turn = app.ledger.turn(read.min).await?;
     // Asked for before the job is read: the answer shows no text that was redacted up to here.
-    let redacted = app.ledger.erased();
+    let redacted = app.ledger.newest_redaction();
     let shown = app.ledger.job_as_of(&turn, &read.key, moment).await?;
     let shown = of_kind(shown, conditional.representation, |job| job.kind)?;
     let version = Version { revision: shown.value.position, redacted };
@@ -189,7 +189,7 @@ pub async fn rendered(app: &App, representation: &Representation, shown: Shown<F
                 let shown = of_kind(app.ledger.whole_job(&turn, &job).await?, representation, |job| job.kind)?;
                 rendered_whole(app, representation, &turn, shown).await
             };
-            let shared = app.rendered_jobs.get(app.ledger.erased(), key, render).await?;
+            let shared = app.rendered_jobs.get(app.ledger.newest_redaction(), key, render).await?;
             // The job has not changed since the rendering, or it changed after it was found here.
             return Ok(RenderedJob { position: shared.position.max(shown.position), ..shared });
         }

@@ -1,55 +1,38 @@
-//! What an erasure names: looked up, and what is to be left of it.
+//! A redaction: the event that it names, and the residue of that event's data.
 
 use crate::job::{EventType, JobKey, Redacted, RedactionTarget, Refusal, Status, may_redact};
-use crate::ledger::append::AppendError;
 use crate::log::{self, Reader};
 use crate::wire::{self, BadLeaf, Leaf, Undecodable};
 
-/// Why an event cannot be erased.
+/// Why an event cannot be redacted.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::ledger) enum Cannot {
-    /// It may not.
+pub(super) enum Error {
+    /// The rules reject the redaction.
     #[error("{0}")]
     Refused(Refusal),
-    /// Its leaf.
+    /// The named event's leaf cannot be read.
     #[error(transparent)]
     Leaf(#[from] BadLeaf),
-    /// Its data, of which nothing can be left then.
+    /// The named event's data cannot be read, so it has no residue.
     #[error(transparent)]
     Data(#[from] Undecodable),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] log::Error),
 }
 
-impl Cannot {
-    /// The answer to the event at this place of its request.
-    pub(in crate::ledger) fn at(self, index: usize) -> AppendError {
-        match self {
-            Cannot::Refused(refusal) => AppendError::Refused { index, refusal, standing: None },
-            error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an event cannot be erased");
-                AppendError::Unreadable { index }
-            }
-        }
-    }
-}
-
-/// What is to be left of the data that `redacted` names, if a job of that state lets it go.
-pub(in crate::ledger) fn residue_of(
-    log: &Reader<'_>,
-    key: &JobKey,
-    state: Status,
-    redacted: &Redacted,
-) -> Result<Result<Vec<u8>, Cannot>, log::Error> {
-    let read = log.at(redacted.position, |row| {
+/// The residue of the data that `redacted` names, if the job in this state allows the redaction.
+pub(super) fn residue(log: &Reader<'_>, key: &JobKey, state: Status, redacted: &Redacted) -> Result<Vec<u8>, Error> {
+    let named = log.at(redacted.position, |row| {
         let leaf = Leaf::parse(row.leaf)?;
         if leaf.org()? != Some(key.org) || leaf.subject.as_deref() != Some(key.id.as_str()) {
             return Ok(None);
         }
-        Ok(Some(match row.data {
+        Ok::<_, Error>(Some(match row.data {
             _ if leaf.is(EventType::Redacted) => RedactionTarget::Redaction,
             None => RedactionTarget::Redacted,
             Some(data) => RedactionTarget::HasData(wire::residue(&leaf.event_type, leaf.version()?, data)?),
         }))
     })?;
-    let named = read.unwrap_or(Ok(None));
-    Ok(named.and_then(|named| may_redact(state, redacted, named).map_err(Cannot::Refused)))
+    may_redact(state, redacted, named.transpose()?.flatten()).map_err(Error::Refused)
 }

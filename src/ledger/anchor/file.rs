@@ -1,4 +1,4 @@
-//! The anchor's file, and how it is replaced: atomically, and only where it holds what this process knows of.
+//! The anchor's file. It is replaced atomically, by compare-and-swap.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -10,40 +10,40 @@ use crate::ledger::folder::{Folder, before};
 use crate::log::{self, Reader};
 use crate::tree::MAX_NOTE;
 
-/// How often a lock that somebody else holds is tried, every [`LOCK_PAUSE`]: who has it writes one small file.
+/// Attempts to take the lock of the anchor's folder, one every [`LOCK_PAUSE`]. A holder writes one small file.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// What is wrong with an anchor.
+/// Why an anchor cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AnchorError {
-    /// It cannot be read.
+    /// The anchor cannot be read.
     #[error("cannot read the anchor `{}`", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// It cannot be written.
+    /// The anchor cannot be written.
     #[error("cannot write in the anchor's folder `{}`", .path.display())]
     Write {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// Somebody else writes it, and does not end.
+    /// Another process keeps the lock.
     #[error("expected the lock of the anchor's folder `{}` to be free within a second", .0.display())]
     Locked(PathBuf),
-    /// It holds what this process neither found there at its start nor wrote.
+    /// The anchor holds a note that this process neither found at its start nor wrote.
     #[error("expected {}, found {}", told(.expected.as_deref()), told(Some(.found)))]
     Taken {
-        /// What this process put there, or found at its start.
+        /// The note that this process wrote, or found at its start.
         expected: Option<Vec<u8>>,
-        /// What is there.
+        /// The note in the file.
         found: Vec<u8>,
     },
 }
@@ -53,25 +53,26 @@ pub enum AnchorError {
 pub(in crate::ledger) struct Anchor {
     folder: PathBuf,
     file: PathBuf,
-    /// What is in the file: found at the start, or written since.
+    /// The note in the file: found at the start, or written since.
     held: Option<Vec<u8>>,
-    /// What may be in it instead, because writing it failed half-way.
+    /// A note that the file may hold instead, because writing the note failed half-way.
     unsure: Option<Vec<u8>>,
 }
 
 impl Anchor {
-    /// Reads the anchor of `folder`, which need not have one.
+    /// Reads the anchor of `folder`, which may have none.
     pub(in crate::ledger) fn find(folder: &Folder) -> Result<Anchor, AnchorError> {
         let (folder, file) = (folder.anchor().to_owned(), folder.anchored());
         Ok(Anchor { held: read(&file)?, unsure: None, folder, file })
     }
 
-    /// What it holds.
+    /// The note that the anchor holds.
     pub(in crate::ledger) fn held(&self) -> Option<&[u8]> {
         self.held.as_deref()
     }
 
-    /// Makes `note` what it holds. Compares also where there is nothing to write: somebody else who writes is seen at once.
+    /// Puts `note` into the anchor by compare-and-swap. Compares even if the anchor holds `note` already, to find another
+    /// writer at once.
     pub(in crate::ledger) fn put(&mut self, note: &[u8]) -> Result<(), AnchorError> {
         self.compare()?;
         if self.held() == Some(note) {
@@ -85,8 +86,7 @@ impl Anchor {
         Ok(())
     }
 
-    /// Makes the newest checkpoint what it holds, for a command that has just signed it. Where that fails the next start does
-    /// it: what was signed stays signed.
+    /// Puts the newest checkpoint into the anchor, for a command that has just signed it. If that fails, the next start does it.
     pub(in crate::ledger) fn bring_forward(&mut self, log: &Reader<'_>) -> Result<(), log::Error> {
         if let Some(newest) = log.checkpoint()?
             && let Err(error) = self.put(&newest.note)
@@ -99,7 +99,7 @@ impl Anchor {
         Ok(())
     }
 
-    /// Keeps what it holds under another name too, before the log goes on as `origin`.
+    /// Keeps a copy of the note under another name, before the log continues as `origin`.
     pub(in crate::ledger) fn keep(&self, origin: &str) -> Result<Option<PathBuf>, AnchorError> {
         let Some(held) = self.held() else { return Ok(None) };
         let (_lock, kept) = (self.lock()?, self.kept(origin));
@@ -107,12 +107,13 @@ impl Anchor {
         Ok(Some(kept))
     }
 
-    /// Whether it holds what was kept when the log took the name `origin`: a crash came before it was replaced.
+    /// Whether the anchor still holds the note that was kept when the log took the name `origin`: a crash came before the
+    /// anchor was replaced.
     pub(in crate::ledger) fn is_left_behind(&self, origin: &str) -> Result<bool, AnchorError> {
         Ok(self.held.is_some() && read(&self.kept(origin))? == self.held)
     }
 
-    /// Keeps what it holds under another name, before a ledger with the name `origin` is made. Nothing is left in its place.
+    /// Moves the note to another name, before a ledger with the name `origin` is made.
     pub(in crate::ledger) fn set_aside(&mut self, origin: &str) -> Result<Option<PathBuf>, AnchorError> {
         if self.held.is_none() {
             return Ok(None);
@@ -123,7 +124,7 @@ impl Anchor {
         Ok(Some(kept))
     }
 
-    /// A name is used once, so nothing that was kept is ever written over.
+    /// The file that keeps a note. A name is used once, so a kept note is never overwritten.
     fn kept(&self, origin: &str) -> PathBuf {
         before(&self.file, origin)
     }
@@ -136,18 +137,18 @@ impl Anchor {
         match found {
             found if found == self.held => Ok(()),
             Some(found) => Err(AnchorError::Taken { expected: self.held.clone(), found }),
-            // Nobody who signs for the log leaves nothing there.
+            // No process that signs for the log removes the file.
             None => {
-                tracing::warn!(file = %self.file.display(), "the anchor is gone: it is written again");
+                tracing::warn!(file = %self.file.display(), "the anchor's file is missing: it is written again");
                 self.held = None;
                 Ok(())
             }
         }
     }
 
-    /// Nobody else compares and replaces while the answer lives.
+    /// Keeps other processes from comparing and replacing until the answer is dropped.
     fn lock(&self) -> Result<File, AnchorError> {
-        // The folder itself and none above it: where a volume is missing, nothing is to look like it.
+        // Makes this folder, but none above it: a folder must not stand in for a volume that is not mounted.
         match std::fs::create_dir(&self.folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(self.unwritable()(cause)),
             _ => {}
@@ -170,7 +171,7 @@ impl Anchor {
     }
 }
 
-/// No more of the file than a note may have, and one byte to tell that there is more.
+/// Reads at most one byte more than a note may have. The byte shows that the file is too long.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, AnchorError> {
     let failed = |cause| AnchorError::Read { path: path.to_owned(), cause };
     let file = match File::open(path) {
@@ -182,7 +183,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, AnchorError> {
     Ok(Some(bytes))
 }
 
-/// Whoever reads finds the old file or the new one, also after a power cut. The caller has the lock.
+/// Replaces the file atomically: a reader finds the old file or the new one, also after a power cut. The caller has the lock.
 fn replace(folder: &Path, file: &Path, note: &[u8]) -> io::Result<()> {
     let new = folder.join("checkpoint.new");
     let mut written = File::create(&new)?;
@@ -192,7 +193,7 @@ fn replace(folder: &Path, file: &Path, note: &[u8]) -> io::Result<()> {
     Folder::sync(folder)
 }
 
-/// A note in a few words, whatever it is.
+/// A note in a few words.
 fn told(note: Option<&[u8]>) -> String {
     let Some(note) = note else { return "no file".into() };
     match std::str::from_utf8(note).unwrap_or_default().lines().take(3).collect::<Vec<_>>()[..] {
@@ -218,7 +219,7 @@ mod tests {
         one.put(b"1").unwrap();
         one.put(b"2").unwrap();
         assert!(matches!(other.put(b"3"), Err(AnchorError::Taken { expected: None, found }) if found == b"2"));
-        // Told also where the same is to be written, and where nothing is.
+        // An equal note does not hide the other writer.
         assert!(matches!(other.put(b"2"), Err(AnchorError::Taken { .. })));
         other = anchor(dir.path());
         assert_eq!(other.held(), Some(&b"2"[..]));
@@ -235,7 +236,7 @@ mod tests {
         anchor.unsure = Some(b"2".into());
         std::fs::write(&anchor.file, "2").unwrap();
         anchor.put(b"3").unwrap();
-        // Nothing of it has come about.
+        // The failed write left nothing.
         anchor.unsure = Some(b"4".into());
         anchor.put(b"5").unwrap();
         assert_eq!(std::fs::read(&anchor.file).unwrap(), b"5");

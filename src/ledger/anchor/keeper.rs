@@ -1,4 +1,4 @@
-//! The thread that brings the anchor forward. Not the writer's: a slow volume delays nobody's commit.
+//! The thread that brings the anchor forward. It is not the writer thread, so that a slow volume delays no commit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,27 +15,31 @@ use crate::ledger::folder::Files;
 use crate::ledger::{Metrics, OpenError, Threads};
 use crate::log::{self, Reader};
 
-/// How often the anchor is looked at and, where there is a newer checkpoint, written. A look while nothing happens is what
-/// finds a copy that signs for the same log.
+/// Pause between two looks at the anchor. A look writes a newer checkpoint, and finds a copy of the ledger that signs for the
+/// same log, even while this ledger is idle.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How an anchor is.
+/// The state of an anchor.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anchored {
-    /// How many events the checkpoint covers that it holds; 0 as long as this process has not seen it hold a good one.
+    /// How many events the anchor's checkpoint covers; 0 until this process has written or confirmed one.
     pub size: u64,
-    /// When it was last seen to hold the newest one; `None` where that was never so since the start.
+    /// When the anchor last held the newest checkpoint; `None` if it has not since the start.
     pub current: Option<Instant>,
 }
 
-/// The thread, and what it says.
+/// The thread, and the state that it reports.
 pub(in crate::ledger) struct Keeper {
     anchored: Arc<Mutex<Anchored>>,
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
 impl Keeper {
-    /// Brings the anchor forward to the newest checkpoint of `log`, and starts the thread that goes on with that.
+    /// Brings the anchor forward to the newest checkpoint of `log`, and starts the thread that continues.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses a thread.
     pub(in crate::ledger) fn start(
         anchor: Anchor,
         log: &Reader<'_>,
@@ -50,7 +54,7 @@ impl Keeper {
         let path = path.to_owned();
         let mut goes_on = thread.forward(log);
         let run = move || {
-            // Opened at the first look that succeeds: a process that is out of files now may have some later.
+            // Opened at the first look that succeeds: the process may be out of file descriptors for a while.
             let mut conn = None;
             while goes_on {
                 let ends = stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected);
@@ -64,7 +68,7 @@ impl Keeper {
         Ok(Keeper { anchored, running: Mutex::new(Some((stop, thread))) })
     }
 
-    /// How the anchor is.
+    /// The state of the anchor.
     pub(in crate::ledger) fn anchored(&self) -> Anchored {
         *self.anchored.lock()
     }
@@ -79,7 +83,7 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Whoever has the folder next must not find the anchor still moving.
+    /// The next process that takes the folder must not meet this thread's writes.
     fn drop(&mut self) {
         self.stop();
     }
@@ -90,18 +94,18 @@ struct Thread {
     anchored: Arc<Mutex<Anchored>>,
     metrics: Arc<Metrics>,
     files: Arc<Files>,
-    /// Whether the last try failed: the log says so once.
+    /// Whether the last attempt failed. Only the first failure of a series is logged.
     failing: bool,
 }
 
 impl Thread {
-    /// Makes the newest checkpoint the one that the anchor holds; answers whether to go on with that.
+    /// Puts the newest checkpoint into the anchor; answers whether the thread continues.
     fn forward(&mut self, log: &Reader<'_>) -> bool {
-        if self.files.gone().is_some() {
-            // Another ledger may have the folder by now.
+        if self.files.are_lost() {
+            // Another ledger may hold the folder by now.
             return false;
         }
-        // Read from the file as everybody reads it: what is not durable yet is not to be seen there.
+        // A read connection sees committed checkpoints alone, and only a durable one may leave the database.
         let newest = match log.checkpoint() {
             Ok(Some(newest)) => newest,
             Ok(None) => return true,
@@ -129,18 +133,18 @@ impl Thread {
         }
     }
 
-    /// Somebody else signs for this log. Every further commit here could be one that contradicts theirs.
+    /// Stops writes: a copy of this ledger signs for the same log, and a further commit here could contradict the copy's.
     fn taken(&self, error: &AnchorError, newest: &log::Published) {
         let why = format!(
-            "the anchor was written by somebody else, a copy of this ledger that signs for the same log: {error}, while the \
+            "the anchor was written by another process, a copy of this ledger that signs for the same log: {error}, while the \
              database has {}; stop the copy, then start this server again to see which of the two the anchor is of",
             plural(newest.size, "event", "events")
         );
-        tracing::error!(why, "the anchor is somebody else's: the ledger takes no more writes");
+        tracing::error!(why, "another process writes the anchor: the ledger takes no more writes");
         self.files.read_only(why);
     }
 
-    /// It is tried again; meanwhile appends go on, and the metrics and `/readyz` tell how far the anchor is behind.
+    /// The next look tries again. Meanwhile appends continue, and the metrics and `/readyz` show how far the anchor is behind.
     fn failed(&mut self, error: &dyn std::error::Error) {
         self.metrics.failed_anchors.inc();
         if !std::mem::replace(&mut self.failing, true) {

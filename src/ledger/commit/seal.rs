@@ -1,7 +1,7 @@
-//! The seal of a commit: the tree grown by what was stored, and a signed checkpoint of it, in the same transaction.
+//! The seal of a commit: the tree grown by the new leaves, and a signed checkpoint of the tree, in the same transaction.
 //!
-//! What is signed is what was read back, so a signature never covers what is not in the file. On any doubt nothing is
-//! signed, the commit is off, and the ledger takes no more writes: a wrong signature could never be taken back.
+//! The leaves are read back before they are signed, so a signature covers only bytes of the file. On any doubt the ledger signs
+//! nothing, rolls the commit back, and takes no more writes: a wrong signature can never be taken back.
 
 use crate::chain;
 use crate::job::{Position, plural};
@@ -9,16 +9,16 @@ use crate::ledger::Identity;
 use crate::log::{self, Published, Reader, Writer};
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
 
-/// Why a log must not be signed for.
+/// Why the ledger must not sign for a log.
 #[derive(Debug, thiserror::Error)]
 pub enum Doubt {
-    /// No checkpoint was ever signed in this file.
+    /// The file holds no checkpoint.
     #[error("this copy of the log has no signed checkpoint, as an import has none")]
     NoCheckpoint,
-    /// The file gave back something else than was written.
+    /// The file returned other bytes than were written.
     #[error("event {0} was read back otherwise than it was written; the disk or the memory may be failing")]
     ReadBack(Position),
-    /// The nodes are not those of the events.
+    /// The number of nodes does not fit the number of events.
     #[error(
         "expected {} of a tree of {}, found {found}",
         plural(expected, "node", "nodes"),
@@ -27,37 +27,37 @@ pub enum Doubt {
     Nodes {
         /// How many events there are.
         size: Size,
-        /// How many nodes they make.
+        /// How many nodes the events make.
         expected: u64,
-        /// How many there are.
+        /// How many nodes the file holds.
         found: u64,
     },
-    /// What is stored contradicts itself.
+    /// The stored tree contradicts itself.
     #[error("{}", chain(.0))]
     Tree(log::Error),
     /// The newest checkpoint is not signed as it must be.
     #[error("the newest checkpoint is not good: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// It is no text.
+    /// The newest checkpoint is no text.
     #[error("the newest checkpoint is not good: expected text, found other bytes")]
     NotText,
-    /// The newest checkpoint is signed, but of another tree.
+    /// The newest checkpoint is signed, and covers another tree.
     #[error("the newest checkpoint is of {} with the root {}, the log has {} with the root {}", plural(.signed.size, "event", "events"), .signed.root, .found.size, .found.root)]
     OtherTree {
-        /// What was signed.
+        /// The head that was signed.
         signed: Head,
-        /// What the log has.
+        /// The head of the log.
         found: Head,
     },
 }
 
-/// Why there is no seal.
+/// Why a commit is not sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The log failed; it may do better the next time.
+    /// The log failed. A later attempt may succeed.
     #[error(transparent)]
     Log(log::Error),
-    /// Nothing more may be signed.
+    /// The ledger must sign nothing more.
     #[error(transparent)]
     Doubt(#[from] Doubt),
 }
@@ -68,14 +68,14 @@ impl From<log::Error> for SealError {
     }
 }
 
-/// Who signs, and the edge of the tree that was signed last.
+/// The keys that sign, and the edge of the tree that was signed last.
 pub(in crate::ledger) struct Seal {
     origin: String,
     keys: Vec<SigningKey>,
     edge: Frontier,
 }
 
-/// What a transaction brings: it counts when that is committed.
+/// The edge of a signed tree. It counts once its transaction is committed.
 pub(in crate::ledger) struct Sealed(Frontier);
 
 impl Seal {
@@ -84,9 +84,13 @@ impl Seal {
         Seal { origin: origin.to_owned(), keys, edge }
     }
 
-    /// Grows the tree by what the open transaction stored, which must be exactly `written`, and signs.
-    pub(in crate::ledger) fn close(&self, log: &Writer, written: &[Vec<u8>]) -> Result<Sealed, SealError> {
-        let mut written = written.iter();
+    /// Grows the tree by the events that the open transaction stored, whose leaves must be exactly `written`, and signs it.
+    pub(in crate::ledger) fn close<'l>(
+        &self,
+        log: &Writer,
+        written: impl IntoIterator<Item = &'l [u8]>,
+    ) -> Result<Sealed, SealError> {
+        let mut written = written.into_iter();
         let edge = log.grow(&self.edge, |position, leaf| match written.next() {
             Some(expected) if expected == leaf => Ok(()),
             _ => Err(SealError::from(Doubt::ReadBack(position))),
@@ -97,7 +101,7 @@ impl Seal {
         }
     }
 
-    /// Signs the tree that ends with `edge`, and checks what was stored with the public keys.
+    /// Signs the tree that ends with `edge`, and verifies the stored checkpoint with the public keys.
     pub(in crate::ledger) fn sign(&self, log: &Writer, edge: Frontier) -> Result<Sealed, SealError> {
         let head = head(&edge)?;
         let signers: Vec<&SigningKey> = self.keys.iter().collect();
@@ -114,7 +118,7 @@ impl Seal {
         self.edge = sealed.0;
     }
 
-    /// Goes on from what the file has, after a commit of unknown outcome.
+    /// Takes the edge from the file, after a commit of unknown outcome.
     pub(in crate::ledger) fn reload(&mut self, log: &Reader<'_>, identity: &Identity) -> Result<(), SealError> {
         self.edge = restore(log, identity)?;
         Ok(())
@@ -130,7 +134,7 @@ pub(in crate::ledger) fn restore(log: &Reader<'_>, identity: &Identity) -> Resul
         return Err(Doubt::Nodes { size, expected, found }.into());
     }
     let edge = log.edge(size)?;
-    // Since a rotation the newest key signs every checkpoint; an earlier one alone does not count any more.
+    // After a rotation the newest key signs every checkpoint. The signature of an earlier key alone does not count.
     check(Some(newest), &identity.origin, &identity.keys[..1], head(&edge)?)?;
     Ok(edge)
 }

@@ -1,4 +1,6 @@
-//! The data folder: what lies where, and whose it is while a server runs.
+//! The data folder: its files, the lock that gives it to one process, and the rules by which a start makes a ledger in it.
+//!
+//! Not here: the content of any file.
 
 mod open_files;
 mod private;
@@ -14,27 +16,27 @@ use std::path::{Path, PathBuf};
 
 use crate::tree::VerifierKey;
 
-/// What is wrong with a data folder.
+/// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It cannot be made or written.
+    /// The folder cannot be made or written.
     #[error("cannot write in `{}`; the ledger needs a folder that it may write", .path.display())]
     Unwritable {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
-    /// Another process has it.
+    /// Another process has the folder.
     #[error("`{}` is in use by another jobledger; stop that one first, or use another --data", .0.display())]
     InUse(PathBuf),
-    /// It is not there.
+    /// The folder does not exist.
     #[error(
         "there is no folder `{}`; give the folder of a ledger by --data, or start a new ledger there with --create", .0.display()
     )]
     Missing(PathBuf),
-    /// It has no ledger and files of something else.
+    /// The folder holds no ledger, and files of something else.
     #[error(
         "`{}` has no ledger, and files of something else: {}; give the folder of a ledger or an empty one by --data, or start a \
          new ledger among these files with --create", .path.display(), listed(.found)
@@ -45,7 +47,7 @@ pub enum FolderError {
         /// The files.
         found: Vec<String>,
     },
-    /// Its log is gone.
+    /// The log is missing, and other files of a ledger remain.
     #[error(
         "`{}` has no log, but {}, which a ledger left: put `log.db` (and `log.db-wal`, if there is one) back, or restore an \
          export with `jobledger import`; a new ledger, with another name and key, starts here with --new-ledger, which keeps \
@@ -54,22 +56,22 @@ pub enum FolderError {
     LogGone {
         /// The folder.
         path: PathBuf,
-        /// What shows that there was a log.
+        /// The files that only a ledger with a log makes.
         found: Vec<String>,
     },
-    /// Its log is a link that leads nowhere.
+    /// The log is a link to a missing file.
     #[error("`{}` is a link to a file that is not there; mount or restore the place where the log lies", .0.display())]
     Dangling(PathBuf),
-    /// A second ledger was asked for beside the first.
+    /// `--new-ledger` was given, and the folder has a log.
     #[error(
-        "`{}` has a log, so --new-ledger does nothing here; leave the option out to go on with the log", .0.display()
+        "`{}` has a log, so --new-ledger does nothing here; leave the option out to continue the log", .0.display()
     )]
     HasLog(PathBuf),
 }
 
 /// Names as a list in a sentence.
 fn listed(names: &[String]) -> String {
-    /// Most names that are said.
+    /// Most names in the list.
     const SAID: usize = 8;
     let mut text = names.iter().take(SAID).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > SAID {
@@ -82,27 +84,28 @@ fn listed(names: &[String]) -> String {
 pub const ANCHOR_FILE: &str = "checkpoint";
 /// The name of the signing key's file.
 pub(super) const KEY_FILE: &str = "ledger.key";
-/// The name of the file of the key before it.
+/// The name of the previous key's file.
 pub(super) const PREVIOUS_KEY_FILE: &str = "ledger.key.previous";
 
-/// The name of a file that is kept since the ledger has the name `origin`: `*.before-…`.
+/// The name under which `file` is kept when the ledger takes the name `origin`: `*.before-…`.
 pub(super) fn before(file: &Path, origin: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(format!("{BEFORE}{}", origin.rsplit('/').next().unwrap_or_default()));
     path.into()
 }
 
-/// What is in the name of every file that was kept when the ledger took another name.
+/// A part of the name of every file that was kept when the ledger took another name.
 pub(super) const BEFORE: &str = ".before-";
 
-/// A data folder, and where its anchor lies.
+/// A data folder, and the folder of its anchor.
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
     anchor: PathBuf,
 }
 
-/// While it lives no other process has the folder. The lock goes with the process, however that ends.
+/// Keeps the folder for this process until it is dropped. The operating system releases the lock when the process ends, even by a
+/// crash.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -115,7 +118,7 @@ impl Folder {
         Folder { anchor: path.join("anchor"), path }
     }
 
-    /// The same, with its anchor in another place, better on another volume.
+    /// The same folder with its anchor elsewhere, better on another volume.
     pub fn anchored_in(self, anchor: impl Into<PathBuf>) -> Folder {
         Folder { anchor: anchor.into(), ..self }
     }
@@ -165,34 +168,34 @@ impl Folder {
         self.path.join(KEY_FILE)
     }
 
-    /// The key that signs beside the newest one, until somebody takes it away.
+    /// The previous key. It signs beside the newest one as long as its file is here.
     pub fn previous_key(&self) -> PathBuf {
         self.path.join(PREVIOUS_KEY_FILE)
     }
 
-    /// A key that an event names, or soon will, and that does not sign yet.
+    /// A key that an event names, or is about to name, and that does not sign yet.
     pub(super) fn staged_key(&self) -> PathBuf {
         self.path.join("ledger.key.new")
     }
 
-    /// Where a key goes that the log does not name.
+    /// The file that keeps a key that the log does not name.
     pub(super) fn unknown_key(&self, key: &VerifierKey) -> PathBuf {
         let hash = key.to_string().split('+').nth(1).unwrap_or_default().to_owned();
         self.path.join(format!("{KEY_FILE}.unknown-{hash}"))
     }
 
-    /// Where a key goes that signs no more, since the ledger has the name `origin`. A name is used once, so no key that was
-    /// kept is ever written over.
+    /// The file that keeps the last key before the ledger took the name `origin`. A name is used once, so a kept key is never
+    /// overwritten.
     pub(super) fn key_before(&self, origin: &str) -> PathBuf {
         before(&self.key(), origin)
     }
 
-    /// Makes what was renamed in the folder durable.
+    /// Makes renames in the folder durable.
     pub fn sync(path: &Path) -> std::io::Result<()> {
         std::fs::File::open(path)?.sync_all()
     }
 
-    /// Makes the folder where there is none; only its owner may enter it.
+    /// Makes the folder if it does not exist. Only its owner may enter it.
     pub fn create(&self) -> Result<(), FolderError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })
@@ -203,7 +206,11 @@ impl Folder {
         self.path.join("lock")
     }
 
-    /// Takes the folder for this process. The folder must be there.
+    /// Takes the folder, which must exist, for this process.
+    ///
+    /// # Errors
+    ///
+    /// Another process has the folder, or the lock file cannot be written.
     pub fn lock(&self) -> Result<Lock, FolderError> {
         let unwritable = |cause: std::io::Error| match cause.kind() {
             std::io::ErrorKind::NotFound => FolderError::Missing(self.path.clone()),

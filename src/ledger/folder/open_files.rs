@@ -1,15 +1,15 @@
-//! Whether the files that the ledger has open are still the ones at their paths, with what was written to them. A file that
-//! was removed or replaced can be written to until the process ends, and what was written is lost then.
+//! Watches that the open files of the ledger are still at their paths, and hold what was written to them. A process can write to
+//! a file that was removed or replaced until the process ends, and everything written is lost then.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::Folder;
 use crate::job::Position;
@@ -17,18 +17,18 @@ use crate::ledger::{OpenError, Threads};
 use crate::log::{self, FileState};
 use crate::sqlite::{self, ErrorKind};
 
-/// How often the files are looked at.
+/// Pause between two looks at the files.
 const PAUSE: Duration = Duration::from_millis(60);
-/// How old a look may be when answers go out; the writer looks itself where the thread has not run for longer. So no append is
-/// answered with success later than 250 ms after a file was removed or replaced.
+/// Longest age of a look when answers go out; after it the writer thread looks itself. So 250 ms after a file was removed or
+/// replaced no append is answered with success.
 const DUE: Duration = Duration::from_millis(100);
 
-/// The first of the files that are looked at: the log and its WAL. Reading writes to what the WAL is shared through.
+/// The log and its WAL come first in the list of files. Reads write to the third file, `log.db-shm`.
 const LOG_FILES: usize = 2;
 
-/// What may happen to a file that is open.
+/// Why an open file no longer holds the log.
 #[derive(Debug, thiserror::Error)]
-enum Gone {
+enum Lost {
     #[error("`{0}` was removed or replaced while the server has it open")]
     Replaced(String),
     #[error("`{0}` was cut off or overwritten while the server has it open")]
@@ -44,14 +44,14 @@ enum Gone {
 /// The files of an open ledger.
 pub(in crate::ledger) struct Files {
     log: PathBuf,
-    /// Why no writes are taken, for the whole ledger.
+    /// Why the ledger takes no writes.
     read_only: Arc<OnceLock<String>>,
-    gone: OnceLock<String>,
+    lost: AtomicBool,
     /// The newest position that a commit has recorded.
     recorded: AtomicU64,
     began: Instant,
-    /// When the newest look that found nothing wrong began, in milliseconds since `began`. The writer reads it without waiting
-    /// for a look that is under way.
+    /// When the newest look that found every file intact began, in milliseconds since `began`. The writer thread reads it without
+    /// waiting for a look under way.
     looked_ms: AtomicU64,
     looked: Mutex<Looked>,
 }
@@ -61,13 +61,13 @@ struct Looked {
     /// The largest size that `log.db` had: events are never deleted, so it never shrinks.
     size: u64,
     wal: sqlite::Wal,
-    /// What the log was like when its end was read last.
-    read: Option<Stand>,
+    /// The log's files when the end of the log was last read.
+    read: Option<LogFiles>,
 }
 
 /// Figures that change with each write to the log, by this process or another.
 #[derive(PartialEq, Eq)]
-struct Stand {
+struct LogFiles {
     recorded: u64,
     /// Size and time of the last change of each of the log's files, in seconds and nanoseconds.
     files: Vec<Option<(u64, i64, i64)>>,
@@ -75,23 +75,23 @@ struct Stand {
 
 struct File {
     path: PathBuf,
-    /// Device and inode; `None` as long as there was no such file.
-    is: Option<(u64, u64)>,
+    /// Device and inode; `None` until the file exists.
+    identity: Option<(u64, u64)>,
 }
 
 impl Files {
-    /// The files of `folder` as they are now, right after they were opened.
+    /// The files of `folder`, right after they were opened.
     pub(in crate::ledger) fn of(folder: &Folder, head: Position, read_only: Arc<OnceLock<String>>) -> Files {
         let log = folder.log();
         let beside = |end: &str| log.with_extension(format!("db-{end}"));
         let paths = [log.clone(), beside("wal"), beside("shm"), folder.access(), folder.lock_file(), folder.key()];
-        let files = paths.map(|path| File { is: identity(&path), path }).into();
+        let files = paths.map(|path| File { identity: identity(&path), path }).into();
         let mut wal = sqlite::Wal::new(&beside("wal"));
         wal.has_what_was_seen();
         Files {
             log,
             read_only,
-            gone: OnceLock::new(),
+            lost: AtomicBool::new(false),
             recorded: AtomicU64::new(head.get()),
             began: Instant::now(),
             looked_ms: AtomicU64::new(0),
@@ -99,9 +99,9 @@ impl Files {
         }
     }
 
-    /// Why the ledger may not be written to any more, because a file is gone.
-    pub(in crate::ledger) fn gone(&self) -> Option<&str> {
-        self.gone.get().map(String::as_str)
+    /// Whether a file is lost.
+    pub(in crate::ledger) fn are_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
     }
 
     /// Takes no more writes from here on.
@@ -109,49 +109,41 @@ impl Files {
         let _ = self.read_only.set(why);
     }
 
-    /// A commit has returned, and `head` is recorded. Says whether its answers may go out.
-    pub(in crate::ledger) fn committed(&self, head: Position) -> Result<(), String> {
+    /// A commit up to `head` has returned. Answers whether the files are intact, so that its answers may go out.
+    pub(in crate::ledger) fn committed(&self, head: Position) -> bool {
         self.recorded.fetch_max(head.get(), Ordering::SeqCst);
         let looked = Duration::from_millis(self.looked_ms.load(Ordering::SeqCst));
-        if self.began.elapsed().saturating_sub(looked) < DUE { self.said() } else { self.look() }
+        if self.began.elapsed().saturating_sub(looked) < DUE { !self.are_lost() } else { self.look() }
     }
 
-    /// Looks now.
-    pub(in crate::ledger) fn look(&self) -> Result<(), String> {
-        self.look_at(self.looked.lock())
-    }
-
-    fn said(&self) -> Result<(), String> {
-        self.gone.get().map_or(Ok(()), |why| Err(why.clone()))
-    }
-
-    fn look_at(&self, mut looked: MutexGuard<'_, Looked>) -> Result<(), String> {
-        self.said()?;
-        let begun = self.began.elapsed().as_millis() as u64;
-        match looked.compare().and_then(|()| self.read_again(&mut looked)) {
-            Ok(()) => {
-                self.looked_ms.fetch_max(begun, Ordering::SeqCst);
-                Ok(())
-            }
-            Err(gone) => {
-                let why = format!(
-                    "{gone}; what is appended now would be lost when it stops: stop the server, put the right files into the \
-                     folder, and start it again"
-                );
-                // What a client is told names no path.
-                tracing::error!(error = &gone as &dyn std::error::Error, why, "the ledger takes no more writes");
-                self.read_only(why.clone());
-                Err(self.gone.get_or_init(|| why).clone())
-            }
+    /// Looks at the files; answers whether they are intact. The ledger takes no more writes if they are not.
+    pub(in crate::ledger) fn look(&self) -> bool {
+        let mut looked = self.looked.lock();
+        if self.are_lost() {
+            return false;
         }
+        let begun = self.began.elapsed().as_millis() as u64;
+        let Err(lost) = looked.compare().and_then(|()| self.read_again(&mut looked)) else {
+            self.looked_ms.fetch_max(begun, Ordering::SeqCst);
+            return true;
+        };
+        // Clients are told this, so it names no path.
+        let why = format!(
+            "{lost}; what is appended now would be lost when it stops: stop the server, put the right files into the folder, \
+             and start it again"
+        );
+        tracing::error!(error = &lost as &dyn std::error::Error, why, "the ledger takes no more writes");
+        self.read_only(why);
+        self.lost.store(true, Ordering::SeqCst);
+        false
     }
 
-    /// Reads the end of the log over a connection that has nothing in memory, if something was written since the last time. What
-    /// else fails than the file itself (too many open files, a lock) says nothing about it.
-    fn read_again(&self, looked: &mut Looked) -> Result<(), Gone> {
+    /// Reads the end of the log over a connection without a cache, if the log's files changed since the last time. A failure that
+    /// is not the file's (too many open files, a lock) says nothing about the file.
+    fn read_again(&self, looked: &mut Looked) -> Result<(), Lost> {
         let recorded = self.recorded.load(Ordering::SeqCst);
-        let stand = Stand { recorded, files: looked.files[..LOG_FILES].iter().map(File::written).collect() };
-        if looked.read.as_ref() == Some(&stand) {
+        let now = LogFiles { recorded, files: looked.files[..LOG_FILES].iter().map(File::written).collect() };
+        if looked.read.as_ref() == Some(&now) {
             return Ok(());
         }
         let read = || {
@@ -162,12 +154,12 @@ impl Files {
             }
         };
         match read() {
-            Ok(found) if found < recorded => Err(Gone::Behind { recorded, found }),
-            Err(error @ log::Error::NotALog(_)) => Err(Gone::Unreadable(error)),
-            Err(error) if error.is(ErrorKind::Damaged) || error.is(ErrorKind::CutOff) => Err(Gone::Unreadable(error)),
+            Ok(found) if found < recorded => Err(Lost::Behind { recorded, found }),
+            Err(error @ log::Error::NotALog(_)) => Err(Lost::Unreadable(error)),
+            Err(error) if error.is(ErrorKind::Damaged) || error.is(ErrorKind::CutOff) => Err(Lost::Unreadable(error)),
             Err(_) => Ok(()),
             Ok(_) => {
-                looked.read = Some(stand);
+                looked.read = Some(now);
                 Ok(())
             }
         }
@@ -175,23 +167,23 @@ impl Files {
 }
 
 impl Looked {
-    fn compare(&mut self) -> Result<(), Gone> {
+    fn compare(&mut self) -> Result<(), Lost> {
         for file in &mut self.files {
-            match (file.is, identity(&file.path)) {
-                (None, found) => file.is = found,
+            match (file.identity, identity(&file.path)) {
+                (None, found) => file.identity = found,
                 (expected, found) if expected == found => {}
                 _ => {
                     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-                    return Err(Gone::Replaced(name.into_owned()));
+                    return Err(Lost::Replaced(name.into_owned()));
                 }
             }
         }
         let size = self.files.first().and_then(|log| log.path.metadata().ok()).map_or(0, |log| log.len());
         if size < self.size {
-            return Err(Gone::Overwritten("log.db"));
+            return Err(Lost::Overwritten("log.db"));
         }
         self.size = size;
-        if self.wal.has_what_was_seen() { Ok(()) } else { Err(Gone::Overwritten("log.db-wal")) }
+        if self.wal.has_what_was_seen() { Ok(()) } else { Err(Lost::Overwritten("log.db-wal")) }
     }
 }
 
@@ -205,7 +197,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// The thread that looks at the files, until it is dropped.
+/// The thread that looks at the files until this is dropped.
 pub(in crate::ledger) struct Watch {
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
@@ -213,13 +205,12 @@ pub(in crate::ledger) struct Watch {
 impl Watch {
     pub(in crate::ledger) fn start(files: Arc<Files>, threads: &Threads) -> Result<Watch, OpenError> {
         let (stop, stopped) = channel::<()>();
-        let run =
-            move || while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && files.look().is_ok() {};
+        let run = move || while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && files.look() {};
         let thread = threads.start("files", run).map_err(OpenError::Thread)?;
         Ok(Watch { running: Mutex::new(Some((stop, thread))) })
     }
 
-    /// Ends the thread. The files may be closed then.
+    /// Ends the thread, so that the files may be closed.
     pub(in crate::ledger) fn stop(&self) {
         let Some((stop, thread)) = self.running.lock().take() else { return };
         drop(stop);

@@ -1,4 +1,4 @@
-//! Who may read a data folder: its owner alone. It holds what every organisation has recorded, and the key that signs.
+//! Only the owner may read a data folder, because it holds the events of every organisation and the key that signs.
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -7,16 +7,16 @@ use std::path::Path;
 
 use super::Folder;
 
-/// What the owner's group and everybody else may do, in a mode.
+/// The permissions of the owner's group and of all other users, in a mode.
 const OTHERS: u32 = 0o077;
 
-/// Makes the folder 0700 and the ledger's files in it 0600, where a jobledger that was older made them otherwise, and logs it.
-/// Where that is not allowed, because the folder belongs to another user, the start goes on.
+/// Makes the folder 0700 and the ledger's files in it 0600, if an older jobledger made them otherwise, and logs it. If the folder
+/// belongs to another user, the start logs that and continues.
 pub(in crate::ledger) fn close_to_others(folder: &Folder) {
     let mut files = Closed::default();
     files.close(folder.path(), 0o700);
     files.close_all(folder.path(), super::start::is_ledgers);
-    // An anchor in another place lies in a folder that is not the ledger's alone.
+    // The folder of an anchor elsewhere may hold files of something else.
     let anchor = folder.path().join("anchor");
     if anchor.is_dir() {
         files.close(&anchor, 0o700);
@@ -35,7 +35,7 @@ pub(in crate::ledger) fn close_to_others(folder: &Folder) {
 #[derive(Default)]
 struct Closed {
     count: usize,
-    /// The mode that the first one had.
+    /// The mode of the first file that was changed.
     first: Option<u32>,
     refused: Option<std::io::Error>,
 }
@@ -61,7 +61,7 @@ impl Closed {
                 self.count += 1;
                 self.first.get_or_insert(found);
             }
-            // A file that is gone since the folder was read, such as a view's WAL.
+            // A file that was removed since the folder was read, such as the WAL of the views.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => drop(self.refused.get_or_insert(error)),
         }

@@ -1,4 +1,4 @@
-//! What a start finds in its folder. It makes a ledger only where nothing shows that there was one: a second genesis event
+//! The state of a folder at a start. A start makes a ledger only if no file shows that there was one: a second genesis event
 //! under the name and key of the first would be a fork.
 
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use super::{BEFORE, Folder, FolderError, KEY_FILE, Lock, PREVIOUS_KEY_FILE, befo
 use crate::ledger::anchor::Anchor;
 use crate::ledger::{OpenError, Options};
 
-/// A folder that this process has, and the name that a new ledger in it would get.
+/// The folder, taken for this process, and the name for a new ledger in it.
 pub(in crate::ledger) struct Start {
     pub lock: Lock,
     pub origin: String,
@@ -16,7 +16,7 @@ pub(in crate::ledger) struct Start {
     pub kept: Vec<PathBuf>,
 }
 
-/// Takes the folder for a ledger: the one that it has, or a new one where `options` allow that. A refusal leaves no trace.
+/// Takes the folder for the ledger that it holds, or for a new one if `options` allow that. A refusal changes no file.
 pub(in crate::ledger) fn take(folder: &Folder, options: &Options) -> Result<Start, OpenError> {
     match Found::of(folder) {
         Err(FolderError::Missing(_)) if options.create => folder.create()?,
@@ -31,14 +31,14 @@ pub(in crate::ledger) fn take(folder: &Folder, options: &Options) -> Result<Star
     Ok(Start { lock, origin, kept })
 }
 
-/// Refuses a log without a table where something shows that there was a log with events.
+/// Refuses a log without a table if a file shows that there was a log with events.
 pub(in crate::ledger) fn permits_genesis(folder: &Folder) -> Result<(), FolderError> {
     let mut found = Found::of(folder)?;
     found.traces.retain(|name| !name.starts_with("log.db-"));
     found.has_no_traces(folder)
 }
 
-/// What a folder has, by the names of its files.
+/// The content of a folder, by the names of its files.
 struct Found {
     log: bool,
     /// Files that only a ledger makes, once it has a log.
@@ -47,7 +47,7 @@ struct Found {
     tokens: bool,
     /// Whether there is an anchor, which may lie in another folder.
     anchor: bool,
-    /// Files that are none of a ledger's.
+    /// Files that no ledger makes.
     others: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ impl Found {
         Err(FolderError::LogGone { path: folder.path().to_owned(), found })
     }
 
-    /// Keeps what an older ledger left under names that no start looks at. The tokens stay as they are.
+    /// Moves the files of an older ledger to names that no start looks at. The tokens stay as they are.
     fn set_aside(&self, folder: &Folder, origin: &str) -> Result<Vec<PathBuf>, OpenError> {
         let mut kept: Vec<PathBuf> = Anchor::find(folder)?.set_aside(origin)?.into_iter().collect();
         let unwritable = |cause| FolderError::Unwritable { path: folder.path().to_owned(), cause };
@@ -142,8 +142,8 @@ pub(in crate::ledger) fn is_ledgers(name: &str) -> bool {
     name == "lock" || ["log.db", "views.db", "access.db", KEY_FILE].iter().any(|file| name.starts_with(file))
 }
 
-/// Whether a file of this name is no trace of a log: a start that was cut off leaves such files, `--new-ledger` moves old ones
-/// aside under such names, and the system puts some into a volume.
+/// Whether a file of this name does not show that there was a log: a start that was cut off leaves such files, `--new-ledger`
+/// moves old files to such names, and the operating system puts some into a volume.
 fn is_no_trace(name: &str) -> bool {
     let key = name.starts_with(KEY_FILE) && name != KEY_FILE && name != PREVIOUS_KEY_FILE;
     key || name.contains(BEFORE)

@@ -1,4 +1,4 @@
-//! Who a log is: read from its own events.
+//! The identity of a log, read from the log's own events.
 
 use crate::ledger::OpenError;
 use crate::log::Reader;
@@ -6,12 +6,16 @@ pub use crate::tree::Identity;
 use crate::tree::VerifierKey;
 use crate::wire::Leaf;
 
-/// Who the log is now: what its own events say, one after the other.
+/// The log's origin and keys now, from the log's own events in order.
+///
+/// # Errors
+///
+/// The log or its own events cannot be read.
 pub fn identity(log: &Reader<'_>) -> Result<Identity, OpenError> {
     follow(log, |_| {})
 }
 
-/// Every key that the log has named under any of its names, the newest last.
+/// Every key that the log has named, under any of its origins, the newest last.
 pub(in crate::ledger) fn keys(log: &Reader<'_>) -> Result<Vec<VerifierKey>, OpenError> {
     let mut keys: Vec<VerifierKey> = Vec::new();
     follow(log, |now| {
@@ -22,7 +26,7 @@ pub(in crate::ledger) fn keys(log: &Reader<'_>) -> Result<Vec<VerifierKey>, Open
     Ok(keys)
 }
 
-/// Who the log is now; `each` sees who it was after each of its own events.
+/// The log's identity now; `each` sees the identity after each of the log's own events.
 fn follow(log: &Reader<'_>, mut each: impl FnMut(&Identity)) -> Result<Identity, OpenError> {
     let mut found = None;
     log.scan_own(|row| {

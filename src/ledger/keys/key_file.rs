@@ -1,4 +1,4 @@
-//! The file of the key that signs for the ledger.
+//! The files of the keys that sign for the log.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,19 +10,19 @@ use super::identity::Identity;
 use crate::ledger::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
 use crate::tree::{SigningKey, VerifierKey};
 
-/// What is wrong with a key file.
+/// Why a key file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("cannot read or write the key file `{}`", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
-    /// It holds something else.
+    /// The file holds no key.
     #[error("`{}` is not a signing key; expected one line `PRIVATE+KEY+name+hash+base64`", .0.display())]
     NotAKey(PathBuf),
 }
@@ -34,7 +34,7 @@ pub(in crate::ledger) fn generate(name: &str) -> SigningKey {
     SigningKey::from_seed(name, &seed).expect("an origin is a key's name")
 }
 
-/// Writes the key to a new file that only its owner may read, and does not return before it is on disk.
+/// Writes the key to a new file that only its owner may read. Returns after the sync.
 pub(in crate::ledger) fn save(key: &SigningKey, path: &Path) -> Result<(), KeyError> {
     let failed = |cause| KeyError::File { path: path.to_owned(), cause };
     let line = Zeroizing::new(format!("{}\n", &*key.to_secret()));
@@ -42,7 +42,7 @@ pub(in crate::ledger) fn save(key: &SigningKey, path: &Path) -> Result<(), KeyEr
     file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
-/// Reads a key file; `None` where there is none.
+/// Reads a key file; `None` if the file does not exist.
 pub(in crate::ledger) fn load(path: &Path) -> Result<Option<SigningKey>, KeyError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
@@ -52,49 +52,69 @@ pub(in crate::ledger) fn load(path: &Path) -> Result<Option<SigningKey>, KeyErro
     SigningKey::parse(text.trim_end()).map(Some).map_err(|_| KeyError::NotAKey(path.to_owned()))
 }
 
-/// The keys that sign for this log, the newest first, or why the folder has none that may. One rule serves an import, a backup
-/// and a copy: who has the log without its key may read it, and goes on under a name of its own after `jobledger recover`.
+/// Why the folder has no key that may sign for the log. A client may be told this, so it names no path.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::ledger) enum NoSigner {
+    /// The log has no event that names the key.
+    #[error(
+        "the folder's `{KEY_FILE}` is a key that this log does not name, as after a rotation that came later; {HINT}"
+    )]
+    Unnamed,
+    /// A rotation replaced the key.
+    #[error("the folder's `{KEY_FILE}` is an earlier key of this ledger than the newest; {HINT}")]
+    Earlier,
+    /// The key belongs to a ledger of this name.
+    #[error("the folder's `{KEY_FILE}` is the key of another ledger, `{0}`; {HINT}")]
+    OtherLedger(String),
+    /// The key file is missing.
+    #[error("the folder has no `{KEY_FILE}` that signs for this ledger; {HINT}")]
+    Missing,
+    /// The key file cannot be read.
+    #[error("the folder's `{KEY_FILE}` cannot be read; {HINT}")]
+    Unreadable,
+    /// The file of the previous key cannot be read.
+    #[error("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; move it away to end its signing")]
+    PreviousUnreadable,
+}
+
+const HINT: &str = "put the key file back, or continue the copy under a new name with `jobledger recover`";
+
+/// The keys that sign for this log, the newest first. After a rotation the previous key signs too, as long as its file is there.
 ///
-/// Since a rotation the key before signs too, as long as its file is there.
-pub(in crate::ledger) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, String> {
-    // A client may be told this, so it names no path.
-    let hint = "put the key file back, or continue the copy under a new name with `jobledger recover`";
+/// One rule serves an import, a backup and a copy: a log without its key may be read, and continues under a name of its own after
+/// `jobledger recover`.
+///
+/// # Errors
+///
+/// The folder has no key that may sign.
+pub(in crate::ledger) fn signing(folder: &Folder, identity: &Identity) -> Result<Vec<SigningKey>, NoSigner> {
     let previous = load(&folder.previous_key());
     let newest = match load(&folder.key()) {
         Ok(Some(key)) if key.verifier() == identity.verifier_key() => key,
-        // The log is of a time before the newest rotation, which put the log's key there.
+        // The log is from before the newest rotation, which moved the log's key to this file.
         _ if matches!(&previous, Ok(Some(key)) if key.verifier() == identity.verifier_key()) => {
             return Ok(previous.ok().flatten().into_iter().collect());
         }
-        Ok(Some(key)) if key.name() == identity.origin && !identity.keys.contains(key.verifier()) => {
-            return Err(format!(
-                "the folder's `{KEY_FILE}` is a key that this log does not name, as after a rotation that came later; {hint}"
-            ));
-        }
-        Ok(Some(key)) if identity.keys.contains(key.verifier()) => {
-            return Err(format!("the folder's `{KEY_FILE}` is an earlier key of this ledger than the newest; {hint}"));
-        }
-        Ok(Some(key)) => {
-            let name = key.name();
-            return Err(format!("the folder's `{KEY_FILE}` is the key of another ledger, `{name}`; {hint}"));
-        }
-        Ok(None) => return Err(format!("the folder has no `{KEY_FILE}` that signs for this ledger; {hint}")),
-        Err(_) => return Err(format!("the folder's `{KEY_FILE}` cannot be read; {hint}")),
+        Ok(Some(key)) if identity.keys.contains(key.verifier()) => return Err(NoSigner::Earlier),
+        Ok(Some(key)) if key.name() == identity.origin => return Err(NoSigner::Unnamed),
+        Ok(Some(key)) => return Err(NoSigner::OtherLedger(key.name().to_owned())),
+        Ok(None) => return Err(NoSigner::Missing),
+        Err(_) => return Err(NoSigner::Unreadable),
     };
     match previous {
         Ok(Some(key)) if identity.keys[1..].contains(key.verifier()) => Ok(vec![newest, key]),
         Ok(_) => Ok(vec![newest]),
-        Err(_) => Err(format!("the folder's `{PREVIOUS_KEY_FILE}` cannot be read; move it away to end its signing")),
+        Err(_) => Err(NoSigner::PreviousUnreadable),
     }
 }
 
-/// Who the folder's key files sign as. A log that was rolled back does not name the newest of them.
+/// The verifier keys of the folder's key files. A log that was put back to an earlier state does not name the newest one.
 pub(in crate::ledger) fn held(folder: &Folder) -> Vec<VerifierKey> {
     let files = [folder.previous_key(), folder.key()];
     files.iter().filter_map(|path| load(path).ok().flatten()).map(|key| key.verifier().clone()).collect()
 }
 
-/// Keeps a key that an event is about to name. What an attempt that never named one left is written over.
+/// Keeps a key that an event is about to name. Replaces the staged key of an attempt that stopped before its event.
 pub(in crate::ledger) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), KeyError> {
     let path = folder.staged_key();
     match std::fs::remove_file(&path) {
@@ -103,23 +123,23 @@ pub(in crate::ledger) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), 
     }
 }
 
-/// Puts the staged key in place if the log names it by now; answers whether it did. A crash between the event and this is
-/// made good by whoever opens the folder next.
+/// Puts the staged key in place if the log names it by now; answers whether it did. After a crash between the event and this, the
+/// next command or start that opens the folder does it.
 pub(in crate::ledger) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
     let (path, staged) = (folder.key(), folder.staged_key());
     let failed = |cause| KeyError::File { path: path.clone(), cause };
-    // One that cannot be read is what a crash left of one that no event names.
+    // A crash left a staged key that cannot be read, and no event names it.
     let named = load(&staged).ok().flatten().is_some_and(|key| key.verifier() == identity.verifier_key());
     if !named {
         return Ok(false);
     }
     if path.exists() {
         let aside = match load(&path) {
-            // After a rotation it goes on signing.
+            // After a rotation the previous key signs too.
             Ok(Some(key)) if identity.keys.contains(key.verifier()) => folder.previous_key(),
             // A key of a rotation that this log, a backup of an earlier time, does not know.
             Ok(Some(key)) if key.name() == identity.origin => folder.unknown_key(key.verifier()),
-            // The log has left the key's name behind.
+            // The log has taken a new name.
             _ => folder.key_before(&identity.origin),
         };
         std::fs::rename(&path, aside).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The ledger's own events, and what a new log and one of an older format are completed with.
+//! The ledger's own events, and how a new log and a log of an older format are completed.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,17 @@ use uuid::Uuid;
 use super::identity::identity;
 use super::key_file;
 use crate::job::{Position, Time};
+use crate::ledger::anchor::{self, ExamineError};
 use crate::ledger::append::salt;
 use crate::ledger::commit::Seal;
 use crate::ledger::folder::{Folder, Lock};
-use crate::ledger::{Clock, OpenError, anchor, clock};
+use crate::ledger::{Clock, OpenError, clock};
 use crate::log::{self, FileState, NewEvent, Writer};
 use crate::tree::Frontier;
 use crate::wire::{LEDGER, Leaf, LedgerCreated, datadigest};
 
 const LEAF_FORMAT: u32 = 1;
-/// How often growing the tree of an older log says how far it is, in events.
+/// Events between two messages while the tree of an older log grows.
 const TOLD_EVERY: u64 = 1_000_000;
 
 /// Opens the log of a folder that has one, for writing.
@@ -32,7 +33,7 @@ pub(in crate::ledger) fn open_existing(folder: &Folder) -> Result<Writer, OpenEr
     })
 }
 
-/// Takes the folder, and opens the log that it has. One that has none is left as it is: taking it would make it.
+/// Takes the folder, and opens its log. A folder without a log stays as it is, without a lock file.
 pub(in crate::ledger) fn take_existing(folder: &Folder) -> Result<(Lock, Writer), OpenError> {
     if !folder.log().exists() {
         return Err(log::Error::Missing(folder.log()).into());
@@ -58,12 +59,12 @@ pub(in crate::ledger) fn create(
     };
     let leaf = append_own(log, Position::GENESIS, clock(), LedgerCreated::TYPE, &data)?;
     let origin = data.origin;
-    Seal::new(&origin, vec![key], Frontier::EMPTY).close(log, &[leaf])?;
+    Seal::new(&origin, vec![key], Frontier::EMPTY).close(log, [leaf.as_slice()])?;
     Ok(())
 }
 
-/// What a log of an older format lacks: the tree, signed if the folder has the key. A log without a checkpoint is read-only
-/// for good: nobody may sign later for what lay around meanwhile.
+/// Completes a log of an older format: grows the tree, and signs it if the folder has the key. A log without a checkpoint stays
+/// read-only, because a later signature could cover events that were changed meanwhile.
 pub(in crate::ledger) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) -> Result<(), OpenError> {
     if found >= log::TREE_FORMAT {
         return Ok(());
@@ -77,13 +78,15 @@ pub(in crate::ledger) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) 
         Ok::<(), OpenError>(())
     })?;
     let identity = identity(&log.reader())?;
-    // A log that was put back to before it had a tree is not signed for either.
-    let examined = anchor::examine(folder, &log.reader(), &identity)?;
-    match examined.and_then(|_| key_file::signing(folder, &identity)) {
-        Ok(keys) => {
-            Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?;
-        }
-        Err(why) => tracing::warn!(why, "the log has its tree, and no checkpoint"),
+    let unsigned = |why: &dyn std::error::Error| {
+        tracing::warn!(why = why.to_string(), "the log has its tree, and no checkpoint");
+    };
+    match (anchor::examine(folder, &log.reader(), &identity), key_file::signing(folder, &identity)) {
+        (Err(ExamineError::Open(error)), _) => return Err(error),
+        // The log was put back to a state from before it had a tree.
+        (Err(ExamineError::Contradiction(why)), _) => unsigned(&why),
+        (Ok(_), Err(why)) => unsigned(&why),
+        (Ok(_), Ok(keys)) => drop(Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?),
     }
     Ok(())
 }
@@ -96,7 +99,7 @@ pub(in crate::ledger) fn append_own(
     event_type: &'static str,
     data: &impl Serialize,
 ) -> Result<Vec<u8>, OpenError> {
-    // Recorded times never fall, whatever the clock does.
+    // Recorded times never fall, even if the clock does.
     let newest = position.get().checked_sub(1).map(|before| log.reader().recorded(Position::new(before)));
     let newest = newest.transpose()?.flatten().unwrap_or(now);
     let (time, recorded) = (clock::time(now, newest), now.max(newest));
@@ -136,7 +139,7 @@ pub(in crate::ledger) fn append_own(
     Ok(leaf)
 }
 
-/// A name that no other log has.
+/// A new name for a log. It is random, so no other log has it.
 pub(in crate::ledger) fn new_origin() -> String {
     format!("jobledger/{}", Uuid::new_v4())
 }

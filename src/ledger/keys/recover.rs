@@ -1,4 +1,4 @@
-//! A log that may not be signed for any more goes on under a new name and key.
+//! Recovery: a read-only log continues under a new name and key.
 
 use std::path::PathBuf;
 
@@ -9,31 +9,35 @@ use crate::job::Position;
 use crate::ledger::anchor::Anchor;
 use crate::ledger::commit::Seal;
 use crate::ledger::folder::Folder;
-use crate::ledger::{Clock, OpenError, anchor, writable};
+use crate::ledger::trust::Trust;
+use crate::ledger::{Clock, OpenError, anchor};
 use crate::tree::Frontier;
 use crate::wire::{LedgerContinued, PreviousLog};
 
-/// How a log goes on.
+/// How a log continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continued {
-    /// Its name before.
+    /// The log's name before.
     pub previous: String,
-    /// Who it is from here on.
+    /// The log's name and key from here on.
     pub identity: Identity,
-    /// The position of the event that says so.
+    /// The position of the event that names them.
     pub position: Position,
-    /// Where the note is kept that the anchor held before, if it held one.
+    /// The file that keeps the anchor's earlier note, if the anchor held one.
     pub kept: Option<PathBuf>,
 }
 
-/// Continues the log in `folder` under a new origin and key, both of which the appended event names; `None` where it takes
-/// writes as it is. The key that the folder had, if any, is kept beside the new one.
+/// Continues the log in `folder` under a new origin and key, which the appended event names; `None` if the log takes writes
+/// already. The folder keeps its earlier key beside the new one.
 ///
-/// Whatever made the log read-only may have touched its tree too, so that is grown again, from the leaves alone.
+/// The tree is grown again from the leaves, because the tree may be the part that is damaged. The event names the newest known
+/// checkpoint of the earlier log, the anchor's included, so the event shows which events were lost. The anchor's note is kept
+/// under the new name before the event is committed, and the anchor is replaced after it: a start after a crash in between
+/// recognises the anchor as left behind.
 ///
-/// The event names the newest checkpoint that is known of the log before, be it the anchor's, so it says itself what was lost.
-/// What the anchor holds is kept under the new name before the event is there, and replaced after it: a crash in between
-/// leaves an anchor that the next start knows as the one left behind.
+/// # Errors
+///
+/// The folder, its log, its keys or its anchor cannot be read or written.
 pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>, OpenError> {
     let (_lock, mut log) = take_existing(folder)?;
     let old = identity(&log.reader())?;
@@ -41,10 +45,10 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     if key_file::settle(folder, &old)? {
         return Ok(Some(Continued { previous: old.origin.clone(), identity: old, position: head, kept: None }));
     }
-    if writable(folder, &log.reader(), &old)?.is_ok() {
+    if let Trust::Signs { .. } = Trust::examine(folder, &log.reader(), &old)? {
         return Ok(None);
     }
-    // One that cannot be read stops here: it would be lost unread.
+    // An anchor that cannot be read stops the command here, before the anchor is replaced.
     let mut anchor = Anchor::find(folder)?;
     let key = key_file::generate(&new_origin());
     let newest = anchor::newest_known(&anchor, folder, &log.reader(), &old.origin)?;

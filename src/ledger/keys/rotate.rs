@@ -1,23 +1,24 @@
-//! One more key signs for the ledger. The one before signs beside it until its file is taken away.
+//! Rotation: one more key signs for the log. The previous key signs too, until its file is taken away.
 
 use super::identity::identity;
 use super::key_file;
 use super::own_events::{append_own, take_existing};
 use crate::job::Position;
+use crate::ledger::anchor::{self, ExamineError};
 use crate::ledger::commit::{Seal, SealError, restore};
 use crate::ledger::folder::{Folder, PREVIOUS_KEY_FILE};
-use crate::ledger::{Clock, OpenError, anchor};
+use crate::ledger::{Clock, OpenError};
 use crate::log;
 use crate::tree::VerifierKey;
 use crate::wire::LedgerKeyAdded;
 
-/// Why there is no new key.
+/// Why a rotation adds no key.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The ledger takes no writes, and this is one.
+    /// The ledger takes no writes.
     #[error("the ledger is read-only: {0}")]
     ReadOnly(String),
     /// Two keys sign already.
@@ -30,6 +31,15 @@ pub enum RotateError {
 impl From<log::Error> for RotateError {
     fn from(error: log::Error) -> RotateError {
         RotateError::Open(error.into())
+    }
+}
+
+impl From<ExamineError> for RotateError {
+    fn from(error: ExamineError) -> RotateError {
+        match error {
+            ExamineError::Contradiction(why) => RotateError::ReadOnly(why.to_string()),
+            ExamineError::Open(error) => RotateError::Open(error),
+        }
     }
 }
 
@@ -51,8 +61,8 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     if key_file::settle(folder, &identity).map_err(OpenError::from)? {
         return Ok((identity.verifier_key().clone(), log.reader().head()?));
     }
-    let mut anchor = anchor::examine(folder, &log.reader(), &identity)?.map_err(RotateError::ReadOnly)?;
-    let mut keys = key_file::signing(folder, &identity).map_err(RotateError::ReadOnly)?;
+    let mut anchor = anchor::examine(folder, &log.reader(), &identity)?;
+    let mut keys = key_file::signing(folder, &identity).map_err(|why| RotateError::ReadOnly(why.to_string()))?;
     if keys.len() > 1 {
         return Err(RotateError::Overlap(PREVIOUS_KEY_FILE.into()));
     }
@@ -65,7 +75,7 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     log.begin()?;
     let leaf = append_own(&mut log, head.next(), clock(), LedgerKeyAdded::TYPE, &data)?;
     keys.insert(0, key);
-    Seal::new(&identity.origin, keys, edge).close(&log, &[leaf])?;
+    Seal::new(&identity.origin, keys, edge).close(&log, [leaf.as_slice()])?;
     log.commit()?;
     identity.keys.insert(0, verifier.clone());
     key_file::settle(folder, &identity).map_err(OpenError::from)?;

@@ -1,4 +1,4 @@
-//! A hook's whole output, which the fold does not keep: read from the log.
+//! A hook's whole output, read from the log, because the fold keeps only its beginning.
 
 use super::ReadError;
 use crate::history::row_fact;
@@ -8,12 +8,12 @@ use crate::log::{Filter, Types, enough};
 
 /// Events read at a time.
 const STEP: u64 = 1000;
-/// A chunk ends with the event that fills it: 256 KiB, which every output that is not read holds.
+/// Bytes after which a chunk ends, 256 KiB: every reader of output holds one chunk.
 const CHUNK: usize = 256 << 10;
 
 /// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character. May read long.
 ///
-/// What the fold keeps is all there is for most hooks, and then nothing is read.
+/// Most outputs are short, so that the fold keeps all of their bytes. Then the log is not read.
 pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, ReadError> {
     let Some(hook) = &job.hook else { return Ok(String::new()) };
     if hook.head.len() as u64 == hook.len {
@@ -30,7 +30,7 @@ pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, R
     Ok(output)
 }
 
-/// The hook output in the job's next events after `after`, up to `upto`, and where to go on; `None` at the end.
+/// The hook output in the job's next events after `after`, up to `upto`, and the position to continue after; `None` at the end.
 pub fn hook_chunk(
     ledger: &Ledger,
     key: &JobKey,

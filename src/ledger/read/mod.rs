@@ -1,4 +1,6 @@
-//! Reads of jobs: as they are, at least as new as everything answered before, or as of a moment.
+//! Reads of jobs: the newest state, which holds every event that was answered before the read, or the state as of a moment.
+//!
+//! Not here: rows and queries of the views (`views`), and the members of an answer (`model`).
 
 mod hook;
 mod moment;
@@ -7,7 +9,7 @@ mod running;
 mod turns;
 
 pub use hook::{hook_chunk, hook_output};
-pub use moment::{AsOf, NotAMoment, Place};
+pub use moment::{AsOf, NotAMoment, PointInTime};
 pub(super) use running::ListLocks;
 pub use turns::{Turn, Turns};
 
@@ -32,52 +34,52 @@ const SHORT: usize = 100;
 /// How often a read begins, if a swap of the views interrupts it.
 const SWAPS: u32 = 3;
 
-/// What was read, and which position it shows.
+/// The answer to a read, and the position that it shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown<T> {
-    /// What was read.
+    /// The answer.
     pub value: T,
-    /// Everything up to here is in it, and nothing after.
+    /// The answer holds every event up to this position, and none after it.
     pub position: Position,
-    /// What the clock said then: now, or for an as-of read the moment asked for.
+    /// The time of the answer: the clock's, or for an as-of read the moment's.
     pub now: Time,
 }
 
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The moment asked for is not there yet.
+    /// The moment is in the future.
     #[error("expected `{name}` at or before {head}, the newest there is, found {found}")]
     Beyond {
-        /// What the moment is called where it was asked for.
+        /// The name of the parameter.
         name: &'static str,
-        /// What was asked for.
+        /// The moment that was asked for.
         found: String,
-        /// The newest there is.
+        /// The newest moment.
         head: String,
     },
-    /// The log did not get there in time.
+    /// The log did not reach the position in time.
     #[error("the log is at position {head} and has not reached {wanted}; try again when that is recorded")]
     NotReached {
-        /// Its newest.
+        /// The newest position of the log.
         head: Position,
-        /// What was asked for.
+        /// The position that was asked for.
         wanted: Position,
     },
-    /// Too many reads run or wait that take long: of the past, of large jobs, or of the list of running jobs.
+    /// Too many long reads run or wait: of the past, of large jobs, or of the list of running jobs.
     #[error("too many reads of the past, of large jobs, or of the list of running jobs are under way; try again")]
     Busy,
-    /// A commit is open that may still record something at the moment asked for.
-    #[error("the log may still record something at that moment; try again")]
+    /// An open commit may still record an event at the moment that was asked for.
+    #[error("the log may still record an event at that moment; try again")]
     Unsettled,
-    /// The views did not get there in time.
+    /// The views did not reach the position in time.
     #[error("the views show position {shown} and not yet {wanted}{}; try again", why.as_deref().unwrap_or_default())]
     Late {
-        /// What they show.
+        /// The position of the views.
         shown: Position,
-        /// What was asked for.
+        /// The position that was asked for.
         wanted: Position,
-        /// What keeps them.
+        /// The reason, if it is known.
         why: Option<String>,
     },
     /// The log.
@@ -95,8 +97,7 @@ impl From<history::Error> for ReadError {
 }
 
 impl Ledger {
-    /// One job as it is now (`min`: at least as new as that position), without its parts if it is large. `None` where there is no
-    /// such job.
+    /// One job now, with every event up to `min` at least; a large job without its parts. `None` if the job does not exist.
     pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Found>>, ReadError> {
         let jobs = &self.inner.projection.answers.jobs;
         let cached = |wanted| jobs.get(key, wanted).map(|(found, position)| (Some(found), position));
@@ -108,8 +109,8 @@ impl Ledger {
         self.view(min, cached, |conn| find_job(conn, key), keep).await
     }
 
-    /// One job as it is now, with its parts however large it is. The caller keeps the turn for as long as it has the job, and the
-    /// read keeps it for as long as it runs.
+    /// One job now, with all its parts. The caller keeps the turn as long as it has the job; the read keeps the turn as long as
+    /// it runs.
     pub async fn whole_job(&self, turn: &Turn, key: &JobKey) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
         let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
         off_thread(move || {
@@ -133,16 +134,16 @@ impl Ledger {
         self.views_now(count_set_aside)
     }
 
-    /// Where a moment is in the log; `None` is the newest event. `name` is what it is called where it was asked for.
-    pub async fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
+    /// The point in time of a moment; `None` is the newest event. `name` is the parameter that an error names.
+    pub async fn point_in_time(&self, name: &'static str, moment: Option<AsOf>) -> Result<PointInTime, ReadError> {
         self.settle(moment).await?;
         let ledger = self.clone();
-        off_thread(move || ledger.place_now(name, moment)).await
+        off_thread(move || ledger.point_in_time_now(name, moment)).await
     }
 
-    /// The same without a wait, for a moment that [`Ledger::settle`] has waited for. It reads the log.
-    pub(super) fn place_now(&self, name: &'static str, moment: Option<AsOf>) -> Result<Place, ReadError> {
-        self.log(|log| Place::find(moment, name, log, self.now()))
+    /// The same without a wait, for a moment that [`Ledger::settle`] has waited for. Reads the log.
+    pub(super) fn point_in_time_now(&self, name: &'static str, moment: Option<AsOf>) -> Result<PointInTime, ReadError> {
+        self.log(|log| PointInTime::find(moment, name, log, self.now()))
     }
 
     /// A page of at most `limit` jobs, newest first.
@@ -229,7 +230,7 @@ impl Ledger {
         Err(self.late(wanted))
     }
 
-    /// The views do not show `wanted` in time.
+    /// The error of views that do not show `wanted` in time.
     pub(super) fn late(&self, wanted: Position) -> ReadError {
         let (health, shown) = self.views();
         let why = match health {
@@ -240,7 +241,11 @@ impl Ledger {
         ReadError::Late { shown, wanted, why }
     }
 
-    /// Waits until the log has reached `min`, for reads that ask the log itself.
+    /// Waits up to 5 s until the log has reached `min`, for reads of the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NotReached`] after 5 s.
     pub async fn reach(&self, min: Position) -> Result<(), ReadError> {
         self.reach_by(Instant::now() + PATIENCE, min).await
     }
@@ -253,7 +258,7 @@ impl Ledger {
         }
     }
 
-    /// Where the job ended; `None` while it has not, or where there is none.
+    /// The position of the job's final event; `None` if the job is open or does not exist.
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
             Some(stream) => {
@@ -265,19 +270,19 @@ impl Ledger {
         })
     }
 
-    /// Waits until no commit is open that may still record something at or before a time: the answer for one time is
-    /// the same whenever it is asked for. Commits that begin later have a later clock.
+    /// Waits until no open commit can record an event at or before a time, so that the answer for that time never changes.
+    /// Commits that begin later read a later clock.
     pub(super) async fn settle(&self, moment: Option<AsOf>) -> Result<(), ReadError> {
         let Some(AsOf::Time(_)) = moment else { return Ok(()) };
         let begun = self.inner.commits.begun();
         let mut ended = self.inner.commits.ended();
         match tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended >= begun)).await {
-            // The writer is gone, and its commits with it.
+            // An error means that the writer thread has ended, and with it every commit.
             Ok(_) => Ok(()),
             Err(_) => Err(ReadError::Unsettled),
         }
     }
 }
 
-/// Up to so many bytes, 32 KiB, are read or hashed where they arrive: handing them to another thread would take longer.
+/// Most bytes that are read or hashed on the caller's thread, 32 KiB: a hand-over to another thread would take longer.
 pub const INLINE: usize = 32 << 10;

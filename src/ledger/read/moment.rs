@@ -1,4 +1,4 @@
-//! Moments that are asked for, and where they are in the log.
+//! Moments that a read asks for, and their position and time in the log.
 
 use std::str::FromStr;
 
@@ -6,12 +6,12 @@ use super::ReadError;
 use crate::job::{Position, Time};
 use crate::log::Reader;
 
-/// A moment that is asked for.
+/// A moment that a read asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     /// After the event at this position.
     Position(Position),
-    /// After everything recorded at or before this time.
+    /// After every event recorded at or before this time.
     Time(Time),
 }
 
@@ -32,36 +32,44 @@ impl FromStr for AsOf {
     }
 }
 
-/// A moment in the log. The earlier of two is less.
+/// A point in time of the log. The earlier of two is less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Everything up to here has happened, and nothing after.
+pub struct PointInTime {
+    /// The newest event at that time.
     pub position: Position,
-    /// The time then.
+    /// The time.
     pub time: Time,
 }
 
-impl Place {
-    /// Where a moment is, when the clock says `now`; `None` is the newest event. `name` is what it is called where it was
-    /// asked for.
-    pub fn find(moment: Option<AsOf>, name: &'static str, log: &Reader<'_>, now: Time) -> Result<Place, ReadError> {
+impl PointInTime {
+    /// The point in time of `moment`, when the clock says `now`; `None` is the newest event. `name` is the parameter that an
+    /// error names.
+    ///
+    /// # Errors
+    ///
+    /// The moment is in the future, or the log cannot be read.
+    pub fn find(
+        moment: Option<AsOf>,
+        name: &'static str,
+        log: &Reader<'_>,
+        now: Time,
+    ) -> Result<PointInTime, ReadError> {
         let head = log.head()?;
         let recorded = |position| Ok::<_, ReadError>(log.recorded(position)?.unwrap_or(now));
         match moment {
-            None => Ok(Place { position: head, time: recorded(head)? }),
+            None => Ok(PointInTime { position: head, time: recorded(head)? }),
             Some(AsOf::Position(position)) if position > head => {
                 Err(ReadError::Beyond { name, found: position.to_string(), head: head.to_string() })
             }
-            Some(AsOf::Position(position)) => Ok(Place { position, time: recorded(position)? }),
+            Some(AsOf::Position(position)) => Ok(PointInTime { position, time: recorded(position)? }),
             Some(AsOf::Time(time)) => {
                 let newest = recorded(head)?;
-                // With a clock that is behind, the next event may be recorded at the newest event's time, so that moment is
-                // not over yet.
+                // If the clock is behind, the next event may be recorded at the newest event's time, so that time is not over.
                 let newest = if newest > now { newest.plus(-1000) } else { now };
                 if time > newest {
                     return Err(ReadError::Beyond { name, found: time.to_string(), head: newest.to_string() });
                 }
-                Ok(Place { position: log.at_time(time)?, time })
+                Ok(PointInTime { position: log.at_time(time)?, time })
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Reads of a job as of a moment: a snapshot from the views, and the few events after it from the log.
 //!
-//! Nothing that is signed or proven comes from here: evidence and decisions rest on the log alone.
+//! These reads use the views, so nothing signed or proven rests on them: evidence and decisions come from the log alone.
 
 use std::sync::Arc;
 
-use super::moment::{AsOf, Place};
+use super::moment::{AsOf, PointInTime};
 use super::turns::Turn;
 use super::{ReadError, Shown};
 use crate::blocking::off_thread;
@@ -30,7 +30,7 @@ impl Ledger {
         self.settle(Some(moment)).await?;
         let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
         off_thread(move || {
-            let Place { position, time } = ledger.place_now("as_of", Some(moment))?;
+            let PointInTime { position, time } = ledger.point_in_time_now("as_of", Some(moment))?;
             let value = ledger.past(&key, position)?.map(Arc::new);
             drop(turn);
             Ok(Shown { value, position, now: time })
@@ -53,10 +53,10 @@ impl Ledger {
     /// The newest state of the job at or before `position` that the views hold. `None` also if the views cannot be read, or do not
     /// show the newest redaction yet: the log alone then gives the same answer, without redacted data.
     fn snapshot(&self, key: &JobKey, position: Position) -> Option<Job> {
-        let erased = self.erased();
+        let redaction = self.newest_redaction();
         let read = self.views_now(|conn| {
             snapshot(conn, || match views::position(conn)? {
-                shown if shown >= erased => load_past(conn, key, position),
+                shown if shown >= redaction => load_past(conn, key, position),
                 _ => Ok(None),
             })?
         });

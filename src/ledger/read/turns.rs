@@ -1,5 +1,5 @@
-//! Turns: how many reads may be under way that take much memory or long. Each folds the past of a job, compares two moments, or
-//! loads and renders a large job.
+//! Turns limit how many reads run at once that take much memory or time. Such a read folds the past of a job, compares two
+//! moments, or loads and renders a large job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Turns {
     running: Arc<Semaphore>,
-    /// Those that run and those that wait.
+    /// The reads that run and the reads that wait.
     there: Arc<Semaphore>,
     most: usize,
     patience: Duration,
     refused: AtomicU64,
 }
 
-/// A turn. It ends when its last clone is dropped: the work on other threads has a clone too, because it goes on when the client
+/// A turn. It ends when its last clone is dropped. Work on another thread has a clone too, because it continues when the client
 /// disconnects and the request ends.
 #[derive(Debug, Clone)]
 pub struct Turn {
@@ -63,7 +63,7 @@ impl Turns {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits for a turn; `None` where too many wait, or it does not come in time.
+    /// Waits up to 2 s for a turn; `None` if it does not come, or too many reads wait.
     async fn take(&self) -> Option<Turn> {
         let there = self.there.clone().try_acquire_owned().ok()?;
         let running = tokio::time::timeout(self.patience, self.running.clone().acquire_owned()).await;
@@ -72,7 +72,7 @@ impl Turns {
 }
 
 impl Ledger {
-    /// Waits for a turn to read the past of a job, or a large one, once the log has reached `min`.
+    /// Waits for a turn to read the past of a job, or a large job, once the log has reached `min`.
     pub async fn turn(&self, min: Option<Position>) -> Result<Turn, ReadError> {
         if let Some(min) = min {
             self.reach(min).await?;
@@ -106,7 +106,7 @@ mod tests {
             assert!(turns.take().await.is_none());
             let working = first.clone();
             drop(first);
-            assert!(turns.take().await.is_none(), "the work goes on");
+            assert!(turns.take().await.is_none(), "the work continues");
             drop(working);
             assert!(turns.take().await.is_some());
         });

@@ -1,4 +1,4 @@
-//! Every event as a line, with everything that restores it.
+//! Export: one line for each event, with all bytes that an import needs.
 
 use std::io::Write;
 
@@ -18,10 +18,10 @@ pub enum ExportError {
     /// The file or pipe.
     #[error("cannot write the export")]
     Write(#[from] std::io::Error),
-    /// There is no such job.
+    /// The job does not exist.
     #[error("no job `{0}` in this organisation")]
     NoSuchJob(String),
-    /// No checkpoint covers everything that there is.
+    /// No checkpoint covers every event.
     #[error(
         "no checkpoint covers the newest event, because this copy was imported and not continued; export without \
          --checkpoint, or continue it with `jobledger recover`"
@@ -50,7 +50,7 @@ pub fn export_signed(
     out: &mut impl Write,
     progress: impl FnMut(Position),
 ) -> Result<u64, ExportError> {
-    // Both of one commit, while a server writes on.
+    // Both from one commit, while a server appends.
     let (head, newest) = log.snapshot(|| Ok::<_, log::Error>((log.head()?, log.checkpoint()?)))?;
     let newest = newest.filter(|newest| newest.size.get() == head.next().get()).ok_or(ExportError::NoCheckpoint)?;
     let written = events(log, None, None, head, out, progress)?;
@@ -85,7 +85,7 @@ fn events(
             Ok::<(), ExportError>(())
         };
         match stream {
-            // One job's events come after a position; the genesis event is none of them.
+            // A job's events follow a position. The genesis event belongs to no job.
             Some(stream) => {
                 let after = Position::new(next.get().saturating_sub(1));
                 log.scan_job(stream, after, head, STEP, &mut line)?;
@@ -106,7 +106,7 @@ fn events(
 /// The export line of a stored event, without a newline.
 pub fn export_line(row: Row<'_>) -> Vec<u8> {
     let content = row.salt.zip(row.data).map(|(salt, data)| {
-        // A log that was tampered with may have a salt of another length; an export of it does not verify.
+        // A tampered log may hold a salt of another length. Its export does not verify.
         (<[u8; SALT_LEN]>::try_from(salt).unwrap_or_default(), data.to_vec())
     });
     Entry { leaf: row.leaf.to_vec(), content }.to_bytes()

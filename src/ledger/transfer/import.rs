@@ -1,4 +1,4 @@
-//! An export, restored exactly: positions, recorded times, actors, salts. The copy has no key, so it is read-only until
+//! Import restores an export exactly: positions, recorded times, actors, salts. The copy has no key, so it is read-only until
 //! `recover` continues it under a name of its own.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::sqlite::ErrorKind;
 use crate::tree::{Frontier, Size};
 use crate::wire::{BadLeaf, Entry, ExportedLine, Leaf, LineError, Lines, decode};
 
-/// Why a file was not imported. Nothing was written then.
+/// Why a file was not imported. The folder's log is unchanged then.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The folder.
@@ -27,7 +27,7 @@ pub enum ImportError {
     /// The log in the folder.
     #[error(transparent)]
     Log(#[from] log::Error),
-    /// The log in the folder, again.
+    /// The ledger in the folder.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The file.
@@ -35,7 +35,7 @@ pub enum ImportError {
     Read {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
@@ -50,15 +50,15 @@ pub enum ImportError {
     /// A line is longer than any line of an export.
     #[error("{0}; nothing was imported")]
     Long(LineError),
-    /// There is nothing in the file.
+    /// The file is empty.
     #[error("the file is empty; expected the lines of `jobledger export`")]
     Empty,
-    /// The folder has a ledger of its own.
+    /// The folder has a ledger that takes writes.
     #[error("`{}` is a ledger that takes writes; an import goes into an empty folder, or continues a copy that was imported before", .0.display())]
     Live(PathBuf),
 }
 
-/// What was imported.
+/// The outcome of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imported {
     /// Events that are new in the folder.
@@ -67,10 +67,14 @@ pub struct Imported {
     pub head: Position,
 }
 
-/// Imports `file` into `folder`. Reads it twice: once to check everything, once to write, in one transaction. Tells `progress`
-/// the bytes read, of twice the file's size.
+/// Imports `file` into `folder`. Reads the file twice: first to check every line, then to write all of them in one transaction.
+/// Tells `progress` the bytes read, up to twice the file's size.
+///
+/// # Errors
+///
+/// A line is wrong, the folder cannot take it, or a file cannot be read or written.
 pub fn import(folder: &Folder, file: &Path, mut progress: impl FnMut(u64)) -> Result<Imported, ImportError> {
-    // A folder that is not there yet is made only for a file that is good.
+    // The folder is made only for a good file.
     let early = folder.path().exists().then(|| folder.lock()).transpose()?;
     let new = check(folder, file, &mut progress)?;
     let _lock = match early {
@@ -123,7 +127,7 @@ fn check(folder: &Folder, file: &Path, progress: &mut impl FnMut(u64)) -> Result
     if checker.anything() { Ok(New { whole: base.is_none(), first, events }) } else { Err(ImportError::Empty) }
 }
 
-/// The log that an import would continue: `None` for one that holds nothing yet.
+/// The log that the import continues; `None` if it has no events.
 fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError> {
     let conn = match Reader::open(&folder.log()) {
         Err(log::Error::Missing(_)) => return Ok(None),
@@ -144,7 +148,7 @@ fn existing(folder: &Folder) -> Result<Option<rusqlite::Connection>, ImportError
     }
 }
 
-/// The tree of what was imported. It is signed by nobody: a copy says nothing that the log itself did not say.
+/// Grows the tree over the imported events. A copy has no key, so the tree stays unsigned.
 fn grow(writer: &Writer, edge: &Frontier) -> Result<(), ImportError> {
     writer.grow(edge, |_, _| Ok::<(), ImportError>(())).map(|_| ())
 }
@@ -225,7 +229,7 @@ fn append(
         version: leaf.version()?,
         recorded: leaf.recorded()?,
     })?;
-    // What the log has of it from before is erased here too; most lines come without.
+    // Redacts the data that an earlier import wrote. Most redacted events come without data.
     if let (true, Some((_, data))) = (leaf.is(EventType::Redacted), &line.content)
         && let Ok(Event::Redacted(redacted)) = decode(&leaf.event_type, leaf.version()?, data)
     {

@@ -58,7 +58,7 @@ fn append_code(error: &AppendError) -> Code {
         AppendError::ReadOnly(_) => Code::READ_ONLY,
         AppendError::Stopping => Code::STOPPING,
         AppendError::OutcomeUnknown => Code::OUTCOME_UNKNOWN,
-        AppendError::ErasurePending { .. } => Code::ERASURE_PENDING,
+        AppendError::RedactionPending { .. } => Code::ERASURE_PENDING,
     }
 }
 

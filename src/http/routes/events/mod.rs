@@ -104,7 +104,7 @@ pub async fn of_job(
     let mut query = EventQuery::of_job(params, org, job.clone())?;
     query.reach(&app).await?;
     if let Some(moment) = as_of {
-        query.filter.upto = Some(app.ledger.place("as_of", Some(moment)).await?.position);
+        query.filter.upto = Some(app.ledger.point_in_time("as_of", Some(moment)).await?.position);
     }
     if !app.ledger.log(|log| existed(log, org, &job, query.filter.upto))? {
         return Err(Error::no_such_job());

@@ -42,7 +42,7 @@ fn short_page(app: &App, query: &EventQuery) -> Result<Option<Response>, Error> 
         return Ok(None);
     }
     let (after, mut builder) = (query.after.unwrap_or_default(), PageBuilder::new(query.limit));
-    let state = LogState { redacted: app.ledger.erased(), head: app.ledger.head() };
+    let state = LogState { redacted: app.ledger.newest_redaction(), head: app.ledger.head() };
     let page = app.ledger.log(|log| match &query.filter {
         Filter { org, job: None, kind: None, types: Types::ALL, upto: None } => {
             let page = PageQuery { after, limit: query.limit, org: *org, scan: SHORT_SCAN };

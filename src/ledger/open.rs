@@ -1,0 +1,206 @@
+//! How a ledger opens, in four phases: take the folder, open the log, decide on trust, start the threads.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::anchor::Keeper;
+use super::append::Queue;
+use super::close::Running;
+use super::commit::{Commits, Loader, Seal, Shared, WriterThread};
+use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
+use super::keys::{self, Identity, KeyError, identity, key_file};
+use super::redactor::{self, Redactions};
+use super::trust::Trust;
+use super::{AnchorError, Inner, Ledger, Metrics, Options, SealError, Threads, Turns, clock, projection};
+use crate::history::newest_redaction;
+use crate::job::Position;
+use crate::log::{self, FileState, Writer};
+use crate::memory::Share;
+use crate::sqlite;
+
+/// Why a ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The log's own events.
+    #[error("the ledger's own events cannot be read: {0}")]
+    Identity(String),
+    /// The first checkpoint could not be signed.
+    #[error("the log was not changed, because its tree is in doubt")]
+    Seal(#[from] SealError),
+    /// The anchor.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// The operating system refuses a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder`, and starts its threads. Makes a new ledger in a folder that is empty or holds tokens alone;
+    /// `options` may allow more.
+    ///
+    /// The ledger opens read-only, and [`Ledger::read_only`] says why, if the folder lacks the key that signs (a backup), the
+    /// checkpoint does not match the tree (an import, a damaged file), or the anchor contradicts the log.
+    ///
+    /// # Errors
+    ///
+    /// The folder holds no ledger and may not get one, another process has it, or a file cannot be read or written.
+    pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
+        let Start { lock, origin, kept } = take(&folder, &options)?;
+        if !kept.is_empty() {
+            tracing::warn!(?kept, "an older ledger left files here; they are kept under these names");
+        }
+        close_to_others(&folder);
+        let log = OpenLog::open(&folder, &options, &origin)?;
+        let trust = Trust::examine(&folder, &log.writer.reader(), &log.identity)?;
+        start_threads(folder, options, lock, log, trust)
+    }
+}
+
+/// The log, open for writing.
+struct OpenLog {
+    writer: Writer,
+    identity: Identity,
+    head: Position,
+    /// Whether this start made the log.
+    new: bool,
+}
+
+impl OpenLog {
+    /// Opens the log, makes it if there is none, and upgrades an older one.
+    fn open(folder: &Folder, options: &Options, origin: &str) -> Result<OpenLog, OpenError> {
+        let mut new = false;
+        let complete = |writer: &mut Writer, found| match found {
+            FileState::Empty => {
+                permits_genesis(folder)?;
+                new = true;
+                keys::create(writer, folder, &options.clock, origin)
+            }
+            FileState::Log(format) => keys::upgrade(writer, format, folder),
+        };
+        let writer = Writer::open(&folder.log(), options.external_copy_back, complete)?;
+        clock::compare(&writer.reader(), (options.clock)())?;
+        let identity = identity(&writer.reader())?;
+        key_file::settle(folder, &identity)?;
+        let head = writer.reader().head()?;
+        Ok(OpenLog { writer, identity, head, new })
+    }
+}
+
+/// Values that several threads use.
+struct Common {
+    metrics: Arc<Metrics>,
+    threads: Threads,
+    /// Why the ledger takes no writes.
+    read_only: Arc<OnceLock<String>>,
+    files: Arc<Files>,
+}
+
+impl Common {
+    fn new(folder: &Folder, options: &Options, head: Position) -> Common {
+        let read_only = Arc::new(OnceLock::new());
+        Common {
+            metrics: Arc::new(Metrics::new(&options.mask)),
+            threads: Threads::new(options.end),
+            files: Arc::new(Files::of(folder, head, read_only.clone())),
+            read_only,
+        }
+    }
+
+    /// Starts the thread that brings the anchor forward, if the ledger may sign. A contradicting anchor stays as it is.
+    fn start_keeper(&self, trust: Trust, folder: &Folder, log: &OpenLog) -> Result<Signing, OpenError> {
+        let (seal, anchor) = match trust {
+            Trust::Signs { seal, anchor } => (seal, anchor),
+            Trust::ReadOnly(why) => {
+                let _ = self.read_only.set(why);
+                return Ok(Signing { seal: None, keeper: None });
+            }
+        };
+        if anchor.held().is_none() && log.head > Position::GENESIS {
+            tracing::warn!("the log has no anchor, which proves nothing: it is from before there were any, or lost");
+        }
+        let (metrics, files) = (self.metrics.clone(), self.files.clone());
+        let keeper = Keeper::start(anchor, &log.writer.reader(), &folder.log(), metrics, files, &self.threads)?;
+        Ok(Signing { seal: Some(seal), keeper: Some(keeper) })
+    }
+}
+
+/// What signs, and what brings the anchor forward; both `None` if the ledger is read-only.
+struct Signing {
+    seal: Option<Seal>,
+    keeper: Option<Keeper>,
+}
+
+/// Starts the threads that watch and follow the log, then the writer thread.
+fn start_threads(
+    folder: Folder,
+    options: Options,
+    lock: Lock,
+    log: OpenLog,
+    trust: Trust,
+) -> Result<Ledger, OpenError> {
+    let path = folder.log();
+    let common = Common::new(&folder, &options, log.head);
+    let Signing { seal, keeper } = common.start_keeper(trust, &folder, &log)?;
+    let Common { metrics, threads, read_only, files } = common;
+    let OpenLog { writer, identity, head, new } = log;
+    let (projection, projector) = projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
+    let redactions = Arc::new(Redactions::new(newest_redaction(&writer.reader())?));
+    let redactor = redactor::start(redactions.clone(), projection.clone(), path.clone(), &options, &threads);
+    let redactor = redactor.map_err(OpenError::Thread)?;
+    let commits = Arc::new(Commits::default());
+    let (head_sender, head) = watch::channel(head);
+    let (queue, queued) = Queue::new(options.queue, options.memory.of(Share::Queue));
+    let loader = Loader::start(path.clone(), queue.weak_sender(), metrics.clone(), &threads);
+    let (load, loader) = loader.map_err(OpenError::Thread)?;
+    let shared = Shared {
+        clock: options.clock.clone(),
+        commits: commits.clone(),
+        redactions: redactions.clone(),
+        projection: projection.clone(),
+        head: head_sender,
+        metrics: metrics.clone(),
+        read_only: read_only.clone(),
+        files: files.clone(),
+        identity: identity.clone(),
+        end: options.end,
+        jobs: options.memory.of(Share::Admission),
+    };
+    let writer = WriterThread::new(writer, seal, load, shared)?;
+    let writer = writer.start(queued, &threads).map_err(OpenError::Thread)?;
+    let files = Watch::start(files, &threads)?;
+    let inner = Inner {
+        readers: sqlite::Pool::new(&path, options.memory.of(Share::Readers).part(2).limit()),
+        turns: Turns::new(options.turns),
+        running: Mutex::new(Some(Running { files, writer, loader, projector, redactor })),
+        clock: options.clock,
+        memory: options.memory,
+        mask: options.mask,
+        external_copy_back: options.external_copy_back,
+        folder,
+        identity,
+        new,
+        read_only,
+        queue,
+        commits,
+        redactions,
+        projection,
+        head,
+        metrics,
+        keeper,
+        threads,
+        _lock: lock,
+    };
+    Ok(Ledger { inner: Arc::new(inner) })
+}
