@@ -1,4 +1,4 @@
-//! The log as pages, as an export, and event by event.
+//! The log event by event, its exports, and reads that wait for a position or look back to one.
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;
@@ -11,56 +11,20 @@ use crate::support::{
 
 const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
 
-fn positions(page: &Value) -> Vec<u64> {
+pub fn positions(page: &Value) -> Vec<u64> {
     page["events"].as_array().unwrap().iter().map(position).collect()
 }
 
-fn lines(export: &Answer) -> Vec<Value> {
+pub fn lines(export: &Answer) -> Vec<Value> {
     let text = export.text();
     assert!(text.is_empty() || text.ends_with('\n'));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn export(client: &Client, path: &str) -> Answer {
+pub fn export(client: &Client, path: &str) -> Answer {
     let answer = client.get_with(path, &[("accept", "application/x-ndjson")]).expect(200);
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
     answer
-}
-
-/// A refused parameter is named.
-fn refused(client: &Client, path: &str, parameter: &str) {
-    let problem = client.get(path).expect(400).json();
-    assert_eq!(problem["code"], "bad-parameter", "{path}");
-    assert!(problem["detail"].as_str().unwrap().starts_with(&format!("parameter `{parameter}`")), "{path}: {problem}");
-}
-
-#[test]
-fn pages_lead_through_the_whole_log_and_end_at_the_head() {
-    let server = TestServer::start();
-    let worker = server.client(Role::Worker);
-    let empty = worker.get("/ledger/events").expect(200);
-    assert_eq!(empty.line(), r#"{"events":[],"next":null,"head":0}"#);
-    assert_eq!(empty.header("ledger-position"), "0");
-    let mut events = vec![created("a")];
-    events.extend((2..=120).map(|n| noted("a", &n.to_string())));
-    worker.append(&Value::Array(events)).expect(201);
-
-    let first = worker.get("/ledger/events").expect(200);
-    assert_eq!((first.header("content-type"), first.header("ledger-position")), ("application/json", "120"));
-    let first = first.json();
-    assert_eq!(positions(&first), (1..=50).collect::<Vec<u64>>());
-    assert_eq!((&first["next"], &first["head"]), (&json!(50), &json!(120)));
-    let last = worker.get("/ledger/events?after=100&limit=1000").expect(200).json();
-    assert_eq!((positions(&last), &last["next"]), ((101..=120).collect(), &Value::Null));
-    // A full page that ends exactly at the head has nothing behind it.
-    let exact = worker.get("/ledger/events?after=100&limit=20").expect(200).json();
-    assert_eq!((positions(&exact).len(), &exact["next"]), (20, &Value::Null));
-    let one = worker.get("/ledger/events?after=119&limit=1").expect(200).json();
-    assert_eq!((positions(&one), &one["next"]), (vec![120], &Value::Null));
-    for after in [120, 121, 9_000_000_000_u64] {
-        let none = worker.get(&format!("/ledger/events?after={after}")).expect(200).json();
-        assert_eq!((positions(&none), &none["next"]), (vec![], &Value::Null));
-    }
 }
 
 #[test]
@@ -121,68 +85,6 @@ fn one_event_by_its_position() {
     }
     let genesis = auditor.get("/ledger/events/0").json();
     assert_eq!((genesis["type"].as_str(), &genesis["subject"]), (Some("ledger.created"), &Value::Null));
-}
-
-#[test]
-fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
-    let server = TestServer::start();
-    let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
-    let chunk = "x".repeat(1024 * 1024);
-    for _ in 0..12 {
-        worker.append(&event("job.hook_output", "a", json!({"output": chunk}))).expect(201);
-    }
-    for path in ["/ledger/events?limit=1000", "/ledger/jobs/a/events?limit=1000"] {
-        let (mut after, mut seen) = (0, Vec::new());
-        loop {
-            let answer = worker.get(&format!("{path}&after={after}")).expect(200);
-            assert!(answer.body.len() < 8 << 20, "{}", answer.body.len());
-            let page = answer.json();
-            seen.extend(positions(&page));
-            match page["next"].as_u64() {
-                Some(next) => after = next,
-                None => break,
-            }
-        }
-        assert_eq!(seen, (1..=14).collect::<Vec<u64>>(), "{path}");
-    }
-    let tailed: Vec<u64> = worker.tail("/ledger/events?after=0", &[]).take(14).filter_map(|frame| frame.id).collect();
-    assert_eq!(tailed, (1..=14).collect::<Vec<u64>>());
-}
-
-#[test]
-fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
-    let server = TestServer::start();
-    let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), noted("a", "first")])).expect(201);
-    for batch in reports("a", 21_000) {
-        worker.append(&batch).expect(201);
-    }
-    worker.append(&noted("a", "last")).expect(201);
-    let page = worker.get("/ledger/events?type=job.noted").expect(200).json();
-    // A bounded stretch was looked at, and there is more behind it.
-    assert_eq!((positions(&page), &page["head"]), (vec![3], &json!(21_004)));
-    let next = page["next"].as_u64().unwrap();
-    assert!(next > 3 && next < 21_004, "{next}");
-    let page = worker.get(&format!("/ledger/events?type=job.noted&after={next}")).expect(200).json();
-    assert_eq!((positions(&page), &page["next"]), (vec![21_004], &Value::Null));
-    let empty = worker.get("/ledger/events?type=job.failed").expect(200).json();
-    assert!(positions(&empty).is_empty() && empty["next"].is_u64());
-    assert_eq!(worker.positions("&type=job.noted"), [3, 21_004]);
-    // One job is found through its own index, however long the log; of its own events a bounded number is looked at.
-    worker.append(&json!([created("b"), noted("b", "only")])).expect(201);
-    let page = worker.get("/ledger/jobs/b/events?type=job.noted").expect(200).json();
-    assert_eq!((positions(&page), &page["next"]), (vec![21_006], &Value::Null));
-    let page = worker.get("/ledger/jobs/a/events?type=job.noted").expect(200).json();
-    assert_eq!(positions(&page), [3]);
-    let next = page["next"].as_u64().unwrap();
-    let page = worker.get(&format!("/ledger/jobs/a/events?type=job.noted&after={next}")).expect(200).json();
-    assert_eq!((positions(&page), &page["next"]), (vec![21_004], &Value::Null));
-    // An export goes on to the end by itself.
-    let noted: Vec<u64> = lines(&export(&worker, "/ledger/events?type=job.noted")).iter().map(position).collect();
-    assert_eq!(noted, [3, 21_004, 21_006]);
-    let all: Vec<u64> = lines(&export(&worker, "/ledger/events")).iter().map(position).collect();
-    assert_eq!(all, (1..=21_006).collect::<Vec<u64>>());
 }
 
 #[test]
@@ -247,40 +149,6 @@ fn auditors_read_all_organisations_and_others_their_own() {
     }
     assert_eq!(auditor.get(&format!("/ledger/jobs/a?org={OTHER}")).json()["position"], 2);
     assert_eq!(auditor.get("/ledger/jobs").json()["jobs"].as_array().unwrap().len(), 2);
-}
-
-#[test]
-fn what_a_page_does_not_know_is_refused_by_name() {
-    let server = TestServer::start();
-    let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
-    for path in ["/ledger/events", "/ledger/jobs/a/events"] {
-        for limit in ["0", "1001", "-1", "x", "", "1e2", "+5"] {
-            refused(&worker, &format!("{path}?limit={}", limit.replace('+', "%2B")), "limit");
-        }
-        for parameter in ["after", "min_position"] {
-            refused(&worker, &format!("{path}?{parameter}=x"), parameter);
-            refused(&worker, &format!("{path}?{parameter}=1&{parameter}=1"), parameter);
-        }
-        refused(&worker, &format!("{path}?first=1"), "first");
-        for unknown in ["job.nothing", "ledger.nothing", "ledger.,job.created", "job.created,job.started", ""] {
-            refused(&worker, &format!("{path}?type={unknown}"), "type");
-        }
-        refused(&worker, &format!("{path}?kind=nothing"), "kind");
-        let answer = worker.get_with(path, &[("accept", "text/html")]).expect(406);
-        assert_eq!(answer.json()["code"], "not-acceptable");
-    }
-    refused(&worker, "/ledger/events?as_of=1", "as_of");
-    problem(worker.get("/ledger/jobs/a/events?as_of=2"), 400, "beyond-head");
-    refused(&worker, "/ledger/jobs/a/events?job=a", "job");
-    assert_eq!(worker.get("/ledger/jobs/none/events").expect(404).json()["code"], "no-such-job");
-    assert_eq!(worker.get("/ledger/jobs/a%20b/events").expect(404).json()["code"], "no-such-job");
-    worker.get("/ledger/events?limit=1000&min_position=1&after=0").expect(200);
-    // However long what was sent is, the answer is short.
-    let long = "9".repeat(8000);
-    for path in [format!("/ledger/events/{long}"), format!("/ledger/events?after={long}")] {
-        assert!(worker.get(&path).expect(400).text().len() < 500);
-    }
 }
 
 #[test]
