@@ -132,7 +132,7 @@ impl Common {
         }
         let (metrics, files) = (self.metrics.clone(), self.files.clone());
         let keeper = Keeper::start(anchor, &log.writer.reader(), &folder.log(), metrics, files, &self.threads)?;
-        Ok(Signing { seal: Some(seal), keeper: Some(keeper) })
+        Ok(Signing { seal: Some(*seal), keeper: Some(keeper) })
     }
 }
 

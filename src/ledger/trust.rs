@@ -9,7 +9,7 @@ use crate::log::Reader;
 /// Whether the ledger may sign for the log.
 pub(super) enum Trust {
     /// The folder has the key that signs, and the anchor to bring forward.
-    Signs { seal: Seal, anchor: Anchor },
+    Signs { seal: Box<Seal>, anchor: Anchor },
     /// The ledger takes no writes, for this reason.
     ReadOnly(String),
 }
@@ -33,7 +33,7 @@ impl Trust {
         };
         Ok(match (seal, anchor::examine(folder, log, identity)) {
             (_, Err(ExamineError::Open(error))) => return Err(error),
-            (Ok(seal), Ok(anchor)) => Trust::Signs { seal, anchor },
+            (Ok(seal), Ok(anchor)) => Trust::Signs { seal: Box::new(seal), anchor },
             (Ok(_), Err(ExamineError::Contradiction(why))) => Trust::ReadOnly(why.to_string()),
             (Err(why), Ok(_)) => Trust::ReadOnly(why),
             (Err(why), Err(ExamineError::Contradiction(besides))) => {

@@ -129,7 +129,7 @@ fn a_server_whose_clone_signs_takes_no_more_writes() {
     let (worker, cloned) = (worker(&server, &data), worker(&other, &clone));
     is_ready(&worker);
     cloned.append(&noted("a", "the clone's")).expect(201);
-    until("the server sees that somebody else signs", || not_ready(&worker, "another process"));
+    until("the server sees that another process signs", || not_ready(&worker, "another process"));
     refused(&worker, &["another process", "12 events", "database has 11"]);
     worker.get("/ledger/jobs/a").expect(200);
     assert!(server.end("TERM").expect(0).stderr.contains("another process"));

@@ -86,7 +86,9 @@ pub(in crate::ledger) fn upgrade(log: &mut Writer, found: i64, folder: &Folder) 
         // The log was put back to a state from before it had a tree.
         (Err(ExamineError::Contradiction(why)), _) => unsigned(&why),
         (Ok(_), Err(why)) => unsigned(&why),
-        (Ok(_), Ok(keys)) => drop(Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?),
+        (Ok(_), Ok(keys)) => {
+            Seal::new(&identity.origin, keys, Frontier::EMPTY).sign(log, edge)?;
+        }
     }
     Ok(())
 }
