@@ -1,10 +1,10 @@
-//! Caches in memory that are bounded in bytes, the longest unused value evicted first.
+//! Caches in memory with a limit in bytes. A full cache evicts the value that was unused for the longest time.
 //!
 //! `lru` orders the values, and this file counts their bytes. The value that was used last always stays, even if it is larger than
 //! the limit: the writer thread decides on a job that it has just cached. quick_cache and moka refuse a value larger than their
 //! limit, and may evict a new one at once.
 //!
-//! Not here: what makes a value out of date. Each user of a cache says that, but for a redaction, which [`RedactableCache`] knows.
+//! Not here: the decision that a value is out of date. The user of a cache makes it. Only for redactions [`RedactableCache`] does.
 
 use std::hash::Hash;
 
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::job::{Job, JobKey, Position};
 use crate::memory::Budget;
 
-/// Values by key, bounded by about how many bytes they take.
+/// Values by key, which together take at most about the bytes of a budget.
 #[derive(Debug)]
 pub struct Cache<K: Hash + Eq, V> {
     /// Each value with its bytes.
@@ -41,12 +41,12 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         Some(value)
     }
 
-    /// The value of `key`, from now on the newest used.
+    /// The value of `key`. It counts as used now, so the cache evicts it last.
     pub fn get(&mut self, key: &K) -> Option<&V> {
         self.values.get(key).map(|(value, _)| value)
     }
 
-    /// Changes a value in place, which makes it about `grown` bytes larger; `None` if there is no value of that key.
+    /// Changes the value of `key` in place; the change makes it about `grown` bytes larger. `None` if the cache lacks the key.
     pub fn update<T>(&mut self, key: &K, grown: usize, change: impl FnOnce(&mut V) -> T) -> Option<T> {
         let (value, bytes) = self.values.get_mut(key)?;
         *bytes += grown;
@@ -95,23 +95,24 @@ impl JobCache {
     }
 }
 
-/// About how many bytes a job takes in memory, never less than its texts have. Costs the same for every job.
+/// About how many bytes a job takes in memory: at least the bytes of its texts. Costs the same for every job.
 pub fn job_weight(job: &Job) -> usize {
     let parts = 500 * job.items.len() + 100 * (job.notes.len() + job.redactions.len());
-    // The spec is there as a text and as a value, and a value of many small parts takes more memory than its text.
+    // A job holds its spec as a text and as a value, and a value of many small parts takes more memory than its text.
     2048 + job.text_len() + parts + job.bytes as usize + 2 * job.spec_json.0.len()
 }
 
 /// A cache for several threads, of values that show data of events. Data may be redacted later, so a newer redaction evicts
 /// every value.
 ///
-/// Callers pass the position of the newest redaction ([`crate::ledger::Ledger::erased`]), and read it before they read the log.
+/// Callers pass the position of the newest redaction ([`crate::ledger::Ledger::newest_redaction`]). They read that position before
+/// they read the log.
 #[derive(Debug)]
 pub struct RedactableCache<K: Hash + Eq, V>(Mutex<Redactable<K, V>>);
 
 #[derive(Debug)]
 struct Redactable<K: Hash + Eq, V> {
-    /// The newest redaction that a caller has passed. Every value was read after it.
+    /// The newest redaction that a caller has passed. Every value was read after this redaction.
     redaction: Position,
     values: Cache<K, V>,
 }
@@ -122,8 +123,10 @@ impl<K: Hash + Eq, V: Clone> RedactableCache<K, V> {
         RedactableCache(Mutex::new(Redactable { redaction: Position::GENESIS, values: Cache::new(budget) }))
     }
 
-    /// Runs `change` on the values; `None` if a redaction newer than `redaction` is known, so that a value which the caller has
-    /// read may show redacted data.
+    /// Runs `change` on the values. If `redaction` is the newest so far, evicts every older value first.
+    ///
+    /// `None`, without running `change`, if the cache knows a redaction newer than `redaction`: what the caller has read may show
+    /// redacted data.
     pub fn with<T>(&self, redaction: Position, change: impl FnOnce(&mut Cache<K, V>) -> T) -> Option<T> {
         let mut cache = self.0.lock();
         if cache.redaction < redaction {

@@ -27,11 +27,11 @@ pub enum Share {
     Backlog,
     /// The projector: its jobs, the changes of its transaction, the pages of its connection.
     Projector,
-    /// The same of a rebuild beside the projector.
+    /// A rebuild beside the projector: the same three things.
     Rebuild,
     /// Page caches of the connections that read.
     Readers,
-    /// Jobs as reads found them in the views.
+    /// Jobs that reads loaded from the views.
     Jobs,
     /// Pages of jobs.
     Pages,
@@ -122,7 +122,7 @@ impl Default for Memory {
 }
 
 impl Budget {
-    /// Tells that the part never said how much it holds.
+    /// Stands for the bytes of a part that never reported them.
     const UNKNOWN: usize = usize::MAX;
 
     /// A budget of `limit` bytes.
@@ -130,7 +130,7 @@ impl Budget {
         Budget { limit, held: Arc::new(AtomicUsize::new(Budget::UNKNOWN)) }
     }
 
-    /// A budget of one in `parts` of the limit. It tells the same part's bytes.
+    /// A budget with the limit divided by `parts`. It shares the count of held bytes with this one.
     pub fn part(&self, parts: usize) -> Budget {
         Budget { limit: self.limit / parts, held: self.held.clone() }
     }
@@ -145,7 +145,7 @@ impl Budget {
         self.held.store(bytes, Ordering::Relaxed);
     }
 
-    /// The bytes that the part holds now; `None` for a part that does not tell.
+    /// The bytes that the part holds now; `None` if the part never called [`Budget::hold`].
     pub fn held(&self) -> Option<usize> {
         Some(self.held.load(Ordering::Relaxed)).filter(|held| *held != Budget::UNKNOWN)
     }

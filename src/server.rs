@@ -17,11 +17,11 @@ use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
 use crate::tails::{self, Tails};
 
-/// How often open tails are told of tokens that another process revoked.
+/// How often the server looks for tokens that another process revoked, to end their tails.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
-/// How often the files of the certificate are looked at.
+/// How often the server looks at the files of the certificate.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
-/// How often the use of tokens is written down.
+/// How often the server writes the times at which tokens were used.
 const NOTE_USE: Duration = Duration::from_secs(10);
 
 /// Why a server cannot start.
@@ -146,7 +146,7 @@ fn text(description: &utoipa::openapi::OpenApi) -> String {
     text
 }
 
-/// Greets with a renewed certificate soon after it was put in place. A pair that cannot be used is told once, not at every look.
+/// Looks for a renewed certificate, and serves new connections with it. Warns once about an unusable pair of files.
 async fn watch_certificate(tls: Tls) {
     let mut told = String::new();
     loop {
@@ -164,6 +164,7 @@ async fn watch_certificate(tls: Tls) {
     }
 }
 
+/// Ends open tails whose token was revoked by another process, or whose session has ended. Requests check by themselves.
 async fn watch_access(app: App) {
     loop {
         tokio::time::sleep(ACCESS_POLL).await;
@@ -173,7 +174,7 @@ async fn watch_access(app: App) {
     }
 }
 
-/// Apart from [`watch_access`], because a write may wait for a lock.
+/// Writes to `access.db` when each token was last used. A task apart from [`watch_access`], because a write may wait for a lock.
 async fn note_use(app: App) {
     loop {
         tokio::time::sleep(NOTE_USE).await;

@@ -6,15 +6,15 @@ use rusqlite::{Connection, params};
 
 use crate::sqlite::ErrorKind;
 
-/// The longest row that is read, 64 MiB: twice the longest line of an export.
+/// The longest row that the audit reads, 64 MiB: twice the longest line of an export.
 const MAX_ROW: i32 = 64 << 20;
-/// Most objects that are compared. This program makes fewer than 50.
+/// Most objects that the audit compares. This program makes fewer than 50.
 const MAX_OBJECTS: i64 = 1000;
 /// Steps of SQLite's virtual machine between two checks of the limit.
 const STEPS_A_CHECK: i32 = 10_000;
-/// Steps that a read of any file may take. A row takes some 50 bytes or more, and some 50 steps.
+/// Steps that the reads of even the smallest file may take. A row takes some 50 bytes or more, and some 50 steps.
 const STEPS: u64 = 50_000_000;
-/// Steps that a read may take besides, for each byte of the file.
+/// Further steps that the reads may take for each byte of the file.
 const STEPS_PER_BYTE: u64 = 16;
 
 /// A table, index, trigger or view, as `sqlite_schema` describes it.
@@ -29,13 +29,14 @@ struct Object {
 /// The differences between a database and the documented one.
 #[derive(Debug, Default)]
 pub(super) struct Structure {
-    /// Differences that make it unsafe to read on.
+    /// Differences after which the audit must not read rows.
     pub faults: Vec<String>,
-    /// Differences by which the database only refuses less than it should.
+    /// Harmless differences: the database only refuses fewer writes than the documented one.
     pub remarks: Vec<String>,
 }
 
-/// Bounds every later read of `conn` by the size of its file, so that pages which lead back to themselves are no endless table.
+/// Bounds all later reads of `conn` by the size of its file. Without the bound, forged pages that lead back to themselves would read
+/// as an endless table.
 pub(super) fn bound(conn: &mut Connection) -> Result<(), rusqlite::Error> {
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_ROW)?;
     let bytes = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -63,8 +64,7 @@ pub(super) fn structure(conn: &Connection, documented: &Connection, file: &str) 
     let same = |one: &Object, other: &Object| (&one.kind, &one.name) == (&other.kind, &other.name);
     for object in found.iter().filter(|object| !expected.iter().any(|expected| same(object, expected))) {
         if !is_of_a_tool(object) {
-            let what =
-                format!("the {} `{}` in {file} is not one of those that are documented", kind(object), name(object));
+            let what = format!("the {} `{}` in {file} is not documented", kind(object), name(object));
             structure.faults.push(what);
         }
     }
@@ -119,7 +119,7 @@ fn is_of_a_tool(object: &Object) -> bool {
     }
 }
 
-/// Whether the table has its documented columns and types, and none of them is computed.
+/// Whether the table has exactly the documented columns and types, and computes no column.
 fn has_the_same_columns(conn: &Connection, documented: &Connection, table: &Object) -> Result<bool, rusqlite::Error> {
     let plain = table.sql.as_deref().is_some_and(|sql| sql.starts_with("CREATE TABLE"));
     if !plain || table.name != table.table {
@@ -132,6 +132,7 @@ fn has_the_same_columns(conn: &Connection, documented: &Connection, table: &Obje
     Ok(columns(conn)? == columns(documented)?)
 }
 
+/// The kind for a message. A forged database may have any text in its place.
 fn kind(object: &Object) -> &str {
     match object.kind.as_str() {
         known @ ("table" | "index" | "trigger" | "view") => known,

@@ -1,4 +1,4 @@
-//! What remains of redacted data. The fold reads the residue instead of the data, so counts and states stay as they were.
+//! The residue of redacted data. The fold reads the residue instead of the data, so counts and states stay as they were.
 //!
 //! The redaction of an event holds its residue, and comes after the event: this file looks it up, in a log and in an export.
 
@@ -33,12 +33,12 @@ pub(super) fn residue_in_log(log: &Reader<'_>, position: Position) -> Result<Opt
 ///
 /// The log cannot be read.
 pub fn newest_redaction(log: &Reader<'_>) -> Result<Position, log::Error> {
-    // The `+` keeps SQLite from searching the log from its end.
+    // Without the `+` SQLite reads back from the log's end to the newest redaction: the whole log, if it has no redaction.
     let sql = "SELECT ifnull(max(+position), 0) FROM event WHERE type = 'job.redacted'";
     Ok(log.prepare("find the newest redaction", sql)?.value([])?)
 }
 
-/// Whether `data` is a residue of an event of this type and version: the rule that makes a residue leaves it as it is.
+/// Whether `data` is a residue of an event of this type and version: making the residue of `data` gives `data` again.
 pub fn is_residue(event_type: &str, version: u32, data: &[u8]) -> bool {
     wire::residue(event_type, version, data).is_ok_and(|residue| residue == data)
 }
@@ -68,7 +68,7 @@ impl ExportResidues {
     }
 
     /// The residue of the redacted event at `position`; `None` if no later redaction of the same job names the event, or if the
-    /// redaction holds something else than a residue.
+    /// redaction holds no valid residue.
     ///
     /// # Errors
     ///
@@ -92,12 +92,12 @@ impl Residue {
     }
 }
 
-/// Reads the redactions among the lines. The caller reports lines that are damaged.
+/// Reads the redactions among the lines. Skips damaged lines, which the caller reports.
 fn read_residues(file: &Path) -> Result<HashMap<Position, Residue>, LineError> {
     let mut lines = Lines::new(BufReader::new(File::open(file)?));
     let mut residues = HashMap::new();
     while let Some(line) = lines.next_line()? {
-        // Most lines are no redactions, and need not be read as JSON.
+        // Most lines are no redactions, and a search for the type is cheaper than JSON parsing.
         if let Ok(line) = line.text()
             && line.contains(EventType::Redacted.as_str())
             && let Some((redacted, residue)) = read_redaction(line)

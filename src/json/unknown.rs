@@ -2,14 +2,15 @@
 
 use super::beginning;
 
-/// The unknown field and the known ones, out of serde's message. serde's error type keeps them in its text only.
+/// The unknown field and the known fields, parsed from serde's message: serde's error type has them only in its text.
 pub(super) fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     // The field's name may itself look like the rest of the message; the known names cannot.
     let (found, known) = message.strip_prefix("unknown field `")?.rsplit_once("`, expected ")?;
     Some((found, known.split('`').skip(1).step_by(2).collect()))
 }
 
-/// Says that no `what` has the name `found`, and names the nearest of the `known` names and all of them.
+/// The error text for the unknown name `found`. It names the nearest of the `known` names, and lists them all. `what` is the thing
+/// that has the name, such as `field`.
 pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let found = beginning(found);
     // A name that is part of the other counts more than common letters: `processed` means `records_processed`.

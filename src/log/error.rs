@@ -1,4 +1,4 @@
-//! What can go wrong with a log: what can with any database, and what can with the events in it.
+//! The errors of a log: those of its database, and those of the events in the file.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use crate::job::Position;
 use crate::sqlite::{self, ErrorKind};
 use crate::tree::NodeId;
 
-/// What can go wrong with a log.
+/// An error of a log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database.
+    /// SQLite cannot use the database.
     #[error(transparent)]
     Sqlite(#[from] sqlite::Error),
     /// A newer program made the file.
@@ -34,23 +34,23 @@ pub enum Error {
     /// Positions have a gap.
     #[error("expected the event at position {expected}, found {found}; `log.db` has lost events")]
     Gap {
-        /// The position after the one before.
+        /// The position after that of the event before the gap.
         expected: Position,
         /// The next position in the file.
         found: Position,
     },
-    /// The tree lacks a node that a tree of its size has.
+    /// A node of the tree is not stored, although every tree of this size has the node.
     #[error("the tree lacks the node {} of level {}", .0.index, .0.level)]
     NoNode(NodeId),
 }
 
 impl Error {
-    /// Whether the database failed in this way.
+    /// Whether this is a database error of the given kind.
     pub fn is(&self, kind: ErrorKind) -> bool {
         matches!(self, Error::Sqlite(error) if error.kind() == kind)
     }
 
-    /// Whether the stored rows contradict each other, so that no later attempt can do better.
+    /// Whether the stored rows contradict each other. A later attempt then fails the same way.
     pub fn is_contradiction(&self) -> bool {
         match self {
             Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Taken | ErrorKind::Refused | ErrorKind::Damaged),

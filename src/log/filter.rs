@@ -1,4 +1,4 @@
-//! The filter of a page or a tail. The SQL of pages, the frames of tails and the bells all compare events with it.
+//! The filter of a page or a tail: which events it shows. Pages compare events in SQL; tails and bells compare [`Columns`].
 
 use crate::job::{EventType, JobId, JobKey, Kind, OrgId, Position};
 
@@ -15,7 +15,7 @@ impl Types {
     pub const NONE: Types = Types(0);
     const UNKNOWN: Types = Types(1 << 31);
 
-    /// The set of the one type that `word` spells.
+    /// The set with the one type that is spelled `word`; a type that this program does not know gives the shared bit.
     pub fn spelled(word: &str) -> Types {
         EventType::named(word).map_or(Types::UNKNOWN, Types::one)
     }
@@ -94,8 +94,8 @@ impl Filter {
         self.org.zip(self.job.clone()).map(|(org, id)| JobKey { org, id })
     }
 
-    /// The filter for reads by a watcher: if it names a job, it shows the job's events of all types, because the event that ends
-    /// the job counts even if `self` hides it.
+    /// The filter by which a tail reads. If `self` names a job, the result shows the job's events of all types: the tail ends with
+    /// the job, even if `self` hides the event that ends it.
     #[must_use]
     pub fn with_ends(&self) -> Filter {
         match self.job {

@@ -7,7 +7,7 @@ use super::reader::{Reader, Row};
 use super::{Error, Types};
 use crate::job::{JobId, Kind, OrgId, Position};
 
-/// The row of a job in the log, which the job's events refer to.
+/// The number of a job's row in the log's table of jobs. The rows of the job's events have this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamId(pub(super) i64);
 
@@ -24,7 +24,7 @@ impl FromSql for StreamId {
 }
 
 impl Reader<'_> {
-    /// The row of a job; `None` for an unknown job.
+    /// The number of a job's row; `None` for an unknown job.
     pub fn stream(&self, org: OrgId, job: &JobId) -> Result<Option<StreamId>, Error> {
         let sql = "SELECT job.id FROM org JOIN job ON job.org = org.id WHERE org.uuid = ?1 AND job.subject = ?2";
         Ok(self.prepare("find a job", sql)?.value_if_any(params![org, job])?)
@@ -37,13 +37,13 @@ impl Reader<'_> {
         Ok(kind.and_then(|word| word.parse().ok()))
     }
 
-    /// Whether the job has more than `limit` events. Counts no further.
+    /// Whether the job has more than `limit` events. Reads at most `limit` + 1 of them.
     pub fn is_longer_than(&self, job: StreamId, limit: u64) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE job = ?1 LIMIT 1 OFFSET ?2)";
         Ok(self.prepare("count a job's events", sql)?.value(params![job, limit])?)
     }
 
-    /// The position and type of the job's newest event that is of none of the types in `but`. Reads no event before that one.
+    /// The position and type of the job's newest event whose type is not in `but`. Searches from the job's end.
     pub fn newest_but(&self, job: StreamId, but: Types) -> Result<Option<(Position, String)>, Error> {
         let sql = "SELECT position, type FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') = 0 \
                    ORDER BY prev DESC LIMIT 1";
@@ -53,7 +53,8 @@ impl Reader<'_> {
 
     /// Gives `each` the events of one job after `after`, up to and with `upto`, in order, `limit` at the most.
     ///
-    /// The index is by `prev`: the first event after `after` is the one whose `prev` is the job's newest up to `after`.
+    /// The index orders a job's events by `prev`. The `prev` of the first event after `after` is the job's newest position up to
+    /// `after`.
     pub fn scan_job<E: From<Error>>(
         &self,
         job: StreamId,

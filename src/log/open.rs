@@ -17,7 +17,7 @@ pub const TREE_FORMAT: i64 = 2;
 const ERASABLE_FORMAT: i64 = 3;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
-/// The SQL from each format to the next, beginning with an empty file. Released steps never change.
+/// The SQL that upgrades each format to the next; the first upgrades an empty file. Released steps never change.
 const FORMATS: [&[&str]; 3] = [
     &[include_str!("../../schema/log.sql")],
     &[NODES, CHECKPOINTS],
@@ -25,7 +25,7 @@ const FORMATS: [&[&str]; 3] = [
 ];
 const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
 const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
-/// WAL pages after which the writer copies them back into the file: large commits are a fifth faster than at 1,000.
+/// The writer copies the WAL back when it has so many pages. Large commits are a fifth faster than with SQLite's default of 1,000.
 const COPY_BACK_PAGES: i64 = 10_000;
 
 /// The content of a file.
@@ -40,7 +40,7 @@ pub enum FileState {
 /// Whether the database is empty or a log.
 ///
 /// # Errors
-/// The database is of another program or of a newer jobledger, and must not change.
+/// The database belongs to another program or to a newer jobledger. The caller must not change it.
 pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
     let failed = sqlite::Error::opening(path);
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
@@ -68,9 +68,9 @@ pub(super) fn open_writer(path: &Path, external_copy_back: bool) -> Result<(Conn
     set(&conn, "journal_mode", "WAL", "wal")?;
     set(&conn, "synchronous", "FULL", "2")?;
     set(&conn, "recursive_triggers", "ON", "1")?;
-    // A redaction overwrites the erased bytes. Appends delete nothing, so the setting costs them nothing.
+    // With this setting a redaction overwrites the redacted bytes. Appends delete nothing, so the setting costs them nothing.
     set(&conn, "secure_delete", "ON", "1")?;
-    // The trigger keeps the constraints between rows; a second check of each reference would cost a fifth of an append.
+    // A trigger checks the references between rows; a second check of each reference would cost a fifth of an append.
     set(&conn, "foreign_keys", "OFF", "0")?;
     let pages = if external_copy_back { 0 } else { COPY_BACK_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
@@ -102,11 +102,11 @@ pub fn empty_log(format: i64) -> Result<Connection, Error> {
     Ok(conn)
 }
 
-/// Undoes the half-written part of a process that died. The caller holds the lock of the folder.
+/// Undoes an unfinished write of a process that died. The caller holds the lock of the folder.
 pub fn recover_file(path: &Path) -> Result<(), Error> {
     let failed = sqlite::Error::opening(path);
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
-    // SQLite undoes it at the first read.
+    // SQLite undoes the write at the first read.
     Ok(conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(&failed)?)
 }
 

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::{Error, Filter, Reader, Row, StreamId, Types};
 use crate::job::{JobKey, Position};
 
-/// Most events that a filtered page reads. With a filter that shows few of them, the page is short or empty.
+/// Most events that a filtered page reads. A page whose filter shows few of these events is short or empty.
 pub const SCAN_LIMIT: u64 = 20_000;
 
 /// How far a page reached.

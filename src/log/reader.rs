@@ -34,19 +34,19 @@ pub struct Found {
     pub data: Option<Vec<u8>>,
 }
 
-/// Reads over one connection.
+/// Reads of the log through one connection.
 #[derive(Debug)]
 pub struct Reader<'c> {
     pub(super) conn: &'c Connection,
 }
 
 impl<'c> Reader<'c> {
-    /// Reads over `conn`, which must be open on a log.
+    /// Reads through `conn`, which must have a log open.
     pub fn new(conn: &'c Connection) -> Reader<'c> {
         Reader { conn }
     }
 
-    /// Opens the log in `path` for reading only, beside a server or without one, without changing a byte.
+    /// Opens the log in `path` for reading only, and changes no byte. A server may run beside it.
     pub fn open(path: &Path) -> Result<Connection, Error> {
         sqlite::sqlite_is_sound()?;
         if !path.exists() {
@@ -59,7 +59,7 @@ impl<'c> Reader<'c> {
         }
     }
 
-    /// Runs several reads on one state of the log.
+    /// Runs the reads of `read` on one state of the log.
     pub fn snapshot<T, E: From<Error>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         sqlite::snapshot(self.conn, read).map_err(Error::from)?
     }
@@ -69,8 +69,8 @@ impl<'c> Reader<'c> {
         Ok(self.prepare("read the head", "SELECT max(position) FROM event")?.value([])?)
     }
 
-    /// The event that a producer named with (`source`, `id`), however long ago. `None` for the organisation asks for an event of
-    /// the ledger itself.
+    /// The event that a producer named with (`source`, `id`), among all events of the log. Without an organisation, looks for an
+    /// event of the ledger itself.
     pub fn named(&self, org: Option<OrgId>, source: &str, id: &str) -> Result<Option<Found>, Error> {
         let sql = "SELECT event.position, leaf, data FROM org JOIN source ON source.org = org.id \
                    JOIN event ON event.source = source.id WHERE org.uuid = ?1 AND source.uri = ?2 AND event.id = ?3";
@@ -80,7 +80,7 @@ impl<'c> Reader<'c> {
         Ok(statement.row_if_any(params![org, source, id], found)?)
     }
 
-    /// Gives `each` the event at `position`; `None` beyond the head.
+    /// Gives `each` the event at `position`, and returns its result; `None` beyond the head.
     pub fn at<T>(&self, position: Position, each: impl FnOnce(Row<'_>) -> T) -> Result<Option<T>, Error> {
         let sql = "SELECT position, leaf, data, salt FROM event WHERE position = ?1";
         let mut statement = self.prepare("read an event", sql)?;
@@ -158,7 +158,7 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// Whether a read that has gathered `size` bytes goes on, up to about `limit`.
+/// Ends a read (`Break`) that has gathered at least `limit` bytes, and lets a smaller one go on.
 pub fn enough(size: usize, limit: usize) -> ControlFlow<()> {
     if size >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

@@ -1,4 +1,4 @@
-//! The stored tree: hashes of complete subtrees, and signed checkpoints as bytes. Nothing is signed here.
+//! The stored tree: hashes of complete subtrees, and signed checkpoints as bytes. The ledger signs the checkpoints.
 
 use rusqlite::params;
 
@@ -9,7 +9,7 @@ use crate::job::Position;
 use crate::sqlite;
 use crate::tree::{Frontier, Hash, NodeId, Size, leaf_hash};
 
-/// Nodes that one statement stores, at the most.
+/// Most nodes that one statement stores.
 const NODES: usize = 32;
 
 /// A stored checkpoint.
@@ -24,8 +24,8 @@ pub struct Published {
 }
 
 impl Writer {
-    /// Grows the tree by the events after `edge`, inside the open transaction, and answers the new edge. Reads the leaves back from
-    /// the file, and gives `each` every leaf before its hash is taken. Memory does not grow with the log.
+    /// Grows the tree by the events after `edge`, inside the open transaction, and returns the new edge. Reads the leaves back from
+    /// the file, and gives `each` every leaf before it is hashed. Holds one leaf in memory at a time.
     pub fn grow<E: From<Error>>(
         &self,
         edge: &Frontier,
@@ -45,7 +45,7 @@ impl Writer {
         Ok(edge)
     }
 
-    /// Stores the nodes and empties the list. A statement takes a power of two of rows, so few statements serve every count.
+    /// Stores the nodes and empties the list. Each statement inserts 1, 2, 4 … rows, so a few cached statements serve every count.
     fn add_nodes(&self, nodes: &mut Vec<(NodeId, Hash)>) -> Result<(), Error> {
         let mut rest = nodes.as_slice();
         while let Some(log2) = rest.len().checked_ilog2() {
@@ -59,7 +59,8 @@ impl Writer {
 
     fn insert_nodes(&self, rows: &[(NodeId, Hash)]) -> Result<(), rusqlite::Error> {
         let values = vec!["(?, ?, ?, ?)"; rows.len()].join(", ");
-        // FAIL as for events: the rows that a refused statement leaves behind go with its transaction.
+        // FAIL, as in `append`. A refused statement leaves the rows before the refused one; the rollback of the transaction drops
+        // them.
         let sql = format!("INSERT OR FAIL INTO node (number, level, idx, hash) VALUES {values}");
         let mut insert = self.conn.prepare_cached(&sql)?;
         for (first, (node, hash)) in (1..).step_by(4).zip(rows) {

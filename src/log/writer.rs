@@ -1,4 +1,4 @@
-//! The one writer of the log.
+//! The writing connection of the log. The ledger has exactly one.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::wire::SALT_LEN;
 /// Most interned names in memory. A full cache starts again empty, so a flood of sources cannot fill the memory.
 const CACHED_NAMES: usize = 100_000;
 
-/// An event to append. The ledger has decided on the event, and built its leaf for exactly this position.
+/// An event to append. Admission has accepted the event, and its leaf has exactly this position.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
     /// The position after the newest.
@@ -45,8 +45,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the log for writing. A new or older log gets the tables of the newest format, and in the same transaction `complete`
-    /// writes their rows; `complete` takes the state of the file before.
+    /// Opens the log for writing. A new or older log gets the tables of the newest format. In the same transaction `complete` writes
+    /// the rows that the new tables need; it gets the state that the file had before.
     ///
     /// With `external_copy_back` another program (Litestream) copies the WAL back into the file.
     pub fn open<E: From<Error>>(
@@ -70,7 +70,7 @@ impl Writer {
         Reader::new(&self.conn)
     }
 
-    /// Begins a transaction. `IMMEDIATE`, because a transaction that becomes a writer later does not wait for a lock.
+    /// Begins a transaction. `IMMEDIATE` takes the write lock now, because a transaction that asks for it later does not wait.
     pub fn begin(&mut self) -> Result<(), Error> {
         self.run("begin a commit", "BEGIN IMMEDIATE")
     }
@@ -80,7 +80,7 @@ impl Writer {
         self.run("commit", "COMMIT")
     }
 
-    /// Drops the transaction, and every cached name, because the transaction may have made it.
+    /// Drops the transaction. Also clears the cache of names, because the transaction may have inserted some of them.
     pub fn rollback(&mut self) -> Result<(), Error> {
         self.forget();
         // After some errors, such as a full disk, SQLite has rolled back already.
@@ -115,8 +115,8 @@ impl Writer {
     pub fn append(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
         let org = self.org(event.job.map(|(org, ..)| org))?;
         let source = self.source(org, event.source)?;
-        // FAIL, because a refused statement of one row has written nothing. ABORT copies every page before the statement changes
-        // the page, so that SQLite can restore it: a quarter of the time.
+        // FAIL instead of the default ABORT: ABORT copies each page before it changes the page, to restore it after a refusal, which
+        // takes a quarter of the time. A refused statement of one row has written nothing, so it needs no copies.
         let sql = "INSERT OR FAIL INTO event \
                    (position, leaf, data, salt, org, job, prev, source, id, type, version, kind, recorded) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
@@ -138,7 +138,7 @@ impl Writer {
         self.insert("append an event", sql, bound).map(|_| ())
     }
 
-    /// Erases data and salt of an event that a stored redaction names. The database refuses to erase those of any other event.
+    /// Erases the data and salt of an event that a stored redaction names. The database refuses this for every other event.
     pub fn erase(&mut self, position: Position) -> Result<(), Error> {
         let sql = "UPDATE event SET data = NULL, salt = NULL WHERE position = ?1";
         Statement::new(&self.conn, "redact the data of an event", sql)?.execute([position])?;

@@ -1,5 +1,4 @@
-//! Secrets that have no telling prefix, or need more than a prefix: their parts, their length or the text around them
-//! decide.
+//! Secrets that a prefix alone does not tell: their parts, their length or the text around them decide.
 
 use std::ops::Range;
 
@@ -72,7 +71,7 @@ pub(super) fn signature(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Masks `sig=` of a shared access signature of Azure.
+/// Masks the value of `sig=` in a shared access signature of Azure. `keyword` is `sig=`.
 pub(super) fn sas(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let end = super::header::padded(scan, Class::Query, keyword.end);
     if scan.bytes(keyword.clone()) == b"sig=" && scan.begins_word(keyword.start) && end - keyword.end >= 30 {
@@ -131,7 +130,7 @@ pub(super) fn telegram(scan: &mut Scan<'_>, keyword: Range<usize>) {
     }
 }
 
-/// Masks tokens whose parts are joined by dots: of Discord bots, Airtable and Terraform.
+/// Masks the tokens of Discord bots, Airtable and Terraform, which have parts joined by dots. `keyword` begins at a dot.
 pub(super) fn dotted(scan: &mut Scan<'_>, keyword: Range<usize>) {
     let dot = keyword.start;
     let is_atlas = scan.byte(dot + 1) == b'a' && scan.bytes(dot..scan.len().min(dot + 9)) == b".atlasv1.";
@@ -169,7 +168,7 @@ fn discord(scan: &mut Scan<'_>, dot: usize) {
     }
 }
 
-/// The beginnings of webhook URLs. The rest of the URL is the secret: it allows to post.
+/// The beginnings of webhook URLs. The rest of the URL is the secret: with the whole URL a stranger can post.
 pub(super) const WEBHOOKS: &[(&str, Rule)] = &[
     ("hooks.slack.com/services/", Rule::Slack),
     ("hooks.slack.com/workflows/", Rule::Slack),
@@ -180,7 +179,7 @@ pub(super) const WEBHOOKS: &[(&str, Rule)] = &[
     ("hooks.zapier.com/hooks/catch/", Rule::Vendor),
 ];
 
-/// Masks the rest of a webhook's URL.
+/// Masks a webhook's URL from its secret part on.
 pub(super) fn webhook(scan: &mut Scan<'_>, at: usize, rule: Rule) {
     let end = match rule {
         Rule::Slack => scan.run(Class::Token68, at),

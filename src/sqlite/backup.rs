@@ -10,10 +10,10 @@ use super::Error;
 /// Pages copied between two reports of progress: 4 MiB.
 const STEP: i32 = 1024;
 
-/// Copies the database behind `source` to the new file `dest`. `progress` takes the pages that are copied, and all pages.
+/// Copies the database behind `source` to the new file `dest`. `progress` gets the count of copied pages, and of all pages.
 ///
-/// One read transaction covers the whole copy, so the copy shows one moment, and its size alone decides its time. Without the
-/// transaction SQLite would start again at each commit, and never end on a busy ledger.
+/// One read transaction covers the whole copy, so the copy shows one moment. Without the transaction SQLite would begin again at
+/// each commit, and never end on a busy ledger.
 ///
 /// # Errors
 /// `source` cannot be read, or `dest` cannot be written.

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Copies the whole WAL back into the database and empties it, so that no file holds an older version of a page.
 ///
-/// `false` while a connection reads from the WAL: try again a little later.
+/// Returns `false` if a connection still reads from the WAL: the caller tries again a little later.
 ///
 /// # Errors
 /// The database cannot be opened, or SQLite cannot copy.
@@ -22,7 +22,7 @@ pub fn copy_back(path: &Path) -> Result<bool, Error> {
     conn.busy_timeout(PATIENCE).map_err(&failed)?;
     set(&conn, "synchronous", "FULL", "2")?;
     let run = |sql| Statement::new(&conn, "copy the WAL back into the database", sql)?.value::<bool>([]);
-    // PASSIVE keeps no connection from committing, and leaves little for TRUNCATE to copy.
+    // PASSIVE first: while it copies, other connections can commit. TRUNCATE, which blocks commits, then has little left to copy.
     run("PRAGMA wal_checkpoint(PASSIVE)")?;
     let busy = run("PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(!busy)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::ffi;
 
-/// Something that a database kept from being done. The text names the attempt; the source is SQLite's reason.
+/// A failed attempt to use a database. The text names the attempt; the source is SQLite's reason.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing}")]
 pub struct Error {
@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Refused,
     /// Another connection holds a lock, and did not release it in time (SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL).
     Locked,
-    /// A process died in the middle of a write, and only a connection that writes can undo its half (SQLITE_READONLY_ROLLBACK,
+    /// A process died in the middle of a write. Only a connection that writes can undo that write (SQLITE_READONLY_ROLLBACK,
     /// SQLITE_READONLY_RECOVERY).
     NeedsRecovery,
     /// SQLite may not open or write a file (SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM).
@@ -51,22 +51,22 @@ impl Error {
         Error { doing: doing.into(), cause: Some(cause.into()), kind }
     }
 
-    /// Makes an error of one that SQLite answers, for `map_err`. `doing` completes the sentence "cannot …".
+    /// For `map_err`: turns SQLite's error into one that names the attempt. `doing` completes the sentence "cannot …".
     pub fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
         move |cause| Error::new(doing, cause)
     }
 
-    /// The file cannot be opened as it must be.
+    /// For `map_err`: turns SQLite's error into "cannot open `path`".
     pub fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
         move |cause| Error::new(format!("open `{}`", path.display()), cause)
     }
 
-    /// An error that SQLite does not answer.
+    /// An error that this program found, without an error of SQLite.
     pub(super) fn without_cause(doing: String) -> Error {
         Error { doing: doing.into(), cause: None, kind: ErrorKind::Other }
     }
 
-    /// The same kind of error, with more to say about the attempt.
+    /// Wraps this error in one of the same kind, whose text is `doing`.
     pub(super) fn within(self, doing: String) -> Error {
         Error { doing: doing.into(), kind: self.kind, cause: Some(self.into()) }
     }

@@ -1,4 +1,4 @@
-//! SQLite as this project uses it: connections, cached statements, backup, the WAL and its copying back, one error.
+//! SQLite as this project uses it: connections, cached statements, backup, copying the WAL back, watching the WAL, one error.
 //!
 //! Not here: tables. The rooms `log`, `views` and `access` each have their own tables and statements.
 

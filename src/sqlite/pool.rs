@@ -12,7 +12,7 @@ use super::{Error, Statement};
 /// Flags of every connection that only reads.
 pub const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// The page cache of a connection that one command or one look uses, 8 MiB.
+/// The page cache of a connection for one command or for one short read, 8 MiB.
 pub(crate) const COMMAND_CACHE: usize = 8 << 20;
 
 /// Most idle connections that a pool keeps. More may be in use at once.
@@ -58,7 +58,7 @@ impl Pool {
     }
 }
 
-/// Runs several reads on one state of the database.
+/// Runs the reads of `read` on one state of the database.
 ///
 /// # Errors
 /// SQLite cannot begin or end the transaction.
@@ -75,7 +75,7 @@ pub(crate) fn open_reader(path: &Path, cache: usize) -> Result<Connection, Error
     let failed = Error::opening(path);
     let conn = Connection::open_with_flags(path, READ_ONLY).map_err(&failed)?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(&failed)?;
-    // No memory map: where another program cuts the file short, a mapped read ends the process, and any other gives an error.
+    // No memory map: if another program cuts the file short, a mapped read kills the process, and a plain read gives an error.
     limit_cache(&conn, cache).map_err(&failed)?;
     plan_once(&conn).map_err(&failed)?;
     distrust(&conn).map_err(&failed)?;
@@ -84,7 +84,7 @@ pub(crate) fn open_reader(path: &Path, cache: usize) -> Result<Connection, Error
 
 /// Bounds the page cache of a connection.
 pub(crate) fn limit_cache(conn: &Connection, bytes: usize) -> Result<(), rusqlite::Error> {
-    // A negative number counts KiB, a positive one pages.
+    // SQLite takes a negative number as KiB, and a positive number as pages.
     conn.pragma_update(None, "cache_size", -i64::try_from(bytes >> 10).unwrap_or(i64::MAX))
 }
 
@@ -100,10 +100,11 @@ pub(super) fn distrust(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map(|_| ())
 }
 
-/// Keeps statements, and plans each of them once.
+/// Makes the connection keep up to 64 statements, and plan each of them once.
 ///
-/// By default SQLite plans a statement again when the caller binds a parameter that the planner looked at, such as that of a
-/// `LIMIT`. Planning costs more than a short read. A plan that cannot change is also the same at any size of the log.
+/// By default SQLite plans a statement again when the caller binds a parameter that the planner looked at, such as the parameter
+/// of a `LIMIT`. Planning costs more than a short read. One plan also stays the same
+/// while the log grows.
 pub(crate) fn plan_once(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.set_prepared_statement_cache_capacity(64);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_is_planned_once_whatever_is_bound() {
+    fn a_statement_is_planned_once_for_all_bound_values() {
         let conn = Connection::open_in_memory().unwrap();
         plan_once(&conn).unwrap();
         conn.execute_batch("CREATE TABLE t (a)").unwrap();

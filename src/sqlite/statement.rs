@@ -5,13 +5,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::Error;
 
-/// A statement that stays with its connection after its use, and the attempt that its errors name.
+/// A statement, which returns to its connection's cache after use, and the attempt that its errors name.
 pub struct Statement<'c> {
     statement: CachedStatement<'c>,
     doing: &'static str,
 }
 
-/// The rows of a statement that is under way.
+/// The rows of a running statement, read one by one.
 pub struct Rows<'s> {
     rows: rusqlite::Rows<'s>,
     doing: &'static str,
@@ -58,19 +58,19 @@ impl<'c> Statement<'c> {
         Ok(Rows { rows, doing: self.doing })
     }
 
-    /// Runs a statement that answers no rows; answers how many rows it changed.
+    /// Runs a statement that returns no rows. Returns how many rows it changed.
     pub fn execute(&mut self, params: impl Params) -> Result<usize, Error> {
         self.statement.execute(params).map_err(Error::doing(self.doing))
     }
 
-    /// Inserts one row; answers its row id.
+    /// Inserts one row, and returns its row id.
     pub fn insert(&mut self, params: impl Params) -> Result<i64, Error> {
         self.statement.insert(params).map_err(Error::doing(self.doing))
     }
 }
 
 impl Rows<'_> {
-    /// Reads the next row, which `read` may borrow from; `None` after the last.
+    /// Reads the next row; `None` after the last. The result of `read` may borrow from the row.
     pub fn read<'r, T>(
         &'r mut self,
         read: impl FnOnce(&'r Row<'_>) -> Result<T, rusqlite::Error>,

@@ -1,5 +1,5 @@
-//! Reading a database on read-only media or in the folder of another user. SQLite shares a WAL through a file beside it, which
-//! it cannot make there.
+//! Reading a database on read-only media or in the folder of another user. SQLite needs the file `-shm` beside a WAL, and cannot
+//! make that file there.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, ErrorKind, READ_ONLY, pool};
 
-/// Bytes of a path that an URI cannot have as they are (RFC 3986, section 2.3).
+/// The bytes of a path that a URI must escape (RFC 3986, section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Opens a database for reading, beside a server or without one, and reads it once.
 ///
 /// # Errors
-/// SQLite cannot read the file, or could not read it consistently.
+/// SQLite cannot read the file, or another process may write to it while this one reads without locks.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     let error = match pool::open_reader(path, pool::COMMAND_CACHE).and_then(|conn| read(conn, path)) {
         Err(error) if is_unwritable(&error) && path.exists() => error,
         opened => return opened,
     };
-    // Only a connection that writes can undo the half-written part of a process that died.
+    // A process died in the middle of a write, and only a connection that writes can undo that write.
     if error.kind() == ErrorKind::NeedsRecovery {
         return Err(unwritable(path, error));
     }
     open_alone(path).map_err(|cause| unwritable(path, cause.unwrap_or(error)))
 }
 
-/// Whether SQLite could not write the file that it needs for reading.
+/// Whether SQLite failed because it could not write a file that it needs for reading.
 fn is_unwritable(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unwritable | ErrorKind::NeedsRecovery)
 }
@@ -43,7 +43,7 @@ fn unwritable(path: &Path, cause: Error) -> Error {
     ))
 }
 
-/// Opens a database that no other process writes to. `None` where another process may write: a read could then mix two states.
+/// Opens a database without locks. Fails with `None` if another process has the database open: the read could then mix two states.
 fn open_alone(path: &Path) -> Result<Connection, Option<Error>> {
     // Each process that has the database open makes this file.
     if beside(path, "-shm").exists() {

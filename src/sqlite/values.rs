@@ -1,5 +1,5 @@
-//! How the project's own values stand in a column. A time has no one form: `log.db` and `access.db` have microseconds, `views.db`
-//! has nanoseconds.
+//! The form of the project's own values in a column. Not here: times, because `log.db` and `access.db` store microseconds, and
+//! `views.db` stores nanoseconds.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 

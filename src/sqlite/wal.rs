@@ -1,5 +1,5 @@
-//! Whether the WAL's file still has what was written to it. SQLite finds frames by an index in memory and believes it, so a
-//! file that was emptied or overwritten under it goes unnoticed until the frames are copied into the log.
+//! Notices that another program emptied or overwrote the WAL of a running ledger. SQLite itself does not notice: it finds frames by
+//! an index in memory, and copies the wrong bytes into the log when it copies the WAL back.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 /// Bytes of the header of a WAL and of each frame in it (<https://sqlite.org/fileformat2.html#walformat>).
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// What a WAL begins with, but for the last bit.
+/// The first four bytes of a WAL. Their last bit is the byte order of checksums.
 const MAGIC: u32 = 0x377f_0682;
-/// Frames in which the first look finds the end of a commit: 16 MiB of pages.
+/// The first look searches so many newest frames for the end of a commit: 16 MiB of pages.
 const LOOKED_THROUGH: u64 = 4096;
-/// Salts that are remembered.
+/// Most salts that a [`Wal`] remembers.
 const RETIRED: usize = 1024;
-/// Looks before the file is believed to be changed: SQLite may begin the WAL anew in the middle of one.
+/// A WAL counts as changed after so many failed looks. SQLite may begin the WAL anew during a look, so one look does not decide.
 const LOOKS: usize = 3;
 
-/// A WAL, and what the last look saw at its end.
+/// A WAL, and the header and the newest commit that the last look found.
 #[derive(Debug)]
 pub struct Wal {
     path: PathBuf,
     seen: Option<Seen>,
-    /// The newest salts that SQLite has left behind: an older file that is put back has them.
+    /// Salts of WALs before this one, the oldest first. A file with one of these salts is an old WAL that a program put back.
     retired: VecDeque<[u8; 8]>,
 }
 
@@ -37,13 +37,13 @@ struct Seen {
 /// How far the frames go.
 #[derive(Debug, Clone, Copy, Default)]
 struct Newest {
-    /// The first frame that is none of now.
+    /// The index after the last current frame.
     end: u64,
-    /// The newest frame that ended a commit: which one, and its header.
+    /// The index and the header of the newest frame that ended a commit.
     commit: Option<(u64, [u8; FRAME_HEADER])>,
 }
 
-/// A WAL in the middle of a look.
+/// The open file of a WAL, during a look.
 struct Open {
     file: File,
     header: [u8; HEADER],
@@ -52,13 +52,13 @@ struct Open {
 }
 
 impl Wal {
-    /// The WAL at `path`, which need not be there.
+    /// The WAL at `path`. The file may be missing.
     pub fn new(path: &Path) -> Wal {
         Wal { path: path.to_owned(), seen: None, retired: VecDeque::new() }
     }
 
-    /// Whether the file still has what the last look saw, or SQLite has begun it anew since. A file that cannot be read says
-    /// nothing.
+    /// Whether the file still has the commit that the last look found, or SQLite has begun the file anew since. Also `true` if the
+    /// file cannot be read.
     pub fn has_what_was_seen(&mut self) -> bool {
         (0..LOOKS).any(|_| self.look().unwrap_or(true))
     }
@@ -66,7 +66,7 @@ impl Wal {
     fn look(&mut self) -> io::Result<bool> {
         let file = File::open(&self.path)?;
         let size = file.metadata()?.len();
-        // As SQLite leaves it that has copied all of it into the log.
+        // SQLite empties the file after it has copied all frames into the log.
         if size == 0 {
             return Ok(true);
         }
@@ -79,8 +79,8 @@ impl Wal {
         let known = match &self.seen {
             None => Some(Newest { end: wal.end()?.saturating_sub(LOOKED_THROUGH), commit: None }),
             Some(seen) if seen.header == header => wal.still_has(seen)?,
-            // SQLite begins the WAL anew with salts that it never had. Neither they nor the count in the header tell which of two
-            // is newer: each connection counts for itself, and the first salts of a connection are random.
+            // SQLite begins the WAL anew with new salts. Salts and the count in the header do not tell which of two headers is
+            // newer: each connection counts for itself, and begins with random salts. So only retired salts tell an old file.
             Some(_) => (!self.retired.contains(salts(&header))).then(Newest::default),
         };
         let Some(newest) = known.map(|known| wal.follow(known)).transpose()?.flatten() else { return Ok(false) };
@@ -100,7 +100,7 @@ impl Wal {
 }
 
 impl Open {
-    /// What was seen, if it is still there.
+    /// The commit of the last look, if the file still has it; `None` if not.
     fn still_has(&self, seen: &Seen) -> io::Result<Option<Newest>> {
         match &seen.newest.commit {
             Some((index, frame)) if *index >= self.frames || self.frame(*index)? != *frame => Ok(None),
@@ -108,14 +108,16 @@ impl Open {
         }
     }
 
-    /// Goes on from what was known to the newest frame. `None` where frames behind it were written after ones that are missing.
+    /// Reads on from `known` to the newest current frame. `None` if there is a hole: the last frame of the file is current, and a
+    /// frame before it is not.
     fn follow(&self, mut known: Newest) -> io::Result<Option<Newest>> {
         while known.end < self.frames {
             let frame = self.frame(known.end)?;
             if !self.is_current(&frame) {
                 break;
             }
-            // The size of the log in pages, told by the last frame of a commit alone. Other frames may be taken back.
+            // Only the last frame of a commit has the log's size in pages here; other frames have 0. SQLite may overwrite frames
+            // after the last commit.
             if word(&frame, 4) != 0 {
                 known.commit = Some((known.end, frame));
             }
@@ -125,7 +127,7 @@ impl Open {
         Ok(if is_hole { None } else { Some(known) })
     }
 
-    /// Where the frames of now end, found without looking at each.
+    /// The index after the last current frame, by bisection.
     fn end(&self) -> io::Result<u64> {
         let (mut current, mut stale) = (0, self.frames);
         while current < stale {
@@ -135,7 +137,7 @@ impl Open {
         Ok(current)
     }
 
-    /// Frames from before SQLite began the WAL anew have other salts. They lie behind those written since.
+    /// Whether SQLite wrote the frame since it began the WAL anew. Older frames have other salts, and lie behind the current ones.
     fn is_current(&self, frame: &[u8; FRAME_HEADER]) -> bool {
         frame[8..16] == *salts(&self.header)
     }
@@ -166,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// A database with a WAL, a connection that writes to it, and a look at what it has.
+    /// A database with a WAL, a connection that writes to it, and the `Wal` under test.
     fn written() -> (tempfile::TempDir, Connection, Wal) {
         let dir = tempfile::tempdir().unwrap();
         let conn = Connection::open(dir.path().join("x.db")).unwrap();
@@ -185,7 +187,7 @@ mod tests {
         for n in 0..60 {
             insert(&conn);
             assert!(wal.has_what_was_seen());
-            // More than the cache holds, so that frames are written which are taken back.
+            // More than the cache holds, so SQLite writes frames before the commit, and the rollback drops them.
             conn.execute_batch("BEGIN").unwrap();
             (0..3).for_each(|_| insert(&conn));
             assert!(wal.has_what_was_seen());

@@ -1,4 +1,4 @@
-//! The ring: recent events, rendered once and shared by all watchers.
+//! The ring: recent events, rendered once and shared by all tails.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Tails {
         self.bells.subscribe(filter)
     }
 
-    /// The stretch after `cursor`: from the ring, or for a late watcher from the log.
+    /// The stretch after `cursor`: from the ring, or from the log if the ring begins later or may show redacted data.
     ///
     /// # Errors
     /// The log cannot be read.
