@@ -99,7 +99,7 @@ impl OpenLog {
 }
 
 /// Values that several threads use.
-struct Common {
+struct ThreadParts {
     metrics: Arc<Metrics>,
     threads: Threads,
     /// Why the ledger takes no writes.
@@ -107,10 +107,10 @@ struct Common {
     files: Arc<Files>,
 }
 
-impl Common {
-    fn new(folder: &Folder, options: &Options, head: Position) -> Common {
+impl ThreadParts {
+    fn new(folder: &Folder, options: &Options, head: Position) -> ThreadParts {
         let read_only = Arc::new(OnceLock::new());
-        Common {
+        ThreadParts {
             metrics: Arc::new(Metrics::new(&options.mask)),
             threads: Threads::new(options.end),
             files: Arc::new(Files::of(folder, head, read_only.clone())),
@@ -151,9 +151,9 @@ fn start_threads(
     trust: Trust,
 ) -> Result<Ledger, OpenError> {
     let path = folder.log();
-    let common = Common::new(&folder, &options, log.head);
-    let Signing { seal, keeper } = common.start_keeper(trust, &folder, &log)?;
-    let Common { metrics, threads, read_only, files } = common;
+    let parts = ThreadParts::new(&folder, &options, log.head);
+    let Signing { seal, keeper } = parts.start_keeper(trust, &folder, &log)?;
+    let ThreadParts { metrics, threads, read_only, files } = parts;
     let OpenLog { writer, identity, head, new } = log;
     let (projection, projector) = projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
     let redactions = Arc::new(Redactions::new(newest_redaction(&writer.reader())?));

@@ -161,7 +161,7 @@ fn an_export_that_lacks_data_without_an_erasure_is_refused() {
     };
     let copy = dir.path().join("copy");
     // The last erasure is cut off.
-    import(&copy, without(16)).refused(1, &["line 2", "the data of event 1 is missing without a recorded erasure"]);
+    import(&copy, without(16)).refused(1, &["line 2", "the data of event 1 is missing without a recorded redaction"]);
     // Another event lost its data too.
     let (leaf, _) = lines[3].split_once(",\"salt\":").unwrap();
     let lost = export.replace(lines[3], &format!("{leaf},\"salt\":null,\"data\":null}}"));
@@ -169,6 +169,6 @@ fn an_export_that_lacks_data_without_an_erasure_is_refused() {
     // What is left is more than an erasure leaves: its digest does not fit either.
     let told = export.replace(r#""residue":{"text":"[redacted]"}"#, &format!(r#""residue":{{"text":"{NAME}"}}"#));
     assert_ne!(told, export);
-    import(&copy, told).refused(1, &["line 9", "missing without a recorded erasure"]);
+    import(&copy, told).refused(1, &["line 9", "missing without a recorded redaction"]);
     assert!(!copy.join("log.db").exists());
 }
