@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use ureq::http::Method;
 
 use crate::support::cli::on;
-use crate::support::{Answer, Client, TestServer, created, nil, noted};
+use crate::support::{Answer, Client, TestServer, nil, noted, task_job};
 
 fn sign_in(client: &Client) -> Answer {
     client.send(Method::POST, "/session", &[], b"")
@@ -24,7 +24,7 @@ fn locked(server: &TestServer) -> Connection {
 fn it_delays_no_request_and_sign_ins_are_told_to_try_again() {
     let server = TestServer::start();
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let lock = locked(&server);
     let waiting: Vec<JoinHandle<Answer>> = (0..4)
         .map(|_| {

@@ -8,7 +8,7 @@ use ureq::http::Method;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::raw::{connect, head, send};
 use crate::support::wait::until;
-use crate::support::{created, event};
+use crate::support::{event, task_job};
 
 /// An organisation that is not the first.
 const OTHER: &str = "11111111-1111-1111-1111-111111111111";
@@ -51,8 +51,8 @@ fn what_is_taken_away_or_refused_and_what_is_of_others_is_told_by_default() {
     let stranger = on(&data, "token create", &["--name", "far", "--role", "worker", "--org", OTHER]).expect(0);
     let stranger = stranger.stdout.trim_end().to_owned();
     let as_one = |token: &str| logged.server.client(token);
-    as_one(&worker).append(&json!([created("a"), event("job.started", "a", json!({}))])).expect(201);
-    as_one(&stranger).append(&created("b")).expect(201);
+    as_one(&worker).append(&json!([task_job("a"), event("job.started", "a", json!({}))])).expect(201);
+    as_one(&stranger).append(&task_job("b")).expect(201);
     let nobody = "jl_not_a_token";
     let none = Value::Null;
     let cases = [
@@ -82,7 +82,7 @@ fn what_is_taken_away_or_refused_and_what_is_of_others_is_told_by_default() {
         assert_eq!((&told["actor"], &told["role"], &told["organisation"]), (&who, &who, &org), "{told}");
     }
     // An append that is refused is told of by name too.
-    as_one(&auditor).append_with(&created("c"), &[("x-request-id", "append")]).expect(403);
+    as_one(&auditor).append_with(&task_job("c"), &[("x-request-id", "append")]).expect(403);
     assert_eq!(logged.told("append")["actor"], "auditor");
     // Of an export that is only asked about nothing is sent.
     let mut stream = connect(&logged.server.url);
@@ -110,7 +110,7 @@ fn with_debug_every_request_is_told_of_and_with_off_none() {
     let logged = Logged::start(dir.path(), "error,jobledger::access_log=debug");
     let data = dir.path().join("data");
     let worker = logged.server.client(&token(&data, "worker"));
-    worker.append_with(&created("a"), &[("x-request-id", "one")]).expect(201);
+    worker.append_with(&task_job("a"), &[("x-request-id", "one")]).expect(201);
     assert_eq!(logged.told("one")["status"], 201);
     let forwarded = [("x-request-id", "two"), ("x-forwarded-for", "192.0.2.7")];
     worker.send(Method::GET, "/healthz", &forwarded, b"").expect(200);

@@ -17,7 +17,7 @@ use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::append_to;
 use crate::support::rows::FIRST_FORMAT;
 use crate::support::wait::until;
-use crate::support::{Client, Gate, TestServer, created, noted};
+use crate::support::{Client, Gate, TestServer, noted, task_job};
 
 fn sample(client: &Client, name: &str) -> Option<u64> {
     let text = client.get("/metrics").expect(200).text();
@@ -32,7 +32,7 @@ fn it_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
     let worker = worker(&server, &data);
     let auditor = server.client(&token(&data, "auditor"));
     assert_eq!(held(&anchor), worker.get("/ledger/checkpoint").expect(200).text(), "from the first moment on");
-    for batch in [json!([created("a")]), json!([noted("a", "1"), noted("a", "2")])] {
+    for batch in [json!([task_job("a")]), json!([noted("a", "1"), noted("a", "2")])] {
         worker.append(&batch).expect(201);
         let newest = worker.get("/ledger/checkpoint").expect(200).text();
         until("the anchor follows", || held(&anchor) == newest);
@@ -51,7 +51,7 @@ fn it_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
 #[test]
 fn its_folder_may_stand_in_the_environment_or_a_file() {
     let dir = tempfile::tempdir().unwrap();
-    let (data, events) = (dir.path().join("data"), created("a").to_string());
+    let (data, events) = (dir.path().join("data"), task_job("a").to_string());
     let append = |from: &dyn Fn(crate::support::cli::Cli) -> crate::support::cli::Cli| {
         from(cli(["append", "-", "--create", "--data"]).arg(&data)).run_with(events.clone()).expect(0)
     };
@@ -188,7 +188,7 @@ fn what_is_no_checkpoint_of_this_log_makes_it_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let other = dir.path().join("other");
-    append_to(&other, &created("b"), &[]);
+    append_to(&other, &task_job("b"), &[]);
     let anchor = data.join("anchor");
     let (own, foreign) = (held(&anchor), held(&other.join("anchor")));
     let forged = own.replace("\n11\n", "\n10\n");

@@ -9,7 +9,7 @@ use crate::support::anchors::{
 };
 use crate::support::cli::on;
 use crate::support::exports::{append_to, exported, import};
-use crate::support::{created, noted};
+use crate::support::{noted, task_job};
 
 #[test]
 fn what_was_lost_is_named_and_kept() {
@@ -89,7 +89,7 @@ fn an_anchor_of_another_log_is_kept_and_not_named() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let other = dir.path().join("other");
-    append_to(&other, &json!((0..20).map(|n| created(&n.to_string())).collect::<Vec<_>>()), &[]);
+    append_to(&other, &json!((0..20).map(|n| task_job(&n.to_string())).collect::<Vec<_>>()), &[]);
     let anchor = other.join("anchor");
     let (own, foreign) = (newest(&data), held(&anchor));
     assert_eq!(recovered(&data, &anchor)["checkpoint"], json!(own));

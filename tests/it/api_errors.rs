@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, ROLE_JOB, TestServer, created, role_job, rule_job};
+use crate::support::{Answer, Client, ROLE_JOB, TestServer, role_job, rule_job, task_job};
 
 /// A documented API: its content type for errors, and its body for a status, a message and a path.
 #[derive(Clone, Copy)]
@@ -74,7 +74,7 @@ const NOWHERE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 fn ledger() -> Ledger {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([role_job(ROLE_JOB), created(TASK), rule_job(RULE, &["a"])])).expect(201);
+    admin.append(&json!([role_job(ROLE_JOB), task_job(TASK), rule_job(RULE, &["a"])])).expect(201);
     Ledger { server, admin, task: TASK, rule: RULE }
 }
 

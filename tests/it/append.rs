@@ -4,13 +4,13 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, TestServer, created, event, named, nil, noted, problem, started, with};
+use crate::support::{Answer, Client, TestServer, event, named, nil, noted, problem, started, task_job, with};
 
 #[test]
 fn a_job_is_recorded_and_shown_to_the_next_read() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let answer = worker.append(&json!([created("job-1"), event("job.started", "job-1", json!({}))])).expect(201);
+    let answer = worker.append(&json!([task_job("job-1"), event("job.started", "job-1", json!({}))])).expect(201);
     assert_eq!(answer.json()["position"], 2);
     assert_eq!(answer.header("ledger-position"), "2");
     let job = worker.get("/ledger/jobs/job-1").expect(200).json();
@@ -28,7 +28,7 @@ fn one_event_is_answered_with_its_place() {
         "APPLICATION/JSON",
     ];
     for (n, content_type) in (1..).zip(types) {
-        let event = named(&format!("e-{n}"), created(&format!("job-{n}")));
+        let event = named(&format!("e-{n}"), task_job(&format!("job-{n}")));
         let answer = worker.post(content_type, format!(" \n{event}\n").as_bytes()).expect(201);
         assert_eq!(answer.header("content-type"), "application/json");
         let body = format!(
@@ -45,7 +45,7 @@ fn a_batch_is_answered_in_its_order() {
     for (content_type, first) in [("application/cloudevents-batch+json", 1), ("application/json", 4)] {
         let job = format!("job-{first}");
         let batch = json!([
-            named(&format!("{job}/c"), created(&job)),
+            named(&format!("{job}/c"), task_job(&job)),
             named(&format!("{job}/n"), noted(&job, "a")),
             started(&job)
         ]);
@@ -61,7 +61,7 @@ fn a_batch_is_answered_in_its_order() {
 fn the_answer_to_a_retry_is_that_of_the_first_with_200() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let event = created("job-1");
+    let event = task_job("job-1");
     let first = worker.append(&event).expect(201);
     let again = worker.append(&event).expect(200);
     assert_eq!(again.text(), first.text().replace("\"duplicate\":false", "\"duplicate\":true"));
@@ -74,9 +74,9 @@ fn the_answer_to_a_retry_is_that_of_the_first_with_200() {
 fn the_position_is_the_newest_of_the_request_and_not_of_the_log() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let event = created("job-1");
+    let event = task_job("job-1");
     worker.append(&event).expect(201);
-    worker.append(&created("job-2")).expect(201);
+    worker.append(&task_job("job-2")).expect(201);
     let answer = worker.append(&event).expect(200);
     assert_eq!(answer.json()["position"], 1);
     assert_eq!(answer.header("ledger-position"), "1");
@@ -115,7 +115,7 @@ fn binary_mode_gives_the_same_event() {
     problem(unnamed("3", b""), 409, "lifecycle");
     problem(unnamed("3", br#"{"message":"m"}"#), 409, "lifecycle");
     problem(unnamed("3", b"message: m"), 415, "unsupported-media-type");
-    let structured = with(with(created("job-1"), "source", json!("/tests/%41")), "id", json!("café"));
+    let structured = with(with(task_job("job-1"), "source", json!("/tests/%41")), "id", json!("café"));
     assert_eq!(worker.append(&structured).expect(200).json()["position"], 1);
     assert_eq!(worker.get("/ledger/events/2").expect(200).json()["data"], json!({}));
 }
@@ -124,7 +124,7 @@ fn binary_mode_gives_the_same_event() {
 fn a_job_without_a_name_is_given_one_and_keeps_it_on_a_retry() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let event = with(created(""), "subject", Value::Null);
+    let event = with(task_job(""), "subject", Value::Null);
     let first = worker.append(&event).expect(201).json()["events"][0].clone();
     let subject = first["subject"].as_str().unwrap().to_owned();
     let uuid = uuid::Uuid::try_parse(&subject).unwrap();
@@ -135,7 +135,7 @@ fn a_job_without_a_name_is_given_one_and_keeps_it_on_a_retry() {
     server.restart();
     let again = worker.at(&server.url).append(&event).expect(200).json();
     assert_eq!(again["events"][0]["subject"], first["subject"]);
-    let other = with(created(""), "subject", Value::Null);
+    let other = with(task_job(""), "subject", Value::Null);
     let other = worker.at(&server.url).append(&other).expect(201).json();
     assert_ne!(other["events"][0]["subject"], first["subject"]);
 }
@@ -144,7 +144,7 @@ fn a_job_without_a_name_is_given_one_and_keeps_it_on_a_retry() {
 fn several_jobs_without_a_name_in_one_batch_are_several_jobs() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let nameless = || with(created(""), "subject", Value::Null);
+    let nameless = || with(task_job(""), "subject", Value::Null);
     let answer = worker.append(&json!([nameless(), nameless()])).expect(201).json();
     assert_ne!(answer["events"][0]["subject"], answer["events"][1]["subject"]);
     assert_eq!(worker.get("/ledger/jobs").expect(200).json()["jobs"].as_array().unwrap().len(), 2);
@@ -155,7 +155,7 @@ fn the_ledger_adds_what_producers_may_not_say() {
     let server = TestServer::start();
     let token = server.token("sync-worker", Role::Worker, nil());
     let worker = Client::new(&server.url, Some(&token));
-    worker.append(&with(created("job-1"), "time", json!("2025-02-28T14:34:56.1+02:00"))).expect(201);
+    worker.append(&with(task_job("job-1"), "time", json!("2025-02-28T14:34:56.1+02:00"))).expect(201);
     let event = worker.get("/ledger/events/1").expect(200).json();
     for (attribute, value) in [
         ("position", "1"),

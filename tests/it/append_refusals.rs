@@ -4,13 +4,13 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Client, TestServer, completed, created, event, named, noted, problem, rule_job, started, with};
+use crate::support::{Client, TestServer, completed, event, named, noted, problem, rule_job, started, task_job, with};
 
 /// A worker of a fresh ledger in which `ended` is a job that is completed, events 1 to 3.
 fn ledger() -> (TestServer, Client) {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([named("e-1", created("ended")), started("ended"), completed("ended")])).expect(201);
+    worker.append(&json!([named("e-1", task_job("ended")), started("ended"), completed("ended")])).expect(201);
     (server, worker)
 }
 
@@ -21,27 +21,27 @@ fn refused() -> Vec<(Value, u16, &'static str, Option<&'static str>)> {
     vec![
         (json!(1), 400, "not-a-cloudevent", None),
         (json!({}), 400, "not-a-cloudevent", Some("/specversion")),
-        (with(created("a"), "specversion", json!("0.3")), 400, "not-a-cloudevent", Some("/specversion")),
-        (with(created("a"), "id", Value::Null), 400, "not-a-cloudevent", Some("/id")),
-        (with(created("a"), "id", json!("")), 400, "not-a-cloudevent", Some("/id")),
-        (with(created("a"), "source", Value::Null), 400, "not-a-cloudevent", Some("/source")),
-        (with(created("a"), "type", Value::Null), 400, "not-a-cloudevent", Some("/type")),
-        (with(created("a"), "type", json!(5)), 400, "not-a-cloudevent", Some("/type")),
-        (with(created("a"), "datacontenttype", json!("text/xml")), 400, "not-a-cloudevent", Some("/datacontenttype")),
-        (with(created("a"), "data_base64", json!("e30=")), 400, "not-a-cloudevent", Some("/data_base64")),
-        (with(created("a"), "dataschema", json!("x")), 400, "not-a-cloudevent", Some("/dataschema")),
-        (with(created("a"), "position", json!("1")), 400, "not-a-cloudevent", Some("/position")),
-        (with(created("a"), "recordedtime", json!("x")), 400, "not-a-cloudevent", Some("/recordedtime")),
-        (with(created("a"), "actor", json!("me")), 400, "not-a-cloudevent", Some("/actor")),
-        (with(created("a"), "orgid", json!("x")), 400, "not-a-cloudevent", Some("/orgid")),
-        (with(created("a"), "jobkind", json!("task")), 400, "not-a-cloudevent", Some("/jobkind")),
+        (with(task_job("a"), "specversion", json!("0.3")), 400, "not-a-cloudevent", Some("/specversion")),
+        (with(task_job("a"), "id", Value::Null), 400, "not-a-cloudevent", Some("/id")),
+        (with(task_job("a"), "id", json!("")), 400, "not-a-cloudevent", Some("/id")),
+        (with(task_job("a"), "source", Value::Null), 400, "not-a-cloudevent", Some("/source")),
+        (with(task_job("a"), "type", Value::Null), 400, "not-a-cloudevent", Some("/type")),
+        (with(task_job("a"), "type", json!(5)), 400, "not-a-cloudevent", Some("/type")),
+        (with(task_job("a"), "datacontenttype", json!("text/xml")), 400, "not-a-cloudevent", Some("/datacontenttype")),
+        (with(task_job("a"), "data_base64", json!("e30=")), 400, "not-a-cloudevent", Some("/data_base64")),
+        (with(task_job("a"), "dataschema", json!("x")), 400, "not-a-cloudevent", Some("/dataschema")),
+        (with(task_job("a"), "position", json!("1")), 400, "not-a-cloudevent", Some("/position")),
+        (with(task_job("a"), "recordedtime", json!("x")), 400, "not-a-cloudevent", Some("/recordedtime")),
+        (with(task_job("a"), "actor", json!("me")), 400, "not-a-cloudevent", Some("/actor")),
+        (with(task_job("a"), "orgid", json!("x")), 400, "not-a-cloudevent", Some("/orgid")),
+        (with(task_job("a"), "jobkind", json!("task")), 400, "not-a-cloudevent", Some("/jobkind")),
         (started("unknown"), 404, "no-such-job", None),
         (started("ended"), 409, "lifecycle", None),
-        (created("ended"), 409, "lifecycle", None),
-        (named("e-1", created("other")), 409, "id-reused", None),
-        (with(created("a"), "type", json!("job.unheard")), 422, "invalid", Some("/type")),
-        (with(created("a"), "subject", json!("a/b")), 422, "invalid", Some("/subject")),
-        (with(created("a"), "subject", json!("")), 422, "invalid", Some("/subject")),
+        (task_job("ended"), 409, "lifecycle", None),
+        (named("e-1", task_job("other")), 409, "id-reused", None),
+        (with(task_job("a"), "type", json!("job.unheard")), 422, "invalid", Some("/type")),
+        (with(task_job("a"), "subject", json!("a/b")), 422, "invalid", Some("/subject")),
+        (with(task_job("a"), "subject", json!("")), 422, "invalid", Some("/subject")),
         (with(started("a"), "subject", Value::Null), 422, "invalid", Some("/subject")),
         (
             event("job.created", "a", json!({"kind": "dbrole", "spec": {"db_arn": "a", "db_engine": "b"}})),
@@ -56,8 +56,8 @@ fn refused() -> Vec<(Value, u16, &'static str, Option<&'static str>)> {
             "invalid",
             Some("/data/spec/job_type"),
         ),
-        (with(created("a"), "time", json!("yesterday")), 422, "invalid", Some("/time")),
-        (with(created("a"), "time", json!("2199-01-01T00:00:00Z")), 422, "invalid", Some("/time")),
+        (with(task_job("a"), "time", json!("yesterday")), 422, "invalid", Some("/time")),
+        (with(task_job("a"), "time", json!("2199-01-01T00:00:00Z")), 422, "invalid", Some("/time")),
         (with(noted("ended", "n"), "time", json!("2001-01-01T00:00:00Z")), 422, "invalid", Some("/time")),
         (noted("ended", &text), 422, "invalid", Some("/data/text")),
         (progress(json!({})), 422, "invalid", Some("/data")),
@@ -87,7 +87,7 @@ fn each_refusal_of_one_event_says_what_is_wrong_and_where() {
 fn each_refusal_in_a_batch_names_the_event() {
     let (_server, worker) = ledger();
     for (n, (event, status, code, pointer)) in refused().into_iter().enumerate() {
-        let batch = json!([created(&format!("x-{n}")), noted("ended", "n"), event]);
+        let batch = json!([task_job(&format!("x-{n}")), noted("ended", "n"), event]);
         let body = problem(worker.append(&batch), status, code);
         assert_eq!((body.get("pointer").and_then(Value::as_str), &body["index"]), (pointer, &json!(2)), "{batch}");
     }
@@ -111,9 +111,9 @@ fn a_refusal_for_the_jobs_state_tells_how_the_job_stands() {
         let body = problem(worker.append(&events), 409, "lifecycle");
         json!([body.get("state"), body.get("position"), body.get("ended_at")])
     };
-    worker.append(&json!([created("a"), created("r")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("r")])).expect(201);
     assert_eq!(told(completed("a")), json!(["pending", 1, null]));
-    assert_eq!(told(created("a")), json!(["pending", 1, null]));
+    assert_eq!(told(task_job("a")), json!(["pending", 1, null]));
     worker.append(&started("a")).expect(201);
     assert_eq!(told(started("a")), json!(["running", 3, null]));
     worker.append(&event("job.cancelled", "a", json!({}))).expect(201);
@@ -131,7 +131,7 @@ fn a_refusal_for_the_jobs_state_tells_how_the_job_stands() {
     let body = problem(worker.append(&batch), 409, "lifecycle");
     let detail = "`job.started` is not possible: the job is running, by an earlier event of this request";
     assert_eq!((&body["index"], &body["detail"]), (&json!(2), &json!(detail)));
-    let body = problem(worker.append(&json!([created("new"), completed("new")])), 409, "lifecycle");
+    let body = problem(worker.append(&json!([task_job("new"), completed("new")])), 409, "lifecycle");
     assert_eq!((body.get("state"), body.get("position"), body.get("ended_at")), (None, None, None), "no such job");
     assert_eq!(worker.head(), 7);
 }
@@ -164,7 +164,7 @@ fn bodies_that_are_no_events_are_refused() {
 #[test]
 fn other_content_types_are_refused() {
     let (_server, worker) = ledger();
-    let body = created("a").to_string();
+    let body = task_job("a").to_string();
     for content_type in ["text/plain", "application/xml", "application/cloudevents", "application/jsonx"] {
         problem(worker.post(content_type, body.as_bytes()), 415, "unsupported-media-type");
     }
@@ -176,7 +176,7 @@ fn other_content_types_are_refused() {
 #[test]
 fn parameters_are_refused() {
     let (_server, worker) = ledger();
-    let body = created("a").to_string();
+    let body = task_job("a").to_string();
     let json = [("content-type", "application/json")];
     problem(worker.send(Method::POST, "/ledger/events?dry=1", &json, body.as_bytes()), 400, "bad-parameter");
 }

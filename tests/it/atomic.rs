@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, completed, created, event, noted, problem, result, rule_job, started, with};
+use crate::support::{Client, TestServer, completed, event, noted, problem, result, rule_job, started, task_job, with};
 
 /// What the ledger shows of everything: the log and all jobs.
 fn all(client: &Client) -> [String; 2] {
@@ -14,9 +14,9 @@ fn all(client: &Client) -> [String; 2] {
 fn a_refused_batch_leaves_no_trace_across_jobs() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b"), started("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b"), started("b")])).expect(201);
     let before = all(&worker);
-    let good = vec![started("a"), noted("b", "n"), completed("b"), created("c"), started("c")];
+    let good = vec![started("a"), noted("b", "n"), completed("b"), task_job("c"), started("c")];
     let mut batch = good.clone();
     batch.push(started("c"));
     let body = problem(worker.append(&json!(batch)), 409, "lifecycle");
@@ -38,7 +38,7 @@ fn what_a_refused_batch_did_is_not_remembered() {
     let illegal = started("nowhere");
     worker.append(&json!([rule_job("r", &["x", "y"]), started("r"), result("r", "x", "completed")])).expect(201);
     let progress = |data: Value| event("job.progress", "t", data);
-    worker.append(&json!([created("t"), started("t"), progress(json!({"records_processed": 5}))])).expect(201);
+    worker.append(&json!([task_job("t"), started("t"), progress(json!({"records_processed": 5}))])).expect(201);
     let hook_end = event("job.hook_output", "t", json!({"exit_code": 0, "execution_time_sec": 1}));
 
     problem(worker.append(&json!([result("r", "y", "completed"), illegal])), 404, "no-such-job");
@@ -49,9 +49,9 @@ fn what_a_refused_batch_did_is_not_remembered() {
     worker.append(&event("job.hook_output", "t", json!({"output": "still open"}))).expect(201);
     problem(worker.append(&json!([completed("t"), illegal])), 404, "no-such-job");
     worker.append(&progress(json!({"progress": 7}))).expect(201);
-    problem(worker.append(&json!([created("new"), started("new"), illegal])), 404, "no-such-job");
+    problem(worker.append(&json!([task_job("new"), started("new"), illegal])), 404, "no-such-job");
     problem(worker.append(&started("new")), 404, "no-such-job");
-    worker.append(&json!([created("new"), started("new")])).expect(201);
+    worker.append(&json!([task_job("new"), started("new")])).expect(201);
 
     let chain = worker.get("/ledger/jobs/t/events").expect(200).json()["events"].as_array().unwrap().len();
     assert_eq!(chain, 6);
@@ -61,9 +61,9 @@ fn what_a_refused_batch_did_is_not_remembered() {
 fn a_batch_sees_its_own_events() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let life = json!([created("a"), started("a"), completed("a")]);
+    let life = json!([task_job("a"), started("a"), completed("a")]);
     worker.append(&life).expect(201);
-    let body = problem(worker.append(&json!([created("b"), completed("b")])), 409, "lifecycle");
+    let body = problem(worker.append(&json!([task_job("b"), completed("b")])), 409, "lifecycle");
     assert_eq!(body["index"], 1);
     assert!(body["detail"].as_str().unwrap().contains("pending"), "{body}");
 }
@@ -72,7 +72,7 @@ fn a_batch_sees_its_own_events() {
 fn a_refused_batch_of_jobs_without_names_leaves_no_trace() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let nameless = with(created(""), "subject", Value::Null);
+    let nameless = with(task_job(""), "subject", Value::Null);
     problem(worker.append(&json!([nameless, started("nowhere")])), 404, "no-such-job");
     assert_eq!(worker.head(), 0);
     let answer = worker.append(&nameless).expect(201).json();
@@ -84,11 +84,11 @@ fn a_refused_batch_of_jobs_without_names_leaves_no_trace() {
 fn a_refused_batch_is_forgotten_by_a_restart_too() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
-    problem(worker.append(&json!([started("a"), created("b"), created("b")])), 409, "lifecycle");
+    worker.append(&task_job("a")).expect(201);
+    problem(worker.append(&json!([started("a"), task_job("b"), task_job("b")])), 409, "lifecycle");
     let before = all(&worker);
     server.restart();
     let worker = worker.at(&server.url);
     assert_eq!(all(&worker), before);
-    assert_eq!(worker.append(&json!([started("a"), created("b")])).expect(201).json()["position"], 3);
+    assert_eq!(worker.append(&json!([started("a"), task_job("b")])).expect(201).json()["position"], 3);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::{
-    Answer, Client, HandClock, ROLE_JOB, TestServer, created, nil, noted, role_job, rule_job, started, with,
+    Answer, Client, HandClock, ROLE_JOB, TestServer, nil, noted, role_job, rule_job, started, task_job, with,
 };
 
 /// One line a route: the answer without a good token (no token, a wrong, a revoked, an expired one); then admin, worker, viewer and
@@ -96,7 +96,7 @@ fn ledger() -> TestServer {
     let worker = server.client(Role::Worker);
     let rule = rule_job("zebra-rule", &["a"]);
     worker
-        .append(&json!([created("zebra"), started("zebra"), created("zebra-2"), role_job(ROLE_JOB), rule]))
+        .append(&json!([task_job("zebra"), started("zebra"), task_job("zebra-2"), role_job(ROLE_JOB), rule]))
         .expect(201);
     server
 }
@@ -219,7 +219,7 @@ fn the_actor_is_the_name_on_the_token_even_if_the_body_names_another() {
     let server = TestServer::start_with(hands.clock());
     let ann = Client::new(&server.url, Some(&server.token("ann@example", Role::Worker, nil())));
     let make =
-        with(created("a"), "data", json!({"kind": "task", "spec": {"job_type": "full_sync"}, "created_by": "bob"}));
+        with(task_job("a"), "data", json!({"kind": "task", "spec": {"job_type": "full_sync"}, "created_by": "bob"}));
     ann.append(&make).expect(201);
     ann.append(&noted("a", "n")).expect(201);
     let job = ann.get("/ledger/jobs/a").expect(200).json();

@@ -8,9 +8,8 @@ use jobledger::access::Role;
 use jobledger::http::{Bound, Bounds, HttpOptions};
 use serde_json::json;
 
-use crate::support::histories::{processed, started};
 use crate::support::raw::{connect, head, send};
-use crate::support::{Client, TestServer, created, event, nil};
+use crate::support::{Client, TestServer, event, nil, processed, started, task_job};
 
 /// Appends `from` and nine more, and reads each back.
 fn goes_on(worker: &Client, from: u64) {
@@ -26,7 +25,7 @@ fn server_and_token() -> (TestServer, Client, String) {
 
 fn with_token(server: TestServer) -> (TestServer, Client, String) {
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let token = server.token("bad", Role::Worker, nil());
     (server, worker, token)
 }

@@ -7,9 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use jobledger::access::Role;
 use rusqlite::Connection;
 
-use crate::support::histories::{noted, started};
 use crate::support::shell::{lacking, said, shell};
-use crate::support::{TestServer, created, skipped};
+use crate::support::{TestServer, noted, skipped, started, task_job};
 
 #[test]
 fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
@@ -19,7 +18,7 @@ fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
     }
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    for event in [created("a"), started("a"), noted("a", "é \"quoted\"")] {
+    for event in [task_job("a"), started("a"), noted("a", "é \"quoted\"")] {
         worker.append(&event).expect(201);
     }
     let leaf = worker.get("/ledger/events/3/leaf").expect(200).body;

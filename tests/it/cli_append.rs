@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::cli::{Cli, Serving, cli, on, token};
-use crate::support::{completed, created, event, noted, started};
+use crate::support::{completed, event, noted, started, task_job};
 
 /// A folder and a server, each to append to: what holds for one holds for the other.
 struct Both {
@@ -43,9 +43,9 @@ fn lines(events: &[Value]) -> String {
 #[test]
 fn files_of_every_form_and_stdin_are_appended_in_order() {
     let both = Both::new();
-    let single = both.file("single.json", &format!("{:#}", created("a")));
+    let single = both.file("single.json", &format!("{:#}", task_job("a")));
     let many = both.file("many.ndjson", &lines(&[started("a"), noted("a", "é")]));
-    let array = both.file("array.json", &format!("\n {:#}\n", json!([created("b"), started("b")])));
+    let array = both.file("array.json", &format!("\n {:#}\n", json!([task_job("b"), started("b")])));
     let files = [single.as_path(), &many, Path::new("-"), &array];
     let stdin = format!("{}{}[]{}", completed("a"), json!([noted("a", "1"), noted("a", "2")]), noted("a", "3"));
     for append in both.append(&files) {
@@ -71,7 +71,7 @@ fn files_of_every_form_and_stdin_are_appended_in_order() {
 #[test]
 fn what_is_refused_is_named_by_file_and_event() {
     let both = Both::new();
-    let good = both.file("good.ndjson", &lines(&[created("a"), started("a"), completed("a")]));
+    let good = both.file("good.ndjson", &lines(&[task_job("a"), started("a"), completed("a")]));
     for (name, second, words) in [
         ("late", event("job.progress", "a", json!({"progress": 1})), &["completed", "job.progress"][..]),
         ("unknown", event("job.noted", "nobody", json!({"text": "x"})), &["nobody"]),
@@ -123,7 +123,7 @@ fn what_is_not_json_is_refused_and_what_cannot_be_read_could_not_run() {
 #[test]
 fn more_than_a_batch_goes_in_several_each_all_or_nothing() {
     let both = Both::new();
-    let mut events = vec![created("a")];
+    let mut events = vec![task_job("a")];
     events.extend((1..2500).map(|n| noted("a", &format!("{n}"))));
     let good = both.file("good.ndjson", &lines(&events));
     events[1700] = event("job.noted", "a", json!({}));
@@ -142,7 +142,7 @@ fn more_than_a_batch_goes_in_several_each_all_or_nothing() {
 fn large_events_go_in_requests_that_the_server_takes() {
     let both = Both::new();
     let chunk = "x".repeat(1024 * 1024);
-    let mut events = vec![created("a"), started("a")];
+    let mut events = vec![task_job("a"), started("a")];
     events.extend((0..20).map(|_| event("job.hook_output", "a", json!({"output": chunk}))));
     let file = both.file("large.ndjson", &lines(&events));
     for append in both.append(&[&file]) {
@@ -155,7 +155,7 @@ fn large_events_go_in_requests_that_the_server_takes() {
 #[test]
 fn a_token_without_the_right_is_refused() {
     let both = Both::new();
-    let file = both.file("good.ndjson", &lines(&[created("a")]));
+    let file = both.file("good.ndjson", &lines(&[task_job("a")]));
     let viewer = token(&both.dir.path().join("served"), "viewer");
     let append = |token: &str| cli(["append", "--url", &both.server.url, "--token", token]).arg(&file).run();
     append("jl_guessed").refused(1, &["401"]);
@@ -171,7 +171,7 @@ fn a_folder_takes_an_organisation_and_an_actor() {
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318";
     let append = |more: &[&str]| {
         let told = cli(["append", "-", "--data"]).arg(dir.path()).args(more);
-        told.run_with(created("a").to_string())
+        told.run_with(task_job("a").to_string())
     };
     append(&["--org", org, "--actor", "sync-7"]).expect(0);
     append(&[]).expect(0);

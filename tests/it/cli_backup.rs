@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::exports::{exported, small_ledger};
-use crate::support::{Client, created, noted, wait};
+use crate::support::{Client, noted, task_job, wait};
 
 const WRITERS: usize = 4;
 
@@ -30,7 +30,7 @@ fn events_in(folder: &Path) -> BTreeMap<u64, String> {
 
 /// Appends until told to stop, and keeps what was answered: position → event id.
 fn write(worker: &Client, job: &str, answered: &Mutex<BTreeMap<u64, String>>, stop: &AtomicBool) {
-    worker.append(&created(job)).expect(201);
+    worker.append(&task_job(job)).expect(201);
     while !stop.load(Ordering::SeqCst) {
         let answer = worker.try_append(&json!([noted(job, "1"), noted(job, "2")]));
         let Some(answer) = answer.ok().filter(|answer| answer.status == 201) else {

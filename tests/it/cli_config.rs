@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::cli::{Done, Serving, cli, token};
-use crate::support::created;
+use crate::support::task_job;
 
 /// A file of options in `dir`.
 fn file(dir: &Path, text: &str) -> PathBuf {
@@ -26,7 +26,7 @@ fn a_server_takes_every_option_from_the_environment() {
         .env("JOBLEDGER_MASK_RULE", "badge=BDG-[0-9]+\npin=pin ([0-9]+)")
         .env("JOBLEDGER_LOG", "debug");
     let server = Serving::of(told);
-    server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+    server.client(&token(dir.path(), "worker")).append(&task_job("a")).expect(201);
     let metrics = server.client(&token(dir.path(), "auditor")).get("/metrics").expect(200).text();
     let bodies = "jobledger_memory_share_bytes{share=\"bodies\"} 33554432\n";
     assert!(metrics.contains(bodies), "an eighth of 256 MiB: {metrics}");
@@ -55,7 +55,7 @@ fn a_server_takes_every_option_from_a_file_in_either_spelling() {
         let data = dir.path().join("data");
         let config = file(dir.path(), &text.replace("DIR", data.to_str().unwrap()));
         let server = Serving::of(cli(["serve", "--config"]).arg(&config));
-        server.client(&token(&data, "worker")).append(&created("a")).expect(201);
+        server.client(&token(&data, "worker")).append(&task_job("a")).expect(201);
         drop(server);
         Serving::of(cli(["serve"]).env("JOBLEDGER_CONFIG", &config)).end("TERM").expect(0);
         let joined = format!("--config={}", config.display());
@@ -108,7 +108,7 @@ fn what_a_file_says_wrongly_is_refused_by_name() {
 fn where_to_append_may_stand_in_a_file_or_the_environment() {
     let dir = tempfile::tempdir().unwrap();
     let (data, events) = (dir.path().join("data"), dir.path().join("events.ndjson"));
-    std::fs::write(&events, created("a").to_string()).unwrap();
+    std::fs::write(&events, task_job("a").to_string()).unwrap();
     let server = Serving::start(&data);
     let token = token(&data, "worker");
     let append = || cli(["append", "--json"]).arg(&events);
@@ -150,7 +150,7 @@ fn a_folder_and_a_server_told_alike_are_refused() {
 fn replay_takes_its_folder_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    cli(["append", "-", "--create", "--data"]).arg(&data).run_with(created("a").to_string()).expect(0);
+    cli(["append", "-", "--create", "--data"]).arg(&data).run_with(task_job("a").to_string()).expect(0);
     let config = file(dir.path(), &format!("data = '{}'\n", data.display()));
     let replayed = cli(["replay", "a", "--config"]).arg(&config).run().expect(0);
     assert!(replayed.stdout.starts_with("#1 "), "{}", replayed.stdout);

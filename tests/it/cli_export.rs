@@ -132,7 +132,7 @@ fn a_longer_export_continues_a_copy_whole_or_from_where_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let original = small_ledger(dir.path());
     let (first, copies) = (exported(&original, &[]), ["whole", "rest", "overlap"].map(|name| dir.path().join(name)));
-    append_to(&original, &serde_json::json!([noted("a", "later"), crate::support::created("b")]), &[]);
+    append_to(&original, &serde_json::json!([noted("a", "later"), crate::support::task_job("b")]), &[]);
     let all = exported(&original, &[]);
     let continuations = [all.clone(), exported(&original, &["--after", "8"]), exported(&original, &["--after", "3"])];
     for (copy, more) in copies.iter().zip(&continuations) {
@@ -147,7 +147,7 @@ fn a_longer_export_continues_a_copy_whole_or_from_where_it_ends() {
 fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
     let dir = tempfile::tempdir().unwrap();
     let (original, copy) = (dir.path().join("original"), dir.path().join("copy"));
-    let mut events: Vec<Value> = (0..10).map(|n| crate::support::created(&format!("j{n}"))).collect();
+    let mut events: Vec<Value> = (0..10).map(|n| crate::support::task_job(&format!("j{n}"))).collect();
     events.extend((0..20_000).map(|n| noted(&format!("j{}", n % 10), &"x".repeat(100))));
     append_to(&original, &Value::Array(events), &[]);
     let file = dir.path().join("all.ndjson");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::cli::{Serving, on};
 use crate::support::exports::{append_to, exported, forged, import, small_ledger};
-use crate::support::{created, noted, started};
+use crate::support::{noted, started, task_job};
 
 /// Lines of an export, without those in `without`.
 fn without(export: &str, without: &[usize]) -> String {
@@ -207,7 +207,7 @@ fn a_ledger_that_takes_writes_is_not_imported_into() {
 fn a_folder_in_use_and_a_file_that_is_not_there_could_not_run() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("original");
-    append_to(&folder, &serde_json::json!([created("a"), started("a")]), &[]);
+    append_to(&folder, &serde_json::json!([task_job("a"), started("a")]), &[]);
     let (copy, all) = (dir.path().join("copy"), exported(&folder, &[]));
     import(&copy, &all).expect(0);
     let server = Serving::start(&copy);

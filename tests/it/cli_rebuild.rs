@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::answers::all_reads;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::{append_to, small_ledger};
-use crate::support::{ROLE_JOB, created, noted};
+use crate::support::{ROLE_JOB, noted, task_job};
 
 const JOBS: [&str; 3] = ["a", "r", ROLE_JOB];
 
@@ -37,7 +37,7 @@ fn the_answers_are_those_from_before_to_the_byte() {
 fn a_running_server_keeps_its_folder_and_rebuilds_while_it_answers() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
-    let many: Vec<_> = (0..5000).map(|n| created(&format!("many-{n}"))).collect();
+    let many: Vec<_> = (0..5000).map(|n| task_job(&format!("many-{n}"))).collect();
     append_to(&folder, &many.into(), &[]);
     let server = Serving::start(&folder);
     on(&folder, "rebuild", &[]).refused(2, &["is in use"]);

@@ -8,7 +8,7 @@ use ureq::http::Method;
 
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::wait::until;
-use crate::support::{Client, created, named, skipped};
+use crate::support::{Client, named, skipped, task_job};
 
 #[test]
 fn it_says_where_it_listens_and_either_signal_ends_it_cleanly() {
@@ -65,10 +65,10 @@ fn an_empty_folder_answers_401_until_there_is_a_token() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("not/there/yet");
     let server = Serving::start(&folder);
-    Client::new(&server.url, None).append(&created("a")).expect(401);
-    server.client("jl_guessed").append(&created("a")).expect(401);
+    Client::new(&server.url, None).append(&task_job("a")).expect(401);
+    server.client("jl_guessed").append(&task_job("a")).expect(401);
     let token = token(&folder, "worker");
-    server.client(&token).append(&created("a")).expect(201);
+    server.client(&token).append(&task_job("a")).expect(201);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
     assert!(rest.split("; ").any(|part| part == "Secure"), "{rest}");
     let write = |origin: &str, host: &str| {
         let headers = [("cookie", cookie), ("origin", origin), ("host", host)];
-        Client::new(&url, None).append_with(&named("1", created("a")), &headers).status
+        Client::new(&url, None).append_with(&named("1", task_job("a")), &headers).status
     };
     assert_eq!(write("http://ledger.example", "ledger.example"), 403);
     assert_eq!(write("https://ledger.example:444", "ledger.example"), 403);
@@ -256,7 +256,7 @@ fn a_second_server_on_the_folder_is_refused_and_the_first_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     on(dir.path(), "serve", &["--listen", "127.0.0.1:0"]).refused(2, &["is in use", dir.path().to_str().unwrap()]);
-    server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+    server.client(&token(dir.path(), "worker")).append(&task_job("a")).expect(201);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn after_a_clean_end_the_log_is_whole_in_its_own_file() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data");
     let server = Serving::start(&folder);
-    server.client(&token(&folder, "worker")).append(&serde_json::json!([created("a"), created("b")])).expect(201);
+    server.client(&token(&folder, "worker")).append(&serde_json::json!([task_job("a"), task_job("b")])).expect(201);
     server.end("TERM").expect(0);
     let alone = dir.path().join("alone");
     std::fs::create_dir(&alone).unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::cli::{Serving, cli, token};
 use crate::support::raw::{connect, head, send};
-use crate::support::{created, event};
+use crate::support::{event, task_job};
 
 /// A server that would wait for its answers longer than a test waits for it.
 fn patient(dir: &std::path::Path) -> Serving {
@@ -53,7 +53,7 @@ fn a_client_that_does_not_take_its_answer_is_waited_for_as_long_as_told() {
     // More than the buffers between the two of them hold.
     for n in 0..3 {
         let job = format!("job-{n}");
-        client.append(&created(&job)).expect(201);
+        client.append(&task_job(&job)).expect(201);
         for _ in 0..25 {
             let notes: Vec<_> =
                 (0..40).map(|_| event("job.noted", &job, json!({"text": "x ".repeat(7_000)}))).collect();

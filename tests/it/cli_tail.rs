@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::support::cli::{Cli, Running, Serving, cli, on, token};
-use crate::support::{Client, completed, created, noted, started};
+use crate::support::{Client, completed, noted, started, task_job};
 
 fn tail(server: &Serving, token: &str, more: &[&str]) -> Cli {
     cli(["tail", "--url", &server.url, "--token", token]).args(more)
@@ -29,7 +29,7 @@ fn following_one_job_ends_with_it() {
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "worker");
     let worker = server.client(&token);
-    worker.append(&json!([created("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     let follow = tail(&server, &token, &["--job", "a", "--after", "0"]).start();
     let first = follow.line().unwrap();
     assert!(first.starts_with("1 20") && first.contains(" a job.created by worker {\"kind\":\"task\""), "{first}");
@@ -56,7 +56,7 @@ fn a_tail_whose_output_is_closed_ends() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "worker");
-    server.client(&token).append(&json!([created("a"), started("a")])).expect(201);
+    server.client(&token).append(&json!([task_job("a"), started("a")])).expect(201);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut tail = std::process::Command::new(env!("CARGO_BIN_EXE_jobledger"));
@@ -72,7 +72,7 @@ fn an_address_counts_where_it_is_used_and_a_request_that_cannot_be_sent_is_not_t
     let url = server.url.clone();
     server.end("TERM").expect(0);
     let file = dir.path().join("event.json");
-    std::fs::write(&file, created("a").to_string()).unwrap();
+    std::fs::write(&file, task_job("a").to_string()).unwrap();
     on(dir.path(), "append", &["--url", "", file.to_str().unwrap()]).refused(2, &["--data or --url"]);
     let beside = cli(["append", "--data"]).arg(dir.path()).arg(&file).env("JOBLEDGER_URL", "localhost");
     beside.run().expect(0);
@@ -87,7 +87,7 @@ fn what_is_asked_for_is_what_is_shown() {
     let token = token(dir.path(), "worker");
     let worker = server.client(&token);
     let role_job = crate::support::role_job("67d7d053-3caf-430e-97ba-6d4933d3fd5b");
-    worker.append(&json!([created("a"), started("a"), role_job, noted("a", "x")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), role_job, noted("a", "x")])).expect(201);
     worker.append(&completed("a")).expect(201);
     for (more, positions) in [
         (&["--after", "0"][..], &[1, 2, 3, 4, 5][..]),
@@ -111,7 +111,7 @@ fn it_goes_on_without_gap_or_repeat_after_the_server_was_killed() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let server = Serving::on(dir.path(), &free);
     let token = token(dir.path(), "worker");
-    server.client(&token).append(&json!([created("a"), started("a")])).expect(201);
+    server.client(&token).append(&json!([task_job("a"), started("a")])).expect(201);
     let follow = tail(&server, &token, &["--after", "0", "--json"]).start();
     for position in [1, 2] {
         assert_eq!(next(&follow), position);
@@ -134,7 +134,7 @@ fn a_tail_from_the_head_has_no_gap_where_nothing_had_come_before_the_server_was_
     let server = Serving::on(dir.path(), &free);
     let token = token(dir.path(), "admin");
     let admin = server.client(&token);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let mut follow = tail(&server, &token, &["--json"]).start();
     follow.until(|| is_open(&admin));
     server.end("KILL").expect(128 + 9);
@@ -150,7 +150,7 @@ fn a_ledger_that_is_behind_what_was_seen_is_told_and_followed_from_where_it_is()
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "admin");
     let admin = server.client(&token);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let follow = tail(&server, &token, &["--json", "--after", "999"]).start();
     // Something goes on happening until the tail, told where the head is, shows it.
     let (mut head, mut shown) = (1, None);
@@ -178,7 +178,7 @@ fn a_token_that_is_not_or_no_longer_good_ends_it() {
     let token = token(dir.path(), "viewer");
     tail(&server, "jl_guessed", &[]).run().refused(1, &["401"]);
     let follow = tail(&server, &token, &["--after", "0", "--json"]).start();
-    server.client(&crate::support::cli::token(dir.path(), "worker")).append(&created("a")).expect(201);
+    server.client(&crate::support::cli::token(dir.path(), "worker")).append(&task_job("a")).expect(201);
     assert_eq!(next(&follow), 1);
     on(dir.path(), "token revoke", &["--name", "viewer"]).expect(0);
     follow.wait().refused(1, &["401"]);

@@ -1,7 +1,7 @@
 //! `jobledger token create`, `rotate`, `list` and `revoke`.
 
 use crate::support::cli::{Serving, on, token};
-use crate::support::{created, event};
+use crate::support::{event, task_job};
 
 const ORG: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
 
@@ -14,7 +14,7 @@ fn a_token_stands_alone_on_stdout_and_is_honoured_at_once() {
     assert!(secret.starts_with("jl_") && secret.len() > 40 && !secret.contains(char::is_whitespace), "{secret}");
     assert_eq!(made.stderr, "");
     let worker = server.client(secret);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     assert_eq!(worker.get("/ledger/events").json()["events"][0]["actor"], "w");
     // It is kept as a hash.
     let bytes = std::fs::read(dir.path().join("access.db")).unwrap();
@@ -41,7 +41,7 @@ fn a_revoked_token_ends_at_once_and_its_tail_with_it() {
     let mut tail = worker.stream("/ledger/events", &[]);
     assert_eq!(tail.next().unwrap().retry, Some(1000));
     on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
-    worker.append(&created("a")).expect(401);
+    worker.append(&task_job("a")).expect(401);
     worker.get("/ledger/events").expect(401);
     assert_eq!(tail.next(), None);
     // For ever: revoking it again changes nothing, and its name stays taken.
@@ -97,9 +97,9 @@ fn names_are_taken_once_an_organisation() {
     create(&["--org", &ORG.to_uppercase()]).refused(1, &["`sync`", "taken"]);
     let server = Serving::start(dir.path());
     let (nil, other) = (server.client(nil.stdout.trim_end()), server.client(other.stdout.trim_end()));
-    nil.append(&created("a")).expect(201);
+    nil.append(&task_job("a")).expect(201);
     other.get("/ledger/jobs/a").expect(404);
-    other.append(&created("a")).expect(201);
+    other.append(&task_job("a")).expect(201);
     assert_eq!(other.get("/ledger/jobs/a").expect(200).json()["org_id"], ORG);
     // Revoked in one organisation, it goes on in the other.
     on(dir.path(), "token revoke", &["--name", "sync", "--org", ORG]).expect(0);
@@ -118,7 +118,7 @@ fn the_list_shows_every_token_and_when_it_was_last_used() {
     let server = Serving::start(dir.path());
     let before = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
     assert!(before[0]["last_used"].is_null() && before[0]["created"].is_string());
-    server.client(&worker).append(&created("a")).expect(201);
+    server.client(&worker).append(&task_job("a")).expect(201);
     // A server that stops writes down what it still knows.
     server.end("TERM").expect(0);
     let after = on(dir.path(), "token list", &["--json"]).expect(0);
@@ -163,7 +163,7 @@ fn rotation_prints_a_new_secret_and_the_old_one_goes_on_for_the_overlap() {
     let rotated = rotate(&[]).expect(0);
     assert!(rotated.stderr.contains("`worker` is good for 1h"), "{}", rotated.stderr);
     let new = server.client(rotated.stdout.strip_suffix('\n').unwrap());
-    old.append(&created("a")).expect(201);
+    old.append(&task_job("a")).expect(201);
     new.append(&event("job.started", "a", serde_json::json!({}))).expect(201);
     let newest = rotate(&["--overlap", "0s"]).expect(0);
     assert_eq!(newest.stderr, "");
@@ -206,9 +206,9 @@ fn a_token_is_bound_to_sources_and_the_list_shows_them() {
     let made = create("one", &["--source", "/tests/worker", "--source", "/workers/1"]).expect(0);
     create("two", &["--source", "/workers/1"]).refused(1, &["`/workers/1`", "`one`", "rotate"]);
     create("two", &["--source", ""]).refused(1, &["--source"]);
-    server.client(made.stdout.trim_end()).append(&created("a")).expect(201);
+    server.client(made.stdout.trim_end()).append(&task_job("a")).expect(201);
     let free = create("free", &[]).expect(0);
-    let refused = server.client(free.stdout.trim_end()).append(&created("b")).expect(403);
+    let refused = server.client(free.stdout.trim_end()).append(&task_job("b")).expect(403);
     assert_eq!(refused.json()["code"], "source-owned");
     let listed = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
     assert_eq!(listed[0]["sources"], serde_json::json!(["/tests/worker", "/workers/1"]));

@@ -6,7 +6,7 @@ use jobledger::tree::{Receipt, SigningKey};
 use serde_json::{Value, json};
 
 use crate::support::cli::{Done, Serving, cli, on, token};
-use crate::support::{created, event, noted};
+use crate::support::{event, noted, task_job};
 
 /// A ledger's answer with receipts, its verifier key, and a place for files.
 struct Kept {
@@ -23,7 +23,7 @@ impl Kept {
         let folder = dir.path().join("ledger");
         let server = Serving::start(&folder);
         let worker = server.client(&token(&folder, "worker"));
-        let batch = json!([created("a"), noted("a", "n"), created("b")]);
+        let batch = json!([task_job("a"), noted("a", "n"), task_job("b")]);
         let prefer = [("prefer", "return=receipt")];
         let answer = worker.append_with(&batch, &prefer).expect(201).json();
         let cancelled = || event("job.cancelled", "b", json!({}));

@@ -9,9 +9,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::cli::{Done, Serving, cli, on, token};
-use crate::support::histories::{completed, noted, reports, started};
 use crate::support::published::{Published, tile};
-use crate::support::{TestServer, created};
+use crate::support::{TestServer, completed, noted, reports, started, task_job};
 
 /// What a log of 304 events published, the key that it was pinned by, and the checkpoints that an auditor kept: of 4 events,
 /// and the newest.
@@ -33,7 +32,7 @@ fn log() -> Log {
         fs::write(&path, auditor.get("/ledger/checkpoint").expect(200).body).unwrap();
         path
     };
-    worker.append(&json!([created("a"), started("a"), noted("a", "db_reader")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), noted("a", "db_reader")])).expect(201);
     let kept = keep("4.checkpoint");
     reports("a", 299).iter().for_each(|batch| drop(worker.append(batch).expect(201)));
     worker.append(&completed("a")).expect(201);
@@ -75,7 +74,7 @@ fn a_running_server_is_verified_by_an_auditor_alone() {
     let (worker, auditor) = (token(folder.path(), "worker"), token(folder.path(), "auditor"));
     // A log that has its first event alone.
     verify(&auditor).expect(0);
-    server.client(&worker).append(&json!([created("a"), started("a")])).expect(201);
+    server.client(&worker).append(&json!([task_job("a"), started("a")])).expect(201);
     assert!(verify(&auditor).expect(0).stdout.contains("events       3"));
     verify(&worker).refused(2, &["/ledger/export", "auditor"]);
     verify("jl_nobody").refused(2, &["401"]);
@@ -96,7 +95,7 @@ fn a_key_that_was_added_is_trusted_because_the_pinned_one_vouched_for_it() {
     on(folder.path(), "key rotate", &[]).expect(0);
     fs::remove_file(folder.path().join("ledger.key.previous")).unwrap();
     let server = Serving::start(folder.path());
-    server.client(&token(folder.path(), "worker")).append(&created("a")).expect(201);
+    server.client(&token(folder.path(), "worker")).append(&task_job("a")).expect(201);
     let published = Published::of(&server.client(&token(folder.path(), "auditor")));
     server.end("TERM").expect(0);
     let verify = |published: &Published| {

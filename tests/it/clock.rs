@@ -3,8 +3,7 @@
 use jobledger::access::Role;
 use serde_json::json;
 
-use crate::support::histories::{completed, noted, started};
-use crate::support::{HandClock, TestServer, created, event};
+use crate::support::{HandClock, TestServer, completed, event, noted, started, task_job};
 
 const AHEAD: &str = "2025-03-31T12:00:00Z";
 const RIGHT: &str = "2025-03-01T12:00:00Z";
@@ -14,9 +13,9 @@ fn a_clock_that_was_ahead_leaves_only_recorded_times_in_the_future() {
     let clock = HandClock::at(AHEAD);
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&created("early")).expect(201);
+    worker.append(&task_job("early")).expect(201);
     clock.set(RIGHT);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     clock.pass(2_000_000);
     worker.append(&completed("a")).expect(201);
     let job = worker.get("/ledger/jobs/a").expect(200).json();
@@ -41,7 +40,7 @@ fn a_small_step_back_of_the_clock_makes_time_stand_still() {
     let clock = HandClock::at(RIGHT);
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     clock.pass(-3_000_000);
     worker.append(&started("a")).expect(201);
     assert_eq!(worker.get("/ledger/events/2").expect(200).json()["time"], RIGHT);
@@ -53,7 +52,7 @@ fn a_clock_that_is_behind_is_warned_of() {
     let clock = HandClock::at(AHEAD);
     let server = TestServer::start_with(clock.clock());
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     assert_eq!(admin.get("/readyz").expect(200).json()["warnings"], json!(null));
     clock.set(RIGHT);
     let warning = admin.get("/readyz").expect(200).json()["warnings"][0].to_string();
@@ -66,7 +65,7 @@ fn a_moment_that_is_not_over_is_refused_and_one_before_it_has_one_answer() {
     let clock = HandClock::at(AHEAD);
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     clock.set(RIGHT);
     // Events are recorded at the newest time from here on, so that moment is not over.
     worker.get(&format!("/ledger/jobs/a?as_of={AHEAD}")).expect(400);

@@ -16,17 +16,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::support::answers::{Read, all_reads};
-use crate::support::histories::{completed, dbrole, noted, output, processed, result, rule, started};
-use crate::support::{Client, HandClock, TestServer, created, event};
+use crate::support::{
+    Client, HandClock, TestServer, completed, event, noted, output, processed, result, role_job, rule_job, started,
+    task_job,
+};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 const JOBS: [&str; 4] = [ROLES, "task", "rule", "job-40"];
 
 /// Jobs of all kinds, enough of them that the views have many pages.
 fn fill(admin: &Client) {
-    let mut events = vec![dbrole(ROLES), created("task"), rule("rule", &["one", "two"])];
+    let mut events = vec![role_job(ROLES), task_job("task"), rule_job("rule", &["one", "two"])];
     events.extend([started(ROLES), started("task"), started("rule")]);
-    events.extend((0..300).map(|n| created(&format!("job-{n}"))));
+    events.extend((0..300).map(|n| task_job(&format!("job-{n}"))));
     events.extend([result(ROLES, "hoop_ro", "completed"), processed("task", 7), result("rule", "one", "completed")]);
     events.extend([output("task", &"x".repeat(9000)), noted("rule", "a remark"), completed(ROLES)]);
     admin.append(&json!(events)).expect(201);
@@ -239,7 +241,7 @@ fn what_is_not_a_log_is_not_touched() {
 fn a_second_server_on_the_folder_does_not_start() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     match start_error(server.path()) {
         StartError::Ledger(OpenError::Folder(FolderError::InUse(path))) => assert_eq!(path, server.path()),
         other => panic!("{other:?}"),

@@ -7,9 +7,8 @@ use jobledger::ledger::{Clock, system_clock};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::histories::{completed, noted, processed, reports, started};
 use crate::support::wait::{until_metric, until_some};
-use crate::support::{Client, Gate, TestServer, created, event};
+use crate::support::{Client, Gate, TestServer, completed, event, noted, processed, reports, started, task_job};
 
 /// Runs SQL on the views of a stopped server, as an insider may.
 fn edit_views(server: &TestServer, sql: &str) {
@@ -21,7 +20,7 @@ fn a_job_that_the_views_call_running_stays_cancelled() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
     let cancelled = event("job.cancelled", "a", json!({}));
-    worker.append(&json!([created("a"), created("b"), started("a"), cancelled])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b"), started("a"), cancelled])).expect(201);
     worker.get("/ledger/jobs/a").expect(200);
     server.stop();
     edit_views(
@@ -40,7 +39,7 @@ fn a_job_that_the_views_call_running_stays_cancelled() {
 fn counts_and_items_that_the_views_invent_decide_nothing() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), processed("a", 3)])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), processed("a", 3)])).expect(201);
     worker.get("/ledger/jobs/a").expect(200);
     server.stop();
     edit_views(&server, "UPDATE job SET total_records = 1, records_processed = 1, position = 2");
@@ -55,7 +54,7 @@ fn counts_and_items_that_the_views_invent_decide_nothing() {
 fn views_that_an_event_does_not_fit_are_made_again() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), task_job("b")])).expect(201);
     worker.get("/ledger/jobs/a").expect(200);
     server.stop();
     edit_views(&server, "UPDATE job SET status = 'pending', started_at = NULL WHERE subject = 'a'");
@@ -80,7 +79,7 @@ fn with_a_long_job() -> (TestServer, Client) {
 fn with_a_long_job_and(clock: Clock) -> (TestServer, Client) {
     let mut server = TestServer::start_with(clock);
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("long"), started("long"), created("short"), started("short")])).expect(201);
+    worker.append(&json!([task_job("long"), started("long"), task_job("short"), started("short")])).expect(201);
     for batch in reports("long", 3000) {
         worker.append(&batch).expect(201);
     }

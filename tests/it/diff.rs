@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{cli, on};
 use crate::support::exports::{exported, small_ledger};
-use crate::support::histories::{completed, dbrole, output, processed, result, rule};
-use crate::support::{Client, HandClock, TestServer, created, event, nil, noted, started, with};
+use crate::support::{
+    Client, HandClock, TestServer, completed, event, nil, noted, output, processed, result, role_job, rule_job,
+    started, task_job, with,
+};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 const SECOND: i64 = 1_000_000;
@@ -20,10 +22,10 @@ fn lives() -> Vec<Value> {
     // A later result replaces the earlier one: what it does not say is gone.
     let less = json!({"credentials_info": {"secrets_manager_provider": "database", "secret_keys": ["L"]}});
     vec![
-        dbrole(ROLES),
+        role_job(ROLES),
         event("job.created", "task", labelled),
         started(ROLES),
-        rule("rule", &["one", "two"]),
+        rule_job("rule", &["one", "two"]),
         result(ROLES, "ro", "running"),
         event("job.started", "task", json!({"total_records": 10, "message": "go"})),
         started("rule"),
@@ -144,7 +146,7 @@ fn it_says_who_changed_what_and_when() {
     let server = TestServer::start_with(clock.clock());
     let ann = Client::new(&server.url, Some(&server.token("ann", Role::Worker, nil())));
     let bob = Client::new(&server.url, Some(&server.token("bob", Role::Admin, nil())));
-    ann.append(&json!([rule("r", &["one", "two"]), started("r")])).expect(201);
+    ann.append(&json!([rule_job("r", &["one", "two"]), started("r")])).expect(201);
     clock.pass(SECOND);
     ann.append(&with(result("r", "two", "running"), "time", json!("2025-03-01T12:00:00.5Z"))).expect(201);
     clock.pass(SECOND);
@@ -177,7 +179,7 @@ fn it_says_who_changed_what_and_when() {
 fn a_job_that_was_not_there_yet_is_compared_with_nothing() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("other"), rule("r", &["one"])])).expect(201);
+    worker.append(&json!([task_job("other"), rule_job("r", &["one"])])).expect(201);
     let diff = diff(&worker, "r", "from=1");
     let changes = diff["changes"].as_array().unwrap();
     let pointers: Vec<&str> = changes.iter().map(|change| change["pointer"].as_str().unwrap()).collect();
@@ -193,7 +195,7 @@ fn moments_that_cannot_be_compared() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("other"), created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("other"), task_job("a"), started("a")])).expect(201);
     clock.pass(SECOND);
     for (query, words) in [
         ("", &["`from`"][..]),
@@ -227,7 +229,7 @@ fn moments_that_cannot_be_compared() {
 fn long_texts_and_long_lists_are_cut_and_say_so() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), output("a", &"é".repeat(3000))])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), output("a", &"é".repeat(3000))])).expect(201);
     worker.append(&json!([output("a", "more"), noted("a", &"n".repeat(16_000))])).expect(201);
     let found = diff(&worker, "a", "from=3");
     let [output, note] = found["changes"].as_array().unwrap().as_slice() else { panic!("{found}") };
@@ -253,7 +255,7 @@ fn an_auditor_names_the_organisation_and_no_other_role_gets_there() {
     let server = TestServer::start();
     let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let theirs = Client::new(&server.url, Some(&server.token("theirs", Role::Worker, other)));
-    theirs.append(&created("a")).expect(201);
+    theirs.append(&task_job("a")).expect(201);
     let path = format!("/ledger/jobs/a/diff?from=0&org={other}");
     server.client(Role::Auditor).get(&path).expect(200);
     server.client(Role::Admin).get(&path).expect(404);
@@ -268,7 +270,7 @@ fn an_open_end_is_the_newest_event_for_the_server_and_the_command() {
     let folder = dir.path().join("ledger");
     let server = TestServer::on(&folder, clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), task_job("b")])).expect(201);
     clock.pass(60 * SECOND);
     let file = dir.path().join("all.ndjson");
     std::fs::write(&file, exported(&folder, &[])).unwrap();

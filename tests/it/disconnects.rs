@@ -9,12 +9,12 @@ use jobledger::job::{JobKey, OrgId, Position, Summary};
 use jobledger::ledger::{AsOf, Folder, Ledger, Options, system_clock};
 use serde_json::json;
 
-use crate::support::{TestServer, created, started};
+use crate::support::{TestServer, started, task_job};
 
 /// Runs `test` with a ledger that has one turn and one running job, where one thread does all blocking work.
 fn with_one_thread(test: impl AsyncFnOnce(&Ledger, &JobKey)) {
     let mut server = TestServer::start();
-    server.client(Role::Admin).append(&json!([created("a"), started("a")])).expect(201);
+    server.client(Role::Admin).append(&json!([task_job("a"), started("a")])).expect(201);
     server.stop();
     let threads =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build();

@@ -8,7 +8,7 @@ use jobledger::access::Role;
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, TestServer, created, noted, problem, started};
+use crate::support::{Answer, Client, TestServer, noted, problem, started, task_job};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -29,7 +29,7 @@ fn post(client: &Client, encoding: &str, body: &[u8]) -> Answer {
 fn an_encoded_body_is_the_body_that_it_decodes_to() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     for (name, encode) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("x-gzip", gzip), ("ZSTD", zstd)] {
         let batch = json!([noted("a", name), noted("a", &"n".repeat(16_000))]);
         post(&worker, name, &encode(batch.to_string().as_bytes())).expect(201);
@@ -48,7 +48,7 @@ fn an_encoded_body_is_the_body_that_it_decodes_to() {
 fn a_body_that_does_not_decode_is_refused() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let event = created("a").to_string();
+    let event = task_job("a").to_string();
     for (name, encoded) in [("gzip", gzip(event.as_bytes())), ("zstd", zstd(event.as_bytes()))] {
         problem(post(&worker, name, &encoded[..encoded.len() - 3]), 400, "bad-request");
         problem(post(&worker, name, &[&encoded[..], b"{}"].concat()), 400, "bad-request");
@@ -72,7 +72,7 @@ fn a_body_that_does_not_decode_is_refused() {
 fn the_limit_of_a_body_holds_for_what_it_decodes_to() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let event = created("a").to_string();
+    let event = task_job("a").to_string();
     let padded = |size: usize| (event.clone() + &" ".repeat(size - event.len())).into_bytes();
     let (largest, too_large) = (padded(16 << 20), padded((16 << 20) + 1));
     for (name, encode) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd)] {

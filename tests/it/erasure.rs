@@ -8,7 +8,7 @@ use crate::support::answers::{Read, all_reads, single_reads};
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::erasures::{ERASED_JOBS, NAME, erasures, files_with, lives, redacted};
 use crate::support::exports::exported;
-use crate::support::{Client, Stream, created, noted};
+use crate::support::{Client, Stream, noted, task_job};
 
 /// Everything that a client can read of the log and its jobs, now and as of each position.
 fn everything(client: &Client, head: u64) -> Vec<Read> {
@@ -92,7 +92,9 @@ impl Erased {
         admin.append(&json!(lives())).expect(201);
         // Other jobs around them, so that rows move from page to page, and one full sheet of events.
         for n in 0..40 {
-            admin.append(&json!([created(&format!("j{n}")), noted(&format!("j{n}"), &"x".repeat(50 * n))])).expect(201);
+            admin
+                .append(&json!([task_job(&format!("j{n}")), noted(&format!("j{n}"), &"x".repeat(50 * n))]))
+                .expect(201);
         }
         // A watcher, so that events are kept for tails, and every read once, so that the caches are full.
         let head = admin.head();

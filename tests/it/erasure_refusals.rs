@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use crate::support::answers::admin_of;
 use crate::support::erasures::redacted;
 use crate::support::exports::OTHER;
-use crate::support::{TestServer, completed, created, event, named, noted, started};
+use crate::support::{TestServer, completed, event, named, noted, started, task_job};
 
 /// A ledger whose job `a` has ended: 1 created, 2 a note, 3 started, 4 completed; 5 created `b`.
 fn ended() -> TestServer {
     let server = TestServer::start();
-    let batch = json!([created("a"), noted("a", "x"), started("a"), completed("a"), created("b")]);
+    let batch = json!([task_job("a"), noted("a", "x"), started("a"), completed("a"), task_job("b")]);
     server.client(Role::Worker).append(&batch).expect(201);
     server
 }

@@ -13,8 +13,7 @@ use crate::support::bundles::{Bundle, both, verify};
 use crate::support::cli::{cli, on};
 use crate::support::erasures::{ERASED_JOBS, NAME, erasures, lives};
 use crate::support::exports::OTHER;
-use crate::support::histories::{completed, noted, output, started};
-use crate::support::{Client, TestServer, created, event};
+use crate::support::{Client, TestServer, completed, event, noted, output, started, task_job};
 
 const HOSTILE: &str =
     "<script>alert('x')</script> \u{1b}[31mred\u{1b}[0m \u{202e}gnp.exe </pre> & \"quotes\" \u{2028} é\u{0}";
@@ -24,11 +23,11 @@ pub fn ledger() -> (TestServer, Client) {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let cancelled = |job: &str| event("job.cancelled", job, json!({"reason": "no longer needed"}));
-    let mut events = vec![created("finished"), created("open"), started("finished"), started("open")];
+    let mut events = vec![task_job("finished"), task_job("open"), started("finished"), started("open")];
     events.extend([
         noted("finished", "n"),
         completed("finished"),
-        created("gone"),
+        task_job("gone"),
         cancelled("gone"),
         noted("finished", "m"),
     ]);
@@ -127,7 +126,7 @@ fn its_bytes_say_nothing_of_when_and_where_it_was_made() {
 fn every_reader_of_the_job_may_have_it_and_no_other() {
     let (server, worker) = ledger();
     let other = admin_of(&server, OTHER);
-    other.append(&created("theirs")).expect(201);
+    other.append(&task_job("theirs")).expect(201);
     let path = "/ledger/jobs/theirs/evidence";
     worker.get(path).expect(404);
     other.get("/ledger/jobs/finished/evidence").expect(404);

@@ -9,15 +9,14 @@ use serde_json::json;
 use crate::evidence::{key, ledger};
 use crate::support::bundles::{Bundle, verify};
 use crate::support::cli::{cli, on};
-use crate::support::created;
 use crate::support::exports::{append_to, import};
-use crate::support::histories::{noted, started};
+use crate::support::{noted, started, task_job};
 
 #[test]
 fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, file) = (dir.path().join("log"), dir.path().join("evidence.tar"));
-    append_to(&folder, &json!([created("a")]), &[]);
+    append_to(&folder, &json!([task_job("a")]), &[]);
     let mut keys = vec![key(&folder)];
     for n in 0..2 {
         on(&folder, "key rotate", &[]).expect(0);

@@ -8,15 +8,14 @@ use tar::{Builder, EntryType};
 
 use crate::support::bundles::{Bundle, add, stranger, verdict, verify};
 use crate::support::cli::{cli, on};
-use crate::support::histories::{completed, noted, started};
-use crate::support::{TestServer, created};
+use crate::support::{TestServer, completed, noted, started, task_job};
 
 /// A bundle of the job `a`, at 1, 2, 4, 6 and 7 of a log of 9 entries, one of the job `b` of the same log, and the log's key.
 fn bundles() -> (Bundle, Bundle, String) {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let rest = [noted("b", "two"), completed("a"), noted("a", "end"), noted("b", "three")];
-    worker.append(&json!([created("a"), started("a"), created("b"), noted("a", "one")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), task_job("b"), noted("a", "one")])).expect(201);
     worker.append(&json!(rest)).expect(201);
     let of = |job: &str| Bundle::read(&worker.get(&format!("/ledger/jobs/{job}/evidence")).expect(200).body);
     let key = on(server.path(), "key show", &[]).expect(0).stdout.trim_end().to_owned();

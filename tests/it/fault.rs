@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::cli::{Serving, cli, token};
-use crate::support::{Client, created, event};
+use crate::support::{Client, event, task_job};
 
 /// A server whose writes to `log.db-wal` fail while a trigger file is there.
 struct Faulty {
@@ -58,9 +58,9 @@ fn compile(dir: &Path) -> PathBuf {
 #[test]
 fn a_full_disk_is_told_and_nothing_answered_is_lost() {
     let faulty = Faulty::start();
-    faulty.client.append(&created("a")).expect(201);
+    faulty.client.append(&task_job("a")).expect(201);
     faulty.trigger("fail-write");
-    let (start, other) = (event("job.started", "a", json!({})), created("b"));
+    let (start, other) = (event("job.started", "a", json!({})), task_job("b"));
     for event in [&start, &other] {
         let refused = faulty.client.append(event).expect(503).json();
         assert_eq!(refused["code"], "outcome-unknown");
@@ -79,7 +79,7 @@ fn a_full_disk_is_told_and_nothing_answered_is_lost() {
 #[test]
 fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
     let mut faulty = Faulty::start();
-    faulty.client.append(&created("a")).expect(201);
+    faulty.client.append(&task_job("a")).expect(201);
     faulty.trigger("fail-sync");
     let start = event("job.started", "a", json!({}));
     assert!(faulty.client.try_append(&start).is_err(), "no answer: whether it is on the disk is not known");
@@ -97,7 +97,7 @@ fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
 fn a_thread_that_panics_ends_the_process_with_its_name() {
     for name in ["writer", "projector", "anchor"] {
         let mut faulty = Faulty::start();
-        faulty.client.append(&created("a")).expect(201);
+        faulty.client.append(&task_job("a")).expect(201);
         let started = event("job.started", "a", json!({}));
         // A failing clock makes a thread panic. The allocator asks it too and does not mind; then the trigger is set again.
         while faulty.server.is_running() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::cli::{Cli, Done, Serving, cli, on, token};
 use crate::support::exports::{exported, forged, small_ledger};
 use crate::support::hostile::hostile;
-use crate::support::{TestServer, created, noted};
+use crate::support::{TestServer, noted, task_job};
 
 /// What a terminal obeys: C0, DEL, C1, and marks that turn text around.
 const EVIL: &str = "\u{1b}[2K\u{7}\r\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200f}\u{61c}";
@@ -61,7 +61,7 @@ fn replay_draws_what_an_export_holds() {
 fn append_and_tail_draw_what_a_ledger_holds() {
     let server = TestServer::start();
     let (worker, viewer) = (server.token("w", Role::Worker, Default::default()), server.client(Role::Worker));
-    viewer.append(&json!([created("a"), noted("a", EVIL)])).expect(201);
+    viewer.append(&json!([task_job("a"), noted("a", EVIL)])).expect(201);
     let tail = cli(["tail", "--url", &server.url, "--token", &worker, "--after", "0"]);
     for (tail, n) in [(tail, 2), (cli(["tail", "--json", "--url", &server.url, "--token", &worker, "--after", "0"]), 2)]
     {
@@ -86,7 +86,7 @@ fn append_and_tail_draw_what_a_ledger_holds() {
 /// Each command that asks a server, with what it needs.
 fn clients(url: &str, place: &std::path::Path) -> [(&'static str, Cli); 5] {
     let event = place.join("event.json");
-    fs::write(&event, created("a").to_string()).unwrap();
+    fs::write(&event, task_job("a").to_string()).unwrap();
     let at = |command: &[&str]| cli(command).args(["--token", "t"]);
     [
         ("append", at(&["append", "--url", url]).arg(event)),
@@ -155,7 +155,7 @@ fn what_a_hostile_server_says_is_drawn() {
 fn append_says_that_it_waits_and_what_else_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let event = dir.path().join("event.json");
-    fs::write(&event, created("a").to_string()).unwrap();
+    fs::write(&event, task_job("a").to_string()).unwrap();
     let gone = hostile("200 OK", "text/plain", "").url.clone();
     let mut waiting = Command::new(env!("CARGO_BIN_EXE_jobledger"))
         .args(["append", "--token", "t", "--url", &gone])
@@ -181,7 +181,7 @@ fn a_dash_is_stdout() {
     let folder = dir.path().join("ledger");
     let server = Serving::start(&folder);
     let worker = token(&folder, "worker");
-    server.client(&worker).append(&json!([created("a"), noted("a", "x")])).expect(201);
+    server.client(&worker).append(&json!([task_job("a"), noted("a", "x")])).expect(201);
     assert_eq!(on(&folder, "export", &["-o", "-"]).expect(0).stdout, exported(&folder, &[]));
     let path = dir.path().join("evidence.tar");
     on(&folder, "evidence", &["a", "-o", path.to_str().unwrap()]).expect(0);

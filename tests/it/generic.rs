@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::erasures::{NAME, files_with, generic_life, redacted};
-use crate::support::{Client, TestServer, created, event, noted, problem, result, started};
+use crate::support::{Client, TestServer, event, noted, problem, result, started, task_job};
 
 /// A generic job, created with these parameters.
 fn generic(job: &str, job_type: &str, parameters: Value) -> Value {
@@ -70,7 +70,7 @@ fn the_list_finds_them_by_kind_and_type() {
     let worker = server.client(Role::Worker);
     let jobs = [
         generic("g1", "full_sync", json!({})),
-        created("t1"),
+        task_job("t1"),
         generic("g2", "certificates.renew", json!({})),
         generic("g3", "full_sync", json!({})),
     ];
@@ -115,7 +115,7 @@ fn parameters_are_bounded_and_say_the_same_to_every_reader() {
 fn details_are_small_objects_and_have_their_form_where_they_name_credentials() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([generic("g", "x", json!({})), started("g"), created("t"), started("t")])).expect(201);
+    worker.append(&json!([generic("g", "x", json!({})), started("g"), task_job("t"), started("t")])).expect(201);
     let sized = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
     worker.append(&detailed("g", "a", sized(4096))).expect(201);
     refused(&worker, &detailed("g", "a", sized(4097)), "invalid", "/data/detail");

@@ -6,7 +6,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::support::{Client, TestServer, created, noted, problem, started, with};
+use crate::support::{Client, TestServer, noted, problem, started, task_job, with};
 
 /// Appends under one guard.
 fn guarded(client: &Client, events: &Value, guard: (&str, &str)) -> crate::support::Answer {
@@ -17,10 +17,10 @@ fn guarded(client: &Client, events: &Value, guard: (&str, &str)) -> crate::suppo
 fn none_match_asks_that_there_is_no_such_job() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    guarded(&worker, &json!([created("a"), started("a")]), ("if-none-match", "*")).expect(201);
+    guarded(&worker, &json!([task_job("a"), started("a")]), ("if-none-match", "*")).expect(201);
     let body = problem(guarded(&worker, &noted("a", "n"), ("if-none-match", "*")), 412, "precondition-failed");
     assert_eq!(body["position"], 2);
-    let nameless = with(created(""), "subject", Value::Null);
+    let nameless = with(task_job(""), "subject", Value::Null);
     guarded(&worker, &nameless, ("if-none-match", "*")).expect(201);
 }
 
@@ -28,7 +28,7 @@ fn none_match_asks_that_there_is_no_such_job() {
 fn match_asks_for_the_newest_position() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     for (n, (guard, position)) in [
         ("\"1\"", Some(3)),
         ("\"1\"", None),
@@ -47,7 +47,7 @@ fn match_asks_for_the_newest_position() {
         }
     }
     for guard in ["*", "\"0\"", "\"6\""] {
-        let body = problem(guarded(&worker, &created("c"), ("if-match", guard)), 412, "precondition-failed");
+        let body = problem(guarded(&worker, &task_job("c"), ("if-match", guard)), 412, "precondition-failed");
         assert_eq!(body.get("position"), None, "there is no such job");
     }
     assert_eq!(worker.head(), 6);
@@ -57,7 +57,7 @@ fn match_asks_for_the_newest_position() {
 fn tags_in_several_lines_are_one_list() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let lines = [("if-match", "\"9\""), ("if-match", "\"1\"")];
     worker.append_with(&noted("a", "n"), &lines).expect(201);
 }
@@ -66,7 +66,7 @@ fn tags_in_several_lines_are_one_list() {
 fn a_guard_on_a_batch_looks_at_the_job_before_it() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let batch = json!([noted("a", "1"), noted("a", "2"), noted("a", "3")]);
     guarded(&worker, &batch, ("if-match", "\"1\"")).expect(201);
     let body = problem(guarded(&worker, &json!([noted("a", "4")]), ("if-match", "\"1\"")), 412, "precondition-failed");
@@ -78,9 +78,9 @@ fn a_guard_on_a_batch_looks_at_the_job_before_it() {
 fn a_guard_needs_one_job_and_the_right_form() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     let many = json!([noted("a", "n"), noted("b", "n")]);
-    let nameless = || with(created(""), "subject", Value::Null);
+    let nameless = || with(task_job(""), "subject", Value::Null);
     for events in [many, json!([nameless(), nameless()])] {
         for guard in [("if-match", "\"1\""), ("if-match", "*"), ("if-none-match", "*")] {
             problem(guarded(&worker, &events, guard), 400, "bad-request");
@@ -108,7 +108,7 @@ fn a_guard_needs_one_job_and_the_right_form() {
 fn a_cancellation_takes_the_same_guards() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     let revision = admin.get("/api/v1/jobs/a").expect(200).header("etag").to_owned();
     assert_eq!(revision, "\"2\"");
     let cancel = |guard| admin.send(Method::DELETE, "/api/v1/jobs/a", &[guard], b"");
@@ -151,7 +151,7 @@ fn of_many_who_create_a_job_one_does() {
     let worker = server.client(Role::Worker);
     for round in 0..5 {
         let job = format!("job-{round}");
-        let statuses = at_once(16, |_| vec![guarded(&worker, &created(&job), ("if-none-match", "*")).status]);
+        let statuses = at_once(16, |_| vec![guarded(&worker, &task_job(&job), ("if-none-match", "*")).status]);
         assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
         assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 15, "{statuses:?}");
         assert_eq!(worker.head(), round + 1);
@@ -162,7 +162,7 @@ fn of_many_who_create_a_job_one_does() {
 fn of_many_who_append_after_the_same_position_one_does() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for position in 1..6 {
         let guard = format!("\"{position}\"");
         let statuses = at_once(8, |n| vec![guarded(&worker, &noted("a", &n.to_string()), ("if-match", &guard)).status]);
@@ -175,7 +175,7 @@ fn of_many_who_append_after_the_same_position_one_does() {
 fn a_job_that_many_append_to_stays_one_chain() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let statuses = at_once(8, |n| {
         let send = |m| worker.append(&json!([noted("a", &format!("{n}/{m}/1")), noted("a", &format!("{n}/{m}/2"))]));
         (0..10).map(|m| send(m).status).collect()

@@ -5,7 +5,7 @@ use serde_json::json;
 use ureq::http::Method;
 
 use crate::support::raw::{connect, send};
-use crate::support::{ROLE_JOB, TestServer, created, role_job, rule_job};
+use crate::support::{ROLE_JOB, TestServer, role_job, rule_job, task_job};
 
 /// The head and the body of the answer to a request that is sent as it stands.
 fn exchange(server: &TestServer, head: &str) -> (String, String) {
@@ -21,7 +21,7 @@ fn exchange(server: &TestServer, head: &str) -> (String, String) {
 fn a_header_that_has_one_value_is_taken_once() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let token = format!("authorization: Bearer {}\r\n", admin.token.as_deref().unwrap());
     let wrong = "authorization: Bearer jl_wrong\r\n";
     let host = "host: test\r\n";
@@ -50,7 +50,7 @@ fn a_header_that_has_one_value_is_taken_once() {
     is(&format!("GET /ledger/jobs/a HTTP/1.0\r\n{token}"), 200);
     let documented = is(&format!("GET /api/v1/jobs HTTP/1.1\r\n{token}"), 400);
     assert!(documented.starts_with(r#"{"error":{"code":"VALIDATION_ERROR","message":"#), "{documented}");
-    let event = created("b").to_string();
+    let event = task_job("b").to_string();
     let json = "content-type: application/json\r\n";
     let length = format!("content-length: {}\r\n", event.len());
     let post = format!("POST /ledger/events HTTP/1.1\r\n{host}{token}{json}content-type: text/plain\r\n{length}");
@@ -63,7 +63,7 @@ fn a_header_that_has_one_value_is_taken_once() {
 fn what_depends_on_a_token_is_kept_nowhere() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), role_job(ROLE_JOB), rule_job("r", &["x"])])).expect(201);
+    admin.append(&json!([task_job("a"), role_job(ROLE_JOB), rule_job("r", &["x"])])).expect(201);
     let role = format!("/dbroles/jobs/{ROLE_JOB}");
     let kept_nowhere = [
         "/ledger/events",
@@ -96,7 +96,7 @@ fn what_depends_on_a_token_is_kept_nowhere() {
     let revision = admin.get("/ledger/jobs/a").header("etag").to_owned();
     let unchanged = admin.get_with("/ledger/jobs/a", &[("if-none-match", &revision)]).expect(304);
     assert_eq!(unchanged.header("cache-control"), "no-store");
-    assert_eq!(admin.append(&created("b")).expect(201).header("cache-control"), "no-store");
+    assert_eq!(admin.append(&task_job("b")).expect(201).header("cache-control"), "no-store");
     assert_eq!(admin.delete("/api/v1/jobs/b").expect(204).header("cache-control"), "no-store");
     assert_eq!(admin.send(Method::POST, "/session", &[], b"").expect(204).header("cache-control"), "no-store");
     for (path, said) in [

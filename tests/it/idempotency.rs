@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, completed, created, event, named, noted, problem, started, with};
+use crate::support::{Client, TestServer, completed, event, named, noted, problem, started, task_job, with};
 
 /// Where the only event of an answer is, and that it was known.
 #[track_caller]
@@ -17,7 +17,7 @@ fn known(client: &Client, event: &Value) -> u64 {
 fn inside_one_batch_the_second_is_the_first() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let (make, start) = (created("a"), started("a"));
+    let (make, start) = (task_job("a"), started("a"));
     let answer = worker.append(&json!([make, make, start, start, make])).expect(201).json();
     let events = answer["events"].as_array().unwrap();
     let places: Vec<_> = events.iter().map(|e| (e["position"].as_u64().unwrap(), e["duplicate"] == true)).collect();
@@ -29,7 +29,7 @@ fn inside_one_batch_the_second_is_the_first() {
 fn after_many_others_and_after_a_restart() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let first = created("a");
+    let first = task_job("a");
     worker.append(&first).expect(201);
     for n in 0..5 {
         let many: Vec<Value> = (0..1000).map(|m| noted("a", &format!("{n}/{m}"))).collect();
@@ -46,10 +46,10 @@ fn after_many_others_and_after_a_restart() {
 fn a_name_is_source_and_id_together() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let event = named("1", created("a"));
+    let event = named("1", task_job("a"));
     worker.append(&event).expect(201);
     worker.append(&with(with(event, "source", json!("/tests/other")), "subject", json!("b"))).expect(201);
-    let body = problem(worker.append(&named("1", created("c"))), 409, "id-reused");
+    let body = problem(worker.append(&named("1", task_job("c"))), 409, "id-reused");
     assert!(body["detail"].as_str().unwrap().contains("position 1"), "{body}");
 }
 
@@ -58,8 +58,8 @@ fn other_content_under_the_same_name_is_refused() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let sent = with(named("n", noted("a", "one")), "time", json!("2025-02-28T12:34:56Z"));
-    let make = with(created("a"), "time", json!("2025-02-28T12:00:00Z"));
-    worker.append(&json!([make, created("b"), sent])).expect(201);
+    let make = with(task_job("a"), "time", json!("2025-02-28T12:00:00Z"));
+    worker.append(&json!([make, task_job("b"), sent])).expect(201);
     for (attribute, value) in [
         ("subject", json!("b")),
         ("time", json!("2025-02-28T12:34:56.001Z")),
@@ -121,7 +121,7 @@ fn ids_that_the_ledger_gave_to_actions_match() {
 fn a_known_event_is_answered_before_the_lifecycle_is_asked() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let (make, start) = (created("a"), started("a"));
+    let (make, start) = (task_job("a"), started("a"));
     worker.append(&json!([make, start, completed("a")])).expect(201);
     assert_eq!(known(&worker, &start), 2, "though a completed job cannot be started");
     assert_eq!(known(&worker, &make), 1, "though there is such a job");
@@ -132,7 +132,7 @@ fn a_known_event_is_answered_before_the_lifecycle_is_asked() {
 fn a_known_event_is_answered_before_guards_are_asked() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let (make, start) = (created("a"), started("a"));
+    let (make, start) = (task_job("a"), started("a"));
     worker.append_with(&make, &[("if-none-match", "*")]).expect(201);
     worker.append_with(&start, &[("if-match", "\"1\"")]).expect(201);
     for (event, guard, position) in [(&make, ("if-none-match", "*"), 1), (&start, ("if-match", "\"1\""), 2)] {
@@ -146,7 +146,7 @@ fn cancelling_again_is_answered_with_the_first_cancellation() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let cancel = |reason: &str| event("job.cancelled", "a", json!({"reason": reason}));
-    worker.append(&json!([created("a"), started("a"), cancel("first")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), cancel("first")])).expect(201);
     worker.append(&noted("a", "later")).expect(201);
     assert_eq!(known(&worker, &cancel("second")), 3);
     let batch = worker.append(&json!([cancel("third"), noted("a", "more"), cancel("fourth")])).expect(201).json();
@@ -167,8 +167,8 @@ fn two_organisations_may_use_the_same_names() {
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let (ours, theirs) = (server.client(Role::Worker), server.token("theirs", Role::Worker, org));
     let theirs = Client::new(&server.url, Some(&theirs));
-    ours.append(&named("1", created("a"))).expect(201);
-    theirs.append(&named("1", created("b"))).expect(201);
-    assert_eq!(known(&ours, &named("1", created("a"))), 1);
-    assert_eq!(known(&theirs, &named("1", created("b"))), 2);
+    ours.append(&named("1", task_job("a"))).expect(201);
+    theirs.append(&named("1", task_job("b"))).expect(201);
+    assert_eq!(known(&ours, &named("1", task_job("a"))), 1);
+    assert_eq!(known(&theirs, &named("1", task_job("b"))), 2);
 }

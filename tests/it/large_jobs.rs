@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use jobledger::ledger::{Options, system_clock};
 use serde_json::{Value, json};
 
-use crate::support::{Client, ROLE_JOB, TestServer, completed, created, event, noted, problem, role_job, started};
+use crate::support::{Client, ROLE_JOB, TestServer, completed, event, noted, problem, role_job, started, task_job};
 
 fn counted(client: &Client, name: &str) -> u64 {
     let text = client.get("/metrics").expect(200).text();
@@ -34,7 +34,7 @@ fn read_by_many(client: &Client, path: &str) -> Vec<u8> {
 fn a_full_job_refuses_what_needs_room_and_shows_its_newest_notes() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     // A control character is six bytes of JSON.
     let note = |n: usize| noted("a", &format!("{n}{}", "\u{1}".repeat(16_000)));
     for batch in [0..80, 80..160] {
@@ -97,7 +97,7 @@ fn readers_who_wait_for_one_rendering_are_refused_together() {
     let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
     let admin = server.client(Role::Admin);
     let notes = (0..5).map(|_| noted("a", &"x".repeat(16_000)));
-    admin.append(&json!([created("a"), started("a")].into_iter().chain(notes).collect::<Vec<_>>())).expect(201);
+    admin.append(&json!([task_job("a"), started("a")].into_iter().chain(notes).collect::<Vec<_>>())).expect(201);
     std::thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| problem(admin.get("/ledger/jobs/a"), 503, "reads-busy"));
@@ -137,7 +137,7 @@ fn output_in_many_small_pieces_is_read_once_for_a_revision() {
     let admin = server.client(Role::Admin);
     let wrote = |n: usize| event("job.hook_output", "a", json!({"output": format!("{n} é\n")}));
     let whole: String = (0..1900).map(|n| format!("{n} é\n")).collect();
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     for batch in [0..950, 950..1900] {
         admin.append(&json!(batch.map(wrote).collect::<Vec<_>>())).expect(201);
     }
@@ -158,7 +158,7 @@ fn a_page_of_jobs_with_long_texts_is_short_and_loses_none() {
     let long = "x".repeat(16_000);
     let jobs: Vec<String> = (0..300).map(|n| format!("j{n}")).collect();
     for some in jobs.chunks(150) {
-        let failed = |job: &String| [created(job), event("job.failed", job, json!({"message": long}))];
+        let failed = |job: &String| [task_job(job), event("job.failed", job, json!({"message": long}))];
         admin.append(&json!(some.iter().flat_map(failed).collect::<Vec<_>>())).expect(201);
     }
     let (mut listed, mut after, mut pages) = (Vec::new(), String::new(), 0);

@@ -3,8 +3,9 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::histories::{completed, dbrole, noted, output, result, rule, started};
-use crate::support::{Client, HandClock, TestServer, created, event};
+use crate::support::{
+    Client, HandClock, TestServer, completed, event, noted, output, result, role_job, rule_job, started, task_job,
+};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 const SECOND: i64 = 1_000_000;
@@ -24,8 +25,8 @@ fn five_jobs(clock: &HandClock, worker: &Client) {
     let events = [
         json!([task("sync-1", "full_sync", json!({"created_by": "ann", "labels": {"ticket": "AC-1"}}))]),
         json!([task("sync-2", "enrichment", json!({"labels": {"ticket": "AC-2", "x": "a:b"}})), started("sync-2")]),
-        json!([dbrole(ROLES), started(ROLES), completed(ROLES)]),
-        json!([rule("rules", &["one"]), event("job.cancelled", "rules", json!({}))]),
+        json!([role_job(ROLES), started(ROLES), completed(ROLES)]),
+        json!([rule_job("rules", &["one"]), event("job.cancelled", "rules", json!({}))]),
         json!([task("sync_3", "full_sync", json!({"created_by": "ann", "labels": {"ticket": "AC-1"}}))]),
     ];
     for events in events {
@@ -84,7 +85,7 @@ fn the_newest_by_position_is_first_even_if_its_time_is_older() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     for (job, time) in [("a", "2025-03-01T12:00:00Z"), ("b", "2024-01-01T00:00:00Z"), ("c", "2025-01-01T00:00:00Z")] {
-        let mut event = created(job);
+        let mut event = task_job(job);
         event["time"] = json!(time);
         worker.append(&event).expect(201);
     }
@@ -96,12 +97,12 @@ fn the_newest_by_position_is_first_even_if_its_time_is_older() {
 fn a_cursor_keeps_its_place_while_jobs_come_and_change() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let jobs: Vec<Value> = (0..7).map(|n| created(&format!("job-{n}"))).collect();
+    let jobs: Vec<Value> = (0..7).map(|n| task_job(&format!("job-{n}"))).collect();
     worker.append(&Value::Array(jobs)).expect(201);
     let page = |query: &str| worker.get(&format!("/ledger/jobs?{query}")).expect(200).json();
     let first = page("first=3&kind=task");
     assert_eq!(ids(&first), ["job-6", "job-5", "job-4"]);
-    worker.append(&json!([created("new"), started("job-3"), started("job-5")])).expect(201);
+    worker.append(&json!([task_job("new"), started("job-3"), started("job-5")])).expect(201);
     let cursor = first["next"].as_str().unwrap();
     let second = page(&format!("first=3&kind=task&after={cursor}"));
     assert_eq!(ids(&second), ["job-3", "job-2", "job-1"]);
@@ -211,7 +212,7 @@ fn a_job_of_which_little_is_known() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    worker.append(&rule("r", &["one", "two"])).expect(201);
+    worker.append(&rule_job("r", &["one", "two"])).expect(201);
     let pending = |item: &str| json!({"item": item, "status": "pending", "message": null, "detail": null, "at": null});
     let shown = worker.get("/ledger/jobs/r").expect(200).json();
     assert_eq!(
@@ -245,7 +246,7 @@ fn a_job_of_which_little_is_known() {
 fn hook_output_is_shown_to_a_mebibyte_and_served_whole() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let whole = |job: &str| {
         let answer = worker.get(&format!("/ledger/jobs/{job}/output")).expect(200);
         assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
@@ -277,7 +278,7 @@ fn hook_output_is_shown_to_a_mebibyte_and_served_whole() {
 fn a_read_is_conditional_and_says_what_it_shows() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     let job = worker.get("/ledger/jobs/a").expect(200);
     // The job's revision is its own newest event; what is shown is the whole log.
     assert_eq!((job.header("etag"), job.header("ledger-position")), ("\"1\"", "2"));

@@ -4,8 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::ledger_reads::{export, lines, positions};
-use crate::support::histories::{noted, reports, started};
-use crate::support::{Client, TestServer, created, event, position, problem};
+use crate::support::{Client, TestServer, event, noted, position, problem, reports, started, task_job};
 
 /// A refused parameter is named.
 fn refused(client: &Client, path: &str, parameter: &str) {
@@ -21,7 +20,7 @@ fn pages_lead_through_the_whole_log_and_end_at_the_head() {
     let empty = worker.get("/ledger/events").expect(200);
     assert_eq!(empty.line(), r#"{"events":[],"next":null,"head":0}"#);
     assert_eq!(empty.header("ledger-position"), "0");
-    let mut events = vec![created("a")];
+    let mut events = vec![task_job("a")];
     events.extend((2..=120).map(|n| noted("a", &n.to_string())));
     worker.append(&Value::Array(events)).expect(201);
 
@@ -47,7 +46,7 @@ fn pages_lead_through_the_whole_log_and_end_at_the_head() {
 fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let chunk = "x".repeat(1024 * 1024);
     for _ in 0..12 {
         worker.append(&event("job.hook_output", "a", json!({"output": chunk}))).expect(201);
@@ -74,7 +73,7 @@ fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
 fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), noted("a", "first")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), noted("a", "first")])).expect(201);
     for batch in reports("a", 21_000) {
         worker.append(&batch).expect(201);
     }
@@ -90,7 +89,7 @@ fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
     assert!(positions(&empty).is_empty() && empty["next"].is_u64());
     assert_eq!(worker.positions("&type=job.noted"), [3, 21_004]);
     // One job is found through its own index, however long the log; of its own events a bounded number is looked at.
-    worker.append(&json!([created("b"), noted("b", "only")])).expect(201);
+    worker.append(&json!([task_job("b"), noted("b", "only")])).expect(201);
     let page = worker.get("/ledger/jobs/b/events?type=job.noted").expect(200).json();
     assert_eq!((positions(&page), &page["next"]), (vec![21_006], &Value::Null));
     let page = worker.get("/ledger/jobs/a/events?type=job.noted").expect(200).json();
@@ -109,7 +108,7 @@ fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
 fn what_a_page_does_not_know_is_refused_by_name() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for path in ["/ledger/events", "/ledger/jobs/a/events"] {
         for limit in ["0", "1001", "-1", "x", "", "1e2", "+5"] {
             refused(&worker, &format!("{path}?limit={}", limit.replace('+', "%2B")), "limit");

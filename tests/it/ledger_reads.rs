@@ -4,9 +4,9 @@ use jobledger::access::Role;
 use jobledger::job::OrgId;
 use serde_json::{Value, json};
 
-use crate::support::histories::{noted, reports, started};
 use crate::support::{
-    Answer, Client, HandClock, ROLE_JOB, TestServer, created, event, position, problem, role_job, rule_job,
+    Answer, Client, HandClock, ROLE_JOB, TestServer, event, noted, position, problem, reports, role_job, rule_job,
+    started, task_job,
 };
 
 const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
@@ -31,7 +31,7 @@ pub fn export(client: &Client, path: &str) -> Answer {
 fn an_event_reads_the_same_in_every_form() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    let sent = created("a");
+    let sent = task_job("a");
     worker.append(&json!([sent, noted("a", "2")])).expect(201);
     let one = worker.get("/ledger/events/1").expect(200);
     assert_eq!(one.header("content-type"), "application/cloudevents+json");
@@ -62,8 +62,8 @@ fn one_event_by_its_position() {
     let worker = server.client(Role::Worker);
     let elsewhere = Client::new(&server.url, Some(&server.token("w", Role::Worker, OTHER.parse().unwrap())));
     let auditor = server.client(Role::Auditor);
-    worker.append(&created("a")).expect(201);
-    elsewhere.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
+    elsewhere.append(&task_job("a")).expect(201);
     for (client, position, status) in [
         (&worker, "1", 200),
         (&worker, "2", 404),
@@ -91,7 +91,7 @@ fn one_event_by_its_position() {
 fn an_export_starts_after_and_minds_filters() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b"), noted("a", "3"), noted("b", "4")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b"), noted("a", "3"), noted("b", "4")])).expect(201);
     let exported = |path: &str| lines(&export(&worker, path)).iter().map(position).collect::<Vec<u64>>();
     assert_eq!(exported("/ledger/events?after=2"), [3, 4]);
     assert_eq!(exported("/ledger/events?job=a"), [1, 3]);
@@ -106,7 +106,7 @@ fn an_export_starts_after_and_minds_filters() {
 fn an_export_ends_at_the_head_of_its_moment() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     for batch in reports("a", 3000) {
         worker.append(&batch).expect(201);
     }
@@ -132,8 +132,8 @@ fn auditors_read_all_organisations_and_others_their_own() {
     let worker = server.client(Role::Worker);
     let elsewhere = Client::new(&server.url, Some(&server.token("w", Role::Worker, OTHER.parse().unwrap())));
     let auditor = server.client(Role::Auditor);
-    worker.append(&created("a")).expect(201);
-    elsewhere.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
+    elsewhere.append(&task_job("a")).expect(201);
     worker.append(&noted("a", "3")).expect(201);
     assert_eq!(auditor.positions(""), [1, 2, 3]);
     assert_eq!(auditor.positions("&job=a"), [1, 2, 3]);
@@ -155,7 +155,7 @@ fn auditors_read_all_organisations_and_others_their_own() {
 fn a_position_that_is_not_reached_is_waited_for_and_named() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let admin = server.client(Role::Admin);
     admin.append(&json!([role_job(ROLE_JOB), rule_job("r", &["x"])])).expect(201);
     let paths = [
@@ -198,7 +198,7 @@ fn a_jobs_events_are_read_as_of_a_moment() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
-    for event in [created("a"), created("b"), started("a"), noted("b", "4"), noted("a", "5"), noted("a", "6")] {
+    for event in [task_job("a"), task_job("b"), started("a"), noted("b", "4"), noted("a", "5"), noted("a", "6")] {
         clock.pass(1_000_000);
         worker.append(&event).expect(201);
     }
@@ -224,7 +224,7 @@ fn a_jobs_events_are_read_as_of_a_moment() {
 fn every_reader_sees_at_once_what_any_client_was_answered() {
     let server = TestServer::start();
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     for n in 3..=60 {
         let report = event("job.progress", "a", json!({"records_processed": n}));
         let answered = worker.append(&report).expect(201).json()["position"].as_u64().unwrap();

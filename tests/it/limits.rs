@@ -11,10 +11,9 @@ use jobledger::ledger::system_clock;
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::histories::output;
 use crate::support::raw::{connect_narrow, head};
 use crate::support::wait::{until, until_metric};
-use crate::support::{Answer, Client, TestServer, created, event, nil, noted, problem, started};
+use crate::support::{Answer, Client, TestServer, event, nil, noted, output, problem, started, task_job};
 
 const STREAM: [(&str, &str); 1] = [("accept", "text/event-stream")];
 
@@ -43,7 +42,7 @@ fn streams_are_limited_in_all_and_per_token() {
     let server = bounded(|bounds| bounds.tails = Bound { total: 3, per_token: 2 });
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
     let auditor = server.client(Role::Auditor);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let paths = ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"];
     let mut open = vec![worker.stream(paths[0], &[]), worker.stream(paths[2], &[])];
     for path in paths {
@@ -66,7 +65,7 @@ fn streams_are_limited_in_all_and_per_token() {
 fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
     let server = bounded(|bounds| bounds.parses = Bound { total: 1, per_token: 1 });
     let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let output = "password=abcdefgh\n".repeat(20_000);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -103,7 +102,7 @@ const STUCK: [(&str, &str, &str); 6] = [
 /// Records a job with 12 MiB of output: more than a connection takes that is not read.
 fn large_job(server: &TestServer) -> Client {
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     for _ in 0..3 {
         admin.append(&json!([(); 4].map(|()| output("a", &"x".repeat(1 << 20))))).expect(201);
     }
@@ -204,7 +203,7 @@ fn the_bytes_of_bundles_are_limited() {
     let server = bounded(|bounds| bounds.bundle_bytes = Bound { total: 24 << 20, per_token: 20 << 20 });
     let admin = large_job(&server);
     let viewer = server.client(Role::Viewer);
-    admin.append(&created("small")).expect(201);
+    admin.append(&task_job("small")).expect(201);
     let (large, small) = ("/ledger/jobs/a/evidence", "/ledger/jobs/small/evidence");
     let held = stuck(&server, admin.token.as_ref().unwrap(), large, "*/*");
     until_held(&admin, "bundle_bytes", 16 << 20);

@@ -5,7 +5,7 @@ use serde_json::json;
 use ureq::http::Method;
 
 use crate::support::cli::{cli, on};
-use crate::support::{ROLE_JOB, TestServer, created, event, role_job, rule_job, started};
+use crate::support::{ROLE_JOB, TestServer, event, role_job, rule_job, started, task_job};
 
 #[test]
 fn the_ledgers_own_json_ends_its_line_and_nothing_else_does() {
@@ -13,7 +13,7 @@ fn the_ledgers_own_json_ends_its_line_and_nothing_else_does() {
     let admin = server.client(Role::Admin);
     let output = event("job.hook_output", "a", json!({"output": "no line end"}));
     let appended =
-        admin.append(&json!([created("a"), role_job(ROLE_JOB), rule_job("r", &["x"]), started("a"), output]));
+        admin.append(&json!([task_job("a"), role_job(ROLE_JOB), rule_job("r", &["x"]), started("a"), output]));
     assert!(appended.expect(201).text().ends_with("}\n"));
     let rebuilt = admin.send(Method::POST, "/ledger/rebuild", &[], b"");
     assert!(rebuilt.text().ends_with("}\n"), "{}", rebuilt.text());
@@ -69,7 +69,7 @@ fn one_of_a_thing_is_named_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let (data, copy, file) = (dir.path().join("data"), dir.path().join("copy"), dir.path().join("export"));
     let events = dir.path().join("events");
-    std::fs::write(&events, created("a").to_string()).unwrap();
+    std::fs::write(&events, task_job("a").to_string()).unwrap();
     on(&data, "token create", &["--name", "w", "--role", "worker"]).expect(0);
     let append = || on(&data, "append", &["--actor", "w", events.to_str().unwrap()]).expect(0).stdout;
     assert_eq!(append(), "appended 1 event, 0 were there before; newest position 1\n");

@@ -5,7 +5,7 @@ use std::io::{PipeReader, Read};
 use std::process::Stdio;
 
 use crate::support::cli::{Serving, cli, token};
-use crate::support::{Client, created};
+use crate::support::{Client, task_job};
 
 /// Each way in which stderr takes nothing. A reader that is given back must live as long as the server.
 fn deaf() -> [(&'static str, Stdio, Option<PipeReader>); 3] {
@@ -38,7 +38,7 @@ fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
         }
         auditor.get("/healthz").expect(200);
         assert!(dropped(&auditor) > 0, "{name}");
-        server.client(&token(dir.path(), "worker")).append(&created("a")).expect(201);
+        server.client(&token(dir.path(), "worker")).append(&task_job("a")).expect(201);
         // A reader that comes late is told what is missing.
         let late = reader.map(|mut reader| {
             std::thread::spawn(move || {
@@ -57,7 +57,7 @@ fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
 fn no_command_panics_where_its_outputs_take_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data");
-    cli(["append", "-", "--create", "--data"]).arg(&folder).run_with(created("a").to_string()).expect(0);
+    cli(["append", "-", "--create", "--data"]).arg(&folder).run_with(task_job("a").to_string()).expect(0);
     let data = folder.to_str().unwrap();
     let commands: [&[&str]; 18] = [
         &["--help"],

@@ -4,15 +4,14 @@ use jobledger::access::Role;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::histories::{noted, started};
 use crate::support::rows::{EventRow, open};
-use crate::support::{TestServer, created, event};
+use crate::support::{TestServer, event, noted, started, task_job};
 
 /// A closed log: job `b` at 1, job `a` at 2, 3 and 5, job `b` again at 4.
 fn log() -> (TestServer, Connection) {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("b"), created("a"), started("a"), started("b"), noted("a", "secret")])).expect(201);
+    worker.append(&json!([task_job("b"), task_job("a"), started("a"), started("b"), noted("a", "secret")])).expect(201);
     worker.append(&event("job.cancelled", "a", json!({}))).expect(201);
     server.stop();
     let conn = open(&server.path().join("log.db"));

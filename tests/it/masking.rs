@@ -11,7 +11,7 @@ use ureq::http::Method;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::exported;
 use crate::support::secrets::{self, letters};
-use crate::support::{Client, ROLE_JOB, TestServer, created, event, noted, role_job, rule_job, started, with};
+use crate::support::{Client, ROLE_JOB, TestServer, event, noted, role_job, rule_job, started, task_job, with};
 
 /// A token of GitHub's shape.
 fn github() -> String {
@@ -40,7 +40,7 @@ fn a_secret_is_nowhere_behind_the_door() {
     let tail = worker.stream("/ledger/events?after=0", &[]);
     let output = event("job.hook_output", "a", json!({ "output": format!("export GH={}\n", github()) }));
     worker
-        .append(&json!([created("a"), started("a"), output, noted("a", &secrets::pem("PRIVATE KEY", "\n"))]))
+        .append(&json!([task_job("a"), started("a"), output, noted("a", &secrets::pem("PRIVATE KEY", "\n"))]))
         .expect(201);
     let told: Vec<String> = tail.filter(|frame| !frame.data.is_empty()).take(4).map(|frame| frame.data).collect();
     assert!(told[2].contains(r#""output":"export GH=[masked:github]\n""#), "{}", told[2]);
@@ -61,7 +61,7 @@ fn a_secret_is_nowhere_behind_the_door() {
 fn a_retry_is_compared_as_it_is_stored() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let first = noted("a", &format!("found {}", github()));
     let position = worker.append(&first).expect(201).json()["position"].clone();
     for again in [&first, &with(first.clone(), "data", json!({"text": "found [masked:github]"}))] {
@@ -158,7 +158,7 @@ fn what_says_where_a_secret_lies_passes() {
 fn a_refusal_does_not_repeat_what_a_rule_knows() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     for (data, status) in [
         (json!({"progress": github()}), 422),
         (json!(github()), 422),
@@ -175,7 +175,7 @@ fn a_refusal_does_not_repeat_what_a_rule_knows() {
 fn a_refusal_repeats_neither_a_long_name_nor_a_long_text() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let long = "x".repeat(1 << 20);
     let rule = json!({ &long: { "password": "hunter2" } });
     let actions = json!([{ "id": "a", "type": "create", "rule": rule }]);
@@ -207,7 +207,7 @@ fn rules_can_be_switched_off_and_added() {
 fn commands_stop_secrets_too() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let events = |text: &str| format!("{}\n{}\n", with(created("a"), "id", json!("1")), noted("a", text));
+    let events = |text: &str| format!("{}\n{}\n", with(task_job("a"), "id", json!("1")), noted("a", text));
     let append = || cli(["append", "-", "--create", "--data"]).arg(&data);
     append().run_with(events(&format!("{} BDG-1", github()))).expect(0);
     let own = append().args(["--mask", "-github", "--mask-rule", "badge=BDG-[0-9]"]);
@@ -237,7 +237,7 @@ fn nothing_that_was_sent_is_in_the_most_talkative_log() {
     let worker = token(dir.path(), "worker");
     let admin = token(dir.path(), "admin");
     let client = server.client(&worker);
-    client.append(&json!([created("a"), started("a"), rule_job("r", &["x"])])).expect(201);
+    client.append(&json!([task_job("a"), started("a"), rule_job("r", &["x"])])).expect(201);
     // What was sent, each time another: in headers, queries and bodies, taken and refused.
     let mut sent = vec![worker.clone(), admin.clone()];
     let mut fresh = || {
@@ -249,7 +249,7 @@ fn nothing_that_was_sent_is_in_the_most_talkative_log() {
     client
         .append(&event("job.hook_output", "a", json!({"output": format!("GH={} {}", github(), fresh())})))
         .expect(201);
-    client.append(&with(created("b"), "data", json!({"kind": "task", "spec": {"password": fresh()}}))).expect(422);
+    client.append(&with(task_job("b"), "data", json!({"kind": "task", "spec": {"password": fresh()}}))).expect(422);
     client.append(&event("job.progress", "a", json!({"progress": fresh()}))).expect(422);
     client.append(&with(noted("a", "n"), "traceparent", json!(fresh()))).expect(400);
     client.append(&noted("nobody", &fresh())).expect(404);

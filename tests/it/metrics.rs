@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::cli::{cli, token};
 use crate::support::shell::lacking;
-use crate::support::{Client, TestServer, created, nil, skipped};
+use crate::support::{Client, TestServer, nil, skipped, task_job};
 
 const PLAIN: [(&str, &str); 1] = [("accept", "text/plain")];
 
@@ -41,7 +41,7 @@ fn a_linter_that_is_not_ours_finds_nothing() {
         return skipped(tool);
     }
     let server = TestServer::start();
-    server.client(Role::Worker).append(&created("a")).expect(201);
+    server.client(Role::Worker).append(&task_job("a")).expect(201);
     let auditor = server.client(Role::Auditor);
     auditor.get("/ledger/jobs/a").expect(200);
     let text = auditor.get_with("/metrics", &PLAIN).expect(200).text();
@@ -58,7 +58,7 @@ fn a_linter_that_is_not_ours_finds_nothing() {
 fn requests_are_counted_by_route_and_status_and_timed() {
     let server = TestServer::start();
     let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for job in ["a", "a", "b", "c"] {
         worker.get(&format!("/ledger/jobs/{job}"));
     }
@@ -141,7 +141,7 @@ fn on_a_port_of_their_own_they_need_no_token_and_nothing_else_is_there() {
 #[test]
 fn each_part_has_a_share_of_the_memory_and_tells_what_it_holds() {
     let server = TestServer::start();
-    server.client(Role::Worker).append(&created("a")).expect(201);
+    server.client(Role::Worker).append(&task_job("a")).expect(201);
     let auditor = server.client(Role::Auditor);
     auditor.get("/ledger/jobs/a").expect(200);
     let text = auditor.get_with("/metrics", &PLAIN).expect(200).text();

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::cli::{Serving, on, token};
 use crate::support::exports::small_ledger;
 use crate::support::stalls::Stalls;
-use crate::support::{Client, created, event, noted, problem};
+use crate::support::{Client, event, noted, problem, task_job};
 
 /// The time after which no append may be answered with success any more, on a machine that lets no thread wait.
 const LIMIT: Duration = Duration::from_millis(250);
@@ -148,7 +148,7 @@ fn a_wal_that_sqlite_begins_anew_is_no_change() {
     let admin = token(&folder, "admin");
     let server = Serving::start(&folder);
     let admin = server.client(&admin);
-    admin.append(&json!([created("wal"), noted("wal", "x"), event("job.cancelled", "wal", json!({}))])).expect(201);
+    admin.append(&json!([task_job("wal"), noted("wal", "x"), event("job.cancelled", "wal", json!({}))])).expect(201);
     let since = Instant::now();
     for n in 0.. {
         // The redaction truncates the WAL over a connection of its own; another process copies the WAL into the log.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestServer, created, event};
+use crate::support::{Answer, Client, TestServer, event, task_job};
 
 #[test]
 fn a_plain_request_id_comes_back() {
@@ -35,7 +35,7 @@ fn any_other_request_gets_an_id_of_its_own() {
 fn a_stream_carries_the_request_id_too() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let tail = worker.stream("/ledger/events?after=0", &[("x-request-id", "tail-1")]);
     assert_eq!(tail.headers["x-request-id"], "tail-1");
 }
@@ -44,7 +44,7 @@ fn a_stream_carries_the_request_id_too() {
 fn health_says_that_the_process_lives_and_readiness_where_it_stands() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), event("job.started", "a", json!({}))])).expect(201);
+    worker.append(&json!([task_job("a"), event("job.started", "a", json!({}))])).expect(201);
     // A read waits for the views, so what readiness says afterwards is settled.
     worker.get("/ledger/jobs/a").expect(200);
     assert_eq!(server.anonymous().get("/healthz").expect(200).line(), r#"{"status":"ok"}"#);
@@ -82,9 +82,9 @@ fn metrics_count() {
     ] {
         assert_eq!(zero.get(name), Some(&0.0), "{name}");
     }
-    let first = created("a");
+    let first = task_job("a");
     worker.append(&first).expect(201);
-    worker.append(&json!([event("job.started", "a", json!({})), created("b")])).expect(201);
+    worker.append(&json!([event("job.started", "a", json!({})), task_job("b")])).expect(201);
     worker.append(&first).expect(200);
     worker.append(&event("job.completed", "b", json!({}))).expect(409);
     worker.get("/ledger/jobs/a").expect(200);
@@ -109,7 +109,7 @@ fn metrics_count() {
 fn open_tails_are_counted_while_they_are_open() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let mut of_the_log = worker.stream("/ledger/events?after=0", &[]);
     let mut of_the_job = worker.stream("/ledger/jobs/a", &[]);
     let mut ends = worker.stream("/ledger/jobs/a/events?after=0", &[]);
@@ -149,7 +149,7 @@ fn every_event_schema_is_served_as_it_is_checked_in() {
 fn the_schema_that_an_event_names_is_there() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let page = worker.get("/ledger/events").expect(200).json();
     let schema = page["events"][0]["dataschema"].as_str().unwrap().to_owned();
     server.anonymous().get(&schema).expect(200);

@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use jobledger::job::OrgId;
 use serde_json::{Value, json};
 
-use crate::support::{Client, ROLE_JOB, TestServer, at, created, event, nil, noted, role_job, rule_job, started};
+use crate::support::{Client, ROLE_JOB, TestServer, at, event, nil, noted, role_job, rule_job, started, task_job};
 
 const OTHER: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
 
@@ -26,8 +26,8 @@ fn three(server: &TestServer) -> [Client; 3] {
 fn the_same_id_is_two_jobs() {
     let mut server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
-    ours.append(&json!([created("same"), started("same"), role_job(ROLE_JOB), rule_job("r", &["a"])])).expect(201);
-    theirs.append_with(&created("same"), &[("if-none-match", "*")]).expect(201);
+    ours.append(&json!([task_job("same"), started("same"), role_job(ROLE_JOB), rule_job("r", &["a"])])).expect(201);
+    theirs.append_with(&task_job("same"), &[("if-none-match", "*")]).expect(201);
     theirs
         .append(&json!([rule_job("same-r", &["a"]), role_job(ROLE_JOB), started(ROLE_JOB), rule_job("r", &["a", "b"])]))
         .expect(201);
@@ -66,8 +66,8 @@ fn the_same_id_is_two_jobs() {
 fn lists_show_ones_own_and_an_auditor_everything() {
     let server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
-    ours.append(&json!([created("a"), created("b")])).expect(201);
-    theirs.append(&json!([created("c"), created("a")])).expect(201);
+    ours.append(&json!([task_job("a"), task_job("b")])).expect(201);
+    theirs.append(&json!([task_job("c"), task_job("a")])).expect(201);
     let ids = |client: &Client, query: &str| {
         let page = client.get(&format!("/ledger/jobs{query}")).expect(200).json();
         let ids = page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
@@ -85,8 +85,8 @@ fn lists_show_ones_own_and_an_auditor_everything() {
 fn pages_exports_and_tails_keep_to_the_organisation() {
     let server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
-    ours.append(&created("a")).expect(201);
-    theirs.append(&created("a")).expect(201);
+    ours.append(&task_job("a")).expect(201);
+    theirs.append(&task_job("a")).expect(201);
     ours.append(&started("a")).expect(201);
     let positions = |client: &Client, query: &str| {
         let page = client.get(&format!("/ledger/events{query}")).expect(200).json();
@@ -120,7 +120,7 @@ fn pages_exports_and_tails_keep_to_the_organisation() {
 fn one_event_is_for_its_organisation_and_auditors() {
     let server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
-    ours.append(&at("2025-01-01T00:00:00Z", created("a"))).expect(201);
+    ours.append(&at("2025-01-01T00:00:00Z", task_job("a"))).expect(201);
     ours.get("/ledger/events/1").expect(200);
     auditor.get("/ledger/events/1").expect(200);
     let hidden = theirs.get("/ledger/events/1").expect(404).text();
@@ -137,10 +137,10 @@ fn one_event_is_for_its_organisation_and_auditors() {
 fn what_another_organisation_holds_changes_no_answer_to_a_writer() {
     let server = TestServer::start();
     let [ours, theirs, _] = three(&server);
-    ours.append(&json!([created("a"), started("a")])).expect(201);
+    ours.append(&json!([task_job("a"), started("a")])).expect(201);
     theirs.append(&started("a")).expect(404);
     theirs.append(&event("job.cancelled", "a", json!({}))).expect(404);
     theirs.append_with(&noted("a", "n"), &[("if-match", "*")]).expect(412);
-    theirs.append_with(&created("a"), &[("if-none-match", "*")]).expect(201);
+    theirs.append_with(&task_job("a"), &[("if-none-match", "*")]).expect(201);
     theirs.append(&started("a")).expect(201);
 }

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use jobledger::access::Role;
 
-use crate::support::histories::{noted, started};
 use crate::support::shell::{lacking, said, shell};
-use crate::support::{TestServer, created, skipped};
+use crate::support::{TestServer, noted, skipped, started, task_job};
 
 #[track_caller]
 fn sql(folder: &Path, sql: &str) -> Result<String, String> {
@@ -25,7 +24,7 @@ fn it_is_read_and_written_and_keeps_its_rules() {
     }
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    for event in [created("a"), started("a"), noted("a", "one")] {
+    for event in [task_job("a"), started("a"), noted("a", "one")] {
         worker.append(&event).expect(201);
     }
     server.stop();

@@ -10,7 +10,7 @@ use jobledger::ledger::Options;
 
 use crate::support::raw::{connect, head, send};
 use crate::support::wait::until_metric;
-use crate::support::{Client, Gate, TestServer, created, nil, noted, problem};
+use crate::support::{Client, Gate, TestServer, nil, noted, problem, task_job};
 
 #[test]
 fn a_full_queue_refuses_at_once_and_loses_nothing() {
@@ -18,7 +18,7 @@ fn a_full_queue_refuses_at_once_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let server = TestServer::open(dir.path(), Options { clock: gate.clock(), queue: 1, ..Options::default() });
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     gate.set(true);
     let (send, answers) = mpsc::channel();
     let append = |text: &'static str| {
@@ -48,7 +48,7 @@ fn a_full_queue_refuses_at_once_and_loses_nothing() {
 fn large_bodies_share_a_budget_and_small_ones_need_none() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let body = large_body();
     // The last byte of each is not sent: four take all of the budget but 256 KiB, two the share of a token.
     let mut unfinished = Vec::new();
@@ -72,7 +72,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
 fn one_token_cannot_take_the_room_of_all_large_bodies() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let token = server.token("large", Role::Worker, nil());
     let body = large_body();
     let slow: Vec<_> = (0..2).map(|_| send_but_the_last_byte(&server, &token, &body)).collect();

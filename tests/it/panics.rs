@@ -12,7 +12,7 @@ use jobledger::ledger::{Options, system_clock};
 use crate::support::anchors::not_ready;
 use crate::support::raw::{connect, head, send};
 use crate::support::wait::until;
-use crate::support::{TestServer, created, nil, problem};
+use crate::support::{TestServer, nil, problem, task_job};
 
 #[test]
 fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
@@ -32,7 +32,7 @@ fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
     };
     let server = TestServer::start_with(Arc::new(clock));
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let admin = server.client(Role::Admin);
     let token = server.token("reader", Role::Viewer, nil());
     let mut connection = connect(&server.url);
@@ -52,7 +52,7 @@ fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
     }
     broken.store(false, Ordering::SeqCst);
     assert!(ask().starts_with("HTTP/1.1 200 "));
-    worker.append(&created("b")).expect(201);
+    worker.append(&task_job("b")).expect(201);
 }
 
 /// A server whose clock panics in `place` while `broken` is set. What would end the process stops the thread instead, so the
@@ -72,12 +72,12 @@ fn a_ledger_whose_writer_panics_is_not_ready_and_takes_nothing_more() {
     let (dir, broken) = (tempfile::tempdir().unwrap(), Arc::default());
     let server = breaking(dir.path(), &broken, || std::thread::current().name() == Some("writer"));
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     broken.store(true, Ordering::SeqCst);
-    problem(worker.append(&created("b")), 503, "outcome-unknown");
+    problem(worker.append(&task_job("b")), 503, "outcome-unknown");
     until("the panic is told", || not_ready(&worker, "the writer has panicked"));
     assert_eq!(server.anonymous().get("/readyz").expect(503).json()["code"], "thread-panicked");
-    problem(worker.append(&created("b")), 503, "stopping");
+    problem(worker.append(&task_job("b")), 503, "stopping");
     worker.get("/healthz").expect(200);
 }
 

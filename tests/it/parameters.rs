@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, created, started};
+use crate::support::{TestServer, started, task_job};
 
 /// What takes no parameters and looks at none.
 const LOOKS_AT_NONE: [&str; 6] =
@@ -14,8 +14,8 @@ fn every_route_refuses_a_parameter_that_it_does_not_know() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let rule = json!({"kind": "rule", "spec": {"actions": [{"type": "create", "rule": {}}]}});
-    admin.append(&json!([created("67d7d053-3caf-430e-97ba-6d4933d3fd5b")])).expect(201);
-    let mut of_rule = created("rule");
+    admin.append(&json!([task_job("67d7d053-3caf-430e-97ba-6d4933d3fd5b")])).expect(201);
+    let mut of_rule = task_job("rule");
     of_rule["data"] = rule;
     admin.append(&of_rule).expect(201);
     let description: Value = serde_json::from_str(&jobledger::server::openapi()).unwrap();
@@ -44,7 +44,7 @@ fn every_route_refuses_a_parameter_that_it_does_not_know() {
 fn a_job_is_not_cancelled_as_of_another_moment() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let refused = admin.delete("/api/v1/jobs/a?as_of=1").expect(400);
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("`as_of`"), "{}", refused.text());
     admin.delete("/api/v1/jobs/a?min_position=1").expect(400);
@@ -56,7 +56,7 @@ fn a_job_is_not_cancelled_as_of_another_moment() {
 fn a_parameter_that_repeats_is_bounded_and_counts_once() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let many = |name: &str, times| format!("/ledger/events?{}", format!("{name}&").repeat(times));
     for times in [1, 64] {
         assert_eq!(worker.positions(&"&type=job.started".repeat(times)), [2], "{times}");

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{cli, on};
 use crate::support::erasures::{NAME, files_with, redacted};
-use crate::support::{Client, TestServer, completed, created, event, noted, problem, result, started};
+use crate::support::{Client, TestServer, completed, event, noted, problem, result, started, task_job};
 
 /// A long life of the job `a`: items that are reported again and again, a new one now and then, notes, steps, output. Events of
 /// the job `b` lie between.
 fn life(events: u64) -> Vec<Value> {
-    let mut life = vec![created("b"), created("a"), started("a")];
+    let mut life = vec![task_job("b"), task_job("a"), started("a")];
     while (life.len() as u64) < events {
         let n = life.len() as u64;
         life.push(match n % 8 {
@@ -153,7 +153,7 @@ fn reads_of_the_past_take_turns() {
     // No turn ever comes.
     let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     let reads = [
         "/ledger/jobs/a?as_of=1",
         "/ledger/jobs/a/output?as_of=1",

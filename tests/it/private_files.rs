@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::cli::{Serving, cli, token};
 use crate::support::exports::small_ledger;
-use crate::support::{created, noted};
+use crate::support::{noted, task_job};
 
 /// Runs `jobledger` in a shell whose umask lets every user read.
 fn openly(args: &[&str]) -> String {
@@ -45,7 +45,7 @@ fn every_command_makes_private_files() {
             let path = dir.path().join(name);
             path.to_str().unwrap().to_owned()
         });
-    fs::write(&events, json!([created("a"), noted("a", "x")]).to_string()).unwrap();
+    fs::write(&events, json!([task_job("a"), noted("a", "x")]).to_string()).unwrap();
     fs::set_permissions(&events, fs::Permissions::from_mode(0o600)).unwrap();
     openly(&["token", "create", "--name", "w", "--role", "worker", "--data", &data]);
     openly(&["append", &events, "--create", "--data", &data]);
@@ -66,7 +66,7 @@ fn a_server_makes_private_files_in_an_open_folder() {
     fs::create_dir(&data).unwrap();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     let server = Serving::start(&data);
-    server.client(&token(&data, "worker")).append(&created("a")).expect(201);
+    server.client(&token(&data, "worker")).append(&task_job("a")).expect(201);
     assert!(data.join("log.db-wal").exists());
     assert_eq!(open_to_others(&data), []);
     server.end("TERM").expect(0);

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 use crate::support::exports::{exported, import, small_ledger};
-use crate::support::{Client, TestServer, created, insider, noted, problem};
+use crate::support::{Client, TestServer, insider, noted, problem, task_job};
 
 /// What an auditor has: a token, a key, and what was computed from an export.
 struct Auditor {
@@ -100,7 +100,7 @@ fn everything_served_is_what_the_leaves_make_at_every_size() {
     Auditor::of(&server, &auditor).tiles();
     let mut size = 1;
     for batch in [1_u64, 1, 2, 7, 11, 101, 131, 1, 1, 1, 97, 157, 1, 1, 88].into_iter().cycle() {
-        let events: Vec<_> = (0..batch).map(|n| created(&format!("{size}-{n}"))).collect();
+        let events: Vec<_> = (0..batch).map(|n| task_job(&format!("{size}-{n}"))).collect();
         worker.at(&server.url).append(&json!(events)).expect(201);
         size += batch;
         let told = Auditor::of(&server, &auditor);
@@ -131,7 +131,7 @@ fn everything_served_is_what_the_leaves_make_at_every_size() {
 #[test]
 fn every_two_sizes_are_consistent() {
     let server = TestServer::start();
-    let events: Vec<_> = (0..40).map(|n| created(&n.to_string())).collect();
+    let events: Vec<_> = (0..40).map(|n| task_job(&n.to_string())).collect();
     server.client(Role::Worker).append(&json!(events)).expect(201);
     let told = Auditor::of(&server, &server.client(Role::Viewer));
     for to in 1..=41 {
@@ -147,7 +147,7 @@ fn every_two_sizes_are_consistent() {
 fn sizes_and_tiles_that_are_not_there_are_refused_before_anything_is_computed() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b"), created("c")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b"), task_job("c")])).expect(201);
     let viewer = server.client(Role::Viewer);
     let max = u64::MAX.to_string();
     for (from, to) in [
@@ -206,7 +206,7 @@ fn sizes_and_tiles_that_are_not_there_are_refused_before_anything_is_computed() 
 fn every_checkpoint_is_listed_page_by_page() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for n in 0..6 {
         worker.append(&json!([noted("a", &n.to_string()), noted("a", "x")])).expect(201);
     }
@@ -253,7 +253,7 @@ fn a_bundle_that_lacks_an_event_is_refused() {
     for lost in [2, 4] {
         let server = TestServer::start();
         let worker = server.client(Role::Worker);
-        worker.append(&json!([created("a"), created("b"), created("c"), created("d")])).expect(201);
+        worker.append(&json!([task_job("a"), task_job("b"), task_job("c"), task_job("d")])).expect(201);
         let auditor = server.client(Role::Auditor);
         auditor.get("/ledger/tile/entries/000.p/5").expect(200);
         insider::open(server.path()).execute("DELETE FROM event WHERE position = ?1", [lost]).unwrap();
@@ -267,7 +267,7 @@ fn a_receipt_is_good_for_ever() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let prefer = [("prefer", "respond-async, return=receipt; wait=1")];
-    let batch = json!([created("a"), noted("a", "1"), created("b")]);
+    let batch = json!([task_job("a"), noted("a", "1"), task_job("b")]);
     let answer = worker.append_with(&batch, &prefer).expect(201);
     assert_eq!(answer.header("preference-applied"), "return=receipt");
     let receipts: Vec<Receipt> = answer.json()["events"]
@@ -278,7 +278,7 @@ fn a_receipt_is_good_for_ever() {
         .collect();
     let then = Size::new(4).unwrap();
     for n in 0..4 {
-        let events: Vec<_> = (0..250).map(|m| created(&format!("{n}-{m}"))).collect();
+        let events: Vec<_> = (0..250).map(|m| task_job(&format!("{n}-{m}"))).collect();
         worker.append(&json!(events)).expect(201);
     }
     let told = Auditor::of(&server, &server.client(Role::Auditor));

@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, HandClock, ROLE_JOB, TestServer, completed, created, event, noted, result, role_job, rule_job, started,
+    Client, HandClock, ROLE_JOB, TestServer, completed, event, noted, result, role_job, rule_job, started, task_job,
 };
 
 /// A kind of job: its life, and every route that shows it. A route that depends on the clock has no `ETag`.
@@ -26,7 +26,7 @@ fn lives() -> [(Vec<Value>, Vec<String>); 3] {
         noted(ROLE_JOB, "checked"),
     ];
     let task = vec![
-        created("t"),
+        task_job("t"),
         started("t"),
         event("job.progress", "t", json!({"records_processed": 5, "total_records": 9})),
         event("job.cancelled", "t", json!({"reason": "r"})),
@@ -58,7 +58,7 @@ fn every_read_shows_every_moment_again() {
     let mut moments = Vec::new();
     let mut position = 0;
     for (life, routes) in lives() {
-        admin.append(&created(&format!("before-{position}"))).expect(201);
+        admin.append(&task_job(&format!("before-{position}"))).expect(201);
         position += 1;
         for route in &routes {
             assert_eq!(admin.get(&format!("{route}?as_of={position}")).status, 404, "no job yet: {route}");
@@ -92,7 +92,7 @@ fn a_moment_between_two_events_shows_the_one_before() {
     let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("t"), created("other")])).expect(201);
+    admin.append(&json!([task_job("t"), task_job("other")])).expect(201);
     let pending = shown(&admin, "/api/v1/jobs/t");
     hands.set("2025-01-01T00:00:10Z");
     admin.append(&started("t")).expect(201);

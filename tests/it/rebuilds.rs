@@ -9,9 +9,11 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::support::answers::{Read, all_reads, bodies, single_reads};
-use crate::support::histories::{completed, dbrole, noted, output, processed, reports, result, rule, started};
 use crate::support::wait::until;
-use crate::support::{Client, HandClock, TestServer, created, event};
+use crate::support::{
+    Client, HandClock, TestServer, completed, event, noted, output, processed, reports, result, role_job, rule_job,
+    started, task_job,
+};
 
 const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000-7000-8000-000000000002"];
 
@@ -34,9 +36,9 @@ pub fn reported() -> impl Strategy<Value = Value> {
         event("job.created", job, json!({"kind": "task", "spec": spec, "labels": {"n": n.to_string()}}))
     };
     prop_oneof![
-        3 => roles.prop_map(dbrole),
+        3 => roles.prop_map(role_job),
         3 => (task, 0..3_u8).prop_map(move |(job, n)| labelled(job, n)),
-        2 => Just(()).prop_map(|()| rule("r-1", &["one", "two"])),
+        2 => Just(()).prop_map(|()| rule_job("r-1", &["one", "two"])),
         8 => any.clone().prop_map(started),
         6 => (any.clone(), counts).prop_map(|(job, counts)| event("job.progress", job, counts)),
         6 => (any.clone(), item, status).prop_map(|(job, item, status)| result(job, item, status)),
@@ -103,7 +105,7 @@ fn the_past_and_the_rebuilt_present_are_what_was_seen() {
 fn a_writer_reads_its_own_writes_during_a_rebuild() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     for batch in reports("a", 5000) {
         admin.append(&batch).expect(201);
     }

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::answers::admin_of;
-use crate::support::histories::{completed, processed, rule, started};
 use crate::support::wait::until;
-use crate::support::{Client, TestServer, created, event};
+use crate::support::{Client, TestServer, completed, event, processed, rule_job, started, task_job};
 
 const JOBS: usize = 3000;
 
@@ -45,7 +44,7 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
     assert_eq!(admin.get("/api/v1/jobs/running").expect(200).text(), r#"{"jobs":[]}"#);
     let names: Vec<String> = (0..JOBS).map(|n| format!("j{n}")).collect();
     for some in names.chunks(500) {
-        let events: Vec<Value> = some.iter().flat_map(|job| [created(job), started(job)]).collect();
+        let events: Vec<Value> = some.iter().flat_map(|job| [task_job(job), started(job)]).collect();
         admin.append(&json!(events)).expect(201);
     }
     let newest_first: Vec<&str> = names.iter().rev().map(String::as_str).collect();
@@ -68,8 +67,8 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
     }
     // What changes no row makes no new list, though the views move.
     let made = lists(&admin, || {
-        other.append(&json!([created("j0"), started("j0")])).expect(201);
-        admin.append(&json!([created("pending"), rule("r", &["one"]), started("r")])).expect(201);
+        other.append(&json!([task_job("j0"), started("j0")])).expect(201);
+        admin.append(&json!([task_job("pending"), rule_job("r", &["one"]), started("r")])).expect(201);
         admin.append(&event("job.progress", "j7", json!({"message": "not in the list"}))).expect(201);
         assert_eq!(ids(&running(&admin)), newest_first);
     });

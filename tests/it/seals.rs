@@ -12,7 +12,7 @@ use crate::support::audit::{audit, checkpoints};
 use crate::support::cli::{cli, on};
 use crate::support::exports::{append_to, exported, import, small_ledger};
 use crate::support::rows::{FIRST_FORMAT, open};
-use crate::support::{Client, TestServer, created, noted, problem};
+use crate::support::{Client, TestServer, noted, problem, task_job};
 
 /// Takes the triggers away, as an insider with the file can.
 fn as_an_insider(folder: &Path) -> Connection {
@@ -28,7 +28,7 @@ fn as_an_insider(folder: &Path) -> Connection {
 fn ledger() -> (TestServer, Client) {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for n in 0..9 {
         worker.append(&noted("a", &n.to_string())).expect(201);
     }
@@ -43,12 +43,12 @@ fn every_commit_is_covered_by_a_checkpoint_across_restarts() {
     assert_eq!(audit(server.path()).1, 1, "the genesis event is signed too");
     let mut size = 1;
     for batch in [1_u64, 2, 3, 5, 251, 1, 7, 300] {
-        let events: Vec<_> = (0..batch).map(|n| created(&format!("{size}-{n}"))).collect();
+        let events: Vec<_> = (0..batch).map(|n| task_job(&format!("{size}-{n}"))).collect();
         worker.at(&server.url).append(&json!(events)).expect(201);
         size += batch;
         assert_eq!(audit(server.path()).1, size);
         // Refused: nothing of it is in the tree.
-        let refused = json!([created(&format!("x-{size}")), noted("nobody", "x")]);
+        let refused = json!([task_job(&format!("x-{size}")), noted("nobody", "x")]);
         problem(worker.at(&server.url).append(&refused), 404, "no-such-job");
         assert_eq!(audit(server.path()).1, size);
         if batch.is_multiple_of(3) {

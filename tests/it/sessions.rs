@@ -4,7 +4,7 @@ use jobledger::access::{NewToken, Role};
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::{Answer, Client, HandClock, TestServer, created, nil, noted};
+use crate::support::{Answer, Client, HandClock, TestServer, nil, noted, task_job};
 
 /// Signs in with the client's token; gives the `Cookie` header.
 #[track_caller]
@@ -60,7 +60,7 @@ fn only_a_token_makes_a_session() {
 fn a_write_by_cookie_must_come_from_a_page_of_this_server() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let cookie = sign_in(&worker);
     let host = server.url.strip_prefix("http://").unwrap();
     let https = format!("https://{host}");
@@ -91,7 +91,7 @@ fn a_write_by_cookie_must_come_from_a_page_of_this_server() {
 fn cancelling_by_cookie_needs_the_same_origin_too() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let cookie = sign_in(&admin);
     let cancel = |site| {
         let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site)];
@@ -161,7 +161,7 @@ fn signing_out_ends_this_session_and_no_other() {
 fn signing_out_ends_the_streams_of_this_session_and_no_others() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let viewer = server.client(Role::Viewer);
     let (this, other) = (sign_in(&viewer), sign_in(&viewer));
     let streams = |cookie: &str| {
@@ -193,7 +193,7 @@ fn a_token_that_is_wrong_is_not_saved_by_a_cookie() {
     }
     let answer = server.anonymous().send(Method::POST, "/session", &[("authorization", "Bearer jl_wrong")], b"");
     assert_eq!(answer.expect(401).header("set-cookie"), "");
-    let both = json!([created("a")]);
+    let both = json!([task_job("a")]);
     server.client(Role::Worker).append_with(&both, &[("cookie", &cookie)]).expect(201);
 }
 

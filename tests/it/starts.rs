@@ -130,7 +130,7 @@ fn a_new_ledger_in_its_place_has_another_name_and_key_and_keeps_what_was_left() 
     let serve = || cli(["serve", "--listen", "127.0.0.1:0", "--new-ledger", "--data"]).arg(&folder);
     let server = Serving::of(serve());
     // The tokens are still good.
-    server.client(&worker).append(&crate::support::created("a")).expect(201);
+    server.client(&worker).append(&crate::support::task_job("a")).expect(201);
     let done = server.end("TERM").expect(0);
     let other = origin(&folder);
     assert_ne!(other, name);
@@ -197,7 +197,7 @@ fn an_empty_folder_one_with_tokens_and_a_fresh_volume_are_new() {
         let serve = cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
         let done = Serving::of(serve).end("TERM").expect(0);
         assert!(done.stderr.contains("new ledger"), "{}", done.stderr);
-        append_to(dir.path(), &crate::support::created("a"), &[]);
+        append_to(dir.path(), &crate::support::task_job("a"), &[]);
     }
 }
 

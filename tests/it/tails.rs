@@ -5,14 +5,13 @@ use jobledger::job::OrgId;
 use jobledger::ledger::{Folder, continue_log, system_clock};
 use serde_json::{Value, json};
 
-use crate::support::histories::{noted, reports, started};
-use crate::support::{Client, Frame, TestServer, created, event};
+use crate::support::{Client, Frame, TestServer, event, noted, reports, started, task_job};
 
 #[test]
 fn a_tail_replays_and_then_follows_and_closes() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let mut tail = worker.stream("/ledger/jobs/a/events?after=0", &[]);
     assert_eq!(tail.next().unwrap().retry, Some(1000));
     assert_eq!(tail.next().unwrap().event, "job.created");
@@ -26,7 +25,7 @@ fn a_tail_replays_and_then_follows_and_closes() {
 fn a_frame_is_the_event_that_the_log_shows() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), noted("a", "one\ntwo \u{2028} \"three\"")])).expect(201);
+    worker.append(&json!([task_job("a"), noted("a", "one\ntwo \u{2028} \"three\"")])).expect(201);
     let mut tail = worker.tail("/ledger/events?after=0", &[]);
     for (position, event_type) in [(1, "job.created"), (2, "job.noted")] {
         let frame = tail.event();
@@ -39,7 +38,7 @@ fn a_frame_is_the_event_that_the_log_shows() {
 fn a_tail_starts_after_last_event_id_else_after_else_at_the_head() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), noted("a", "2"), noted("a", "3"), noted("a", "4")])).expect(201);
+    worker.append(&json!([task_job("a"), noted("a", "2"), noted("a", "3"), noted("a", "4")])).expect(201);
     let mut both = worker.tail("/ledger/events?after=0", &[("last-event-id", "3")]);
     let mut after = worker.tail("/ledger/events?after=2", &[]);
     let mut head = worker.tail("/ledger/events", &[]);
@@ -56,7 +55,7 @@ fn a_tail_starts_after_last_event_id_else_after_else_at_the_head() {
 fn a_stream_is_neither_kept_nor_buffered_nor_compressed() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     for path in ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"] {
         let tail = worker.stream(path, &[("accept-encoding", "gzip, br, deflate, zstd")]);
         assert_eq!(tail.headers["cache-control"], "no-store", "{path}");
@@ -71,7 +70,7 @@ fn a_stream_is_neither_kept_nor_buffered_nor_compressed() {
 fn a_cursor_beyond_the_head_is_reset_to_it() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), noted("a", "2")])).expect(201);
+    worker.append(&json!([task_job("a"), noted("a", "2")])).expect(201);
     let reset = Frame { id: Some(2), event: "reset".into(), data: "{\"position\":2}".into(), retry: None };
     for path in ["/ledger/events", "/ledger/events?type=job.noted", "/ledger/jobs/a/events"] {
         assert_eq!(worker.resume(path, 3).collect::<Vec<_>>(), std::slice::from_ref(&reset), "{path}");
@@ -87,7 +86,7 @@ fn a_cursor_beyond_the_head_is_reset_to_it() {
 fn a_cursor_that_is_no_position_is_refused() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let stream = ("accept", "text/event-stream");
     for cursor in ["x", "-1", "+1", "1.5", "1e3", "0x1", "9223372036854775808"] {
         for path in ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"] {
@@ -102,7 +101,7 @@ fn a_cursor_that_is_no_position_is_refused() {
 
 /// Appends a job of its own and remarks on it and on the job `shared`, one request each.
 fn write(worker: &Client, job: &str, remarks: usize) {
-    worker.append(&created(job)).expect(201);
+    worker.append(&task_job(job)).expect(201);
     for n in 0..remarks {
         let about = if n % 3 == 0 { "shared" } else { job };
         worker.append(&noted(about, &n.to_string())).expect(201);
@@ -130,7 +129,7 @@ fn follow(client: &Client, path: &str, until: impl Fn(&Value) -> bool) -> Vec<u6
 fn no_gap_and_no_repeat_across_connections_while_many_write() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("shared")).expect(201);
+    worker.append(&task_job("shared")).expect(201);
     let last = |frame: &Value| frame["data"]["text"] == "last";
     let paths = [
         "/ledger/events",
@@ -156,7 +155,7 @@ fn no_gap_and_no_repeat_across_connections_while_many_write() {
 fn a_stop_ends_every_stream_and_watchers_go_on_at_the_next_start() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), created("b")])).expect(201);
+    worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     let mut all = worker.tail("/ledger/events?after=0", &[]);
     let mut one = worker.tail("/ledger/jobs/b/events?after=0", &[]);
     let mut live = worker.tail("/ledger/jobs/a", &[]);
@@ -177,7 +176,7 @@ fn a_stop_ends_every_stream_and_watchers_go_on_at_the_next_start() {
 fn a_reader_that_reads_nothing_for_long_loses_nothing() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let mut all = worker.tail("/ledger/events", &[]);
     let mut one = worker.tail("/ledger/jobs/a/events", &[]);
     // More than sockets buffer, and more than twice what the server keeps for all watchers.
@@ -193,7 +192,7 @@ fn a_reader_that_reads_nothing_for_long_loses_nothing() {
 fn a_watcher_who_comes_late_reads_from_the_log_until_it_is_live() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     // A tail is open, so that the server keeps recent events, and no longer those of the beginning.
     let mut early = worker.tail("/ledger/events", &[]);
     for batch in reports("a", 9000) {
@@ -214,8 +213,8 @@ fn auditors_watch_everything_and_others_their_own_organisation() {
     let worker = server.client(Role::Worker);
     let elsewhere = Client::new(&server.url, Some(&server.token("worker", Role::Worker, other)));
     let auditor = server.client(Role::Auditor);
-    worker.append(&created("a")).expect(201);
-    elsewhere.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
+    elsewhere.append(&task_job("a")).expect(201);
     server.stop();
     // What the ledger itself records belongs to no organisation.
     std::fs::remove_file(Folder::new(server.path()).key()).unwrap();

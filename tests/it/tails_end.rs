@@ -4,12 +4,11 @@ use jobledger::access::{Access, NewToken, Role};
 use jobledger::ledger::{Folder, system_clock};
 use serde_json::json;
 
-use crate::support::histories::{completed, noted, started};
-use crate::support::{Client, Frame, HandClock, TestServer, created, event, nil};
+use crate::support::{Client, Frame, HandClock, TestServer, completed, event, nil, noted, started, task_job};
 
 /// A job that ends at position 3, with remarks at 4 and 5 after its end; another job has 6.
 fn ended(worker: &Client) {
-    let events = [created("a"), started("a"), completed("a"), noted("a", "4"), noted("a", "5"), created("b")];
+    let events = [task_job("a"), started("a"), completed("a"), noted("a", "4"), noted("a", "5"), task_job("b")];
     worker.append(&json!(events)).expect(201);
 }
 
@@ -28,7 +27,7 @@ fn closed_comes_after_each_kind_of_final_event() {
     ];
     for last in last {
         let job = last["subject"].as_str().unwrap();
-        worker.append(&json!([created(job), started(job)])).expect(201);
+        worker.append(&json!([task_job(job), started(job)])).expect(201);
         let tail = worker.tail(&format!("/ledger/jobs/{job}/events"), &[]);
         let by_filter = worker.tail(&format!("/ledger/events?job={job}"), &[]);
         let position = worker.append(&last).expect(201).json()["position"].as_u64().unwrap();
@@ -45,7 +44,7 @@ fn closed_comes_after_each_kind_of_final_event() {
 fn a_cancellation_through_the_documented_api_closes_too() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let (tail, live) = (admin.tail("/ledger/jobs/a/events", &[]), admin.tail("/api/v1/jobs/a", &[]));
     admin.delete("/api/v1/jobs/a").expect(204);
     let frames = tail.rest();
@@ -102,7 +101,7 @@ fn only_a_client_that_names_the_end_is_told_to_stop() {
 fn a_filter_that_hides_the_final_event_closes_all_the_same() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let live = worker.tail("/ledger/jobs/a/events?type=job.noted", &[]);
     worker.append(&json!([noted("a", "3"), completed("a")])).expect(201);
     let expected = [("job.noted".to_owned(), 3), ("closed".to_owned(), 4)];
@@ -119,7 +118,7 @@ fn a_tail_of_a_job_that_is_not_there() {
     assert_eq!(worker.get_with("/ledger/jobs/a/events", &stream).expect(404).json()["code"], "no-such-job");
     // As a filter it may wait for a job to come.
     let tail = worker.tail("/ledger/events?job=a", &[]);
-    worker.append(&json!([created("a"), event("job.cancelled", "a", json!({}))])).expect(201);
+    worker.append(&json!([task_job("a"), event("job.cancelled", "a", json!({}))])).expect(201);
     let all = [("job.created".to_owned(), 1), ("job.cancelled".to_owned(), 2), ("closed".to_owned(), 2)];
     assert_eq!(ids(&tail.rest()), all);
 }
@@ -136,7 +135,7 @@ fn streams(client: &Client) -> Vec<crate::support::Stream> {
 fn a_revoked_token_ends_its_streams_and_no_others() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&created("a")).expect(201);
+    worker.append(&task_job("a")).expect(201);
     let viewer = server.client(Role::Viewer);
     let (ending, mut staying) = (streams(&viewer), worker.tail("/ledger/events", &[]));
     // Beside the server, as `token revoke` does it.
@@ -155,7 +154,7 @@ fn a_token_that_expires_ends_its_streams() {
     // The clock stands while the streams are opened, so that this does not depend on how long that takes.
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
-    server.client(Role::Worker).append(&created("a")).expect(201);
+    server.client(Role::Worker).append(&task_job("a")).expect(201);
     let access = Access::open(&Folder::new(server.path()).access()).unwrap();
     let expires = Some(clock.now().plus(1_000_000_000));
     let token = NewToken { expires, ..NewToken::new("short", Role::Viewer, nil()) };

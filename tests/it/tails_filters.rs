@@ -3,18 +3,17 @@
 use jobledger::access::Role;
 use serde_json::json;
 
-use crate::support::histories::{dbrole, noted, reports, rule, started};
-use crate::support::{Client, Frame, TestServer, created, nil};
+use crate::support::{Client, Frame, TestServer, nil, noted, reports, role_job, rule_job, started, task_job};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 
 /// A log of three jobs, one of each kind, six events.
 fn three_kinds(worker: &Client) {
     let events = json!([
-        created("task"),
-        dbrole(ROLES),
+        task_job("task"),
+        role_job(ROLES),
         started("task"),
-        rule("rule", &["one"]),
+        rule_job("rule", &["one"]),
         started(ROLES),
         noted("task", "6"),
     ]);

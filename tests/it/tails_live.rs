@@ -7,9 +7,10 @@ use jobledger::job::OrgId;
 use jobledger::ledger::{Options, system_clock};
 use serde_json::{Value, json};
 
-use crate::support::histories::{completed, dbrole, noted, output, processed, result, rule, started};
 use crate::support::wait::until;
-use crate::support::{Client, TestServer, created, event};
+use crate::support::{
+    Client, TestServer, completed, event, noted, output, processed, result, role_job, rule_job, started, task_job,
+};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 
@@ -39,7 +40,7 @@ fn live_position(admin: &Client, event: &Value) -> Option<u64> {
 fn a_database_role_job() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&dbrole(ROLES)).expect(201);
+    admin.append(&role_job(ROLES)).expect(201);
     let exit = json!({"output": "done", "exit_code": 0, "execution_time_sec": 5});
     let changes = [
         started(ROLES),
@@ -56,7 +57,7 @@ fn a_background_job_and_the_ledgers_view_of_it() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (job, path) in [("a", "/api/v1/jobs/a"), ("b", "/ledger/jobs/b")] {
-        admin.append(&created(job)).expect(201);
+        admin.append(&task_job(job)).expect(201);
         let cancelled = event("job.cancelled", job, json!({"reason": "enough"}));
         shows_each_change(&admin, path, &[started(job), processed(job, 5), noted(job, "hm"), cancelled]);
     }
@@ -66,7 +67,7 @@ fn a_background_job_and_the_ledgers_view_of_it() {
 fn the_progress_of_a_background_job() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let mut live = admin.tail("/api/v1/jobs/a/progress", &[]);
     assert_eq!(live.event().json()["status"], "pending");
     let start = json!({"total_records": 10});
@@ -88,7 +89,7 @@ fn a_rule_job_and_its_bare_state() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (job, path) in [("a", "/authorization/rules/jobs/a"), ("b", "/authorization/rules/jobs/b/state")] {
-        admin.append(&rule(job, &["one"])).expect(201);
+        admin.append(&rule_job(job, &["one"])).expect(201);
         let failed = event("job.failed", job, json!({"message": "no"}));
         shows_each_change(&admin, path, &[started(job), result(job, "one", "completed"), failed]);
     }
@@ -98,7 +99,7 @@ fn a_rule_job_and_its_bare_state() {
 fn at_most_five_snapshots_a_second_and_the_newest_always() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     let began = Instant::now();
     let live = admin.tail("/ledger/jobs/a", &[]);
     for n in 1..=300 {
@@ -120,7 +121,7 @@ fn a_job_that_has_ended_is_shown_once() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let events =
-        json!([created("a"), event("job.cancelled", "a", json!({})), noted("a", "after the end"), created("b")]);
+        json!([task_job("a"), event("job.cancelled", "a", json!({})), noted("a", "after the end"), task_job("b")]);
     admin.append(&events).expect(201);
     for path in ["/ledger/jobs/a", "/api/v1/jobs/a", "/api/v1/jobs/a/progress"] {
         let frames = admin.tail(path, &[]).rest();
@@ -133,7 +134,7 @@ fn a_job_that_has_ended_is_shown_once() {
 fn large_output_is_one_line_of_a_frame() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a"), output("a", &"line\r\n".repeat(5000))])).expect(201);
+    admin.append(&json!([task_job("a"), started("a"), output("a", &"line\r\n".repeat(5000))])).expect(201);
     let frame = admin.tail("/ledger/jobs/a", &[]).event();
     assert_eq!(frame.data, admin.get("/ledger/jobs/a").expect(200).line());
     assert_eq!(frame.json()["hook"]["output"].as_str().unwrap().len(), 30_000);
@@ -143,7 +144,7 @@ fn large_output_is_one_line_of_a_frame() {
 fn what_is_not_there_is_not_there_live_either() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("task"), rule("rule", &["one"])])).expect(201);
+    admin.append(&json!([task_job("task"), rule_job("rule", &["one"])])).expect(201);
     let not_found = |path: &str| {
         let answer = admin.get_with(path, &[("accept", "text/event-stream")]).expect(404);
         (answer.header("content-type").to_owned(), answer.json())
@@ -171,7 +172,7 @@ fn what_is_not_there_is_not_there_live_either() {
 fn a_live_read_takes_no_moment_and_minds_its_role() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let stream = [("accept", "text/event-stream")];
     for path in ["/ledger/jobs/a?as_of=1", "/api/v1/jobs/a?as_of=1"] {
         let answer = admin.get_with(path, &stream).expect(400);
@@ -187,7 +188,7 @@ fn a_stream_goes_on_without_a_turn_and_ends_with_its_token() {
     // No turn ever comes.
     let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     let mut live = server.client(Role::Viewer).tail("/ledger/jobs/a", &[]);
     assert_eq!(live.event().id, Some(2));
     // A large job is rendered in turns.

@@ -4,7 +4,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, HandClock, TestServer, at, compact, completed, created, event, nil, role_job, rule_job, started,
+    Client, HandClock, TestServer, at, compact, completed, event, nil, role_job, rule_job, started, task_job,
 };
 
 /// The start in the document's examples.
@@ -75,7 +75,7 @@ fn the_documents_list_sample() {
 fn the_documents_progress_sample() {
     let (_server, admin, hands) = ledger("2024-02-01T10:00:45Z");
     let step = json!({"current_step": "Processing accounts", "records_processed": 650, "total_records": 1000});
-    admin.append(&json!([created("job-123"), at(START, started("job-123")), progress("job-123", step)])).expect(201);
+    admin.append(&json!([task_job("job-123"), at(START, started("job-123")), progress("job-123", step)])).expect(201);
     let sample = r#"{
       "id": "job-123",
       "status": "running",
@@ -124,10 +124,10 @@ fn the_documents_running_sample() {
 fn running_shows_every_running_background_job_and_no_other() {
     let (_server, admin, _) = ledger(START);
     let role = "0f8fad5b-d9cb-469f-a165-70867728950e";
-    let many: Vec<Value> = (0..60).flat_map(|n| [created(&format!("j{n}")), started(&format!("j{n}"))]).collect();
+    let many: Vec<Value> = (0..60).flat_map(|n| [task_job(&format!("j{n}")), started(&format!("j{n}"))]).collect();
     admin.append(&json!(many)).expect(201);
     admin
-        .append(&json!([created("waits"), role_job(role), started(role), rule_job("r", &["a"]), started("r")]))
+        .append(&json!([task_job("waits"), role_job(role), started(role), rule_job("r", &["a"]), started("r")]))
         .expect(201);
     admin.append(&completed("j7")).expect(201);
     let jobs = admin.get("/api/v1/jobs/running").expect(200).json()["jobs"].clone();
@@ -139,7 +139,7 @@ fn running_shows_every_running_background_job_and_no_other() {
 #[test]
 fn a_job_called_running_does_not_hide_the_running_jobs() {
     let (_server, admin, _) = ledger(START);
-    admin.append(&created("running")).expect(201);
+    admin.append(&task_job("running")).expect(201);
     assert_eq!(admin.get("/api/v1/jobs/running").expect(200).text(), r#"{"jobs":[]}"#);
     assert_eq!(admin.get("/api/v1/jobs/running/progress").expect(200).json()["id"], "running");
     assert_eq!(admin.get("/ledger/jobs/running").expect(200).json()["id"], "running");
@@ -150,7 +150,7 @@ fn a_job_called_running_does_not_hide_the_running_jobs() {
 #[test]
 fn what_is_not_known_yet_is_null_and_counters_are_0() {
     let (_server, admin, _) = ledger(START);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     let details = r#"{
       "id": "a", "job_type": "full_sync", "status": "pending", "progress": 0, "start_time": null, "end_time": null,
       "duration_ms": null, "records_created": 0, "records_updated": 0, "records_deleted": 0, "current_step": null,
@@ -164,7 +164,7 @@ fn what_is_not_known_yet_is_null_and_counters_are_0() {
 #[test]
 fn progress_is_the_producers_or_follows_from_the_counts() {
     let (_server, admin, _) = ledger(START);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
     for (data, shown) in [
         (json!({"records_processed": 5}), 0),
         (json!({"total_records": 9}), 55),
@@ -178,7 +178,7 @@ fn progress_is_the_producers_or_follows_from_the_counts() {
     }
     admin.append(&completed("a")).expect(201);
     assert_eq!(admin.get("/api/v1/jobs/a/progress").expect(200).json()["progress"], 100);
-    admin.append(&json!([created("b"), started("b"), progress("b", json!({"progress": 30}))])).expect(201);
+    admin.append(&json!([task_job("b"), started("b"), progress("b", json!({"progress": 30}))])).expect(201);
     admin.append(&event("job.failed", "b", json!({"message": "broke"}))).expect(201);
     let job = admin.get("/api/v1/jobs/b").expect(200).json();
     assert_eq!((&job["progress"], &job["message"], &job["status"]), (&json!(30), &json!("broke"), &json!("failed")));
@@ -187,7 +187,7 @@ fn progress_is_the_producers_or_follows_from_the_counts() {
 #[test]
 fn durations_never_go_below_0() {
     let (_server, admin, _) = ledger(START);
-    admin.append(&json!([created("a"), started("a"), at("2024-02-01T09:59:59Z", completed("a"))])).expect(201);
+    admin.append(&json!([task_job("a"), started("a"), at("2024-02-01T09:59:59Z", completed("a"))])).expect(201);
     assert_eq!(admin.get("/api/v1/jobs/a").expect(200).json()["duration_ms"], 0);
     assert_eq!(admin.get("/api/v1/jobs/a/progress").expect(200).json()["elapsed_ms"], 0);
 }
@@ -197,7 +197,7 @@ fn cancelling_keeps_the_job_its_counters_and_who_did_it() {
     let (server, admin, hands) = ledger(START);
     let ann = Client::new(&server.url, Some(&server.token("ann", Role::Admin, nil())));
     let counts = json!({"records_processed": 5, "total_records": 10, "records_created": 3});
-    admin.append(&json!([created("a"), started("a"), progress("a", counts), created("waits")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a"), progress("a", counts), task_job("waits")])).expect(201);
     hands.set("2024-02-01T10:00:09Z");
     let answer = ann.delete("/api/v1/jobs/a").expect(204);
     assert_eq!(
@@ -237,7 +237,7 @@ fn cancelling_keeps_the_job_its_counters_and_who_did_it() {
 fn what_has_ended_or_is_not_there_is_not_cancelled() {
     let (_server, admin, _) = ledger(START);
     let role = "0f8fad5b-d9cb-469f-a165-70867728950e";
-    admin.append(&json!([created("done"), started("done"), completed("done"), created("broken")])).expect(201);
+    admin.append(&json!([task_job("done"), started("done"), completed("done"), task_job("broken")])).expect(201);
     admin
         .append(&json!([event("job.failed", "broken", json!({"message": "m"})), role_job(role), rule_job("r", &["a"])]))
         .expect(201);
@@ -255,7 +255,7 @@ fn what_has_ended_or_is_not_there_is_not_cancelled() {
 #[test]
 fn cancelling_takes_no_parameters() {
     let (_server, admin, _) = ledger(START);
-    admin.append(&created("a")).expect(201);
+    admin.append(&task_job("a")).expect(201);
     for parameter in ["as_of", "min_position", "reason"] {
         let error = admin.delete(&format!("/api/v1/jobs/a?{parameter}=1")).expect(400).json();
         assert!(error["error"]["message"].as_str().unwrap().contains(parameter), "{error}");

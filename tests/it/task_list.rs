@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, at, completed, created, event, role_job, rule_job, started};
+use crate::support::{Client, TestServer, at, completed, event, role_job, rule_job, started, task_job};
 
 /// The ids that a page shows, and its cursor where more follow.
 #[track_caller]
@@ -38,12 +38,12 @@ fn an_empty_ledger_has_an_empty_page() {
 fn a_cursor_holds_its_place_while_jobs_come_and_change() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let jobs: Vec<Value> = (1..=5).map(|n| created(&format!("j{n}"))).collect();
+    let jobs: Vec<Value> = (1..=5).map(|n| task_job(&format!("j{n}"))).collect();
     admin.append(&json!(jobs)).expect(201);
     let (first, cursor) = page(&admin, "first=2");
     assert_eq!(first, ["j5", "j4"]);
     let cursor = cursor.unwrap();
-    admin.append(&json!([created("new"), started("j3"), started("j5"), completed("j3")])).expect(201);
+    admin.append(&json!([task_job("new"), started("j3"), started("j5"), completed("j3")])).expect(201);
     admin.delete("/api/v1/jobs/j2").expect(204);
     let (second, next) = page(&admin, &format!("first=2&after={cursor}"));
     assert_eq!(second, ["j3", "j2"]);
@@ -60,7 +60,7 @@ fn a_cursor_holds_its_place_while_jobs_come_and_change() {
 fn a_cursor_goes_with_its_filters() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), created("b"), started("a"), started("b")])).expect(201);
+    admin.append(&json!([task_job("a"), task_job("b"), started("a"), started("b")])).expect(201);
     let (_, plain) = page(&admin, "first=1");
     let (_, filtered) = page(&admin, "first=1&status=running");
     let (plain, filtered) = (plain.unwrap(), filtered.unwrap());
@@ -89,7 +89,7 @@ fn a_cursor_goes_with_its_filters() {
 fn the_last_page_ends_exactly() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let jobs: Vec<Value> = (0..51).map(|n| created(&format!("j{n}"))).collect();
+    let jobs: Vec<Value> = (0..51).map(|n| task_job(&format!("j{n}"))).collect();
     admin.append(&json!(jobs)).expect(201);
     let (first, cursor) = page(&admin, "");
     assert_eq!(first.len(), 50, "the default");
@@ -166,7 +166,7 @@ fn jobs_of_other_kinds_are_not_listed() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let role = "0f8fad5b-d9cb-469f-a165-70867728950e";
-    admin.append(&json!([role_job(role), rule_job("r", &["a"]), created("a")])).expect(201);
+    admin.append(&json!([role_job(role), rule_job("r", &["a"]), task_job("a")])).expect(201);
     assert_eq!(ids(&admin, ""), ["a"]);
 }
 
@@ -174,7 +174,7 @@ fn jobs_of_other_kinds_are_not_listed() {
 fn dates_are_strict_and_of_the_start() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    let make = |job: &str| at("2024-02-01T08:00:00Z", created(job));
+    let make = |job: &str| at("2024-02-01T08:00:00Z", task_job(job));
     let start = |job: &str, time: &str| json!([make(job), at(time, started(job))]);
     admin.append(&start("midnight", "2024-02-02T00:00:00Z")).expect(201);
     admin.append(&start("ten", "2024-02-01T10:00:00Z")).expect(201);

@@ -5,8 +5,9 @@ use jobledger::job::Time;
 use serde_json::{Value, json};
 
 use crate::support::answers::{Read, SINGLE_READS, admin_of, bodies, single_reads};
-use crate::support::histories::{completed, dbrole, noted, output, processed, result, rule, started};
-use crate::support::{HandClock, TestServer, created, event};
+use crate::support::{
+    HandClock, TestServer, completed, event, noted, output, processed, result, role_job, rule_job, started, task_job,
+};
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
@@ -17,10 +18,10 @@ const SECOND: i64 = 1_000_000;
 fn lives() -> Vec<Value> {
     let exit = json!({"output": "end", "exit_code": 1, "execution_time_sec": 3});
     vec![
-        dbrole(ROLES),
-        created("task"),
+        role_job(ROLES),
+        task_job("task"),
         started(ROLES),
-        rule("rule", &["one", "two"]),
+        rule_job("rule", &["one", "two"]),
         result(ROLES, "hoop_ro", "running"),
         event("job.started", "task", json!({"total_records": 10})),
         started("rule"),
@@ -90,7 +91,7 @@ fn an_answer_says_which_moment_it_shows() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let admin = server.client(Role::Admin);
-    for event in [created("a"), created("b"), started("a"), started("b")] {
+    for event in [task_job("a"), task_job("b"), started("a"), started("b")] {
         clock.pass(SECOND);
         admin.append(&event).expect(201);
     }
@@ -107,7 +108,7 @@ fn an_answer_says_which_moment_it_shows() {
     }
     // Events of one commit share a time, and a time takes all of them.
     clock.pass(SECOND);
-    admin.append(&json!([created("c"), started("c"), noted("c", "7")])).expect(201);
+    admin.append(&json!([task_job("c"), started("c"), noted("c", "7")])).expect(201);
     assert_eq!(admin.get(&format!("/ledger/jobs/c{}", as_query(clock.now()))).expect(200).json()["position"], 7);
     assert_eq!(admin.get("/ledger/jobs/c?as_of=6").expect(200).json()["position"], 6);
 }
@@ -117,7 +118,7 @@ fn moments_that_cannot_be_shown() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let admin = server.client(Role::Admin);
-    admin.append(&json!([dbrole(ROLES), created("task"), rule("rule", &["one"])])).expect(201);
+    admin.append(&json!([role_job(ROLES), task_job("task"), rule_job("rule", &["one"])])).expect(201);
     clock.pass(SECOND);
     let job_of = |path: &str| match path {
         _ if path.starts_with("/dbroles") => ROLES,

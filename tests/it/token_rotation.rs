@@ -5,7 +5,7 @@ use std::time::Duration;
 use jobledger::access::{AccessError, NewToken, Role};
 use ureq::http::Method;
 
-use crate::support::{Client, HandClock, TestServer, created, nil};
+use crate::support::{Client, HandClock, TestServer, nil, task_job};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -35,10 +35,10 @@ impl Rotating {
 fn the_old_secret_is_good_for_the_overlap_and_the_new_one_at_once() {
     let here = Rotating::start();
     let first = here.server.client(Role::Worker);
-    first.append(&created("a")).expect(201);
+    first.append(&task_job("a")).expect(201);
     let second = here.rotate(HOUR);
     assert_ne!(first.token, second.token);
-    second.append(&created("b")).expect(201);
+    second.append(&task_job("b")).expect(201);
     here.hands.pass(HOUR_MICROS - 1);
     assert_eq!([&first, &second].map(works), [true, true]);
     here.hands.pass(1);
@@ -78,7 +78,7 @@ fn sessions_and_streams_end_with_the_secret_that_they_were_made_with() {
     here.hands.pass(HOUR_MICROS);
     assert_eq!([&old, &new].map(|cookie| read(cookie)), [401, 200]);
     assert_eq!((stream.rest(), by_cookie.rest()), (vec![], vec![]));
-    second.append(&created("a")).expect(201);
+    second.append(&task_job("a")).expect(201);
     assert_eq!(staying.ids(1), [1]);
 }
 
@@ -111,7 +111,7 @@ fn a_name_is_taken_again_by_the_same_role_once_its_token_is_revoked() {
     assert!(matches!(other, Err(AccessError::OtherRole { was: Role::Worker, .. })));
     let second = create(Role::Worker, true).unwrap();
     assert_eq!([&first, &second].map(works), [false, true]);
-    second.append(&created("a")).expect(201);
+    second.append(&task_job("a")).expect(201);
     assert_eq!(second.get("/ledger/events/1").expect(200).json()["actor"], "worker");
     let listed: Vec<_> =
         access.list().unwrap().into_iter().map(|token| (token.reused, token.revoked.is_some())).collect();

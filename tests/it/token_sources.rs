@@ -5,7 +5,7 @@ use jobledger::job::OrgId;
 use jobledger::ledger::system_clock;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, created, nil, noted, started, with};
+use crate::support::{Client, TestServer, nil, noted, started, task_job, with};
 
 /// A client whose token is bound to `sources`.
 fn bound(server: &TestServer, name: &str, role: Role, org: OrgId, sources: &[&str]) -> Client {
@@ -32,7 +32,7 @@ fn a_source_that_a_token_owns_is_refused_to_others_and_a_bound_token_has_no_othe
     let one = bound(&server, "one", Role::Worker, nil(), &["/workers/1", "/workers/1b"]);
     let two = bound(&server, "two", Role::Worker, nil(), &["/workers/2"]);
     let (free, admin) = (server.client(Role::Worker), server.client(Role::Admin));
-    one.append(&from("/workers/1", created("a"))).expect(201);
+    one.append(&from("/workers/1", task_job("a"))).expect(201);
     one.append(&from("/workers/1b", started("a"))).expect(201);
     for client in [&free, &admin] {
         refused(client, &from("/workers/1", noted("a", "n")), "source-owned", None);
@@ -62,7 +62,7 @@ fn a_source_that_a_token_owns_is_refused_to_others_and_a_bound_token_has_no_othe
 #[test]
 fn an_admin_that_is_bound_is_not_exempt_but_cancels_through_the_documented_route() {
     let server = TestServer::start();
-    server.client(Role::Worker).append(&json!([created("a"), started("a")])).expect(201);
+    server.client(Role::Worker).append(&json!([task_job("a"), started("a")])).expect(201);
     let admin = bound(&server, "ada", Role::Admin, nil(), &["/consoles/ada"]);
     refused(&admin, &noted("a", "n"), "source-not-yours", None);
     admin.append(&from("/consoles/ada", noted("a", "n"))).expect(201);
@@ -75,7 +75,7 @@ fn sources_belong_to_an_organisation() {
     let other: OrgId = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     bound(&server, "one", Role::Worker, nil(), &["/workers/1"]);
     let free = Client::new(&server.url, Some(&server.token("free", Role::Worker, other)));
-    free.append(&from("/workers/1", created("a"))).expect(201);
+    free.append(&from("/workers/1", task_job("a"))).expect(201);
     let theirs = bound(&server, "one", Role::Worker, other, &["/workers/1"]);
     theirs.append(&from("/workers/1", started("a"))).expect(201);
     refused(&free, &from("/workers/1", noted("a", "n")), "source-owned", None);
@@ -95,7 +95,7 @@ fn a_source_has_one_owner_until_that_token_is_revoked() {
     assert_eq!(access.list().unwrap().len(), 1, "a refused token leaves no trace");
     access.revoke(nil(), "one", system_clock()()).unwrap();
     let two = claim("two", "/workers/1").unwrap();
-    two.append(&from("/workers/1", created("a"))).expect(201);
+    two.append(&from("/workers/1", task_job("a"))).expect(201);
     one.append(&from("/workers/1", started("a"))).expect(401);
 }
 
@@ -109,9 +109,9 @@ fn a_token_that_has_expired_keeps_its_sources() {
     };
     server.access().create(&token, "2019-01-01T00:00:00Z".parse().unwrap()).unwrap();
     let free = server.client(Role::Worker);
-    refused(&free, &from("/workers/1", created("a")), "source-owned", None);
+    refused(&free, &from("/workers/1", task_job("a")), "source-owned", None);
     server.access().revoke(nil(), "gone", system_clock()()).unwrap();
-    free.append(&from("/workers/1", created("a"))).expect(201);
+    free.append(&from("/workers/1", task_job("a"))).expect(201);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_session_is_bound_as_its_token_is() {
     let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     let append = |event: Value| server.anonymous().append_with(&event, &headers).status;
-    assert_eq!(append(from("/workers/2", created("a"))), 403);
-    assert_eq!(append(from("/workers/1", created("a"))), 201);
+    assert_eq!(append(from("/workers/2", task_job("a"))), 403);
+    assert_eq!(append(from("/workers/1", task_job("a"))), 201);
 }
 
 #[test]

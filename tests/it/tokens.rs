@@ -3,7 +3,7 @@
 use jobledger::access::{AccessError, NewToken, Role};
 use jobledger::job::{OrgId, Time};
 
-use crate::support::{Client, HandClock, TestServer, created, nil};
+use crate::support::{Client, HandClock, TestServer, nil, task_job};
 
 const NOW: &str = "2025-01-01T00:00:00Z";
 
@@ -50,10 +50,10 @@ fn a_running_server_honours_changes_at_once() {
     for n in 0..20 {
         let name = format!("w-{n}");
         let client = Client::new(&server.url, Some(&server.token(&name, Role::Worker, nil())));
-        client.append(&created(&name)).expect(201);
+        client.append(&task_job(&name)).expect(201);
         server.access().revoke(nil(), &name, time(NOW)).unwrap();
         client.get("/ledger/jobs").expect(401);
-        client.append(&created("never")).expect(401);
+        client.append(&task_job("never")).expect(401);
     }
     assert_eq!(server.client(Role::Viewer).get("/ledger/jobs/never").status, 404);
 }
@@ -101,7 +101,7 @@ fn last_use_is_written_down() {
 fn secrets_are_kept_as_hashes_only() {
     let mut server = TestServer::start();
     let client = server.client(Role::Worker);
-    client.append(&created("a")).expect(201);
+    client.append(&task_job("a")).expect(201);
     let session = client.send(ureq::http::Method::POST, "/session", &[], b"").expect(204);
     let cookie = session.header("set-cookie").split([';', '=']).nth(1).unwrap().to_owned();
     let token = client.token.clone().unwrap();

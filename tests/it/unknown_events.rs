@@ -4,16 +4,15 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::histories::{noted, processed, started};
 use crate::support::rows::{EventRow, open, seal};
-use crate::support::{Client, TestServer, created, position};
+use crate::support::{Client, TestServer, noted, position, processed, started, task_job};
 
 /// A server on a log with jobs `b` and `a`, both running, and behind their events one of `a`, at position 5, which no
 /// ledger decided on.
 fn with_a_fifth_event(event_type: &str, version: i64, data: &str) -> TestServer {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("b"), created("a"), started("b"), started("a")])).expect(201);
+    worker.append(&json!([task_job("b"), task_job("a"), started("b"), started("a")])).expect(201);
     worker.get("/ledger/jobs/a").expect(200);
     server.stop();
     let conn = open(&server.path().join("log.db"));
@@ -75,7 +74,7 @@ fn an_event_from_a_newer_program_sets_its_job_aside_and_the_log_shows_it() {
 
     // Other jobs take events, which their watchers see.
     let mut of_b = worker.tail("/ledger/jobs/b/events", &[]);
-    worker.append(&json!([noted("b", "6"), created("c")])).expect(201);
+    worker.append(&json!([noted("b", "6"), task_job("c")])).expect(201);
     assert_eq!((of_b.ids(1), tail.ids(2)), (vec![6], vec![6, 7]));
     worker.append(&json!([noted("b", "8"), noted("a", "x")])).expect(503);
     assert_eq!(worker.positions("").last(), Some(&7));
@@ -121,7 +120,7 @@ fn views_made_anew_set_the_job_aside_again() {
 fn a_job_that_folds_again_is_taken_back_at_the_next_start() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
-    worker.append(&json!([created("a"), started("a"), processed("a", 3)])).expect(201);
+    worker.append(&json!([task_job("a"), started("a"), processed("a", 3)])).expect(201);
     let before = worker.get("/ledger/jobs/a").expect(200).text();
     server.stop();
     // As an older program leaves the views that could not read the second event.

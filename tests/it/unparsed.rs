@@ -6,7 +6,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::raw::{connect, head, send};
-use crate::support::{TestServer, created, event, started};
+use crate::support::{TestServer, event, started, task_job};
 
 /// Everything that comes back for `request` until the server closes.
 fn exchange(server: &TestServer, request: &[u8]) -> String {
@@ -111,7 +111,7 @@ fn a_malformed_request_after_good_ones_is_answered_too_and_leaves_their_answers_
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let fake = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    worker.append(&json!([created("a"), started("a")])).expect(201);
+    worker.append(&json!([task_job("a"), started("a")])).expect(201);
     worker.append(&event("job.hook_output", "a", json!({"output": fake}))).expect(201);
     let token = worker.token.as_deref().unwrap();
     let mut stream = connect(&server.url);

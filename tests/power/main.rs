@@ -17,7 +17,7 @@ use life::{Lived, live};
 use machine::Synchronous;
 use outside::Broken;
 
-/// Lives the lives of all seeds, on all cores; answers what came of each.
+/// Lives the lives of all seeds, on all cores; answers how each went.
 fn live_all(lives: u64, synchronous: Synchronous) -> Vec<(u64, Lived)> {
     let setting = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds: Vec<u64> = match setting("JOBLEDGER_POWER_SEED") {
@@ -26,11 +26,10 @@ fn live_all(lives: u64, synchronous: Synchronous) -> Vec<(u64, Lived)> {
     };
     let next = AtomicU64::new(0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let next_seed = || seeds.get(next.fetch_add(1, Ordering::SeqCst) as usize);
+    let live_one = |seed: &u64| (*seed, named(*seed, || live(*seed, synchronous)));
+    let one_core = || std::iter::from_fn(next_seed).map(live_one).collect::<Vec<_>>();
     let mut lived: Vec<(u64, Lived)> = std::thread::scope(|scope| {
-        let one_core = || {
-            let mine = std::iter::from_fn(|| seeds.get(next.fetch_add(1, Ordering::SeqCst) as usize));
-            mine.map(|seed| (*seed, named(*seed, || live(*seed, synchronous)))).collect::<Vec<_>>()
-        };
         let cores: Vec<_> = (0..cores).map(|_| scope.spawn(one_core)).collect();
         cores.into_iter().flat_map(|core| core.join().expect("a life does not panic")).collect()
     });
@@ -38,7 +37,7 @@ fn live_all(lives: u64, synchronous: Synchronous) -> Vec<(u64, Lived)> {
     lived
 }
 
-/// Says whose life it was that panicked.
+/// Names the seed of a life that panics.
 fn named<T>(seed: u64, live: impl FnOnce() -> T) -> T {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)).unwrap_or_else(|_| panic!("the life of seed {seed}"))
 }

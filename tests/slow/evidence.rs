@@ -5,15 +5,14 @@ use serde_json::json;
 
 use crate::support::bundles::{both, verify};
 use crate::support::cli::{cli, on};
-use crate::support::histories::{completed, rule, started};
-use crate::support::{TestServer, event};
+use crate::support::{TestServer, completed, event, rule_job, started};
 
 #[test]
 fn a_job_of_ten_thousand_actions_is_proven_event_by_event() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let ids: Vec<String> = (0..10_000).map(|n| format!("a{n}")).collect();
-    worker.append(&rule("big", &ids.iter().map(String::as_str).collect::<Vec<_>>())).expect(201);
+    worker.append(&rule_job("big", &ids.iter().map(String::as_str).collect::<Vec<_>>())).expect(201);
     worker.append(&started("big")).expect(201);
     for ids in ids.chunks(1000) {
         let result = |id: &String| event("job.item_result", "big", json!({"item": id, "status": "completed"}));

@@ -9,7 +9,7 @@ use jobledger::sqlite::READ_ONLY;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::audit::{audit, audit_newest, checkpoints};
+use crate::support::audit::{audit, audit_checkpoints, checkpoints};
 use crate::support::cli::{Serving, token};
 use crate::support::{Client, event, wait};
 
@@ -44,7 +44,7 @@ fn fifty_kills_under_load_lose_nothing_and_leave_nothing_half() {
         let mut known = known.lock().unwrap();
         if round.is_multiple_of(WHOLE) {
             known.checked = 0;
-            audit_newest(dir.path());
+            audit_checkpoints(dir.path(), 1);
         }
         check(dir.path(), &client.at(&server.url), &mut known);
     }

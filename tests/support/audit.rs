@@ -42,17 +42,12 @@ pub fn nodes(conn: &Connection) -> HashMap<NodeId, Hash> {
 /// Checks everything in the folder's log against its leaves; answers its checkpoints, and how many events the newest covers.
 #[track_caller]
 pub fn audit(folder: &Path) -> (Vec<Signed>, u64) {
-    check(folder, None)
+    audit_checkpoints(folder, usize::MAX)
 }
 
-/// The same, but of the checkpoints only the newest is checked.
+/// The same, but checks only the newest `count` checkpoints.
 #[track_caller]
-pub fn audit_newest(folder: &Path) -> u64 {
-    check(folder, Some(1)).1
-}
-
-#[track_caller]
-fn check(folder: &Path, only: Option<usize>) -> (Vec<Signed>, u64) {
+pub fn audit_checkpoints(folder: &Path, count: usize) -> (Vec<Signed>, u64) {
     let conn = Connection::open_with_flags(folder.join("log.db"), READ_ONLY).unwrap();
     // One moment, beside a server that writes.
     let conn = conn.unchecked_transaction().unwrap();
@@ -66,8 +61,8 @@ fn check(folder: &Path, only: Option<usize>) -> (Vec<Signed>, u64) {
     }
     assert!(stored == computed, "the stored nodes are those of the leaves, {} and {}", stored.len(), computed.len());
     let mut before = 0;
-    let newest_only = signed.len() - signed.len().min(only.unwrap_or(signed.len()));
-    for (size, note) in &signed[newest_only..] {
+    let first = signed.len() - signed.len().min(count);
+    for (size, note) in &signed[first..] {
         assert!(*size > before, "sizes grow");
         let checkpoint: Checkpoint = open_note(note, &keys).unwrap().text.parse().unwrap();
         assert_eq!((checkpoint.head.size.get(), checkpoint.head), (*size, heads[*size as usize - 1]));

@@ -13,8 +13,3 @@ pub fn event(event_type: &str, job: &str, data: Value) -> Value {
     let id = uuid::Uuid::new_v4();
     json!({"specversion": "1.0", "id": id, "source": "/tests/worker", "type": event_type, "subject": job, "data": data})
 }
-
-/// A background job, created.
-pub fn created(job: &str) -> Value {
-    event("job.created", job, json!({"kind": "task", "spec": {"job_type": "full_sync"}}))
-}

@@ -6,8 +6,8 @@ use jobledger::wire::{Entry, Leaf, datadigest};
 use serde_json::{Value, json};
 
 use super::cli::{Done, cli, on};
-use super::events::{created, event};
-use super::jobs::{ROLE_JOB, completed, noted, role_job, rule_job, started};
+use super::events::event;
+use super::jobs::{ROLE_JOB, completed, noted, role_job, rule_job, started, task_job};
 
 /// An organisation that is not the default one.
 pub const OTHER: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
@@ -31,7 +31,7 @@ pub fn append_to(folder: &Path, events: &Value, more: &[&str]) {
 /// 8 a note.
 pub fn small_ledger(dir: &Path) -> PathBuf {
     let folder = dir.join("original");
-    append_to(&folder, &json!([created("a"), started("a")]), &[]);
+    append_to(&folder, &json!([task_job("a"), started("a")]), &[]);
     append_to(&folder, &role_job(ROLE_JOB), &["--org", OTHER, "--actor", "gateway"]);
     let progress =
         event("job.progress", "a", json!({"records_processed": 1, "total_records": 4, "message": "Größe: 10 €"}));

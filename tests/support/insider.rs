@@ -9,9 +9,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::cli::{Done, cli, on};
-use super::histories::{completed, noted, started};
 use super::rows::grow;
-use super::{TestServer, created};
+use super::{TestServer, completed, noted, started, task_job};
 
 /// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
 /// and the checkpoints that an auditor kept, of 4 and of all 7 events.
@@ -27,7 +26,7 @@ pub fn log() -> Log {
     let data = folder.path().join("log");
     let mut server = TestServer::open(&data, jobledger::ledger::Options::default());
     let worker = server.client(Role::Worker);
-    for event in [created("a"), started("a"), created("b"), noted("a", "one"), noted("b", "two"), completed("a")] {
+    for event in [task_job("a"), started("a"), task_job("b"), noted("a", "one"), noted("b", "two"), completed("a")] {
         worker.append(&event).expect(201);
         // The views are to stand at the newest event when the server stops.
         worker.get("/ledger/jobs/a").expect(200);

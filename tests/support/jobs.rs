@@ -12,6 +12,11 @@ pub fn role_job(job: &str) -> Value {
     event("job.created", job, json!({"kind": "dbrole", "spec": {"db_arn": "arn:db", "db_engine": "postgres"}}))
 }
 
+/// A background job, created.
+pub fn task_job(job: &str) -> Value {
+    event("job.created", job, json!({"kind": "task", "spec": {"job_type": "full_sync"}}))
+}
+
 /// A rule job with an action for each of `actions`, created.
 pub fn rule_job(job: &str, actions: &[&str]) -> Value {
     let actions: Vec<Value> = actions
@@ -34,6 +39,23 @@ pub fn completed(job: &str) -> Value {
 /// A remark, which every job takes in every state.
 pub fn noted(job: &str, text: &str) -> Value {
     event("job.noted", job, json!({"text": text}))
+}
+
+/// A running job reports how many records it has processed so far.
+pub fn processed(job: &str, records: u64) -> Value {
+    event("job.progress", job, json!({"records_processed": records}))
+}
+
+/// `count` reports of a running job, in batches of 1000.
+pub fn reports(job: &str, count: usize) -> Vec<Value> {
+    let report = |n: usize| event("job.progress", job, json!({"current_step": n.to_string()}));
+    let all: Vec<Value> = (0..count).map(report).collect();
+    all.chunks(1000).map(|chunk| Value::Array(chunk.to_vec())).collect()
+}
+
+/// The hook's program writes `text`.
+pub fn output(job: &str, text: &str) -> Value {
+    event("job.hook_output", job, json!({"output": text}))
 }
 
 /// An item's result.

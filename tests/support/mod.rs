@@ -1,7 +1,5 @@
 //! What the tests share: a real server on a free port over a temporary folder, and clients for it.
 
-#![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
-
 pub mod anchors;
 pub mod answers;
 pub mod audit;
@@ -15,7 +13,6 @@ pub mod erasures;
 mod events;
 pub mod exports;
 mod gate;
-pub mod histories;
 pub mod hostile;
 pub mod insider;
 mod jobs;
@@ -34,9 +31,12 @@ pub mod wait;
 pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};
 pub use clock::HandClock;
-pub use events::{created, event, nil};
+pub use events::{event, nil};
 pub use gate::Gate;
-pub use jobs::{ROLE_JOB, at, completed, named, noted, result, role_job, rule_job, started, with};
+pub use jobs::{
+    ROLE_JOB, at, completed, named, noted, output, processed, reports, result, role_job, rule_job, started, task_job,
+    with,
+};
 pub use recording::{Answered, Recording};
 pub use server::TestServer;
 pub use stage::Stage;

@@ -12,11 +12,10 @@ use tempfile::TempDir;
 use super::mirror::Mirror;
 use super::tools::{Tools, tools};
 use crate::support::cli::{cli, on};
-use crate::support::histories::noted;
 use crate::support::insider::{Log, copied, log, open, regrow, replaced};
 use crate::support::rows::{leaves, seal};
 use crate::support::shell::lacking;
-use crate::support::{Client, TestServer, bundles, skipped};
+use crate::support::{Client, TestServer, bundles, noted, skipped};
 
 /// A tampered folder, a server on it, what was fetched from that, and what an auditor knows from elsewhere.
 struct Case<'t> {

@@ -1,8 +1,9 @@
-//! What reads keep in memory changes no answer: while others append and the views are made anew, each is to the byte what the
-//! log alone gives for the position that it names, and that position is no older than anything answered before.
+//! Caches change no answer. While writers append and the views are rebuilt, each answer has the same bytes as the log alone
+//! gives for the position that the answer names, and that position is no older than any position answered before.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use jobledger::access::Role;
 use jobledger::cache::job_weight;
@@ -16,8 +17,9 @@ use ureq::http::Method;
 use crate::given::given;
 use crate::rebuilds::{JOBS, reported};
 use crate::support::answers::{SINGLE_READS, admin_of};
-use crate::support::histories::{noted, output, processed, started};
-use crate::support::{Answer, Client, HandClock, ROLE_JOB, TestServer, created, event};
+use crate::support::{
+    Answer, Client, HandClock, ROLE_JOB, TestServer, event, noted, output, processed, started, task_job,
+};
 
 /// A reader or writer, and the newest position that any client was told.
 struct Told<'a> {
@@ -51,6 +53,30 @@ impl Told<'_> {
         let (answer, position) = self.read(path);
         let then = self.as_of(path, position);
         assert_eq!((answer.status, answer.text()), (then.status, then.text()), "{path} at {position}");
+    }
+
+    /// Reads in several threads until all `writers` are done, and rebuilds the views again and again if `rebuilds`.
+    fn read_beside(&self, writers: &[ScopedJoinHandle<'_, ()>], rebuilds: bool) {
+        let mut reads: Vec<fn(&Self)> =
+            vec![Self::read_the_list, Self::read_the_running, Self::read_the_jobs, Self::read_the_jobs];
+        if rebuilds {
+            reads.push(Self::rebuild_the_views);
+        }
+        std::thread::scope(|readers| {
+            for read in reads {
+                readers.spawn(move || self.repeat_beside(writers, read));
+            }
+        });
+    }
+
+    fn repeat_beside(&self, writers: &[ScopedJoinHandle<'_, ()>], read: fn(&Self)) {
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            read(self);
+        }
+    }
+
+    fn rebuild_the_views(&self) {
+        drop(self.client.send(Method::POST, "/ledger/rebuild", &[], b""));
     }
 
     fn read_the_jobs(&self) {
@@ -97,55 +123,44 @@ impl Told<'_> {
 }
 
 #[test]
-fn what_is_answered_from_memory_is_what_the_log_gives() {
-    answers_are_what_the_log_gives(false);
+fn cached_answers_are_those_of_the_log_while_writers_append() {
+    compare_all_reads(false);
 }
 
 #[test]
-fn and_so_it_is_while_the_views_are_made_again() {
-    answers_are_what_the_log_gives(true);
+fn cached_answers_are_those_of_the_log_while_the_views_are_rebuilt() {
+    compare_all_reads(true);
 }
 
-fn answers_are_what_the_log_gives(rebuilds: bool) {
+fn compare_all_reads(rebuilds: bool) {
     let config = Config { cases: 3, failure_persistence: None, ..Config::default() };
     let events = || prop::collection::vec(reported(), 60..80);
-    TestRunner::new(config)
-        .run(&(events(), events()), |(ours, theirs)| {
-            // A clock that stands: `elapsed_ms` of a running job is part of the answers.
-            let server = TestServer::start_with(HandClock::new().clock());
-            let (client, newest) = (server.client(Role::Admin), AtomicU64::new(0));
-            let told = Told { client: &client, newest: &newest };
-            std::thread::scope(|writers| {
-                let writers = [&ours, &theirs].map(|all| writers.spawn(|| all.iter().for_each(|one| told.append(one))));
-                let writing = || writers.iter().any(|writer| !writer.is_finished());
-                let while_writing = |what: &dyn Fn()| {
-                    while writing() {
-                        what();
-                    }
-                };
-                std::thread::scope(|readers| {
-                    if rebuilds {
-                        readers
-                            .spawn(|| while_writing(&|| drop(client.send(Method::POST, "/ledger/rebuild", &[], b""))));
-                    }
-                    readers.spawn(|| while_writing(&|| told.read_the_list()));
-                    readers.spawn(|| while_writing(&|| told.read_the_running()));
-                    readers.spawn(|| while_writing(&|| told.read_the_jobs()));
-                    readers.spawn(|| while_writing(&|| told.read_the_jobs()));
-                });
-            });
-            // Twice more, when nothing moves: the second time nearly everything is answered from memory.
-            for _ in 0..2 {
-                told.read_the_list();
-                told.read_the_running();
-                told.read_the_jobs();
-            }
-            Ok(())
-        })
-        .unwrap();
+    let compared = TestRunner::new(config).run(&(events(), events()), |(ours, theirs)| {
+        compare_beside_two_writers(&ours, &theirs, rebuilds);
+        Ok(())
+    });
+    compared.unwrap();
 }
 
-/// The events of the log, to the byte, as an export has them: that is never answered from memory.
+/// Two writers append at once while readers compare each answer with the log's; then the readers compare once more.
+fn compare_beside_two_writers(ours: &[Value], theirs: &[Value], rebuilds: bool) {
+    // A clock that stands: `elapsed_ms` of a running job is part of the answers.
+    let server = TestServer::start_with(HandClock::new().clock());
+    let (client, newest) = (server.client(Role::Admin), AtomicU64::new(0));
+    let told = Told { client: &client, newest: &newest };
+    std::thread::scope(|scope| {
+        let writers = [ours, theirs].map(|events| scope.spawn(|| events.iter().for_each(|event| told.append(event))));
+        told.read_beside(&writers, rebuilds);
+    });
+    // Twice more, when nothing moves: the caches give nearly all answers of the second round.
+    for _ in 0..2 {
+        told.read_the_list();
+        told.read_the_running();
+        told.read_the_jobs();
+    }
+}
+
+/// The events of the log, to the byte, as an export has them: no cache serves an export.
 fn exported(client: &Client, query: &str) -> Vec<String> {
     let answer = client.get_with(&format!("/ledger/events{query}"), &[("accept", "application/x-ndjson")]);
     answer.expect(200).text().lines().map(str::to_owned).collect()
@@ -162,14 +177,14 @@ fn page_of(lines: &[String], shown: usize, first: usize, head: u64) -> String {
 }
 
 #[test]
-fn a_page_of_events_from_memory_is_the_page_that_the_log_gives() {
+fn a_cached_page_of_events_is_the_page_that_the_log_gives() {
     let server = TestServer::start();
     let (admin, auditor) = (server.client(Role::Admin), server.client(Role::Auditor));
     let other = admin_of(&server, "0195b3a0-0000-7000-8000-000000000001");
     for n in 0..60 {
-        let mine = [created(&format!("a-{n}")), noted(&format!("a-{n}"), "é \" \\ ,\"datadigest\":\"")];
+        let mine = [task_job(&format!("a-{n}")), noted(&format!("a-{n}"), "é \" \\ ,\"datadigest\":\"")];
         admin.append(&json!(mine)).expect(201);
-        other.append(&created(&format!("b-{n}"))).expect(201);
+        other.append(&task_job(&format!("b-{n}"))).expect(201);
         if n == 40 {
             // Too large for a sheet.
             admin.append(&json!([started("a-0"), output("a-0", &"x".repeat(300_000))])).expect(201);
@@ -178,7 +193,7 @@ fn a_page_of_events_from_memory_is_the_page_that_the_log_gives() {
     let head = admin.head();
     for client in [&admin, &auditor, &other] {
         let lines = exported(client, "");
-        // In every place, each twice: the second time from memory.
+        // Each page twice: a cache serves the second.
         for after in (0..=head + 1).step_by(7).flat_map(|after| [after, after]) {
             let before = lines.len() - exported(client, &format!("?after={after}")).len();
             for limit in [1, 50, 100, 101] {
@@ -194,16 +209,14 @@ fn a_page_of_events_from_memory_is_the_page_that_the_log_gives() {
 fn a_reader_of_pages_misses_nothing_while_others_append() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
-    admin.append(&json!([created("a"), started("a")])).expect(201);
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
+    let expected: Vec<Value> = (1..=301).map(|n| json!(n.to_string())).collect();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| (1..300).for_each(|n| drop(admin.append(&processed("a", n)).expect(201))));
-        let (writer, admin) = (&writer, &admin);
+        let (writer, admin, expected) = (&writer, &admin, &expected);
         std::thread::scope(|scope| {
             for limit in [7, 32, 50] {
-                scope.spawn(move || {
-                    let expected: Vec<Value> = (1..=301).map(|n| json!(n.to_string())).collect();
-                    assert_eq!(positions_by(limit, admin, || writer.is_finished()), expected);
-                });
+                scope.spawn(move || assert_eq!(positions_by(limit, admin, || writer.is_finished()), *expected));
             }
         });
     });
@@ -225,9 +238,9 @@ fn positions_by(limit: usize, client: &Client, done: impl Fn() -> bool) -> Vec<V
     }
 }
 
-/// What is kept is bounded by what it weighs, so that no producer decides how much memory the ledger takes.
+/// A cache is bounded by the weight of its jobs, so no producer decides how much memory the ledger takes.
 #[test]
-fn a_job_weighs_at_least_what_was_said_of_it() {
+fn a_job_weighs_at_least_as_much_as_its_data() {
     let long = "x".repeat(16_000);
     let tags: Vec<Value> = (0..500).map(|n| json!({"key": format!("key-{n}"), "value": long})).collect();
     let spec = json!({"db_arn": "arn:db", "db_engine": "postgres", "db_tags": tags});
@@ -240,11 +253,11 @@ fn a_job_weighs_at_least_what_was_said_of_it() {
     events.extend((0..50).map(|n| result(&format!("role-{n}"))));
     events.extend((0..50).map(|_| noted(ROLE_JOB, &long)));
     let events = events.iter().map(|event| wire::single(event.to_string().as_bytes(), &Mask::default()).unwrap());
-    let (mut said, mut happened) = (0, Vec::new());
+    let (mut bytes, mut happened) = (0, Vec::new());
     for event in events {
-        said += event.data.len();
+        bytes += event.data.len();
         happened.push(event.event);
     }
-    assert!(said > 9_000_000);
-    assert!(job_weight(&given(happened).job()) > said);
+    assert!(bytes > 9_000_000);
+    assert!(job_weight(&given(happened).job()) > bytes);
 }
