@@ -2,11 +2,11 @@
 //!
 //! `cargo bench --bench append [-- [--quick] [--connections 64 (0: batches alone)] [--ids v4] [--only ledger|bare]]`
 //!
-//! Jobs and events are named by time-ordered UUIDs, as `jobledger` itself names them, an event when it is sent; with `--ids v4`
-//! by random ones, which cost each index of names a page for each event or job.
+//! The ids of jobs and events are time-ordered UUIDs, as `jobledger` itself makes them. An event gets its id when the client sends
+//! it. With `--ids v4` the ids are random, and each event or job changes another page of each index of ids.
 //!
-//! Beside the rates it tells what an event takes of the processors, client included: where something else runs too, the
-//! rates are its as much as ours, and this drifts far less.
+//! The bench also shows the processor time of an event, client included. On a machine that others use, processor time drifts far
+//! less than rates.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn main() {
             for (series, spent, address) in
                 [(&mut ours, &mut our_spent, server.address()), (&mut theirs, &mut their_spent, bare.address)]
             {
-                // Under a profiler: one of the two alone, and next to nothing of the other.
+                // With `--only`, for a profiler: the other server gets one request a connection, so that its cells are not empty.
                 let left_out = only_one.as_deref().is_some_and(|one| (one == "bare") != (address == bare.address));
                 let requests = if left_out { connections } else { requests / scale };
                 let requests = singles(connections, requests / connections, &server.token);
@@ -130,7 +130,7 @@ fn batched(events: usize, token: &str) -> Vec<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// How many commits there were, and how many events in them.
+/// The commits of the ledger so far, and the events in them.
 struct Commits {
     commits: f64,
     events: f64,

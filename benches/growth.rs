@@ -1,5 +1,5 @@
-//! Does it stay flat? Latencies, start-up and memory of `jobledger serve` over logs of 10 thousand, 1 million and 5 million
-//! events. The three servers run at the same time and take turns, so that they are compared on the same machine.
+//! Growth: latencies, start-up and memory of `jobledger serve` over logs of 10 thousand, 1 million and 5 million events. They should
+//! not grow with the log. The three servers run at the same time and take turns, so all meet the same disturbances.
 //!
 //! `cargo bench --bench growth [-- [--quick] [--largest 1000000]]` (quick: 10 thousand and 200 thousand)
 
@@ -60,14 +60,14 @@ fn main() {
     probe("after");
 }
 
-/// A ledger of some size.
+/// A data folder, with the count of its events and some of its jobs.
 struct Log {
     path: PathBuf,
     events: usize,
     jobs: Vec<String>,
 }
 
-/// Ledgers of these sizes, each grown from a copy of the one before.
+/// Makes ledgers of these sizes. Each begins as a copy of the smaller one before it.
 fn build(client: &tokio::runtime::Runtime, folder: &Path, sizes: &[usize]) -> Vec<Log> {
     let mut logs: Vec<Log> = Vec::new();
     for events in sizes {
@@ -154,7 +154,7 @@ impl Served {
         self.page.add(client.block_on(run_round(self.address, reads(1, 500))));
     }
 
-    /// Resident memory as the kernel counts it, and how much of it are pages of files, which it takes back when it needs to.
+    /// Resident memory, and the part of that memory that holds pages of files. The kernel can take those pages back.
     fn memory(&self) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
         let mib = |name: &str| {

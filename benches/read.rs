@@ -21,7 +21,7 @@ fn main() {
     let jobs = client.block_on(fill(&server.ledger, JOBS));
     probe("before");
 
-    // Spread over all jobs, and over all of the log.
+    // The requests spread over all jobs and over the whole log.
     let job = |n: usize| format!("/ledger/jobs/{}", jobs[n * 7919 % jobs.len()]);
     let task = |n: usize| format!("/api/v1/jobs/{}", jobs[n * 7919 % jobs.len()]);
     let events = |n: usize| format!("/ledger/events?limit=50&after={}", n * 7919 % (10 * JOBS - 50));

@@ -1,4 +1,4 @@
-//! Tails: events delivered while appends run, and what watchers cost those appends.
+//! Tails: how many events tails deliver while appends run, and how much the tails slow the appends down.
 //!
 //! `cargo bench --bench tail [-- --quick]`
 
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const CONNECTIONS: usize = 16;
-/// What the n-th watcher watches.
+/// The path that the n-th watcher requests.
 type Path<'a> = &'a dyn Fn(usize) -> String;
 /// Longest wait for a watcher to see everything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,7 +29,7 @@ fn main() {
     let server_folder = folder.path().join("ledger");
     let server = BenchServer::start(&server_folder);
     let client = client();
-    // Jobs that have not ended: a tail of one that has would be closed at once.
+    // The jobs have not ended, because the server closes a tail of an ended job at once.
     let (jobs, created): (Vec<String>, Vec<Vec<u8>>) = (0..1_000)
         .map(|_| {
             let mut life = Life::new();
@@ -63,7 +63,7 @@ fn main() {
     }
     table.print();
 
-    println!("idle watchers: nothing that happens is for them");
+    println!("idle watchers: their filters show no event of the bench");
     let mut table = Table::new(["watchers", "watching", "appends/s", "appends/s without", "slower by"]);
     let one_job = |n: usize| format!("/ledger/jobs/{}/events", jobs[n % jobs.len()]);
     let same = |path: &str| {
@@ -71,8 +71,8 @@ fn main() {
         move |_| path.clone()
     };
     let (kind, types) = (same("/ledger/events?kind=rule"), same("/ledger/events?type=job.failed&type=job.cancelled"));
-    // What nobody appends to: as many filters as there are watchers.
-    let job = |n: usize| format!("/ledger/events?job=nobody-{n}&type=job.noted");
+    // The bench appends no event that these filters show. Each watcher has a filter of its own.
+    let job = |n: usize| format!("/ledger/events?job=absent-{n}&type=job.noted");
     let other_org = |n: usize| format!("/ledger/events?org={}", Uuid::from_u128(n as u128 + 1));
     let auditor = token(&server_folder, Role::Auditor);
     let idle: [(_, _, Path<'_>); 5] = [
@@ -98,7 +98,7 @@ struct Seen {
     without: Series,
     /// Events delivered a second, to all watchers together.
     delivered: Vec<f64>,
-    /// How long after the last append the last watcher had seen it, in seconds.
+    /// Seconds from the last append until the last watcher had read its event.
     behind: Vec<f64>,
 }
 
@@ -127,7 +127,7 @@ async fn compare(
             let stream = Connection::open(server.address()).await.start(&request).await;
             open.spawn(watch(stream, frames.clone()));
         }
-        // Each has sent its first frame once it listens; it has no events in it.
+        // The server counts a tail once the tail listens. The first frame of a tail holds no event.
         wait_for(|| server.ledger.metrics().tails.get() >= watchers as i64).await;
         let (started, before) = (Instant::now(), frames.load(Ordering::Relaxed));
         let round = run_round(server.address(), singles(CONNECTIONS, appends / CONNECTIONS, &server.token)).await;
@@ -151,8 +151,8 @@ async fn wait_for(done: impl Fn() -> bool) {
     }
 }
 
-/// Counts the events of a stream, cheaply. A frame with an event has four newlines, and everything else that ends in a newline
-/// (the head, the lengths of chunks) has a carriage return before it, but for the first frame, which has two.
+/// Counts the events of a stream by its newlines, which is cheaper than parsing. A frame with an event has four newlines without a
+/// carriage return, and the first frame has two. The head and the lengths of chunks have a carriage return before each newline.
 async fn watch(mut stream: tokio::net::TcpStream, frames: Arc<AtomicU64>) {
     let mut buffer = vec![0; 256 * 1024];
     let (mut newlines, mut counted) = (0, 0);

@@ -1,5 +1,5 @@
-//! What the tree costs in a commit: growing it by what was read back, signing the checkpoint and checking it as it is stored,
-//! beside the rows and the sync, in commits of several sizes on logs of several sizes.
+//! The cost of the tree in a commit, beside the rows and the sync: read the leaves back, grow the tree, sign the checkpoint, and
+//! check the stored checkpoint. Commits of several sizes, on logs of several sizes.
 //!
 //! `cargo bench --bench tree [-- --quick]`
 
@@ -42,7 +42,7 @@ fn main() {
     probe("after");
 }
 
-/// A log and the edge of its tree, as the writer of a ledger has them.
+/// A log and the edge of its tree, as the writer thread of a ledger holds them.
 struct Log {
     writer: Writer,
     key: SigningKey,
@@ -61,7 +61,7 @@ impl Log {
         self.edge.leaves()
     }
 
-    /// Commits so many events; answers what rows, tree and the `COMMIT` itself took, in microseconds.
+    /// Commits so many events. Returns the microseconds that the rows, the tree and the `COMMIT` took.
     fn commit(&mut self, events: usize) -> [f64; 3] {
         let first = self.size();
         let leaves: Vec<String> = (first..first + events as u64).map(leaf).collect();
@@ -78,7 +78,7 @@ impl Log {
 
     fn rows(&mut self, leaves: &[String]) {
         for (position, leaf) in (self.size()..).zip(leaves) {
-            // Position 0 is the ledger's own.
+            // Position 0 is the genesis event.
             let (stream, prev) = match self.job {
                 Some((stream, before)) if before % LIFE as u64 != 0 => (Some(stream), before),
                 _ if position == 0 => (None, 0),
@@ -107,7 +107,7 @@ impl Log {
         }
     }
 
-    /// What `ledger/seal.rs` does between the rows and the `COMMIT`.
+    /// The same steps as `src/ledger/commit/seal.rs` between the rows and the `COMMIT`.
     fn tree(&mut self, leaves: &[String]) {
         let mut written = leaves.iter();
         let grown = self.writer.grow(&self.edge, |_, leaf| {
@@ -125,7 +125,7 @@ impl Log {
     }
 }
 
-/// A leaf as long as those of the append bench.
+/// A leaf of the same length as in the append bench.
 fn leaf(position: u64) -> String {
     format!(
         r#"{{"specversion":"1.0","id":"01a209e4-4ee5-75b3-ba70-386ac5525792","source":"/workers/sync-1","type":"job.progress","subject":"7d4e9e0c-6c33-4e6c-9d2c-0b8e2a6c1f55","time":"2026-11-23T19:31:27.077536Z","datacontenttype":"application/json","dataschema":"/schema/events/job.progress.v1.json","position":"{position}","recordedtime":"2026-11-23T19:31:27.077536Z","actor":"bench","orgid":"00000000-0000-0000-0000-000000000000","jobkind":"task","datadigest":"7204813b88da3469d9b37525eab7411cea611dd13401dd13e609fb07d86ac348","prev":"{position}"}}"#

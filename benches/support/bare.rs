@@ -1,4 +1,4 @@
-//! The peers: what remains when everything that makes a ledger is taken away.
+//! The bare peers, which do the same work without a ledger: SQLite alone, and axum routes with and without SQLite.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::server::Running;
 pub const BARE_COMMIT: usize = 100;
 const ANSWERED_AT_ONCE: usize = 4096;
 
-/// One plain table, set up as the log is: WAL, FULL, the same checkpoints.
+/// One plain table, with the settings of the log: WAL, FULL, and copying back after as many pages.
 fn open(path: &Path) -> Connection {
     let conn = Connection::open(path).expect("a new file");
     conn.execute_batch(
@@ -29,7 +29,7 @@ fn open(path: &Path) -> Connection {
     conn
 }
 
-/// SQLite alone: inserts `bodies` in commits of `commit` rows.
+/// SQLite alone: a connection with one plain table.
 pub struct BareWriter {
     conn: Connection,
 }
@@ -50,7 +50,7 @@ impl BareWriter {
     }
 }
 
-/// How long SQLite alone takes for `bodies`.
+/// The time in which SQLite alone inserts `bodies`, in commits of `commit` rows.
 pub fn bare_commits(writer: &BareWriter, bodies: &[String], commit: usize) -> Duration {
     let started = Instant::now();
     for rows in bodies.chunks(commit) {
@@ -61,8 +61,8 @@ pub fn bare_commits(writer: &BareWriter, bodies: &[String], commit: usize) -> Du
 
 type Asked = (Bytes, oneshot::Sender<i64>);
 
-/// A bare axum route over a group-committing SQLite writer: the bytes are queued, inserted as they are, and the answer is
-/// given when the commit has returned.
+/// A bare axum route over an SQLite writer with group commits. The route queues the bytes, the writer inserts them unchanged, and the
+/// route answers when the commit has returned.
 pub fn queue_server(path: &Path) -> Running {
     let writer = BareWriter::new(path);
     Running::start(move |listener, mut stopping| async move {
@@ -82,7 +82,7 @@ pub fn queue_server(path: &Path) -> Running {
         });
         let router = Router::new().route("/ledger/events", post(take)).with_state(sender);
         let stopped = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
-        // Dropped, not drained: what a bench asks is answered before it ends.
+        // Drops the queue without draining it: the bench has its answers before it stops the server.
         tokio::select! {
             () = async { axum_serve(listener, router).await } => {}
             () = stopped => {}
@@ -98,7 +98,7 @@ async fn take(State(queue): State<mpsc::Sender<Asked>>, body: Bytes) -> impl Int
     ([(CONTENT_TYPE, "application/json")], format!("{{\"position\":{position}}}"))
 }
 
-/// A bare axum route that answers `body`, whatever is asked.
+/// A bare axum route that answers `body` to every `GET`.
 pub fn constant_server(body: Vec<u8>) -> Running {
     let body = Bytes::from(body);
     Running::start(move |listener, mut stopping| async move {
@@ -112,7 +112,7 @@ pub fn constant_server(body: Vec<u8>) -> Running {
     })
 }
 
-/// What `axum::serve` does, which this build of axum leaves out, as lean as it can be.
+/// Stands for `axum::serve`, which this build of axum lacks: one hyper connection for each socket, and nothing else.
 async fn axum_serve(listener: tokio::net::TcpListener, router: Router) {
     loop {
         let (stream, _) = listener.accept().await.expect("connections come in");

@@ -12,24 +12,24 @@ pub fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-/// How many a second.
+/// The rate: `count` in the time `took`, per second.
 pub fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-/// `part` of `whole`.
+/// `part` as a percentage of `whole`.
 pub fn percent(part: f64, whole: f64) -> String {
     format!("{:.0} %", 100.0 * part / whole)
 }
 
-/// What part `ours` is of `theirs`: the median over rounds that were run one after the other, so that a change of the machine's
-/// mood between rounds falls out.
+/// `ours` as a percentage of `theirs`: the median of the ratios of each round. The two of a round ran one after the other, so slow
+/// minutes of the machine meet both.
 pub fn of(ours: &[f64], theirs: &[f64]) -> String {
     let parts: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
     percent(median(&parts), 1.0)
 }
 
-/// A rate as it is read: `53.9k`, `1.20M`.
+/// A rate in a short form: `53.9k`, `1.20M`.
 pub fn thousands(rate: f64) -> String {
     match rate {
         r if r >= 1e6 => format!("{:.2}M", r / 1e6),
@@ -44,7 +44,7 @@ pub fn latency(sorted: &[Duration], p: f64) -> String {
     sorted.get(at).map_or("–".into(), |found| format!("{:.2}", found.as_secs_f64() * 1e3))
 }
 
-/// Prints what a 4 KiB write with `fdatasync` costs just now: the floor under every commit.
+/// Prints the time of a 4 KiB write with `fdatasync` on this disk: no commit can be faster.
 pub fn probe(when: &str) {
     let folder = super::folder();
     let mut file = File::create(folder.path().join("probe")).expect("the folder can be written");

@@ -1,5 +1,5 @@
-//! The load generator: keep-alive HTTP/1.1 over bare sockets, requests made beforehand, answers parsed only as far as needed,
-//! so that the client, which shares the processors with the server, costs little.
+//! The load generator: keep-alive HTTP/1.1 over bare sockets. It makes requests before the round, and parses only the length of an
+//! answer, because it shares the processors with the server.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use tokio::sync::Barrier;
 
 use super::figures::{latency, median, per_second};
 
-/// One thread for all connections.
+/// The client's runtime: one thread for all connections.
 pub fn client() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -68,7 +68,7 @@ fn content_length(head: &[u8]) -> usize {
     head[at..].iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + usize::from(b - b'0'))
 }
 
-/// What is sent: made beforehand, but for the id of the event, which producers give when they send it.
+/// The bytes of a request, made before the round. The event's id is written at sending, as a producer does.
 pub struct Request {
     bytes: Vec<u8>,
     id: Option<Range<usize>>,
@@ -93,11 +93,11 @@ impl From<Vec<u8>> for Request {
     }
 }
 
-/// What a round took.
+/// The result of a round.
 pub struct Round {
     pub requests: usize,
     pub took: Duration,
-    /// Of each request, sorted.
+    /// The latency of each request, sorted.
     pub latencies: Vec<Duration>,
 }
 
@@ -135,7 +135,7 @@ pub async fn run_round<R: Into<Request> + Send + 'static>(address: SocketAddr, r
     Round { requests: count, took, latencies }
 }
 
-/// Rounds of one thing.
+/// The rounds of one measured thing.
 #[derive(Default)]
 pub struct Series {
     pub rates: Vec<f64>,
@@ -143,18 +143,18 @@ pub struct Series {
 }
 
 impl Series {
-    /// Takes a round in.
+    /// Adds a round.
     pub fn add(&mut self, round: Round) {
         self.rates.push(per_second(round.requests, round.took));
         self.latencies.extend(round.latencies);
     }
 
-    /// Requests a second, the median round.
+    /// Requests a second: the median over the rounds.
     pub fn rate(&self) -> f64 {
         median(&self.rates)
     }
 
-    /// The median and the 99th percentile of all rounds.
+    /// The median and the 99th percentile of the latencies of all rounds.
     pub fn latencies(&mut self) -> String {
         self.latencies.sort();
         format!("{} / {}", latency(&self.latencies, 0.5), latency(&self.latencies, 0.99))

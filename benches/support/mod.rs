@@ -1,7 +1,7 @@
-//! What the benches share: a ledger's server, its bare peers, a load generator, and figures.
+//! Shared by the benches: a ledger's server, its bare peers, a load generator, and figures.
 //!
-//! Every figure is compared inside one run only: rounds of the things compared take turns, medians are shown, and the disk is
-//! probed before and after, because absolute figures drift on shared machines.
+//! Compare figures of one run only, because absolute figures drift on shared machines. In a run the compared things take turns,
+//! the tables show medians, and a probe measures the disk before and after.
 
 #![allow(dead_code, unused_imports, reason = "not every bench needs everything")]
 
@@ -21,11 +21,11 @@ pub use work::{Jobs, LIFE, Life, fill, get, post, singles};
 
 use std::path::PathBuf;
 
-/// The command's allocator, for all that is compared.
+/// The allocator of the command `jobledger`. The bare peers use it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Whether the bench is to be short: `cargo bench --bench append -- --quick`.
+/// Whether `--quick` asks for a short run: `cargo bench --bench append -- --quick`.
 pub fn quick() -> bool {
     std::env::args().any(|arg| arg == "--quick")
 }
@@ -36,7 +36,7 @@ pub fn option(name: &str) -> Option<String> {
     args.nth(1)
 }
 
-/// A folder on the disk that cargo builds on, not on one in memory; removed when dropped.
+/// A temporary folder in cargo's target folder, so on a disk and not in memory. Dropping it removes the folder.
 pub fn folder() -> tempfile::TempDir {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&target).expect("the target folder can be written");

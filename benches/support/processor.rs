@@ -1,9 +1,9 @@
-//! Processor time by thread: on a machine that others use too it drifts far less than rates do.
+//! Processor time by thread. On a machine that others use, processor time drifts far less than rates.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Nanoseconds that each thread of this process has run so far, with its name. Empty where the system has no `/proc`.
+/// The nanoseconds that each thread of this process has run so far, and the thread's name. Empty on a system without `/proc`.
 #[derive(Clone, Default)]
 pub struct Processor(BTreeMap<String, (String, u64)>);
 
@@ -23,7 +23,7 @@ impl Processor {
     }
 }
 
-/// What rounds of one thing took of the processors, by part.
+/// The processor time of the rounds of one measured thing, by part.
 #[derive(Default)]
 pub struct Spent {
     parts: BTreeMap<&'static str, u64>,
@@ -31,14 +31,14 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// The parts that are told apart, in the order of [`Spent::cells`].
+    /// The parts, in the order of [`Spent::cells`].
     pub const PARTS: [&'static str; 4] = ["client", "HTTP", "writer", "projector"];
 
-    /// Adds what was spent since `before` on `events` events.
+    /// Adds the time since `before`, in which `events` events were appended.
     pub fn add(&mut self, before: &Processor, events: usize) {
         self.events += events;
         for (thread, (name, ran)) in Processor::now().0 {
-            // The client's is the bench's own thread, which has the name of the program.
+            // The client runs on the bench's main thread, which has the name of the program.
             let part = match name.as_str() {
                 "writer" => "writer",
                 "projector" => "projector",
@@ -49,7 +49,7 @@ impl Spent {
         }
     }
 
-    /// Microseconds an event: of all, then of each part.
+    /// Microseconds an event: the sum, then each part.
     pub fn cells(&self) -> [String; 5] {
         let each = |nanos: u64| format!("{:.1}", nanos as f64 / 1e3 / self.events as f64);
         let part = |name: &str| self.parts.get(name).copied().unwrap_or(0);

@@ -12,7 +12,7 @@ use jobledger::server::Server;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// Something that serves until it is dropped.
+/// A server on a thread of its own. Dropping this value stops the server.
 pub struct Running {
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -20,7 +20,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Runs `serve` on a free port of loopback.
+    /// Runs `serve` with a listener on a free port of loopback.
     pub fn start<F: Future<Output = ()>>(
         serve: impl FnOnce(TcpListener, watch::Receiver<bool>) -> F + Send + 'static,
     ) -> Running {
@@ -34,7 +34,7 @@ impl Running {
             let runtime = runtime.enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
-                send_address.send(listener.local_addr().expect("an address")).expect("somebody waits");
+                send_address.send(listener.local_addr().expect("an address")).expect("the bench waits");
                 serve(listener, stopping).await;
             });
         });
@@ -63,11 +63,11 @@ impl BenchServer {
         let folder = Folder::new(path);
         let (send_ledger, ledger) = std::sync::mpsc::channel();
         let running = Running::start(move |listener, stopping| async move {
-            // A bench has one token, and as many streams as it likes.
+            // A bench opens all its streams with one token, so the limit per token is lifted.
             let tails = Bound { total: 100_000, per_token: 100_000 };
             let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
             let server = Server::open(folder, Options::default(), http, stopping).expect("the ledger opens");
-            send_ledger.send(server.ledger().clone()).expect("somebody waits");
+            send_ledger.send(server.ledger().clone()).expect("the bench waits");
             server.run(listener).await;
         });
         BenchServer { running, ledger: ledger.recv().expect("it opens"), token: token(path, Role::Admin) }
@@ -78,7 +78,7 @@ impl BenchServer {
     }
 }
 
-/// A fresh token, made as `jobledger token create` makes it: through the file, beside the server.
+/// A new token, made through `access.db` beside the server, as `jobledger token create` does.
 pub fn token(path: &Path, role: Role) -> String {
     let access = Access::open(&Folder::new(path).access()).expect("access.db opens");
     let name = format!("bench-{}", uuid::Uuid::new_v4().simple());

@@ -34,7 +34,7 @@ fn id() -> Uuid {
     if ordered() { time_ordered() } else { Uuid::new_v4() }
 }
 
-/// A UUID of version 7 that costs the client no call of the system.
+/// A UUID of version 7 without a system call for random bytes, which would slow the client.
 pub fn time_ordered() -> Uuid {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis();
     let mut random = [0; 10];
@@ -67,7 +67,7 @@ fn progress(step: usize) -> String {
     format!(r#"{{"progress":{},"current_step":"Synchronising users","records_processed":{done}}}"#, step * 14)
 }
 
-/// Jobs one after the other, without an end, as one stream of events.
+/// An endless stream of events: the lives of new jobs, one job after the other.
 #[derive(Default)]
 pub struct Jobs {
     life: Option<Life>,
@@ -86,11 +86,11 @@ impl Iterator for Jobs {
     }
 }
 
-/// For each connection its requests, `each` of them with one event: whole jobs, one after the other.
+/// For each connection `each` requests with one event. The events of a connection are whole jobs, one after the other.
 pub fn singles(connections: usize, each: usize, token: &str) -> Vec<Vec<Request>> {
     let mut jobs: Vec<Jobs> = (0..connections).map(|_| Jobs::default()).collect();
     let mut all: Vec<Vec<Request>> = std::iter::repeat_with(Vec::new).take(connections).collect();
-    // In turn, as they are sent: the order of the jobs is that of time.
+    // Makes one request for each connection in turn, in the order of sending, so the times in job ids grow in that order too.
     for _ in 0..each {
         for (requests, jobs) in all.iter_mut().zip(&mut jobs) {
             requests.extend(jobs.next().map(|event| single(&event, token)));
@@ -123,7 +123,7 @@ pub fn get(path: &str, token: &str, accept: &str) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Appends `jobs` jobs through the library, in batches; answers the ids of some of them, spread over all.
+/// Appends `jobs` jobs through the library, in batches. Returns the ids of some of the jobs, spread over all.
 pub async fn fill(ledger: &Ledger, jobs: usize) -> Vec<String> {
     const BATCH: usize = 50;
     const AT_ONCE: usize = 8;
