@@ -1,4 +1,4 @@
-//! The rules for a log's entries, which the audit and an import both check: each entry must fit the entries before it.
+//! The rules for a log's entries: each entry must fit the entries before it. The audit and an import both check them.
 //!
 //! The check keeps about 100 bytes for each job and 16 bytes for each event. It reads no log and folds no event.
 
@@ -16,26 +16,26 @@ pub type Content<'a> = Option<(&'a [u8], &'a [u8])>;
 /// A rule that an entry breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryFault {
-    /// The leaf is not in the one form that a ledger writes.
+    /// The leaf has not exactly the form that a ledger writes.
     #[error(transparent)]
     Leaf(#[from] BadLeaf),
     /// The entry belongs at another position.
     #[error("expected position {expected}, found {found}")]
     Position {
-        /// The position after that of the entry before.
+        /// The position after that of the previous entry.
         expected: Position,
         /// The position in the leaf.
         found: Position,
     },
     /// Recorded times fall.
-    #[error("recorded at {recorded}, before the event before it, which was recorded at {before}")]
+    #[error("recorded at {recorded}, earlier than the previous event, which was recorded at {before}")]
     Time {
         /// When the event was recorded.
         recorded: Time,
-        /// When the event before it was recorded.
+        /// When the previous event was recorded.
         before: Time,
     },
-    /// An earlier event has the same source and id in the same organisation.
+    /// An earlier event of the same organisation has the same source and id.
     #[error("an event of the source `{producer}` with the id `{id}` came before")]
     Repeated {
         /// The event's source.
@@ -52,7 +52,7 @@ pub enum EntryFault {
     /// A job's event names no kind.
     #[error("expected `jobkind`, found none")]
     NoKind,
-    /// The kind is not the job's.
+    /// The leaf's kind is not the job's kind.
     #[error("expected `jobkind` {expected}, found {found}")]
     Kind {
         /// The kind that the job has.
@@ -60,8 +60,8 @@ pub enum EntryFault {
         /// The kind in the leaf.
         found: Kind,
     },
-    /// The entry does not name the job's event before it, so the job's chain forks or has a gap.
-    #[error("expected `prev` {}, the job's event before, found {}", shown(.expected), shown(.found))]
+    /// The entry does not name the job's previous event, so the job's chain forks or has a gap.
+    #[error("expected `prev` {}, the job's previous event, found {}", shown(.expected), shown(.found))]
     Prev {
         /// The job's newest event before this one.
         expected: Option<Position>,
@@ -78,18 +78,18 @@ pub enum EntryFault {
     #[error(transparent)]
     Redaction(#[from] Undecodable),
     /// A redaction in a job that had not ended.
-    #[error("it redacts data of a job that had not ended, which no role may")]
+    #[error("it redacts data of a job that had not ended; no role may do so")]
     JobOpen,
     /// A redaction of an event that comes later.
-    #[error("it redacts event {0}, which is not before it")]
+    #[error("it redacts event {0}, which does not come before it")]
     RedactsLater(Position),
     /// A second redaction of one event.
-    #[error("it redacts event {0}, which was redacted before it")]
+    #[error("it redacts event {0}, which an earlier event redacted already")]
     RedactsTwice(Position),
     /// A redaction of another job's event, or of a redaction.
-    #[error("it redacts event {0}, which is none of its job that may be redacted")]
+    #[error("it redacts event {0}, which belongs to another job or is a redaction itself")]
     RedactsOther(Position),
-    /// A residue that holds more than a redaction leaves.
+    /// The residue holds data that a redaction must remove.
     #[error("its residue of event {position} is not one of a `{event_type}`")]
     Residue {
         /// The redacted event.
@@ -117,7 +117,7 @@ pub struct MissingData {
     version: u32,
 }
 
-/// A redaction of data that is still there.
+/// A redaction whose data is still in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unapplied {
     /// The redaction's position.
@@ -146,12 +146,12 @@ struct JobTip {
 }
 
 impl EntryCheck {
-    /// A check that goes on after an event recorded at `recorded`.
+    /// A check of entries that continue a log, whose newest event was recorded at `recorded`.
     pub fn after(recorded: Time) -> EntryCheck {
         EntryCheck { recorded: Some(recorded), ..EntryCheck::default() }
     }
 
-    /// Makes a job known whose events are in the log that the entries continue.
+    /// Takes in a job whose events are in the log that the entries continue.
     pub fn knows(&mut self, job: &Job) {
         let tip = JobTip { newest: job.position, kind: job.kind, ended: job.state.ended_at().is_some() };
         self.jobs.insert(job.key.clone(), tip);
@@ -162,7 +162,7 @@ impl EntryCheck {
         self.redacted.len() as u64
     }
 
-    /// The redactions whose data is still there.
+    /// The redactions whose data is still in the log.
     pub fn unapplied(&self) -> &[Unapplied] {
         &self.unapplied
     }
@@ -174,7 +174,7 @@ impl EntryCheck {
 
     /// Checks the next entry, which belongs at `position`, and gives `fault` every rule that the entry breaks.
     ///
-    /// Returns the leaf, if it can be read.
+    /// Returns the leaf; `None` if the leaf cannot be read.
     pub fn entry<'a>(
         &mut self,
         position: Position,
@@ -191,6 +191,7 @@ impl EntryCheck {
         Some(leaf)
     }
 
+    /// Recorded times never fall.
     fn time(&mut self, leaf: &Leaf<'_>) -> Result<(), EntryFault> {
         let recorded = leaf.recorded()?;
         match self.recorded.replace(recorded) {
@@ -199,6 +200,7 @@ impl EntryCheck {
         }
     }
 
+    /// Source and id name one event of an organisation. Half of a SHA-256 of the name saves memory.
     fn name(&mut self, leaf: &Leaf<'_>) -> Result<(), EntryFault> {
         let mut hash = Sha256::new();
         for part in [leaf.orgid.as_deref().unwrap_or(""), &leaf.source, &leaf.id] {
@@ -212,7 +214,7 @@ impl EntryCheck {
         }
     }
 
-    /// The job's events are a chain: each names the one before it, and all have one kind.
+    /// The job's events are a chain: each names the job's previous event, and all have one kind.
     fn chain(&mut self, position: Position, leaf: &Leaf<'_>) -> Result<(), EntryFault> {
         let Some(key) = leaf.job_key()? else { return own(leaf) };
         let (found, kind) = (leaf.prev()?, leaf.kind()?.ok_or(EntryFault::NoKind)?);
@@ -234,6 +236,7 @@ impl EntryCheck {
         if kind == known { Ok(()) } else { Err(EntryFault::Kind { expected: known, found: kind }) }
     }
 
+    /// Checks the digest and a redaction. Notes an entry without data, because a later redaction must name it.
     fn content(&mut self, position: Position, leaf: &Leaf<'_>, content: Content<'_>) -> Result<(), EntryFault> {
         let Some((salt, data)) = content else {
             let (event_type, version) = (leaf.event_type.to_string(), leaf.version()?);
@@ -244,8 +247,7 @@ impl EntryCheck {
         if leaf.is(EventType::Redacted) { self.redaction(position, leaf, data) } else { Ok(()) }
     }
 
-    /// A redaction must be one that the ledger records. If the data that the redaction names is missing, the redaction
-    /// explains that.
+    /// Checks that the ledger would accept this redaction. If the named event has no data, the redaction explains the gap.
     fn redaction(&mut self, position: Position, leaf: &Leaf<'_>, data: &[u8]) -> Result<(), EntryFault> {
         let version = leaf.version()?;
         let Event::Redacted(redacted) = decode(EventType::Redacted.as_str(), version, data)? else { return Ok(()) };

@@ -6,12 +6,14 @@ use crate::job::{Event, Fact, Job, JobKey, Position};
 use crate::log::{self, Reader, Row};
 use crate::wire;
 
-/// Events read at a time.
+/// Events that one statement reads.
 const STEP: u64 = 1000;
 
-/// The job as of `upto`, folded from `known`, an earlier state of it, or from its first event; `None` if it did not exist.
+/// The job as of `upto`; `None` if the job did not exist then. Folds on from `known`, an earlier state of the job, or from the job's
+/// first event.
 ///
-/// The answer holds no redacted data. A known state may, so a redaction of one of its events makes this fold begin anew.
+/// The result holds no redacted data. `known` may hold some, so if a later event redacts one of its events, this folds from the first
+/// event instead.
 ///
 /// # Errors
 ///
@@ -33,11 +35,12 @@ pub fn fold_job(log: &Reader<'_>, key: &JobKey, known: Option<Job>, upto: Positi
 pub struct Folded {
     /// The job; `None` if it did not exist.
     pub job: Option<Job>,
-    /// How many events the job has that its snapshot had not.
+    /// How many of the job's events are newer than its snapshot.
     pub events: u64,
 }
 
-/// The job as of `upto`, folded from a snapshot that may be wrong: if later events do not fit it, folds all events.
+/// The job as of `upto`, folded from a snapshot. If later events do not fit the snapshot, folds all events instead, because the
+/// snapshot may be wrong.
 ///
 /// # Errors
 ///
@@ -61,7 +64,7 @@ pub fn fold_from_snapshot(
 ///
 /// # Errors
 ///
-/// The log cannot be read, or one of these events cannot; an error of `each`.
+/// The log or one of the events cannot be read, or `each` fails.
 pub fn job_facts<E: From<Error> + From<log::Error>>(
     log: &Reader<'_>,
     key: &JobKey,
@@ -88,7 +91,7 @@ pub fn job_facts<E: From<Error> + From<log::Error>>(
 
 /// The fact of an event in the log; `None` for the ledger's own events. If the data was redacted, reads its residue instead.
 ///
-/// The redaction may be later than the moment that the caller asks for: redacted data is in no answer.
+/// The redaction may be later than the moment that the caller asks for: no read of the past shows redacted data.
 ///
 /// # Errors
 ///

@@ -22,7 +22,7 @@ pub enum Error {
     /// This program cannot read an event: the projector sets its job aside.
     #[error(transparent)]
     Unreadable(#[from] wire::Unreadable),
-    /// The state machine refuses an event: the log holds an event that was never decided.
+    /// The state machine refuses an event of the log. No admission accepted this event.
     #[error("event {position} does not fit its job")]
     Misfit {
         /// The event's position.

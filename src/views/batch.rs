@@ -1,4 +1,4 @@
-//! The changes of one transaction of the views.
+//! The changes that one transaction writes to the views.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,25 +8,25 @@ use crate::history::{self, job_facts};
 use crate::job::{Fact, Job, JobKey, Position};
 use crate::log::Reader;
 
-/// The changes of one transaction.
+/// The changes that one transaction writes.
 #[derive(Default)]
 pub(super) struct Batch {
     /// Jobs with their rows that changed.
     pub changed: HashMap<JobKey, JobRows>,
-    /// Jobs with a redaction: their rows may show redacted data.
+    /// Jobs with a redaction in this batch. Their rows may show redacted data, so they are folded again.
     pub redacted: HashSet<JobKey>,
-    /// Jobs whose rows are removed before the new ones are written.
+    /// Jobs whose old rows the transaction removes before it writes new rows.
     pub removed: HashSet<JobKey>,
-    /// Jobs that do not fold, with the first event that does not.
+    /// Jobs to set aside, each with the first event that does not fold.
     pub aside: HashMap<JobKey, Position>,
-    /// The newest event, and its leaf: hashed once for the batch.
+    /// The newest event of the batch, and its leaf, which the commit hashes.
     pub end: Option<Position>,
     pub leaf: Vec<u8>,
-    /// The bytes of its events.
+    /// The bytes of the batch's events.
     pub bytes: usize,
 }
 
-/// A job, and which of its rows are to be written.
+/// A job, and which of its rows the transaction must write.
 pub(super) struct JobRows {
     pub job: Job,
     pub changed: ChangedRows,
@@ -47,7 +47,7 @@ impl JobRows {
     }
 }
 
-/// The job as of `upto`, folded from the log alone, with all of its rows to write; `None` if it does not exist.
+/// The job as of `upto`, folded from the log alone, with all rows marked as changed; `None` if the job does not exist.
 pub(super) fn fold_again(log: &Reader<'_>, key: &JobKey, upto: Position) -> Result<Option<JobRows>, Error> {
     let mut folded: Option<JobRows> = None;
     job_facts(log, key, Position::GENESIS, upto, |fact| {

@@ -1,8 +1,7 @@
-//! Values that were read from the views, kept in memory for as long as the views hold the same.
+//! Values that reads loaded from the views, kept in memory until a commit of the projector changes them.
 //!
-//! The views are a function of the log up to their position, so a value holds until a commit of the projector changes it. From
-//! before a commit until every reader of the file sees it, the cache answers nothing and keeps nothing: an answer from memory is
-//! never older than what another reader has already read from the file.
+//! While a commit is under way, the cache returns no value and keeps none, until every reader of the file sees the commit. So a value
+//! from memory is never older than a value that another reader has already read from the file.
 
 use std::hash::Hash;
 
@@ -12,7 +11,7 @@ use crate::cache::Cache;
 use crate::job::Position;
 use crate::memory::Budget;
 
-/// Values by key, of one position of the views.
+/// Values by key, all as of one position of the views.
 #[derive(Debug)]
 pub struct ViewsCache<K: Hash + Eq, V>(Mutex<State<K, V>>);
 
@@ -29,31 +28,33 @@ impl<K: Hash + Eq + Clone, V: Clone> ViewsCache<K, V> {
         ViewsCache(Mutex::new(State { position: None, values: Cache::new(budget) }))
     }
 
-    /// A commit of the views begins: `evict` takes out the values that the commit changes.
+    /// Begins a commit of the views. `evict` takes out the values that the commit changes.
     pub fn begin_commit(&self, evict: impl FnOnce(&mut Cache<K, V>)) {
         let mut state = self.0.lock();
         state.position = None;
         evict(&mut state.values);
     }
 
-    /// The views are at `position`, and every reader of the file sees that.
+    /// Ends a commit: the views are at `position`, and every reader of the file sees the commit.
     pub fn end_commit(&self, position: Position) {
         self.0.lock().position = Some(position);
     }
 
-    /// Evicts every value: other views take the place of these.
+    /// Evicts every value, because other views take the place of these.
     pub fn clear(&self) {
         self.begin_commit(Cache::clear);
     }
 
-    /// The value of `key` and the position of the views, if that is `wanted` or later.
+    /// The value of `key` and the position of the views. `None` if that position is before `wanted`, during a commit, and for an
+    /// unknown key.
     pub fn get(&self, key: &K, wanted: Position) -> Option<(V, Position)> {
         let mut state = self.0.lock();
         let position = state.position.filter(|position| *position >= wanted)?;
         state.values.get(key).map(|value| (value.clone(), position))
     }
 
-    /// Keeps a value of about `bytes` bytes that was read when the views were at `position`, unless they have moved on.
+    /// Keeps a value of about `bytes` bytes, which the caller read when the views were at `position`. Drops it if the views have
+    /// moved on since.
     pub fn keep(&self, key: &K, value: &V, bytes: usize, position: Position) {
         let mut state = self.0.lock();
         if state.position == Some(position) {

@@ -1,6 +1,6 @@
 //! The columns of the tables of jobs and items: one list for each, in the one order in which rows are read and written.
 //!
-//! Columns are read by their number, because SQLite finds a name by comparing it with all others. Only this file knows numbers.
+//! Reads name a column by its number, because SQLite finds a name by comparing it with all names. Only this file knows the numbers.
 
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use crate::job::{Position, Time};
 
 /// A column of a table.
 pub(super) trait Column: Copy + 'static {
-    /// What a statement was doing that reads these columns.
+    /// The attempt that an error of these columns names; completes the sentence "cannot …".
     const DOING: &'static str;
 
     /// The column's place among those that a statement reads.
@@ -80,7 +80,7 @@ pub(super) struct Columns<'a, 'r, C> {
 }
 
 impl<'a, 'r, C: Column> Columns<'a, 'r, C> {
-    /// Of a row that a statement reads with the list of `C`.
+    /// The columns of a row, which the statement selected with the list of `C`.
     pub(super) fn of(row: &'a Row<'r>) -> Columns<'a, 'r, C> {
         Columns { row, columns: PhantomData }
     }

@@ -58,7 +58,7 @@ fn read_state(row: &Columns<'_, '_, C>) -> Result<State, Error> {
         (Status::Cancelled, started_at, Some(ended_at), Some((by, position))) => {
             State::Cancelled { started_at, ended_at, by, reason: row.get(C::CancelledReason)?, position }
         }
-        (status, ..) => return Err(Error::Damaged(format!("a {status} job without what such a job has"))),
+        (status, ..) => return Err(Error::Damaged(format!("a {status} job lacks columns that such a job must have"))),
     })
 }
 
@@ -95,8 +95,8 @@ pub(super) fn insert(conn: &Connection, job: &Summary, parts: Parts) -> Result<b
     Ok(write(conn, &SQL, compose, &[], &cells)? > 0)
 }
 
-/// Writes the state into the job's row. Apart from the other columns, because the status is indexed: naming it writes the index
-/// again, changed or not.
+/// Writes the state into the job's row. A statement of its own, because the status is indexed: SQLite writes the index again whenever
+/// a statement sets the status, even to the same value.
 pub(super) fn update_state(conn: &Connection, job: &Summary) -> Result<(), rusqlite::Error> {
     static SQL: OnceLock<String> = OnceLock::new();
     update(conn, &SQL, job, &state_cells(&job.state))
@@ -184,7 +184,7 @@ pub(super) fn read_parts(row: &Row<'_>) -> Result<Parts, Error> {
     Ok(Parts { items: row.number(C::Items)?, notes: row.number(C::Notes)?, redactions: row.number(C::Redactions)? })
 }
 
-/// The key of a job's rows in every other table.
+/// The number of the job's row, by which the rows of all other tables refer to the job.
 pub(super) fn row_of(job: &Job) -> i64 {
     job.created_position.get() as i64
 }

@@ -31,14 +31,14 @@ pub struct JobQuery {
     pub started_after: Option<Time>,
     /// Started strictly before.
     pub started_before: Option<Time>,
-    /// What the id starts with.
+    /// A prefix of the id.
     pub id_prefix: Option<String>,
-    /// Created at a position before this one: the last job of the previous page.
+    /// Created before this position, which is that of the last job of the previous page.
     pub before: Option<Position>,
 }
 
 impl JobQuery {
-    /// Whether an index finds the jobs: a page then costs the jobs that it shows, however many there are.
+    /// Whether an index finds the jobs. A page then reads only the jobs that it shows.
     pub fn is_indexed(&self) -> bool {
         let times = [self.created_after, self.created_before, self.started_after, self.started_before];
         let unindexed = times.iter().any(Option::is_some) || self.label.is_some() || self.id_prefix.is_some();
@@ -66,8 +66,8 @@ pub struct JobList {
 /// A page ends at about this many bytes of its jobs' texts, 4 MiB, so it may have fewer jobs than its limit.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Reads a page of at most `limit` jobs. Without an index it looks at every job that the indexed filters let through. It counts
-/// nothing.
+/// Reads a page of at most `limit` jobs. If [`JobQuery::is_indexed`] is false, reads every job that the indexed filters let through.
+/// Does not count the jobs of the whole list.
 ///
 /// # Errors
 ///
@@ -94,7 +94,8 @@ pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary
     Ok(())
 }
 
-/// The statement of a page, and the values that it binds. It reads one job more than the page shows.
+/// The statement of a page, and the values to bind. The statement reads one job more than the page shows, to tell whether a next page
+/// follows.
 fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
     let mut conditions = Conditions::default();
     if let Some((key, value)) = &query.label {

@@ -1,4 +1,4 @@
-//! Rows into a job: the exact [`Job`] that was saved.
+//! Loads a job from its rows: exactly the [`Job`] that the projector saved.
 
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
@@ -17,7 +17,7 @@ use crate::wire;
 /// Reads the job ?2 of the organisation ?1 as it is now.
 static NOW: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {} FROM job WHERE org = ?1 AND subject = ?2", JobColumn::LIST));
-/// Reads the job ?2 of the organisation ?1 as it is now, if that is its state at the position ?3.
+/// Reads the job ?2 of the organisation ?1 as it is now, if its newest event is at or before the position ?3.
 static NOW_AT: LazyLock<String> = LazyLock::new(|| format!("{} AND position <= ?3", *NOW));
 /// Reads the newest snapshot of the job ?2 of the organisation ?1 at or before the position ?3.
 static SNAPSHOT_AT: LazyLock<String> = LazyLock::new(|| {
@@ -30,8 +30,8 @@ static SNAPSHOT_AT: LazyLock<String> = LazyLock::new(|| {
 /// Reads the items of the job ?1, which has ?2 events, as they are now.
 static ITEMS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {} FROM item WHERE job = ?1 AND since <= ?2 ORDER BY seq", ItemColumn::LIST));
-/// Reads the items of the job ?1 as they were after its event number ?2, after which there is a snapshot. Of the results that were
-/// replaced since, it reads the one with the first later end.
+/// Reads the items of the job ?1 as they were after its event number ?2, at which a snapshot was made. If later events replaced an
+/// item's result, reads the replaced result that ended first after ?2.
 static SNAPSHOT_ITEMS: LazyLock<String> = LazyLock::new(|| {
     let list = ItemColumn::LIST;
     format!(
@@ -50,9 +50,9 @@ const LARGE: u64 = 64 << 10;
 /// A job as the views show it.
 #[derive(Debug, Clone)]
 pub enum Found {
-    /// With its parts.
+    /// The job with its parts.
     Whole(Arc<Job>),
-    /// A large job without them: loading and rendering it takes long.
+    /// A large job without its parts, because loading and rendering them takes long.
     Large(Arc<Summary>),
 }
 
@@ -68,7 +68,7 @@ impl Deref for Found {
 }
 
 impl Found {
-    /// About how many bytes it takes in memory.
+    /// About how many bytes this value takes in memory.
     pub fn weight(&self) -> usize {
         match self {
             Found::Whole(job) => job_weight(job),
@@ -77,7 +77,7 @@ impl Found {
     }
 }
 
-/// Whether loading and rendering the job takes long: it has much to show, or output that only the log has.
+/// Whether loading and rendering the job takes long: the job has many bytes, or hook output, which only the log stores.
 pub fn is_large(job: &Summary) -> bool {
     job.bytes > LARGE || job.hook.as_ref().is_some_and(|hook| hook.len > hook.head.len() as u64)
 }
@@ -114,13 +114,13 @@ fn unless_set_aside<T>(conn: &Connection, key: &JobKey, found: Option<T>) -> Res
     Ok(found)
 }
 
-/// The job of these rows; `None` if the job has none.
+/// The job from its rows; `None` if the job has no rows.
 pub(super) fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, Error> {
     let row = read_row(conn, &NOW, &[&key.org.to_string(), &key.id.as_str()])?;
     row.map(|row| row.complete(conn, &ITEMS)).transpose()
 }
 
-/// The newest state of the job at or before `upto` that the views hold: as it is now, or a snapshot. `None` if they hold none.
+/// The newest state of the job at or before `upto` in the views: its present state, or a snapshot. `None` if the views have neither.
 pub fn load_past(conn: &Connection, key: &JobKey, upto: Position) -> Result<Option<Job>, Error> {
     let bounds = params![key.org.to_string(), key.id.as_str(), upto.get() as i64];
     if let Some(row) = read_row(conn, &NOW_AT, bounds)? {
@@ -150,7 +150,7 @@ impl JobRow {
         let JobRow { summary, parts } = self;
         let row = summary.created_position.get() as i64;
         let (spec, spec_json) = load_spec(conn, row, summary.kind)?;
-        // Most jobs have none of these parts, and a look-up that finds nothing costs as much as one that does.
+        // Skips the look-up if the job's row counts no parts: most jobs have no such parts, and an empty look-up costs as much.
         let items = if parts.items > 0 { load_items(conn, items, row, summary.events)? } else { Vec::new() };
         let notes = if parts.notes > 0 { load_notes(conn, row, parts.notes)? } else { Vec::new() };
         let redactions = if parts.redactions > 0 { load_redactions(conn, row, parts.redactions)? } else { Vec::new() };

@@ -1,7 +1,7 @@
 //! `views.db`: the tables that the projector folds from the log's events, one row a job, one an item.
 //!
 //! Invariants: the fold asks no clock and no network; the file may be deleted at any time; the projector writes rows and the position
-//! of the views in one transaction, so the views are always those of one position.
+//! of the views in one transaction, so readers always see the views of one position.
 //!
 //! Not here: the thread that projects, and reads that wait for it (`ledger`); JSON of any API (`model`, `kinds`).
 
@@ -36,7 +36,7 @@ use crate::job::Position;
 use crate::sqlite::{self, ErrorKind};
 use crate::{history, log};
 
-/// Why views cannot be read or written.
+/// Why a read or a write of the views fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The log.
@@ -51,7 +51,7 @@ pub enum Error {
     /// The operating system refused to replace, remove or sync a file of views.
     #[error("cannot {doing} `{}`", .path.display())]
     Io {
-        /// What was to be done with the file.
+        /// The attempt; completes the sentence "cannot …".
         doing: &'static str,
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ impl Error {
         }
     }
 
-    /// Whether views that are made again would not have the error.
+    /// Whether making the views again removes the error.
     pub fn is_damage(&self) -> bool {
         match self {
             // New views would meet the same full disk, lock or failing device.

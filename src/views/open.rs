@@ -1,4 +1,4 @@
-//! Opening `views.db`, and telling whose views they are.
+//! Opening `views.db`, and telling whether its views are of this log and this program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub(super) fn open_existing(path: &Path, cache: usize) -> Result<Connection, Err
     Ok(conn)
 }
 
-/// Makes new, empty views in a file of their own. The file need not survive a crash: it is not in use yet.
+/// Makes new, empty views in a file of their own. Writes are not durable, because no reader uses the file yet; [`finish`] syncs it.
 ///
-/// Every redaction recorded up to `scrubbed` has been applied to the log that the views will be made of.
+/// In the log from which the views are made, all redactions up to `scrubbed` have removed their data.
 pub(super) fn create(path: &Path, scrubbed: Position, cache: usize) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, cache)?;
     let doing = Error::doing("make new views");
@@ -50,7 +50,7 @@ pub(super) fn finish(conn: Connection, path: &Path) -> Result<(), Error> {
     close(conn, path)
 }
 
-/// Copies the rows of the views, and no other bytes of their file, into new views in a file of their own.
+/// Copies only the rows of the views into a new file.
 ///
 /// SQLite leaves parts of rows behind when it moves rows between pages, even with `secure_delete`. A copy has no such parts.
 pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
@@ -80,7 +80,7 @@ fn connect(path: &Path, flags: OpenFlags, cache: usize) -> Result<Connection, Er
 /// The newest event that views hold.
 pub(super) struct NewestEvent {
     pub position: Position,
-    /// The hash of its leaf: it tells views of this log from views of another one.
+    /// The hash of its leaf, by which views of this log differ from views of another log.
     pub leaf_hash: Hash,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn set_newest_event(conn: &Connection, newest: &NewestEvent) -> Resul
         .map_err(Error::doing("note the position of the views"))
 }
 
-/// Every redaction recorded up to this position has been applied to the file.
+/// The file holds no bytes of data that a redaction up to this position removed.
 pub(super) fn scrubbed(conn: &Connection) -> Result<Position, Error> {
     let upto = conn.query_row("SELECT upto FROM scrubbed", [], |row| row.get::<_, i64>(0));
     Ok(Position::new(upto.map_err(Error::doing("read which redactions the views apply"))? as u64))
@@ -151,16 +151,16 @@ pub fn empty_views() -> Result<Connection, Error> {
 /// Why a file does not hold views of a log.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// There is no such file.
-    #[error("there are none")]
+    /// The file is missing.
+    #[error("the file is missing")]
     Missing,
-    /// Another version has made them, or the file is none of views.
-    #[error("they have another shape")]
+    /// Another version of jobledger made the views, or the file is no views database.
+    #[error("they have the tables of another version")]
     OtherVersion,
-    /// They hold no event.
+    /// The views hold no event.
     #[error("they were never finished")]
     Unfinished,
-    /// Their newest event is another one in the log.
+    /// The log has another event at the position of the views.
     #[error("they are of another history")]
     OtherHistory,
     /// The log does not have their newest event.
@@ -178,7 +178,7 @@ pub enum Unfit {
 ///
 /// # Errors
 ///
-/// Why it does not.
+/// The reason, if it does not.
 pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), Unfit> {
     if !path.exists() {
         return Err(Unfit::Missing);
@@ -190,7 +190,7 @@ pub fn fits(path: &Path, log: &Reader<'_>) -> Result<(), Unfit> {
 ///
 /// # Errors
 ///
-/// Why they are not.
+/// The reason, if they are not.
 pub fn fits_log(conn: &Connection, log: &Reader<'_>) -> Result<(), Unfit> {
     if !is_of_today(conn).map_err(Error::doing("read the version of the views"))? {
         return Err(Unfit::OtherVersion);

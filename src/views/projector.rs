@@ -1,7 +1,7 @@
-//! The writer of the views: it folds events, and writes the rows that they change.
+//! The writer of the views: folds events into jobs, and writes the rows that change.
 //!
-//! Each batch of events is one transaction, with the position that the views have after it. Jobs are cached between batches, so
-//! an event costs no read of its job.
+//! One transaction writes the rows that a batch of events changes, and the new position of the views. A cache keeps jobs between
+//! batches, so most events cost no read of their job.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ use crate::memory::Budget;
 use crate::tree::leaf_hash;
 use crate::wire;
 
-/// Most bytes of events in a transaction, whatever the budget: 32 MiB.
+/// Most bytes of events in a transaction, even with a larger budget: 32 MiB.
 const MOST_BATCH: usize = 32 << 20;
 
 /// The writer of the views.
@@ -35,11 +35,11 @@ pub struct Projector {
     position: Option<Position>,
     /// Jobs that do not fold: the projector passes over their later events.
     aside: HashSet<JobKey>,
-    /// The views are made from nothing, so each of their rows was folded from the log.
+    /// These are new views, so this projector has folded each of their rows from the log.
     is_new: bool,
 }
 
-/// The cache of jobs, and the bytes of a transaction.
+/// Shares the budget out: the cache of jobs, and the bytes of a transaction.
 fn room(budget: &Budget) -> (JobCache, usize) {
     (JobCache::new(budget.part(2)), budget.part(4).limit().min(MOST_BATCH))
 }
@@ -59,20 +59,19 @@ impl Projector {
         Ok(Projector { conn, cache, batch, position, aside, is_new: false })
     }
 
-    /// Starts new views in a file of their own. Every redaction recorded up to `scrubbed` has been applied to the log that they are
-    /// made of.
+    /// Starts new views in a file of their own. In the log all redactions up to `scrubbed` have removed their data.
     pub(super) fn create(path: &Path, scrubbed: Position, budget: &Budget) -> Result<Projector, Error> {
         let conn = open::create(path, scrubbed, budget.part(4).limit())?;
         let (cache, batch) = room(budget);
         Ok(Projector { conn, cache, batch, position: None, aside: HashSet::new(), is_new: true })
     }
 
-    /// Ends new views: after this the file can take the place of the old one.
+    /// Completes new views. The file can then take the place of the old one.
     pub(super) fn finish(self, path: &Path) -> Result<(), Error> {
         open::finish(self.conn, path)
     }
 
-    /// Every redaction recorded up to this position has been applied to the file.
+    /// The file holds no bytes of data that a redaction up to this position removed.
     pub fn scrubbed(&self) -> Result<Position, Error> {
         open::scrubbed(&self.conn)
     }
@@ -87,8 +86,8 @@ impl Projector {
         self.position.map_or(Position::GENESIS, Position::next)
     }
 
-    /// Takes back the jobs that were set aside and fold now: a newer program may read what an older one could not. Costs a fold
-    /// of each. Tells `announce` of each job before readers see it.
+    /// Tries each job that was set aside again, and takes it back if it folds now: a newer program may read events that an older one
+    /// could not. Each try folds the whole job. Gives `announce` each job before readers see it.
     pub fn retry_set_aside(
         &mut self,
         log: &Reader<'_>,
@@ -120,8 +119,8 @@ impl Projector {
         transaction.commit().map_err(doing())
     }
 
-    /// Projects at most `limit` more events of the log, in one transaction; answers whether there were any. Tells `announce` which
-    /// jobs they change before readers see the change.
+    /// Projects at most `limit` more events of the log in one transaction. Returns `false` if the log has no more events. Gives
+    /// `announce` the changed jobs before readers see the change.
     pub fn project_log(
         &mut self,
         log: &Reader<'_>,
@@ -133,8 +132,8 @@ impl Projector {
         log.scan(self.next(), limit, |row| self.project(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
         for key in std::mem::take(&mut batch.redacted) {
-            // A redaction reaches back into every row and snapshot of its job. It is the one event that costs as much as the job is
-            // long.
+            // A redaction may change every row and snapshot of its job, so the whole job is folded again. No other event costs as
+            // much as its job is long.
             match fold_again(log, &key, upto) {
                 Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
                 Ok(None) => {}
@@ -145,7 +144,7 @@ impl Projector {
         self.commit(log, batch, announce)
     }
 
-    /// Projects the facts that come next in the log, none of them a redaction. `newest_leaf` is the leaf of the newest.
+    /// Projects the facts that come next in the log. They hold no redaction. `newest_leaf` is the leaf of the newest fact.
     pub fn project_facts(
         &mut self,
         log: &Reader<'_>,
@@ -187,7 +186,7 @@ impl Projector {
         Ok(true)
     }
 
-    /// Writes the rows of the batch.
+    /// Writes the rows of the batch. Sets aside a job that the log creates twice.
     fn write(&self, transaction: &Transaction<'_>, log: &Reader<'_>, batch: &mut Batch) -> Result<(), Error> {
         for key in batch.removed.iter().chain(batch.aside.keys()) {
             remove(transaction, key)?;
@@ -208,7 +207,7 @@ impl Projector {
         Ok(())
     }
 
-    /// Folds one event of the log into the batch.
+    /// Folds one event of the log into the batch, or sets its job aside if the event cannot be read. `Break` once the batch is full.
     fn project(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
         match row_fact(log, row) {
             Ok(Some(fact)) => self.fold(log, batch, fact)?,
@@ -242,11 +241,11 @@ impl Projector {
         folded.or_else(|error| self.set_aside(batch, log, key, error))
     }
 
-    /// Folds the first event of the batch for its job.
+    /// Folds the first event of a job in this batch: gets the job from the cache or its rows.
     fn fold_first(&mut self, key: &JobKey, fact: Fact) -> Result<JobRows, Error> {
         let known = match (self.cache.take(key), &fact.event) {
             (Some(job), _) => Some(job),
-            // A new job has no row yet. If it has, `save` finds the row when it writes the new one.
+            // A new job has no row to load. If the log creates a job twice, `save` finds the old row when it writes the new one.
             (None, Event::Created(_)) => None,
             (None, _) => load_job(&self.conn, key)?,
         };
@@ -256,10 +255,10 @@ impl Projector {
         Ok(rows)
     }
 
-    /// Sets the job aside if `error` says that its events do not fold; any other error stays one.
+    /// Sets the job aside if `error` says that its events do not fold; returns any other error.
     ///
-    /// Asks the log again: if the job folds from there, the rows of the views are wrong, and not the log. Views that are made from
-    /// nothing have no such rows, so the scan of the log decides.
+    /// First folds the job from the log alone: if that succeeds, the rows of the views are damaged, and not the log. New views need
+    /// no such check, because this projector has folded all their rows from the log.
     fn set_aside(&self, batch: &mut Batch, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
         let Some(position) = error.unfoldable() else { return Err(error) };
         match fold_job(log, &key, None, position) {

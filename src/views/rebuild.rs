@@ -1,4 +1,4 @@
-//! New views from nothing, in a file of their own beside the old ones.
+//! Makes new views from the log alone, in a file beside the old views.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::job::Position;
 use crate::log::Reader;
 use crate::memory::Budget;
 
-/// Events taken at a time.
+/// Most events of one transaction.
 const STEP: u64 = 20_000;
 
-/// Makes views of the log, up to its present head, in the new file `path`. Removes what an interrupted rebuild has left there, tells
-/// `progress` the position after each batch, and syncs the file.
+/// Makes views of the log, up to its present head, in the new file `path`, and syncs the file. First removes a file that an
+/// interrupted rebuild left there. Gives `progress` the position after each batch.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn rebuild(log: &Reader<'_>, path: &Path, budget: &Budget, progress: impl Fn
     rebuild_to(log, Position::MAX, path, budget, progress)
 }
 
-/// The same for the events up to `upto`.
+/// As [`rebuild`], but only with the events up to `upto`.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn rebuild_to(
     mut progress: impl FnMut(Position),
 ) -> Result<(), Error> {
     discard(path)?;
-    // A redaction that is recorded later may name data that this rebuild has already read.
+    // Reads the newest redaction first: a later redaction may name data that this rebuild has already read.
     let mut projector = Projector::create(path, log.head()?, budget)?;
     let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
     while projector.project_log(log, step(&projector), |_| {})? {
@@ -44,7 +44,7 @@ pub fn rebuild_to(
     projector.finish(path)
 }
 
-/// Copies the rows of `views`, and no other bytes of their file, into the new file `path`, and syncs it.
+/// Copies only the rows of `views` into the new file `path`, and syncs the file.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
 /// A file cannot be removed or renamed.
 pub fn put_in_place(new: &Path, path: &Path) -> Result<(), Error> {
     let failed = || Error::io("put new views in the place of", path);
-    // Without a new file the old one stays.
+    // Checks first that the new file is there, so that a failure keeps the old file.
     new.metadata().map_err(failed())?;
     remove_database(path).and_then(|()| std::fs::rename(new, path)).map_err(failed())
 }

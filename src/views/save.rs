@@ -1,4 +1,4 @@
-//! A job into rows: only the rows that changed.
+//! Saves a job: writes only the rows that changed.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::job::{Change, Conflict, Fact, Job, JobKey, Redaction};
 /// The rows of a job that changed since it was last saved.
 #[derive(Debug, Default)]
 pub(super) struct ChangedRows {
-    /// The job has no rows yet.
+    /// Whether the job has no rows yet.
     new: bool,
-    /// Its state changed.
+    /// Whether the job's state changed.
     state: bool,
     /// Places of changed items.
     items: BTreeSet<usize>,
@@ -26,19 +26,19 @@ pub(super) struct ChangedRows {
     redactions: usize,
     /// Snapshots that came due, oldest first.
     snapshots: Vec<Snapshot>,
-    /// Results of items that a snapshot shows and that were replaced.
+    /// Replaced results of items that a snapshot still shows.
     replaced: Vec<Replaced>,
 }
 
 impl ChangedRows {
-    /// The job that `fact` begins. It has no rows yet: all of them are to be written.
+    /// The job that `fact` begins. All of its rows count as changed.
     pub(super) fn begin(fact: Fact) -> Result<(Job, ChangedRows), Conflict> {
         let job = Job::begin(fact)?;
         let changed = ChangedRows { new: true, items: (0..job.items.len()).collect(), ..ChangedRows::default() };
         Ok((job, changed))
     }
 
-    /// Folds `fact` into `job`, and notes which rows that changes.
+    /// Folds `fact` into `job`, and notes which rows change.
     pub(super) fn fold(&mut self, job: &mut Job, fact: Fact) -> Result<(), Conflict> {
         let before = job.state.status();
         let replaced = Replaced::by(&fact, job);
@@ -58,7 +58,7 @@ impl ChangedRows {
 /// Whether a job's rows were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Saved {
-    /// They were.
+    /// The rows were written.
     Written,
     /// The job is new and has a row already: the log creates it twice. Nothing was written.
     Exists,
@@ -78,7 +78,7 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
         update_progress(conn, &then.summary, then.parts)?;
         snapshot::copy_row(conn, row_of(job))?;
     }
-    // The row of a new job is complete, and a snapshot has changed every column.
+    // `insert_job` has written the whole row of a new job. A snapshot has overwritten the row with an older state.
     let snapshots = !changed.snapshots.is_empty();
     if snapshots || !changed.new {
         update_progress(conn, &job.summary, Parts::of(job))?;
@@ -97,7 +97,7 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
     Ok(Saved::Written)
 }
 
-/// Inserts the rows of a new job, but for its parts; `false` if the job has a row already.
+/// Inserts the rows of a new job except those of its parts; `false` if the job has a row already.
 fn insert_job(conn: &Connection, job: &Job) -> Result<bool, rusqlite::Error> {
     if !insert(conn, &job.summary, Parts::of(job))? {
         return Ok(false);
@@ -144,7 +144,7 @@ fn delete(conn: &Connection, saved: &Job) -> Result<(), rusqlite::Error> {
     for (table, column) in [("job", "id"), ("snapshot", "id")].into_iter().chain(of_job) {
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE {column} = ?1"))?.execute([row])?;
     }
-    // Labels are found by their text.
+    // The index of labels begins with their text, so the delete names the text.
     for (key, value) in &saved.labels {
         conn.prepare_cached("DELETE FROM label WHERE org = ?1 AND key = ?2 AND value = ?3 AND job = ?4")?
             .execute(params![org, key, value, row])?;

@@ -1,6 +1,7 @@
 //! Jobs whose events cannot be folded: the projector sets them aside, and every other job goes on.
 //!
-//! Only the position is stored: the cause may quote data of the event, and a redaction would not reach it here.
+//! The views store only the position of the event, and not the cause: the cause may quote data of the event, and a redaction would
+//! not remove that quote.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -1,7 +1,7 @@
 //! Snapshots: a job after each [`EVENTS_PER_SNAPSHOT`]th of its events, so that a read of the past folds few events.
 //!
-//! The projector copies the job's row. It copies an item's result when a later one replaces it, and only if a snapshot shows the
-//! result. So an event costs the same however large its job is. Snapshots do not depend on where a batch ends.
+//! For a snapshot the projector copies the job's row. An item's result is copied later, when a newer result replaces it, and only if
+//! a snapshot shows it. So an event of a large job costs as little as one of a small job. Batches do not change the snapshots.
 
 use rusqlite::{Connection, params};
 
@@ -18,7 +18,7 @@ pub(super) struct Snapshot {
     pub parts: Parts,
 }
 
-/// A result of the item at `place` that a snapshot shows and the job's event number `until` replaced.
+/// A result of the item at `place`. A snapshot shows the result, and the job's event number `until` replaced it.
 #[derive(Debug)]
 pub(super) struct Replaced {
     pub place: usize,

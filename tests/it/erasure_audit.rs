@@ -38,14 +38,14 @@ fn an_erasure_explains_only_what_it_could_have_erased() {
     type Change = fn(&mut Value);
     let changes: [(usize, Change, &str); 5] = [
         (15, |data| data["position"] = json!(9), "it redacts the data of event 9"),
-        (15, |data| data["position"] = json!(15), "which is not before it"),
+        (15, |data| data["position"] = json!(15), "which does not come before it"),
         (
             15,
             |data| data["residue"]["created_by"] = json!("Wilhelmina"),
             "residue of event 1 is not one of a `job.created`",
         ),
         (15, |data| drop(data.as_object_mut().unwrap().remove("residue")), "residue"),
-        (16, |data| data["position"] = json!(1), "which was redacted before it"),
+        (16, |data| data["position"] = json!(1), "which an earlier event redacted already"),
     ];
     for (line, change, said) in changes {
         let forged = forged(&export, line, |_, data| change(data));

@@ -1,5 +1,5 @@
-//! Loading the rows of an organisation while the projector goes on: a load reads the file without a lock, and commits note their
-//! changes for it.
+//! Loading the rows of an organisation while the projector goes on. A load reads the file without a lock, and meanwhile each commit
+//! adds its changes to the load.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use crate::job::{OrgId, Position};
 /// Longest wait for a commit of the views.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A load under way, as the organisation knows it.
+/// A load under way, noted at its organisation.
 #[derive(Debug)]
 pub(super) struct Loading {
-    /// The load's number. A load that was replaced finds another number here, or none.
+    /// The load's number. If another load has replaced a load, the replaced one finds another number here.
     number: u64,
     /// The changes that were committed since the load began, each with the position of its commit.
     since: Vec<(Position, RowChange)>,
@@ -28,15 +28,15 @@ impl Loading {
 
 /// How a load begins.
 pub(super) enum Begun<'r> {
-    /// The rows are here already.
+    /// Memory has the rows already.
     Loaded,
     /// A commit takes too long.
     TooLong,
-    /// The rows are to be read.
+    /// The caller must read the rows.
     Load(Load<'r>),
 }
 
-/// A load of an organisation's rows. A load that fails leaves nothing behind.
+/// A load of an organisation's rows. Dropping an unfinished load removes its traces.
 pub(super) struct Load<'r> {
     lists: &'r RunningLists,
     org: OrgId,
@@ -44,8 +44,8 @@ pub(super) struct Load<'r> {
 }
 
 impl RunningLists {
-    /// Begins a load if the rows are not here. Waits for a commit under way, because its changes were announced before this load
-    /// could note them.
+    /// Begins a load if memory lacks the rows. First waits for a commit under way, because that commit announced its changes before
+    /// this load could note them.
     pub(super) fn begin_load(&self, org: OrgId, render: RenderRow) -> Begun<'_> {
         let mut state = self.state.lock();
         self.committed.wait_while_for(&mut state, |state| state.committing, PATIENCE);
@@ -65,8 +65,8 @@ impl RunningLists {
 }
 
 impl Load<'_> {
-    /// Takes the rows that were read when the views were at `position`, and the changes since. `false` if another load has
-    /// replaced this one, or the rows were evicted.
+    /// Takes the rows, which the caller read when the views were at `position`, and applies the changes since. `false` if another
+    /// load has replaced this one, or the rows were evicted.
     pub(super) fn end(self, rows: BTreeMap<Position, Box<[u8]>>, position: Position) -> bool {
         let mut state = self.lists.state.lock();
         let Some(org) = self.own(&mut state) else { return false };
@@ -77,7 +77,7 @@ impl Load<'_> {
         true
     }
 
-    /// The organisation, if it waits for this load.
+    /// The organisation, if this load is still its load.
     fn own<'s>(&self, state: &'s mut State) -> Option<&'s mut Org> {
         let org = state.orgs.get_mut(&self.org)?;
         org.loading.as_ref().is_some_and(|loading| loading.number == self.number).then_some(org)

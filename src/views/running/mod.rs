@@ -1,4 +1,4 @@
-//! The running background jobs of an organisation, each rendered when it changes: a list of all of them is a copy.
+//! The list of an organisation's running background jobs. A job is rendered when it changes, so making the list only copies bytes.
 //!
 //! The first read of a list loads the organisation's rows from the views. From then on each commit of the projector changes
 //! them. Rows of an organisation whose list is not read for ten minutes are evicted.
@@ -15,9 +15,9 @@ use parking_lot::{Condvar, Mutex};
 use self::load::{Begun, Loading};
 use crate::job::{JobKey, Kind, OrgId, Position, Status, Summary};
 
-/// Rows of an organisation are evicted if its list is not read for so long.
+/// The rows of an organisation are evicted if no reader asks for its list for so long.
 const UNREAD: Duration = Duration::from_secs(600);
-/// Bytes of one piece of a list, 64 KiB: so many are sent at a time.
+/// Bytes of one piece of a list, 64 KiB. The server sends a list piece by piece.
 const PIECE: usize = 64 << 10;
 
 /// A job that a commit of the views changes.
@@ -31,7 +31,7 @@ pub struct ChangedJob<'a> {
 
 /// Renders a job's row.
 pub type RenderRow = fn(&Summary) -> Vec<u8>;
-/// Rendered rows, separated by commas. The pieces one after the other are the list.
+/// Rendered rows, separated by commas. The pieces joined in order are the list.
 pub type ListPieces = Arc<[Bytes]>;
 
 /// The list of an organisation's running background jobs.
@@ -43,11 +43,11 @@ pub struct RunningList {
     pub position: Position,
 }
 
-/// The rows of the organisations whose lists are read.
+/// The rows of each organisation whose list was read recently.
 #[derive(Debug, Default)]
 pub struct RunningLists {
     state: Mutex<State>,
-    /// A commit has ended.
+    /// Signals the end of a commit.
     committed: Condvar,
 }
 
@@ -55,7 +55,7 @@ pub struct RunningLists {
 struct State {
     /// The position of the views.
     position: Position,
-    /// A commit is under way: it has announced its changes, and readers of the file may not see them yet.
+    /// Whether a commit is under way: it has announced its changes, but readers of the file may not see them yet.
     committing: bool,
     orgs: HashMap<OrgId, Org>,
     /// The number of the next load.
@@ -67,11 +67,11 @@ struct Org {
     render: RenderRow,
     /// By the position of `job.created`.
     rows: BTreeMap<Position, Box<[u8]>>,
-    /// The list of these rows, once it was read.
+    /// The list of these rows; `None` until a reader asks for it.
     list: Option<ListPieces>,
     /// The changes of the commit under way.
     changes: Vec<RowChange>,
-    /// The load that reads the rows; `None` once they are here.
+    /// The load that reads the rows; `None` once `rows` is complete.
     loading: Option<Loading>,
     read_at: Instant,
 }
@@ -81,12 +81,12 @@ struct Org {
 struct RowChange {
     /// The position of `job.created`.
     job: Position,
-    /// `None` if the job does not run any more.
+    /// `None` if the job does not run.
     row: Option<Box<[u8]>>,
 }
 
 impl RunningLists {
-    /// A commit of the views begins that changes these jobs.
+    /// Begins a commit of the views, which changes these jobs.
     pub fn begin_commit<'a>(&self, jobs: impl Iterator<Item = ChangedJob<'a>>) {
         let mut state = self.state.lock();
         state.committing = true;
@@ -100,13 +100,13 @@ impl RunningLists {
                     }
                 }
                 Some(_) => {}
-                // Rows are not found by the job's key, so they are all loaded again.
+                // The rows cannot be searched by a job's key, so the next read loads all of them again.
                 None => drop(state.orgs.remove(&key.org)),
             }
         }
     }
 
-    /// The views are at `position`: readers of the file see every change that was announced.
+    /// Ends the commit: the views are at `position`, and readers of the file see every announced change.
     pub fn end_commit(&self, position: Position) {
         let mut state = self.state.lock();
         (state.position, state.committing) = (position, false);
@@ -122,12 +122,12 @@ impl RunningLists {
         self.committed.notify_all();
     }
 
-    /// Evicts every row: other views take the place of these.
+    /// Evicts every row, because other views take the place of these.
     pub fn clear(&self) {
         self.state.lock().orgs.clear();
     }
 
-    /// The list, if it is made already and shows `wanted` or later.
+    /// The list, if it is in memory and shows the views at `wanted` or later.
     pub fn get(&self, org: OrgId, wanted: Position) -> Option<RunningList> {
         let mut state = self.state.lock();
         let position = Some(state.position).filter(|position| *position >= wanted)?;
@@ -136,10 +136,10 @@ impl RunningLists {
         Some(RunningList { rows: org.list.clone()?, position })
     }
 
-    /// Makes the list of the rows that `render` renders. The list serves until a row changes.
+    /// Makes the list from rows that `render` renders. Later reads get the same list until a row changes.
     ///
-    /// `read` is called if the rows are not here yet. It gives every running job of the organisation to its argument, and answers
-    /// the position of the views that it read.
+    /// Calls `read` if memory lacks the rows. `read` gives every running job of the organisation to its argument, and returns the
+    /// position of the views that it read.
     ///
     /// `None` if a commit takes longer than 2 s, or if another load replaced this one.
     ///
@@ -165,7 +165,7 @@ impl RunningLists {
         }
         let mut state = self.state.lock();
         let position = state.position;
-        // Another load may have begun meanwhile.
+        // `None` if the rows were evicted meanwhile, or another load has begun.
         let loaded = state.orgs.get_mut(&org).filter(|org| org.loading.is_none());
         Ok(loaded.map(|org| {
             let rows = &org.rows;
@@ -186,7 +186,7 @@ impl Org {
     }
 }
 
-/// The rows, newest first.
+/// Joins the rows into pieces, newest row first.
 fn pieces(rows: &BTreeMap<Position, Box<[u8]>>) -> ListPieces {
     let (mut pieces, mut piece) = (Vec::new(), Vec::with_capacity(PIECE));
     for (n, row) in rows.values().rev().enumerate() {
