@@ -1,4 +1,4 @@
-//! One pass over a log: entries in, checkpoints compared, a report out.
+//! One pass over a log: takes entries, compares checkpoints, and makes a report.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,28 +19,28 @@ pub struct Auditor {
     held: BTreeMap<u64, Vec<Held>>,
     /// How many entries a valid checkpoint covers.
     covered: u64,
-    /// How many entries a valid checkpoint of the log's own covers.
+    /// How many entries the log's own valid checkpoints cover.
     covered_by_own: u64,
-    /// How many entries a checkpoint covers that a trusted key signed.
+    /// How many entries the checkpoints signed by a trusted key cover.
     trusted: u64,
-    /// Whether the log must bring checkpoints of its own.
+    /// Whether the log must have checkpoints of its own.
     brings_checkpoints: bool,
-    /// Whether a fault made it unsafe to read on.
+    /// Whether the audit stopped at a fault before the log's end.
     stopped: bool,
     report: Report,
 }
 
 /// A checkpoint held outside the log.
 struct Held {
-    /// The words for the checkpoint in the report.
+    /// The report's name for the checkpoint.
     name: String,
     note: String,
-    /// The file that the checkpoint is in, if it is the ledger's own anchor.
+    /// The anchor's file, if the checkpoint is the ledger's own anchor.
     anchor: Option<String>,
 }
 
 impl Auditor {
-    /// An audit of a log that `pinned` must have signed: a key that is known from another source than the log.
+    /// An audit of a log that the key `pinned` must have signed. The caller knows this key from another source than the log.
     pub fn new(pinned: Option<VerifierKey>) -> Auditor {
         Auditor {
             frontier: Frontier::EMPTY,
@@ -56,7 +56,7 @@ impl Auditor {
         }
     }
 
-    /// The log must bring its own checkpoints, up to its newest entry.
+    /// Demands the log's own checkpoints, up to its newest entry.
     pub fn demand_checkpoints(&mut self) {
         self.brings_checkpoints = true;
     }
@@ -147,7 +147,7 @@ impl Auditor {
         }
     }
 
-    /// Takes one of the log's own checkpoints that covers `wanted` entries, more than the log has.
+    /// Takes one of the log's own checkpoints, which covers `wanted` entries. The log has fewer entries.
     pub fn checkpoint_beyond(&mut self, wanted: u64, note: &str) {
         if self.signers.is_left_behind(note) {
             self.report.left_behind += 1;
@@ -207,7 +207,7 @@ impl Auditor {
         self.conclude()
     }
 
-    /// The held checkpoints that are left cover more entries than the log has.
+    /// Reports the held checkpoints that no entry has reached: they cover more entries than the log has.
     fn judge_held(&mut self) {
         let size = self.size();
         for (wanted, held) in std::mem::take(&mut self.held) {
@@ -222,7 +222,7 @@ impl Auditor {
         }
     }
 
-    /// The log's own checkpoints must cover what a checkpoint held outside covers.
+    /// Checks that the log's own checkpoints cover every entry that a checkpoint held outside covers.
     fn judge_own_checkpoints(&mut self) {
         if !self.brings_checkpoints || self.covered_by_own == self.covered {
             return;
@@ -265,7 +265,8 @@ impl Auditor {
         report
     }
 
-    /// The first entry that no valid checkpoint covers; if one of those has a fault already, the first with a fault.
+    /// The first entry with a fault among the entries that no valid checkpoint covers. Without such a fault, the first of these
+    /// entries.
     fn first_suspect(&self) -> Position {
         let uncovered = Position::new(self.covered);
         let found = self.report.faults.iter().filter_map(|fault| fault.position);
@@ -293,7 +294,7 @@ impl Auditor {
                         checkpoint.head.root,
                         plural(checkpoint.head.size, "entry", "entries")
                     );
-                    // A log that is signed throughout is another history. Entries alone are not the signed ones.
+                    // If the log is signed to its end, it is another history. Without signatures its entries are not the signed ones.
                     let class = if self.brings_checkpoints { Class::Forked } else { Class::Content };
                     self.fault(class, None, what);
                 }

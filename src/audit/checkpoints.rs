@@ -11,7 +11,7 @@ pub(super) struct Checkpoints<'s> {
     next: Option<SizedNote>,
 }
 
-/// A signed note, and the number of entries that its row says it covers.
+/// A signed note, and the number of entries in its row.
 struct SizedNote {
     size: u64,
     note: String,
@@ -37,7 +37,7 @@ impl<'s> Checkpoints<'s> {
         Ok(())
     }
 
-    /// Gives the audit, which took every entry, the checkpoints of more entries.
+    /// After the last entry: gives the audit the checkpoints that cover more entries than the log has.
     pub(super) fn beyond(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
         while let Some(SizedNote { size, note }) = self.next.take() {
             auditor.checkpoint_beyond(size, &note);

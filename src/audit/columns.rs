@@ -1,4 +1,4 @@
-//! The columns beside the leaf, by which an event is found: they must say what the leaf says.
+//! The columns beside the leaf, by which SQLite finds an event: they must have the values of the leaf.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ impl Columns {
         })
     }
 
-    /// The first column of a row that does not say what the leaf says.
+    /// The first column of a row whose value differs from the leaf; `None` if all columns agree.
     pub(super) fn differing(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<&'static str>, rusqlite::Error> {
         let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
         let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));

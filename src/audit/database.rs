@@ -1,5 +1,4 @@
-//! The audit of `log.db` and `views.db` as they lie on the disk. Each is read in one transaction, beside a server or without
-//! one, and nothing is changed.
+//! The audit of the files `log.db` and `views.db`. It reads each in one transaction, and changes nothing. A server may run beside it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +19,9 @@ use crate::tree::{Hash, NodeId};
 const PROGRESS_EVERY: u64 = 4096;
 
 /// Audits the log in the file `log` and the views in the file `views`. Reading every entry takes about as long as replaying
-/// every event, so each has a thread.
+/// every event, so each of the two has a thread.
 ///
-/// `progress` gets how many entries and events are done, and how many there are.
+/// `progress` gets how many entries and events are done, and how many there are in all.
 pub fn audit_database(
     log: &Path,
     views: &Path,
@@ -48,7 +47,7 @@ pub fn audit_database(
         });
         (entries, views.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
     });
-    // If both fail, the cause is that the log cannot be read.
+    // If both fail, the error of the log goes first: the views cannot be replayed without the log.
     entries?;
     views?.report(auditor);
     Ok(())
@@ -66,14 +65,14 @@ fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64))
     remarks.into_iter().for_each(|what| auditor.remark(what));
     if !faults.is_empty() {
         faults.into_iter().for_each(|what| auditor.fault(Class::Content, None, what));
-        auditor.stop("any entry: log.db has another structure than the documented one, and its rows may be made up");
+        auditor.stop("any entry: log.db has another structure than the documented one, so its rows may be forged");
         return Ok(());
     }
     match entries(&transaction, auditor, progress) {
         Err(error) if error.is_beyond() => {
             let position = Position::new(auditor.size());
             let what =
-                "log.db shows more rows than a file of its size can hold, or a row over 64 MiB: its pages were made up";
+                "log.db shows more rows than a file of its size can hold, or a row over 64 MiB: its pages were forged";
             auditor.fault(Class::Content, Some(position), what.into());
             auditor.stop(&format!("the entries from position {position} on"));
             Ok(())
@@ -156,7 +155,9 @@ fn entry(
     if let Some(leaf) = read
         && let Some(column) = columns.differing(&leaf, row)?
     {
-        let what = format!("the column `{column}` of log.db is not what the entry says, and misleads a search by it");
+        let what = format!(
+            "the column `{column}` of log.db differs from the entry, so a search by this column finds wrong events"
+        );
         auditor.fault(Class::Content, Some(position), what);
     }
     Ok(())
@@ -197,7 +198,7 @@ impl Nodes<'_> {
 
     fn end(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
         if self.tree && self.rows.next()?.is_some() {
-            auditor.fault(Class::Content, None, "there are nodes of more entries than there are".into());
+            auditor.fault(Class::Content, None, "the stored nodes belong to more entries than the log has".into());
         }
         Ok(())
     }
@@ -207,9 +208,10 @@ fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
     conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| row.get(0))
 }
 
-/// Remarks on interned names that no entry uses. Such a name proves nothing, but a later entry of that name would get its row.
+/// Remarks on interned names that no entry uses. Such a name is no evidence of a change, but a later entry of that name would get its
+/// row.
 fn unused_names(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
-    // An index finds each. Organisation 0 is the ledger itself; every other organisation has events only in its jobs.
+    // An index serves each search. Organisation 0 is the ledger itself; every other organisation has events only in its jobs.
     let names = [
         ("job", "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job = job.id)"),
         ("source", "SELECT uri FROM source WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.source = source.id)"),

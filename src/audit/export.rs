@@ -1,5 +1,5 @@
-//! The audit of an export: every line, from the first event on. An export has no nodes, and no checkpoint but the one that its
-//! last line may hold.
+//! The audit of an export: every line, from the first event on. An export has no nodes, and at most one checkpoint, in its last
+//! line.
 
 use std::io::BufRead;
 
@@ -11,8 +11,8 @@ use crate::wire::{Entry, ExportedLine, Leaf, Line, Lines};
 /// Takes the lines of an export into the audit. `progress` gets the bytes of each line.
 ///
 /// # Errors
-/// A file that is no export of a whole log, or that ends inside a line, is an error and no fault: it is no evidence of a
-/// change.
+/// A file that is no export of a whole log, or that ends inside a line, is an error, and not a fault: it shows a wrong file, and no
+/// changed log.
 pub fn audit_export(
     lines: impl BufRead,
     auditor: &mut Auditor,
@@ -42,7 +42,7 @@ pub fn audit_export(
             }
             Err(why) if is_another_file(&line) => return Err(unreadable(why)),
             Err(why) => {
-                // Every later entry would be a fault too, because it stands at another position.
+                // Stops, because every later entry would have another position and so be a fault too.
                 auditor.fault(Class::Content, Some(Position::new(auditor.size())), why.to_string());
                 auditor.unchecked("everything after the first line that is no export line");
                 return Ok(());
@@ -62,12 +62,12 @@ fn parsed(line: &Line<'_>) -> Result<ExportedLine, NotAnExport> {
     Ok(ExportedLine::parse(std::str::from_utf8(line.bytes)?)?)
 }
 
-/// Whether a line that cannot be read shows that the file is another one, or a part of one, and not that it was changed.
+/// Whether an unreadable line shows a wrong or partial file, and not a changed export.
 fn is_another_file(line: &Line<'_>) -> bool {
     line.number == 1 || line.bytes.trim_ascii().is_empty() || !line.ended && !line.bytes.ends_with(b"}")
 }
 
-/// An export of one job, or of the events after a position, cannot be verified as a log.
+/// Checks that the export begins with the first event. An export of one job, or of later events, cannot be verified as a log.
 fn is_the_first_event(entry: &Entry) -> Result<(), NotAnExport> {
     let position = Leaf::parse_strict(&entry.leaf).ok().and_then(|leaf| leaf.position().ok());
     match position.filter(|position| *position > Position::GENESIS) {

@@ -1,8 +1,8 @@
-//! The audit: whether a log is the recorded and signed one. Only the bytes of the entries, the signed checkpoints and the
-//! checkpoints held outside decide.
+//! The audit: checks that a log is the log that was recorded and signed. Only the bytes of the entries, the signed checkpoints and
+//! the checkpoints held outside decide.
 //!
-//! Everything is recomputed from leaves. Nodes, columns and views are compared with the result, and never used. A file under
-//! audit may be forged, so its structure is checked before a row is read, and every read is bounded.
+//! The audit recomputes everything from leaves. It compares nodes, columns and views with the result, and never uses them. A file
+//! under audit may be forged, so the audit checks its structure before it reads a row, and bounds every read.
 //!
 //! Not here: the rules for entries (`history`), the audit of an evidence bundle (`evidence`), and any repair.
 
@@ -30,19 +30,19 @@ use crate::tree::{CheckpointError, EntryTileError};
 use crate::wire::{LineError, NotAnExportLine};
 use crate::{history, log, views as read_models};
 
-/// Why an audit cannot be made.
+/// Why an audit cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The log's file cannot be read.
     #[error(transparent)]
     Log(#[from] log::Error),
-    /// SQLite gave up in the middle.
+    /// SQLite failed during the audit.
     #[error("cannot read the database")]
     Read(#[from] rusqlite::Error),
     /// A job's events cannot be folded.
     #[error(transparent)]
     History(#[from] history::Error),
-    /// The views cannot be made again to compare them.
+    /// The audit cannot make new views to compare.
     #[error(transparent)]
     Views(#[from] read_models::Error),
     /// A file cannot be read.
@@ -51,20 +51,20 @@ pub enum AuditError {
     /// A line of an export cannot be read.
     #[error(transparent)]
     Line(#[from] LineError),
-    /// A file is no export: malformed input is no evidence of a change.
+    /// A file is no export. Malformed input is no evidence of a changed log.
     #[error("this is no export of a whole log: line {line}: {why}")]
     NotAnExport {
-        /// The first line that shows it, from 1.
+        /// The first line that does not fit, from 1.
         line: u64,
         /// What was expected and found.
         why: NotAnExport,
     },
     /// A server's answer is not of the documented form.
-    #[error("`{path}` answers something else than expected: {why}")]
+    #[error("`{path}` has another answer than expected: {why}")]
     Answer {
         /// The path of the request.
         path: String,
-        /// What is wrong with the answer.
+        /// The difference from the documented form.
         why: BadAnswer,
     },
 }
@@ -91,11 +91,11 @@ pub enum NotAnExport {
     Empty,
 }
 
-/// What is wrong with a server's answer.
+/// How a server's answer differs from the documented form.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAnswer {
-    /// The answer is longer than any of its kind.
-    #[error("more bytes than it can have")]
+    /// The answer has more bytes than any answer to this request can have.
+    #[error("more bytes than this answer can have")]
     Long,
     /// The answer is not UTF-8.
     #[error("bytes that are not text")]
@@ -106,10 +106,10 @@ pub enum BadAnswer {
     /// The answer is not an entry tile.
     #[error(transparent)]
     EntryTile(#[from] EntryTileError),
-    /// The server lists checkpoints without end.
+    /// The server lists more checkpoints than a log of this size can have.
     #[error("more checkpoints than its entries can have")]
     ManyCheckpoints,
-    /// A page of checkpoints goes back.
+    /// A page of checkpoints has a smaller number than the page before.
     #[error("a checkpoint of a smaller number")]
     Unsorted,
     /// A checkpoint is longer than a signed note may be.

@@ -8,16 +8,16 @@ use crate::job::Position;
 use crate::tree::{Head, VerifierKey};
 use crate::wire::Leaf;
 
-/// How many faults of each class a report lists. It only counts the others.
+/// Most faults of each class that a report lists. It only counts the others.
 const LISTED: usize = 20;
 
-/// The promise that a fault breaks, the gravest first. A log with faults of several classes is called by the gravest.
+/// The promise that a fault breaks, the gravest first. The gravest class decides the verdict and the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// An entry, or a value derived from entries, is not the recorded one.
     Content,
-    /// A checkpoint or key is not the log's.
+    /// A checkpoint or key does not belong to the log.
     Signature,
     /// The log is older than a checkpoint held outside, or is another log.
     Forked,
@@ -45,7 +45,7 @@ pub struct Fault {
 pub enum Signer {
     /// The pinned key signed the newest checkpoint, or vouches for the key that did.
     Pinned,
-    /// No key was pinned, or another key signs now: the log only agrees with itself.
+    /// No key was pinned, or another key signs now. The report then shows only that the log agrees with itself.
     NotPinned,
 }
 
@@ -58,7 +58,7 @@ pub struct Anchor {
     pub size: u64,
 }
 
-/// What an audit found. Serialized, it is the `report` that `verify --json` prints.
+/// The result of an audit. Its JSON is the `report` of `verify --json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// How many entries the audit read.
@@ -78,9 +78,9 @@ pub struct Report {
     pub pinned: bool,
     /// How many of the log's own checkpoints were verified.
     pub checkpoints: u64,
-    /// The log's own checkpoints of events that it lost before a `ledger.continued` gave it another name.
+    /// How many of the log's own checkpoints cover events that the log lost before a `ledger.continued` gave it another name.
     pub left_behind: u64,
-    /// How many checkpoints held outside the log contains.
+    /// How many of the checkpoints held outside fit the log.
     pub held: u64,
     /// The anchor, if the log contains it.
     pub anchor: Option<Anchor>,
@@ -90,9 +90,9 @@ pub struct Report {
     pub faults: Vec<Fault>,
     /// How many faults there are in all.
     pub faulty: u64,
-    /// Findings that prove nothing.
+    /// Findings that are no evidence of a change.
     pub remarks: Vec<String>,
-    /// What this audit did not check.
+    /// The parts that this audit did not check.
     pub unchecked: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ impl Report {
         self.faults.iter().map(|fault| fault.class).min()
     }
 
-    /// Adds a fault. The first ones of each class are listed.
+    /// Adds a fault. Lists the first faults of each class, and counts all.
     pub(crate) fn fault(&mut self, fault: Fault) {
         self.faulty += 1;
         if self.faults.iter().filter(|known| known.class == fault.class).count() < LISTED {
@@ -132,7 +132,7 @@ impl Report {
         }
     }
 
-    /// Checks the next entry, and adds a fault for each rule that the entry breaks. Returns the leaf, if it can be read.
+    /// Checks the next entry, and adds a fault for each rule that the entry breaks. Returns the leaf; `None` if it cannot be read.
     pub(crate) fn entry<'a>(
         &mut self,
         entries: &mut EntryCheck,
@@ -149,7 +149,7 @@ impl Report {
         leaf
     }
 
-    /// Adds what is known of redacted data once all entries were checked.
+    /// After the last entry: adds faults for missing data, and remarks on redactions.
     pub(crate) fn redactions(&mut self, entries: &EntryCheck) {
         for missing in entries.missing() {
             self.fault(Fault {
@@ -168,10 +168,10 @@ impl Report {
         }
     }
 
-    /// Adds a fault if a key was pinned that the log never named.
+    /// Adds a fault if the log never named the pinned key.
     pub(crate) fn unnamed_pin(&mut self, signers: &Signers) {
         if let Some(pinned) = signers.unnamed_pin() {
-            let what = format!("the pinned key `{pinned}` is none of those that the log names");
+            let what = format!("the pinned key `{pinned}` is not a key that the log names");
             self.fault(Fault { class: Class::Signature, position: None, job: None, what });
         }
     }

@@ -1,4 +1,4 @@
-//! The keys that sign for a log, as the log's own events name them, and whether the pinned key leads to them.
+//! The keys that the log's own events name, and which of them are trusted because the pinned key leads to them.
 
 use crate::tree::{Checkpoint, CheckpointError, Identity, IdentityError, NoteError, VerifierKey};
 
@@ -7,20 +7,20 @@ use crate::tree::{Checkpoint, CheckpointError, Identity, IdentityError, NoteErro
 pub(crate) struct Signers {
     pinned: Option<VerifierKey>,
     identity: Option<Identity>,
-    /// Every key that the log had under any of its names. A key has the name that it signs for.
+    /// Every key that the log had, under all names of the log. A key carries the name that it signs for.
     keys: Vec<NamedKey>,
 }
 
 /// A key that an event of the log names.
 struct NamedKey {
     key: VerifierKey,
-    /// Whether the key is the pinned one, or a trusted key vouched for it.
+    /// Whether the key is the pinned key, or a trusted key vouched for it.
     trusted: bool,
-    /// Whether the first checkpoint that covers the key's event is still to come. An older key must sign that checkpoint.
+    /// Whether no checkpoint covers the key's event yet. An older key must sign the first checkpoint that does.
     new: bool,
 }
 
-/// A checkpoint, and which of the keys that the log names signed it.
+/// A checkpoint, and the keys of the log that signed it.
 pub(crate) struct Signed {
     pub checkpoint: Checkpoint,
     pub signers: Vec<VerifierKey>,
@@ -97,7 +97,7 @@ impl Signers {
         Ok(Signed { checkpoint, signers })
     }
 
-    /// Whether this is a checkpoint under a name that the log had before, signed by a key of that time.
+    /// Whether the note is a checkpoint of an earlier name of the log, signed by a key of that name.
     pub(crate) fn is_left_behind(&self, note: &str) -> bool {
         note.lines().next() != self.origin() && self.open_held(note).is_ok()
     }

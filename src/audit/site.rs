@@ -1,4 +1,4 @@
-//! The audit of a running server: its checkpoints, its entry tiles and tiles (C2SP tlog-tiles), and the export beside them.
+//! The audit of a running server over HTTP: checkpoints, entry tiles and tiles (C2SP tlog-tiles), and the export.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -11,24 +11,24 @@ use crate::job::{Position, plural};
 use crate::tree::{Checkpoint, Hash, MAX_NOTE, NodeId, Size, Tile, TileKind, split_entries};
 use crate::wire::{Entry, Lines, NotAnExportLine};
 
-/// The largest answer but the export, 64 MiB: a page of the longest checkpoints.
+/// The largest answer except the export, 64 MiB: a page of the longest checkpoints.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
 /// Most checkpoints for each entry. A checkpoint covers at least one entry more than the one before it.
 const MOST_BY_ENTRY: u64 = 10;
-/// Most checkpoints besides: a log that lost events and was continued signed some of the same size again.
+/// Most further checkpoints: a log that lost events and was continued signs some sizes again.
 const MOST_LEFT_BEHIND: u64 = 100_000;
 /// Levels of the tree between two levels of tiles.
 const TILE_HEIGHT: u8 = 8;
 /// Hashes in a full tile.
 const TILE_WIDTH: usize = 256;
 
-/// Takes what a server publishes into the audit, up to the newest checkpoint of this moment. `get` fetches a path below the
+/// Audits the published log of a server, up to its newest checkpoint at this moment. `get` fetches a path below the
 /// server's root, such as `/ledger/checkpoint`. `progress` gets how many entries were read, and how many there are.
 ///
 /// The audit hashes the entries itself, and compares the server's tiles with the result.
 ///
 /// # Errors
-/// Those of `get`, and an answer that is not of the documented form.
+/// `get` fails, or an answer is not of the documented form.
 pub fn audit_site<E: From<AuditError>>(
     get: impl Fn(&str) -> Result<Box<dyn Read>, E>,
     auditor: &mut Auditor,
@@ -37,7 +37,7 @@ pub fn audit_site<E: From<AuditError>>(
     let site = Site { get };
     let newest = site.text("/ledger/checkpoint")?;
     let Ok(Checkpoint { head, .. }) = Checkpoint::claimed(&newest) else {
-        let what = "the newest checkpoint is none: expected three lines and a signature";
+        let what = "the newest checkpoint has another form: expected three lines and a signature";
         auditor.fault(Class::Signature, None, what.into());
         return Ok(());
     };
@@ -80,8 +80,8 @@ where
         String::from_utf8(self.bytes(path)?).map_err(|_| bad(path, BadAnswer::NotText))
     }
 
-    /// Every checkpoint up to `newest`, in a temporary database: they may not fit into memory, and the audit takes them by size.
-    /// In a log that lost events and was continued, that is not the order of their numbers.
+    /// Reads every checkpoint up to `newest` into a temporary database, because they may not fit into memory. The audit takes them in
+    /// the order of size, which differs from that of numbers if the log lost events and was continued.
     fn checkpoints(&self, newest: &str, size: Size, auditor: &mut Auditor) -> Result<Connection, E> {
         // Under an empty name SQLite keeps a small database in memory, and a large one in a file without a name.
         let table = Connection::open("").map_err(AuditError::from)?;
@@ -115,7 +115,7 @@ where
             }
             transaction.commit().map_err(AuditError::from)?;
             if page.next.is_none_or(|next| next < from) {
-                let what = "the newest checkpoint is not among those that are listed";
+                let what = "the newest checkpoint is missing in the server's list";
                 auditor.fault(Class::Signature, None, what.into());
                 return Ok(table);
             }
@@ -141,7 +141,7 @@ where
                 let line = match next_line(&mut export)? {
                     NextLine::Event(line) => line,
                     NextLine::Bad(why) => {
-                        // Every later line would be a fault too, because it stands at another position.
+                        // Stops, because every later line would have another position and so be a fault too.
                         auditor.fault(Class::Content, Some(position), format!("the export: {why}"));
                         auditor.unchecked("everything after the first line that is no export line");
                         return Ok(());
@@ -175,8 +175,8 @@ where
             let (expected, found) = (hashes.chunks(Hash::LEN), found.chunks(Hash::LEN));
             let same = expected.zip(found).take_while(|(expected, found)| expected == found).count() as u64;
             let first = (tile.range().start + same) << (TILE_HEIGHT * level);
-            let what = format!("`{tile}` is not what the entries under it hash to, from position {first} on");
-            // Only a hash of level 0 is of one entry.
+            let what = format!("`{tile}` differs from the hashes of its entries, from position {first} on");
+            // Only on level 0 a hash belongs to one entry, so only there the fault has a position.
             auditor.fault(Class::Content, (*level == 0).then_some(Position::new(first)), what);
         }
         Ok(())
@@ -223,7 +223,7 @@ enum NextLine {
     Bad(BadLine),
 }
 
-/// Why the export has no further event.
+/// Why the export's next line is no event.
 #[derive(Debug, thiserror::Error)]
 enum BadLine {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! The audit of the views: their rows must be those that a replay of the log gives.
+//! The audit of the views: a replay of the log must give the same rows.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::views::{self, Error, SetAside, fits_log, list_set_aside, rebuild_to};
 pub(super) enum Views {
     /// The views were compared; these are the faults of the views or of the log.
     Compared(Vec<String>),
-    /// The views could not be compared: the part that is unchecked, and the reason.
+    /// The views could not be compared. The text names the unchecked part and the reason.
     Unchecked(String),
 }
 
@@ -38,7 +38,7 @@ impl Views {
 pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) -> Result<Views, AuditError> {
     match read(log, path, progress) {
         Err(error) if error.is_beyond() => {
-            let what = "log.db or views.db shows more rows than a file of its size can hold: its pages were made up";
+            let what = "log.db or views.db shows more rows than a file of its size can hold: its pages were forged";
             Ok(Views::Compared(vec![what.into()]))
         }
         read => read,
@@ -72,7 +72,8 @@ fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views,
     if let Err(why) = fits_log(&conn, &log) {
         return unchecked(chain(&why));
     }
-    // From here on both transactions stand still beside a running server. The log has every event that the views show.
+    // From here on both transactions show one state each, even beside a running server. The log is read later, so it has every event
+    // that the views show.
     let conn = conn.unchecked_transaction()?;
     let upto = views::position(&conn)?;
     log.snapshot(|| compared(&log, &conn, upto, &mut progress))
@@ -109,7 +110,7 @@ fn compared(
             }
             Err(error @ history::Error::Unreadable(_)) => return Ok(not_replayed(&error)),
             Err(error) => return Err(error.into()),
-            // The projector sets aside a job that is created twice, which one job's fold refuses too.
+            // No fault to add: a job that the log creates twice does not fold alone either, and was reported above.
             Ok(_) => {}
         }
     }
@@ -126,7 +127,7 @@ fn not_replayed(error: &history::Error) -> Views {
 }
 
 fn tables(conn: &Connection) -> Result<Vec<String>, rusqlite::Error> {
-    // `scrubbed` tells how the file was made, and shows no job.
+    // `scrubbed` holds the file's own history, and no job.
     let sql = "SELECT name FROM fresh.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
                AND name <> 'scrubbed' ORDER BY name";
     conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()

@@ -17,7 +17,7 @@ pub struct Checkpoint {
     pub head: Head,
 }
 
-/// Why a text is no checkpoint, or is not a log's.
+/// Why a text is no checkpoint, or no checkpoint of the log in question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The text is not a note signed by a known key.
@@ -60,7 +60,7 @@ impl Checkpoint {
     /// compare.
     ///
     /// # Errors
-    /// A text that has not the form of a signed checkpoint, to its last byte.
+    /// The text differs from the form of a signed checkpoint in any byte.
     pub fn claimed(note: &str) -> Result<Checkpoint, CheckpointError> {
         read_note(note)?.0.parse()
     }
@@ -68,12 +68,12 @@ impl Checkpoint {
     /// Reads a checkpoint of the log `origin`.
     ///
     /// # Errors
-    /// One of the `known` keys must have signed the note. That is checked before the text is read.
+    /// None of the `known` keys signed the note, or the text is no checkpoint of `origin`. Checks signatures first.
     pub fn open(note: &str, origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, CheckpointError> {
         Checkpoint::open_signed(note, origin, known).map(|(checkpoint, _)| checkpoint)
     }
 
-    /// As [`Checkpoint::open`], and returns also which of the known keys signed: at least one.
+    /// As [`Checkpoint::open`], and also returns the known keys that signed: at least one.
     pub fn open_signed<'k>(
         note: &str,
         origin: &str,

@@ -3,7 +3,7 @@
 use super::node::bag;
 use super::{Hash, Head, NodeId, Size, node_hash};
 
-/// The hashes of a tree's peaks: at most 63, 2 KiB. An append needs nothing else of the tree.
+/// The hashes of a tree's peaks: at most 63, 2 KiB. To append a leaf, no other node of the tree is needed.
 #[derive(Clone)]
 pub struct Frontier {
     leaves: u64,
@@ -15,7 +15,7 @@ impl Frontier {
     /// The edge before the first leaf.
     pub const EMPTY: Frontier = Frontier { leaves: 0, peaks: [Hash([0; Hash::LEN]); 63] };
 
-    /// The edge of the tree of this size. `read` is called for each of [`Size::peaks`], from the left.
+    /// The edge of the tree of this size. Calls `read` for each of [`Size::peaks`], from the left.
     pub fn restore<E>(size: Size, mut read: impl FnMut(NodeId) -> Result<Hash, E>) -> Result<Frontier, E> {
         let mut frontier = Frontier { leaves: size.get(), ..Frontier::EMPTY };
         for peak in size.peaks() {
@@ -49,7 +49,7 @@ impl Frontier {
         let mut node = NodeId { level: 0, index: self.leaves };
         let mut hash = leaf;
         store(node, hash)?;
-        // As in binary counting: each set bit is a peak, which carries together with the node just completed.
+        // As in binary counting: each set bit is a peak, and joins the node just completed into a larger node.
         while node.index & 1 == 1 {
             hash = node_hash(&self.peaks[usize::from(node.level)], &hash);
             node = NodeId { level: node.level + 1, index: node.index >> 1 };

@@ -12,7 +12,7 @@ pub struct Identity {
     pub keys: Vec<VerifierKey>,
 }
 
-/// Why one of the ledger's own events says nothing about a log's identity.
+/// Why one of the ledger's own events does not fit the log's identity.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// `ledger.created` is not the first event, or another event is.
@@ -61,7 +61,7 @@ impl Identity {
     /// A type that this program does not know changes nothing: a newer program wrote the event.
     ///
     /// # Errors
-    /// `ledger.created` must be the first event and no other. Data must be readable, and a key must have the log's name.
+    /// `ledger.created` is not exactly the first event, the data cannot be read, or a key has another name than the log.
     pub fn after(before: Option<Identity>, event_type: &str, data: &[u8]) -> Result<Identity, IdentityError> {
         match (event_type, before) {
             (LedgerCreated::TYPE, None) => {

@@ -23,7 +23,7 @@ pub enum BadKey {
     /// The text is no verifier key in its canonical spelling, or its hash does not fit.
     #[error("expected a verifier key `name+hash+base64` of type Ed25519, found `{0}`")]
     Verifier(String),
-    /// The text is no signing key, or its hash does not fit. The error does not show the text, which may be almost a secret.
+    /// The text is no signing key, or its hash does not fit. The error does not show the text, which may hold most of a secret.
     #[error("expected a signing key `PRIVATE+KEY+name+hash+base64` of type Ed25519, found something else")]
     Signing,
 }
@@ -104,7 +104,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key of a seed, which must be random and secret.
+    /// The key made from `seed`, which must be random and secret.
     ///
     /// # Errors
     /// A name that cannot stand in a note.

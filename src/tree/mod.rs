@@ -4,8 +4,8 @@
 //! Values and pure functions: a closure reads hashes, and the caller passes keys and text in. A verifier starts from the bytes of
 //! leaves and from a root that a pinned key signed. Nodes and tiles only help to find a proof.
 //!
-//! [`Size`] starts at 1, because leaf 0 is written with the log. So no checkpoint has the size 0, with which every log would be
-//! consistent.
+//! [`Size`] starts at 1, because a new log gets leaf 0 at once. So no checkpoint has the size 0. Such a checkpoint would be
+//! consistent with every log.
 //!
 //! Not here: the stored nodes (`log`), and the ledger's key file (`ledger`).
 

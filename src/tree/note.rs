@@ -25,7 +25,7 @@ pub enum NoteError {
     /// A line below the text is no signature.
     #[error("expected a line `— name base64`, found `{0}`")]
     Line(String),
-    /// A signature in the name of a known key is not by that key.
+    /// A signature has the name and id of a known key, but another key made it.
     #[error("expected a signature by `{0}`, found one that it did not make")]
     Forged(String),
     /// No known key signed the note.
@@ -67,8 +67,8 @@ pub fn sign_note(text: &str, keys: &[&SigningKey]) -> Result<String, NoteError> 
 /// Reads a note and checks the signatures of the known keys. Signatures of other keys are ignored.
 ///
 /// # Errors
-/// At least one known key must have signed. One bad signature in the name of a known key refuses the note, also beside a good one
-/// of the same key: the note was tampered with.
+/// No known key signed, or one signature in the name of a known key is bad. A bad signature refuses the note even beside a good one
+/// of the same key, because the note was tampered with.
 pub fn open_note<'n, 'k>(note: &'n str, known: &'k [VerifierKey]) -> Result<Note<'n, 'k>, NoteError> {
     let (text, lines) = read_note(note)?;
     let mut signers: Vec<&VerifierKey> = Vec::new();

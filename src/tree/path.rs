@@ -30,7 +30,7 @@ impl Path {
 
     /// The steps, from the node to the root: at most 63.
     ///
-    /// The path climbs inside the node's peak, then takes in the edge to the right of that peak, then the peaks to its left.
+    /// The path climbs to the node's peak, then adds the peaks to the right of that peak as one hash, then the peaks to its left.
     pub(super) fn steps(self) -> impl Iterator<Item = Step> {
         let (leaves, level) = (self.size.get(), self.node.level);
         let first = self.node.index << level;
@@ -62,7 +62,7 @@ impl Path {
         climb(node, self.steps().zip(hashes))
     }
 
-    /// The root of the tree that ends with the node: only the steps on the left count.
+    /// The root of the earlier tree whose last leaf is the node's last leaf: uses only the steps on the left.
     pub(super) fn root_up_to(self, node: Hash, hashes: &[Hash]) -> Hash {
         climb(node, self.steps().zip(hashes).filter(|(step, _)| matches!(step, Step::Left(_))))
     }

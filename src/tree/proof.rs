@@ -5,7 +5,7 @@ use super::path::Path;
 use super::{Hash, Head, NodeId, Size};
 use crate::job::plural;
 
-/// Why a proof cannot be made, or proves nothing.
+/// Why a proof cannot be made, or does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// The tree does not have the leaf.
@@ -16,7 +16,7 @@ pub enum ProofError {
         /// The tree's size.
         size: Size,
     },
-    /// The tree is smaller than the one that it should continue.
+    /// The later tree is smaller than the earlier one.
     #[error("expected a tree of at least {}, found {new}", plural(old, "leaf", "leaves"))]
     Smaller {
         /// The size of the earlier tree.

@@ -18,7 +18,7 @@ const MAX_HASHES: usize = 63;
 /// A leaf's index, its inclusion proof, and the signed checkpoint with the root. Its text is a `.tlog-proof` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Any bytes, which no signature covers. The ledger puts the leaf here.
+    /// Free bytes, which no signature covers. The ledger puts the leaf here.
     pub extra: Option<Vec<u8>>,
     /// The leaf's index, from 0.
     pub index: u64,
@@ -28,11 +28,11 @@ pub struct Receipt {
     pub checkpoint: String,
 }
 
-/// Why a text is no receipt, or proves nothing.
+/// Why a text is no receipt, or does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
     /// The text has another form.
-    #[error("expected a receipt, `{HEADER}` and the lines that belong to it, found `{0}`")]
+    #[error("expected a receipt, `{HEADER}` and its further lines, found `{0}`")]
     Form(String),
     /// None of the log's keys signed the checkpoint.
     #[error(transparent)]
@@ -46,7 +46,7 @@ impl Receipt {
     /// Checks that `leaf` is in the log `origin`, at [`Receipt::index`]. Returns the receipt's checkpoint.
     ///
     /// # Errors
-    /// One of the `known` keys must have signed the checkpoint, and the proof must lead from the leaf to its root.
+    /// None of the `known` keys signed the checkpoint, or the proof does not lead from the leaf to its root.
     pub fn verify(&self, leaf: &[u8], origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, ReceiptError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, origin, known)?;
         verify_inclusion(leaf_hash(leaf), self.index, &checkpoint.head, &self.proof)?;

@@ -31,7 +31,7 @@ pub struct Tile {
     width: u16,
 }
 
-/// Why a text or bytes are no tile.
+/// Why a path or bytes are no tile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TileError {
     /// The text is no path in its canonical spelling, or no tree can have the tile.
@@ -50,7 +50,7 @@ pub enum TileError {
 }
 
 impl Tile {
-    /// The tile at `index`, as the tree of this size has it; `None` if that tree does not reach there.
+    /// The tile at `index` in the tree of this size, full or partial; `None` if the tree has no tile there.
     pub fn of(size: Size, kind: TileKind, index: u64) -> Option<Tile> {
         // "The partial tile at level l for a tree of size s has floor(s / 256^l) mod 256 entries."
         let nodes = size.get().checked_shr(kind.node_level())?;

@@ -56,7 +56,7 @@ fn what_is_not_documented_in_the_log_is_a_fault_and_nothing_is_read() {
         ("ALTER TABLE job ADD COLUMN extra TEXT AS (subject)", "table `job`"),
         ("ALTER TABLE node RENAME COLUMN hash TO digest", "table `node`"),
         ("CREATE TABLE extra (x)", "table `extra`"),
-        ("CREATE TABLE \"ev\u{1b}[2K\" (x)", "is not one of those"),
+        ("CREATE TABLE \"ev\u{1b}[2K\" (x)", "is not documented"),
         ("CREATE INDEX extra ON event (type)", "index `extra`"),
         ("DROP TABLE source", "table `source` is missing"),
     ] {
