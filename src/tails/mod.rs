@@ -8,11 +8,13 @@
 mod bells;
 pub mod frame;
 mod late;
+mod publisher;
 mod ring;
 
 pub use bells::Bell;
 pub use frame::Stretch;
-pub use ring::{Open, Tails, publish};
+pub use publisher::publish;
+pub use ring::{Open, Tails};
 
 use crate::{log, wire};
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -14,25 +13,13 @@ use super::late::LateReads;
 use crate::blocking::off_thread;
 use crate::job::Position;
 use crate::ledger::Ledger;
-use crate::log::{Filter, enough};
+use crate::log::Filter;
 use crate::memory::{Budget, Memory, Share};
 
 /// Most frames in the ring.
 const FRAMES: usize = 8192;
-/// Most events that the publisher reads at a time.
-const STEP: u64 = 512;
-/// Bytes of frames after which the publisher ends a step, 4 MiB.
-const STEP_BYTES: usize = 4 << 20;
 /// Bytes of frames after which a stretch ends, 64 KiB.
 pub(super) const TAKE: usize = 64 << 10;
-/// The publisher's pause after each ring of the bells, for each open tail. Waking 1,000 tails costs about 10 ms. Under load the
-/// publisher therefore wakes them 50 times a second, and each takes the events that have gathered. The first ring after a quiet
-/// time comes at once.
-const REST: Duration = Duration::from_micros(20);
-/// The longest such pause.
-const LONGEST_REST: Duration = Duration::from_millis(20);
-/// The publisher's pause after a failed read of the log.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The open tails of a server.
 #[derive(Debug)]
@@ -122,16 +109,22 @@ impl Tails {
         Some(Stretch::of(frames, filter, ring.end.max(cursor), TAKE))
     }
 
+    /// The newest position in the ring.
+    pub(super) fn end(&self) -> Position {
+        self.ring.read().end
+    }
+
     /// Whether every frame in the ring was rendered after the redaction at `redacted`.
     fn comes_after(&self, redacted: Position) -> bool {
         self.ring.read().redacted >= redacted
     }
 
     /// Evicts all frames that were rendered before the redaction at `redacted`. Watchers read these events from the log.
-    fn evict_before(&self, redacted: Position) {
+    pub(super) fn evict_before(&self, redacted: Position) {
         let mut ring = self.ring.write();
         if ring.redacted < redacted {
             *ring = Ring { start: ring.end, end: ring.end, redacted, ..Ring::default() };
+            self.budget.hold(0);
         }
     }
 
@@ -152,40 +145,20 @@ impl Tails {
 
     /// Moves the empty ring to `head` without rendering, because no tail is open. A tail that entered in the meantime is woken
     /// and reads from the log.
-    fn skip_to(&self, head: Position) {
+    pub(super) fn skip_to(&self, head: Position) {
         let mut ring = self.ring.write();
         *ring = Ring { start: head, end: head, redacted: ring.redacted, ..Ring::default() };
+        self.budget.hold(0);
         drop(ring);
         self.bells.ring_all(head);
     }
 
     /// Puts the frames into the ring, then rings the bells. In this order a watcher that subscribes too late for the ring of the
     /// bell finds the frames.
-    fn publish(&self, frames: Vec<Frame>, end: Position) {
+    pub(super) fn publish(&self, frames: Vec<Frame>, end: Position) {
         let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         self.push(&frames, end);
         self.bells.ring(&frames, end);
-    }
-
-    /// Renders the events up to `head` into the ring.
-    fn render_up_to(&self, ledger: &Ledger, head: Position) -> Result<(), TailError> {
-        loop {
-            let end = self.ring.read().end;
-            if end >= head {
-                return Ok(());
-            }
-            let (mut frames, mut size) = (Vec::new(), 0);
-            ledger.log(|log| {
-                log.scan(end.next(), STEP, |row| {
-                    let frame = Frame::new(row)?;
-                    size += frame.bytes.len();
-                    frames.push(frame);
-                    Ok::<_, TailError>(enough(size, STEP_BYTES))
-                })
-            })?;
-            let Some(last) = frames.last().map(|frame| frame.position) else { return Ok(()) };
-            self.publish(frames, last);
-        }
     }
 }
 
@@ -199,33 +172,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.tails.open.fetch_sub(1, Ordering::SeqCst);
         self.ledger.metrics().tails.dec();
-    }
-}
-
-/// The publisher: renders each new event into the ring while tails are open, and wakes them. Runs as long as the server.
-pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
-    let mut head_bell = ledger.bell();
-    loop {
-        let head = *head_bell.borrow_and_update();
-        tails.evict_before(ledger.newest_redaction());
-        if tails.open() == 0 {
-            tails.skip_to(head);
-        } else if let Err(error) = tails.render_up_to(&ledger, head) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the publisher cannot read the log; it tries again"
-            );
-            // Do not wait for the next commit: watchers wait for events that are recorded already.
-            tokio::time::sleep(RETRY).await;
-            continue;
-        }
-        let rest = REST.saturating_mul(u32::try_from(tails.open()).unwrap_or(u32::MAX)).min(LONGEST_REST);
-        if rest >= Duration::from_millis(1) {
-            tokio::time::sleep(rest).await;
-        }
-        if head_bell.changed().await.is_err() {
-            return;
-        }
     }
 }
 
