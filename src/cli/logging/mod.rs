@@ -1,4 +1,6 @@
-//! The log of `serve` and `demo`, on stderr: as text or as JSON, one line an event. Lines of the access log are JSON always.
+//! The log of `serve` and `demo` on stderr, as text or as JSON, one line an event. Lines of the access log are always JSON.
+//!
+//! Not here: the output of commands (`cli::output`).
 
 mod lines;
 

@@ -1,4 +1,6 @@
-//! `jobledger verify`: proofs that need nobody's word.
+//! `jobledger verify`: proofs that need no trust in the server. One file holds each form of the command.
+//!
+//! Not here: the audit itself (`audit`, `evidence`).
 
 mod bundle;
 mod db;

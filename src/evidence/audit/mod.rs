@@ -1,5 +1,7 @@
 //! The audit of an evidence bundle: one job's events, the ledger's own, and the proof of each under one signed root. Files that
 //! are the same in every bundle are compared byte for byte. The table of a bundle's files says which files are not read.
+//!
+//! Not here: the audit of a whole log (`audit`).
 
 mod entry;
 mod files;

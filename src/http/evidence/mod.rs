@@ -1,4 +1,6 @@
-//! `GET /ledger/jobs/{id}/evidence`: sends the evidence bundle of a job.
+//! `GET /ledger/jobs/{id}/evidence`: sends the evidence bundle of a job. The bundle is made in a temporary file first.
+//!
+//! Not here: the contents of a bundle (`evidence`).
 
 mod file;
 

@@ -1,4 +1,6 @@
-//! Database-role jobs, `/dbroles/jobs` (seed document 000).
+//! Database-role jobs, `/dbroles/jobs` (seed document 000). The document has one read.
+//!
+//! Not here: lists and writes, which the document does not have.
 
 mod model;
 mod routes;

@@ -1,4 +1,6 @@
-//! Authorization-rule jobs, `/authorization/rules/jobs` (seed document 004).
+//! Authorization-rule jobs, `/authorization/rules/jobs` (seed document 004). The document has a job and its state.
+//!
+//! Not here: times and reports, which the document does not show.
 
 mod model;
 mod routes;

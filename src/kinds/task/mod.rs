@@ -1,4 +1,6 @@
-//! Background jobs, `/api/v1/jobs` (seed document 003). For administrators only, as the document says.
+//! Background jobs, `/api/v1/jobs` (seed document 003). The document gives them to administrators only.
+//!
+//! Not here: the rule that decides whether a job may be cancelled (`job::decide`).
 
 mod cancel;
 mod list;

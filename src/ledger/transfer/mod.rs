@@ -1,4 +1,6 @@
-//! The log as a file of lines, out and in again, to the byte.
+//! Export and import: the log as a file of lines. An import of an export gives the same log, to the byte.
+//!
+//! Not here: the check of each entry (`history::entries`).
 
 mod check;
 mod export;

@@ -2,6 +2,8 @@
 //!
 //! The first read of a list loads the organisation's rows from the views. From then on each commit of the projector changes
 //! them. Rows of an organisation whose list is not read for ten minutes are evicted.
+//!
+//! Not here: the text of a row, which the caller renders.
 
 mod load;
 

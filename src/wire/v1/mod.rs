@@ -2,6 +2,8 @@
 //!
 //! A released shape never changes. A new version is a new module beside this one, an arm in [`super::stored`], and a
 //! new number in the table of types; the old shape's `into_event` then makes today's event of it.
+//!
+//! Not here: the choice of a shape by type and version (`wire::stored`).
 
 mod created;
 mod generic;
