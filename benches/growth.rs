@@ -36,7 +36,7 @@ fn main() {
     let mut table = Table::new([
         "events in the log",
         "start, ms",
-        "memory, MiB (of it file pages)",
+        "memory, MiB (file pages)",
         "append, 1 connection, p50 / p99, ms",
         "64 connections",
         "one job",

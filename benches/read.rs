@@ -39,7 +39,7 @@ fn main() {
         "p50 / p99, ms",
         "constant of the same size",
         "p50 / p99, ms",
-        "of it",
+        "of the constant",
     ]);
     let only = option("only");
     for (name, path) in reads.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)) {

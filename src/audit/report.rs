@@ -35,7 +35,7 @@ pub struct Fault {
     pub position: Option<Position>,
     /// The event's job, if the event names one.
     pub job: Option<String>,
-    /// What was expected and what was found.
+    /// The message: the expected and the found value.
     pub what: String,
 }
 

@@ -81,7 +81,7 @@ where
     }
 
     /// Reads every checkpoint up to `newest` into a temporary database, because they may not fit into memory. The audit takes them in
-    /// the order of size, which differs from that of numbers if the log lost events and was continued.
+    /// the order of size. If the log lost events and was continued, the order of numbers is another one.
     fn checkpoints(&self, newest: &str, size: Size, auditor: &mut Auditor) -> Result<Connection, E> {
         // Under an empty name SQLite keeps a small database in memory, and a large one in a file without a name.
         let table = Connection::open("").map_err(AuditError::from)?;

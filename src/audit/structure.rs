@@ -57,7 +57,8 @@ pub(super) fn is_beyond(error: &rusqlite::Error) -> bool {
     ErrorKind::of(error) == ErrorKind::Bounded
 }
 
-/// Compares the structure of `conn` with that of `documented`, a database that this program made. Messages call it `file`.
+/// Compares the structure of `conn` with the structure of `documented`, a database that this program made. Messages call the database
+/// of `conn` `file`.
 pub(super) fn structure(conn: &Connection, documented: &Connection, file: &str) -> Result<Structure, rusqlite::Error> {
     let (found, expected) = (objects(conn)?, objects(documented)?);
     let mut structure = Structure::default();

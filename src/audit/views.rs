@@ -153,7 +153,7 @@ fn compare(conn: &Connection, table: &str) -> Result<Option<String>, rusqlite::E
         });
         if let Some(row) = row.optional()? {
             return Ok(Some(format!(
-                "the table `{table}` of views.db {what} a row that is not what the log says, the first is that of {}; \
+                "the table `{table}` of views.db differs from a replay of the log: it {what} the row with {}; \
                  `jobledger rebuild` makes the views again",
                 row.join(", ")
             )));

@@ -22,7 +22,7 @@ pub enum EntryFault {
     /// The entry belongs at another position.
     #[error("expected position {expected}, found {found}")]
     Position {
-        /// The position after that of the previous entry.
+        /// The position after the previous entry's.
         expected: Position,
         /// The position in the leaf.
         found: Position,

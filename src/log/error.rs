@@ -1,4 +1,4 @@
-//! The errors of a log: those of its database, and those of the events in the file.
+//! The errors of a log: database errors, and errors of the events in the file.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub enum Error {
     /// Positions have a gap.
     #[error("expected the event at position {expected}, found {found}; `log.db` has lost events")]
     Gap {
-        /// The position after that of the event before the gap.
+        /// The first missing position.
         expected: Position,
         /// The next position in the file.
         found: Position,

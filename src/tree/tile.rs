@@ -84,7 +84,7 @@ impl Tile {
         Tile::of(size, self.kind, self.index) == Some(*self)
     }
 
-    /// Whether the tree of this size has every hash or entry of the tile. The tile may be that of a smaller tree.
+    /// Whether the tree of this size has every hash or entry of the tile. The tile may belong to a smaller tree.
     pub fn is_within(&self, size: Size) -> bool {
         Tile::of(size, self.kind, self.index).is_some_and(|tile| self.width <= tile.width)
     }

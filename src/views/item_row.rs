@@ -1,4 +1,4 @@
-//! The rows of a job's items: those of `item` have the newest results, those of `snapshot_item` results that were replaced.
+//! The rows of a job's items. The table `item` has the newest results, and `snapshot_item` has replaced results.
 
 use std::sync::OnceLock;
 

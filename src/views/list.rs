@@ -33,7 +33,7 @@ pub struct JobQuery {
     pub started_before: Option<Time>,
     /// A prefix of the id.
     pub id_prefix: Option<String>,
-    /// Created before this position, which is that of the last job of the previous page.
+    /// Created before this position: where the last job of the previous page was created.
     pub before: Option<Position>,
 }
 

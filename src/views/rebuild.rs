@@ -66,7 +66,7 @@ pub fn put_in_place(new: &Path, path: &Path) -> Result<(), Error> {
     remove_database(path).and_then(|()| std::fs::rename(new, path)).map_err(failed())
 }
 
-/// Removes views that are not in use, such as those of an interrupted rebuild.
+/// Removes views that are not in use, such as a file that an interrupted rebuild left.
 ///
 /// # Errors
 ///

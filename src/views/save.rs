@@ -97,7 +97,7 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
     Ok(Saved::Written)
 }
 
-/// Inserts the rows of a new job except those of its parts; `false` if the job has a row already.
+/// Inserts the row, the spec and the labels of a new job; `false` if the job has a row already.
 fn insert_job(conn: &Connection, job: &Job) -> Result<bool, rusqlite::Error> {
     if !insert(conn, &job.summary, Parts::of(job))? {
         return Ok(false);
