@@ -153,12 +153,12 @@ async fn watch_certificate(tls: Tls) {
         tokio::time::sleep(CERTIFICATE_POLL).await;
         let tls = tls.clone();
         match off_thread(move || tls.reload()).await {
-            Ok(true) => tracing::info!("the server greets with another certificate"),
+            Ok(true) => tracing::info!("the server uses a new certificate"),
             Ok(false) => told.clear(),
             Err(error) if error.to_string() == told => {}
             Err(error) => {
                 told = error.to_string();
-                tracing::warn!(error = told, "the certificate stays as it was");
+                tracing::warn!(error = told, "the new certificate cannot be used, the old one stays in use");
             }
         }
     }

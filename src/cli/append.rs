@@ -19,11 +19,11 @@ use crate::job::{OrgId, plural};
 use crate::ledger::{Append as Request, AppendError, Folder, FolderError, Identity, Ledger, OpenError, Options};
 use crate::wire::{self, MAX_BATCH};
 
-/// Bytes after which a batch is sent, well under what a request may have.
+/// The command sends a batch once it has this many bytes, 4 MiB; a request may have 16 MiB.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of the longest answer: ids and sources of as many events as a batch has.
+/// The longest answer that the command reads, 64 MiB: it has the id and source of each event of a batch.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
-/// How often the command sends a batch that the server could not take.
+/// How often the command sends a batch while the server is busy or does not answer.
 const TRIES: u32 = 8;
 
 /// Append events from files, in order
@@ -51,7 +51,7 @@ pub(super) struct Append {
     #[arg(long)]
     create: bool,
 
-    // With --url the server has its own anchor, and its own rules count.
+    // These options count for --data only. A server has an anchor and rules of its own.
     #[command(flatten)]
     anchor: AnchorDir,
 
@@ -73,7 +73,7 @@ struct Counts {
 
 /// Where batches go.
 trait Sink {
-    /// Appends a batch; answers how many were new, how many known, and the newest position.
+    /// Appends a batch. Returns how many events were new, how many the ledger had already, and the newest position.
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure>;
 }
 
@@ -147,7 +147,7 @@ fn send_file(path: &Path, bar: &ProgressBar, sink: &mut dyn Sink, counts: &mut C
     if batch.is_empty() { Ok(()) } else { flush(&mut batch, counts) }
 }
 
-/// One event, or those of an array.
+/// The events of a JSON value: of an array, or of one object.
 fn events(value: Box<RawValue>) -> Result<Vec<Box<RawValue>>, serde_json::Error> {
     if value.get().starts_with('[') { serde_json::from_str(value.get()) } else { Ok(vec![value]) }
 }
@@ -239,7 +239,7 @@ impl Sink for Server {
             let text = match self.post(&body) {
                 Ok(mut answer) if answer.status().is_success() => return counts(&mut answer, batch.len()),
                 Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
-                    // Waiting does not help.
+                    // A read-only ledger stays read-only, so the command does not try again.
                     (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
                     (text, _) => text,
                 },
@@ -250,7 +250,7 @@ impl Sink for Server {
             if attempt == TRIES {
                 return Err(Failure::CouldNotRun(format!("tried {TRIES} times: {text}")));
             }
-            // The sum of this wait and its doubles.
+            // All waits that remain: this one and its doubles.
             let rest = wait * ((1 << (TRIES - attempt)) - 1);
             remark!(
                 "jobledger: {text}; waiting {:.1} s (try {attempt} of {TRIES}, gives up after {:.0} s more of waiting)",
@@ -264,7 +264,7 @@ impl Sink for Server {
     }
 }
 
-/// The server's counts, of an answer that names each event of the batch.
+/// Counts the events in the server's answer, which must name each event of the batch.
 fn counts(answer: &mut ureq::http::Response<ureq::Body>, sent: usize) -> Result<Counts, Failure> {
     let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string().map_err(failed)?;
     let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();

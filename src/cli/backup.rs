@@ -47,10 +47,10 @@ impl Backup {
     }
 }
 
-/// Copies beside the name and puts it in place when it is whole and on disk.
+/// Copies into a file beside `dest`, and renames the file once it is whole and on disk.
 fn copy(source: &Connection, dest: &Path) -> Outcome {
     let partial = dest.with_extension("db.partial");
-    // What an interrupted backup left.
+    // An interrupted backup may have left this file.
     let _ = std::fs::remove_file(&partial);
     let bar = progress::bar(0, "pages");
     copy_database(source, &partial, |done, total| {

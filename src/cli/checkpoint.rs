@@ -1,4 +1,4 @@
-//! Files that are given to be compared with: a signed checkpoint, or another small file. Each is read up to a limit.
+//! Reads small files that the command line names, such as a signed checkpoint. Each read has a limit.
 
 use std::fs::File;
 use std::io::{Error, Read};
@@ -7,8 +7,8 @@ use std::path::Path;
 use super::Failure;
 use crate::tree::{Checkpoint, MAX_NOTE};
 
-/// The signed checkpoint in the file that the option `name` gives, as text and as what it claims. A file that holds something
-/// else is no evidence of anything, and the message says what is wrong with it.
+/// Reads the signed checkpoint that the option `name` gives. Returns its text and its claims; the caller checks the signature.
+/// If the file is no checkpoint, the error says why.
 pub(super) fn checkpoint(name: &str, path: &Path) -> Result<(String, Checkpoint), Failure> {
     let wrong = |why: String| {
         let what =
@@ -28,7 +28,7 @@ pub(super) fn checkpoint(name: &str, path: &Path) -> Result<(String, Checkpoint)
     }
 }
 
-/// The bytes of a file that may have at most `limit`.
+/// Reads a file of at most `limit` bytes.
 pub(super) fn small_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));

@@ -1,4 +1,4 @@
-//! Talking to a running server.
+//! Requests to a running server, and its answers.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(super) struct Authorities {
     ca: Option<PathBuf>,
 }
 
-/// A text that is no address of a server.
+/// The text is no address of a server.
 #[derive(Debug, thiserror::Error)]
 #[error("expected `http://` or `https://`, a host, and the port if it is not 80 or 443")]
 pub(super) struct NotAServer;
@@ -89,7 +89,7 @@ impl Authorities {
     }
 }
 
-/// Whether another try cannot help: the request cannot be sent, or the server cannot prove its name.
+/// Whether another try would fail too: the request cannot be sent, or the server cannot prove its name.
 pub(super) fn is_hopeless(error: &Error) -> bool {
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     match error {
@@ -108,14 +108,14 @@ pub(super) fn is_hopeless(error: &Error) -> bool {
 pub(super) fn failed(error: Error) -> Failure {
     let text = crate::chain(&error);
     let hint = match text {
-        // A certificate that `openssl req -x509` makes by itself is an authority's.
+        // By default `openssl req -x509` makes the certificate of an authority.
         _ if text.contains("CaUsedAsEndEntity") => {
-            "the server shows the certificate of an authority as its own; make it one of a server with `openssl req -x509 \
-             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost,IP:127.0.0.1 …`, the names by \
-             which clients call it, and give that file by --ca"
+            "the server uses the certificate of an authority as its own; make a certificate for a server with `openssl req -x509 \
+             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost,IP:127.0.0.1 …`, with the \
+             names that clients use, and give that file by --ca"
         }
         _ if text.contains("UnknownIssuer") => {
-            "if you know who made the server's certificate, give theirs by --ca FILE"
+            "if you trust the authority that made the server's certificate, give the authority's certificate by --ca FILE"
         }
         _ if text.contains("NotValidForName") || text.contains("not valid for name") => {
             "the certificate must name the host of --url as a subjectAltName"
@@ -134,12 +134,12 @@ pub(super) fn expect_type(answer: &Response<Body>, expected: &str) -> Result<(),
     Err(unexpected(&format!("expected {expected}, found {}", shown(found))))
 }
 
-/// The server answers with success, but not as a ledger does.
+/// The server answers with success, but the answer is not that of a ledger.
 pub(super) fn unexpected(what: &str) -> Failure {
-    Failure::CouldNotRun(format!("the server answers something else than a ledger: {what}; is --url the right one?"))
+    Failure::CouldNotRun(format!("the answer is not that of a ledger: {what}; check --url"))
 }
 
-/// The text of a refusal, from its `detail`, its place and the status; and its `code`.
+/// Returns the text of a refusal (its place, `detail` and status), and its `code`.
 pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
     let status = answer.status();
     let body = answer.body_mut().read_to_string().unwrap_or_default();
@@ -159,7 +159,7 @@ pub(super) fn placed(detail: String, pointer: Option<&str>, index: Option<u64>) 
     index.map_or(text.clone(), |index| format!("event {} of the batch: {text}", index.saturating_add(1)))
 }
 
-/// A request that the server refused is exit code 1; one that it could not answer is 2.
+/// A refusal (4xx) is exit code 1. Every other error of the server is exit code 2.
 pub(super) fn refused(answer: &mut Response<Body>) -> Failure {
     let (text, _) = problem(answer);
     if answer.status().is_client_error() { Failure::Refused(text) } else { Failure::CouldNotRun(text) }

@@ -1,5 +1,5 @@
-//! Options from a TOML file: one table, with the names of the command line. They become the defaults of the options. So the
-//! command line wins over the environment, and the environment over the file, and clap checks all three.
+//! Options from a TOML file: one table, with the names of the command line. The file sets the defaults of the options. So the
+//! command line wins over the environment, the environment wins over the file, and clap checks all three.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -12,10 +12,11 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
 /// The beginning of each environment variable of the program.
 const PREFIX: &str = "JOBLEDGER_";
-/// The least likeness, of 1, at which a name is suggested for another.
+/// The least Jaro-Winkler similarity (0 to 1) of two names at which a warning suggests one for the other.
 const ALIKE: f64 = 0.9;
 
-/// Parses a command line, with the file that it or `JOBLEDGER_CONFIG` names. An empty environment variable counts as unset.
+/// Parses a command line, and the file that `--config` or `JOBLEDGER_CONFIG` names. An empty environment variable counts as
+/// unset.
 pub(super) fn parse<C: CommandFactory + FromArgMatches>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<C, clap::Error> {
@@ -64,7 +65,7 @@ fn variables(command: &clap::Command) -> BTreeMap<String, String> {
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 
-/// Adds the environment variable that a wrong value comes from, if the command line lacks the option.
+/// Names the environment variable that a wrong value comes from, if the command line does not have the option.
 fn told_where(mut error: clap::Error, command: &clap::Command, args: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else { return error };
     let Some(long) = arg.split([' ', '=']).next().and_then(|arg| arg.strip_prefix("--")).map(str::to_owned) else {
@@ -84,7 +85,7 @@ fn told_where(mut error: clap::Error, command: &clap::Command, args: &[OsString]
     error
 }
 
-/// The path of the file. Found before all other parsing, because the file changes the defaults.
+/// Finds the path of the file before clap parses the options, because the file changes their defaults.
 fn config_path(args: &[OsString]) -> Option<PathBuf> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {

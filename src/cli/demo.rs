@@ -1,4 +1,4 @@
-//! `jobledger demo`: a ledger to look at, with histories that play by themselves.
+//! `jobledger demo`: a ledger in a temporary folder that plays recorded histories.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::ledger::{Append, AppendError, Folder, Identity, Ledger, Options};
 use crate::server::Server;
 use crate::wire;
 
-/// What workers sent once; see `replay-fixtures/README.md`.
+/// Recorded requests of workers; see `replay-fixtures/README.md`.
 const HISTORIES: [&str; 6] = [
     include_str!("../../replay-fixtures/task.sample/sent.ndjson"),
     include_str!("../../replay-fixtures/dbrole.vault/sent.ndjson"),
@@ -28,7 +28,7 @@ const HISTORIES: [&str; 6] = [
     include_str!("../../replay-fixtures/task.cancelled-half-way/sent.ndjson"),
     include_str!("../../replay-fixtures/dbrole.hook-failed/sent.ndjson"),
 ];
-/// A job that runs until somebody cancels it.
+/// The id of a job that runs until a user cancels it.
 const LASTING: &str = "cancel-me";
 /// How long answers may take to end once the demo ends.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Start a ledger in a temporary folder, play recorded histories live, and print what to try
 ///
-/// Everything is gone when it ends (Ctrl-C).
+/// Ctrl-C ends the demo and deletes the folder.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Where to listen; port 0 takes a free one
@@ -62,7 +62,7 @@ impl Demo {
     }
 
     async fn play(self) -> Outcome {
-        // The terminal of the demo is closed, so the demo ends.
+        // The demo also ends when its terminal closes (SIGHUP).
         let stopping = stop_signal(Some(SignalKind::hangup()))?;
         let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
         let listener = self.listen.bind().await?;
@@ -79,7 +79,7 @@ impl Demo {
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
         server.run(listener).await;
         players.iter().for_each(tokio::task::JoinHandle::abort);
-        say!("\nthe demo has ended, and its ledger is gone");
+        say!("\nthe demo has ended, and its ledger is deleted");
         Ok(())
     }
 }
@@ -97,10 +97,10 @@ fn tokens(server: &Server) -> Result<HashMap<Role, String>, Failure> {
 
 fn print_help(url: &str, tokens: &HashMap<Role, String>, dir: &std::path::Path, identity: &Identity) {
     say!("listening on {url}\n");
-    say!("a ledger in {}, gone when this ends (Ctrl-C); recorded histories play by themselves", dir.display());
+    say!("a ledger in {}; the demo plays recorded histories, and Ctrl-C ends it and deletes the ledger", dir.display());
     say!("new ledger `{}`, verifier key {}", identity.origin, identity.verifier_key());
     say!("the API is described at {url}/docs\n");
-    say!("tokens, shown only here; for the lines below:\n");
+    say!("tokens for the lines below, shown only here:\n");
     for role in Role::ALL {
         say!("  export {}={}", role.as_str().to_uppercase(), tokens[role]);
     }
@@ -125,11 +125,11 @@ async fn start_lasting(ledger: &Ledger) -> Result<(), Failure> {
     append(ledger, &both).await.map_err(|error| Failure::CouldNotRun(error.to_string()))
 }
 
-/// Reports a little progress of the lasting job, until it is refused because somebody cancelled it.
+/// Reports progress of the lasting job until the ledger refuses a report, because a user cancelled the job.
 async fn keep_lasting(ledger: Ledger, pace: Duration) {
     for n in 1..=100_000_u64 {
         tokio::time::sleep(pace * 2).await;
-        let progress = json!({"records_processed": n, "current_step": "waiting for somebody to cancel this"});
+        let progress = json!({"records_processed": n, "current_step": "waiting to be cancelled"});
         if append(&ledger, &[event("job.progress", LASTING, &progress)]).await.is_err() {
             return;
         }
@@ -165,7 +165,7 @@ async fn play_once(ledger: &Ledger, history: &str, round: u64, pace: Duration) -
     Ok(())
 }
 
-/// The events of a recorded request as if they happened now, to a job of this round; none where the request was refused.
+/// The events of a recorded request, with new ids and for a job of this round. Empty if the recorded request was refused.
 fn live_events(sent: &Value, round: u64, names: &mut HashMap<String, String>) -> Vec<Value> {
     let mut job = |name: &str, is_uuid: bool| {
         let fresh = || {

@@ -1,8 +1,8 @@
-//! Durations as options take them.
+//! Parsers for options that take a duration.
 
 use std::time::Duration;
 
-/// A duration that an option cannot take.
+/// Why an option refuses a duration.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadDuration {
     #[error("expected a number with its unit, such as `500ms`, `30s`, `1h` or `2days`: {0}")]

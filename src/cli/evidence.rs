@@ -1,4 +1,4 @@
-//! `jobledger evidence`: everything that proves one job's history, in one file.
+//! `jobledger evidence`: writes the bundle that proves one job's history.
 
 use std::fs::File;
 use std::io::{Seek, Write, copy, stdout};
@@ -21,10 +21,10 @@ use crate::ledger::Folder;
 use crate::log::Reader;
 use crate::tree::Size;
 
-/// Write a bundle that proves one job's history to whoever has the verifier key, and needs no ledger
+/// Write a bundle that proves one job's history; a reader needs the verifier key and no ledger
 ///
-/// From a data folder, beside a running server too, or from a running server: both give the same bytes. It is a tar with
-/// everything to check it by hand, `verify.py`, and a timeline to read; `jobledger verify bundle` checks it too.
+/// Reads a data folder, even while a server runs, or asks a running server: both give the same bytes. The bundle is a tar. It
+/// has all files for a check by hand, `verify.py`, and a timeline to read. `jobledger verify bundle` checks it too.
 #[derive(Debug, Args)]
 pub(super) struct Evidence {
     /// The job
@@ -34,11 +34,11 @@ pub(super) struct Evidence {
     #[command(flatten)]
     target: Target,
 
-    /// The job's organisation; that of the token where --url is told, or else the default one
+    /// The job's organisation. Default: with --url that of the token, with --data the default organisation
     #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
     org: Option<OrgId>,
 
-    /// A checkpoint that somebody holds: the bundle then proves that its log continues it; may repeat
+    /// An older checkpoint that the reader holds; the bundle then proves that the log continues it. May repeat
     #[arg(long, value_name = "CHECKPOINT")]
     since: Vec<PathBuf>,
 
@@ -55,15 +55,12 @@ impl Evidence {
             Target::Server(remote) => self.remote(remote, &since)?,
         }
         if !is_stdout(&self.output) {
-            say!(
-                "wrote `{}`: give it away with the key that it can be checked by, each by a way of its own",
-                self.output.display()
-            );
+            say!("wrote `{}`: send the reader the bundle and the verifier key by separate ways", self.output.display());
         }
         Ok(())
     }
 
-    /// Puts the bundle that `write` makes where it is wanted, once it is whole.
+    /// Lets `write` make the bundle, and puts it into the output file or on stdout once it is whole.
     fn put(&self, write: impl FnOnce(&mut File) -> Outcome) -> Outcome {
         if !is_stdout(&self.output) {
             return to_file(&self.output, write);
@@ -101,16 +98,16 @@ impl Evidence {
         }
         expect_type(&answer, "application/x-tar")?;
         self.put(|file| {
-            // ureq fails where less comes than was announced.
+            // ureq fails if the body is shorter than announced.
             copy(&mut answer.into_body().into_reader(), file)?;
             BundleFiles::of(file.try_clone()?).and_then(|files| files.check_names()).map_err(|error| {
-                Failure::CouldNotRun(format!("the server answers no evidence bundle: {}", shown(&chain(&error))))
+                Failure::CouldNotRun(format!("the answer is no evidence bundle: {}", shown(&chain(&error))))
             })
         })
     }
 }
 
-/// The size that a checkpoint says; whether it is true is for `verify bundle` to find out.
+/// The size that a checkpoint claims. `verify bundle` checks the claim.
 fn size(path: &Path) -> Result<Size, Failure> {
     checkpoint("--since", path).map(|(_, checkpoint)| checkpoint.head.size)
 }

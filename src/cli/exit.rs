@@ -8,7 +8,7 @@ pub(super) enum Exit {
     Done = 0,
     /// Refused, or not found. Of `verify`: a mistake on the command line.
     Refused = 1,
-    /// Could not run; elsewhere than in `verify` also a mistake on the command line. Of `verify`: unreadable.
+    /// Could not run, or a mistake on the command line. Of `verify`: a file that cannot be read.
     CouldNotRun = 2,
     /// `verify`: content was tampered with.
     Tampered = 3,
@@ -20,14 +20,14 @@ pub(super) enum Exit {
     Missing = 6,
     /// `verify`: consistent, but not signed by a pinned key.
     NotPinned = 7,
-    /// A second signal ended a server that was stopping.
+    /// A second signal ended the server while it was stopping.
     Interrupted = 130,
 }
 
 impl Exit {
     /// The exit codes of most commands, for their help.
     pub(super) const HELP: &'static str =
-        "Exit codes: 0 done, 1 refused or not found, 2 could not run. `jobledger verify --help` lists those of verify.";
+        "Exit codes: 0 done, 1 refused or not found, 2 could not run. `jobledger verify --help` lists its own codes.";
 
     /// The number.
     pub(super) fn code(self) -> u8 {

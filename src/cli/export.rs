@@ -12,13 +12,13 @@ use crate::job::{JobId, JobKey, OrgId, Position, plural};
 use crate::ledger::{ExportError, Folder, ImportError, export, export_signed, import};
 use crate::log::Reader;
 
-/// Write every event as a line, with everything that restores it; beside a running server too
+/// Write every event as a line that restores it; works while a server runs
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
     data: Data,
 
-    /// Only events after this position; without it everything, the genesis event too
+    /// Only events after this position; without --after all events, the genesis event too
     #[arg(long, value_name = "POSITION")]
     after: Option<Position>,
 
@@ -30,12 +30,12 @@ pub(super) struct Export {
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// Add the newest checkpoint as a last line, so that `jobledger verify export` can tell who signed; an older jobledger
-    /// does not read such a file
+    /// Add the newest checkpoint as a last line, so that `jobledger verify export` can check the signer; older versions of
+    /// jobledger refuse such a file
     #[arg(long, conflicts_with_all = ["after", "job"])]
     checkpoint: bool,
 
-    /// Where to write; - is stdout, which it is too where this is absent
+    /// Where to write; - is stdout, the default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -75,13 +75,13 @@ impl Export {
     }
 }
 
-/// Whether an option that names a file to write means stdout.
+/// Whether the path of an output file means stdout.
 pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Writes beside the file and puts it in place when it is whole: half of it never has its name. A device or a pipe takes what
-/// is written as it comes; a link to a file stays one.
+/// Writes into a temporary file beside `path`, and renames it once it is whole: no reader sees a part of a file under that
+/// name. Writes directly into a device or a pipe. If `path` is a link, replaces the file that the link leads to.
 pub(super) fn to_file<T, E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,
@@ -103,10 +103,10 @@ pub(super) fn to_file<T, E: From<std::io::Error>>(
     Ok(written)
 }
 
-/// Restore an export exactly into an empty folder, or continue a copy that it fits
+/// Restore an export exactly into an empty folder, or continue an earlier copy of the same ledger
 ///
-/// The copy is read-only until `jobledger recover` continues it under a new name and key. Anything that is not the export of
-/// a ledger, or not of this one, is refused before a byte is written.
+/// The copy is read-only until `jobledger recover` continues it under a new name and key. The command checks the whole export
+/// before it writes a byte, and refuses a file that is no export or is of another ledger.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     #[command(flatten)]
@@ -120,7 +120,7 @@ pub(super) struct Import {
 impl Import {
     pub(super) fn run(self) -> Outcome {
         let size = self.file.metadata().map_or(0, |file| file.len());
-        // It is read twice: to check, and to write.
+        // The command reads the export twice: to check it, then to write it.
         let bar = progress::bytes(2 * size);
         let imported = import(&self.data.folder(), &self.file, |read| bar.inc(read));
         bar.finish_and_clear();

@@ -30,7 +30,7 @@ impl History<'_> {
         }
     }
 
-    /// Where a moment is; `None` is the newest there is. `name` is the option that it was given with.
+    /// The position and time of a moment; `None` is the newest event. `name` is the option that gives the moment, for errors.
     pub(super) fn place(&self, name: &'static str, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
         match self {
             History::Log(conn) => {
@@ -44,7 +44,7 @@ impl History<'_> {
         }
     }
 
-    /// Gives `each` what happened to the job after `after`, up to `upto`, in order.
+    /// Gives `each` the job's facts after `after` and up to `upto`, in order.
     pub(super) fn facts(
         &self,
         key: &JobKey,
@@ -68,7 +68,7 @@ fn exported_facts(
 ) -> Outcome {
     let mut residues = ExportResidues::of(file);
     lines(file, |line, leaf, position, wrong| {
-        // An export may hold many jobs; only this one's events are read further.
+        // An export may hold many jobs. Only this job's events are parsed.
         let ours = leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
         if position > upto {
             return Ok(ControlFlow::Break(()));
@@ -85,7 +85,8 @@ fn exported_facts(
     })
 }
 
-/// A moment as an export tells it: it may be of one job, so what is between its lines is not known, nor what comes after.
+/// The position and time of a moment in an export. An export may hold one job only, so it does not show the events between its
+/// lines or after its end.
 fn in_export(file: &Path, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
     let mut last: Option<PointInTime> = None;
     lines(file, |_, leaf, position, wrong| {
@@ -109,7 +110,7 @@ fn in_export(file: &Path, moment: Option<AsOf>) -> Result<PointInTime, Failure> 
     })
 }
 
-/// Gives `each` the lines of an export until it breaks, and how to say that one is wrong.
+/// Gives `each` the lines of an export, until `each` breaks. `each` also gets a function that makes the error for a wrong line.
 fn lines(
     file: &Path,
     mut each: impl FnMut(&Entry, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,

@@ -18,11 +18,12 @@ pub(super) struct Key {
 enum KeyCommand {
     /// Print the verifier key, `name+hash+base64`; after a rotation the earlier ones too, the newest first
     Show(Data),
-    /// Add a key that signs for the ledger, while no server has it; the one before signs too until its file is deleted
+    /// Add a key that signs for the ledger; no server may have the folder. The previous key signs too until you move its file
+    /// away
     ///
-    /// The new verifier key is an event of the log, under a checkpoint that both keys have signed: who trusts the old one
-    /// learns the new one from it. When everybody has, move `ledger.key.previous` out of the folder and start the server again. Keep
-    /// the file as long as backups of its time.
+    /// An event of the log names the new verifier key, and both keys sign a checkpoint that covers the event. So a verifier
+    /// that trusts the old key learns the new one. Once all verifiers know the new key, move `ledger.key.previous` out of the
+    /// folder and start the server again. Keep that file as long as backups of its time.
     Rotate(Rotated),
 }
 

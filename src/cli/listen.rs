@@ -1,4 +1,4 @@
-//! Where to listen: an address or the name of a machine, and a port.
+//! The options for an address to listen on: an IP address or a host name, and a port.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -13,7 +13,7 @@ pub(super) struct Listen {
     addresses: Vec<SocketAddr>,
 }
 
-/// An address that no server can listen at.
+/// Why a server cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadAddress {
     #[error("expected ADDRESS:PORT, such as 127.0.0.1:8347 or localhost:8347: {0}")]
@@ -33,12 +33,12 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can reach every address.
     pub(super) fn is_loopback(&self) -> bool {
         self.addresses.iter().all(|address| address.ip().is_loopback())
     }
 
-    /// Listens at the first address where that is possible.
+    /// Listens on the first address that the system allows.
     pub(super) async fn bind(&self) -> Result<TcpListener, Failure> {
         let bound = TcpListener::bind(&self.addresses[..]).await;
         bound.map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.text)))

@@ -12,7 +12,7 @@ pub(super) struct Masking {
     mask: String,
 
     /// A rule of your own: the ledger masks each match of the regular expression, or of its first group. May repeat; in the
-    /// environment one rule a line, in a file an array
+    /// environment a rule on each line, in the file of options an array
     #[arg(long, env = "JOBLEDGER_MASK_RULE", value_name = "NAME=REGEX", value_parser = own_rule, value_delimiter = '\n')]
     mask_rule: Vec<OwnRule>,
 }

@@ -1,4 +1,5 @@
-//! The command line: one file a command. Text for people, `--json` for machines, progress bars on long work.
+//! The command line, with one file for each command. Commands print text for people, JSON with `--json`, and progress bars
+//! during long work.
 //!
 //! Not here: HTTP, except for `serve` and `demo`, which start a server. The other commands use the ledger, or a server through its API.
 
@@ -43,7 +44,7 @@ use crate::ledger::Folder;
 #[derive(Debug, Parser)]
 #[command(name = "jobledger", version, max_term_width = 100, after_help = Exit::HELP)]
 struct Cli {
-    /// Options from a TOML file, named as on the command line; the command line and the environment win
+    /// Options from a TOML file, with the names of the command line; the command line and the environment override the file
     #[arg(long, global = true, env = "JOBLEDGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -87,7 +88,8 @@ impl Data {
 /// The folder of the anchor.
 #[derive(Debug, Clone, Args)]
 struct AnchorDir {
-    /// The folder of the anchor, the newest signed checkpoint outside the database; better on another volume [default: DIR/anchor]
+    /// The folder of the anchor, which holds the newest signed checkpoint outside the database; best on another volume
+    /// [default: DIR/anchor]
     #[arg(long, env = "JOBLEDGER_ANCHOR", value_name = "DIR")]
     anchor: Option<PathBuf>,
 }
@@ -101,7 +103,7 @@ impl AnchorDir {
     }
 }
 
-/// Why a command ended without doing what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
     /// Refused, or not found.
@@ -144,16 +146,16 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What every command answers.
+/// The result of a command.
 type Outcome = Result<(), Failure>;
 
-/// Whether a command line that clap refuses is one of `verify`, where 2 stands for a file that cannot be read.
+/// Whether a command line that clap refuses is one of `verify`. For `verify`, exit code 2 means a file that cannot be read.
 fn is_verify() -> bool {
     let read = Cli::command().ignore_errors(true).try_get_matches_from(std::env::args_os());
     read.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
 }
 
-/// The log filter of a running server, read again: the file of options may have changed.
+/// Reads the log filter of a running server again, because the file of options may have changed.
 fn filter_now() -> Result<String, Failure> {
     match config::parse::<Cli>(std::env::args_os())?.command {
         Command::Serve(serve) => Ok(serve.filter()),
@@ -161,10 +163,10 @@ fn filter_now() -> Result<String, Failure> {
     }
 }
 
-/// Runs the command line; answers its exit code.
+/// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
-    // Folders that a command makes are 0700 and files 0600, SQLite's too: logs, exports and backups hold the events of every
-    // organisation.
+    // Every folder that a command makes gets mode 0700, and every file 0600, also those that SQLite makes: logs, exports and
+    // backups hold the events of every organisation.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match config::parse::<Cli>(std::env::args_os()) {
         Ok(cli) => cli,

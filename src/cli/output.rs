@@ -1,5 +1,5 @@
-//! What commands print, line by line. Text that others wrote may hold what a terminal obeys, or what makes a line read
-//! otherwise than it is; it is drawn here and nowhere else.
+//! Prints lines on stdout and stderr. Text from other people may hold characters that control a terminal or change how a line
+//! reads. Only this file escapes such characters.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 static FAILED: OnceLock<Error> = OnceLock::new();
 
-/// Prints a line, drawn; answers whether that went well. A reader that has read enough (`| head`) changes no exit code; any
-/// other error is told at the end. (An export is no text: half of one is a failure whoever reads it.)
+/// Prints a line, escaped by [`drawn`]. Returns whether the line was written. A closed pipe (`| head`) does not change the exit
+/// code; the command reports any other error at its end. Exports do not go through here: for them a closed pipe is a failure.
 pub(super) fn line(text: Arguments<'_>) -> bool {
     let text = text.to_string();
     let mut out = stdout().lock();
@@ -23,25 +23,25 @@ pub(super) fn line(text: Arguments<'_>) -> bool {
     went_well
 }
 
-/// Prints a line on stderr, drawn. One that cannot be written is lost: the exit code tells what matters.
+/// Prints a line on stderr, escaped by [`drawn`]. Ignores errors: the exit code still shows the result.
 pub(super) fn on_stderr(text: Arguments<'_>) {
     let text = format!("{text}\n");
     let _ = stderr().lock().write_all(drawn(&text).as_bytes());
 }
 
-/// Why not everything was printed.
+/// The first error of [`line`], other than a closed pipe.
 pub(super) fn failed() -> Option<&'static Error> {
     FAILED.get()
 }
 
-/// The text as it is printed, to a terminal and into a pipe alike: control characters but the newline (U+0000 to U+001F,
-/// U+007F to U+009F), those that set the direction of text or break a line, and the byte order mark are written as `\u009b`.
-/// That changes no JSON, which has them in strings alone.
+/// Escapes a text for a terminal and for a pipe. Writes these characters as `\u009b`: control characters except the newline
+/// (U+0000 to U+001F, U+007F to U+009F), characters that set the direction of text or break a line, and the byte order mark.
+/// JSON keeps its meaning, because it has these characters in strings only.
 pub(super) fn drawn(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_obeyed(c))
 }
 
-/// A text that others wrote, as a part of a line: drawn, and with `\n` for a newline.
+/// Escapes a text that becomes a part of a line: as [`drawn`], and a newline as `\n`.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     escaped(text, is_obeyed)
 }
@@ -60,7 +60,7 @@ fn escaped(text: &str, obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
     for c in text.chars() {
         match c {
             '\n' if obeyed(c) => drawn.push_str("\\n"),
-            // Each of them is in the first plane, so four digits are enough.
+            // All escaped characters are below U+10000, so four digits are enough.
             c if obeyed(c) => drawn.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => drawn.push(c),
         }
@@ -68,7 +68,7 @@ fn escaped(text: &str, obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
     drawn.into()
 }
 
-/// Prints a line, as [`line`] says; the one of std would panic where nobody reads.
+/// Prints a line by [`line`]. `println!` would panic if the reader closed the pipe.
 macro_rules! say {
     ($($text:tt)*) => {
         { $crate::cli::output::line(format_args!($($text)*)); }
@@ -76,7 +76,7 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// Prints a line on stderr, as [`on_stderr`] says; the one of std would panic where that is full or gone.
+/// Prints a line by [`on_stderr`]. `eprintln!` would panic if stderr is full or closed.
 macro_rules! remark {
     ($($text:tt)*) => {
         $crate::cli::output::on_stderr(format_args!($($text)*))

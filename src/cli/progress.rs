@@ -1,4 +1,4 @@
-//! Progress bars on stderr; nothing where that is no terminal.
+//! Progress bars on stderr. They stay hidden if stderr is no terminal.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) fn bytes(total: u64) -> ProgressBar {
 }
 
 fn styled(total: u64, template: &str) -> ProgressBar {
-    // At most ten drawings a second: drawing must not cost more than the work.
+    // Draws at most ten times a second, because drawing must not cost more than the work.
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
     bar.enable_steady_tick(Duration::from_millis(250));
     let style = ProgressStyle::with_template(template).expect("a fixed template");

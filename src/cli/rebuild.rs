@@ -1,4 +1,4 @@
-//! `jobledger rebuild`: the views from nothing.
+//! `jobledger rebuild`: makes the views again from the log.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::views;
 
 /// Make the views again from the log
 ///
-/// With --data while no server has the folder; with --url a running server makes new views beside the old ones, which answer
-/// until the new ones take their place.
+/// With --data no server may have the folder. With --url a running server makes new views beside the old ones, and answers from
+/// the old ones until the new ones are complete.
 #[derive(Debug, Args)]
 pub(super) struct Rebuild {
     #[command(flatten)]

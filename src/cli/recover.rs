@@ -6,7 +6,7 @@ use super::output::{remark, say};
 use super::{AnchorDir, Data, Failure, Outcome};
 use crate::ledger::{Continued, continue_log, system_clock};
 
-/// Continue a copy (an import, a backup, an older state) under a new name and key, both named by an event in its log
+/// Continue a copy (an import, a backup, an older state) under a new name and key; an event in its log names both
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     #[command(flatten)]
@@ -21,14 +21,16 @@ impl Recover {
         let folder = self.anchor.of(self.data.folder());
         match continue_log(&folder, &system_clock())? {
             Some(Continued { previous, identity, position, kept }) => {
-                // What an interrupted change of keys had left to do is not a new name.
+                // The same name means that `recover` has completed an interrupted change of keys.
                 match previous == identity.origin {
-                    true => say!("finished what was begun: `{previous}` takes writes at position {position}"),
+                    true => say!(
+                        "completed an interrupted change of keys: `{previous}` takes writes at position {position}"
+                    ),
                     false => say!("continued `{previous}` as `{}` at position {position}", identity.origin),
                 }
                 say!("{}", identity.verifier_key());
                 if let Some(kept) = kept {
-                    remark!("what the anchor held before is kept in `{}`", kept.display());
+                    remark!("the earlier content of the anchor is kept in `{}`", kept.display());
                 }
                 Ok(())
             }

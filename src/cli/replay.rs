@@ -1,4 +1,4 @@
-//! `jobledger replay`: a job's life, event by event, with what each changed; how it stood; what differs between two moments.
+//! `jobledger replay`: shows a job event by event, at one moment, or as the difference of two moments.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,9 +15,9 @@ use crate::kinds;
 use crate::ledger::{AsOf, NotAMoment};
 use crate::model::{ChangeTracker, Differ, Difference, FieldChange, JobDiff, model};
 
-/// Replay one job, from a data folder (beside a running server too) or straight from an export
+/// Replay one job from a data folder, even while a server runs, or from an export
 ///
-/// Shows what is there as it stands. Whether it is what was recorded and signed, `jobledger verify` says.
+/// Shows the stored events and checks no signature. `jobledger verify` checks that the ledger recorded and signed them.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// The job
@@ -36,15 +36,16 @@ pub(super) struct Replay {
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// Only how the job stood then: a position, or an RFC 3339 time of recording
+    /// Show only the job at this moment: a position, or an RFC 3339 time of recording
     #[arg(long, value_name = "POSITION|TIME")]
     as_of: Option<AsOf>,
 
-    /// Only what differs between two such moments, and whose events changed it; without the second up to now
+    /// Show only the fields that differ between two such moments, and the events that changed them. TO defaults to the newest
+    /// event
     #[arg(long, value_name = "FROM..[TO]", conflicts_with = "as_of")]
     diff: Option<Between>,
 
-    /// The read model of the job's documented API at each step, one JSON object a line; with --diff what the server answers
+    /// Print one JSON object a line: after each event, the job as its documented API shows it. With --diff, the server's answer
     #[arg(long, env = "JOBLEDGER_JSON")]
     json: bool,
 }
@@ -80,7 +81,7 @@ impl Replay {
         done.ok_or_else(missing)
     }
 
-    /// Every step; `None` where there is no such job, as in the others.
+    /// Prints every step; `None` if there is no such job.
     fn steps(&self, history: &History<'_>, key: &JobKey) -> Result<Option<()>, Failure> {
         let mut job = ChangeTracker::new(None);
         history.facts(key, Position::GENESIS, Position::MAX, |fact| {
@@ -113,7 +114,7 @@ impl Replay {
     fn diff(&self, history: &History<'_>, key: &JobKey, between: Between) -> Result<Option<()>, Failure> {
         let from = history.place("--diff", Some(between.from))?;
         let to = history.place("--diff", between.to)?;
-        // Without a second moment the later one is the newest event, wherever the clock is.
+        // Without TO the later moment is the newest event, even if the clock is behind.
         if from > to && between.to.is_some() {
             return Err(Failure::Refused("--diff: expected FROM at or before TO".into()));
         }
@@ -139,7 +140,7 @@ struct Step {
     actor: String,
 }
 
-/// A step as a line; the read model is kept as its API writes it.
+/// A step as a JSON line. It holds the text of the read model unchanged.
 #[derive(Serialize)]
 struct StepLine<'a> {
     position: u64,
@@ -202,7 +203,7 @@ fn event_as_text(position: u64, time: &str, event_type: &str, actor: &str) -> St
     format!("#{position} {time} {event_type} by {}", shown(actor))
 }
 
-/// What there was not yet is left out.
+/// Leaves `from` out if it is null.
 fn change_as_text(pointer: &str, from: &serde_json::Value, to: &serde_json::Value) -> String {
     let name = shown(pointer.trim_start_matches('/'));
     if from.is_null() { format!("{name}: {to}") } else { format!("{name}: {from} → {to}") }

@@ -18,9 +18,9 @@ use crate::server::Server;
 
 /// Serve the ledger over HTTP
 ///
-/// Serves the ledger in the folder, or a new one in an empty folder, and answers 401 until `jobledger token create` has made a
-/// token. Ctrl-C and SIGTERM end it cleanly; at SIGHUP it reads the certificate, its key and the option `log` in the file of
-/// --config again.
+/// Serves the ledger in the folder, or a new ledger if the folder is empty. The server answers 401 until `jobledger token
+/// create` has made a token. Ctrl-C and SIGTERM end the server cleanly. At SIGHUP the server reads again the certificate, its
+/// key, and the option `log` in the file of --config.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -29,13 +29,13 @@ pub(super) struct Serve {
     #[command(flatten)]
     anchor: AnchorDir,
 
-    /// Make the folder where there is none, or start a new ledger in one that has files of something else
+    /// Make the folder if it is missing, or start a new ledger in a folder that has files of other programs
     #[arg(long, env = "JOBLEDGER_CREATE")]
     create: bool,
 
-    /// Start a new ledger, with a name and key of its own, where the log is gone and a key, an anchor or views are left
+    /// Start a new ledger with a new name and key, if the log is missing and a key, an anchor or views are still there
     ///
-    /// What is left is kept as `*.before-…`, and the tokens stay good. Refused where there is a log.
+    /// The server renames these files to `*.before-…`; the tokens stay valid. The server refuses this option if there is a log.
     #[arg(long, env = "JOBLEDGER_NEW_LEDGER")]
     new_ledger: bool,
 
@@ -43,7 +43,7 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:8347", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
     listen: Listen,
 
-    /// Where to serve /metrics in clear and without a token, for Prometheus; by default nowhere
+    /// Also serve /metrics here, without TLS and without a token, for Prometheus
     #[arg(long, env = "JOBLEDGER_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]
     metrics_listen: Option<Listen>,
 
@@ -55,15 +55,15 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// Serve an address that others reach without TLS: tokens then travel in clear
+    /// Serve without TLS on an address that other machines reach; tokens are then readable on the network
     #[arg(long, env = "JOBLEDGER_INSECURE_HTTP")]
     insecure_http: bool,
 
-    /// A proxy in front of this server encrypts, and browsers know the server as https: cookies are then for https alone
+    /// A proxy in front of this server does TLS, so browsers use https; browsers then send cookies over https only
     #[arg(long, env = "JOBLEDGER_BEHIND_TLS")]
     behind_tls: bool,
 
-    /// Who copies the WAL into log.db: the ledger itself, or something outside, such as Litestream
+    /// The program that copies the WAL into log.db: the ledger itself (internal), or another one, such as Litestream (external)
     #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
     checkpoint: Checkpoint,
 
@@ -71,7 +71,7 @@ pub(super) struct Serve {
     #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
 
-    /// How long answers may take to end once the server stops
+    /// How long the server waits for open answers when it stops
     #[arg(long, env = "JOBLEDGER_DRAIN", default_value = "5s", value_name = "DURATION", value_parser = duration)]
     drain: Duration,
 
@@ -97,7 +97,7 @@ enum Checkpoint {
 }
 
 impl Serve {
-    /// `warnings` are about how it was started.
+    /// Serves until a signal stops the server. The log gets `warnings`, which are about the command line and the environment.
     pub(super) fn run(self, warnings: &[String]) -> Outcome {
         logging::start(&self.log, self.json)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -114,19 +114,19 @@ impl Serve {
         };
         if !self.listen.is_loopback() && matches!(transport, Transport::Clear) && !self.insecure_http {
             return Err(Failure::CouldNotRun(format!(
-                "{} can be reached by others, and without TLS they could read every token\n  hint: give --tls-cert and \
-                 --tls-key, or say --behind-tls if a proxy in front of it encrypts, or --insecure-http if nothing does",
+                "other machines can reach {}, and without TLS they could read every token\n  hint: give --tls-cert and \
+                 --tls-key, or --behind-tls if a proxy in front does TLS, or --insecure-http to serve without TLS",
                 self.listen
             )));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(self.serve(transport));
-        // Not waited for: what still runs on a thread of the runtime answers nobody.
+        // Does not wait for work that still runs on threads of the runtime: no client waits for its result.
         runtime.shutdown_background();
         served
     }
 
-    /// What to log.
+    /// The option `--log`.
     pub(super) fn filter(self) -> String {
         self.log
     }
@@ -147,7 +147,7 @@ impl Serve {
             end: logging::end,
             ..Options::default()
         };
-        // What is listened for here: behind a proxy that is plain HTTP.
+        // The scheme of the address that the server prints. Behind a TLS proxy the server itself speaks plain HTTP.
         let scheme = if transport.tls().is_some() { "https" } else { "http" };
         let http = HttpOptions {
             transport,
@@ -156,7 +156,7 @@ impl Serve {
             drain: self.drain,
             dropped_lines: logging::dropped(),
         };
-        // First, so that an address that is taken leaves the folder as it is.
+        // Binds before it opens the folder, so that a start at a taken address does not change the folder.
         let listener = self.listen.bind().await?;
         let metrics = match &self.metrics_listen {
             Some(listen) => Some(listen.bind().await?),
@@ -169,7 +169,7 @@ impl Serve {
             tracing::warn!(error = &error as &dyn std::error::Error, "the first line cannot be printed");
         }
         if server.ledger().is_new() {
-            // A warning: in place of a ledger that was expected here it is one.
+            // A warning, because the operator may have expected an existing ledger here.
             let Identity { origin, keys } = server.ledger().identity();
             tracing::warn!(origin, key = %keys[0], "new ledger");
         }
@@ -178,7 +178,7 @@ impl Serve {
         }
         tracing::info!(url, head = server.ledger().head().get(), origin = server.ledger().identity().origin, "serving");
         if let Some(address) = metrics_url {
-            tracing::info!(url = format!("http://{address}/metrics"), "serving metrics to everybody who reaches them");
+            tracing::info!(url = format!("http://{address}/metrics"), "serving metrics without a token");
         }
         server.with_metrics_on(metrics).run(listener).await;
         tracing::info!("stopped");
@@ -186,7 +186,7 @@ impl Serve {
     }
 }
 
-/// The first line on stdout, at once: who started this may be waiting for it.
+/// Prints the first line on stdout and flushes: the program that started the server may wait for this line.
 fn announce(url: &str, json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
@@ -197,15 +197,18 @@ fn announce(url: &str, json: bool) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Takes what has changed in files since the start. What cannot be read there stays as it was.
+/// Reads the certificate, its key and the log filter again. A part that cannot be read stays unchanged.
 fn reload(tls: Option<&Tls>) {
     match tls.map(Tls::reload).transpose() {
-        Ok(Some(true)) => tracing::info!("the server greets with another certificate"),
+        Ok(Some(true)) => tracing::info!("the server uses a new certificate"),
         Ok(_) => {}
-        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the certificate stays as it was"),
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the new certificate cannot be used, the old one stays in use"
+        ),
     }
     match super::filter_now().and_then(|filter| logging::refilter(&filter)) {
-        Ok(()) => tracing::info!("read again: the certificate, and what to log"),
-        Err(failure) => tracing::warn!("what is logged stays as it was: {failure}"),
+        Ok(()) => tracing::info!("read the certificate and the log filter again"),
+        Err(failure) => tracing::warn!("the log filter stays unchanged: {failure}"),
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn stop_signal(also: Option<SignalKind>) -> std::io::Result<watch::Re
     Ok(receiver)
 }
 
-/// Calls `reload` at each SIGHUP, on a thread where it may read files.
+/// Calls `reload` at each SIGHUP, on a thread that may block, because `reload` reads files.
 pub(super) fn at_hangup(reload: impl Fn() + Clone + Send + 'static) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! `jobledger tail`: events as they happen, in a terminal. Loses nothing when the connection drops.
+//! `jobledger tail`: prints events as they happen. Connects again after a broken connection and misses no event.
 
 use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -15,18 +15,19 @@ use crate::wire::Lines;
 
 /// Longest pause between two tries to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Three of the server's heartbeats.
+/// How long the command waits for a line before it connects again: three of the server's heartbeats.
 const SILENCE: Duration = Duration::from_secs(45);
 
-/// Follow the log of a running server, and go on where it stopped when the connection drops
+/// Follow the log of a running server; after a broken connection, connect again and miss no event
 ///
-/// Starts at the head, or after --after (0 replays everything first). Following one job ends when the job does.
+/// Starts at the head, or after the position --after (0 prints the whole log first). With --job the command ends when the job
+/// ends.
 #[derive(Debug, Args)]
 pub(super) struct Tail {
     #[command(flatten)]
     remote: Remote,
 
-    /// Only this job's events; ends with the job (an auditor names its --org too: others may have one of that name)
+    /// Only this job's events; ends with the job. An auditor adds --org, because other organisations may use the same id
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
 
@@ -38,7 +39,7 @@ pub(super) struct Tail {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// Only this organisation's, for auditors
+    /// Only events of this organisation, for auditors
     #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
     org: Option<OrgId>,
 
@@ -46,18 +47,18 @@ pub(super) struct Tail {
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
 
-    /// One CloudEvent a line
+    /// Print one CloudEvent as JSON on each line
     #[arg(long, env = "JOBLEDGER_JSON")]
     json: bool,
 }
 
 /// How a connection ended.
 enum Ended {
-    /// There is nothing more to come.
+    /// The job has ended, or stdout is closed.
     Closed,
-    /// The cursor was beyond the head, which is here now.
+    /// The cursor was beyond the head of the log. Carries the head.
     Reset(u64),
-    /// It broke off; go on after the cursor.
+    /// The connection broke; the command continues after the cursor.
     Dropped,
 }
 
@@ -85,10 +86,12 @@ impl Tail {
                         Ended::Closed => return Ok(()),
                         Ended::Reset(head) => {
                             let why = match cursor {
-                                None => "before --after: nothing came yet, or it was restored from an older copy",
-                                Some(_) => "before what was seen: it was restored from an older copy",
+                                None => {
+                                    "before --after: this position is not recorded yet, or the ledger was restored from an older copy"
+                                }
+                                Some(_) => "before the last event shown: the ledger was restored from an older copy",
                             };
-                            remark!("jobledger: the ledger is at position {head}, {why}; going on from there");
+                            remark!("jobledger: the ledger is at position {head}, {why}; continuing there");
                             cursor = Some(head);
                         }
                         Ended::Dropped => remark!("jobledger: the connection dropped; trying again"),
@@ -117,7 +120,7 @@ impl Tail {
         let (mut event, mut data, mut id) = (String::new(), String::new(), None);
         let lines = in_a_thread(lines);
         loop {
-            // The end of the stream, or a server that has vanished without a word: it is never silent so long.
+            // The stream has ended, or the server has vanished: its heartbeats come more often than this.
             let Ok(line) = lines.recv_timeout(SILENCE) else { return Ok(Ended::Dropped) };
             match line.trim_end().split_once(": ") {
                 Some(("id", text)) => id = text.parse().ok(),
@@ -130,10 +133,10 @@ impl Tail {
                         "reset" => return Ok(Ended::Reset(id.unwrap_or(0))),
                         "" => {}
                         _ if self.print(&data)? => {}
-                        // Nobody reads on.
+                        // stdout is closed.
                         _ => return Ok(Ended::Closed),
                     }
-                    // Only what was shown whole moves the cursor.
+                    // The cursor moves only after the whole event was printed.
                     *cursor = id.or(*cursor);
                     event.clear();
                 }
@@ -142,21 +145,21 @@ impl Tail {
         }
     }
 
-    /// Answers whether somebody reads it.
+    /// Prints an event. Returns `false` if stdout is closed.
     fn print(&self, data: &str) -> Result<bool, Failure> {
-        // Also where it is handed on as it came: what is no JSON is no event.
+        // With --json too: data that is no JSON is no event.
         let event: Value = serde_json::from_str(data)?;
         let text = if self.json { data.to_owned() } else { as_line(&event) };
         Ok(output::line(format_args!("{text}")))
     }
 }
 
-/// Lines as they come, until the stream ends. A read cannot be given up, a thread can be left behind.
+/// Reads lines on a thread until the stream ends. A blocked read cannot be cancelled, but its thread can be left behind.
 fn in_a_thread(lines: impl BufRead + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = sync_channel(64);
     std::thread::spawn(move || {
         let mut lines = Lines::new(lines);
-        // A stream with a line that is no text, or longer than any event, is no ledger's: it ends here.
+        // A line that is no text, or is longer than any event, does not come from a ledger. The stream ends here.
         while let Ok(Some(line)) = lines.next_line() {
             let Ok(line) = line.text() else { return };
             if sender.send(line.to_owned()).is_err() {

@@ -1,4 +1,4 @@
-//! `--data`, or `--url` and `--token`: a folder that no server has, or a running server.
+//! `--data`, or `--url` and `--token`: a data folder, or a running server.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub(super) enum Target {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// The data folder; whatever writes to it needs the server stopped
+    /// The data folder; stop its server before a command that writes
     #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -27,7 +27,7 @@ struct Options {
     #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
     url: Option<String>,
 
-    /// The token for it
+    /// The token for the server of --url
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 
@@ -36,8 +36,9 @@ struct Options {
 }
 
 impl FromArgMatches for Target {
-    /// Where folder and server are both told, the nearer word counts: a `JOBLEDGER_DATA` or a line in a file must not keep
-    /// anybody from saying `--url`. That is why clap's own conflicts, which know nothing of near and far, are not used.
+    /// If both a folder and a server are given, the stronger source wins: the command line over the environment, and the
+    /// environment over the file. So `--url` works although `JOBLEDGER_DATA` is set. clap's own conflicts do not compare
+    /// sources, so this code does.
     fn from_arg_matches(matches: &ArgMatches) -> Result<Target, Error> {
         let near = |name| match matches.value_source(name) {
             Some(ValueSource::CommandLine) => 2,
@@ -49,7 +50,7 @@ impl FromArgMatches for Target {
             (Some(_), Some(_)) if near("data") == near("url") => {
                 let what = match near("data") {
                     1 => {
-                        "expected JOBLEDGER_DATA or JOBLEDGER_URL in the environment, found both; say --data or --url\n"
+                        "expected JOBLEDGER_DATA or JOBLEDGER_URL in the environment, found both; give --data or --url\n"
                     }
                     _ => "expected --data or --url, found both\n",
                 };

@@ -1,4 +1,5 @@
-//! `jobledger token create|rotate|list|revoke`. They run beside a server, which honours each change within a second.
+//! `jobledger token create|rotate|list|revoke`. They may run while a server runs; the server honours each change within a
+//! second.
 
 use std::time::Duration;
 
@@ -23,11 +24,11 @@ pub(super) struct Token {
 enum TokenCommand {
     /// Make a token and print its secret, which no later command shows
     Create(Create),
-    /// Give a token a new secret and print it; the old secret stays good for --overlap
+    /// Give a token a new secret and print it; the old secret stays valid for --overlap
     Rotate(Rotate),
     /// List every token, revoked ones too
     List(List),
-    /// Revoke a token for good: its open tails end within a second
+    /// Revoke a token for good; its open tails end within a second
     Revoke(Revoke),
 }
 
@@ -36,7 +37,7 @@ struct Create {
     #[command(flatten)]
     data: Data,
 
-    /// The actor in the log, unique for ever in the organisation; no personal data, because it can never be redacted
+    /// The actor in the log, unique for ever in the organisation. Use no personal data: an actor cannot be redacted
     #[arg(long, value_name = "NAME")]
     name: String,
 
@@ -48,7 +49,7 @@ struct Create {
     #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
     org: OrgId,
 
-    /// The end of the token: an RFC 3339 time, or a date, at whose end in UTC it expires
+    /// When the token expires: an RFC 3339 time, or a date (the token is valid until the end of that day in UTC)
     #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires: Option<Time>,
 
@@ -61,7 +62,7 @@ struct Create {
     reuse_name: bool,
 }
 
-/// A token that exists.
+/// The name and organisation of an existing token.
 #[derive(Debug, Args)]
 struct Named {
     #[command(flatten)]
@@ -81,7 +82,7 @@ struct Rotate {
     #[command(flatten)]
     token: Named,
 
-    /// How long the old secret stays good: `0s` to `30days`
+    /// How long the old secret stays valid: `0s` to `30days`
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = overlap)]
     overlap: Duration,
 }
@@ -91,7 +92,7 @@ struct List {
     #[command(flatten)]
     data: Data,
 
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long, env = "JOBLEDGER_JSON")]
     json: bool,
 }
@@ -117,7 +118,7 @@ impl Create {
     fn run(self) -> Outcome {
         let now = system_clock()();
         if self.expires.is_some_and(|expires| expires <= now) {
-            return Err(Failure::Refused("--expires: expected a time to come".into()));
+            return Err(Failure::Refused("--expires: expected a time in the future".into()));
         }
         let token = NewToken {
             expires: self.expires,
@@ -125,12 +126,12 @@ impl Create {
             reuse_name: self.reuse_name,
             ..NewToken::new(self.name, self.role, self.org)
         };
-        // Tokens can be made before the first start.
+        // Tokens can be made before the first start of the server.
         let folder = self.data.folder();
         folder.create()?;
         if !folder.log().exists() {
             let path = folder.path().display();
-            remark!("jobledger: there is no ledger in `{path}` yet; one that is started there honours the token");
+            remark!("jobledger: there is no ledger in `{path}` yet; the token is valid once a server starts there");
         }
         let secret = Access::open(&folder.access())?.create(&token, now).map_err(refused)?;
         say!("{}", secret.reveal());
@@ -144,7 +145,7 @@ impl Rotate {
         let secret = open(&data)?.rotate(org, &name, self.overlap, now).map_err(refused)?;
         if !self.overlap.is_zero() {
             let overlap = humantime::format_duration(self.overlap);
-            remark!("jobledger: the old secret of `{name}` is good for {overlap} more");
+            remark!("jobledger: the old secret of `{name}` stays valid for {overlap}");
         }
         say!("{}", secret.reveal());
         Ok(())
@@ -179,8 +180,7 @@ impl Revoke {
 fn open(data: &Data) -> Result<Access, Failure> {
     let folder = data.folder();
     if !folder.path().is_dir() {
-        let what =
-            format!("no tokens in `{}`; point --data at the folder that they were made in", folder.path().display());
+        let what = format!("no tokens in `{}`; check that --data is the folder of the ledger", folder.path().display());
         return Err(Failure::CouldNotRun(what));
     }
     Ok(Access::open(&folder.access())?)
@@ -193,12 +193,12 @@ fn refused(error: AccessError) -> Failure {
     }
 }
 
-/// A text that is neither a time nor a date.
+/// The text is neither a time nor a date.
 #[derive(Debug, thiserror::Error)]
 #[error("expected an RFC 3339 time before 2262, such as `2026-11-28T18:00:00Z`, or a date, such as `2026-11-28`")]
 struct BadExpiry;
 
-/// Reads a time, or a date, which ends with the first moment of the next day in UTC.
+/// Reads a time, or a date. A date means the first moment of the next day in UTC.
 fn expiry(text: &str) -> Result<Time, BadExpiry> {
     let end_of = |date: NaiveDate| date.checked_add_days(Days::new(1))?.and_hms_opt(0, 0, 0);
     let time = match (text.parse::<Time>(), text.parse::<NaiveDate>()) {

@@ -33,7 +33,7 @@ impl Site {
         Site { routes: routes.merge(docs::reference()).with_state(app.clone()), styles: styles.into(), app }
     }
 
-    /// The metrics alone, for everybody who reaches them.
+    /// The metrics alone, without a token.
     pub fn of_metrics(app: App) -> Site {
         let routes = Router::new().route("/metrics", get(metrics::without_token)).with_state(app.clone());
         Site { routes, styles: Arc::default(), app }

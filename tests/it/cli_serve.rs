@@ -153,7 +153,7 @@ fn a_renewed_certificate_is_taken_with_a_signal_and_without() {
     std::fs::write(&key, "not a key").unwrap();
     server.signal("HUP");
     assert!(greets_with(&server, &cert));
-    server.end("TERM").refused(0, &["greets with another certificate"]);
+    server.end("TERM").refused(0, &["uses a new certificate"]);
 }
 
 #[test]
@@ -170,12 +170,12 @@ fn a_hangup_ends_nothing_and_what_to_log_is_read_again() {
     assert_eq!(lines(""), 1, "nothing is logged");
     say("listen = '127.0.0.1:0'\nlog = 'debug'");
     server.signal("HUP");
-    until("what to log is read again", || lines("read again") == 1);
+    until("what to log is read again", || lines("log filter again") == 1);
     asks();
     until("more is logged", || lines("/healthz") > 0);
     say("log = 'a=b=c'");
     server.signal("HUP");
-    until("what is wrong is said", || lines("stays as it was") == 1);
+    until("what is wrong is said", || lines("stays unchanged") == 1);
     asks();
     server.end("TERM").expect(0);
 }

@@ -161,7 +161,7 @@ fn rotation_prints_a_new_secret_and_the_old_one_goes_on_for_the_overlap() {
     let old = server.client(&token(dir.path(), "worker"));
     let rotate = |more: &[&str]| on(dir.path(), "token rotate", &[&["--name", "worker"], more].concat());
     let rotated = rotate(&[]).expect(0);
-    assert!(rotated.stderr.contains("`worker` is good for 1h"), "{}", rotated.stderr);
+    assert!(rotated.stderr.contains("`worker` stays valid for 1h"), "{}", rotated.stderr);
     let new = server.client(rotated.stdout.strip_suffix('\n').unwrap());
     old.append(&task_job("a")).expect(201);
     new.append(&event("job.started", "a", serde_json::json!({}))).expect(201);

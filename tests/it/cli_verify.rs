@@ -164,6 +164,6 @@ fn a_signature_by_another_key_than_the_pinned_and_one_without_a_pinned_key() {
     let signed = jobledger::tree::sign_note(&format!("{}\n", text.1.split_once("\n\n").unwrap().0), &[&stranger]);
     let signed = format!("{}\n\n{}", text.0, signed.unwrap());
     kept.verify(signed, &[&stranger.verifier().to_string()]).refused(4, &["another name"]);
-    kept.verify(&kept.proof, &[]).refused(7, &["good in itself", "--vkey"]);
-    kept.verify(kept.answer.to_string(), &[]).refused(7, &["good in itself"]);
+    kept.verify(&kept.proof, &[]).refused(7, &["its signer is not checked", "--vkey"]);
+    kept.verify(kept.answer.to_string(), &[]).refused(7, &["its signer is not checked"]);
 }

@@ -191,7 +191,7 @@ fn proofs_from_before_and_the_whole_log_verify() {
     }
     server.end("TERM").expect(0);
     let done = cli(["verify", "db"]).arg(&folder).args(["--vkey", &key]).run().expect(0);
-    assert!(done.stdout.contains("the data of 15 events, each by a recorded erasure"), "{}", done.stdout);
+    assert!(done.stdout.contains("the data of 15 events, each by a recorded redaction"), "{}", done.stdout);
     assert!(done.stdout.contains("administrators"), "what a log cannot tell is said: {}", done.stdout);
     let export = dir.path().join("export.ndjson");
     std::fs::write(&export, exported(&folder, &[])).unwrap();

@@ -10,11 +10,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Most bytes of lines that wait for stderr, 4 MiB.
+/// Lines of at most this many bytes wait for stderr: 4 MiB.
 const QUEUED_BYTES: usize = 4 << 20;
 /// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How often it looks meanwhile.
+/// How often the end of the process looks whether all lines are written.
 const LOOKS: u32 = 200;
 
 /// A queue of lines. Cheap to clone.
@@ -30,7 +30,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     lines: VecDeque<Vec<u8>>,
-    /// Bytes that wait, those of the lines under way included.
+    /// Bytes that wait, with the lines that the thread writes now.
     bytes: usize,
 }
 
@@ -49,7 +49,8 @@ impl Lines {
         &self.0.dropped
     }
 
-    /// Waits until every line is written, for a second at the most. Holds no lock meanwhile: a thread that panics gets here.
+    /// Waits until every line is written, for a second at the most. Holds no lock while it waits, because a thread that panics
+    /// calls it too.
     pub(super) fn flush(&self) {
         for _ in 0..LOOKS {
             if self.queue().bytes == 0 {
@@ -97,7 +98,7 @@ impl Lines {
             let dropped = self.0.dropped.get();
             if written.is_ok() && dropped > told {
                 let lines = dropped - told;
-                tracing::warn!(lines, "lines of the log were dropped here, because stderr did not take them");
+                tracing::warn!(lines, "lines of the log were dropped here, because stderr was full or closed");
                 told = dropped;
             }
         }

@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::{Failure, Outcome};
 use crate::http::ACCESS_LOG;
 
-/// The log of this process, once it is started.
+/// The log of this process; empty until `start`.
 static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
@@ -29,7 +29,7 @@ struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
-/// Starts the log. From here on a panic is a line of it, too.
+/// Starts the log. From then on the log also gets a line for each panic.
 pub(super) fn start(filter: &str, json: bool) -> Outcome {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let lines = Lines::start(std::io::stderr())?;
@@ -38,7 +38,7 @@ pub(super) fn start(filter: &str, json: bool) -> Outcome {
     let registry = Registry::default().with(filter);
     let access = Format::default().json().with_current_span(false).with_span_list(false);
     if json {
-        // The span that an event is in, and not the list of all spans beside it: there is one, that of the request.
+        // A line names its span but lists no parent spans: each request has one span only.
         let rest = Format::default().json().with_span_list(false);
         registry.with(layer.event_format(Mixed { access, rest }).fmt_fields(JsonFields::new())).init();
     } else {
@@ -64,7 +64,7 @@ pub(super) fn dropped() -> Counter {
     LOG.get().map(|log| log.lines.dropped().clone()).unwrap_or_default()
 }
 
-/// Writes what is still to be written, for a second at the most.
+/// Waits until all lines are written, for at most a second.
 pub(super) fn flush() {
     LOG.get().inspect(|log| log.lines.flush());
 }

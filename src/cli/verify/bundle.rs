@@ -1,4 +1,4 @@
-//! `jobledger verify bundle`: what an evidence bundle proves, without the ledger and without trusting it.
+//! `jobledger verify bundle`: checks an evidence bundle without the ledger and without trust in it.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::cli::{Outcome, progress};
 use crate::evidence::{BundleFiles, BundleReport, HeldNote, audit_bundle};
 use crate::job::plural;
 
-/// An evidence bundle of one job, as `jobledger evidence` writes it: the tar, or the folder that it unpacks to
+/// Check an evidence bundle of one job from `jobledger evidence`: the tar, or the unpacked folder
 ///
-/// A history that has its final event is proven complete, from its first one on. What lies in the bundle for reading
-/// (job.json, timeline.html, vkey.claimed) is not believed and not checked. verify.py, README.txt and policy.txt must be those of
-/// this program, byte for byte. Run a verify.py that you have from elsewhere, never the one that was sent to you.
+/// If the bundle has the final event of the job, the history is proven complete. The command does not check the files for
+/// reading (job.json, timeline.html, vkey.claimed), and does not rely on them. verify.py, README.txt and policy.txt must be
+/// byte for byte those of this program. Never run the verify.py of a bundle that you received; take that file from a source
+/// that you trust.
 #[derive(Debug, Args)]
 pub(super) struct BundleFile {
     /// The bundle

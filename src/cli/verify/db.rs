@@ -1,4 +1,4 @@
-//! `jobledger verify db`: whether the log in a folder is what was recorded and signed.
+//! `jobledger verify db`: checks the log in a data folder against its signed checkpoints.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::audit;
 use crate::cli::{Outcome, progress};
 use crate::ledger::Folder;
 
-/// A data folder, beside a server or without one; reads only
+/// Check a data folder; reads only, and works while a server runs
 #[derive(Debug, Args)]
 pub(super) struct Db {
     /// The data folder
@@ -19,7 +19,7 @@ pub(super) struct Db {
     #[command(flatten)]
     trust: Trust,
 
-    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder [default: DIR/anchor, if it is there]
+    /// The anchor, which is the newest checkpoint outside the database: its file or folder [default: DIR/anchor, if it exists]
     #[arg(long, env = "JOBLEDGER_ANCHOR", value_name = "FILE")]
     anchor: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Db {
 impl Db {
     pub(super) fn run(self) -> Outcome {
         let folder = Folder::new(&self.data);
-        // Before the log is read: beside a server that writes the log is never behind it then.
+        // Reads the anchor before the log. So the log is never behind the anchor, even while a server writes both.
         let mut auditor = self.trust.auditor(self.anchor.as_deref(), Some(&folder))?;
         let bar = progress::bar(0, "events read and replayed");
         audit::audit_database(&folder.log(), &folder.views(), &mut auditor, |done, all| {

@@ -1,4 +1,4 @@
-//! `jobledger verify export`: whether an export is what was recorded and signed.
+//! `jobledger verify export`: checks an export against signed checkpoints.
 
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::audit;
 use crate::cli::checkpoint::unreadable;
 use crate::cli::{Outcome, progress};
 
-/// An export of a whole log
+/// Check an export of a whole log
 ///
-/// An export carries no signature, unless `jobledger export --checkpoint` made it: give a checkpoint that you hold by --since or
-/// --anchor.
+/// An export has no signature, unless `jobledger export --checkpoint` made it. Otherwise give a checkpoint that you hold by
+/// --since or --anchor.
 #[derive(Debug, Args)]
 pub(super) struct ExportFile {
     /// The export
@@ -23,7 +23,7 @@ pub(super) struct ExportFile {
     #[command(flatten)]
     trust: Trust,
 
-    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder
+    /// The anchor, which is the newest checkpoint outside the database: its file or folder
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
 }

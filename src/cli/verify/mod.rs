@@ -14,10 +14,10 @@ use clap::{Args, Subcommand};
 
 use super::Outcome;
 
-/// Prove that nothing was changed: everything is recomputed from the entries, and compared with what was signed
+/// Prove that nothing was changed: recompute everything from the entries, and compare it with the signed checkpoints
 ///
-/// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked,
-/// 6 data missing without an erasure, 7 in accordance with itself, but not signed by a key that --vkey pins.
+/// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked, 6 data
+/// missing without a redaction, 7 consistent, but not signed by a key that --vkey pins.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! `jobledger verify receipt`: checks what the ledger gave out, without the ledger and without trusting it.
+//! `jobledger verify receipt`: checks receipts without the ledger and without trust in it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::job::plural;
 use crate::tree::{Checkpoint, Receipt, VerifierKey, leaf_hash, open_note, verify_inclusion};
 use crate::wire::Leaf;
 
-/// Check receipts: that each event is in the log under a checkpoint that the ledger signed
+/// Check receipts: each event must be in the log under a checkpoint that the ledger signed
 ///
 /// FILE holds a receipt (a tlog-proof with its leaf in `extra`, as `/ledger/events/{position}/proof` answers), or the answer of
 /// `POST /ledger/events` with `Prefer: return=receipt`, or one entry of its `events`.
@@ -33,7 +33,7 @@ pub(super) struct ReceiptFile {
     json: bool,
 }
 
-/// The longest file, 256 MiB: an answer with the receipts of as many events as a request may have.
+/// The longest file, 256 MiB. It holds an answer with a receipt for each event of the largest request.
 const LONGEST: u64 = 256 << 20;
 
 /// An answer of `POST /ledger/events`, or an entry of one.
@@ -44,7 +44,7 @@ enum Kept {
     Entry(Entry),
 }
 
-/// An entry: what it says of the event beside the receipt must be what the leaf says.
+/// An entry of an answer. Its members must agree with the leaf in the receipt.
 #[derive(Deserialize)]
 struct Entry {
     id: Option<String>,
@@ -60,7 +60,7 @@ impl ReceiptFile {
     pub(super) fn run(self) -> Outcome {
         let entries = entries(&self.file)?;
         let checked: Vec<Checked> = entries.iter().map(|entry| entry.check(&self.vkeys)).collect();
-        // The first of the failed ones with the least exit code.
+        // The failed check with the least exit code; the first of equals.
         let worst = checked.iter().filter(|checked| checked.exit != Exit::Done).min_by_key(|checked| checked.exit);
         let exit = worst.map_or(Exit::Done, |worst| worst.exit);
         if self.json {
@@ -82,7 +82,7 @@ fn verdict(exit: Exit) -> &'static str {
         Exit::CouldNotRun => "unreadable",
         Exit::Tampered => "content was tampered with",
         Exit::Signature => "a signature or key is not the log's",
-        _ => "in accordance with itself; no key was pinned that must have signed it",
+        _ => "consistent; no key was pinned, so the signer is not checked",
     }
 }
 
@@ -96,7 +96,7 @@ fn entries(path: &Path) -> Result<Vec<Entry>, Failure> {
     })
 }
 
-/// The receipts in a text, or what the text is instead.
+/// Reads the receipts in a text. The error names the content that was found instead.
 fn parsed(text: String) -> Result<Vec<Entry>, &'static str> {
     if !text.trim_start().starts_with('{') {
         let (id, source, subject, position) = (None, None, None, None);
@@ -121,7 +121,7 @@ struct Checked {
     exit: Exit,
     /// The position of its event; `None` for a receipt that cannot be read.
     position: Option<u64>,
-    /// What is verified, or why not, in a line.
+    /// The verified fact, or the reason for a failed check, in a line.
     what: String,
 }
 
@@ -151,11 +151,11 @@ impl Entry {
         }
     }
 
-    /// What the receipt proves, in a line.
+    /// Checks the receipt. Returns the proven fact in a line.
     fn proven(&self, receipt: &Receipt, known: &[VerifierKey]) -> Result<String, Unproven> {
         let expected = "expected the event's leaf in the receipt's line `extra`, found no such line";
         let bytes = receipt.extra.as_deref().ok_or_else(|| Unproven::new(Exit::CouldNotRun, expected))?;
-        // The signed text, before any signer is believed: the proof must lead to its root whatever key signed it.
+        // First checks the proof against the root in the signed text, for any signer. The signature is checked below.
         let claimed =
             Checkpoint::claimed(&receipt.checkpoint).map_err(|error| Unproven::new(Exit::CouldNotRun, error))?;
         verify_inclusion(leaf_hash(bytes), receipt.index, &claimed.head, &receipt.proof)
@@ -171,20 +171,20 @@ impl Entry {
         );
         let within = format!("the log `{}` of {}", claimed.origin, plural(claimed.head.size, "event", "events"));
         if known.is_empty() {
-            let text = "is good in itself, but who signed was not checked; give --vkey with a key that you trust";
+            let text = "is consistent, but its signer is not checked; give --vkey with a key that you trust";
             return Err(Unproven::new(Exit::NotPinned, format!("{what}: its receipt under {within} {text}")));
         }
         let signer =
             |error: &dyn std::fmt::Display| Unproven::new(Exit::Signature, format!("event {}: {error}", receipt.index));
         let note = open_note(&receipt.checkpoint, known).map_err(|error| signer(&error))?;
-        // A key signs for the log of its name, and for no other.
+        // A key signs only for the log that has the name of the key.
         let Some(key) = note.signers.iter().find(|key| key.name() == claimed.origin) else {
             return Err(signer(&format!("expected a key of `{}`, found one of another name", claimed.origin)));
         };
         Ok(format!("verified: {what} is in {within}, signed with {key}"))
     }
 
-    /// Whether the file says the same of the event as its leaf.
+    /// Checks that the members beside the receipt agree with the leaf.
     fn agrees_with(&self, leaf: &Leaf<'_>, index: u64) -> Result<(), Unproven> {
         let tampered = |why: String| Unproven::new(Exit::Tampered, why);
         let pairs = [
@@ -192,7 +192,8 @@ impl Entry {
             ("id", self.id.as_deref(), Some(&*leaf.id)),
             ("source", self.source.as_deref(), Some(&*leaf.source)),
         ];
-        // The answer to a second cancellation has the first, which another producer may have sent under another id.
+        // The answer to a second cancellation names the event of the first. Another producer may have sent that event under
+        // another id.
         let stored_as_sent = !self.duplicate;
         for (name, said, proven) in pairs {
             if said.is_some() && said != proven && (stored_as_sent || name == "subject") {

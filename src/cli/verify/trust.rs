@@ -1,4 +1,5 @@
-//! The options with which a verifier brings its own knowledge, and the printing of the verdict: the same for every kind of file.
+//! The options that every `verify` command has: the key and checkpoints that the verifier trusts. This file also prints the
+//! verdict.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,11 @@ use crate::cli::{Failure, Outcome};
 use crate::ledger::{ANCHOR_FILE, Folder};
 use crate::tree::VerifierKey;
 
-/// Knowledge from elsewhere than the log.
+/// A key and checkpoints from outside the log.
 #[derive(Debug, Args)]
 pub(super) struct Trust {
-    /// The key that must have signed, as `jobledger key show` printed it once; not taken from what is verified
+    /// The verifier key that must have signed, from `jobledger key show`; get it from a source that you trust, not from the
+    /// verified files
     #[arg(long, env = "JOBLEDGER_VKEY", value_name = "KEY")]
     pub(super) vkey: Option<VerifierKey>,
 
@@ -51,7 +53,7 @@ impl Trust {
         }
         if self.since.is_empty() && given.is_none() {
             let (what, found) = match (&beside, folder) {
-                (Some(_), _) => ("folder and anchor were put back together", ""),
+                (Some(_), _) => ("folder and anchor were both replaced by older copies", ""),
                 (None, Some(_)) => ("newer events were cut off", "there is no anchor in the folder; "),
                 (None, None) => ("newer events were cut off", ""),
             };
@@ -61,7 +63,7 @@ impl Trust {
         Ok(auditor)
     }
 
-    /// Prints the report as JSON or with `print`; answers the failure that `log` decides on.
+    /// Prints the report as JSON or with `print`. The findings in `log` decide on the verdict.
     pub(super) fn tell<R: Serialize>(&self, report: &R, log: &Report, print: impl FnOnce(&R)) -> Outcome {
         let (exit, verdict) = (exit(log), verdict(log));
         if self.json {

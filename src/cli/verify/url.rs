@@ -1,4 +1,4 @@
-//! `jobledger verify url`: whether what a running server publishes is what was recorded and signed.
+//! `jobledger verify url`: checks the log of a running server against its signed checkpoints.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::audit;
 use crate::cli::client::{Authorities, Remote, failed, problem, server};
 use crate::cli::{Failure, Outcome, progress};
 
-/// A running server, by a token of the role auditor: everything is fetched and recomputed here
+/// Check a running server with a token of the role auditor; the command fetches the whole log and recomputes it
 #[derive(Debug, Args)]
 pub(super) struct Url {
     /// The server, such as http://127.0.0.1:8347
@@ -28,7 +28,7 @@ pub(super) struct Url {
     #[command(flatten)]
     trust: Trust,
 
-    /// The anchor: the newest checkpoint, held outside the database; the file, or its folder
+    /// The anchor, which is the newest checkpoint outside the database: its file or folder
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ impl Url {
                 agent.get(remote.at(path)).header("authorization", remote.bearer()).call().map_err(failed)?;
             if answer.status() != 200 {
                 let (text, _) = problem(&mut answer);
-                return Err(Failure::CouldNotRun(format!("`{path}` cannot be read: {text}")));
+                return Err(Failure::CouldNotRun(format!("cannot read `{path}`: {text}")));
             }
             Ok(Box::new(answer.into_body().into_reader()))
         };

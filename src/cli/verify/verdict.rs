@@ -22,16 +22,14 @@ pub(super) fn verdict(report: &Report) -> &'static str {
         Exit::Tampered => "content was tampered with",
         Exit::Signature => "a signature or key is not the log's",
         Exit::Forked => "rolled back or forked",
-        Exit::Missing => "data is missing without an erasure",
-        _ if report.pinned && is_unsigned(report) => {
-            "in accordance with itself; it brings no signature to compare with the key"
-        }
-        _ if !report.pinned => "in accordance with itself; no key was pinned that must have signed it",
-        _ => "in accordance with itself, but not signed by a pinned key",
+        Exit::Missing => "data is missing without a redaction",
+        _ if report.pinned && is_unsigned(report) => "consistent; the input has no signature to compare with the key",
+        _ if !report.pinned => "consistent; no key was pinned, so the signer is not checked",
+        _ => "consistent, but not signed by a pinned key",
     }
 }
 
-/// Whether there was no signature at all: none in what was given, and none beside it.
+/// Whether the audit had no signature at all: neither in the input nor in checkpoints held outside.
 fn is_unsigned(report: &Report) -> bool {
     report.checkpoints == 0 && report.held == 0 && report.anchor.is_none()
 }
@@ -48,7 +46,7 @@ pub(super) fn print_log(report: &Report) {
     }
     if report.left_behind > 0 {
         let checkpoints = plural(report.left_behind, "checkpoint", "checkpoints");
-        say!("  left behind  {checkpoints} of events lost before the log was continued");
+        say!("  left behind  {checkpoints} over events that were lost before `recover`");
     }
     print_findings(report);
 }
@@ -57,7 +55,7 @@ pub(super) fn print_log(report: &Report) {
 pub(super) fn print_findings(report: &Report) {
     if report.erased > 0 {
         let events = plural(report.erased, "event", "events");
-        say!("  erased       the data of {events}, each by a recorded erasure");
+        say!("  redacted     the data of {events}, each by a recorded redaction");
     }
     for fault in &report.faults {
         let position = fault.position.map(|position| format!(" at position {position}")).unwrap_or_default();

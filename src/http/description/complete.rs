@@ -1,5 +1,4 @@
-//! What the description says of every route alike, written once: the errors of whoever needs a token, and what an error
-//! looks like under its path.
+//! Completes the description of every route: the errors of routes that need a token, and the form of errors under each path.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +24,7 @@ pub fn routes_with_errors<E: ToSchema>() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(OpenApiBuilder::new().components(Some(components)).build())
 }
 
-/// Adds to each route what it has not said itself.
+/// Adds the shared answers that a route does not list itself.
 pub fn complete(description: &mut OpenApi, styles: &[ErrorStyle]) {
     for (path, item) in &mut description.paths.paths {
         let style = ErrorStyle::of(styles, path);
@@ -41,7 +40,7 @@ pub fn complete(description: &mut OpenApi, styles: &[ErrorStyle]) {
     }
 }
 
-/// Gives every error without a body the one that its path asks for.
+/// Gives every error without a body the body of its path.
 fn give_bodies(operation: &mut Operation, style: &ErrorStyle) {
     for (status, answer) in &mut operation.responses.responses {
         if let RefOr::T(answer) = answer

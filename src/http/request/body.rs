@@ -24,8 +24,8 @@ use crate::http::limits::{Limit, Permit};
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Bytes beyond [`MAX_BODY`] that are read and dropped before the server gives the connection up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
-/// Bytes of each body that the budget does not count, 64 KiB. Most bodies are smaller, and the server reads them whatever the
-/// others hold.
+/// Bytes of each body that the budget does not count, 64 KiB. Most bodies are smaller, and the server reads them even if the
+/// budget is used up.
 const FREE: usize = 64 << 10;
 /// How long a body may take.
 const TIME: Duration = Duration::from_secs(60);

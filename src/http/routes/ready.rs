@@ -70,7 +70,7 @@ pub async fn healthz() -> Response {
 pub async fn readyz(State(app): State<App>, caller: Option<Caller>) -> Response {
     let ready = ready(&app, caller.as_ref());
     let status = if ready.code.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    // Not an error body: what is said is the same whether ready or not.
+    // The body has the same form for 200 and 503, so it is no error body.
     let mut response = (status, JsonLine(ready)).into_response();
     response.extensions_mut().insert(crate::http::answer::KeepBody);
     response
@@ -148,8 +148,8 @@ fn set_aside(job: &SetAside) -> String {
     format!("job `{id}` of organisation {org} is set aside, because event {} does not fold", job.position)
 }
 
-/// An anchor that is not written is no reason to lose what workers report: appends go on, and whoever watches is told. Where
-/// the ledger takes no writes that is reason enough.
+/// If the anchor cannot be written, appends go on, because workers would lose their reports. Readiness tells the operator of
+/// the cause. A read-only ledger has its own cause.
 fn anchor_behind(app: &App) -> Option<String> {
     let anchored = app.ledger.anchored().filter(|_| app.ledger.read_only().is_none())?;
     match anchored.current.map(|current| current.elapsed()) {

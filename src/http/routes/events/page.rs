@@ -16,7 +16,7 @@ use crate::http::request::Caller;
 use crate::log::{Filter, Page, Types, enough};
 use crate::wire;
 
-/// A page ends at about this many bytes, 4 MiB, whatever its limit: an event may have megabytes.
+/// A page ends at about this many bytes, 4 MiB, even if its limit allows more events: an event may have megabytes.
 const PAGE_BYTES: usize = 4 << 20;
 /// Most events on a short page.
 const SHORT_LIMIT: u64 = 100;

@@ -43,7 +43,7 @@ pub async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap)
     shown(&app, &headers)
 }
 
-/// The same for everybody who reaches the port of `--metrics-listen`.
+/// The same without a token, on the port of `--metrics-listen`.
 pub async fn without_token(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
     shown(&app, &headers)
 }
