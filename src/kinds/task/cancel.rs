@@ -21,7 +21,7 @@ const SOURCE: &str = "/api/v1/jobs";
     delete, path = "/api/v1/jobs/{id}", tag = "task", operation_id = "cancel_task",
     params(
         ("id" = String, Path, description = "Job ID"),
-        ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "The job's `ETag`: cancel only if nothing has happened to the job since; `*`: whatever has happened"),
+        ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "The job's `ETag`: cancel only if nothing has happened to the job since; `*`: in every case"),
         ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: only if there is no such job, so nothing is ever cancelled"),
     ),
     responses(
