@@ -43,7 +43,7 @@ impl Logged {
 }
 
 #[test]
-fn what_is_taken_away_or_refused_and_what_is_of_others_is_told_by_default() {
+fn by_default_the_log_tells_of_exports_refusals_and_reads_of_other_organisations() {
     let dir = tempfile::tempdir().unwrap();
     let logged = Logged::start(dir.path(), "info");
     let data = dir.path().join("data");

@@ -140,7 +140,7 @@ fn a_server_whose_clone_signs_takes_no_more_writes() {
 }
 
 #[test]
-fn what_waits_when_the_clone_is_seen_is_not_committed() {
+fn an_append_that_waits_when_the_clone_is_seen_is_not_committed() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let clone = clone(&data, "clone");
@@ -184,7 +184,7 @@ fn a_clone_that_went_another_way_is_read_only() {
 }
 
 #[test]
-fn what_is_no_checkpoint_of_this_log_makes_it_read_only() {
+fn an_anchor_that_holds_no_checkpoint_of_this_log_makes_it_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let other = dir.path().join("other");

@@ -12,7 +12,7 @@ use crate::support::exports::{append_to, exported, import};
 use crate::support::{noted, task_job};
 
 #[test]
-fn what_was_lost_is_named_and_kept() {
+fn recover_names_the_lost_head_and_keeps_the_lost_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let (anchor, older) = (data.join("anchor"), copied(&data, "older"));

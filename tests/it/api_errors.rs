@@ -201,7 +201,7 @@ fn a_form_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_in_a_request_is_named() {
+fn an_error_names_the_faulty_part_of_a_request() {
     let ledger = ledger();
     for (api, before, after, job) in ledger.reads() {
         for (query, named) in [

@@ -32,7 +32,7 @@ fn a_refused_batch_leaves_no_trace_across_jobs() {
 /// Each pair: events that are refused as a batch with something illegal behind them, and one that only a ledger that
 /// forgot them would take (or refuse).
 #[test]
-fn what_a_refused_batch_did_is_not_remembered() {
+fn a_refused_batch_changes_no_state() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let illegal = started("nowhere");

@@ -34,7 +34,7 @@ fn names(done: Done, word: &str) {
 }
 
 #[test]
-fn what_is_not_documented_in_the_log_is_a_fault_and_nothing_is_read() {
+fn an_undocumented_object_in_the_log_is_a_fault_and_nothing_is_read() {
     let log = log();
     let endless_event = format!("DROP TABLE event; {}", endless("event", EVENT));
     let endless_node = format!("DROP TABLE node; {}", endless("node", "number, level, idx, hash"));
@@ -77,7 +77,7 @@ fn what_is_not_documented_in_the_log_is_a_fault_and_nothing_is_read() {
 }
 
 #[test]
-fn what_sqlite_and_litestream_keep_is_no_fault() {
+fn tables_of_sqlite_and_litestream_are_no_fault() {
     let log = log();
     let copy = log.copy(|folder| {
         let planted = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); \
@@ -90,7 +90,7 @@ fn what_sqlite_and_litestream_keep_is_no_fault() {
 }
 
 #[test]
-fn what_is_not_documented_in_the_views_is_a_fault_too() {
+fn an_undocumented_object_in_the_views_is_a_fault_too() {
     let log = log();
     let endless_job = format!("DROP TABLE note; {}", endless("note", "job, seq, text, by, at"));
     let endless_position = format!("DROP TABLE position; {}", endless("position", "position, leaf_hash"));

@@ -69,7 +69,7 @@ fn files_of_every_form_and_stdin_are_appended_in_order() {
 }
 
 #[test]
-fn what_is_refused_is_named_by_file_and_event() {
+fn a_refusal_names_the_file_and_the_event() {
     let both = Both::new();
     let good = both.file("good.ndjson", &lines(&[task_job("a"), started("a"), completed("a")]));
     for (name, second, words) in [
@@ -98,7 +98,7 @@ fn what_is_refused_is_named_by_file_and_event() {
 }
 
 #[test]
-fn what_is_not_json_is_refused_and_what_cannot_be_read_could_not_run() {
+fn append_refuses_text_that_is_not_json_and_cannot_run_on_a_file_that_it_cannot_read() {
     let both = Both::new();
     for (name, text) in
         [("half.json", "{\"specversion\":"), ("text.json", "hello"), ("broken.json", "[{}"), ("after.json", "[] x")]

@@ -128,7 +128,7 @@ fn nothing_that_is_there_is_written_over() {
 }
 
 #[test]
-fn what_an_interrupted_backup_left_is_no_hindrance() {
+fn a_backup_succeeds_over_the_files_of_an_interrupted_one() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, dest) = (small_ledger(dir.path()), dir.path().join("backup"));
     std::fs::create_dir(&dest).unwrap();

@@ -78,7 +78,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn what_a_file_says_wrongly_is_refused_by_name() {
+fn a_faulty_setting_in_a_file_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     for (text, words) in [
         ("no_such_option = 1", &["`no_such_option`"][..]),

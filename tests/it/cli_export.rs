@@ -80,7 +80,7 @@ fn an_export_goes_to_a_file_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_is_no_file_is_written_to_and_never_replaced() {
+fn an_export_writes_to_a_pipe_or_device_and_never_replaces_it() {
     use std::os::unix::fs::FileTypeExt;
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());

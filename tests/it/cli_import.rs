@@ -46,7 +46,7 @@ fn bad(all: &str) -> Vec<(&'static str, String, &'static str)> {
         ("kind", forged(all, 8, |leaf, _| leaf.jobkind = Some("rule".into())), "jobkind"),
         ("version", edited(all, 8, "job.noted.v1", "job.noted.v9"), "line 9"),
         ("type", edited(all, 8, "job.noted", "job.noticed"), "line 9"),
-        ("erased", forged(all, 8, |_, data| *data = serde_json::json!({})), "line 9"),
+        ("redacted", forged(all, 8, |_, data| *data = serde_json::json!({})), "line 9"),
         ("order of members", edited(all, 8, "{\\\"specversion\\\":\\\"1.0\\\",", "{"), "line 9"),
         ("missing line", without(all, &[7]), "expected position 7, found 8"),
         ("swapped lines", swapped(all, 7, 8), "expected position 7, found 8"),
@@ -72,7 +72,7 @@ fn bad(all: &str) -> Vec<(&'static str, String, &'static str)> {
             }),
             "completed",
         ),
-        ("erased event", forged_null(all, 8), "line 9"),
+        ("redacted event", forged_null(all, 8), "line 9"),
         (
             "second genesis",
             forged(all, 8, |leaf, data| {
@@ -125,7 +125,7 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_no_export_of_a_ledger_is_refused_before_a_byte_is_written() {
+fn import_refuses_a_file_that_is_no_export_before_it_writes_a_byte() {
     let dir = tempfile::tempdir().unwrap();
     let all = exported(&small_ledger(dir.path()), &[]);
     let (nowhere, empty) = (dir.path().join("nowhere"), dir.path().join("empty"));
@@ -158,7 +158,7 @@ fn what_is_no_export_of_a_ledger_is_refused_before_a_byte_is_written() {
 }
 
 #[test]
-fn what_does_not_fit_a_copy_is_refused_before_a_byte_is_written() {
+fn import_refuses_an_export_that_does_not_continue_the_copy_before_it_writes_a_byte() {
     let dir = tempfile::tempdir().unwrap();
     let (all, copy) = (exported(&small_ledger(dir.path()), &[]), dir.path().join("copy"));
     import(&copy, without(&all, &[6, 7, 8])).expect(0);

@@ -268,7 +268,7 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_refused_with_its_name() {
+fn a_command_refuses_a_faulty_option_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = [("--listen", "here"), ("--checkpoint", "sometimes"), ("--queue", "0"), ("--log", "a=b=c")];
     for (option, value) in wrong.into_iter().chain([("--memory", "512"), ("--memory", "255MiB"), ("--memory", "2TiB")])

@@ -81,7 +81,7 @@ fn an_address_counts_where_it_is_used_and_a_request_that_cannot_be_sent_is_not_t
 }
 
 #[test]
-fn what_is_asked_for_is_what_is_shown() {
+fn a_tail_shows_the_events_that_its_options_select() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "worker");

@@ -50,7 +50,7 @@ fn verify(path: &Path, keys: &[&str]) -> Done {
 }
 
 #[test]
-fn what_the_ledger_gave_out_is_verified_without_it() {
+fn verify_needs_no_ledger_for_the_files_that_it_gave_out() {
     let kept = Kept::new();
     let stranger = SigningKey::from_seed("stranger", &[1; 32]).unwrap().verifier().to_string();
     for keys in [&[&*kept.key][..], &[&*stranger, &*kept.key]] {

@@ -160,7 +160,7 @@ fn each_lie_is_found_where_it_is_told() {
 }
 
 #[test]
-fn what_is_withheld_is_found_too() {
+fn verify_finds_withheld_entries_too() {
     let log = log();
     let published = &log.published;
     let mut gone = published.clone();

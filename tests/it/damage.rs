@@ -219,7 +219,7 @@ fn a_log_of_a_newer_format_is_not_touched() {
 }
 
 #[test]
-fn what_is_not_a_log_is_not_touched() {
+fn the_ledger_does_not_touch_a_file_that_is_not_a_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log.db");
     Connection::open(&log).unwrap().execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();

@@ -35,7 +35,7 @@ proptest! {
         let left = wire::residue(event_type, 1, &stored.data).unwrap();
         prop_assert_eq!(&wire::residue(event_type, 1, &left).unwrap(), &left);
         let event = wire::decode(event_type, 1, &left).unwrap();
-        // Item ids stay, which the texts of the shapes are told from by their place.
+        // A residue keeps item ids, so they are known texts.
         let ids: Vec<&str> = match (&event, &stored.event) {
             (Event::ItemResult(left), Event::ItemResult(was)) => {
                 prop_assert_eq!((&left.item, left.status), (&was.item, was.status));
@@ -50,7 +50,7 @@ proptest! {
         prop_assert_eq!(event.counts(), stored.event.counts());
         let (was, left): (serde_json::Value, serde_json::Value) =
             (serde_json::from_slice(&stored.data).unwrap(), serde_json::from_slice(&left).unwrap());
-        // Of a rule only the documented members are left, and of free parameters nothing.
+        // The residue of a rule keeps only the documented members, and the residue of free parameters keeps nothing.
         if was["kind"] != "rule" && was["kind"] != "generic" {
             prop_assert_eq!(numbers(&left), numbers(&was));
         }

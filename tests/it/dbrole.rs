@@ -97,7 +97,7 @@ fn the_documents_other_examples() {
 }
 
 #[test]
-fn what_is_not_known_yet_is_there_as_null_or_empty() {
+fn a_member_without_a_value_yet_is_null_or_empty() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     report(&worker, "2025-02-28T12:34:56.120Z", [role_job(ROLE_JOB)]);
@@ -185,7 +185,7 @@ fn hook_output_that_just_fits_is_not_cut() {
 }
 
 #[test]
-fn a_cancelled_job_shows_failed_and_says_by_whom() {
+fn a_cancelled_job_shows_failed_and_names_the_actor() {
     let (server, worker) = documented();
     let other = "0f8fad5b-d9cb-469f-a165-70867728950e";
     report(&worker, NOON, [role_job(other), started(ROLE_JOB)]);

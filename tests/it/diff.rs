@@ -78,7 +78,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 #[test]
-fn it_tells_exactly_what_the_reads_of_both_moments_show() {
+fn a_diff_is_the_exact_difference_of_the_reads_of_both_moments() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     lives().iter().for_each(|event| drop(worker.append(event).expect(201)));
@@ -141,7 +141,7 @@ fn it_tells_exactly_what_the_reads_of_both_moments_show() {
 }
 
 #[test]
-fn it_says_who_changed_what_and_when() {
+fn a_diff_names_the_actor_and_the_time_of_each_change() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let ann = Client::new(&server.url, Some(&server.token("ann", Role::Worker, nil())));

@@ -11,8 +11,8 @@ use tar::Archive;
 use crate::support::answers::admin_of;
 use crate::support::bundles::{Bundle, both, verify};
 use crate::support::cli::{cli, on};
-use crate::support::erasures::{ERASED_JOBS, NAME, erasures, lives};
 use crate::support::exports::OTHER;
+use crate::support::redactions::{NAME, REDACTED_JOBS, lives, redactions};
 use crate::support::{Client, TestServer, completed, event, noted, output, started, task_job};
 
 const HOSTILE: &str =
@@ -156,14 +156,14 @@ fn every_reader_of_the_job_may_have_it_and_no_other() {
 }
 
 #[test]
-fn what_was_erased_is_in_no_bundle_and_each_erasure_is_proven() {
+fn redacted_data_is_in_no_bundle_and_each_redaction_is_proven() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!(lives())).expect(201);
     let path = |job: &str| format!("/ledger/jobs/{job}/evidence");
     assert!(has(&admin.get(&path("t")).expect(200).body, NAME));
-    admin.append(&json!(erasures(0))).expect(201);
-    for (job, events) in ERASED_JOBS.into_iter().zip([8, 4, 2]) {
+    admin.append(&json!(redactions(0))).expect(201);
+    for (job, events) in REDACTED_JOBS.into_iter().zip([8, 4, 2]) {
         let tar = admin.get(&path(job)).expect(200).body;
         assert!(!has(&tar, NAME), "{job}");
         let report = report(&tar, &key(server.path()));

@@ -11,21 +11,21 @@ use crate::support::bundles::{Bundle, stranger};
 
 const ORIGIN: &str = "jobledger/forged";
 
-/// An event to be: type, data (`None`: erased), and the change to its leaf.
+/// An event to be: type, data (`None`: redacted), and the change to its leaf.
 struct Made {
     event_type: &'static str,
     data: Value,
-    erased: bool,
+    without_data: bool,
     change: fn(&mut Leaf<'_>),
 }
 
 fn made(event_type: &'static str, data: Value) -> Made {
-    Made { event_type, data, erased: false, change: |_| {} }
+    Made { event_type, data, without_data: false, change: |_| {} }
 }
 
 impl Made {
-    fn erased(self) -> Made {
-        Made { erased: true, ..self }
+    fn without_data(self) -> Made {
+        Made { without_data: true, ..self }
     }
 
     fn with(self, change: fn(&mut Leaf<'_>)) -> Made {
@@ -63,7 +63,7 @@ fn lines(made: &Made, position: usize) -> Lines {
     };
     (made.change)(&mut leaf);
     let leaf = String::from_utf8(leaf.to_bytes()).unwrap();
-    match made.erased {
+    match made.without_data {
         true => Lines { leaf, data: "null".into(), salt: "null".into() },
         false => Lines { leaf, data, salt: hex::encode(salt) },
     }
@@ -108,12 +108,12 @@ fn created() -> Made {
     made("job.created", json!({"kind": "task", "spec": {"job_type": "full_sync"}}))
 }
 
-/// The erasure of a remark.
+/// The redaction of a remark.
 fn redacted(position: u64) -> Made {
-    erasing(position, json!({"text": "[redacted]"}))
+    redacting(position, json!({"text": "[redacted]"}))
 }
 
-fn erasing(position: u64, residue: Value) -> Made {
+fn redacting(position: u64, residue: Value) -> Made {
     made("job.redacted", json!({"position": position, "reason": "asked for", "residue": residue}))
 }
 
@@ -132,21 +132,21 @@ fn a_sound_log_of_another_maker_is_verified() {
 }
 
 #[test]
-fn an_erasure_explains_the_data_that_it_names_and_no_other() {
-    assert_eq!(verdict(&[created(), note().erased(), failed(), redacted(2)]), 0);
+fn a_redaction_explains_the_missing_data_that_it_names_and_no_other() {
+    assert_eq!(verdict(&[created(), note().without_data(), failed(), redacted(2)]), 0);
     let all = [
-        erasing(1, json!({"kind": "task", "spec": {"job_type": "full_sync"}})),
+        redacting(1, json!({"kind": "task", "spec": {"job_type": "full_sync"}})),
         redacted(2),
-        erasing(3, json!({"message": "[redacted]"})),
+        redacting(3, json!({"message": "[redacted]"})),
     ];
-    let erased = [created().erased(), note().erased(), failed().erased()];
-    assert_eq!(verdict(&erased.into_iter().chain(all).collect::<Vec<_>>()), 0);
-    assert_eq!(verdict(&[created(), note().erased(), failed(), redacted(1)]), 6);
-    assert_eq!(verdict(&[created(), note().erased(), failed().erased(), redacted(2)]), 6);
-    assert_eq!(verdict(&[created(), note().erased(), failed()]), 6);
-    assert_eq!(verdict(&[created(), note().erased(), failed(), redacted(2).erased()]), 6);
+    let missing = [created().without_data(), note().without_data(), failed().without_data()];
+    assert_eq!(verdict(&missing.into_iter().chain(all).collect::<Vec<_>>()), 0);
+    assert_eq!(verdict(&[created(), note().without_data(), failed(), redacted(1)]), 6);
+    assert_eq!(verdict(&[created(), note().without_data(), failed().without_data(), redacted(2)]), 6);
+    assert_eq!(verdict(&[created(), note().without_data(), failed()]), 6);
+    assert_eq!(verdict(&[created(), note().without_data(), failed(), redacted(2).without_data()]), 6);
     let elsewhere = redacted(2).with(|leaf| leaf.subject = Some("b".into()));
-    assert_eq!(verdict(&[created(), note().erased(), failed(), elsewhere]), 3);
+    assert_eq!(verdict(&[created(), note().without_data(), failed(), elsewhere]), 3);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_history_that_no_job_has_is_refused() {
             "a time that falls",
             vec![created(), note().with(|leaf| leaf.recordedtime = "2025-01-01T00:00:00.000000Z".into())],
         ),
-        ("an erasure before the end", vec![created(), note().erased(), redacted(2), failed()]),
+        ("a redaction before the end", vec![created(), note().without_data(), redacted(2), failed()]),
         ("no organisation", vec![created(), note().with(|leaf| leaf.orgid = None)]),
     ] {
         let key = stranger(ORIGIN);

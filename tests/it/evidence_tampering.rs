@@ -215,7 +215,7 @@ fn only_the_keys_that_should_have_signed_are_accepted() {
 }
 
 #[test]
-fn what_every_bundle_has_is_compared_byte_for_byte() {
+fn verify_compares_the_fixed_files_of_a_bundle_byte_for_byte() {
     let (good, _, key) = bundles();
     let check = |bundle: &Bundle| {
         let place = tempfile::tempdir().unwrap();
@@ -246,14 +246,14 @@ fn what_every_bundle_has_is_compared_byte_for_byte() {
 }
 
 #[test]
-fn missing_data_needs_an_erasure_and_graver_faults_come_first() {
+fn missing_data_needs_a_redaction_and_graver_faults_come_first() {
     let (good, _, key) = bundles();
-    let erase = |bundle: &mut Bundle| {
+    let remove_data = |bundle: &mut Bundle| {
         bundle.line("data.ndjson", |lines| lines[2] = "null".into());
         bundle.line("salts.txt", |lines| lines[2] = "null".into());
     };
     let mut bundle = good.clone();
-    erase(&mut bundle);
+    remove_data(&mut bundle);
     assert_eq!((bundle.verdict(Some(&key)), bundle.verdict(None)), (6, 6));
     let strange = stranger("another").verifier().to_string();
     assert_eq!(bundle.verdict(Some(&strange)), 4);

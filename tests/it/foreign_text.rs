@@ -122,7 +122,7 @@ fn a_server_that_is_no_ledger_is_told_as_one_and_nothing_is_written() {
 }
 
 #[test]
-fn what_a_hostile_server_says_is_drawn() {
+fn control_characters_of_a_hostile_server_are_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let problem =
         json!({"detail": format!("{EVIL}\nverified"), "code": EVIL, "pointer": EVIL, "index": u64::MAX}).to_string();

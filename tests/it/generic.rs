@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
-use crate::support::erasures::{NAME, files_with, generic_life, redacted};
+use crate::support::redactions::{NAME, files_with, generic_life, redacted};
 use crate::support::{Client, TestServer, event, noted, problem, result, started, task_job};
 
 /// A generic job, created with these parameters.
@@ -170,7 +170,7 @@ fn a_read_of_the_past_shows_the_detail_of_then() {
 }
 
 #[test]
-fn what_is_erased_leaves_how_many_members_there_were() {
+fn a_residue_keeps_the_number_of_members() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let life = generic_life();

@@ -146,7 +146,7 @@ fn at_once(threads: usize, run: impl Fn(usize) -> Vec<u16> + Sync) -> Vec<u16> {
 }
 
 #[test]
-fn of_many_who_create_a_job_one_does() {
+fn one_of_many_writers_creates_a_job() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     for round in 0..5 {
@@ -159,7 +159,7 @@ fn of_many_who_create_a_job_one_does() {
 }
 
 #[test]
-fn of_many_who_append_after_the_same_position_one_does() {
+fn one_of_many_writers_appends_after_the_same_position() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);

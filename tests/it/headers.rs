@@ -60,7 +60,7 @@ fn a_header_that_has_one_value_is_taken_once() {
 }
 
 #[test]
-fn what_depends_on_a_token_is_kept_nowhere() {
+fn no_cache_may_store_an_answer_that_depends_on_a_token() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([task_job("a"), role_job(ROLE_JOB), rule_job("r", &["x"])])).expect(201);

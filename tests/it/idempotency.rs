@@ -79,7 +79,7 @@ fn other_content_under_the_same_name_is_refused() {
 }
 
 #[test]
-fn what_was_left_out_matches_and_so_does_another_spelling() {
+fn a_duplicate_matches_with_defaults_left_out_and_in_another_spelling() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let make = r#"{"specversion":"1.0","id":"1","source":"w","type":"job.created","subject":"67D7D053-3CAF-430E-97BA-6D4933D3FD5B",

@@ -31,7 +31,7 @@ fn read_by_many(client: &Client, path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_full_job_refuses_what_needs_room_and_shows_its_newest_notes() {
+fn a_full_job_refuses_events_that_need_room_and_shows_its_newest_notes() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([task_job("a"), started("a")])).expect(201);

@@ -89,7 +89,7 @@ proptest! {
     #![proptest_config(cases(192))]
 
     #[test]
-    fn what_is_decided_can_be_folded_and_what_the_state_forbids_cannot((kind, reports) in reports()) {
+    fn the_fold_takes_recorded_events_and_refuses_those_that_the_state_forbids((kind, reports) in reports()) {
         for (when, _) in tell(kind, reports) {
             let folded = when.folded();
             match when.answer {

@@ -107,11 +107,11 @@ proptest! {
     }
 
     #[test]
-    fn an_exported_line_restores_the_event_exactly(id in text(), data in text(), salt: [u8; SALT_LEN], erased: bool) {
+    fn an_exported_line_restores_the_event_exactly(id in text(), data in text(), salt: [u8; SALT_LEN], redacted: bool) {
         let mut leaf = Leaf::parse(LEAF.as_bytes()).unwrap();
         leaf.id = Cow::Owned(id);
         let data = json!({ "text": data }).to_string().into_bytes();
-        let line = Entry { leaf: leaf.to_bytes(), content: (!erased).then_some((salt, data)) };
+        let line = Entry { leaf: leaf.to_bytes(), content: (!redacted).then_some((salt, data)) };
         let text = String::from_utf8(line.to_bytes()).unwrap();
         prop_assert!(!text.contains('\n'));
         prop_assert_eq!(&Entry::parse(&text).unwrap(), &line);

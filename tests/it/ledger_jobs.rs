@@ -120,7 +120,7 @@ fn a_cursor_keeps_its_place_while_jobs_come_and_change() {
 }
 
 #[test]
-fn what_the_list_does_not_know_is_refused_by_name() {
+fn the_list_refuses_unknown_parameters_by_name() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let bad = [

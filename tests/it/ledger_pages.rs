@@ -105,7 +105,7 @@ fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
 }
 
 #[test]
-fn what_a_page_does_not_know_is_refused_by_name() {
+fn a_page_refuses_unknown_parameters_by_name() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);

@@ -156,7 +156,7 @@ fn the_items_of_a_rule_job_are_its_actions_and_it_completes_with_all_of_them() {
 }
 
 #[test]
-fn an_event_with_data_is_erased_once_and_an_erasure_never() {
+fn an_event_with_data_is_redacted_once_and_a_redaction_never() {
     let Event::Redacted(redacted) = redacted(3) else { unreachable!() };
     let asked = |named| may_redact(Status::Failed, &redacted, named);
     assert_eq!(asked(Some(RedactionTarget::HasData("data"))), Ok("data"));
@@ -168,7 +168,7 @@ fn an_event_with_data_is_erased_once_and_an_erasure_never() {
 }
 
 #[test]
-fn an_erasure_moves_nothing_and_is_shown_with_who_and_why() {
+fn a_redaction_changes_no_state_and_is_shown_with_its_actor_and_reason() {
     let job = given([created(Kind::Task), failed(), redacted(1), noted(), redacted(2)]).job();
     let shown: Vec<_> =
         job.redactions.iter().map(|r| (r.position.get(), r.by.as_str(), r.reason.as_str(), r.at)).collect();
@@ -308,12 +308,12 @@ fn a_job_has_so_many_bytes_and_no_more() {
     when(said("long", &long)).recorded();
     when(noted()).recorded();
     let ended = when(completed()).recorded();
-    // There is room for erasures, and that has an end too.
+    // There is room for redactions, and that has an end too.
     let redacted = || Event::Redacted(Redacted { position: Position::new(1), reason: long.clone() });
-    let mut erased = ended.when(redacted()).recorded();
-    while let Ok(Decision::Record) = erased.clone().when(redacted()).answer {
-        erased = erased.when(redacted()).recorded();
+    let mut full = ended.when(redacted()).recorded();
+    while let Ok(Decision::Record) = full.clone().when(redacted()).answer {
+        full = full.when(redacted()).recorded();
     }
-    assert_eq!(erased.clone().when(redacted()).full(), "/data/reason");
-    assert!(erased.job().redactions.len() > 160);
+    assert_eq!(full.clone().when(redacted()).full(), "/data/reason");
+    assert!(full.job().redactions.len() > 160);
 }

@@ -155,7 +155,7 @@ fn until_begun(stream: &TcpStream) {
 }
 
 #[test]
-fn a_revoked_token_ends_what_is_not_read() {
+fn a_revoked_token_ends_an_answer_that_is_not_read() {
     let http = HttpOptions { stall_timeout: Duration::from_secs(3600), ..HttpOptions::default() };
     let server = TestServer::serving(http);
     let admin = large_job(&server);

@@ -191,9 +191,9 @@ fn a_recorded_redaction_lets_one_update_pass() {
         refused(&conn, "events are never changed", |conn| conn.execute(sql, []));
     }
     assert_eq!(conn.execute("UPDATE event SET data = NULL, salt = NULL WHERE position = 5", []).unwrap(), 1);
-    let erased = EventRow::at(&conn, 5);
-    assert_eq!((erased.data, erased.salt), (None, None));
-    assert_eq!((erased.leaf, erased.id, erased.prev), (kept.leaf, kept.id, kept.prev));
+    let redacted = EventRow::at(&conn, 5);
+    assert_eq!((redacted.data, redacted.salt), (None, None));
+    assert_eq!((redacted.leaf, redacted.id, redacted.prev), (kept.leaf, kept.id, kept.prev));
     // What is gone does not come back.
     let sql = "UPDATE event SET data = x'7b7d', salt = zeroblob(32) WHERE position = 5";
     refused(&conn, "events are never changed", |conn| conn.execute(sql, []));

@@ -129,7 +129,7 @@ fn members_named_like_secrets_are_refused_by_their_place_alone() {
 }
 
 #[test]
-fn what_says_where_a_secret_lies_passes() {
+fn a_reference_to_a_secret_passes() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let info =

@@ -16,7 +16,7 @@ fn stored(text: &str, mask: &Mask) -> String {
 }
 
 #[test]
-fn real_shapes_are_masked_and_what_stands_around_them_stays() {
+fn real_shapes_are_masked_and_the_text_around_them_stays() {
     for secret in secrets::all() {
         let masked = stored(&secret.text, &Mask::default());
         assert_eq!(masked, secret.masked(), "{}: {}", secret.rule, secret.text);
@@ -186,7 +186,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn masking_what_was_masked_changes_nothing(text in pieces()) {
+    fn masking_is_idempotent(text in pieces()) {
         prop_assume!(text.len() < 16 * 1024);
         let once = stored(&text, &Mask::default());
         prop_assert_eq!(&stored(&once, &Mask::default()), &once);

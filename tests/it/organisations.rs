@@ -134,7 +134,7 @@ fn one_event_is_for_its_organisation_and_auditors() {
 }
 
 #[test]
-fn what_another_organisation_holds_changes_no_answer_to_a_writer() {
+fn the_jobs_of_another_organisation_change_no_answer_to_a_writer() {
     let server = TestServer::start();
     let [ours, theirs, _] = three(&server);
     ours.append(&json!([task_job("a"), started("a")])).expect(201);

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::cli::{cli, on};
-use crate::support::erasures::{NAME, files_with, redacted};
+use crate::support::redactions::{NAME, files_with, redacted};
 use crate::support::{Client, TestServer, completed, event, noted, problem, result, started, task_job};
 
 /// A long life of the job `a`: items that are reported again and again, a new one now and then, notes, steps, output. Events of
@@ -102,7 +102,7 @@ fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
 }
 
 #[test]
-fn what_is_erased_is_in_no_snapshot() {
+fn redacted_data_is_in_no_snapshot() {
     let mut server = TestServer::start();
     let admin = server.client(Role::Admin);
     let mut life = life(3 * EVENTS_PER_SNAPSHOT);
@@ -115,7 +115,7 @@ fn what_is_erased_is_in_no_snapshot() {
         life[*at] = event.clone();
     }
     life[900] = result("a", "who", "completed");
-    // Until after the snapshot the newest message is the one that is erased.
+    // Until after the snapshot the newest message is the redacted one.
     for event in &mut life[561..580] {
         *event = noted("a", "quiet");
     }
@@ -134,8 +134,8 @@ fn what_is_erased_is_in_no_snapshot() {
         assert_eq!(views.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "{sql}");
     }
     drop(views);
-    let erasures: Vec<Value> = told.iter().map(|(at, _)| redacted("a", *at as u64 + 1)).collect();
-    admin.append(&json!(erasures)).expect(201);
+    let redactions: Vec<Value> = told.iter().map(|(at, _)| redacted("a", *at as u64 + 1)).collect();
+    admin.append(&json!(redactions)).expect(201);
     assert!(files_with(server.path(), NAME).is_empty());
     for (before, after) in before.iter().zip(reads()) {
         assert_eq!(before.to_string().replace(NAME, "[redacted]"), after.to_string());

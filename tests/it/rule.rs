@@ -131,7 +131,7 @@ fn a_rule_is_kept_as_it_was_given() {
 }
 
 #[test]
-fn what_a_rule_must_be() {
+fn a_faulty_rule_is_refused_at_its_pointer() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let sent = |action: Value| {
@@ -162,7 +162,7 @@ fn what_a_rule_must_be() {
 }
 
 #[test]
-fn what_accept_may_ask_for() {
+fn accept_selects_the_media_type_of_an_answer() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&rule_job("r", &["a"])).expect(201);

@@ -102,7 +102,7 @@ pub const JOB_EVENTS: &[Sample] = &[
     sample("job.cancelled", "{}", "{}"),
     sample("job.cancelled", r#"{"reason":"\u0061\/b"}"#, r#"{"reason":"a/b"}"#),
     sample("job.noted", r#"{"text":"a remark"}"#, r#"{"text":"a remark"}"#),
-    // The ledger adds what is left of what was erased.
+    // The ledger adds the residue.
     sample("job.redacted", r#"{"reason":"asked for","position":7}"#, r#"{"position":7,"reason":"asked for"}"#),
 ];
 

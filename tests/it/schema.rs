@@ -85,7 +85,7 @@ fn a_schema_says_where_it_is_served_and_refuses_what_it_does_not_name() {
 }
 
 #[test]
-fn what_is_sent_and_what_is_stored_are_of_the_schema() {
+fn sent_and_stored_events_match_the_schema() {
     for sample in JOB_EVENTS {
         let validator = validator(sample.event_type);
         for data in [sample.sent, sample.stored] {
@@ -109,7 +109,7 @@ fn a_redaction_is_stored_with_its_residue_which_no_producer_sends() {
 }
 
 #[test]
-fn what_the_code_refuses_the_schema_refuses() {
+fn the_schema_refuses_each_event_that_the_code_refuses() {
     for (event_type, data) in bad() {
         let shown = &data[..data.len().min(200)];
         assert!(

@@ -101,7 +101,7 @@ fn a_log_of_the_first_format_without_its_key_gets_a_tree_and_no_checkpoint() {
 }
 
 #[test]
-fn what_is_not_as_it_was_signed_is_read_only_until_it_is_continued() {
+fn a_log_that_differs_from_its_signature_is_read_only_until_recover_continues_it() {
     let node = "UPDATE node SET hash = zeroblob(32) WHERE level = 3 AND idx = 0";
     let flipped = "UPDATE checkpoint SET note = CAST(replace(CAST(note AS TEXT), char(10) || '11' || char(10), \
                    char(10) || '12' || char(10)) AS BLOB) WHERE size = 11";
@@ -136,7 +136,7 @@ fn what_is_not_as_it_was_signed_is_read_only_until_it_is_continued() {
 }
 
 #[test]
-fn what_is_read_back_otherwise_than_it_was_written_is_never_signed() {
+fn the_ledger_never_signs_bytes_that_read_back_otherwise_than_written() {
     // A disk or a memory that fails, played by triggers.
     let faults = [
         "AFTER INSERT ON event BEGIN UPDATE event SET leaf = x'7b7d' WHERE position = NEW.position; END",

@@ -119,7 +119,7 @@ fn an_anchor_elsewhere_keeps_a_second_ledger_from_starting() {
 }
 
 #[test]
-fn a_new_ledger_in_its_place_has_another_name_and_key_and_keeps_what_was_left() {
+fn a_new_ledger_in_an_old_folder_has_another_name_and_key_and_keeps_the_old_files() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let (name, worker) = (origin(&folder), token(&folder, "worker"));

@@ -189,7 +189,7 @@ fn a_reader_that_reads_nothing_for_long_loses_nothing() {
 }
 
 #[test]
-fn a_watcher_who_comes_late_reads_from_the_log_until_it_is_live() {
+fn a_tail_that_starts_late_reads_from_the_log_until_it_is_live() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);

@@ -141,7 +141,7 @@ fn large_output_is_one_line_of_a_frame() {
 }
 
 #[test]
-fn what_is_not_there_is_not_there_live_either() {
+fn a_live_read_of_an_unknown_job_is_not_found() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([task_job("task"), rule_job("rule", &["one"])])).expect(201);

@@ -175,7 +175,7 @@ fn another_log_in_its_place_is_found() {
 }
 
 #[test]
-fn missing_data_needs_an_erasure() {
+fn missing_data_needs_a_redaction() {
     let log = log();
     let copy = log.changed("UPDATE event SET data = NULL, salt = NULL WHERE position = 4");
     fs::remove_file(copy.path().join("views.db")).unwrap();
@@ -189,7 +189,7 @@ fn missing_data_needs_an_erasure() {
 }
 
 #[test]
-fn views_are_what_replay_gives() {
+fn views_are_the_result_of_a_replay() {
     let log = log();
     for change in ["UPDATE job SET message = 'x'", "DELETE FROM note", "UPDATE spec SET spec = '{}'"] {
         let copy = log.copy(|folder| Connection::open(folder.join("views.db")).unwrap().execute_batch(change).unwrap());
@@ -202,7 +202,7 @@ fn views_are_what_replay_gives() {
 
 /// Views that are behind are what a server goes on from: they are compared where they stand.
 #[test]
-fn views_that_are_behind_are_what_replay_gave_then() {
+fn views_that_are_behind_are_the_result_of_an_earlier_replay() {
     let log = log();
     let behind = |change: &str| {
         log.copy(|folder| {
@@ -219,7 +219,7 @@ fn views_that_are_behind_are_what_replay_gave_then() {
 }
 
 #[test]
-fn what_no_entry_explains_is_told() {
+fn verify_names_jobs_and_sources_that_no_entry_explains() {
     let log = log();
     let copy = log.copy(|folder| {
         let planted = "INSERT INTO org VALUES (98, 'nobody'); INSERT INTO source VALUES (99, 98, '/strange');

@@ -193,7 +193,7 @@ fn durations_never_go_below_0() {
 }
 
 #[test]
-fn cancelling_keeps_the_job_its_counters_and_who_did_it() {
+fn cancelling_keeps_the_job_its_counters_and_the_actor() {
     let (server, admin, hands) = ledger(START);
     let ann = Client::new(&server.url, Some(&server.token("ann", Role::Admin, nil())));
     let counts = json!({"records_processed": 5, "total_records": 10, "records_created": 3});
@@ -234,7 +234,7 @@ fn cancelling_keeps_the_job_its_counters_and_who_did_it() {
 }
 
 #[test]
-fn what_has_ended_or_is_not_there_is_not_cancelled() {
+fn a_job_that_has_ended_or_is_unknown_is_not_cancelled() {
     let (_server, admin, _) = ledger(START);
     let role = "0f8fad5b-d9cb-469f-a165-70867728950e";
     admin.append(&json!([task_job("done"), started("done"), completed("done"), task_job("broken")])).expect(201);

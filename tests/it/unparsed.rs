@@ -34,7 +34,7 @@ fn parts(answer: &str) -> (u16, &str, &str) {
 }
 
 #[test]
-fn what_hyper_refuses_by_itself_has_the_body_of_its_path() {
+fn a_refusal_by_hyper_has_the_body_of_its_path() {
     let server = TestServer::start();
     let long = "x".repeat(70_000);
     let headers = |n: usize| (0..n).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
@@ -79,7 +79,7 @@ fn what_hyper_refuses_by_itself_has_the_body_of_its_path() {
 }
 
 #[test]
-fn what_is_no_request_at_all_is_a_problem() {
+fn bytes_that_are_no_request_are_answered_with_a_problem() {
     let server = TestServer::start();
     for request in
         [&b"nonsense\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET\r\n\r\n", b"get /api/v1/jobs\r\n\r\n"]

@@ -46,7 +46,7 @@ fn stored_bytes_are_as_they_were_released() {
         assert_eq!(String::from_utf8(parsed.data).unwrap(), sample.stored);
         assert_eq!(parsed.event.event_type().version(), 1);
         let stored = match sample.event_type {
-            // The writer adds what is left of the erased data, which it alone knows.
+            // The writer adds the residue, because the writer alone knows the redacted data.
             "job.redacted" => wire::with_residue(sample.stored.as_bytes(), b"{}"),
             _ => sample.stored.into(),
         };
@@ -76,7 +76,7 @@ fn an_event_is_read_as_it_was_sent() {
 }
 
 #[test]
-fn what_is_no_cloudevent_is_malformed_and_what_is_wrong_in_one_is_invalid() {
+fn a_body_that_is_no_cloudevent_is_malformed_and_a_faulty_member_is_invalid() {
     let long = |n: usize| "x".repeat(n);
     for (old, new, class, pointer) in [
         (r#"{"specversion":"1.0","#, "{", "malformed", "/specversion"),
@@ -119,7 +119,7 @@ fn what_is_no_cloudevent_is_malformed_and_what_is_wrong_in_one_is_invalid() {
 }
 
 #[test]
-fn what_the_ledger_adds_no_producer_may_send() {
+fn a_producer_may_not_send_the_attributes_that_the_ledger_adds() {
     for name in ["position", "recordedtime", "actor", "orgid", "jobkind", "dataschema"] {
         let answer = edited(r#""subject""#, &format!(r#""{name}":"1","subject""#));
         assert!(
@@ -269,7 +269,7 @@ fn an_action_id_stands_once() {
 }
 
 #[test]
-fn what_needs_two_members_is_blamed_on_the_one_that_lacks() {
+fn an_error_about_two_members_names_the_missing_one() {
     for (event_type, data, pointer) in [
         ("job.progress", "{}", "/data"),
         ("job.hook_output", r#"{"exit_code":0}"#, "/data/execution_time_sec"),

@@ -47,7 +47,7 @@ fn losses(pragma: &str, synchronous: Synchronous) -> Vec<(i64, i64)> {
 }
 
 #[test]
-fn what_was_synced_is_kept_and_what_was_not_may_be_there_or_not() {
+fn the_disk_keeps_synced_bytes_and_may_keep_others() {
     let losses = losses("PRAGMA synchronous = FULL", Synchronous::AsAsked);
     // The commit in which the power goes may be there or not.
     assert!(losses.iter().all(|(returned, rows)| (*returned..=*returned + 1).contains(rows)), "{losses:?}");
@@ -57,7 +57,7 @@ fn what_was_synced_is_kept_and_what_was_not_may_be_there_or_not() {
 }
 
 #[test]
-fn what_was_not_synced_is_lost_sometimes() {
+fn the_disk_sometimes_loses_bytes_that_were_not_synced() {
     // Asked for NORMAL, or made to: the same.
     let asked = losses("PRAGMA synchronous = NORMAL", Synchronous::AsAsked);
     assert_eq!(asked, losses("PRAGMA synchronous = FULL", Synchronous::Normal));

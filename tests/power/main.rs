@@ -56,7 +56,7 @@ fn nothing_that_was_answered_is_lost() {
 
 /// What proves that the test above can fail.
 #[test]
-fn with_synchronous_normal_the_same_lives_lose_what_was_answered() {
+fn with_synchronous_normal_the_same_lives_lose_answered_events() {
     let lives = live_all(40, Synchronous::Normal);
     let with = |kind: fn(&Broken) -> bool| lives.iter().filter(|(_, lived)| lived.broken.iter().any(kind)).count();
     let lost = with(|broken| matches!(broken, Broken::Lost(_)));

@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_written_the_same(path in "tile/([0-9]{1,2}|entries)/(x?[0-9]{3}/){0,3}[0-9]{3}(\\.p/[0-9]{1,3})?") {
+    fn a_tile_path_round_trips(path in "tile/([0-9]{1,2}|entries)/(x?[0-9]{3}/){0,3}[0-9]{3}(\\.p/[0-9]{1,3})?") {
         if let Ok(tile) = path.parse::<Tile>() {
             prop_assert_eq!(tile.to_string(), path);
         }

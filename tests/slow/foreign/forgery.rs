@@ -68,7 +68,7 @@ fn root(mirror: &Mirror) -> Hash {
 }
 
 #[test]
-fn what_public_verifiers_accept_is_refused_by_all_who_start_from_entries() {
+fn verifiers_that_start_from_entries_refuse_a_forged_tile_that_public_ones_accept() {
     let Some(tools) = tools() else { return };
     let mut log = Grown::new();
     log.to(SIZE);

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use super::events::event;
 use super::jobs::ROLE_JOB;
 
-/// What is to be erased: it stands in every text of every event of [`lives`].
+/// The name to redact. Every text of every event of [`lives`] holds it.
 pub const NAME: &str = "Wilhelmina";
 
 /// The jobs of [`lives`].
-pub const ERASED_JOBS: [&str; 3] = ["t", ROLE_JOB, "r"];
+pub const REDACTED_JOBS: [&str; 3] = ["t", ROLE_JOB, "r"];
 
-/// The erasure of the event at `position`.
+/// The redaction of the event at `position`.
 pub fn redacted(job: &str, position: u64) -> Value {
     event("job.redacted", job, json!({"position": position, "reason": "asked for by the person"}))
 }
 
 /// A life of a job of each kind, with every type of event and text wherever there can be any. Every event of them can be
-/// erased, and each has [`NAME`] in it.
+/// redacted, and each has [`NAME`] in it.
 pub fn lives() -> Vec<Value> {
     let name = |what: &str| format!("{what} of {NAME}");
     let task = json!({"job_type": "account_sync", "total_records": 40});
@@ -78,8 +78,8 @@ pub fn generic_life() -> [Value; 4] {
     ]
 }
 
-/// The erasures of all events of [`lives`], which begin after `before`.
-pub fn erasures(before: u64) -> Vec<Value> {
+/// The redactions of all events of [`lives`], which begin after `before`.
+pub fn redactions(before: u64) -> Vec<Value> {
     let lives = lives().into_iter().zip(before + 1..);
     lives.map(|(event, position)| redacted(event["subject"].as_str().unwrap(), position)).collect()
 }

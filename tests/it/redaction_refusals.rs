@@ -1,11 +1,11 @@
-//! Who may erase what, and when.
+//! Only administrators redact, only events with data, and only of jobs that have ended.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::answers::admin_of;
-use crate::support::erasures::redacted;
 use crate::support::exports::OTHER;
+use crate::support::redactions::redacted;
 use crate::support::{TestServer, completed, event, named, noted, started, task_job};
 
 /// A ledger whose job `a` has ended: 1 created, 2 a note, 3 started, 4 completed; 5 created `b`.
@@ -17,7 +17,7 @@ fn ended() -> TestServer {
 }
 
 #[test]
-fn only_an_administrator_erases() {
+fn only_an_administrator_redacts() {
     let server = ended();
     for role in [Role::Worker, Role::Viewer, Role::Auditor] {
         let client = server.client_named(role, "other");
@@ -35,7 +35,7 @@ fn only_an_administrator_erases() {
 }
 
 #[test]
-fn only_what_is_an_event_of_a_job_that_has_ended() {
+fn an_administrator_redacts_only_events_of_jobs_that_have_ended() {
     let server = ended();
     let admin = server.client(Role::Admin);
     let answer = admin.append(&redacted("b", 5)).expect(409).json();
@@ -69,7 +69,7 @@ fn only_what_is_an_event_of_a_job_that_has_ended() {
 }
 
 #[test]
-fn a_batch_erases_all_or_nothing_and_a_retry_is_known() {
+fn a_batch_redacts_all_or_nothing_and_its_retry_is_a_duplicate() {
     let server = ended();
     let admin = server.client(Role::Admin);
     let data = |position: u64| admin.get(&format!("/ledger/events/{position}")).expect(200).json()["data"].clone();
@@ -85,8 +85,8 @@ fn a_batch_erases_all_or_nothing_and_a_retry_is_known() {
     assert_eq!([1, 2, 6].map(data), [1, 2, 6].map(|_| json!("[redacted]")));
     assert_eq!(data(9), json!({"text": "z"}));
     let job = admin.get("/ledger/jobs/a").expect(200).json();
-    let erased: Vec<&Value> = job["redactions"].as_array().unwrap().iter().map(|one| &one["position"]).collect();
-    assert_eq!(erased, [6, 1, 2]);
+    let redacted: Vec<&Value> = job["redactions"].as_array().unwrap().iter().map(|one| &one["position"]).collect();
+    assert_eq!(redacted, [6, 1, 2]);
     assert_eq!(
         job["notes"].as_array().unwrap().iter().map(|note| &note["text"]).collect::<Vec<_>>(),
         ["[redacted]"; 2]

@@ -1,4 +1,4 @@
-//! Data that was erased is nowhere any more, and everything else is as it was.
+//! A redaction removes the data from every file and every answer, and changes nothing else.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use crate::support::answers::{Read, all_reads, single_reads};
 use crate::support::cli::{Serving, cli, on, token};
-use crate::support::erasures::{ERASED_JOBS, NAME, erasures, files_with, lives, redacted};
 use crate::support::exports::exported;
+use crate::support::redactions::{NAME, REDACTED_JOBS, files_with, lives, redacted, redactions};
 use crate::support::{Client, Stream, noted, task_job};
 
 /// Everything that a client can read of the log and its jobs, now and as of each position.
 fn everything(client: &Client, head: u64) -> Vec<Read> {
-    let mut reads = all_reads(client, &ERASED_JOBS);
+    let mut reads = all_reads(client, &REDACTED_JOBS);
     for position in (1..=14).chain([head]) {
-        reads.extend(single_reads(client, &ERASED_JOBS, &format!("?as_of={position}")));
+        reads.extend(single_reads(client, &REDACTED_JOBS, &format!("?as_of={position}")));
     }
-    let diffs = ERASED_JOBS.map(|job| format!("/ledger/jobs/{job}/diff?from=0&to={head}"));
+    let diffs = REDACTED_JOBS.map(|job| format!("/ledger/jobs/{job}/diff?from=0&to={head}"));
     let events = (1..=head).map(|position| format!("/ledger/events/{position}"));
     let pages = ["/ledger/events?limit=100", "/ledger/events?limit=1000", "/ledger/jobs/t/events"].map(String::from);
     for path in diffs.into_iter().chain(events).chain(pages) {
@@ -51,7 +51,7 @@ fn shape(read: &Read) -> Value {
         }
     }
     let mut value: Value = serde_json::from_str(&read.2).unwrap_or_default();
-    // Names that the producer chose, and what tells of the erasures themselves.
+    // Names that the producer chose, and what tells of the redactions themselves.
     for member in ["labels", "redactions", "position", "spec", "actions"] {
         value.as_object_mut().map(|members| members.remove(member));
     }
@@ -66,7 +66,7 @@ fn same(now: &[Read], before: &[Read]) {
     assert_eq!(now.len(), before.len());
 }
 
-struct Erased {
+struct Redaction {
     dir: tempfile::TempDir,
     server: Serving,
     admin: Client,
@@ -79,12 +79,12 @@ struct Erased {
     _watcher: Stream,
 }
 
-impl Erased {
+impl Redaction {
     fn folder(&self) -> PathBuf {
         self.dir.path().join("ledger")
     }
 
-    fn new() -> Erased {
+    fn new() -> Redaction {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("ledger");
         let server = Serving::start(&folder);
@@ -103,21 +103,21 @@ impl Erased {
         assert!(watcher.event().data.contains(NAME));
         assert!(tailed(&admin, 0, head).contains(NAME) && tailed(&admin, head, head + 1).contains(NAME));
         assert!(everything(&admin, 14).iter().any(|(.., body)| body.contains(NAME)));
-        let before = single_reads(&admin, &ERASED_JOBS, &format!("?as_of={head}"));
+        let before = single_reads(&admin, &REDACTED_JOBS, &format!("?as_of={head}"));
         let receipts = (1..=14).map(|n| admin.get(&format!("/ledger/events/{n}/proof")).expect(200).text()).collect();
         let key = on(&folder, "key show", &[]).expect(0).stdout.trim_end().to_owned();
-        let mut all = erasures(0);
+        let mut all = redactions(0);
         all.push(redacted("t", head + 1));
         let answer = admin.append(&json!(all)).expect(201).json();
         assert_eq!(answer["events"].as_array().unwrap().len(), 15);
-        Erased { dir, server, admin, before, receipts, key, _watcher: watcher }
+        Redaction { dir, server, admin, before, receipts, key, _watcher: watcher }
     }
 }
 
 #[test]
-fn what_was_erased_is_in_no_byte_of_any_file_and_in_no_answer() {
-    let erased = Erased::new();
-    let (folder, admin) = (erased.folder(), &erased.admin);
+fn redacted_data_is_in_no_byte_of_any_file_and_in_no_answer() {
+    let redacted = Redaction::new();
+    let (folder, admin) = (redacted.folder(), &redacted.admin);
     assert_eq!(files_with(&folder, NAME), Vec::<PathBuf>::new(), "while the server runs");
     let head = admin.head();
     let reads = everything(admin, head);
@@ -132,34 +132,34 @@ fn what_was_erased_is_in_no_byte_of_any_file_and_in_no_answer() {
     // Out of the copies that are made from here on too.
     let export = exported(&folder, &[]);
     assert!(!export.contains(NAME) && export.lines().nth(1).unwrap().ends_with(r#","salt":null,"data":null}"#));
-    let backup = erased.dir.path().join("backup");
+    let backup = redacted.dir.path().join("backup");
     on(&folder, "backup", &[backup.to_str().unwrap()]).expect(0);
     assert_eq!(files_with(&backup, NAME), Vec::<PathBuf>::new());
     // Rebuilt beside the running server, at a restart, and from nothing: the same bytes.
-    let (url, token) = (erased.server.url.clone(), admin.token.clone().unwrap());
+    let (url, token) = (redacted.server.url.clone(), admin.token.clone().unwrap());
     cli(["rebuild", "--url", &url, "--token", &token]).run().expect(0);
     same(&everything(admin, head), &reads);
     assert_eq!(files_with(&folder, NAME), Vec::<PathBuf>::new());
-    erased.server.end("TERM").expect(0);
+    redacted.server.end("TERM").expect(0);
     assert_eq!(files_with(&folder, NAME), Vec::<PathBuf>::new(), "after the server ended");
     for change in ["nothing", "views.db"] {
         let _ = std::fs::remove_file(folder.join(change));
         let again = Serving::start(&folder);
-        same(&everything(&erased.admin.at(&again.url), head), &reads);
+        same(&everything(&redacted.admin.at(&again.url), head), &reads);
         assert_eq!(files_with(&folder, NAME), Vec::<PathBuf>::new());
         again.end("TERM").expect(0);
     }
 }
 
 #[test]
-fn numbers_states_and_ids_are_as_they_were_and_who_erased_is_shown() {
-    let erased = Erased::new();
-    let after = single_reads(&erased.admin, &ERASED_JOBS, "?as_of=94");
-    assert_eq!(after.len(), erased.before.len());
-    for (before, after) in erased.before.iter().zip(&after) {
+fn a_redaction_keeps_numbers_states_and_ids_and_shows_its_actor() {
+    let redacted = Redaction::new();
+    let after = single_reads(&redacted.admin, &REDACTED_JOBS, "?as_of=94");
+    assert_eq!(after.len(), redacted.before.len());
+    for (before, after) in redacted.before.iter().zip(&after) {
         assert_eq!((before.1, shape(before)), (after.1, shape(after)), "{}", before.0);
     }
-    let job = erased.admin.get("/ledger/jobs/t").expect(200).json();
+    let job = redacted.admin.get("/ledger/jobs/t").expect(200).json();
     assert_eq!((&job["message"], &job["current_step"]), (&json!("[redacted]"), &json!("[redacted]")));
     assert_eq!((&job["records_processed"], &job["total_records"]), (&json!(49), &json!(50)));
     assert_eq!(job["labels"], json!({"redacted-1": "[redacted]", "redacted-2": "[redacted]"}));
@@ -170,19 +170,19 @@ fn numbers_states_and_ids_are_as_they_were_and_who_erased_is_shown() {
     assert_eq!(redactions[0]["reason"], "asked for by the person");
     assert!(redactions[0]["by"].is_string() && redactions[0]["at"].is_string());
     // A job without one has no such member, and as of a moment before there was none.
-    assert_eq!(erased.admin.get("/ledger/jobs/j1").expect(200).json().get("redactions"), None);
-    let then = erased.admin.get("/ledger/jobs/t?as_of=7").expect(200).json();
+    assert_eq!(redacted.admin.get("/ledger/jobs/j1").expect(200).json().get("redactions"), None);
+    let then = redacted.admin.get("/ledger/jobs/t?as_of=7").expect(200).json();
     assert_eq!((then.get("redactions"), &then["message"]), (None, &json!("[redacted]")));
-    let rule = erased.admin.get("/ledger/jobs/r").expect(200).json();
+    let rule = redacted.admin.get("/ledger/jobs/r").expect(200).json();
     let kept = json!({"id": "[redacted]", "type": "grant", "permissions": ["read"], "version": 3, "enabled": true, "matchParams": null});
     assert_eq!(rule["spec"]["actions"][0], json!({"id": "one", "type": "update", "priority": 7, "rule": kept}));
     assert_eq!(rule["cancelled"]["reason"], "[redacted]");
-    erased.server.end("TERM").expect(0);
+    redacted.server.end("TERM").expect(0);
 }
 
 #[test]
 fn proofs_from_before_and_the_whole_log_verify() {
-    let Erased { dir, server, receipts, key, .. } = Erased::new();
+    let Redaction { dir, server, receipts, key, .. } = Redaction::new();
     let folder = dir.path().join("ledger");
     for receipt in &receipts {
         let path = dir.path().join("receipt");

@@ -1,4 +1,4 @@
-//! Erased bytes in the files: who still reads them, who dies, who copies them.
+//! Redacted bytes in the files: beside readers that still hold them, after a process that dies, and in copies.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::cli::{Serving, cli, on, token};
-use crate::support::erasures::{ERASED_JOBS, NAME, erasures, files_with, lives, redacted};
 use crate::support::exports::{append_to, exported, import};
+use crate::support::redactions::{NAME, REDACTED_JOBS, files_with, lives, redacted, redactions};
 use crate::support::wait::until;
 use crate::support::{Client, noted};
 
@@ -34,14 +34,14 @@ fn while_a_reader_holds_the_old_bytes_the_redaction_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
     let held = reader(dir.path());
-    let all = json!(erasures(0));
+    let all = json!(redactions(0));
     let answer = admin.append(&all).expect(503);
     assert_eq!(answer.header("retry-after"), "1");
     let answer = answer.json();
     assert_eq!(answer["code"], "erasure-pending");
     assert!(answer["detail"].as_str().unwrap().contains("newest at position 28"), "{answer}");
     assert_ne!(files_with(dir.path(), NAME), NOWHERE);
-    // What is shown is erased, and others go on.
+    // Every answer shows the redaction, and other appends go on.
     assert_eq!(admin.get("/ledger/events/1").expect(200).json()["data"], "[redacted]");
     admin.append(&noted("t", "meanwhile")).expect(201);
     admin.get("/readyz").expect(200);
@@ -58,7 +58,7 @@ fn a_process_that_died_before_it_was_done_does_the_rest_before_it_is_ready() {
     let (server, admin) = full(dir.path());
     let held = reader(dir.path());
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| admin.try_append(&json!(erasures(0))));
+        let asking = scope.spawn(|| admin.try_append(&json!(redactions(0))));
         // It is recorded and cannot be done.
         until("the redactions are recorded", || admin.head() >= 28);
         server.end("KILL");
@@ -84,7 +84,7 @@ fn where_another_process_copies_the_wal_the_answer_says_that_it_is_not_done() {
         Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--checkpoint", "external", "--data"]).arg(dir.path()));
     let admin = admin.at(&server.url);
     admin.append(&noted("t", "held in the WAL")).expect(201);
-    let all = json!(erasures(0));
+    let all = json!(redactions(0));
     admin.append(&all).expect(202);
     assert!(files_with(dir.path(), NAME).iter().all(|path| path.to_str().unwrap().contains("log.db")));
     assert_eq!(admin.append(&all).expect(202).json()["events"][0]["duplicate"], true);
@@ -96,10 +96,10 @@ fn where_another_process_copies_the_wal_the_answer_says_that_it_is_not_done() {
 }
 
 #[test]
-fn a_log_from_before_there_were_erasures_starts_without_what_lies_in_its_pages() {
+fn a_log_from_before_redactions_existed_starts_without_the_deleted_bytes_in_its_pages() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
-    admin.append(&json!(erasures(0))).expect(201);
+    admin.append(&json!(redactions(0))).expect(201);
     server.end("TERM").expect(0);
     let export = exported(dir.path(), &[]);
     let conn = Connection::open(dir.path().join("log.db")).unwrap();
@@ -117,12 +117,12 @@ fn a_log_from_before_there_were_erasures_starts_without_what_lies_in_its_pages()
 }
 
 #[test]
-fn an_export_with_erased_events_restores_exactly_and_replays() {
+fn an_export_with_redacted_events_restores_exactly_and_replays() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("original");
     append_to(&folder, &json!(lives()), &[]);
     let before = exported(&folder, &[]);
-    append_to(&folder, &json!(erasures(0)), &[]);
+    append_to(&folder, &json!(redactions(0)), &[]);
     assert_eq!(files_with(&folder, NAME), NOWHERE, "also without a server");
     let export = exported(&folder, &[]);
     assert!(!export.contains(NAME));
@@ -131,7 +131,7 @@ fn an_export_with_erased_events_restores_exactly_and_replays() {
     assert_eq!(exported(&copy, &[]), export);
     // Once more, which it has already, and from the older export, which has what is gone: neither brings it back.
     import(&copy, &export).expect(0);
-    // A copy from before that is continued is erased like the original.
+    // An import that continues an older copy redacts it like the original.
     let older = dir.path().join("older");
     import(&older, &before).expect(0);
     assert_ne!(files_with(&older, NAME), NOWHERE);
@@ -140,7 +140,7 @@ fn an_export_with_erased_events_restores_exactly_and_replays() {
     assert_eq!(files_with(&older, NAME), NOWHERE);
     let file = dir.path().join("export.ndjson");
     std::fs::write(&file, &export).unwrap();
-    for job in ERASED_JOBS {
+    for job in REDACTED_JOBS {
         let log = cli(["replay", job, "--json", "--data"]).arg(&folder).run().expect(0).stdout;
         assert_eq!(cli(["replay", job, "--json", "--file"]).arg(&file).run().expect(0).stdout, log);
         assert!(!log.contains(NAME) && log.contains("[redacted]"), "{job}: {log}");
@@ -149,7 +149,7 @@ fn an_export_with_erased_events_restores_exactly_and_replays() {
 }
 
 #[test]
-fn an_export_that_lacks_data_without_an_erasure_is_refused() {
+fn an_export_that_lacks_data_without_a_redaction_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("original");
     append_to(&folder, &json!(lives()), &[]);
@@ -160,13 +160,13 @@ fn an_export_that_lacks_data_without_an_erasure_is_refused() {
         lines.iter().enumerate().filter(|(n, _)| *n != line).map(|(_, line)| format!("{line}\n")).collect::<String>()
     };
     let copy = dir.path().join("copy");
-    // The last erasure is cut off.
+    // The last redaction is cut off.
     import(&copy, without(16)).refused(1, &["line 2", "the data of event 1 is missing without a recorded redaction"]);
     // Another event lost its data too.
     let (leaf, _) = lines[3].split_once(",\"salt\":").unwrap();
     let lost = export.replace(lines[3], &format!("{leaf},\"salt\":null,\"data\":null}}"));
     import(&copy, lost).refused(1, &["line 4", "the data of event 3 is missing"]);
-    // What is left is more than an erasure leaves: its digest does not fit either.
+    // More than the residue remains: its digest does not match either.
     let told = export.replace(r#""residue":{"text":"[redacted]"}"#, &format!(r#""residue":{{"text":"{NAME}"}}"#));
     assert_ne!(told, export);
     import(&copy, told).refused(1, &["line 9", "missing without a recorded redaction"]);

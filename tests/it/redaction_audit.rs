@@ -1,4 +1,4 @@
-//! What an audit makes of missing data and of erasures: an erasure explains what the ledger could have erased by it.
+//! An audit accepts missing data only if a recorded redaction names the event, and if the ledger allows that redaction.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::cli::{Done, cli};
-use crate::support::erasures::{NAME, lives, redacted};
 use crate::support::exports::{append_to, exported, forged};
+use crate::support::redactions::{NAME, lives, redacted};
 
-/// The export of a log whose task job ended with event 7, and from which events 15 and 16 erased the data of events 1 and 8.
+/// The export of a log whose task job ended with event 7, and whose events 15 and 16 redact events 1 and 8.
 fn export(dir: &Path) -> String {
     let folder = dir.join("ledger");
     append_to(&folder, &json!(lives()), &[]);
@@ -30,7 +30,7 @@ fn first_fault(done: &Done) -> (Value, String) {
 }
 
 #[test]
-fn an_erasure_explains_only_what_it_could_have_erased() {
+fn a_redaction_explains_only_missing_data_that_it_may_redact() {
     let dir = tempfile::tempdir().unwrap();
     let export = export(dir.path());
     let report = verify(dir.path(), &export).expect(7).json_lines()[0]["report"].clone();
@@ -72,10 +72,10 @@ fn an_erasure_explains_only_what_it_could_have_erased() {
 }
 
 #[test]
-fn another_jobs_erasure_explains_nothing() {
+fn a_redaction_of_another_job_explains_no_missing_data() {
     let dir = tempfile::tempdir().unwrap();
     let export = export(dir.path());
-    // The data of another job's event is gone, and the erasure of event 8 names that.
+    // The data of another job's event is missing, and the redaction of event 8 names that event.
     let lines: Vec<&str> = export.lines().collect();
     let (leaf, _) = lines[9].split_once(",\"salt\":").unwrap();
     let lost = export.replace(lines[9], &format!("{leaf},\"salt\":null,\"data\":null}}"));
@@ -91,9 +91,9 @@ fn data_that_came_back_is_told() {
     append_to(&folder, &json!(lives()), &[]);
     let before = exported(&folder, &[]);
     append_to(&folder, &json!([redacted("t", 8)]), &[]);
-    let (erased, whole) = (exported(&folder, &[]), before.lines().nth(8).unwrap());
+    let (redacted, whole) = (exported(&folder, &[]), before.lines().nth(8).unwrap());
     assert!(whole.contains(NAME));
-    let brought_back = erased.replace(erased.lines().nth(8).unwrap(), whole);
+    let brought_back = redacted.replace(redacted.lines().nth(8).unwrap(), whole);
     let done = verify(dir.path(), &brought_back).expect(7);
     let remarks = done.json_lines()[0]["report"]["remarks"].to_string();
     assert!(remarks.contains("event 15 redacts the data of event 8, which is still there"), "{remarks}");
