@@ -148,7 +148,7 @@ fn a_job_called_running_does_not_hide_the_running_jobs() {
 }
 
 #[test]
-fn what_is_not_known_yet_is_null_and_counters_are_0() {
+fn a_member_without_a_value_yet_is_null_and_counters_are_0() {
     let (_server, admin, _) = ledger(START);
     admin.append(&task_job("a")).expect(201);
     let details = r#"{
