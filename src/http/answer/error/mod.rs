@@ -128,7 +128,7 @@ pub fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// Carries the error to [`render`], which knows the path and so the form of the body.
+/// Carries the error to the middleware that renders it, which knows the path and so the form of the body.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
