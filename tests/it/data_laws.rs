@@ -2,7 +2,7 @@
 
 use jobledger::job::{Event, ItemId, Kind};
 use jobledger::mask::Mask;
-use jobledger::wire;
+use jobledger::wire::{self, EventData, Reject};
 use proptest::option::of;
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ proptest! {
     fn stored_data_reads_back_as_the_event_and_stores_as_itself(data in data()) {
         let (event_type, members, order, spaces) = data;
         let sent = written(&members, &order, &spaces);
-        let parsed = wire::parse(event_type, &sent, &mint, &Mask::default()).unwrap();
+        let parsed = accepted(event_type, &sent)?;
         prop_assert_eq!(&wire::decode(event_type, parsed.event.event_type().version(), &parsed.data).unwrap(), &parsed.event);
         let stored = String::from_utf8(parsed.data).unwrap();
         let again = wire::parse(event_type, &stored, &|_| unreachable!("stored actions have ids"), &Mask::default()).unwrap();
@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn a_residue_is_an_event_with_the_same_numbers_and_no_text(data in data()) {
         let (event_type, members, order, spaces) = data;
-        let stored = wire::parse(event_type, &written(&members, &order, &spaces), &mint, &Mask::default()).unwrap();
+        let stored = accepted(event_type, &written(&members, &order, &spaces))?;
         let left = wire::residue(event_type, 1, &stored.data).unwrap();
         prop_assert_eq!(&wire::residue(event_type, 1, &left).unwrap(), &left);
         let event = wire::decode(event_type, 1, &left).unwrap();
@@ -57,6 +57,15 @@ proptest! {
         let known = |text: &&str| text.starts_with("minted-") || RESIDUE_WORDS.contains(text) || ids.contains(text);
         let kept: Vec<&str> = texts(&left).into_iter().filter(|text| !known(text)).collect();
         prop_assert_eq!(kept, Vec::<&str>::new());
+    }
+}
+
+/// The data as the ledger takes it. A random name such as `PW` names a secret, and the ledger refuses its member: such data is no
+/// case of a law.
+fn accepted(event_type: &str, data: &str) -> Result<EventData, TestCaseError> {
+    match wire::parse(event_type, data, &mint, &Mask::default()) {
+        Err(Reject::Secret { pointer }) => Err(TestCaseError::reject(format!("`{pointer}` is named like a secret"))),
+        taken => Ok(taken.unwrap()),
     }
 }
 
