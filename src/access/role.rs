@@ -27,7 +27,7 @@ pub enum Capability {
     ReadLedger,
     /// Read database-role and rule jobs.
     ReadJobs,
-    /// Read and cancel background jobs (seed document 003: "This endpoint requires Administrator role").
+    /// Read and cancel background jobs (the document of `/api/v1/jobs`: "This endpoint requires Administrator role").
     Tasks,
     /// Make the views again.
     Rebuild,

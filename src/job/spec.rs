@@ -43,7 +43,7 @@ impl Spec {
     }
 }
 
-/// Database roles to provision (seed document 000, `AWSDBRoleJobSpec`). Its API shows an absent text as `""`.
+/// Database roles to provision: `AWSDBRoleJobSpec` in the document of `/dbroles/jobs`. That API shows an absent text as `""`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DbRoleSpec {
     /// IAM ARN of the account that creates the roles.
@@ -67,7 +67,7 @@ pub struct Tag {
     pub value: String,
 }
 
-/// A background job (seed document 003).
+/// The spec of a background job, which `/api/v1/jobs` shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskSpec {
     /// One of the ten documented types.
@@ -76,7 +76,7 @@ pub struct TaskSpec {
     pub total_records: Option<u64>,
 }
 
-/// Authorization rules to apply (seed document 004).
+/// Authorization rules to apply, which `/authorization/rules/jobs` shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSpec {
     /// 1 to 10,000 actions, in the producer's order. Each is an item of the job under the action's id.
@@ -160,7 +160,7 @@ pub(crate) use words;
 words!(impl Kind, "kind" { DbRole = "dbrole", Task = "task", Rule = "rule", Generic = "generic" });
 
 words! {
-    /// The ten job types of background jobs (seed document 003).
+    /// The ten job types that the document of `/api/v1/jobs` lists.
     TaskType, "job type" {
         /// Complete synchronisation of all entity types.
         FullSync = "full_sync",

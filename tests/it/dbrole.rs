@@ -1,4 +1,4 @@
-//! `GET /dbroles/jobs/{id}`, by seed document 000.
+//! `GET /dbroles/jobs/{id}`, compared with its document.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `GET /authorization/rules/jobs/{jobId}` and its `/state`, by seed document 004.
+//! `GET /authorization/rules/jobs/{jobId}` and its `/state`, compared with their document.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};

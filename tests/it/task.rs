@@ -1,4 +1,4 @@
-//! One background job: `/api/v1/jobs/{id}`, its progress, and `DELETE`, by seed document 003.
+//! One background job: `/api/v1/jobs/{id}`, its progress, and `DELETE`, compared with their document.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};

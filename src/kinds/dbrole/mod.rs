@@ -1,4 +1,4 @@
-//! Database-role jobs, `/dbroles/jobs` (seed document 000). The document has one read.
+//! The documented API of database-role jobs, `/dbroles/jobs`. Its document has one read.
 //!
 //! Not here: lists and writes, which the document does not have.
 

@@ -1,4 +1,5 @@
-//! The read model of seed document 000, `openapi.DBRoleJob`. Every key is always present, in the document's order.
+//! The read model of a database-role job: `openapi.DBRoleJob` in the API's document. Every key is always present, in the document's
+//! order.
 
 use serde::Serialize;
 use utoipa::ToSchema;

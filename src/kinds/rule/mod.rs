@@ -1,4 +1,4 @@
-//! Authorization-rule jobs, `/authorization/rules/jobs` (seed document 004). The document has a job and its state.
+//! The documented API of authorization-rule jobs, `/authorization/rules/jobs`. Its document has a job and its state.
 //!
 //! Not here: times and reports, which the document does not show.
 

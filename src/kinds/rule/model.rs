@@ -1,4 +1,4 @@
-//! The read model of seed document 004, keys in the document's order. It has no times.
+//! The read model of a rule job, with the keys in the order of the API's document. The model has no times.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -130,7 +130,8 @@ pub(super) async fn running(State(app): State<App>, caller: Caller, mut params: 
     Ok((headers, streamed(long, tokio_stream::iter(parts.map(Ok::<_, Infallible>)))).into_response())
 }
 
-/// Parses an ISO 8601 timestamp with an offset, or a date, which means midnight UTC.
+/// Parses an ISO 8601 timestamp with an offset, or a date, which means midnight UTC. An unescaped `+` of an offset decodes to a space,
+/// so a space stands for `+`.
 fn date(params: &mut Params, name: &'static str) -> Result<Option<Time>, Error> {
     let Some(text) = params.text(name)?.map(|text| text.replace(' ', "+")) else { return Ok(None) };
     let is_date = text.len() == 10 && !text.contains('T');

@@ -1,4 +1,4 @@
-//! Background jobs, `/api/v1/jobs` (seed document 003). The document gives them to administrators only.
+//! The documented API of background jobs, `/api/v1/jobs`. Its document gives these jobs to administrators only.
 //!
 //! Not here: the rule that decides whether a job may be cancelled (`job::decide`).
 

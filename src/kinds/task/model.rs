@@ -1,4 +1,4 @@
-//! The read models of seed document 003, keys in the document's order.
+//! The read models of background jobs, with the keys in the order of the API's document.
 
 use serde::Serialize;
 use utoipa::ToSchema;

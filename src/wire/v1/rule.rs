@@ -79,8 +79,8 @@ impl Rule1 {
     }
 }
 
-/// The documented members of a rule (seed document 004). The ledger reads them to check them and stores the rule's own
-/// text.
+/// The members of a rule that the documented API `/authorization/rules/jobs` names. The ledger reads them only to check their types,
+/// and stores the rule as the producer wrote it.
 #[derive(Deserialize)]
 struct KnownRule {
     #[serde(rename = "type", default)]
@@ -108,7 +108,7 @@ crate::job::words! {
 }
 
 crate::job::words! {
-    /// A permission of a rule (seed document 004).
+    /// A permission of a rule, as the documented API names it.
     Permission, "permission" {
         /// Add to a container.
         Add = "add",
@@ -151,7 +151,7 @@ fn residue_of_rule(rule: &RawJson) -> RawJson {
     let members: HashMap<String, &RawValue> = serde_json::from_str(&rule.0).expect("`check_rule` accepts objects only");
     let kept = DOCUMENTED.iter().filter_map(|name| {
         let value = match (*name, members.get(*name)?.get()) {
-            // The id is the only free text among them. A value that is an object or a list is not an id; leave it out.
+            // Of these members only the id is free text. An object or a list is no id, so the residue leaves it out.
             ("id", id) if id.starts_with('"') => return Some(format!("\"id\":\"{REDACTED_TEXT}\"")),
             ("id", id) if id.starts_with(['{', '[']) => return None,
             (_, value) => value,
