@@ -4,7 +4,8 @@
 //! the limit: the writer thread decides on a job that it has just cached. quick_cache and moka refuse a value larger than their
 //! limit, and may evict a new one at once.
 //!
-//! Not here: the decision that a value is out of date. The user of a cache makes it. Only for redactions [`RedactableCache`] does.
+//! Not here: the decision that a value is out of date. The user of a cache makes it, with one exception: [`RedactableCache`] evicts
+//! values that are older than a redaction.
 
 use std::hash::Hash;
 
@@ -110,9 +111,10 @@ pub fn job_weight(job: &Job) -> usize {
 #[derive(Debug)]
 pub struct RedactableCache<K: Hash + Eq, V>(Mutex<Redactable<K, V>>);
 
+/// The values of a [`RedactableCache`], all read after one redaction.
 #[derive(Debug)]
 struct Redactable<K: Hash + Eq, V> {
-    /// The newest redaction that a caller has passed. Every value was read after this redaction.
+    /// The newest redaction that a caller gave as an argument. Every value was read from the log after this redaction.
     redaction: Position,
     values: Cache<K, V>,
 }
@@ -123,10 +125,10 @@ impl<K: Hash + Eq, V: Clone> RedactableCache<K, V> {
         RedactableCache(Mutex::new(Redactable { redaction: Position::GENESIS, values: Cache::new(budget) }))
     }
 
-    /// Runs `change` on the values. If `redaction` is the newest so far, evicts every older value first.
+    /// Runs `change` on the values. If `redaction` is newer than every redaction before, evicts all values first.
     ///
-    /// `None`, without running `change`, if the cache knows a redaction newer than `redaction`: what the caller has read may show
-    /// redacted data.
+    /// Returns `None` and does not run `change` if the cache knows a redaction newer than `redaction`: a value that the caller has
+    /// read may show redacted data.
     pub fn with<T>(&self, redaction: Position, change: impl FnOnce(&mut Cache<K, V>) -> T) -> Option<T> {
         let mut cache = self.0.lock();
         if cache.redaction < redaction {

@@ -5,7 +5,7 @@
 //! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] →
 //! [`server`] → [`cli`].
 
-// Both panic where their output is full or gone; `cli::output` has what does not.
+// `println!` and `eprintln!` panic if their output is full or closed. The macros of `cli::output` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod access;

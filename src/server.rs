@@ -27,10 +27,10 @@ const NOTE_USE: Duration = Duration::from_secs(10);
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The ledger.
+    /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] OpenError),
-    /// The tokens.
+    /// The tokens cannot be read.
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -115,7 +115,7 @@ impl Server {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
         }
         let ledger = self.app.ledger.clone();
-        // Waits for threads, so not on one that serves others.
+        // `close` waits for threads, so it runs on a thread that may block.
         let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
     }
 
@@ -127,7 +127,7 @@ impl Server {
             if let Err(ended) = task.await
                 && let Ok(panic) = ended.try_into_panic()
             {
-                // Takes a moment for the last lines of the log, and other tasks answer meanwhile.
+                // `panicked` waits a moment for the last log lines, so it runs on a thread that may block. Other tasks answer meanwhile.
                 let _ = tokio::task::spawn_blocking(move || threads.panicked(name, &*panic)).await;
             }
         });

@@ -17,11 +17,11 @@ pub struct Auditor {
     signers: Signers,
     /// The checkpoints held outside, by the number of entries that they cover.
     held: BTreeMap<u64, Vec<Held>>,
-    /// How many entries a valid checkpoint covers.
+    /// How many entries the newest valid checkpoint covers: the log's own, or one held outside.
     covered: u64,
-    /// How many entries the log's own valid checkpoints cover.
+    /// How many entries the newest valid checkpoint of the log itself covers.
     covered_by_own: u64,
-    /// How many entries the checkpoints signed by a trusted key cover.
+    /// How many entries the newest checkpoint covers that a trusted key signed: the pinned key, or a key that it vouched for.
     trusted: u64,
     /// Whether the log must have checkpoints of its own.
     brings_checkpoints: bool,
@@ -294,12 +294,13 @@ impl Auditor {
                         checkpoint.head.root,
                         plural(checkpoint.head.size, "entry", "entries")
                     );
-                    // If the log is signed to its end, it is another history. Without signatures its entries are not the signed ones.
+                    // A log that is signed to its end and has another root is another history. In a log without signatures, entries
+                    // differ from those that the checkpoint's key signed.
                     let class = if self.brings_checkpoints { Class::Forked } else { Class::Content };
                     self.fault(class, None, what);
                 }
                 Err(error) => {
-                    // A checkpoint of another log: this log took its place.
+                    // The held checkpoint is of another log, so this log took the place of that one.
                     let forked = matches!(error, CheckpointError::Origin { .. });
                     let class = if forked { Class::Forked } else { Class::Signature };
                     self.fault(class, None, format!("{}: {error}", held.name));

@@ -141,7 +141,7 @@ where
                 let line = match next_line(&mut export)? {
                     NextLine::Event(line) => line,
                     NextLine::Bad(why) => {
-                        // Stops, because every later line would have another position and so be a fault too.
+                        // The audit stops, because every later line would stand at another position and so be a fault too.
                         auditor.fault(Class::Content, Some(position), format!("the export: {why}"));
                         auditor.unchecked("everything after the first line that is no export line");
                         return Ok(());
@@ -183,7 +183,7 @@ where
     }
 }
 
-/// The tiles of a tree as its entries grow them.
+/// The tiles that the audit grows from the entries.
 #[derive(Default)]
 struct Tiles {
     /// By level, the tile at the right edge.

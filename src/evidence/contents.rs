@@ -58,13 +58,14 @@ pub enum Check {
 pub struct BundleFile {
     /// Which file.
     pub part: Part,
-    /// The file's name in the bundle. In a name with a `*` that is a number: each number is a file.
+    /// The file's name in the bundle. A name with a `*` stands for many files; each has a number in place of the `*`: the position of
+    /// an event, or the size of an older checkpoint.
     pub name: &'static str,
     /// What the file holds.
     pub holds: &'static str,
     /// How the audit checks the file.
     pub check: Check,
-    /// Whether a bundle without the file is none.
+    /// Whether the audit refuses a bundle that lacks the file.
     pub needed: bool,
 }
 
@@ -101,12 +102,12 @@ pub const BUNDLE_FILES: [BundleFile; 17] = {
 };
 
 impl Part {
-    /// The file's name.
+    /// The file's name in the bundle, with `*` in place of a number.
     pub(super) fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The name of the file with this number.
+    /// The name of one of the part's files: `number` takes the place of the `*`.
     pub(super) fn numbered(self, number: impl Display) -> String {
         self.row().name.replace('*', &number.to_string())
     }

@@ -126,6 +126,7 @@ struct OwnEvent {
 }
 
 impl<'l, 'c> Subject<'l, 'c> {
+    /// Finds the job and the newest checkpoint. Refuses a size in `since` that this checkpoint does not reach.
     fn find(log: &'l Reader<'c>, key: &'l JobKey, since: &[Size]) -> Result<Subject<'l, 'c>, EvidenceError> {
         let checkpoint = log.checkpoint()?.ok_or(EvidenceError::NoCheckpoint)?;
         if let Some(found) = since.iter().find(|size| **size > checkpoint.size) {
@@ -136,6 +137,8 @@ impl<'l, 'c> Subject<'l, 'c> {
         Ok(Subject { log, key, stream, checkpoint, upto })
     }
 
+    /// Writes the files of [`BUNDLE_FILES`] in their order. Each has the time of the job's newest event, so the same log gives the same
+    /// bytes.
     fn write(&self, since: &[Size], out: impl Write + Seek) -> Result<(), EvidenceError> {
         let (job, mut output) = self.job()?;
         let own = self.own()?;
@@ -260,8 +263,8 @@ impl<'l, 'c> Subject<'l, 'c> {
         Ok(())
     }
 
-    /// A receipt for each event that adds a key, under the first checkpoint that covers the event: the older keys signed that
-    /// one too, and so vouch for the new key.
+    /// Writes a receipt for each event that adds a key. The receipt has the first checkpoint that covers the event. An older key signed
+    /// this checkpoint too, and so vouches for the new key.
     fn vouched<W: Write + Seek>(&self, own: &[OwnEvent], archive: &mut Archive<W>) -> Result<(), EvidenceError> {
         for OwnEvent { position, identity, .. } in own.iter().filter(|own| own.adds_a_key) {
             if let Some(first) = self.log.checkpoint_over(*position, &identity.origin)? {

@@ -12,15 +12,15 @@ use prometheus_client::registry::Registry;
 use super::append::{AppendError, Appended};
 use crate::mask::Mask;
 
-/// How a request to append ended.
+/// The label of a count of requests to append: how the request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Outcome {
     outcome: &'static str,
 }
 
-/// A rule that stops secrets.
+/// The label of a count of secrets: the rule that masked or refused them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Stopped {
+pub struct SecretRule {
     rule: String,
 }
 
@@ -29,7 +29,7 @@ pub struct Stopped {
 pub struct Metrics {
     events: Counter,
     requests: Family<Outcome, Counter>,
-    secrets: Family<Stopped, Counter>,
+    secrets: Family<SecretRule, Counter>,
     commit_events: Histogram,
     commit_seconds: Histogram,
     /// Events folded to answer reads of the past.
@@ -71,7 +71,7 @@ impl Metrics {
         let secrets = Family::default();
         for rule in mask.rules() {
             // Every counter starts at 0, so that the first secret shows as a rise.
-            drop(secrets.get_or_create(&Stopped { rule: rule.to_owned() }));
+            drop(secrets.get_or_create(&SecretRule { rule: rule.to_owned() }));
         }
         Metrics {
             events: Counter::default(),
@@ -139,9 +139,9 @@ impl Metrics {
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());
     }
 
-    /// A secret was masked or refused by this rule.
+    /// Counts a secret that this rule masked or refused.
     pub fn stopped(&self, rule: &str) {
-        self.secrets.get_or_create(&Stopped { rule: rule.to_owned() }).inc();
+        self.secrets.get_or_create(&SecretRule { rule: rule.to_owned() }).inc();
     }
 
     pub(super) fn committed(&self, events: u64, took: Duration) {

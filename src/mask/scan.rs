@@ -128,7 +128,7 @@ impl Class {
 pub(super) struct Found {
     /// The secret's place in the text.
     pub range: Range<usize>,
-    /// The rule that found it.
+    /// The rule that found the secret.
     pub rule: Rule,
 }
 
@@ -141,7 +141,7 @@ pub(super) struct Scan<'t> {
     /// Which rules are enabled.
     on: &'t [bool; Rule::COUNT],
     found: Vec<Found>,
-    /// Where the newest secret ends. A rule cannot mask before it.
+    /// Where the newest secret ends. A rule cannot mask text before this place.
     floor: usize,
     /// Where the newest private key ends.
     last_key: usize,
@@ -283,7 +283,7 @@ impl<'t> Scan<'t> {
         Some(start..end)
     }
 
-    /// The beginning of the line that contains `at`, at most [`MAX_EXAMINED`] bytes back.
+    /// The beginning of the line that contains `at`, at most [`MAX_EXAMINED`] bytes back and not inside the newest secret.
     pub(super) fn line_start(&mut self, at: usize) -> usize {
         let mut from = at.saturating_sub(MAX_EXAMINED).max(self.floor);
         while !self.text.is_char_boundary(from) {

@@ -34,7 +34,7 @@ pub enum ReceiptError {
     /// The text has another form.
     #[error("expected a receipt, `{HEADER}` and its further lines, found `{0}`")]
     Form(String),
-    /// None of the log's keys signed the checkpoint.
+    /// The text after the proof is no checkpoint of this log, or none of the log's keys signed it.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The proof does not lead from this leaf to the root.
@@ -46,7 +46,8 @@ impl Receipt {
     /// Checks that `leaf` is in the log `origin`, at [`Receipt::index`]. Returns the receipt's checkpoint.
     ///
     /// # Errors
-    /// None of the `known` keys signed the checkpoint, or the proof does not lead from the leaf to its root.
+    /// The checkpoint is not one of the log `origin`, none of the `known` keys signed it, or the proof does not lead from the leaf to
+    /// the checkpoint's root.
     pub fn verify(&self, leaf: &[u8], origin: &str, known: &[VerifierKey]) -> Result<Checkpoint, ReceiptError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, origin, known)?;
         verify_inclusion(leaf_hash(leaf), self.index, &checkpoint.head, &self.proof)?;

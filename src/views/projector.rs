@@ -186,7 +186,8 @@ impl Projector {
         Ok(true)
     }
 
-    /// Writes the rows of the batch. Sets aside a job that the log creates twice.
+    /// Writes the rows of the batch. First removes the old rows of jobs that were folded again or are set aside. Sets a job aside if the
+    /// log creates it twice.
     fn write(&self, transaction: &Transaction<'_>, log: &Reader<'_>, batch: &mut Batch) -> Result<(), Error> {
         for key in batch.removed.iter().chain(batch.aside.keys()) {
             remove(transaction, key)?;

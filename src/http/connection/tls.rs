@@ -66,7 +66,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Does the handshake of a new connection.
+    /// The acceptor, which does the handshake of a new connection with the newest pair.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.0.loaded.read().acceptor.clone()
     }

@@ -40,10 +40,11 @@ pub(in crate::ledger) fn permits_genesis(folder: &Folder) -> Result<(), FolderEr
 
 /// The content of a folder, by the names of its files.
 struct Found {
+    /// Whether there is a log. An empty `log.db` beside a WAL with content does not count.
     log: bool,
     /// Files that only a ledger makes, once it has a log.
     traces: Vec<String>,
-    /// Whether there are tokens. They may be made before the first start.
+    /// Whether there are tokens. They are no trace of a log, because tokens may be made before the first start.
     tokens: bool,
     /// Whether there is an anchor, which may lie in another folder.
     anchor: bool,
@@ -63,7 +64,7 @@ impl Found {
             Err(cause) => return Err(FolderError::Unwritable { path: folder.anchor().to_owned(), cause }),
         };
         let mut found = Found { log: false, traces: Vec::new(), tokens: false, anchor, others: Vec::new() };
-        let mut empty = [false; 2];
+        let (mut log_is_empty, mut wal_has_bytes) = (false, false);
         for entry in std::fs::read_dir(folder.path()).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -75,25 +76,27 @@ impl Found {
                     }
                     size => {
                         found.log = true;
-                        empty[0] = size.map_err(unreadable)? == 0;
+                        log_is_empty = size.map_err(unreadable)? == 0;
                     }
                 },
                 "access.db" => found.tokens = true,
                 _ if is_no_trace(&name) => {}
                 _ if is_ledgers(&name) => {
-                    empty[1] |= name == "log.db-wal" && size().is_ok_and(|size| size > 0);
+                    wal_has_bytes |= name == "log.db-wal" && size().is_ok_and(|size| size > 0);
                     found.traces.push(name);
                 }
                 _ => found.others.push(name),
             }
         }
-        // SQLite deletes the WAL of an empty file, and the newest events may be in it.
-        found.log &= empty != [true, true];
+        // SQLite deletes the WAL of an empty `log.db`, and the newest events may be in that WAL. So a start must not open such a log.
+        found.log &= !(log_is_empty && wal_has_bytes);
         found.traces.sort();
         found.others.sort();
         Ok(found)
     }
 
+    /// Refuses a start that would make a ledger in the place of an older one, or among files of something else. `options` may allow
+    /// either. A folder with a log is refused only if `options` ask for a new ledger.
     fn permits(&self, folder: &Folder, options: &Options) -> Result<(), FolderError> {
         let path = || folder.path().to_owned();
         match self {
@@ -107,6 +110,7 @@ impl Found {
         }
     }
 
+    /// Refuses the folder if any file shows that there was a log.
     fn has_no_traces(&self, folder: &Folder) -> Result<(), FolderError> {
         if self.traces.is_empty() && !self.anchor {
             return Ok(());

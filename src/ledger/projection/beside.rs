@@ -38,7 +38,7 @@ pub enum BesideError {
 pub struct Rebuild {
     /// The position reached. The channel closes when the rebuild has ended.
     pub reached: watch::Receiver<Position>,
-    /// How it ended; `None` while it runs.
+    /// How the rebuild ended; `None` while it runs.
     pub outcome: watch::Receiver<Option<Result<(), BesideError>>>,
 }
 

@@ -20,7 +20,7 @@ use crate::wire;
 const PAGE_BYTES: usize = 4 << 20;
 /// Most events on a short page.
 const SHORT_LIMIT: u64 = 100;
-/// About the most bytes of a short page.
+/// A short page ends at about this many bytes, 256 KiB.
 const SHORT_BYTES: usize = LARGE;
 /// Most events that a short page looks at.
 const SHORT_SCAN: u64 = 1000;
@@ -36,7 +36,9 @@ pub async fn page(app: App, caller: &Caller, query: EventQuery) -> Result<Respon
     off_thread(move || long_page(&app, &query, permit)).await
 }
 
-/// The page, if it is certainly short to read: `None` if there may be more to show than a short page looks at.
+/// Reads the page at once if it is certainly short. Returns `None` if the caller allows more than [`SHORT_LIMIT`] events, if the read
+/// ends at [`SHORT_SCAN`] or [`SHORT_BYTES`] while the log may have further events for the page, or if the page has more than
+/// [`LARGE`] bytes.
 fn short_page(app: &App, query: &EventQuery) -> Result<Option<Response>, Error> {
     if query.limit > SHORT_LIMIT {
         return Ok(None);
