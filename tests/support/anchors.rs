@@ -1,4 +1,4 @@
-//! Ledgers with an anchor, and what befalls them.
+//! Ledgers with an anchor: copied, cut, put back, continued, and served.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub fn serve(folder: &Path, anchor: &Path) -> Serving {
     Serving::of(cli(["serve", "--create", "--listen", "127.0.0.1:0", "--data"]).arg(folder).arg("--anchor").arg(anchor))
 }
 
-/// A worker of this server. Its token has a name of its own: one that is an actor in the log is taken for ever.
+/// A client of this server with a fresh worker's token. Each token has a new name, because the log keeps an actor's name for ever.
 #[track_caller]
 pub fn worker(server: &Serving, folder: &Path) -> Client {
     let name = format!("worker-{}", uuid::Uuid::new_v4());
@@ -35,7 +35,7 @@ pub fn worker(server: &Serving, folder: &Path) -> Client {
     server.client(token.trim_end())
 }
 
-/// What an anchor holds.
+/// The checkpoint in an anchor.
 #[track_caller]
 pub fn held(anchor: &Path) -> String {
     fs::read_to_string(anchor.join("checkpoint")).unwrap()
@@ -46,7 +46,7 @@ pub fn newest(folder: &Path) -> String {
     checkpoints(&Connection::open(folder.join("log.db")).unwrap()).pop().unwrap().1
 }
 
-/// A copy of the log as it is now.
+/// Makes a backup of the folder in the folder `name` beside it. Returns the path of the backup's log.
 #[track_caller]
 pub fn copied(folder: &Path, name: &str) -> PathBuf {
     let copy = folder.with_file_name(name);
@@ -54,7 +54,7 @@ pub fn copied(folder: &Path, name: &str) -> PathBuf {
     copy.join("log.db")
 }
 
-/// Puts a copy of the log back, and nothing else.
+/// Replaces the folder's log and WAL by the copy `log`. The anchor and the other files stay.
 pub fn put_back(folder: &Path, log: &Path) {
     for old in ["log.db-wal", "log.db-shm"] {
         let _ = fs::remove_file(folder.join(old));
@@ -62,7 +62,7 @@ pub fn put_back(folder: &Path, log: &Path) {
     fs::copy(log, folder.join("log.db")).unwrap();
 }
 
-/// A clone of the folder, key and all, but for its anchor.
+/// A copy of the folder with its key, without its anchor.
 pub fn clone(folder: &Path, name: &str) -> PathBuf {
     let clone = folder.with_file_name(name);
     fs::create_dir(&clone).unwrap();
@@ -70,7 +70,7 @@ pub fn clone(folder: &Path, name: &str) -> PathBuf {
     clone
 }
 
-/// Cuts the log's end off, nodes and checkpoints too, so that what is left of [`ledger`], 10 events, is in accordance with itself.
+/// Cuts the newest event off the log of [`ledger`], with its nodes and checkpoints. The 10 events that stay are a consistent log.
 pub fn cut(folder: &Path) {
     let conn = open(folder);
     let cut = "DELETE FROM event WHERE position >= 10; DELETE FROM node WHERE number >= 18; \
@@ -78,7 +78,8 @@ pub fn cut(folder: &Path) {
     conn.execute_batch(cut).unwrap();
 }
 
-/// A server on the folder takes no writes and says why, everywhere, with each of `words`; reads go on, and the anchor stays.
+/// Checks that a server on the folder refuses writes and gives each of `words` as the reason, in answers and on stderr. Reads must
+/// succeed, commands that write must fail, and the anchor must stay unchanged.
 #[track_caller]
 pub fn refuses(folder: &Path, anchor: &Path, words: &[&str]) {
     let before = fs::read(anchor.join("checkpoint")).ok();
@@ -95,7 +96,7 @@ pub fn refuses(folder: &Path, anchor: &Path, words: &[&str]) {
     assert_eq!(fs::read(Path::new(anchor).join("checkpoint")).ok(), before);
 }
 
-/// The server takes no writes, and says why with each of `words`.
+/// Checks that the server refuses an append, and that the answer and `/readyz` give each of `words` as the reason.
 #[track_caller]
 pub fn refused(worker: &Client, words: &[&str]) {
     let answer = worker.append(&noted("a", "x")).expect(503).json();
@@ -108,19 +109,19 @@ pub fn refused(worker: &Client, words: &[&str]) {
     }
 }
 
-/// Waits until the server is ready: its views may still be under way.
+/// Waits until the server is ready: the projector may still be behind the log.
 #[track_caller]
 pub fn is_ready(client: &Client) {
     until("the server is ready", || client.get("/readyz").status == 200);
 }
 
-/// Whether the server is not ready, and says so in these words.
+/// Whether the server is not ready, and gives `words` as the reason.
 pub fn not_ready(client: &Client, words: &str) -> bool {
     let answer = client.get("/readyz");
     answer.status == 503 && answer.text().contains(words)
 }
 
-/// The server takes writes, and the anchor follows.
+/// Checks that a server on the folder accepts an append, and that the anchor then has the newest checkpoint.
 #[track_caller]
 pub fn takes_writes(folder: &Path, anchor: &Path) {
     let server = serve(folder, anchor);
@@ -131,7 +132,7 @@ pub fn takes_writes(folder: &Path, anchor: &Path) {
     assert_eq!(held(anchor), newest(folder));
 }
 
-/// Continues the log; answers what its event says of the log before.
+/// Runs `jobledger recover`. Returns what the event `ledger.continued` says of the log before.
 #[track_caller]
 pub fn recovered(folder: &Path, anchor: &Path) -> Value {
     on(folder, "recover", &["--anchor", anchor.to_str().unwrap()]).expect(0);
@@ -142,14 +143,14 @@ pub fn recovered(folder: &Path, anchor: &Path) -> Value {
     serde_json::from_slice::<Value>(&data).unwrap()["previous"].take()
 }
 
-/// The notes that were kept beside the anchor when a log was continued.
+/// The older checkpoints that `recover` kept beside the anchor.
 pub fn kept(anchor: &Path) -> Vec<String> {
     let files = fs::read_dir(anchor).unwrap().map(|file| file.unwrap().path());
     let kept = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint.before-"));
     kept.map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// What `jobledger verify db` says of the folder and the anchor in it, when its first key is pinned.
+/// The exit code and the report of `jobledger verify db`, with the first key of `key show` pinned.
 #[track_caller]
 pub fn verified(folder: &Path, more: &[&str]) -> (i32, Value) {
     let key = on(folder, "key show", &[]).expect(0).stdout;

@@ -1,4 +1,4 @@
-//! What every read answers of some jobs, to be compared with what it answers at another time.
+//! The answers of every read about some jobs. Tests compare the answers of two moments.
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;
@@ -38,19 +38,19 @@ pub fn read(client: &Client, path: String) -> Read {
     (path, answer.status, answer.text())
 }
 
-/// What every single-job read answers about each of `jobs`; `query` is put behind each path.
+/// The answers of every single-job read about each of `jobs`, with `query` added to each path.
 pub fn single_reads(client: &Client, jobs: &[&str], query: &str) -> Vec<Read> {
     let paths = jobs.iter().flat_map(|job| SINGLE_READS.map(|path| path.replace("{}", job)));
     paths.map(|path| read(client, format!("{path}{query}"))).collect()
 }
 
-/// What every single-job read and every list answers.
+/// The answers of every single-job read and of every list.
 pub fn all_reads(client: &Client, jobs: &[&str]) -> Vec<Read> {
     let lists = LISTS.iter().map(|path| read(client, (*path).to_owned()));
     single_reads(client, jobs, "").into_iter().chain(lists).collect()
 }
 
-/// Status and body of each, the path left away: what must be equal between a read then and a read as of then.
+/// Status and body of each read, without the path. A read at a moment and a later read as of that moment differ in the path only.
 pub fn bodies(reads: &[Read]) -> Vec<(u16, &str)> {
     reads.iter().map(|(_, status, body)| (*status, body.as_str())).collect()
 }

@@ -1,4 +1,4 @@
-//! What an auditor does with the file: everything is computed again from the leaves, and compared.
+//! An audit of `log.db` by a second implementation: computes everything again from the leaves, and compares.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,17 +39,18 @@ pub fn nodes(conn: &Connection) -> HashMap<NodeId, Hash> {
     statement.query_map([], row).unwrap().map(Result::unwrap).collect()
 }
 
-/// Checks everything in the folder's log against its leaves; answers its checkpoints, and how many events the newest covers.
+/// Checks the nodes and checkpoints of the folder's log against its leaves. Returns the checkpoints, and how many events the newest
+/// one covers.
 #[track_caller]
 pub fn audit(folder: &Path) -> (Vec<Signed>, u64) {
     audit_checkpoints(folder, usize::MAX)
 }
 
-/// The same, but checks only the newest `count` checkpoints.
+/// As [`audit`], but checks only the newest `count` checkpoints.
 #[track_caller]
 pub fn audit_checkpoints(folder: &Path, count: usize) -> (Vec<Signed>, u64) {
     let conn = Connection::open_with_flags(folder.join("log.db"), READ_ONLY).unwrap();
-    // One moment, beside a server that writes.
+    // One transaction, so that all reads see one state while a server writes.
     let conn = conn.unchecked_transaction().unwrap();
     let (leaves, stored, signed, keys) = (leaves(&conn), nodes(&conn), checkpoints(&conn), keys(&conn));
     let (mut edge, mut computed, mut heads) = (Frontier::EMPTY, HashMap::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What bodies must be, to the byte.
+//! The exact form of JSON bodies.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub fn compact(json: &str) -> String {
     text
 }
 
-/// Fails unless the answer is an RFC 9457 problem of this status and code; gives its body.
+/// Checks that the answer is an RFC 9457 problem of this status and code. Returns the body.
 #[track_caller]
 pub fn problem(answer: Answer, status: u16, code: &str) -> Value {
     let answer = answer.expect(status);

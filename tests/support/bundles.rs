@@ -1,4 +1,4 @@
-//! Evidence bundles: read, changed as an attacker would, and given to both verifiers.
+//! Evidence bundles: read, changed as an attacker would change them, and checked by both verifiers, the command and `verify.py`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Bundle {
         Bundle { folder, files }
     }
 
-    /// The tar.
+    /// The bundle as a tar.
     pub fn tar(&self) -> Vec<u8> {
         let mut tar = Builder::new(Vec::new());
         for (name, bytes) in &self.files {
@@ -45,7 +45,7 @@ impl Bundle {
         tar.into_inner().unwrap()
     }
 
-    /// Unpacks it in `place`; answers its folder.
+    /// Unpacks the bundle in `place`. Returns the bundle's folder.
     pub fn unpack(&self, place: &Path) -> PathBuf {
         let folder = place.join(&self.folder);
         for (name, bytes) in &self.files {
@@ -67,7 +67,7 @@ impl Bundle {
         String::from_utf8(self.clone().bytes(name).clone()).unwrap()
     }
 
-    /// Changes the text of a file, which must then be another one.
+    /// Changes the text of a file. Fails if `change` changes nothing.
     #[track_caller]
     pub fn edit(&mut self, name: &str, change: impl FnOnce(String) -> String) {
         let before = self.text(name);
@@ -76,13 +76,13 @@ impl Bundle {
         *self.bytes(name) = after.into_bytes();
     }
 
-    /// Replaces a text that must be there.
+    /// Replaces `from` in the file, which must contain it.
     #[track_caller]
     pub fn replace(&mut self, name: &str, from: &str, to: &str) {
         self.edit(name, |text| text.replace(from, to));
     }
 
-    /// Changes the lines of each of the three files that events are in.
+    /// Changes the lines of the three files with one line for each event: leaves, data and salts.
     #[track_caller]
     pub fn lines(&mut self, change: impl Fn(&mut Vec<String>)) {
         for name in ["leaves.ndjson", "data.ndjson", "salts.txt"] {
@@ -100,7 +100,7 @@ impl Bundle {
         });
     }
 
-    /// Changes the tlog-proof `name`.
+    /// Changes the receipt in the file `name`.
     #[track_caller]
     pub fn proof(&mut self, name: &str, change: impl FnOnce(&mut Receipt)) {
         self.edit(name, |text| {
@@ -110,7 +110,7 @@ impl Bundle {
         });
     }
 
-    /// Changes the leaf on the line `number` (from 0), in its proof too, as a forger who knows the format would.
+    /// Changes the leaf on the line `number` (from 0), and in its receipt, as a forger who knows the format would.
     #[track_caller]
     pub fn leaf(&mut self, number: usize, from: &str, to: &str) {
         let line = self.text("leaves.ndjson").lines().nth(number).unwrap().to_owned();
@@ -126,7 +126,7 @@ impl Bundle {
         assert_eq!(self.files.len(), before - 1, "{name}");
     }
 
-    /// Puts another checkpoint under everything.
+    /// Replaces the checkpoint by `note`, in the file `checkpoint` and in every receipt.
     pub fn under(&mut self, note: &str) {
         for (name, bytes) in &mut self.files {
             if name == "checkpoint" {
@@ -138,12 +138,12 @@ impl Bundle {
         }
     }
 
-    /// What the checkpoint says.
+    /// The content of the bundle's checkpoint, unverified.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint::claimed(&self.text("checkpoint")).unwrap()
     }
 
-    /// The verdict of both verifiers over the tar, which must be the same.
+    /// The exit code of both verifiers for the bundle as a tar. Fails if they differ.
     #[track_caller]
     pub fn verdict(&self, key: Option<&str>) -> i32 {
         verdict(&self.tar(), key)
@@ -161,7 +161,7 @@ pub fn add(tar: &mut Builder<Vec<u8>>, kind: EntryType, path: &str, bytes: &[u8]
     tar.append(&header, bytes).unwrap();
 }
 
-/// The verdict of both verifiers over these bytes, which must be the same.
+/// The exit code of both verifiers for these bytes. Fails if they differ.
 #[track_caller]
 pub fn verdict(tar: &[u8], key: Option<&str>) -> i32 {
     let folder = tempfile::tempdir().unwrap();
@@ -170,7 +170,7 @@ pub fn verdict(tar: &[u8], key: Option<&str>) -> i32 {
     both(&path, key)
 }
 
-/// The verdict of both verifiers over a file or folder, which must be the same.
+/// The exit code of both verifiers for a file or folder. Fails if they differ.
 #[track_caller]
 pub fn both(path: &Path, key: Option<&str>) -> i32 {
     let key: Vec<&str> = key.into_iter().flat_map(|key| ["--vkey", key]).collect();
@@ -186,7 +186,7 @@ pub fn verify(path: &Path, more: &[&str]) -> Done {
     cli(["verify", "bundle", "--json"]).arg(path).args(more).run()
 }
 
-/// `verify.py` of this source tree; `None` where the machine lacks what it needs.
+/// Runs `verify.py` of this source tree. Returns `None` if this machine lacks Python 3 or OpenSSL 3.
 pub fn python(path: &Path, more: &[&str]) -> Option<Done> {
     if !has_python() {
         super::skipped("python3 and openssl 3");
@@ -199,7 +199,7 @@ pub fn python(path: &Path, more: &[&str]) -> Option<Done> {
     Some(Done { code, stdout: text(output.stdout), stderr: text(output.stderr) })
 }
 
-/// Whether this machine has what `verify.py` needs; asked once a run.
+/// Whether this machine has Python 3 and OpenSSL 3, which `verify.py` needs. Looks once in a test run.
 fn has_python() -> bool {
     static FOUND: LazyLock<bool> = LazyLock::new(|| {
         let version = |program: &str, argument: &str| {
@@ -212,7 +212,7 @@ fn has_python() -> bool {
     *FOUND
 }
 
-/// A key that signs under this name, and belongs to no log.
+/// A key that signs under this name and that no log names.
 pub fn stranger(name: &str) -> SigningKey {
     SigningKey::from_seed(name, &[77; 32]).unwrap()
 }

@@ -19,7 +19,7 @@ pub struct Done {
 }
 
 impl Done {
-    /// Fails with everything that was said unless the exit code is `code`.
+    /// Fails unless the exit code is `code`; the failure shows stdout and stderr.
     #[track_caller]
     pub fn expect(self, code: i32) -> Done {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
@@ -42,7 +42,7 @@ impl Done {
     }
 }
 
-/// A command that is about to run. Nothing of this machine's environment reaches it.
+/// A command that has not started yet. It gets no environment variables of the test's process.
 pub struct Cli(Command);
 
 /// `jobledger` with these arguments.
@@ -52,18 +52,18 @@ pub fn cli<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Cli {
     Cli(command)
 }
 
-/// Runs `jobledger COMMAND --data FOLDER MORE…` to its end; `command` may be two words.
+/// Runs `jobledger COMMAND --data FOLDER MORE…` and waits for its end. `command` may be two words.
 pub fn on(folder: &Path, command: &str, more: &[&str]) -> Done {
     cli(command.split(' ')).arg("--data").arg(folder).args(more).run()
 }
 
-/// Makes a token in `folder` with `jobledger token create`; its name is the role's.
+/// Makes a token in `folder` with `jobledger token create`. The token has the name of its role.
 #[track_caller]
 pub fn token(folder: &Path, role: &str) -> String {
     on(folder, "token create", &["--name", role, "--role", role]).expect(0).stdout.trim_end().to_owned()
 }
 
-/// Whether the tests run as root, for whom no mode of a file counts.
+/// Whether the tests run as root, who may read and write files of any mode.
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
 }
@@ -84,26 +84,26 @@ impl Cli {
         self
     }
 
-    /// Runs it in this folder.
+    /// Makes the command run in this folder.
     pub fn current_dir(mut self, folder: &Path) -> Cli {
         self.0.current_dir(folder);
         self
     }
 
-    /// Gives it another stderr than the pipe that [`Running`] reads.
+    /// Sends stderr to `to` instead of the pipe that [`Running`] reads.
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Cli {
         self.0.stderr(to);
         self
     }
 
-    /// Gives it another stdout than the pipe that [`Running`] reads.
+    /// Sends stdout to `to` instead of the pipe that [`Running`] reads.
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Cli {
         self.0.stdout(to);
         self
     }
 
-    /// Runs it as a user who owns nothing, if that is allowed: root may change users, and other users own little. `program` is
-    /// a copy that this user may run.
+    /// The same command, run from `program`, a copy that any user may run. If the tests run as root, the command runs as a user who
+    /// owns no file.
     pub fn by_other_user(self, program: &Path) -> Cli {
         /// The id that no file has (`nobody`).
         const NOBODY: u32 = 65534;
@@ -117,26 +117,27 @@ impl Cli {
         Cli(command)
     }
 
-    /// Runs it to its end.
+    /// Starts the command and waits for its end.
     pub fn run(self) -> Done {
         self.start().wait()
     }
 
-    /// Runs it to its end with `input` as stdin.
+    /// Starts the command with `input` as stdin and waits for its end.
     pub fn run_with(mut self, input: impl Into<Vec<u8>>) -> Done {
         self.0.stdin(Stdio::piped());
         let mut running = self.start();
         let (mut stdin, input) = (running.child.stdin.take().unwrap(), input.into());
-        // A command that refuses early closes its end, which is none of the writer's business.
+        // A command that refuses early closes stdin, and the write then fails. The test judges the exit code alone.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let done = running.wait();
         writer.join().unwrap();
         done
     }
 
-    /// Starts it, and reads what it says as it says it.
+    /// Starts the command, and reads stdout and stderr while it runs.
     pub fn start(mut self) -> Running {
-        // A process that another test starts holds a copied program open for writing, from its fork to its exec.
+        // A process that another test starts may hold a copied program open for writing, from its fork to its exec. The program
+        // cannot start meanwhile.
         let mut child = until_some("the program is free", || match self.0.spawn() {
             Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
             spawned => Some(spawned.unwrap()),
@@ -160,7 +161,7 @@ impl Cli {
     }
 }
 
-/// A command that runs. Dropping it kills it.
+/// A command that runs. Dropping the value kills the command.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -169,7 +170,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next line of stdout; `None` when there will be none.
+    /// Waits for the next line of stdout. Returns `None` at the end of stdout.
     #[track_caller]
     pub fn line(&self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
@@ -179,7 +180,7 @@ impl Running {
         }
     }
 
-    /// The next line of stdout, if it was said already. A command that will say no more fails the test.
+    /// The next line of stdout, if the command has written it already. Fails if stdout has ended.
     #[track_caller]
     pub fn line_if_any(&self) -> Option<String> {
         match self.lines.try_recv() {
@@ -189,7 +190,7 @@ impl Running {
         }
     }
 
-    /// Waits until something shows that the command is so far, and fails the test if it ends before.
+    /// Waits until `so_far` returns true. Fails if the command ends before.
     #[track_caller]
     pub fn until(&mut self, so_far: impl Fn() -> bool) {
         until("the command gets so far", || {
@@ -199,17 +200,17 @@ impl Running {
         });
     }
 
-    /// Sends it a signal, by name.
+    /// Sends a signal, by name.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success(), "kill -s {name}");
     }
 
-    /// Waits for its end; stdout is what the test did not take line by line.
+    /// Waits for the command's end. The `stdout` of the result lacks the lines that the test took with [`Running::line`].
     #[track_caller]
     pub fn wait(mut self) -> Done {
         let mut stdout = String::new();
-        // Its end closes stdout, so the lines end with it.
+        // The lines end when the command ends, because its end closes stdout.
         while let Some(line) = self.line() {
             stdout += &line;
             stdout.push('\n');
@@ -224,7 +225,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Mostly it has ended long ago.
+        // Both fail if the command has ended, which is the usual case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -237,19 +238,19 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// On a free port.
+    /// Starts a server for `folder` on a free port.
     #[track_caller]
     pub fn start(folder: &Path) -> Serving {
         Serving::on(folder, "127.0.0.1:0")
     }
 
-    /// At this address.
+    /// Starts a server for `folder` at `address`.
     #[track_caller]
     pub fn on(folder: &Path, address: &str) -> Serving {
         Serving::of(cli(["serve", "--create", "--listen", address, "--data"]).arg(folder))
     }
 
-    /// As `command` says.
+    /// Starts the server that `command` describes, and waits until it listens.
     #[track_caller]
     pub fn of(command: Cli) -> Serving {
         let running = command.start();
@@ -263,24 +264,24 @@ impl Serving {
         Client::new(&self.url, Some(token))
     }
 
-    /// Sends it a signal, by name.
+    /// Sends a signal, by name.
     pub fn signal(&self, name: &str) {
         self.running.as_ref().unwrap().signal(name);
     }
 
-    /// Ends it with a signal, by name, and answers how it ended.
+    /// Sends the server a signal, by name, and waits for its end.
     #[track_caller]
     pub fn end(mut self, signal: &str) -> Done {
         self.running.as_ref().unwrap().signal(signal);
         self.ended()
     }
 
-    /// Whether it has not ended yet.
+    /// Whether the server has not ended yet.
     pub fn is_running(&mut self) -> bool {
         self.running.as_mut().is_some_and(|running| running.child.try_wait().unwrap().is_none())
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits for the server's end, without a signal.
     #[track_caller]
     pub fn ended(&mut self) -> Done {
         self.running.take().unwrap().wait()

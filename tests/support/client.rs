@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request};
 
-/// Longest wait for anything: a test that hangs fails.
+/// Longest wait for an answer: a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Talks to one server with one token.
@@ -30,7 +30,7 @@ impl Answer {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    /// The text of an answer of the ledger's own API, which is one line.
+    /// The text without its final newline. An answer of the ledger's own API is one line.
     #[track_caller]
     pub fn line(&self) -> String {
         self.text().strip_suffix('\n').expect("the end of a line").to_owned()
@@ -45,7 +45,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Fails with the body unless the status is `status`.
+    /// Fails unless the status is `status`; the failure shows the body.
     #[track_caller]
     pub fn expect(self, status: u16) -> Answer {
         assert_eq!(self.status, status, "{}", self.text());
@@ -64,7 +64,7 @@ impl Client {
         Client { agent: config.into(), url: url.to_owned(), token: token.map(str::to_owned) }
     }
 
-    /// The same token at another address (a server that was started again).
+    /// A client with the same token for another address, such as that of a restarted server.
     pub fn at(&self, url: &str) -> Client {
         Client { url: url.to_owned(), ..self.clone() }
     }
@@ -106,7 +106,7 @@ impl Client {
         self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Appends where the server may die in the middle of it.
+    /// Appends to a server that may die before it answers.
     pub fn try_append(&self, events: &Value) -> Result<Answer, ureq::Error> {
         let headers = [("content-type", "application/json")];
         self.try_send(Method::POST, "/ledger/events", &headers, events.to_string().as_bytes())
@@ -169,7 +169,7 @@ impl Frame {
     }
 }
 
-/// An open stream. Iterating ends when the server ends it; a stream that is silent too long fails the test.
+/// An open stream of frames. The iterator ends when the server ends the stream. A stream that is silent too long fails the test.
 pub struct Stream {
     lines: BufReader<Box<dyn std::io::Read>>,
     pub headers: HeaderMap,

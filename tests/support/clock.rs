@@ -11,35 +11,35 @@ use jobledger::ledger::Clock;
 pub struct HandClock(Arc<AtomicI64>);
 
 impl HandClock {
-    /// Stands at noon.
+    /// A clock that stands at noon on 1 March 2025, in UTC.
     pub fn new() -> HandClock {
         HandClock::at("2025-03-01T12:00:00Z")
     }
 
-    /// Stands at `time`.
+    /// A clock that stands at `time`.
     pub fn at(time: &str) -> HandClock {
         let hands = HandClock(Arc::new(AtomicI64::new(0)));
         hands.set(time);
         hands
     }
 
-    /// What the ledger takes.
+    /// The clock in the form that a ledger takes.
     pub fn clock(&self) -> Clock {
         let hands = self.clone();
         Arc::new(move || hands.now())
     }
 
-    /// What it says now.
+    /// The time that the clock shows.
     pub fn now(&self) -> Time {
         Time::from_nanos(self.0.load(Ordering::SeqCst))
     }
 
-    /// Sets it.
+    /// Sets the clock to `time`.
     pub fn set(&self, time: &str) {
         self.0.store(time.parse::<Time>().unwrap().nanos(), Ordering::SeqCst);
     }
 
-    /// Moves it forward (or back).
+    /// Moves the clock forward by `micros` microseconds; back, if the number is negative.
     pub fn pass(&self, micros: i64) {
         self.0.fetch_add(micros * 1000, Ordering::SeqCst);
     }

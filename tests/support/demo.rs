@@ -2,7 +2,7 @@
 
 use super::cli::cli;
 
-/// Starts a demo, waits until it has shown a job's past, and ends it with `signal`; the demo leaves no folder behind.
+/// Starts a demo, waits until the demo has shown a job's past, and ends it with `signal`. Checks that the demo leaves no folder behind.
 pub fn play(signal: &str) {
     let demo = cli(["demo", "--pace", "1"]).start();
     let mut folder = None;

@@ -1,4 +1,4 @@
-//! Exports as text, to be changed as an attacker would.
+//! Exports as text, and small ledgers to export. Tests change the text as an attacker would.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use super::jobs::{ROLE_JOB, completed, noted, role_job, rule_job, started, task_
 /// An organisation that is not the default one.
 pub const OTHER: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
 
-/// What `jobledger export` writes, with `more` on its command line.
+/// The output of `jobledger export` with the further arguments `more`.
 #[track_caller]
 pub fn exported(folder: &Path, more: &[&str]) -> String {
     on(folder, "export", more).expect(0).stdout
 }
 
-/// Appends to a folder that no server has.
+/// Runs `jobledger append --data` on a folder that no server has open.
 #[track_caller]
 pub fn append_to(folder: &Path, events: &Value, more: &[&str]) {
     let append = cli(["append", "-", "--create", "--data"]).arg(folder).args(more);
@@ -48,7 +48,7 @@ pub fn import(folder: &Path, text: impl AsRef<[u8]>) -> Done {
     on(folder, "import", &[path.to_str().unwrap()])
 }
 
-/// An export in which one line was changed, and its digest made right again: what only a deliberate forger would write.
+/// The export with one line changed, and with the digest of the changed data in its leaf. Only a forger writes such a line.
 pub fn forged(export: &str, line: usize, change: impl FnOnce(&mut Leaf<'_>, &mut Value)) -> String {
     let mut lines: Vec<String> = export.lines().map(str::to_owned).collect();
     let Entry { leaf, content } = Entry::parse(&lines[line]).unwrap();

@@ -1,10 +1,10 @@
-//! A gate in the middle of a commit.
+//! A gate that holds the writer thread in the middle of a commit.
 
 use std::sync::{Arc, Condvar, Mutex};
 
 use jobledger::ledger::{Clock, system_clock};
 
-/// A clock that makes the writer wait while the gate is shut, in the middle of a commit.
+/// A clock that makes the writer thread wait in the middle of a commit while the gate is shut.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<Shut>, Condvar)>);
 
@@ -15,11 +15,11 @@ struct Shut {
 }
 
 impl Gate {
-    /// What the ledger takes.
+    /// The clock in the form that a ledger takes.
     pub fn clock(&self) -> Clock {
         let (gate, clock) = (self.clone(), system_clock());
         Arc::new(move || {
-            // Every thread asks the clock; only the writer is to wait.
+            // Every thread asks the clock, and only the writer thread must wait.
             if std::thread::current().name() == Some("writer") {
                 gate.pass();
             }
@@ -38,14 +38,14 @@ impl Gate {
         state.waiting = false;
     }
 
-    /// Shuts or opens it.
+    /// Shuts the gate (`true`) or opens it (`false`).
     pub fn set(&self, shut: bool) {
         let (state, bell) = &*self.0;
         state.lock().unwrap().shut = shut;
         bell.notify_all();
     }
 
-    /// Returns once the writer stands at the gate.
+    /// Waits until the writer thread waits at the gate.
     pub fn reached(&self) {
         let (state, bell) = &*self.0;
         let mut state = state.lock().unwrap();

@@ -1,4 +1,4 @@
-//! A server that answers every request alike, as no ledger does.
+//! A server that gives every request the same answer, which a ledger would not give.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-/// It ends with this.
+/// The running server. Dropping the value ends the server.
 pub struct Hostile {
     pub url: String,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Answers every request with this status, media type and body.
+/// Starts a server that answers every request with this status, media type and body.
 pub fn hostile(status: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Hostile {
     let body = body.into();
     let head = format!(
@@ -31,7 +31,7 @@ pub fn hostile(status: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Host
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                // A client that goes away early is none of this server's business.
+                // The client may close the connection early.
                 let _ = stream.and_then(|stream| serve(stream, &answer));
             }
         }
@@ -56,7 +56,7 @@ fn serve(stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
 impl Drop for Hostile {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
-        // It waits for a connection: this one is its last.
+        // The thread waits for a connection, so this connection lets it see `ended`.
         let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
         let _ = self.thread.take().map(JoinHandle::join);
     }

@@ -1,4 +1,4 @@
-//! What an insider does with the file: a closed log to do it to, and SQL without the triggers.
+//! An insider who changes `log.db`: a closed log, and connections without the triggers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,14 @@ use super::cli::{Done, cli, on};
 use super::rows::grow;
 use super::{TestServer, completed, noted, started, task_job};
 
-/// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5; one checkpoint an event. Its key, pinned when it was made,
-/// and the checkpoints that an auditor kept, of 4 and of all 7 events.
+/// A closed log of two jobs: `a` at 1, 2, 4 and 6, `b` at 3 and 5, with one checkpoint for each event.
 pub struct Log {
     pub folder: TempDir,
+    /// The log's verifier key, which the tests pin.
     pub key: String,
+    /// The file of the checkpoint of 4 events, which an auditor kept.
     pub kept: PathBuf,
+    /// The file of the checkpoint of all 7 events, which an auditor kept.
     pub newest: PathBuf,
 }
 
@@ -28,7 +30,7 @@ pub fn log() -> Log {
     let worker = server.client(Role::Worker);
     for event in [task_job("a"), started("a"), task_job("b"), noted("a", "one"), noted("b", "two"), completed("a")] {
         worker.append(&event).expect(201);
-        // The views are to stand at the newest event when the server stops.
+        // This read waits for the views, so they hold the newest event when the server stops.
         worker.get("/ledger/jobs/a").expect(200);
     }
     server.stop();
@@ -49,14 +51,14 @@ impl Log {
         self.folder.path().join("log")
     }
 
-    /// A copy of its folder, changed.
+    /// A copy of the log's folder, after `change`.
     pub fn copy(&self, change: impl FnOnce(&Path)) -> TempDir {
         let copy = copied(&self.data());
         change(copy.path());
         copy
     }
 
-    /// A copy, changed by SQL as an insider would.
+    /// A copy of the log's folder, in which `sql` changed `log.db` without the triggers.
     pub fn changed(&self, sql: &str) -> TempDir {
         self.copy(|folder| open(folder).execute_batch(sql).unwrap())
     }
@@ -74,7 +76,7 @@ pub fn copied(folder: &Path) -> TempDir {
     copy
 }
 
-/// Copies the files of a folder into another, but not what is in folders there.
+/// Copies the files of a folder into another folder, without subfolders.
 pub fn copy_files(from: &Path, to: &Path) {
     for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
         if file.file_type().unwrap().is_file() {
@@ -96,13 +98,13 @@ pub fn open(folder: &Path) -> Connection {
     conn
 }
 
-/// Makes the nodes again, as an insider does who knows the format; answers what the tree comes to.
+/// Makes the nodes again from the leaves, as an insider who knows the format does. Returns the tree's size and root.
 pub fn regrow(conn: &Connection) -> Head {
     conn.execute_batch("DELETE FROM node").unwrap();
     grow(conn)
 }
 
-/// SQL that changes text inside a blob.
+/// SQL that replaces the text `from` in a column of the event at `position`.
 pub fn replaced(column: &str, from: &str, to: &str, position: u32) -> String {
     format!(
         "UPDATE event SET {column} = CAST(replace(CAST({column} AS TEXT), '{from}', '{to}') AS BLOB) WHERE position = {position}"

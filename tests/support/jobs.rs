@@ -1,4 +1,4 @@
-//! Jobs of each kind and what happens to them, as workers report it.
+//! Events of jobs of each kind, as workers send them.
 
 use serde_json::{Value, json};
 
@@ -7,17 +7,17 @@ use super::events::event;
 /// The id of the database-role job in the document, in lower case.
 pub const ROLE_JOB: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 
-/// A database-role job, created; its id must be a UUID.
+/// Creates a database-role job. Its id must be a UUID.
 pub fn role_job(job: &str) -> Value {
     event("job.created", job, json!({"kind": "dbrole", "spec": {"db_arn": "arn:db", "db_engine": "postgres"}}))
 }
 
-/// A background job, created.
+/// Creates a background job.
 pub fn task_job(job: &str) -> Value {
     event("job.created", job, json!({"kind": "task", "spec": {"job_type": "full_sync"}}))
 }
 
-/// A rule job with an action for each of `actions`, created.
+/// Creates a rule job with an action for each of `actions`.
 pub fn rule_job(job: &str, actions: &[&str]) -> Value {
     let actions: Vec<Value> = actions
         .iter()
@@ -36,7 +36,7 @@ pub fn completed(job: &str) -> Value {
     event("job.completed", job, json!({}))
 }
 
-/// A remark, which every job takes in every state.
+/// A note, which the ledger accepts for a job in every state.
 pub fn noted(job: &str, text: &str) -> Value {
     event("job.noted", job, json!({"text": text}))
 }
@@ -68,12 +68,12 @@ pub fn at(time: &str, event: Value) -> Value {
     with(event, "time", json!(time))
 }
 
-/// The same event under a name of its own.
+/// The same event with the id `id`.
 pub fn named(id: &str, event: Value) -> Value {
     with(event, "id", json!(id))
 }
 
-/// The same event with another value of one attribute; `null` takes the attribute away.
+/// The same event with another value of one attribute. The value `null` removes the attribute.
 pub fn with(mut event: Value, attribute: &str, value: Value) -> Value {
     if value.is_null() {
         event.as_object_mut().unwrap().remove(attribute);

@@ -42,9 +42,9 @@ pub use server::TestServer;
 pub use stage::Stage;
 pub use streams::position;
 
-/// A test that needs something this machine does not have says so loudly and stops; CI refuses the word.
+/// Says on stderr that a test stops early because this machine lacks what the test needs. CI fails if the word `skipped` appears.
 pub fn skipped(needs: &str) {
     use std::io::Write;
-    // Not `eprintln!`: what a passing test prints through that is never shown.
+    // Not `eprintln!`, because the test harness hides its output if the test passes.
     writeln!(std::io::stderr().lock(), "skipped: needs {needs}").unwrap();
 }

@@ -1,4 +1,4 @@
-//! What a ledger publishes, fetched as an auditor fetches it, so that a test can change it and serve it as a liar would.
+//! The files that a ledger publishes, fetched as an auditor fetches them. A test changes the files and serves them as a liar would.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 
 use super::client::Client;
 
-/// Bytes by path and query.
+/// Published files: bytes by path and query.
 #[derive(Clone)]
 pub struct Published(pub BTreeMap<String, Vec<u8>>);
 
-/// A server of them; it ends with this.
+/// A server of published files, perhaps changed. Dropping the value ends the server.
 pub struct Liar {
     pub url: String,
     stop: Option<oneshot::Sender<()>>,
@@ -23,7 +23,7 @@ pub struct Liar {
 }
 
 impl Published {
-    /// Everything that is needed to verify the ledger behind `auditor` as it is now. Nothing may be appended meanwhile.
+    /// Fetches every file that `verify url` reads from the ledger of `auditor`. The caller appends nothing meanwhile.
     pub fn of(auditor: &Client) -> Published {
         let mut files = BTreeMap::new();
         let mut fetch = |path: String| {
@@ -45,7 +45,7 @@ impl Published {
         Published(files)
     }
 
-    /// The same with a replaced text, of the same length or not, in one of its files.
+    /// The same files, with the first `from` in the file `path` replaced by `to`.
     pub fn with(&self, path: &str, from: &str, to: &str) -> Published {
         let mut changed = self.clone();
         let file = changed.0.get_mut(path).unwrap_or_else(|| panic!("{path} was not published"));
@@ -54,7 +54,7 @@ impl Published {
         changed
     }
 
-    /// Serves it.
+    /// Starts a server of the files.
     pub fn serve(self) -> Liar {
         let files = Arc::new(self.0);
         let (told, url) = std::sync::mpsc::channel();

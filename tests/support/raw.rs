@@ -1,4 +1,4 @@
-//! A connection below HTTP, for clients that behave as no library would let them.
+//! TCP connections, for clients that break rules which an HTTP library keeps.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// Opens one to the server at `url`.
+/// Opens a connection to the server at `url`.
 pub fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream
 }
 
-/// Opens one whose kernel takes little of what the test does not read.
+/// Opens a connection with a small receive buffer, so the server blocks soon while the test reads nothing.
 pub fn connect_narrow(url: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -28,7 +28,7 @@ pub fn head(request_line: &str, token: &str, more: &str) -> String {
     format!("{request_line} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n{more}\r\n")
 }
 
-/// Sends it and reads what comes up to the end of the answer's head.
+/// Sends `request`, and reads the answer up to the end of its head.
 pub fn send(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let (mut answer, mut byte) = (Vec::new(), [0]);

@@ -1,4 +1,4 @@
-//! Recorded histories: the folders of `replay-fixtures/`, whose README says what is in them.
+//! Recorded histories: the folders of `replay-fixtures/`. The README there describes the files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use jobledger::job::OrgId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// One folder.
+/// One recorded history, in a folder of its own.
 pub struct Recording {
     name: &'static str,
     dir: PathBuf,
@@ -20,7 +20,7 @@ pub struct Sent {
     pub actor: String,
     pub role: String,
     pub org: String,
-    /// What the ledger's clock says.
+    /// The time of the ledger's clock.
     pub at: String,
     /// The status of the answer.
     pub expect: u16,
@@ -30,11 +30,11 @@ pub struct Sent {
     pub if_none_match: Option<String>,
     /// The array of CloudEvents, exactly as it goes over the wire.
     pub events: Option<Box<RawValue>>,
-    /// Or the path of a `DELETE`.
+    /// The path of a `DELETE`; a line has either `events` or this.
     pub delete: Option<String>,
 }
 
-/// What is asked of the ledger afterwards.
+/// A read that the tests send after the history.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ask {
     pub get: String,
@@ -71,7 +71,7 @@ impl Recording {
         Recording { name, dir: Recording::all().join(name) }
     }
 
-    /// Where all of them are.
+    /// The folder of all recorded histories.
     pub fn all() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("replay-fixtures")
     }
@@ -81,7 +81,7 @@ impl Recording {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// What the workers sent; `minted` stands for the newest job id that the ledger gave.
+    /// The lines of `sent.ndjson`. In a line `{minted}` stands for the newest job id that the ledger made.
     pub fn sent(&self) -> Vec<String> {
         self.read("sent.ndjson").lines().map(str::to_owned).collect()
     }
@@ -103,12 +103,12 @@ impl Recording {
         self.dir.join("events.ndjson")
     }
 
-    /// What it must answer.
+    /// The answers that the ledger must give after the history.
     pub fn answers(&self) -> Vec<Answered> {
         serde_json::from_str(&self.read("answers.json")).unwrap()
     }
 
-    /// Whether this history is being recorded now. What is recorded already is never written again.
+    /// Whether `JOBLEDGER_RECORD` names this history and `file` is missing. A recorded file is never written again.
     fn lacks(&self, file: &str) -> bool {
         std::env::var("JOBLEDGER_RECORD").is_ok_and(|name| name == self.name) && !self.dir.join(file).exists()
     }

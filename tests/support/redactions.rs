@@ -1,4 +1,4 @@
-//! Jobs full of text that is to be redacted, and where it still is.
+//! Jobs with text to redact in every place, their redactions, and a search for the text in files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +19,8 @@ pub fn redacted(job: &str, position: u64) -> Value {
     event("job.redacted", job, json!({"position": position, "reason": "asked for by the person"}))
 }
 
-/// A life of a job of each kind, with every type of event and text wherever there can be any. Every event of them can be
-/// redacted, and each has [`NAME`] in it.
+/// The events of three jobs, one of each kind with a documented API: every type of event, with text in every member that takes text.
+/// Each event can be redacted, and each has [`NAME`] in it.
 pub fn lives() -> Vec<Value> {
     let name = |what: &str| format!("{what} of {NAME}");
     let task = json!({"job_type": "account_sync", "total_records": 40});
@@ -31,7 +31,7 @@ pub fn lives() -> Vec<Value> {
     let rule = json!({"id": name("rule"), "type": "grant", "permissions": ["read"], "version": 3, "enabled": true,
                       "matchParams": null, "description": name("all"), NAME: [1, {"x": NAME}]});
     let actions = json!([{"id": "one", "type": "update", "priority": 7, "rule": rule}, {"id": "two", "type": "create", "rule": {"type": "prohibit", "x": NAME}}]);
-    // Long enough for pages of its own, and longer than what a job keeps of it.
+    // So long that SQLite stores it on overflow pages, and longer than the part of the output that a job keeps.
     let output = name("Zeile\n").repeat(3000);
     vec![
         event("job.created", "t", json!({"kind": "task", "spec": task, "created_by": NAME, "labels": labels})),
@@ -63,7 +63,7 @@ pub fn lives() -> Vec<Value> {
     ]
 }
 
-/// A life of a generic job `g`, like [`lives`].
+/// The events of a generic job `g`, with [`NAME`] in each, as in [`lives`].
 pub fn generic_life() -> [Value; 4] {
     let name = |what: &str| format!("{what} of {NAME}");
     let parameters = json!({"for": [name("first"), {NAME: 1}], "count": 2});
@@ -78,14 +78,14 @@ pub fn generic_life() -> [Value; 4] {
     ]
 }
 
-/// The redactions of all events of [`lives`], which begin after `before`.
+/// The redactions of all events of [`lives`], if the first of them is at the position after `before`.
 pub fn redactions(before: u64) -> Vec<Value> {
     let lives = lives().into_iter().zip(before + 1..);
     lives.map(|(event, position)| redacted(event["subject"].as_str().unwrap(), position)).collect()
 }
 
-/// Every file in `folder`, and below, that has `text` anywhere in its bytes. Another process looks: this one would lose the
-/// locks that a connection of its own holds on a file as soon as it closed that file again.
+/// Every file in `folder` and below that has `text` anywhere in its bytes. Another process reads the files: if this process opened and
+/// closed a database file, the operating system would drop the locks of its own SQLite connections.
 pub fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
     let found = Command::new("grep").args(["-rlaF", "--", text]).arg(folder).output().unwrap();
     assert!(found.status.code() <= Some(1), "{}", String::from_utf8_lossy(&found.stderr));

@@ -1,4 +1,4 @@
-//! Rows of `log.db`, made by hand: what no ledger writes.
+//! Rows of `log.db` that a test writes by hand, and that a ledger would not write.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct EventRow {
     pub recorded: i64,
 }
 
-/// Takes away what later formats added to a log of the first.
+/// SQL that turns a log into one of format 1: drops the tables and the index that later formats added.
 pub const FIRST_FORMAT: &str =
     "DROP TABLE node; DROP TABLE checkpoint; DROP INDEX event_redaction; PRAGMA user_version = 1";
 
@@ -46,7 +46,7 @@ pub fn seal(conn: &Connection, folder: &Path) {
     conn.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", params![size, note.as_bytes()]).unwrap();
 }
 
-/// Stores the nodes that the tree over all leaves lacks; answers what it comes to.
+/// Stores the missing nodes of the tree over all leaves. Returns the tree's size and root.
 pub fn grow(conn: &Connection) -> Head {
     let mut edge = Frontier::EMPTY;
     let sql = "INSERT INTO node (number, level, idx, hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
@@ -91,7 +91,7 @@ impl EventRow {
         row.unwrap()
     }
 
-    /// A row that follows the newest one and continues its job: chain, leaf and digest are as they must be.
+    /// A valid row at the next position, for the job of the newest event: chain, leaf and digest are correct.
     pub fn next(conn: &Connection, event_type: &str, version: i64, data: &str) -> EventRow {
         let head = conn.query_row("SELECT max(position) FROM event", [], |row| row.get(0)).unwrap();
         let newest = EventRow::at(conn, head);
@@ -119,7 +119,7 @@ impl EventRow {
         }
     }
 
-    /// Writes it; `verb` is `INSERT`, or one of the forms that replace.
+    /// Writes the row. `verb` is `INSERT`, or a form such as `INSERT OR REPLACE`.
     pub fn write(&self, conn: &Connection, verb: &str) -> Result<usize, rusqlite::Error> {
         let sql = format!(
             "{verb} INTO event (position, leaf, data, salt, org, job, prev, source, id, type, version, kind, recorded) \

@@ -1,14 +1,14 @@
-//! Secrets that are none, in the shapes of real ones. Put together here, so that a scan of this repository for secrets
-//! finds nothing in its text.
+//! Invented secrets in the shapes of real ones. The code puts them together from parts, so a scan of this repository for secrets
+//! finds none.
 
-/// A secret, the rule that finds it, and a text that it stands in.
+/// A secret, the rule that finds the secret, and a text that contains it.
 pub struct Secret {
     pub rule: &'static str,
     pub secret: String,
     pub text: String,
 }
 
-/// Letters and digits as random ones are, `n` of them.
+/// `n` letters and digits that look random.
 pub fn letters(n: usize) -> String {
     (1..=n as u64).map(|i| char::from(b"aZ0kQ7xW3bN9mRf5TgY2"[(i * i * 7 + i / 3) as usize % 20])).collect()
 }
@@ -136,8 +136,8 @@ pub fn all() -> Vec<Secret> {
     all
 }
 
-/// What is stored of it: its text with the secret masked.
 impl Secret {
+    /// The text with the secret masked, as the ledger stores it.
     pub fn masked(&self) -> String {
         self.text.replacen(&self.secret, &format!("[masked:{}]", self.rule), 1)
     }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::client::Client;
 use super::wait::until_some;
 
-/// A running server and its folder; both end with it.
+/// A running server. Dropping the value stops the server and, if the folder is a temporary one, deletes the folder.
 pub struct TestServer {
     pub url: String,
     dir: Option<TempDir>,
@@ -26,12 +26,12 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// On an empty folder.
+    /// Starts a server on an empty folder.
     pub fn start() -> TestServer {
         TestServer::start_with(system_clock())
     }
 
-    /// On an empty folder, with another clock.
+    /// Starts a server on an empty folder, with another clock.
     pub fn start_with(clock: Clock) -> TestServer {
         let dir = tempfile::tempdir().unwrap();
         let mut server = TestServer::on(dir.path(), clock);
@@ -39,12 +39,12 @@ impl TestServer {
         server
     }
 
-    /// On a folder that stays after it.
+    /// Starts a server on `path`, a folder that stays after the server.
     pub fn on(path: &Path, clock: Clock) -> TestServer {
         TestServer::open(path, Options { clock, ..Options::default() })
     }
 
-    /// On an empty folder, with connections served as `http` says.
+    /// Starts a server on an empty folder, with the options `http`.
     pub fn serving(http: HttpOptions) -> TestServer {
         let dir = tempfile::tempdir().unwrap();
         let mut server = TestServer::open_serving(dir.path(), Options::default(), http);
@@ -52,13 +52,13 @@ impl TestServer {
         server
     }
 
-    /// On a folder that stays after it, opened as `options` say.
+    /// Starts a server on `path`, a folder that stays after the server, with the ledger's `options`.
     pub fn open(path: &Path, options: Options) -> TestServer {
         TestServer::open_serving(path, options, HttpOptions::default())
     }
 
-    /// On a folder that stays after it, opened as `options` say, with connections served as `http` says;
-    /// the folder is made if it is missing.
+    /// Starts a server on `path`, a folder that stays after the server, with the ledger's `options` and the options `http`. Makes the
+    /// folder if it is missing.
     pub fn open_serving(path: &Path, options: Options, http: HttpOptions) -> TestServer {
         let options = Options { create: true, ..options };
         let (stop, stopping) = watch::channel(false);
@@ -88,19 +88,19 @@ impl TestServer {
         Access::open(&Folder::new(&self.path).access()).unwrap()
     }
 
-    /// A token of `role` in `org`, made as `jobledger token create` makes it: through the file, beside the server.
+    /// Makes a token of `role` in `org` as `jobledger token create` does: in `access.db`, beside the running server.
     pub fn token(&self, name: &str, role: Role, org: OrgId) -> String {
         let token = NewToken::new(name, role, org);
         self.access().create(&token, (self.clock)()).unwrap().reveal().to_owned()
     }
 
-    /// A client with a fresh token of `role` in the default organisation; its name (the actor) is the role's.
+    /// A client with a fresh token of `role` in the default organisation. The token's name, which is the actor, is the role's name.
     pub fn client(&self, role: Role) -> Client {
         let token = self.token(role.as_str(), role, OrgId::default());
         Client::new(&self.url, Some(&token))
     }
 
-    /// A client with a fresh token of `role` under a name of its own.
+    /// A client with a fresh token of `role`. The token's name, which is the actor, is `NAME-ROLE`.
     pub fn client_named(&self, role: Role, name: &str) -> Client {
         Client::new(&self.url, Some(&self.token(&format!("{name}-{role}"), role, OrgId::default())))
     }
@@ -110,7 +110,7 @@ impl TestServer {
         Client::new(&self.url, None)
     }
 
-    /// Stops the server cleanly; the folder stays until this is dropped.
+    /// Stops the server cleanly. The folder stays until the value is dropped.
     pub fn stop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
@@ -118,7 +118,7 @@ impl TestServer {
         }
     }
 
-    /// Stops it and starts it again on the same folder and another port.
+    /// Stops the server and starts it again on the same folder, on another port.
     pub fn restart(&mut self) {
         self.stop();
         let mut again = TestServer::on(&self.path, self.clock.clone());
@@ -128,8 +128,8 @@ impl TestServer {
     }
 }
 
-/// A process that another test has just started holds every lock of this one between its fork and its exec, so a folder that
-/// was given up may still be in use for a moment.
+/// Opens the server, and tries again while the folder is in use. A process that another test starts holds every lock of this process
+/// between its fork and its exec, so a folder whose server has stopped may still be locked for a moment.
 fn opened(folder: &Folder, options: &Options, http: &HttpOptions, stopping: &watch::Receiver<bool>) -> Server {
     until_some("the folder is free", || {
         match Server::open(folder.clone(), options.clone(), http.clone(), stopping.clone()) {
@@ -143,7 +143,7 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // A server that panicked has said so; a second panic here would only hide it.
+            // If the server panicked, its message was printed. A second panic here would hide that message.
             let _ = thread.join();
         }
     }

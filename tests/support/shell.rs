@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Types a line in `folder`.
+/// Runs a line of shell in `folder`.
 pub fn shell(folder: &Path, line: &str) -> Output {
     Command::new("bash").args(["-c", line]).current_dir(folder).output().unwrap()
 }
 
-/// What it wrote to stdout.
+/// The stdout of a command, as text.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

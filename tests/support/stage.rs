@@ -1,4 +1,4 @@
-//! A server on which a recorded history is played: its clock stands where the history says.
+//! A server to which tests send a recorded history. The server's clock shows the times of the history.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,10 +14,10 @@ use super::clock::HandClock;
 use super::recording::{Answered, Ask, Sent, org, role};
 use super::server::TestServer;
 
-/// In a line of `sent.ndjson`: the newest job id that the ledger gave.
+/// In a line of `sent.ndjson` this text stands for the newest job id that the ledger made.
 const MINTED: &str = "{minted}";
 
-/// The server and who talks to it.
+/// The server, its clock, and a client for each name and organisation.
 pub struct Stage {
     server: TestServer,
     clock: HandClock,
@@ -25,13 +25,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// On an empty folder.
+    /// A server on an empty folder.
     pub fn empty(now: &str) -> Stage {
         let clock = HandClock::at(now);
         Stage { server: TestServer::start_with(clock.clock()), clock, clients: RefCell::default() }
     }
 
-    /// On a folder that holds a history already.
+    /// A server on a folder that holds a history already.
     pub fn on(path: &Path, now: &str) -> Stage {
         let clock = HandClock::at(now);
         Stage { server: TestServer::on(path, clock.clock()), clock, clients: RefCell::default() }
@@ -44,7 +44,7 @@ impl Stage {
         clients.entry((name.to_owned(), org)).or_insert_with(made).clone()
     }
 
-    /// Sends the lines in order and checks every answer's status and code.
+    /// Sends the lines in order, and checks the status and the code of every answer.
     pub fn send(&self, lines: &[String]) {
         let mut minted = String::new();
         for (n, line) in lines.iter().enumerate() {
@@ -75,14 +75,14 @@ impl Stage {
         }
     }
 
-    /// Asks with a token of its own for each role.
+    /// Sends a read with a token of the role that `ask` names.
     pub fn ask(&self, ask: Ask) -> Answered {
         let client = self.client(&format!("reader-{}", ask.role), &ask.role, &ask.org);
         let accept: Vec<_> = ask.accept.as_deref().map(|accept| ("accept", accept)).into_iter().collect();
         let answer = client.get_with(&ask.get, &accept);
         let etag = answer.headers.contains_key("etag").then(|| answer.header("etag").to_owned());
         let content_type = answer.header("content-type").to_owned();
-        // An answer of the ledger's own API is recorded as one line, without the end of it.
+        // The recording keeps an answer of the ledger's own API without its final newline.
         let own = ask.get.starts_with("/ledger/") && content_type != "application/x-ndjson";
         let text = answer.text();
         let body = text.strip_suffix("}\n").filter(|_| own).map_or(text.clone(), |line| format!("{line}}}"));

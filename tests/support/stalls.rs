@@ -1,13 +1,13 @@
-//! How long this machine lets a thread wait that could run: a probe for tests of a limit of time.
+//! A probe for tests of time limits: how long this machine delays a thread that is ready to run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The probe sleeps so long, again and again.
+/// The time that the probe sleeps, again and again.
 const NAP: Duration = Duration::from_millis(5);
 
-/// A thread that naps and records by how much it wakes too late. It ends when this is dropped.
+/// A thread that sleeps again and again, and records its longest delay on waking. Dropping the value ends the thread.
 pub struct Stalls(Arc<AtomicU64>);
 
 impl Stalls {
@@ -25,7 +25,8 @@ impl Stalls {
         Stalls(longest)
     }
 
-    /// What a busy machine adds to a limit: a server passes several such waits, one after the other, on the way to an answer.
+    /// The time to add to a limit on a busy machine: four times the longest delay, because several threads of a server wake one after
+    /// the other before an answer.
     pub fn allowance(&self) -> Duration {
         4 * Duration::from_micros(self.0.load(Ordering::SeqCst))
     }

@@ -3,23 +3,23 @@
 use super::client::{Client, Frame, Stream};
 
 impl Client {
-    /// Opens a stream, checks that it begins as every stream does, and answers what comes after that.
+    /// Opens a stream, checks its first frame, which every stream has, and returns the stream after that frame.
     #[track_caller]
     pub fn tail(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
         let mut stream = self.stream(path, headers);
         let first = stream.next().expect("a first frame");
-        // A tail says where it starts; a snapshot says so by itself.
+        // Only the first frame of a tail that starts at the head has an id: the client cannot know that position.
         assert_eq!(first, Frame { retry: Some(1000), id: first.id, ..Frame::default() });
         stream
     }
 
-    /// A tail that goes on after `id`, as a browser does.
+    /// Opens a tail after the event `id`, as a browser reconnects.
     #[track_caller]
     pub fn resume(&self, path: &str, id: u64) -> Stream {
         self.tail(path, &[("last-event-id", &id.to_string())])
     }
 
-    /// The positions of a whole log as its pages give them, `after` and `limit` aside filtered by `query`.
+    /// The positions of all events that the pages of the log show; `query` holds further parameters, such as `&kind=task`.
     pub fn positions(&self, query: &str) -> Vec<u64> {
         let (mut positions, mut after) = (Vec::new(), Some(0));
         while let Some(from) = after {
@@ -49,7 +49,7 @@ impl Stream {
         (0..count).map(|_| self.event().id.unwrap()).collect()
     }
 
-    /// The ids of the events up to and with `last`.
+    /// The ids of the next events, up to `last`, which is included.
     #[track_caller]
     pub fn ids_to(&mut self, last: u64) -> Vec<u64> {
         let mut ids = Vec::new();
@@ -59,7 +59,7 @@ impl Stream {
         ids
     }
 
-    /// What is left until the server ends it, heartbeats aside.
+    /// The remaining events until the server ends the stream, without heartbeats.
     pub fn rest(self) -> Vec<Frame> {
         self.filter(|frame| !frame.event.is_empty()).collect()
     }

@@ -1,15 +1,15 @@
-//! Waiting for what another thread or process does.
+//! Waits for the work of another thread or process.
 
 use std::time::{Duration, Instant};
 
 use super::client::Client;
 
-/// Longest wait for something that is bound to happen.
+/// Longest wait for an event that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// The pause between two looks, which leaves the core to the thread that is waited for.
+/// The pause between two looks. It leaves the processor to the thread that the test waits for.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Looks again and again until `is_so`, and fails the test with `what` after [`PATIENCE`].
+/// Calls `is_so` again and again until it returns true. Fails with the text `what` after [`PATIENCE`].
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
@@ -19,7 +19,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Tries again and again until `attempt` answers a value, and fails the test with `what` after [`PATIENCE`].
+/// Calls `attempt` again and again until it returns a value. Fails with the text `what` after [`PATIENCE`].
 #[track_caller]
 pub fn until_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let mut found = None;
