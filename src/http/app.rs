@@ -1,4 +1,4 @@
-//! What every route shares.
+//! The state that all routes share.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ pub struct AppState {
     pub ledger: Ledger,
     /// Who may do what.
     pub access: LiveAccess,
-    /// How much there may be at once of what costs memory, disk or time.
+    /// The limits of concurrency.
     pub limits: Limits,
-    /// Events as pages show them.
+    /// Cached events, as pages show them.
     pub rendered_events: RenderedEvents,
-    /// Large jobs as they were rendered.
+    /// Cached large jobs, rendered.
     pub rendered_jobs: RenderedJobs,
-    /// Pages of jobs.
+    /// Cached pages of jobs, rendered.
     pub pages: Pages,
     /// Open tails.
     pub tails: Arc<Tails>,
@@ -36,16 +36,16 @@ pub struct AppState {
     pub stopping: watch::Receiver<bool>,
     /// The scheme under which browsers know this server: with `https`, cookies are `Secure`.
     pub scheme: &'static str,
-    /// What is counted of requests.
+    /// Counters of requests.
     pub requests: Requests,
-    /// Lines of the log that were dropped.
+    /// Counts the log lines that the server dropped.
     pub dropped_lines: Counter,
     /// The API description, as text.
     pub openapi: String,
 }
 
 impl App {
-    /// Shares `shared`.
+    /// Makes `shared` cheap to clone.
     pub fn new(shared: AppState) -> App {
         App(Arc::new(shared))
     }

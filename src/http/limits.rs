@@ -48,7 +48,8 @@ pub struct Bounds {
     pub bundle_bytes: Bound,
     /// Answers of over 256 KiB, each of which is in memory until it is sent.
     pub answers: Bound,
-    /// Bodies over 32 KiB whose events are read and masked, each by a thread of its own.
+    /// Bodies on a thread of their own: each body over 32 KiB while its events are read and masked, and each body with a
+    /// `Content-Encoding` while it is decoded.
     pub parses: Bound,
 }
 
@@ -195,7 +196,7 @@ impl Limit {
         self.0.bound.per_token
     }
 
-    /// Takes `count` at once.
+    /// Takes `count` without waiting.
     ///
     /// # Errors
     ///

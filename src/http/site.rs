@@ -28,12 +28,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// `routes` over `app`; `styles` say what the errors of each documented API look like.
+    /// A site that answers `routes` and the pages under `/docs`. `styles` say what the errors of each documented API look like.
     pub fn new(app: App, routes: Router<App>, styles: Vec<ErrorStyle>) -> Site {
         Site { routes: routes.merge(docs::reference()).with_state(app.clone()), styles: styles.into(), app }
     }
 
-    /// The metrics alone, without a token.
+    /// A site that answers the metrics alone, without a token.
     pub fn of_metrics(app: App) -> Site {
         let routes = Router::new().route("/metrics", get(metrics::without_token)).with_state(app.clone());
         Site { routes, styles: Arc::default(), app }
@@ -44,8 +44,11 @@ impl Site {
         self.styles.clone()
     }
 
-    /// Answers a request. Plain functions around the router, outermost first: as layers in it each would box every request
-    /// (one box is enough, where a panic is caught). Each hands the request on before its future is made, which would be as much larger and is copied more than once.
+    /// Answers a request.
+    ///
+    /// Plain functions stand around the router, the outermost first. As layers of the router each of them would box every request;
+    /// the only box here is the one in which a panic is caught. Each function passes the request on before it makes its future: a
+    /// future that held the request would be larger by the request, and futures are copied more than once.
     pub(super) fn answer(self, request: Request<ArrivingBody>, peer: SocketAddr) -> impl Future<Output = Response> {
         let Site { app, mut routes, styles } = self;
         observe::observe(app, peer, request, move |request| {
@@ -64,7 +67,7 @@ impl Site {
     }
 }
 
-/// Tells every cache to keep nothing of an answer that does not say otherwise itself: nearly all depend on a token.
+/// Adds `Cache-Control: no-store` to an answer that has no `Cache-Control`, because nearly all answers depend on a token.
 async fn unless_said(answer: impl Future<Output = Response>) -> Response {
     let mut answer = answer.await;
     answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

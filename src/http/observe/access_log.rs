@@ -1,7 +1,7 @@
 //! The access log: who read or tried what. Its lines have a target of their own, [`ACCESS_LOG`], and are JSON in every log.
 //!
-//! At `info` it has requests that were refused or failed, exports, evidence bundles, and what was read of other organisations; at `debug` every
-//! request. It never has tokens, sessions, bodies or query strings, because labels in these may name people.
+//! At `info` it has requests that were refused or failed, exports, evidence bundles, and reads of other organisations' data; at
+//! `debug` every request. It never has tokens, sessions or bodies, and no query strings, because labels in a query may name people.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -25,29 +25,29 @@ use crate::job::OrgId;
 pub const ACCESS_LOG: &str = "jobledger::access_log";
 
 tokio::task_local! {
-    /// What the request that this task answers has told of itself.
+    /// The facts about the request that this task answers.
     static TOLD: RefCell<Told>;
 }
 
-/// What becomes known of a request while it is answered.
+/// The facts about a request that become known while the server answers it.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     by: Option<(String, Role, OrgId)>,
     of_others: bool,
 }
 
-/// The request is made with the token, or a session of the token, of `principal`.
+/// Notes for the access log that the request comes with the token of `principal`, or with a session of this token.
 pub fn asked_by(principal: &Principal) {
     let by = || Some((principal.name.clone(), principal.role, principal.org));
     let _ = TOLD.try_with(|told| told.borrow_mut().by = by());
 }
 
-/// The answer has what belongs to other organisations.
+/// Notes for the access log that the answer has data of other organisations.
 pub fn reads_of_others() {
     let _ = TOLD.try_with(|told| told.borrow_mut().of_others = true);
 }
 
-/// Makes an answer; with what was told meanwhile.
+/// Awaits `answer`, and returns it with the facts that were noted meanwhile.
 pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
     let answered = async {
         let answer = answer.await;
@@ -56,7 +56,7 @@ pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
     TOLD.scope(RefCell::default(), answered).await
 }
 
-/// A line that is written once the answer has ended.
+/// A line of the access log, before the answer is known.
 pub(super) struct AccessLine {
     pub(super) request: HeaderValue,
     pub(super) method: Method,
@@ -69,7 +69,8 @@ pub(super) struct AccessLine {
 }
 
 impl AccessLine {
-    /// Has the line written when `response` has ended, however it ends.
+    /// Has the line written: at once if the length of the body is known, and such a body counts as sent. A line for another body
+    /// is written when the body has ended, or the connection before it.
     pub(super) fn follow(self, response: Response) -> Response {
         let status = response.status();
         let level = if self.is_notable(&response) { Level::INFO } else { Level::DEBUG };
@@ -105,11 +106,12 @@ struct Ending {
     line: AccessLine,
     level: Level,
     status: StatusCode,
-    /// How long the body is, where the answer says so: hyper asks for no more than that.
+    /// The answer's `Content-Length`; `None` if it has none. hyper stops reading the body after so many bytes, and may not see its
+    /// end.
     length: Option<u64>,
-    /// Bytes of the body that were sent.
+    /// Bytes of the body that the connection has taken.
     sent: u64,
-    /// Whether the body was sent to its end.
+    /// Whether the connection has taken the body to its end.
     whole: bool,
 }
 
@@ -147,7 +149,7 @@ impl Drop for Ending {
     }
 }
 
-/// A body whose bytes are counted.
+/// A body that counts the bytes that are read from it.
 struct Followed {
     body: Body,
     ending: Ending,

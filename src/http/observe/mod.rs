@@ -23,13 +23,14 @@ use tracing::Instrument;
 use self::access_log::AccessLine;
 use crate::http::app::App;
 
-/// What proxies say of the client whose request they send on. Clients may say it too.
+/// The header in which a proxy names its client. Any client can send it too, so it proves nothing.
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The header that carries the id, both ways.
+/// The header that carries the id of a request, in the request and in the answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Middleware. Bodies, `Authorization` and cookies are never logged; query strings neither, because labels may name people.
+/// Answers `request` through `next`, and observes it. Logs no body, `Authorization` or cookie, and no query string, because labels
+/// in a query may name people.
 pub fn observe<B, F: Future<Output = Response>>(
     app: App,
     peer: SocketAddr,
@@ -55,14 +56,14 @@ pub fn observe<B, F: Future<Output = Response>>(
     .instrument(span)
 }
 
-/// The caller's own id, where it is short and plain: it goes into the log.
+/// The id that the caller gave; `None` unless it has 1 to 128 plain characters, because the id goes into log lines.
 fn given<B>(request: &Request<B>) -> Option<HeaderValue> {
     let id = request.headers().get(REQUEST_ID)?;
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
     (!id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(plain)).then(|| id.clone())
 }
 
-/// Unique without asking for randomness each time: a prefix of this process and a number.
+/// A new id of a request: a random prefix of this process, and a number. Only the first id costs randomness.
 pub fn new_request_id() -> HeaderValue {
     static PREFIX: OnceLock<String> = OnceLock::new();
     static NUMBER: AtomicU64 = AtomicU64::new(1);

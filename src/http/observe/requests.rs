@@ -28,7 +28,7 @@ struct Timed {
     route: Route,
 }
 
-/// The counters.
+/// The counters and times of requests, by route.
 pub struct Requests {
     templates: Templates,
     answered: Family<Answered, Counter>,
@@ -36,7 +36,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Of the routes with these paths in the API description.
+    /// Counters for the routes with these paths in the API description.
     pub fn new<'p>(paths: impl Iterator<Item = &'p str>) -> Requests {
         Requests {
             templates: Templates::new(paths),
@@ -45,7 +45,7 @@ impl Requests {
         }
     }
 
-    /// Under the names that `/metrics` shows.
+    /// Registers the counters under the names that `/metrics` shows.
     pub fn register(&self, registry: &mut Registry) {
         let help = "Requests by method, route and status";
         registry.register("jobledger_http_requests", help, self.answered.clone());

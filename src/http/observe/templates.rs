@@ -1,4 +1,4 @@
-//! Which route a path is of: the same for all jobs, so that metrics have one series for all of them.
+//! Finds the route of a path. The paths of all jobs have one route, so that metrics have one series for all jobs.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ impl EncodeLabelValue for Route {
     }
 }
 
-/// All routes. The router finds a route by the same rules, but tells no one outside of it.
+/// All routes. The router finds a route by the same rules, but does not tell the code around the router which one it found.
 pub(super) struct Templates {
     routes: matchit::Router<Route>,
     other: Route,
 }
 
 impl Templates {
-    /// Of the paths in the API description, and the pages beside it.
+    /// The routes of the paths in the API description, and of the pages under `/docs`.
     pub(super) fn new<'p>(paths: impl Iterator<Item = &'p str>) -> Templates {
         let mut routes = matchit::Router::new();
         for path in paths.chain(["/docs", "/docs/{file}"]) {

@@ -1,5 +1,5 @@
-//! Liveness and readiness. Without a token a probe learns whether the server is ready and a code; the rest names positions, jobs
-//! and causes, and takes a token.
+//! Liveness and readiness. Without a token a probe learns whether the server is ready, and the code of the reason. Positions, jobs
+//! and causes need a token.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const READY_ANCHOR: Duration = Duration::from_secs(5);
 /// How far the views may be behind while the server counts as ready, in milliseconds.
 const READY_LAG_MS: u64 = 1000;
 
-/// Jobs that are set aside and named in `/readyz`.
+/// Most jobs that `/readyz` names among those that are set aside.
 const NAMED_JOBS: usize = 10;
 
 /// Liveness.
@@ -148,8 +148,8 @@ fn set_aside(job: &SetAside) -> String {
     format!("job `{id}` of organisation {org} is set aside, because event {} does not fold", job.position)
 }
 
-/// If the anchor cannot be written, appends go on, because workers would lose their reports. Readiness tells the operator of
-/// the cause. A read-only ledger has its own cause.
+/// How far the anchor is behind, as a sentence; `None` if the server counts as ready. If the anchor cannot be written, appends go
+/// on, because a refusal would lose the reports of workers; readiness tells the operator. A read-only ledger has another reason.
 fn anchor_behind(app: &App) -> Option<String> {
     let anchored = app.ledger.anchored().filter(|_| app.ledger.read_only().is_none())?;
     match anchored.current.map(|current| current.elapsed()) {
@@ -159,7 +159,7 @@ fn anchor_behind(app: &App) -> Option<String> {
     }
 }
 
-/// How long ago the oldest event that the views do not show was recorded.
+/// How many milliseconds ago the oldest event that the views lack was recorded; `None` if they show the head.
 fn lag_ms(app: &App) -> Option<u64> {
     let (_, views) = app.ledger.views();
     if views >= app.ledger.head() {

@@ -1,7 +1,7 @@
 //! The tree over HTTP, in the formats of C2SP (tlog-tiles, tlog-checkpoint, tlog-proof), with which auditors check the ledger.
 //!
-//! Every answer lies under a published checkpoint. Hashes reveal nothing, so every role may read them. A leaf is for the callers
-//! that may see its event.
+//! Tiles and proofs reach up to the newest published checkpoint. Hashes reveal nothing, so every role may read them. A leaf is for
+//! the callers that may see its event.
 //!
 //! Not here: how proofs and tiles are made (`tree`, `ledger`).
 
@@ -21,7 +21,7 @@ use crate::http::answer::{Code, Error};
 use crate::job::Position;
 use crate::log::{Published, Reader};
 
-/// Headers of bytes that can never be others under their URL.
+/// Headers of an answer whose bytes never change under its URL.
 ///
 /// `private`, because a token decides who may have them: `public` would let a shared cache answer people who have none (RFC
 /// 9111, section 3.5). `Vary` keeps one browser from showing to one person what it fetched for another.
@@ -33,7 +33,7 @@ fn immutable(content_type: &'static str) -> [(HeaderName, HeaderValue); 3] {
     ]
 }
 
-/// Headers of what changes with every commit, and shows the log up to `position`.
+/// Headers of an answer that changes with every commit, and shows the log up to `position`.
 fn changing(content_type: &'static str, position: Position) -> [(HeaderName, HeaderValue); 3] {
     [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),

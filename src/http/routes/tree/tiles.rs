@@ -57,7 +57,7 @@ async fn answer(app: App, caller: Caller, uri: Uri, params: Params) -> Result<Re
     caller.require(Capability::ReadLedger)?;
     params.finish()?;
     let missing = |detail: String| Error::new(Code::NO_SUCH_TILE, detail);
-    // A tile has one spelling: what is another one, percent-encoded or not, names nothing.
+    // A tile has one spelling. Any other spelling, such as a percent-encoded one, names no tile.
     let path = uri.path().strip_prefix("/ledger/").unwrap_or_default();
     let wanted: Tile = path.parse().map_err(|error| missing(format!("{error}")))?;
     if wanted.kind() == TileKind::Entries {
