@@ -10,8 +10,9 @@ const OLD_MS: u64 = 30 * 24 * 3_600_000;
 
 /// The ledger's time when the clock says `now` and the newest event was recorded at `newest`.
 ///
-/// A clock up to one minute behind was corrected by a small step: time stands still until the clock passes the newest event. The
-/// ledger believes a clock that is further behind: a wrong clock recorded the newest event.
+/// If the clock is behind by a minute at most, the ledger takes this for a small correction: its time stands still until the clock
+/// passes the newest event. If the clock is further behind, the ledger believes the clock: then a wrong clock recorded the newest
+/// event.
 pub(super) fn time(now: Time, newest: Time) -> Time {
     if newest.millis_since(now) > CLOCK_BEHIND_MS { now } else { now.max(newest) }
 }

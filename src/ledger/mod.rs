@@ -95,7 +95,8 @@ impl Ledger {
         self.inner.head.clone()
     }
 
-    /// The newest redaction. An answer that was read from the log before that position was recorded may show redacted data.
+    /// The position of the newest redaction, or of a later event of its commit. An answer that was read from the log before that
+    /// commit may show redacted data.
     pub fn newest_redaction(&self) -> Position {
         self.inner.redactions.recorded()
     }
@@ -143,6 +144,10 @@ impl Ledger {
     /// How far the clock is behind the newest event's `recordedtime`, in milliseconds; 0 if the clock is not behind.
     ///
     /// Recorded times never fall, so a clock that was ahead leaves recorded times in the future.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
     pub fn clock_behind_ms(&self) -> Result<u64, log::Error> {
         let newest = self.log(|log| log.recorded(log.head()?))?;
         Ok(newest.map_or(0, |newest| newest.millis_since(self.now())))
@@ -179,7 +184,7 @@ impl Ledger {
         projection::rebuild_beside(&self.inner.projection, &self.inner.folder.log())
     }
 
-    /// Reads the log over a short-lived connection.
+    /// Reads the log over a read-only connection of a pool. `read` runs on the calling thread, and must not wait for a socket.
     pub fn log<T, E: From<log::Error>>(&self, read: impl FnOnce(&log::Reader<'_>) -> Result<T, E>) -> Result<T, E> {
         self.inner.readers.with(|conn| read(&log::Reader::new(conn))).map_err(log::Error::from)?
     }

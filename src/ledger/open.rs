@@ -142,7 +142,8 @@ struct Signing {
     keeper: Option<Keeper>,
 }
 
-/// Starts the threads that watch and follow the log, then the writer thread.
+/// Starts the threads that need no writer thread (anchor, projector, redactor, loader), then the writer thread, then the thread
+/// that watches the files.
 fn start_threads(
     folder: Folder,
     options: Options,

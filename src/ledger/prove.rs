@@ -9,7 +9,7 @@ use crate::tree::{
     push_entry,
 };
 
-/// Proofs of many events share the nodes of this level and above: 64 times fewer than leaves.
+/// [`receipt_of_many`] keeps the nodes of this level and above. Each lies over at least 64 leaves, so there are few of them.
 const SHARED: u8 = 6;
 
 /// Why there is no proof.
@@ -36,11 +36,19 @@ pub enum ProveError {
 
 /// The proof that the log under `checkpoint` holds the event at `position`, with the event's leaf. Checking it needs nothing
 /// else but the verifier key.
+///
+/// # Errors
+///
+/// The checkpoint does not cover the event, or the log cannot be read or lacks a part.
 pub fn receipt(log: &Reader<'_>, checkpoint: &Published, position: Position) -> Result<Receipt, ProveError> {
     receipt_by(log, checkpoint, position, |node| log.node(node))
 }
 
 /// A receipt for one of many events. `known` keeps the nodes that their proofs share: those over at least 64 leaves.
+///
+/// # Errors
+///
+/// As [`receipt`].
 pub fn receipt_of_many(
     log: &Reader<'_>,
     checkpoint: &Published,
@@ -73,11 +81,19 @@ fn receipt_by(
 }
 
 /// The proof that the log of `to` events begins with the log of `from` events.
+///
+/// # Errors
+///
+/// `from` is larger than `to`, or the log cannot be read or lacks a node.
 pub fn consistency(log: &Reader<'_>, from: Size, to: Size) -> Result<Vec<Hash>, ProveError> {
     prove_consistency(from, to, |node| Ok(log.node(node)?))
 }
 
 /// The bytes of a tile that the published tree has.
+///
+/// # Errors
+///
+/// The log cannot be read, or lacks a part of the tile.
 pub fn tile(log: &Reader<'_>, tile: Tile) -> Result<Vec<u8>, ProveError> {
     if let TileKind::Hashes { .. } = tile.kind() {
         return tile.read(|node| Ok(log.node(node)?));

@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The redactions of the log, and which of them are applied to the files.
 #[derive(Debug)]
 pub(super) struct Redactions {
-    /// The newest committed redaction.
+    /// The position of the newest committed redaction, or of a later event of its commit.
     recorded: AtomicU64,
     /// The newest redaction when the ledger was opened.
     found: Position,
@@ -50,12 +50,13 @@ impl Redactions {
         }
     }
 
-    /// The newest committed redaction. An answer that was read before it may show redacted data.
+    /// The position of the newest committed redaction, or of a later event of its commit. An answer that was read before that
+    /// commit may show redacted data.
     pub(super) fn recorded(&self) -> Position {
         Position::new(self.recorded.load(Ordering::SeqCst))
     }
 
-    /// A commit up to `position` redacted data. The writer thread calls this before it answers.
+    /// Notes that a commit up to `position` redacted data. The writer thread calls this before it answers.
     pub(super) fn record(&self, position: Position) {
         let _lock = self.stop.lock();
         self.recorded.fetch_max(position.get(), Ordering::SeqCst);
@@ -146,7 +147,8 @@ pub(super) fn start(
     })
 }
 
-/// Whether no file holds the data that redactions up to `wanted` name. `copied_back` keeps whether the log's files are done.
+/// Removes the data that redactions up to `wanted` name; `false` if a file may still hold it, and the caller tries again.
+/// `copied_back` keeps whether the log's files are done.
 fn apply(projection: &Projection, log: &Path, wanted: Position, copied_back: &mut bool) -> Result<bool, Error> {
     if !*copied_back {
         *copied_back = copy_back(log)?;

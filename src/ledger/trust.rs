@@ -8,7 +8,7 @@ use crate::log::Reader;
 
 /// Whether the ledger may sign for the log.
 pub(super) enum Trust {
-    /// The folder has the key that signs, and the anchor to bring forward.
+    /// The ledger may sign with `seal`, and brings `anchor` forward.
     Signs { seal: Box<Seal>, anchor: Anchor },
     /// The ledger takes no writes, for this reason.
     ReadOnly(String),

@@ -1,7 +1,7 @@
 //! Admission: deciding one append inside a commit. The append is a duplicate, a refusal, or accepted.
 //!
-//! An [`Admission`] holds all that an append changes besides the open transaction and the jobs in memory. The commit takes the
-//! admission over when every event is accepted, and drops the admission otherwise.
+//! An [`Admission`] writes into the open transaction and the jobs in memory, and gathers the events that it wrote and the new head.
+//! If every event is accepted, the commit takes over events and head. Otherwise the commit drops them, and takes back the writes.
 //!
 //! Not here: the transaction that holds several appends (`commit::transaction`), and loading jobs (`commit::jobs`).
 
@@ -250,7 +250,7 @@ impl Admission<'_> {
         AppendedEvent { id, source, subject, position, duplicate: false }
     }
 
-    /// A refusal, with the job as the log holds it without this append if the job's state is the reason.
+    /// A refusal. If the job's state is the reason, the refusal shows the state before this append.
     fn refused(&mut self, index: usize, key: &JobKey, refusal: Refusal) -> Error {
         let standing = match refusal {
             Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => {

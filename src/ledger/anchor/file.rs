@@ -124,7 +124,7 @@ impl Anchor {
         Ok(Some(kept))
     }
 
-    /// The file that keeps a note. A name is used once, so a kept note is never overwritten.
+    /// The file that keeps the note from before the name `origin`. A ledger takes each name once, so no kept note is overwritten.
     fn kept(&self, origin: &str) -> PathBuf {
         before(&self.file, origin)
     }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn it_replaces_only_what_it_found_or_wrote() {
+    fn an_anchor_replaces_only_a_note_that_it_found_or_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let (mut one, mut other) = (anchor(dir.path()), anchor(dir.path()));
         one.put(b"1").unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_write_may_have_left_is_its_own() {
+    fn a_note_that_a_failed_write_left_is_not_taken_for_another_writers() {
         let dir = tempfile::tempdir().unwrap();
         let mut anchor = anchor(dir.path());
         anchor.put(b"1").unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_gone_is_written_again() {
+    fn an_anchor_whose_file_is_gone_is_written_again() {
         let dir = tempfile::tempdir().unwrap();
         let mut anchor = anchor(dir.path());
         anchor.put(b"1").unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_held_is_kept_under_the_name_that_comes_after_it() {
+    fn the_old_note_is_kept_under_the_next_name_of_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let mut anchor = anchor(dir.path());
         assert_eq!(anchor.keep("jobledger/b").unwrap(), None);

@@ -1,5 +1,6 @@
-//! The anchor: the newest signed checkpoint, outside the database. By comparing it a start finds a database that was put back
-//! to an earlier state, and a copy of the ledger that signs other events under the same name, before it signs anything more.
+//! The anchor: the newest signed checkpoint, outside the database. A start compares the log with the anchor before it signs
+//! anything. So it finds a database that was put back to an earlier state, and a copy of the ledger that signed other events under
+//! the same name.
 //!
 //! The anchor is the file `checkpoint` in the anchor's folder, better on another volume. It is updated by compare-and-swap.
 //!

@@ -72,9 +72,9 @@ pub struct AppendedEvent {
     pub source: String,
     /// The job.
     pub subject: JobId,
-    /// The event's position.
+    /// The event's position, or that of the earlier cancellation of the job.
     pub position: Position,
-    /// Whether the log held the event before this append.
+    /// Whether the append recorded nothing for the event: the log has the event already, or an earlier cancellation of the job.
     pub duplicate: bool,
 }
 

@@ -19,7 +19,8 @@ pub(in crate::ledger) struct PreparedAppend {
 }
 
 impl PreparedAppend {
-    /// The jobs that the events name. Neighbours that name the same job count once. An event without a job gets a new one.
+    /// The jobs that the events name. Neighbours that name the same job count once. Leaves out an event
+    /// that names no job: such an event gets a new job.
     pub(in crate::ledger) fn jobs(&self) -> impl Iterator<Item = JobKey> + '_ {
         let mut last: Option<&JobId> = None;
         let ids = self.events.iter().filter_map(|event| event.incoming.subject.as_ref());

@@ -85,7 +85,7 @@ impl Thread {
         }
     }
 
-    /// The append's long jobs that no earlier append brings. Jobs that do not fold are noted in the append.
+    /// Folds the append's long jobs, except those that an earlier append brings along. Notes in the append which jobs do not fold.
     fn fold(&mut self, append: &mut PreparedAppend, brought: &mut HashSet<JobKey>) -> Vec<Job> {
         let (mut folded, mut unfoldable) = (Vec::new(), Vec::new());
         for key in append.jobs() {

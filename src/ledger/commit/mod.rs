@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-/// How many commits have begun and ended. An open commit may record events at any time since it began.
+/// How many commits have begun and ended. An open commit may still record events with any time since it began.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     begun: AtomicU64,

@@ -79,7 +79,7 @@ pub(in crate::ledger) struct Seal {
 pub(in crate::ledger) struct Sealed(Frontier);
 
 impl Seal {
-    /// Signs with each of `keys` for the log `origin`, whose tree ends with `edge`.
+    /// A seal that signs with each of `keys` for the log `origin`, whose tree ends with `edge`.
     pub(in crate::ledger) fn new(origin: &str, keys: Vec<SigningKey>, edge: Frontier) -> Seal {
         Seal { origin: origin.to_owned(), keys, edge }
     }
@@ -113,7 +113,7 @@ impl Seal {
         Ok(Sealed(edge))
     }
 
-    /// The transaction is committed.
+    /// Takes the edge over, once its transaction is committed.
     pub(in crate::ledger) fn keep(&mut self, sealed: Sealed) {
         self.edge = sealed.0;
     }

@@ -19,7 +19,8 @@ use crate::log::{self, Writer};
 use crate::memory::Budget;
 use crate::sqlite::ErrorKind;
 
-/// Most events in one commit. It bounds how many events one crash leaves unknown, and how long an append waits.
+/// A commit that has so many events takes no further append. This bounds how many events one crash leaves unknown, and how long an
+/// append waits.
 const COMMIT_EVENTS: usize = 4096;
 /// How often at most the writer thread yields before it begins a commit.
 const GATHER: usize = 8;
@@ -32,7 +33,7 @@ pub(in crate::ledger) struct Shared {
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
-    /// Set when the tree is in doubt or a copy of the ledger signs too. No commit begins then.
+    /// Why the ledger takes no writes: for example, the tree is in doubt, or a copy of the ledger signs too. No commit begins then.
     pub read_only: Arc<OnceLock<String>>,
     pub files: Arc<Files>,
     pub identity: Identity,
@@ -51,7 +52,7 @@ pub(in crate::ledger) struct WriterThread {
     shared: Shared,
 }
 
-/// Why a commit brought nothing.
+/// Why a commit failed.
 enum CommitError {
     /// The log failed. The outcome is unknown.
     Log(log::Error),

@@ -80,7 +80,7 @@ pub(super) struct Transaction<'s> {
 pub(super) struct Committed {
     /// The answers to the appends, in order.
     pub answers: Vec<Result<Appended, AppendError>>,
-    /// How many events the log has more.
+    /// How many events the commit added to the log.
     pub events: u64,
     /// The facts of the new events; `None` if the projector has to read the log.
     pub facts: Option<CommittedFacts>,

@@ -184,18 +184,26 @@ impl Folder {
         self.path.join(format!("{KEY_FILE}.unknown-{hash}"))
     }
 
-    /// The file that keeps the last key before the ledger took the name `origin`. A name is used once, so a kept key is never
+    /// The file that keeps the last key before the ledger took the name `origin`. A ledger takes each name once, so no kept key is
     /// overwritten.
     pub(super) fn key_before(&self, origin: &str) -> PathBuf {
         before(&self.key(), origin)
     }
 
-    /// Makes renames in the folder durable.
+    /// Makes renames in the folder `path` durable.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be opened or synced.
     pub fn sync(path: &Path) -> std::io::Result<()> {
         std::fs::File::open(path)?.sync_all()
     }
 
     /// Makes the folder if it does not exist. Only its owner may enter it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses the folder.
     pub fn create(&self) -> Result<(), FolderError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })

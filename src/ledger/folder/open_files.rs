@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(60);
 /// replaced no append is answered with success.
 const DUE: Duration = Duration::from_millis(100);
 
-/// The log and its WAL come first in the list of files. Reads write to the third file, `log.db-shm`.
+/// How many files at the front of the list change only with a write to the log: `log.db` and its WAL. The third, `log.db-shm`,
+/// changes with reads too.
 const LOG_FILES: usize = 2;
 
 /// Why an open file no longer holds the log.
@@ -197,7 +198,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// The thread that looks at the files until this is dropped.
+/// The thread that looks at the files, until the `Watch` is stopped or dropped.
 pub(in crate::ledger) struct Watch {
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }

@@ -123,12 +123,12 @@ pub(in crate::ledger) fn stage(folder: &Folder, key: &SigningKey) -> Result<(), 
     }
 }
 
-/// Puts the staged key in place if the log names it by now; answers whether it did. After a crash between the event and this, the
-/// next command or start that opens the folder does it.
+/// Puts the staged key in place if the log names it by now; answers whether it did. After a crash between the event and the
+/// renaming, the next command or start that opens the folder does it.
 pub(in crate::ledger) fn settle(folder: &Folder, identity: &Identity) -> Result<bool, KeyError> {
     let (path, staged) = (folder.key(), folder.staged_key());
     let failed = |cause| KeyError::File { path: path.clone(), cause };
-    // A crash left a staged key that cannot be read, and no event names it.
+    // A staged key that cannot be read comes from a crash while it was written, so no event names it.
     let named = load(&staged).ok().flatten().is_some_and(|key| key.verifier() == identity.verifier_key());
     if !named {
         return Ok(false);

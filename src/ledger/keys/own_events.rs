@@ -42,8 +42,8 @@ pub(in crate::ledger) fn take_existing(folder: &Folder) -> Result<(Lock, Writer)
     Ok((lock, open_existing(folder)?))
 }
 
-/// The genesis event and the first checkpoint. The key is on disk, staged, before the event that names it; a crash before the
-/// event is durable leaves a staged key that has signed nothing.
+/// Writes the genesis event and the first checkpoint into the open transaction. The key is on disk, staged, before the event that
+/// names it; a crash before the commit leaves a staged key that no event names.
 pub(in crate::ledger) fn create(
     log: &mut Writer,
     folder: &Folder,

@@ -54,6 +54,10 @@ impl From<SealError> for RotateError {
 
 /// Adds a key to the log in `folder`: the event that names it stands under a checkpoint that the old key has signed too.
 /// Answers the new verifier key and the event's position.
+///
+/// # Errors
+///
+/// The ledger is open elsewhere, cannot be opened or takes no writes, or two keys sign already.
 pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Position), RotateError> {
     let (_lock, mut log) = take_existing(folder)?;
     let mut identity = identity(&log.reader())?;

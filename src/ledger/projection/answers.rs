@@ -5,7 +5,7 @@ use crate::ledger::read::ListLocks;
 use crate::memory::{Memory, Share};
 use crate::views::{ChangedJob, Found, RunningLists, ViewsCache};
 
-/// What readers found in the views.
+/// The answers that readers found in the views.
 #[derive(Debug)]
 pub(in crate::ledger) struct Answers {
     pub jobs: ViewsCache<JobKey, Found>,

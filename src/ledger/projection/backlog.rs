@@ -1,8 +1,8 @@
 //! The commits that wait for the projector. The writer thread leaves their facts here, so that the projector need not read and
 //! parse the same events again.
 //!
-//! The writer thread wakes the projector only for a head that the projector has asked for. While events gather, a commit wakes
-//! no thread.
+//! The writer thread wakes the projector only for a head that the projector has asked for, or when the backlog is half full. While
+//! events gather, other commits wake no thread.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! The views of an open ledger: the projector thread that writes them, and the reads that wait for them.
 //!
 //! The thread is a state machine ([`mode::Mode`]): other threads send it [`mode::Command`]s, and leave commits in the
-//! [`backlog`]. A swap of the views is the only thing that keeps reads waiting for a lock.
+//! [`backlog`]. Reads wait for the lock of the file only while new views take the place of the old.
 //!
 //! Not here: how events become rows (`views`), and which read asks for what (`ledger::read`).
 
@@ -56,11 +56,11 @@ pub struct Projection {
     views: PathBuf,
     /// The file of views that are made beside those in use.
     new_views: PathBuf,
-    /// The file of views that the projector makes because there are none. Both may be under way at once.
+    /// The file of views that the projector makes because there are none. Another thread may make `new_views` at the same time.
     remade_views: PathBuf,
     /// Read-locked by every read, write-locked while new views take the place of the old.
     readers: RwLock<Option<OpenViews>>,
-    /// What readers found.
+    /// The answers that readers found, for later readers.
     pub(super) answers: Answers,
     /// Held by the thread that makes `new_views`, until they are in place.
     making: Mutex<()>,
@@ -102,7 +102,7 @@ pub(super) fn start(
 }
 
 impl Projection {
-    /// Tells the projector of a new head, and gives it the facts of the commit; without them it reads the log.
+    /// Tells the projector of a new head, and gives it the facts of the commit. Without facts the projector reads the log.
     pub(super) fn committed(&self, commit: Option<CommittedFacts>, head: Position) {
         if self.backlog.add(commit, head) {
             self.tell(Command::Wake);
@@ -114,7 +114,7 @@ impl Projection {
         self.tell(Command::Stop);
     }
 
-    /// A thread that has ended needs no command.
+    /// Sends a command to the projector. A projector that has ended needs none, so an error is ignored.
     fn tell(&self, command: Command) {
         let _ = self.commands.send(command);
     }

@@ -41,7 +41,7 @@ pub(super) enum Mode {
 /// What other threads tell the projector.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// The writer thread: the head is the one that the projector asked to be woken for.
+    /// The writer thread: the head is at the position that the projector asked to be woken for, or the backlog is half full.
     Wake,
     /// A reader waits for the views.
     Hurry,

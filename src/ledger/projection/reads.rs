@@ -75,7 +75,7 @@ impl Projection {
             return Err(views::Error::Damaged("they are being made again".into()));
         };
         let answer = match open.pool.with(read).map_err(views::Error::File).flatten() {
-            // Connections that are open still read the old file; new connections need one.
+            // An open connection still reads the removed file; a new connection finds none.
             Err(_) if !self.views.exists() => Err(views::Error::Damaged("their file is gone".into())),
             answer => answer,
         };

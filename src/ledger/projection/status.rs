@@ -30,7 +30,7 @@ pub(super) struct Status {
 /// The state of the views that a read shows: a value that was read in one version holds as long as that version does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewsVersion {
-    /// The file of the views, since the ledger was opened.
+    /// The number of the views' file, counted since the ledger was opened.
     file: u64,
     /// The position of the views.
     pub position: Position,

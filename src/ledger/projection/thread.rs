@@ -228,7 +228,7 @@ impl<'a> Thread<'a> {
         }
     }
 
-    /// Readers wait meanwhile, for as long as a rename takes.
+    /// Renames the file `new` to that of the views, and opens it. Readers wait meanwhile: a rename takes little time.
     fn put_in_place(&mut self, new: &Path) -> Result<(), views::Error> {
         let mut readers = self.detach();
         views::put_in_place(new, &self.projection.views)?;

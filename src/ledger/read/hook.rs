@@ -14,6 +14,10 @@ const CHUNK: usize = 256 << 10;
 /// The first `limit` bytes of the job's hook output as of the job's own position, cut on a character. May read long.
 ///
 /// Most outputs are short, so that the fold keeps all of their bytes. Then the log is not read.
+///
+/// # Errors
+///
+/// The log cannot be read, or an event in it.
 pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, ReadError> {
     let Some(hook) = &job.hook else { return Ok(String::new()) };
     if hook.head.len() as u64 == hook.len {
@@ -31,6 +35,10 @@ pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, R
 }
 
 /// The hook output in the job's next events after `after`, up to `upto`, and the position to continue after; `None` at the end.
+///
+/// # Errors
+///
+/// As [`hook_output`].
 pub fn hook_chunk(
     ledger: &Ledger,
     key: &JobKey,

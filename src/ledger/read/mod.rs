@@ -29,7 +29,7 @@ use crate::views::{
 };
 use crate::{log, views};
 
-/// A page of so many jobs is read on the calling thread.
+/// A page of at most so many jobs is read on the calling thread.
 const SHORT: usize = 100;
 /// How often a read begins, if a swap of the views interrupts it.
 const SWAPS: u32 = 3;
@@ -98,6 +98,10 @@ impl From<history::Error> for ReadError {
 
 impl Ledger {
     /// One job now, with every event up to `min` at least; a large job without its parts. `None` if the job does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NotReached`] and [`ReadError::Late`] after 5 s; the views cannot be read, or the job was set aside.
     pub async fn job(&self, key: &JobKey, min: Option<Position>) -> Result<Shown<Option<Found>>, ReadError> {
         let jobs = &self.inner.projection.answers.jobs;
         let cached = |wanted| jobs.get(key, wanted).map(|(found, position)| (Some(found), position));
@@ -111,6 +115,10 @@ impl Ledger {
 
     /// One job now, with all its parts. The caller keeps the turn as long as it has the job; the read keeps the turn as long as
     /// it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::job`].
     pub async fn whole_job(&self, turn: &Turn, key: &JobKey) -> Result<Shown<Option<Arc<Job>>>, ReadError> {
         let (ledger, turn, key) = (self.clone(), turn.clone(), key.clone());
         off_thread(move || {
@@ -125,16 +133,28 @@ impl Ledger {
     /// The jobs that the projector has set aside because their events do not fold, `limit` at the most.
     ///
     /// `None` for `org` asks for the jobs of every organisation.
+    ///
+    /// # Errors
+    ///
+    /// The views cannot be read.
     pub fn set_aside(&self, org: Option<OrgId>, limit: usize) -> Result<Vec<SetAside>, views::Error> {
         self.views_now(|conn| list_set_aside(conn, org, limit))
     }
 
     /// How many jobs are set aside.
+    ///
+    /// # Errors
+    ///
+    /// The views cannot be read.
     pub fn count_set_aside(&self) -> Result<u64, views::Error> {
         self.views_now(count_set_aside)
     }
 
     /// The point in time of a moment; `None` is the newest event. `name` is the parameter that an error names.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Beyond`]; [`ReadError::Unsettled`] after 5 s; the log cannot be read.
     pub async fn point_in_time(&self, name: &'static str, moment: Option<AsOf>) -> Result<PointInTime, ReadError> {
         self.settle(moment).await?;
         let ledger = self.clone();
@@ -166,8 +186,8 @@ impl Ledger {
         self.view(min, |_| None, read, |_, _| ()).await
     }
 
-    /// Waits until the views show every event that was answered before the call, and `min`; answers their version. `None` if they
-    /// are changing just then, or behind that again: another read finds out.
+    /// Waits until the views show every event that was answered before the call, and `min`; answers their version. `None` if a
+    /// commit or a swap is under way just then, or if a swap put the views behind again: the caller then reads without a version.
     ///
     /// # Errors
     ///
@@ -219,7 +239,7 @@ impl Ledger {
                     let position = views::position(conn)?;
                     Ok::<_, views::Error>((read(conn)?, position))
                 })??;
-                // Before a swap of the views, which waits for this read.
+                // Kept inside the read, so before a swap of the views: a swap waits for this read.
                 keep(&value, position);
                 Ok((value, position))
             })?;
@@ -259,6 +279,10 @@ impl Ledger {
     }
 
     /// The position of the job's final event; `None` if the job is open or does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
     pub fn final_position(&self, key: &JobKey) -> Result<Option<Position>, log::Error> {
         self.log(|log| match log.stream(key.org, &key.id)? {
             Some(stream) => {

@@ -38,7 +38,8 @@ impl Ledger {
         .await
     }
 
-    /// The job as it was at `position`. Folds at most [`crate::views::EVENTS_PER_SNAPSHOT`] events if the views hold its snapshots.
+    /// The job as it was at `position`. Folds fewer than [`crate::views::EVENTS_PER_SNAPSHOT`] events if the views hold the newest
+    /// snapshot before that.
     ///
     /// # Errors
     ///

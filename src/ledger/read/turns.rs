@@ -73,6 +73,10 @@ impl Turns {
 
 impl Ledger {
     /// Waits for a turn to read the past of a job, or a large job, once the log has reached `min`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NotReached`] after 5 s; [`ReadError::Busy`] after 2 s more, or at once if too many reads wait.
     pub async fn turn(&self, min: Option<Position>) -> Result<Turn, ReadError> {
         if let Some(min) = min {
             self.reach(min).await?;
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_waits_for_the_turn_of_another_and_one_too_many_does_not() {
+    fn a_read_waits_for_the_turn_of_another_and_a_read_too_many_is_refused() {
         wait_for(async {
             let turns = Turns { patience: Duration::MAX, ..Turns::new(1) };
             let first = turns.take().await.unwrap();

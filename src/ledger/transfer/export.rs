@@ -6,7 +6,8 @@ use crate::job::{JobKey, Position};
 use crate::log::{self, Reader, Row};
 use crate::wire::{Entry, ExportedLine, SALT_LEN};
 
-/// Events read at a time: short reads, so that a slow disk or pipe keeps nothing open.
+/// Events of one read. Their lines are written during the read, so a slow disk or pipe keeps the read open: for so many events at
+/// most.
 const STEP: u64 = 1000;
 
 /// Why an export ended early.
@@ -31,6 +32,10 @@ pub enum ExportError {
 
 /// Writes the events after `after` (`None`: the genesis event too), of one job or of all, up to the head of this moment;
 /// answers how many. Tells `progress` the position reached.
+///
+/// # Errors
+///
+/// The log cannot be read, `out` cannot be written, or the job does not exist.
 pub fn export(
     log: &Reader<'_>,
     after: Option<Position>,
@@ -45,6 +50,10 @@ pub fn export(
 }
 
 /// Writes every event, and as a last line the newest checkpoint, which covers them all; answers how many events.
+///
+/// # Errors
+///
+/// The log cannot be read, `out` cannot be written, or no checkpoint covers every event.
 pub fn export_signed(
     log: &Reader<'_>,
     out: &mut impl Write,
@@ -85,7 +94,7 @@ fn events(
             Ok::<(), ExportError>(())
         };
         match stream {
-            // A job's events follow a position. The genesis event belongs to no job.
+            // `scan_job` begins after a position, and so never gives position 0: the genesis event belongs to no job.
             Some(stream) => {
                 let after = Position::new(next.get().saturating_sub(1));
                 log.scan_job(stream, after, head, STEP, &mut line)?;

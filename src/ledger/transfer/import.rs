@@ -103,7 +103,7 @@ pub fn import(folder: &Folder, file: &Path, mut progress: impl FnMut(u64)) -> Re
 }
 
 struct New {
-    /// Whether the folder is empty.
+    /// Whether the folder has no events yet.
     whole: bool,
     /// Where the new events start.
     first: Position,
