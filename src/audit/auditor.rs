@@ -41,6 +41,7 @@ struct Held {
 
 impl Auditor {
     /// An audit of a log that the key `pinned` must have signed. The caller knows this key from another source than the log.
+    /// Without a key the audit only shows that the log agrees with itself.
     pub fn new(pinned: Option<VerifierKey>) -> Auditor {
         Auditor {
             frontier: Frontier::EMPTY,

@@ -22,6 +22,10 @@ const PROGRESS_EVERY: u64 = 4096;
 /// every event, so each of the two has a thread.
 ///
 /// `progress` gets how many entries and events are done, and how many there are in all.
+///
+/// # Errors
+///
+/// A file cannot be read, or the replay cannot be made. A fault of the log is no error.
 pub fn audit_database(
     log: &Path,
     views: &Path,

@@ -13,7 +13,8 @@ use crate::wire::{Entry, Lines, NotAnExportLine};
 
 /// The largest answer except the export, 64 MiB: a page of the longest checkpoints.
 const LARGEST: u64 = 1000 * MAX_NOTE as u64;
-/// Most checkpoints for each entry. A checkpoint covers at least one entry more than the one before it.
+/// Most checkpoints that the audit reads for each entry. A server that plays by the rules lists one at most, because a checkpoint
+/// covers at least one entry more than the one before it.
 const MOST_BY_ENTRY: u64 = 10;
 /// Most further checkpoints: a log that lost events and was continued signs some sizes again.
 const MOST_LEFT_BEHIND: u64 = 100_000;

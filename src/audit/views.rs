@@ -110,7 +110,8 @@ fn compared(
             }
             Err(error @ history::Error::Unreadable(_)) => return Ok(not_replayed(&error)),
             Err(error) => return Err(error.into()),
-            // No fault to add: a job that the log creates twice does not fold alone either, and was reported above.
+            // No fault to add: the job folds if its events are found by their columns, so a column differs from its leaf. The audit
+            // of the entries reports that.
             Ok(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Values that reads loaded from the views, kept in memory until a commit of the projector changes them.
 //!
-//! While a commit is under way, the cache returns no value and keeps none, until every reader of the file sees the commit. So a value
+//! From the beginning of a commit until every reader of the file sees it, the cache returns no value and keeps none. So a value
 //! from memory is never older than a value that another reader has already read from the file.
 
 use std::hash::Hash;

@@ -66,7 +66,7 @@ pub struct JobList {
 /// A page ends at about this many bytes of its jobs' texts, 4 MiB, so it may have fewer jobs than its limit.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Reads a page of at most `limit` jobs. If [`JobQuery::is_indexed`] is false, reads every job that the indexed filters let through.
+/// Reads a page of at most `limit` jobs. If [`JobQuery::is_indexed`] is false, may read every job of the views.
 /// Does not count the jobs of the whole list.
 ///
 /// # Errors

@@ -77,7 +77,8 @@ impl Found {
     }
 }
 
-/// Whether loading and rendering the job takes long: the job has many bytes, or hook output, which only the log stores.
+/// Whether loading and rendering the job takes long: the job has over 64 KiB, or more hook output than the views store, and the log
+/// has to give the rest.
 pub fn is_large(job: &Summary) -> bool {
     job.bytes > LARGE || job.hook.as_ref().is_some_and(|hook| hook.len > hook.head.len() as u64)
 }
@@ -121,6 +122,10 @@ pub(super) fn load_job(conn: &Connection, key: &JobKey) -> Result<Option<Job>, E
 }
 
 /// The newest state of the job at or before `upto` in the views: its present state, or a snapshot. `None` if the views have neither.
+///
+/// # Errors
+///
+/// The views cannot be read.
 pub fn load_past(conn: &Connection, key: &JobKey, upto: Position) -> Result<Option<Job>, Error> {
     let bounds = params![key.org.to_string(), key.id.as_str(), upto.get() as i64];
     if let Some(row) = read_row(conn, &NOW_AT, bounds)? {

@@ -68,7 +68,7 @@ pub enum Error {
         /// The first event that does not fold.
         position: Position,
     },
-    /// A row is not one that the projector writes, or the file is gone.
+    /// A row is not one that the projector writes, the file is gone, or the views are being made again.
     #[error("the views are damaged: {0}")]
     Damaged(String),
 }

@@ -72,6 +72,10 @@ impl Projector {
     }
 
     /// The file holds no bytes of data that a redaction up to this position removed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
     pub fn scrubbed(&self) -> Result<Position, Error> {
         open::scrubbed(&self.conn)
     }
@@ -88,6 +92,10 @@ impl Projector {
 
     /// Tries each job that was set aside again, and takes it back if it folds now: a newer program may read events that an older one
     /// could not. Each try folds the whole job. Gives `announce` each job before readers see it.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, or the file cannot be written.
     pub fn retry_set_aside(
         &mut self,
         log: &Reader<'_>,
@@ -121,6 +129,10 @@ impl Projector {
 
     /// Projects at most `limit` more events of the log in one transaction. Returns `false` if the log has no more events. Gives
     /// `announce` the changed jobs before readers see the change.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, the file cannot be written or is damaged, or an event cannot be read and names no job.
     pub fn project_log(
         &mut self,
         log: &Reader<'_>,
@@ -132,8 +144,8 @@ impl Projector {
         log.scan(self.next(), limit, |row| self.project(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
         for key in std::mem::take(&mut batch.redacted) {
-            // A redaction may change every row and snapshot of its job, so the whole job is folded again. No other event costs as
-            // much as its job is long.
+            // A redaction may change every row and snapshot of its job, so the whole job is folded again. The cost of every
+            // other event does not grow with its job.
             match fold_again(log, &key, upto) {
                 Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
                 Ok(None) => {}
@@ -145,6 +157,10 @@ impl Projector {
     }
 
     /// Projects the facts that come next in the log. They hold no redaction. `newest_leaf` is the leaf of the newest fact.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, or the file cannot be written or is damaged.
     pub fn project_facts(
         &mut self,
         log: &Reader<'_>,

@@ -12,8 +12,8 @@ use crate::memory::Budget;
 /// Most events of one transaction.
 const STEP: u64 = 20_000;
 
-/// Makes views of the log, up to its present head, in the new file `path`, and syncs the file. First removes a file that an
-/// interrupted rebuild left there. Gives `progress` the position after each batch.
+/// Makes views of the log in the new file `path`, with the events that arrive meanwhile, and syncs the file. First removes a file that
+/// an interrupted rebuild left there. Gives `progress` the position after each batch.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn rebuild_to(
     mut progress: impl FnMut(Position),
 ) -> Result<(), Error> {
     discard(path)?;
-    // Reads the newest redaction first: a later redaction may name data that this rebuild has already read.
+    // Reads the head before any event: a redaction after that head may name data that this rebuild has read by then.
     let mut projector = Projector::create(path, log.head()?, budget)?;
     let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
     while projector.project_log(log, step(&projector), |_| {})? {

@@ -78,7 +78,7 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
         update_progress(conn, &then.summary, then.parts)?;
         snapshot::copy_row(conn, row_of(job))?;
     }
-    // `insert_job` has written the whole row of a new job. A snapshot has overwritten the row with an older state.
+    // The row is up to date after `insert_job`, unless a snapshot has overwritten it with an older state since.
     let snapshots = !changed.snapshots.is_empty();
     if snapshots || !changed.new {
         update_progress(conn, &job.summary, Parts::of(job))?;

@@ -1,7 +1,8 @@
 //! Snapshots: a job after each [`EVENTS_PER_SNAPSHOT`]th of its events, so that a read of the past folds few events.
 //!
 //! For a snapshot the projector copies the job's row. An item's result is copied later, when a newer result replaces it, and only if
-//! a snapshot shows it. So an event of a large job costs as little as one of a small job. Batches do not change the snapshots.
+//! a snapshot shows it. So an event of a large job costs as little as one of a small job. The snapshots are
+//! the same, however the events were batched.
 
 use rusqlite::{Connection, params};
 

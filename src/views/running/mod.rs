@@ -143,7 +143,7 @@ impl RunningLists {
     /// Calls `read` if memory lacks the rows. `read` gives every running job of the organisation to its argument, and returns the
     /// position of the views that it read.
     ///
-    /// `None` if a commit takes longer than 2 s, or if another load replaced this one.
+    /// `None` if a commit takes longer than 2 s, if another load replaced this one, or if the rows were evicted meanwhile.
     ///
     /// # Errors
     ///
