@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Checks an evidence bundle of jobledger: the tar, or the folder that it unpacks to. Needs Python 3.9 and openssl 3.
-Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 6 data missing without an erasure,
-7 in accordance with itself, but not signed by a key that --vkey pins. The checks are made in this order, and end at the first.
-Nothing in the bundle is believed but what leads from its leaves to a signed root. Take this file too from where you trust it."""
+Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 6 data missing without a redaction,
+7 consistent, but not signed by a key that --vkey pins. The script checks in this order, and ends at the first fault.
+It trusts only files whose hashes lead to a signed root. Take this file from a source that you trust, never from the bundle."""
 import argparse, base64, collections, hashlib, hmac, json, os, pathlib, re, subprocess, tarfile, tempfile
 
 NAMES = "specversion id source type subject time datacontenttype dataschema position recordedtime actor orgid jobkind datadigest prev"
 FINAL, AFTERWARDS = ("job.completed", "job.failed", "job.cancelled"), ("job.noted", "job.redacted")
 Checkpoint = collections.namedtuple("Checkpoint", "origin size root note")
 Event = collections.namedtuple("Event", "position type leaf data under first")
-stage, files = 2, {}  # the exit code of what is found wrong now; the files of the bundle by their names in it
+stage, files = 2, {}  # the exit code of a fault that is found now; the files of the bundle by name
 
 def expect(holds, what):
     if not holds:
@@ -37,7 +37,7 @@ def checkpoint(note):
     return Checkpoint(match[1], int(match[2]), unbase64(match[3]), note)
 
 def signed_by(note, keys):
-    """Those of the keys that have signed. One bad signature in the name of one of them spoils the good ones."""
+    """Returns those of the keys that signed the note. Fails if a signature in the name of one of the keys is bad."""
     text, _, lines = note.partition("\n\n")
     raws = [(name, unbase64(signature)) for _, name, signature in map(str.split, lines.splitlines())]
     signed = {(key, raw[4:]) for name, raw in raws for key in keys if key.split("+")[:2] == [name, raw[:4].hex()]}
@@ -52,7 +52,7 @@ def signed_by(note, keys):
     return {key for key, _ in signed}
 
 def prove(name, leaf, index):
-    """Follows a tlog-proof from the leaf to the root in its checkpoint (RFC 9162, 2.1.3.2), and answers that."""
+    """Follows a tlog-proof from the leaf to the root in its checkpoint (RFC 9162, 2.1.3.2), and returns the checkpoint."""
     form = r"c2sp\.org/tlog-proof@v1\nextra (\S+)\nindex ([0-9]+)\n((?:\S{44}\n){0,63})\n(.+)"
     match = re.fullmatch(form, files[name].decode(), re.S)
     expect(match and match[2] == str(index) and unbase64(match[1]) == leaf, f"{name} is no proof of this leaf")
@@ -69,7 +69,7 @@ def prove(name, leaf, index):
     return head
 
 def events(folder):
-    """Every event in a folder, checked by itself; `data` is `None` where it is missing."""
+    """Yields every event in a folder, each checked by itself; `data` is `None` if it is missing."""
     columns = [files[folder + name].split(b"\n") for name in ("leaves.ndjson", "data.ndjson", "salts.txt")]
     expect({column.pop() for column in columns} == {b""} and len({*map(len, columns)}) == 1, f"{folder}: lines are missing")
     before = (-1, "")
@@ -88,7 +88,7 @@ def events(folder):
         yield Event(here[0], leaf["type"], leaf, None if erased else data, under, first)
 
 def chain(job):
-    """Checks that the events are one job's, from its first on, without a gap; answers its final one, if it has ended."""
+    """Checks that the events are one job's, from its first on, without a gap; returns the final event, or `None` if the job is open."""
     expect(len({tuple(map(event.leaf.get, ("orgid", "subject", "jobkind"))) for event in job}) == 1, "there is not one job")
     expect([event.leaf.get("prev") for event in job] == [None, *(event.leaf["position"] for event in job[:-1])], "an event is missing")
     ended = None
@@ -99,12 +99,12 @@ def chain(job):
     return ended
 
 def learn_keys(own, pinned):
-    """The log's name, its keys, all that it ever named, and those that are the pinned one or follow from it."""
+    """Returns the origin, its keys, all keys that the log ever named, and the keys that are the pinned one or follow from it."""
     origin, keys, named, trusted = None, set(), set(), {pinned}
     for event in own:
         body = json.loads(event.data or "{}")
         named.add(body.get("verifier_key", ""))
-        if event.type == "ledger.key_added" and event.first:  # counts once those before it have signed a checkpoint over it
+        if event.type == "ledger.key_added" and event.first:  # counts once an earlier key has signed a checkpoint over it
             signers = signed_by(event.first.note, named) & keys
             expect(signers and event.first.origin == origin, f"nobody vouches for the key of event {event.position}")
             keys.add(body["verifier_key"])
@@ -145,6 +145,6 @@ if __name__ == "__main__":
     try:
         main(parser.parse_args())
     except (OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError, tarfile.TarError) as error:
-        code = 2 if isinstance(error, (OSError, KeyError, tarfile.TarError)) else stage  # the bundle, or a file that it lacks
+        code = 2 if isinstance(error, (OSError, KeyError, tarfile.TarError)) else stage  # the bundle is unreadable, or lacks a file
         parser.exit(code, f"not verified ({code}): {error!r}\n")
     print("verified")
