@@ -16,8 +16,8 @@ pub(super) struct Running {
 }
 
 impl Ledger {
-    /// Takes no more appends, answers the appends in the queue, brings the views and the anchor forward, joins the threads, and
-    /// copies the WAL back into the log.
+    /// Takes no more appends, answers the appends in the queue, brings the views and the anchor forward, and joins the threads.
+    /// Then copies the WAL back into the log, unless another program does that or the ledger is read-only.
     pub fn close(&self) {
         let inner = &self.inner;
         if let Some(running) = inner.running.lock().take() {

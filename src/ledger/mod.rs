@@ -185,6 +185,10 @@ impl Ledger {
     }
 
     /// Reads the log over a read-only connection of a pool. `read` runs on the calling thread, and must not wait for a socket.
+    ///
+    /// # Errors
+    ///
+    /// A connection cannot be opened, or `read` fails.
     pub fn log<T, E: From<log::Error>>(&self, read: impl FnOnce(&log::Reader<'_>) -> Result<T, E>) -> Result<T, E> {
         self.inner.readers.with(|conn| read(&log::Reader::new(conn))).map_err(log::Error::from)?
     }

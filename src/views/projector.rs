@@ -144,8 +144,8 @@ impl Projector {
         log.scan(self.next(), limit, |row| self.project(log, &mut batch, row))?;
         let upto = batch.end.unwrap_or_default();
         for key in std::mem::take(&mut batch.redacted) {
-            // A redaction may change every row and snapshot of its job, so the whole job is folded again. The cost of every
-            // other event does not grow with its job.
+            // A redaction may change every row and snapshot of its job, so the whole job is folded again. Other events need no
+            // fold of the whole job.
             match fold_again(log, &key, upto) {
                 Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
                 Ok(None) => {}

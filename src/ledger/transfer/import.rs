@@ -68,7 +68,7 @@ pub struct Imported {
 }
 
 /// Imports `file` into `folder`. Reads the file twice: first to check every line, then to write all of them in one transaction.
-/// Tells `progress` the bytes read, up to twice the file's size.
+/// Tells `progress` the bytes of each line that it reads; together they are at most twice the file's size.
 ///
 /// # Errors
 ///
@@ -238,7 +238,7 @@ fn append(
     Ok(())
 }
 
-/// Gives `each` every line with its number, from 1, and `progress` the bytes read.
+/// Gives `each` every line with its number, from 1, and `progress` the bytes of each line.
 fn lines(
     path: &Path,
     progress: &mut impl FnMut(u64),
