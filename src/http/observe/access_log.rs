@@ -56,7 +56,7 @@ pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
     TOLD.scope(RefCell::default(), answered).await
 }
 
-/// A line of the access log, before the answer is known.
+/// The fields of a line of the access log that are known before the answer ends.
 pub(super) struct AccessLine {
     pub(super) request: HeaderValue,
     pub(super) method: Method,

@@ -1,4 +1,5 @@
-//! Finds the route of a path. The paths of all jobs have one route, so that metrics have one series for all jobs.
+//! Finds the route of a path. Paths that differ only in a job's id have the same route, so that metrics have one series for all
+//! jobs.
 
 use std::sync::Arc;
 

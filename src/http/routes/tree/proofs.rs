@@ -113,7 +113,7 @@ pub async fn consistency(State(app): State<App>, caller: Caller, mut params: Par
     let to: Size = to.ok_or_else(|| missing("to"))?;
     let hashes = app.ledger.log(|log| {
         let newest = published(log)?.size;
-        // Checked before the proof is computed, which costs time and reads nodes that the tree may lack.
+        // The sizes are checked before the proof is computed, because the proof reads nodes that the tree must have.
         if to > newest {
             let detail = format!("expected at most {newest}, the size of the newest checkpoint, found {to}");
             return Err(Error::parameter("to", detail));
