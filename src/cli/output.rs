@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_written_out() {
+    fn control_characters_are_written_out() {
         for c in (0..=0x9f).chain(0x2000..=0x206f).filter_map(char::from_u32) {
             let text = format!("a{c}b");
             let plain = |drawn: &str| !drawn.chars().any(|c| c != '\n' && is_obeyed(c));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stays_the_same_json() {
+    fn json_keeps_its_meaning() {
         let value = serde_json::json!({"a\u{202e}": "\u{9b}\u{7f}\u{2028}\n\"ü\""});
         let text = value.to_string();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&drawn(&text)).unwrap(), value);

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_masked_and_all_else_stays_as_it_is_written() {
+    fn strings_are_masked_and_other_json_stays_byte_for_byte() {
         let url = r#"{"a":1.0,"b":[true,"postgres://app:hunter2@db/x"],"c\"d":{"e":"\u00e9 plain"},"n":1e5}"#;
         assert_eq!(masked(url), url.replace("hunter2", "[masked:url-password]"));
         let escaped = r#"{"text":"password=\"hun\\ter2\"\n"}"#;

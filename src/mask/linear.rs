@@ -35,7 +35,7 @@ fn assert_linear(head: &str, unit: &str) {
 }
 
 #[test]
-fn any_keyword_costs_the_same_however_often_it_stands_there() {
+fn the_cost_of_each_keyword_is_the_same_for_few_and_many() {
     let endings = [
         "",
         " ",

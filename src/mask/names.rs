@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_compared_by_how_they_end() {
+    fn names_are_compared_by_their_ends() {
         for name in [
             "password",
             "PASSWORD",

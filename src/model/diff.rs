@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_fields_each_names_few_events() {
+    fn a_diff_of_many_fields_names_few_events_for_each() {
         let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
         let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
         let created = Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new() });

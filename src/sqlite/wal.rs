@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqlite_does_with_its_wal_is_no_change() {
+    fn a_wal_that_its_own_connection_writes_or_resets_is_unchanged() {
         let (_dir, conn, mut wal) = written();
         for n in 0..60 {
             insert(&conn);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_second_connection_of_sqlite_does_with_it_is_no_change() {
+    fn a_wal_that_a_second_connection_resets_is_unchanged() {
         let (dir, conn, mut wal) = written();
         for n in 0..12 {
             insert(&conn);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_before_sqlite_began_the_wal_anew_is_one() {
+    fn an_older_wal_copied_over_a_reset_one_is_a_change() {
         let (_dir, conn, mut wal) = written();
         insert(&conn);
         assert!(wal.has_what_was_seen());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_do_with_it_is_one() {
+    fn a_wal_that_another_program_writes_is_a_change() {
         let changes: [fn(&Path, Vec<u8>, &Connection); 5] = [
             |path, older, _| std::fs::write(path, older).unwrap(),
             |path, older, conn| {

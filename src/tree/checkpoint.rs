@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn three_lines_and_no_other() {
+    fn a_checkpoint_has_three_lines() {
         let text = checkpoint().to_string();
         assert_eq!(text, "jobledger/test\n7\nbjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=\n");
         assert_eq!(text.parse(), Ok(checkpoint()));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_for_its_own_log_and_keys() {
+    fn a_checkpoint_opens_only_for_its_own_log_and_keys() {
         let (key, next) = (key(), SigningKey::from_seed(ORIGIN, &[2; 32]).unwrap());
         let note = checkpoint().sign(&[&key, &next]).unwrap();
         for known in [key.verifier(), next.verifier()] {

@@ -104,7 +104,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn however_often_it_is_restored_it_has_the_root_of_its_leaves(parts in prop::collection::vec(1..80_usize, 1..6)) {
+        fn a_frontier_restored_often_has_the_root_of_its_leaves(parts in prop::collection::vec(1..80_usize, 1..6)) {
             let all = leaves(parts.iter().sum());
             let mut stored = HashMap::new();
             let mut frontier = Frontier::EMPTY;

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_hashed_behind_a_one() {
+    fn the_hash_of_a_node_begins_with_the_byte_one() {
         let (left, right) = (leaf_hash(b"left"), leaf_hash(b"right"));
         let plain = Sha256::digest([&[1][..], &left.0, &right.0].concat());
         assert_eq!(node_hash(&left, &right), Hash(plain.into()));

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_that_is_no_note_is_refused() {
         let log = key("log", 1);
         let known = known(&[&log]);
         let signature = line(&log, &log, "text\n");

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_proves_one_leaf_of_one_log_and_nothing_else() {
+    fn a_receipt_proves_one_leaf_of_one_log() {
         let known = [key().verifier().clone()];
         let stranger = [SigningKey::from_seed(ORIGIN, &[2; 32]).unwrap().verifier().clone()];
         let receipt = receipt();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn as_text_it_is_the_file_of_the_specification() {
+    fn a_receipt_has_the_text_of_the_specification() {
         let receipt = receipt();
         let [a, c] = [receipt.proof[0], receipt.proof[1]];
         let text = receipt.to_string();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_that_is_no_receipt_is_refused() {
         let text = receipt().to_string();
         let (lines, _) = text.split_once("\n\n").unwrap();
         let bad = [

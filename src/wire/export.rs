@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_comes_back_as_it_was() {
+    fn an_export_line_reads_back_as_the_same_entry() {
         for content in [Some(([9; SALT_LEN], br#"{"n":9007199254740993,"s":"\u00e9"}"#.to_vec())), None] {
             let line = Entry { leaf: "{\"id\":\"é\\\"\"}".as_bytes().to_vec(), content };
             let text = String::from_utf8(line.to_bytes()).unwrap();

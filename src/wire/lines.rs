@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_as_long_as_it_may_be_and_no_longer() {
+    fn a_line_over_the_limit_is_refused() {
         for (more, fits) in [(0, true), (1, false)] {
             for end in ["", "\n", "\nnext"] {
                 let long = io::repeat(b'x').take(MAX_LINE + more).chain(end.as_bytes());

@@ -21,7 +21,7 @@ fn locked(server: &TestServer) -> Connection {
 }
 
 #[test]
-fn it_delays_no_request_and_sign_ins_are_told_to_try_again() {
+fn a_lock_delays_no_request_and_sign_ins_are_told_to_try_again() {
     let server = TestServer::start();
     let (worker, viewer) = (server.client(Role::Worker), server.client(Role::Viewer));
     worker.append(&task_job("a")).expect(201);
@@ -64,7 +64,7 @@ fn signing_out_is_told_to_try_again_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_server_starts_under_it_and_tokens_are_listed() {
+fn a_server_starts_during_a_lock_and_tokens_are_listed() {
     let mut server = TestServer::start();
     let viewer = server.client(Role::Viewer);
     let lock = locked(&server);
@@ -76,7 +76,7 @@ fn a_server_starts_under_it_and_tokens_are_listed() {
 }
 
 #[test]
-fn a_token_that_is_revoked_after_it_ends_at_once() {
+fn a_token_that_is_revoked_after_a_lock_ends_at_once() {
     let server = TestServer::start();
     let viewer = server.client(Role::Viewer);
     let lock = locked(&server);

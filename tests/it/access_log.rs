@@ -43,7 +43,7 @@ impl Logged {
 }
 
 #[test]
-fn by_default_the_log_tells_of_exports_refusals_and_reads_of_other_organisations() {
+fn by_default_the_access_log_has_exports_refusals_and_reads_of_other_organisations() {
     let dir = tempfile::tempdir().unwrap();
     let logged = Logged::start(dir.path(), "info");
     let data = dir.path().join("data");
@@ -105,7 +105,7 @@ fn by_default_the_log_tells_of_exports_refusals_and_reads_of_other_organisations
 }
 
 #[test]
-fn with_debug_every_request_is_told_of_and_with_off_none() {
+fn the_filter_debug_logs_every_request_and_off_logs_none() {
     let dir = tempfile::tempdir().unwrap();
     let logged = Logged::start(dir.path(), "error,jobledger::access_log=debug");
     let data = dir.path().join("data");

@@ -25,7 +25,7 @@ fn sample(client: &Client, name: &str) -> Option<u64> {
 }
 
 #[test]
-fn it_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
+fn the_anchor_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (data, anchor) = (dir.path().join("data"), dir.path().join("anchor"));
     let server = serve(&data, &anchor);
@@ -49,7 +49,7 @@ fn it_follows_the_newest_checkpoint_and_has_it_when_the_server_ends() {
 }
 
 #[test]
-fn its_folder_may_stand_in_the_environment_or_a_file() {
+fn the_folder_of_the_anchor_may_stand_in_the_environment_or_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (data, events) = (dir.path().join("data"), task_job("a").to_string());
     let append = |from: &dyn Fn(crate::support::cli::Cli) -> crate::support::cli::Cli| {
@@ -81,7 +81,7 @@ fn an_older_log_that_was_copied_back_is_read_only() {
 }
 
 #[test]
-fn a_log_whose_end_was_cut_off_is_read_only_however_well_it_was_done() {
+fn a_log_whose_end_was_cut_off_consistently_is_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     cut(&data);
@@ -170,7 +170,7 @@ fn an_append_that_waits_when_the_clone_is_seen_is_not_committed() {
 }
 
 #[test]
-fn a_clone_that_went_another_way_is_read_only() {
+fn a_clone_that_recorded_other_events_is_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let clone = clone(&data, "clone");
@@ -211,7 +211,7 @@ fn an_anchor_that_holds_no_checkpoint_of_this_log_makes_it_read_only() {
 }
 
 #[test]
-fn one_that_cannot_be_read_may_be_ahead() {
+fn a_log_is_read_only_if_its_anchor_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let file = data.join("anchor/checkpoint");
@@ -227,7 +227,7 @@ fn one_that_cannot_be_read_may_be_ahead() {
 }
 
 #[test]
-fn one_that_is_missing_proves_nothing_and_is_written() {
+fn a_missing_anchor_proves_nothing_and_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     fs::remove_dir_all(data.join("anchor")).unwrap();
@@ -244,7 +244,7 @@ fn one_that_is_missing_proves_nothing_and_is_written() {
 }
 
 #[test]
-fn an_older_one_of_this_log_is_brought_forward() {
+fn an_older_anchor_of_this_log_is_brought_forward() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let anchor = data.join("anchor");
@@ -312,7 +312,7 @@ fn take_away(anchor: &Path) {
 }
 
 #[test]
-fn appends_go_on_where_it_cannot_be_written_and_readiness_says_so() {
+fn appends_go_on_if_the_anchor_cannot_be_written_and_readiness_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (data, anchor) = (ledger(dir.path()), dir.path().join("volume"));
     let server = serve(&data, &anchor);
@@ -334,7 +334,7 @@ fn appends_go_on_where_it_cannot_be_written_and_readiness_says_so() {
 }
 
 #[test]
-fn where_its_volume_is_missing_nothing_is_made_that_looks_like_it() {
+fn no_anchor_is_made_in_place_of_a_missing_volume() {
     let dir = tempfile::tempdir().unwrap();
     let (data, anchor) = (ledger(dir.path()), dir.path().join("volume/anchor"));
     let server = serve(&data, &anchor);

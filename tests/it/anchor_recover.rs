@@ -35,7 +35,7 @@ fn recover_names_the_lost_head_and_keeps_the_lost_checkpoint() {
 }
 
 #[test]
-fn each_loss_is_kept_by_itself() {
+fn each_recovery_keeps_its_own_lost_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let (anchor, older) = (data.join("anchor"), copied(&data, "older"));
@@ -51,7 +51,7 @@ fn each_loss_is_kept_by_itself() {
 }
 
 #[test]
-fn a_rotation_that_was_lost_is_named_by_the_key_that_is_still_there() {
+fn recover_names_a_lost_rotation_by_the_key_that_remains() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let (anchor, older) = (data.join("anchor"), copied(&data, "older"));
@@ -66,7 +66,7 @@ fn a_rotation_that_was_lost_is_named_by_the_key_that_is_still_there() {
 }
 
 #[test]
-fn a_log_beside_its_anchor_goes_on_and_names_the_larger_of_the_two() {
+fn recover_names_the_newer_checkpoint_of_log_and_anchor() {
     let dir = tempfile::tempdir().unwrap();
     for (mine, theirs) in [(1, 2), (2, 1)] {
         let dir = dir.path().join(mine.to_string());
@@ -98,7 +98,7 @@ fn an_anchor_of_another_log_is_kept_and_not_named() {
 }
 
 #[test]
-fn a_recovery_that_was_cut_off_before_the_anchor_was_replaced_is_ended_by_the_next_start() {
+fn the_next_start_completes_a_recovery_that_ended_before_it_replaced_the_anchor() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let anchor = data.join("anchor");
@@ -136,7 +136,7 @@ fn a_backup_beside_a_newer_anchor_is_read_only_until_it_is_continued() {
 }
 
 #[test]
-fn an_import_beside_the_anchor_of_its_log_names_the_newest_that_is_known() {
+fn recover_after_an_import_names_the_newest_known_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let data = ledger(dir.path());
     let (anchor, copy) = (data.join("anchor"), dir.path().join("copy"));

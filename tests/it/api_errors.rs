@@ -92,7 +92,7 @@ impl Ledger {
 }
 
 #[test]
-fn no_such_job_is_told_one_way_for_every_reason() {
+fn a_job_that_is_not_shown_has_one_answer_for_every_reason() {
     let ledger = ledger();
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let other = Client::new(&ledger.server.url, Some(&ledger.server.token("other", Role::Admin, org)));
@@ -116,7 +116,7 @@ fn no_such_job_is_told_one_way_for_every_reason() {
 }
 
 #[test]
-fn paths_that_are_not_there() {
+fn an_unknown_path_is_not_found_in_the_form_of_its_api() {
     let ledger = ledger();
     for (api, path) in [
         (ROLES, "/dbroles/jobs".to_owned()),
@@ -170,7 +170,7 @@ fn background_jobs_are_for_administrators() {
 }
 
 #[test]
-fn other_methods_are_refused_with_those_that_there_are() {
+fn another_method_is_refused_and_the_answer_lists_the_allowed_ones() {
     let ledger = ledger();
     let lists = [(TASKS, "/api/v1/jobs", "", ""), (TASKS, "/api/v1/jobs/running", "", "")];
     for (api, before, after, job) in ledger.reads().into_iter().chain(lists) {
@@ -191,7 +191,7 @@ fn other_methods_are_refused_with_those_that_there_are() {
 }
 
 #[test]
-fn a_form_that_is_not_there_is_refused() {
+fn a_media_type_that_no_answer_has_is_refused() {
     let ledger = ledger();
     for (api, before, after, job) in ledger.reads() {
         let path = format!("{before}{job}{after}");

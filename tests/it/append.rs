@@ -18,7 +18,7 @@ fn a_job_is_recorded_and_shown_to_the_next_read() {
 }
 
 #[test]
-fn one_event_is_answered_with_its_place() {
+fn the_answer_to_one_event_has_its_position() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let types = [
@@ -39,7 +39,7 @@ fn one_event_is_answered_with_its_place() {
 }
 
 #[test]
-fn a_batch_is_answered_in_its_order() {
+fn the_answer_to_a_batch_has_the_order_of_the_batch() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     for (content_type, first) in [("application/cloudevents-batch+json", 1), ("application/json", 4)] {
@@ -121,7 +121,7 @@ fn binary_mode_gives_the_same_event() {
 }
 
 #[test]
-fn a_job_without_a_name_is_given_one_and_keeps_it_on_a_retry() {
+fn a_job_without_an_id_gets_one_and_keeps_it_on_a_retry() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
     let event = with(task_job(""), "subject", Value::Null);
@@ -141,7 +141,7 @@ fn a_job_without_a_name_is_given_one_and_keeps_it_on_a_retry() {
 }
 
 #[test]
-fn several_jobs_without_a_name_in_one_batch_are_several_jobs() {
+fn jobs_without_an_id_in_one_batch_are_different_jobs() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let nameless = || with(task_job(""), "subject", Value::Null);
@@ -151,7 +151,7 @@ fn several_jobs_without_a_name_in_one_batch_are_several_jobs() {
 }
 
 #[test]
-fn the_ledger_adds_what_producers_may_not_say() {
+fn the_ledger_adds_the_attributes_that_producers_may_not_send() {
     let server = TestServer::start();
     let token = server.token("sync-worker", Role::Worker, nil());
     let worker = Client::new(&server.url, Some(&token));

@@ -95,7 +95,7 @@ fn each_refusal_in_a_batch_names_the_event() {
 }
 
 #[test]
-fn a_problem_is_written_in_its_order() {
+fn the_members_of_a_problem_have_a_fixed_order() {
     let (_server, worker) = ledger();
     let answer = worker.append(&json!([noted("ended", "n"), started("ended")])).expect(409);
     let ended_at = worker.get("/ledger/jobs/ended").expect(200).json()["ended_at"].clone();
@@ -104,7 +104,7 @@ fn a_problem_is_written_in_its_order() {
 }
 
 #[test]
-fn a_refusal_for_the_jobs_state_tells_how_the_job_stands() {
+fn a_refusal_for_the_jobs_state_shows_that_state() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let told = |events: Value| {
@@ -174,7 +174,7 @@ fn other_content_types_are_refused() {
 }
 
 #[test]
-fn parameters_are_refused() {
+fn an_append_with_query_parameters_is_refused() {
     let (_server, worker) = ledger();
     let body = task_job("a").to_string();
     let json = [("content-type", "application/json")];
@@ -190,7 +190,7 @@ fn a_body_that_is_too_large_gets_its_answer() {
 }
 
 #[test]
-fn a_body_as_large_as_may_be_is_taken() {
+fn a_body_of_the_largest_size_is_accepted() {
     let (_server, worker) = ledger();
     let mut body = noted("ended", "n").to_string().into_bytes();
     body.resize(16 << 20, b' ');
@@ -200,7 +200,7 @@ fn a_body_as_large_as_may_be_is_taken() {
 }
 
 #[test]
-fn data_that_is_too_large_is_refused_by_its_place() {
+fn the_refusal_of_large_data_names_the_event() {
     let (_server, worker) = ledger();
     let large = noted("ended", &"x".repeat(8 << 20));
     let body = problem(worker.append(&large), 413, "too-large");

@@ -69,7 +69,7 @@ fn a_batch_sees_its_own_events() {
 }
 
 #[test]
-fn a_refused_batch_of_jobs_without_names_leaves_no_trace() {
+fn a_refused_batch_of_jobs_without_ids_leaves_no_trace() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let nameless = with(task_job(""), "subject", Value::Null);
@@ -81,7 +81,7 @@ fn a_refused_batch_of_jobs_without_names_leaves_no_trace() {
 }
 
 #[test]
-fn a_refused_batch_is_forgotten_by_a_restart_too() {
+fn a_refused_batch_leaves_no_trace_after_a_restart() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);

@@ -138,7 +138,7 @@ fn names_a_job(answer: &Answer) -> bool {
 }
 
 #[test]
-fn every_route_is_in_the_table_and_the_other_way_round() {
+fn the_table_has_exactly_the_described_routes() {
     let org: BTreeMap<_, _> = table().into_iter().map(|(route, expected)| (route, expected.named.is_some())).collect();
     assert_eq!(org, described(), "the table above and the server's own description differ");
 }
@@ -186,12 +186,12 @@ fn walk(server: &TestServer, org: OrgId, query: &str, column: fn(&Expected) -> O
 }
 
 #[test]
-fn roles_inside_their_organisation() {
+fn each_role_gets_the_expected_answers_in_its_organisation() {
     walk(&ledger(), nil(), "", |expected| Some(expected.own));
 }
 
 #[test]
-fn roles_outside_their_organisation() {
+fn each_role_gets_the_expected_answers_about_another_organisation() {
     let server = ledger();
     let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     walk(&server, other, "", |expected| Some(expected.other));
@@ -202,7 +202,7 @@ fn roles_outside_their_organisation() {
 }
 
 #[test]
-fn the_reference_page_is_open_and_unknown_paths_tell_nothing() {
+fn the_reference_page_needs_no_token_and_unknown_paths_reveal_nothing() {
     let server = ledger();
     let anonymous = server.anonymous();
     let page = anonymous.get("/docs/").expect(200);

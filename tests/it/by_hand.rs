@@ -11,7 +11,7 @@ use crate::support::shell::{lacking, said, shell};
 use crate::support::{TestServer, noted, skipped, started, task_job};
 
 #[test]
-fn an_event_and_the_newest_checkpoint_are_checked_without_a_line_of_ours() {
+fn an_event_and_the_newest_checkpoint_are_checked_with_standard_tools_alone() {
     let folder = tempfile::tempdir().unwrap();
     if let Some(tool) = lacking(&["openssl", "sha256sum"]) {
         return skipped(tool);

@@ -121,7 +121,7 @@ fn append_refuses_text_that_is_not_json_and_cannot_run_on_a_file_that_it_cannot_
 }
 
 #[test]
-fn more_than_a_batch_goes_in_several_each_all_or_nothing() {
+fn many_events_are_sent_in_batches_that_are_each_recorded_whole_or_not() {
     let both = Both::new();
     let mut events = vec![task_job("a")];
     events.extend((1..2500).map(|n| noted("a", &format!("{n}"))));
@@ -153,7 +153,7 @@ fn large_events_go_in_requests_that_the_server_takes() {
 }
 
 #[test]
-fn a_token_without_the_right_is_refused() {
+fn append_refuses_a_token_that_may_not_append() {
     let both = Both::new();
     let file = both.file("good.ndjson", &lines(&[task_job("a")]));
     let viewer = token(&both.dir.path().join("served"), "viewer");
@@ -166,7 +166,7 @@ fn a_token_without_the_right_is_refused() {
 }
 
 #[test]
-fn a_folder_takes_an_organisation_and_an_actor() {
+fn append_into_a_folder_records_the_organisation_and_the_actor() {
     let dir = tempfile::tempdir().unwrap();
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318";
     let append = |more: &[&str]| {

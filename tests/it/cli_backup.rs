@@ -111,7 +111,7 @@ fn a_backup_is_read_only_until_its_key_is_put_back() {
 }
 
 #[test]
-fn nothing_that_is_there_is_written_over() {
+fn a_backup_overwrites_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, dest) = (small_ledger(dir.path()), dir.path().join("backup"));
     backup(&folder, &dest).expect(0);

@@ -105,7 +105,7 @@ fn a_faulty_setting_in_a_file_is_refused_by_name() {
 }
 
 #[test]
-fn where_to_append_may_stand_in_a_file_or_the_environment() {
+fn append_takes_its_target_from_a_file_or_the_environment() {
     let dir = tempfile::tempdir().unwrap();
     let (data, events) = (dir.path().join("data"), dir.path().join("events.ndjson"));
     std::fs::write(&events, task_job("a").to_string()).unwrap();
@@ -135,7 +135,7 @@ fn where_to_append_may_stand_in_a_file_or_the_environment() {
 }
 
 #[test]
-fn a_folder_and_a_server_told_alike_are_refused() {
+fn a_folder_and_a_server_from_the_same_place_are_refused() {
     let told = |line: &[&str]| cli(["append", "events.ndjson"]).args(line);
     let url = "http://127.0.0.1:1";
     told(&["--data", "d", "--url", url, "--token", "t"]).run().refused(2, &["--data", "--url"]);
@@ -158,7 +158,7 @@ fn replay_takes_its_folder_from_a_file() {
 }
 
 #[test]
-fn a_path_or_another_text_in_a_file_is_written_as_a_text() {
+fn a_text_option_in_a_file_must_stand_in_quotes() {
     let dir = tempfile::tempdir().unwrap();
     for (text, words) in [
         ("data = 5", ["`data`", "text in quotes", "integer `5`"]),
@@ -174,7 +174,7 @@ fn a_path_or_another_text_in_a_file_is_written_as_a_text() {
 }
 
 #[test]
-fn a_flag_in_the_environment_is_said_in_any_usual_way() {
+fn a_flag_in_the_environment_takes_the_usual_spellings() {
     let dir = tempfile::tempdir().unwrap();
     let list = |value: &str| cli(["token", "list", "--data"]).arg(dir.path()).env("JOBLEDGER_JSON", value).run();
     token(dir.path(), "worker");
@@ -192,7 +192,7 @@ fn a_flag_in_the_environment_is_said_in_any_usual_way() {
 }
 
 #[test]
-fn a_variable_that_is_empty_is_not_set_and_one_that_is_unknown_is_told() {
+fn an_empty_variable_counts_as_unset_and_an_unknown_one_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let list = || cli(["token", "list", "--data"]).arg(dir.path());
     token(dir.path(), "worker");

@@ -3,7 +3,7 @@
 use crate::support::demo;
 
 #[test]
-fn each_signal_of_a_terminal_ends_it() {
+fn each_signal_of_a_terminal_ends_the_demo() {
     for signal in ["INT", "HUP", "TERM"] {
         demo::play(signal);
     }

@@ -144,7 +144,7 @@ fn a_longer_export_continues_a_copy_whole_or_from_where_it_ends() {
 }
 
 #[test]
-fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
+fn an_import_that_was_killed_leaves_no_events_and_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let (original, copy) = (dir.path().join("original"), dir.path().join("copy"));
     let mut events: Vec<Value> = (0..10).map(|n| crate::support::task_job(&format!("j{n}"))).collect();
@@ -163,7 +163,7 @@ fn an_import_that_was_killed_leaves_nothing_and_can_be_done_again() {
 }
 
 #[test]
-fn a_folder_in_which_an_import_died_in_its_first_moments_takes_it_again() {
+fn an_import_can_be_repeated_after_it_died_in_its_first_moments() {
     let dir = tempfile::tempdir().unwrap();
     let original = small_ledger(dir.path());
     let (made, copy) = (dir.path().join("made.db"), dir.path().join("copy"));

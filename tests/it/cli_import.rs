@@ -188,7 +188,7 @@ fn import_refuses_an_export_that_does_not_continue_the_copy_before_it_writes_a_b
 }
 
 #[test]
-fn a_ledger_that_takes_writes_is_not_imported_into() {
+fn import_refuses_a_ledger_that_takes_writes() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let all = exported(&folder, &[]);
@@ -204,7 +204,7 @@ fn a_ledger_that_takes_writes_is_not_imported_into() {
 }
 
 #[test]
-fn a_folder_in_use_and_a_file_that_is_not_there_could_not_run() {
+fn import_exits_with_2_for_a_folder_in_use_and_a_missing_file() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("original");
     append_to(&folder, &serde_json::json!([task_job("a"), started("a")]), &[]);

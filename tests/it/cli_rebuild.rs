@@ -10,7 +10,7 @@ use crate::support::{ROLE_JOB, noted, task_job};
 const JOBS: [&str; 3] = ["a", "r", ROLE_JOB];
 
 #[test]
-fn the_answers_are_those_from_before_to_the_byte() {
+fn rebuilt_views_give_the_same_answers_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let admin = token(&folder, "admin");

@@ -20,7 +20,7 @@ fn shown_key(folder: &Path) -> String {
 }
 
 #[test]
-fn the_key_that_is_shown_is_the_one_that_the_log_names() {
+fn key_show_prints_the_key_that_the_log_names() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let key = shown_key(&folder);

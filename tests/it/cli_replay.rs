@@ -42,7 +42,7 @@ fn jobs(export: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn each_step_shows_what_the_documented_api_answers_as_of_then() {
+fn each_step_of_a_replay_is_the_answer_of_the_documented_api_as_of_then() {
     let dir = tempfile::tempdir().unwrap();
     let mut count = 0;
     for history in
@@ -71,7 +71,7 @@ fn each_step_shows_what_the_documented_api_answers_as_of_then() {
 }
 
 #[test]
-fn people_are_told_what_each_event_changed() {
+fn the_text_of_a_replay_says_what_each_event_changed() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let told = on(&folder, "replay", &["a"]).expect(0).stdout;
@@ -129,7 +129,7 @@ fn a_moment_may_be_a_position_or_a_time() {
 }
 
 #[test]
-fn a_job_that_is_not_there_is_not_found() {
+fn a_replay_of_an_unknown_job_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let file = dir.path().join("all.ndjson");

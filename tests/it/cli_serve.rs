@@ -11,7 +11,7 @@ use crate::support::wait::until;
 use crate::support::{Client, named, skipped, task_job};
 
 #[test]
-fn it_says_where_it_listens_and_either_signal_ends_it_cleanly() {
+fn a_server_prints_its_address_and_either_signal_ends_it_cleanly() {
     for signal in ["TERM", "INT"] {
         let dir = tempfile::tempdir().unwrap();
         let server = Serving::start(dir.path());
@@ -35,7 +35,7 @@ fn an_open_tail_ends_with_the_server() {
 }
 
 #[test]
-fn with_json_every_line_on_both_outputs_is_an_object() {
+fn with_json_logging_every_line_of_both_outputs_is_an_object() {
     let dir = tempfile::tempdir().unwrap();
     let told = cli(["serve", "--json", "--max-tails", "1", "--listen", "127.0.0.1:0", "--data"]);
     let running = told.arg(dir.path()).start();
@@ -72,7 +72,7 @@ fn an_empty_folder_answers_401_until_there_is_a_token() {
 }
 
 #[test]
-fn others_are_not_served_in_clear_unless_told() {
+fn a_server_listens_in_clear_to_other_machines_only_if_told() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data");
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
@@ -138,7 +138,7 @@ fn greets_with(server: &Serving, certificate: &str) -> bool {
 }
 
 #[test]
-fn a_renewed_certificate_is_taken_with_a_signal_and_without() {
+fn a_renewed_certificate_is_used_after_a_signal_or_without_one() {
     let dir = tempfile::tempdir().unwrap();
     let Some((cert, key)) = certificate(dir.path()) else { return skipped("openssl") };
     let told = cli(["serve", "--listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--data"]);
@@ -157,7 +157,7 @@ fn a_renewed_certificate_is_taken_with_a_signal_and_without() {
 }
 
 #[test]
-fn a_hangup_ends_nothing_and_what_to_log_is_read_again() {
+fn a_hangup_ends_nothing_and_reads_the_log_filter_again() {
     let dir = tempfile::tempdir().unwrap();
     let (config, log) = (dir.path().join("options.toml"), dir.path().join("log"));
     let say = |text: &str| std::fs::write(&config, text).unwrap();
@@ -181,7 +181,7 @@ fn a_hangup_ends_nothing_and_what_to_log_is_read_again() {
 }
 
 #[test]
-fn a_name_may_stand_for_an_address() {
+fn a_server_listens_at_a_host_name() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::on(dir.path(), "localhost:0");
     Client::new(&server.url, None).get("/healthz").expect(200);
@@ -211,7 +211,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
 
 /// What `openssl req -x509` makes when it is told nothing else is the certificate of an authority.
 #[test]
-fn a_certificate_that_openssl_makes_by_default_is_told_with_what_to_do() {
+fn the_refusal_of_a_certificate_of_an_authority_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));

@@ -14,7 +14,7 @@ fn patient(dir: &std::path::Path) -> Serving {
 }
 
 #[test]
-fn a_request_that_is_not_there_whole_is_not_waited_for() {
+fn a_stopping_server_does_not_wait_for_an_incomplete_request() {
     let dir = tempfile::tempdir().unwrap();
     let server = patient(dir.path());
     let worker = token(dir.path(), "worker");
@@ -45,7 +45,7 @@ fn a_request_that_is_not_there_whole_is_not_waited_for() {
 }
 
 #[test]
-fn a_client_that_does_not_take_its_answer_is_waited_for_as_long_as_told() {
+fn a_stopping_server_waits_the_given_time_for_a_client_that_reads_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--drain", "200ms", "--data"]).arg(dir.path()));
     let worker = token(dir.path(), "worker");
@@ -67,7 +67,7 @@ fn a_client_that_does_not_take_its_answer_is_waited_for_as_long_as_told() {
 }
 
 #[test]
-fn a_drain_that_is_no_duration_is_refused() {
+fn a_drain_option_that_is_no_duration_is_refused() {
     for text in ["5", "soon", "-1s"] {
         cli(["serve", "--data", "never", &format!("--drain={text}")]).run().refused(2, &["--drain", text]);
     }

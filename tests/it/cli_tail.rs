@@ -24,7 +24,7 @@ fn is_open(client: &Client) -> bool {
 }
 
 #[test]
-fn following_one_job_ends_with_it() {
+fn a_tail_of_one_job_ends_with_the_job() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "worker");
@@ -44,7 +44,7 @@ fn following_one_job_ends_with_it() {
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_at_once() {
+fn a_faulty_address_is_refused_at_once() {
     for url in ["foo", "127.0.0.1:8347", "ftp://127.0.0.1", "http://"] {
         cli(["tail", "--url", url, "--token", "t"]).run().refused(2, &["--url", "`http://`"]);
     }
@@ -66,7 +66,7 @@ fn a_tail_whose_output_is_closed_ends() {
 
 /// An option that is not used may say anything; a token with a newline in it can never be sent.
 #[test]
-fn an_address_counts_where_it_is_used_and_a_request_that_cannot_be_sent_is_not_tried_again() {
+fn an_unused_address_is_not_checked_and_a_request_that_cannot_be_sent_is_not_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let url = server.url.clone();
@@ -106,7 +106,7 @@ fn a_tail_shows_the_events_that_its_options_select() {
 }
 
 #[test]
-fn it_goes_on_without_gap_or_repeat_after_the_server_was_killed() {
+fn a_tail_goes_on_without_gap_or_repeat_after_the_server_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let server = Serving::on(dir.path(), &free);
@@ -128,7 +128,7 @@ fn it_goes_on_without_gap_or_repeat_after_the_server_was_killed() {
 }
 
 #[test]
-fn a_tail_from_the_head_has_no_gap_where_nothing_had_come_before_the_server_was_killed() {
+fn a_tail_from_the_head_has_no_gap_if_the_server_is_killed_before_the_first_event() {
     let dir = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let server = Serving::on(dir.path(), &free);
@@ -145,7 +145,7 @@ fn a_tail_from_the_head_has_no_gap_where_nothing_had_come_before_the_server_was_
 }
 
 #[test]
-fn a_ledger_that_is_behind_what_was_seen_is_told_and_followed_from_where_it_is() {
+fn a_tail_ahead_of_the_ledger_says_so_and_follows_from_the_head() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "admin");
@@ -172,7 +172,7 @@ fn a_ledger_that_is_behind_what_was_seen_is_told_and_followed_from_where_it_is()
 }
 
 #[test]
-fn a_token_that_is_not_or_no_longer_good_ends_it() {
+fn a_token_that_is_not_or_no_longer_valid_ends_the_tail() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let token = token(dir.path(), "viewer");

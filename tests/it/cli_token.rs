@@ -6,7 +6,7 @@ use crate::support::{event, task_job};
 const ORG: &str = "37eebc20-d8df-416b-8ac2-01b6eb456318";
 
 #[test]
-fn a_token_stands_alone_on_stdout_and_is_honoured_at_once() {
+fn token_create_prints_the_token_alone_and_the_server_accepts_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::start(dir.path());
     let made = on(dir.path(), "token create", &["--name", "w", "--role", "worker"]).expect(0);
@@ -137,7 +137,7 @@ fn the_list_shows_every_token_and_when_it_was_last_used() {
 }
 
 #[test]
-fn a_date_means_its_end_in_utc() {
+fn an_expiry_date_means_the_end_of_that_day_in_utc() {
     let dir = tempfile::tempdir().unwrap();
     let today = chrono::Utc::now().date_naive();
     let create = |name: &str, date: &str| {

@@ -9,7 +9,7 @@ use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::{event, noted, task_job};
 
 /// A ledger's answer with receipts, its verifier key, and a place for files.
-struct Kept {
+struct IssuedReceipts {
     dir: tempfile::TempDir,
     answer: Value,
     second: Value,
@@ -17,8 +17,8 @@ struct Kept {
     key: String,
 }
 
-impl Kept {
-    fn new() -> Kept {
+impl IssuedReceipts {
+    fn new() -> IssuedReceipts {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("ledger");
         let server = Serving::start(&folder);
@@ -35,11 +35,11 @@ impl Kept {
         let key = on(&folder, "key show", &[]).expect(0).stdout.trim_end().to_owned();
         // What is checked from here on needs no ledger.
         std::fs::remove_dir_all(folder).unwrap();
-        Kept { dir, answer, second, proof, key }
+        IssuedReceipts { dir, answer, second, proof, key }
     }
 
     fn verify(&self, text: impl AsRef<[u8]>, keys: &[&str]) -> Done {
-        let path = self.dir.path().join("kept");
+        let path = self.dir.path().join("issued");
         std::fs::write(&path, text).unwrap();
         verify(&path, keys)
     }
@@ -51,26 +51,26 @@ fn verify(path: &Path, keys: &[&str]) -> Done {
 
 #[test]
 fn verify_needs_no_ledger_for_the_files_that_it_gave_out() {
-    let kept = Kept::new();
+    let issued = IssuedReceipts::new();
     let stranger = SigningKey::from_seed("stranger", &[1; 32]).unwrap().verifier().to_string();
-    for keys in [&[&*kept.key][..], &[&*stranger, &*kept.key]] {
-        let said = kept.verify(&kept.proof, keys).expect(0).stdout;
+    for keys in [&[&*issued.key][..], &[&*stranger, &*issued.key]] {
+        let said = issued.verify(&issued.proof, keys).expect(0).stdout;
         assert!(said.starts_with("verified: event 2, job.noted of a by worker is in the log"), "{said}");
-        let said = kept.verify(kept.answer["events"][0].to_string(), keys).expect(0).stdout;
+        let said = issued.verify(issued.answer["events"][0].to_string(), keys).expect(0).stdout;
         assert!(said.contains("event 1, job.created of a"), "{said}");
-        assert_eq!(kept.verify(kept.answer.to_string(), keys).expect(0).stdout.lines().count(), 3);
-        let said = kept.verify(kept.second.to_string(), keys).expect(0).stdout;
+        assert_eq!(issued.verify(issued.answer.to_string(), keys).expect(0).stdout.lines().count(), 3);
+        let said = issued.verify(issued.second.to_string(), keys).expect(0).stdout;
         assert!(said.contains("event 4, job.cancelled of b"), "{said}");
     }
 }
 
 #[test]
 fn a_report_may_be_json_and_the_key_in_the_environment() {
-    let kept = Kept::new();
-    let path = kept.dir.path().join("answer.json");
-    std::fs::write(&path, kept.answer.to_string()).unwrap();
+    let issued = IssuedReceipts::new();
+    let path = issued.dir.path().join("answer.json");
+    std::fs::write(&path, issued.answer.to_string()).unwrap();
     let verify = || cli(["verify", "receipt", "--json"]).arg(&path);
-    let said = verify().env("JOBLEDGER_VKEY", &kept.key).run().expect(0).json_lines();
+    let said = verify().env("JOBLEDGER_VKEY", &issued.key).run().expect(0).json_lines();
     assert_eq!((said.len(), &said[0]["exit_code"], &said[0]["verdict"]), (1, &json!(0), &json!("verified")));
     let receipts = said[0]["report"]["receipts"].as_array().unwrap();
     let positions: Vec<&Value> = receipts.iter().map(|receipt| &receipt["position"]).collect();
@@ -78,92 +78,92 @@ fn a_report_may_be_json_and_the_key_in_the_environment() {
     assert!(receipts.iter().all(|receipt| receipt["exit_code"] == 0), "{said:?}");
     let said = verify().run().expect(7).json_lines();
     assert_eq!((&said[0]["exit_code"], &said[0]["report"]["receipts"][1]["exit_code"]), (&json!(7), &json!(7)));
-    std::fs::write(&path, kept.answer.to_string().replace("job.noted", "job.faked")).unwrap();
+    std::fs::write(&path, issued.answer.to_string().replace("job.noted", "job.faked")).unwrap();
     verify().env("JOBLEDGER_VKEY", "no key").run().refused(1, &["verifier key"]);
 }
 
 /// What a mail program or an editor makes of a receipt is no evidence.
 #[test]
 fn a_receipt_that_is_malformed_is_unreadable() {
-    let kept = Kept::new();
+    let issued = IssuedReceipts::new();
     for text in [
-        format!("\u{feff}{}", kept.proof),
-        kept.proof.replace('\n', "\r\n"),
-        kept.proof.trim_end().to_owned(),
-        format!("{}\n", kept.proof),
-        kept.proof.replace("— ", "- "),
-        format!("\u{feff}{}", kept.answer),
+        format!("\u{feff}{}", issued.proof),
+        issued.proof.replace('\n', "\r\n"),
+        issued.proof.trim_end().to_owned(),
+        format!("{}\n", issued.proof),
+        issued.proof.replace("— ", "- "),
+        format!("\u{feff}{}", issued.answer),
     ] {
-        kept.verify(&text, &[&kept.key]).expect(2);
-        kept.verify(&text, &[]).expect(2);
+        issued.verify(&text, &[&issued.key]).expect(2);
+        issued.verify(&text, &[]).expect(2);
     }
 }
 
 #[test]
-fn usage_and_unreadable_files() {
-    let kept = Kept::new();
+fn wrong_arguments_and_unreadable_files_have_their_exit_codes() {
+    let issued = IssuedReceipts::new();
     cli(["verify"]).run().expect(1);
     cli(["verify", "receipt"]).run().expect(1);
-    kept.verify(&kept.proof, &["no key"]).refused(1, &["verifier key"]);
-    verify(&kept.dir.path().join("nowhere"), &[&kept.key]).refused(2, &["nowhere"]);
-    let without_leaf = Receipt { extra: None, ..kept.proof.parse().unwrap() }.to_string();
+    issued.verify(&issued.proof, &["no key"]).refused(1, &["verifier key"]);
+    verify(&issued.dir.path().join("nowhere"), &[&issued.key]).refused(2, &["nowhere"]);
+    let without_leaf = Receipt { extra: None, ..issued.proof.parse().unwrap() }.to_string();
     let unreadable: [(&[u8], &str); 7] = [
         (b"", "expected a receipt"),
         (b"\xff\xfe", "cannot read"),
         (b"{}", "expected a receipt"),
         (br#"{"events":[]}"#, "found no events"),
         (br#"{"events":[{"position":1}]}"#, "expected a receipt"),
-        (kept.proof.split_once("\n\n").unwrap().0.as_bytes(), "expected a receipt"),
+        (issued.proof.split_once("\n\n").unwrap().0.as_bytes(), "expected a receipt"),
         (without_leaf.as_bytes(), "`extra`"),
     ];
     for (text, why) in unreadable {
-        kept.verify(text, &[&kept.key]).refused(2, &[why]);
+        issued.verify(text, &[&issued.key]).refused(2, &[why]);
     }
 }
 
 #[test]
-fn tampered_content_goes_before_a_bad_signature() {
-    let kept = Kept::new();
-    let receipt: Receipt = kept.proof.parse().unwrap();
+fn tampered_content_is_reported_before_a_bad_signature() {
+    let issued = IssuedReceipts::new();
+    let receipt: Receipt = issued.proof.parse().unwrap();
     let leaf = String::from_utf8(receipt.extra.clone().unwrap()).unwrap();
     let forged = Receipt { extra: Some(leaf.replace("\"worker\"", "\"nobody\"").into_bytes()), ..receipt.clone() };
     let moved = Receipt { index: 1, ..receipt.clone() };
     let mut flipped = receipt.clone();
     flipped.proof[0].0[7] ^= 1;
     for text in [forged.to_string(), moved.to_string(), flipped.to_string()] {
-        for keys in [&[&*kept.key][..], &[]] {
-            kept.verify(&text, keys).expect(3);
+        for keys in [&[&*issued.key][..], &[]] {
+            issued.verify(&text, keys).expect(3);
         }
     }
     for (name, value) in [("id", json!("x")), ("source", json!("x")), ("subject", json!("x")), ("position", json!(7))] {
-        let mut answer = kept.answer.clone();
+        let mut answer = issued.answer.clone();
         answer["events"][1][name] = value;
-        kept.verify(answer.to_string(), &[&kept.key]).refused(3, &["event 2", name]);
+        issued.verify(answer.to_string(), &[&issued.key]).refused(3, &["event 2", name]);
     }
 }
 
 #[test]
-fn a_signature_by_another_key_than_the_pinned_and_one_without_a_pinned_key() {
-    let kept = Kept::new();
-    let origin = kept.key.split('+').next().unwrap().to_owned();
+fn verify_refuses_a_signature_by_another_key_and_reports_a_missing_pin() {
+    let issued = IssuedReceipts::new();
+    let origin = issued.key.split('+').next().unwrap().to_owned();
     // The same name and another key; another name; the right key, and one bit of its signature.
     for other in [origin.as_str(), "stranger"] {
         let other = SigningKey::from_seed(other, &[1; 32]).unwrap().verifier().to_string();
-        kept.verify(&kept.proof, &[&other]).refused(4, &["event 2"]);
+        issued.verify(&issued.proof, &[&other]).refused(4, &["event 2"]);
     }
-    let (body, signature) = kept.proof.trim_end().rsplit_once(' ').unwrap();
+    let (body, signature) = issued.proof.trim_end().rsplit_once(' ').unwrap();
     let flip = |digit: char| if digit == 'A' { 'B' } else { 'A' };
     let at = signature.len() - 10;
     let changed: String = signature.char_indices().map(|(n, c)| if n == at { flip(c) } else { c }).collect();
-    kept.verify(format!("{body} {changed}\n"), &[&kept.key]).refused(4, &["did not make"]);
+    issued.verify(format!("{body} {changed}\n"), &[&issued.key]).refused(4, &["did not make"]);
     // A size that the same hashes would fit too.
-    kept.verify(kept.proof.replace("\n5\n", "\n6\n"), &[&kept.key]).refused(4, &["did not make"]);
+    issued.verify(issued.proof.replace("\n5\n", "\n6\n"), &[&issued.key]).refused(4, &["did not make"]);
     // Signed with a key of another log that is trusted too.
     let stranger = SigningKey::from_seed("stranger", &[1; 32]).unwrap();
-    let text = kept.proof.split_once("\n\n").unwrap();
+    let text = issued.proof.split_once("\n\n").unwrap();
     let signed = jobledger::tree::sign_note(&format!("{}\n", text.1.split_once("\n\n").unwrap().0), &[&stranger]);
     let signed = format!("{}\n\n{}", text.0, signed.unwrap());
-    kept.verify(signed, &[&stranger.verifier().to_string()]).refused(4, &["another name"]);
-    kept.verify(&kept.proof, &[]).refused(7, &["its signer is not checked", "--vkey"]);
-    kept.verify(kept.answer.to_string(), &[]).refused(7, &["its signer is not checked"]);
+    issued.verify(signed, &[&stranger.verifier().to_string()]).refused(4, &["another name"]);
+    issued.verify(&issued.proof, &[]).refused(7, &["its signer is not checked", "--vkey"]);
+    issued.verify(issued.answer.to_string(), &[]).refused(7, &["its signer is not checked"]);
 }

@@ -113,7 +113,7 @@ fn a_key_that_was_added_is_trusted_because_the_pinned_one_vouched_for_it() {
 }
 
 #[test]
-fn each_lie_is_found_where_it_is_told() {
+fn each_lie_of_a_server_is_found_at_its_position() {
     let log = log();
     let (entries, hashes) = (tile("entries", 0, 256), tile("0", 0, 256));
     let published = &log.published;
@@ -184,7 +184,7 @@ fn verify_finds_withheld_entries_too() {
 }
 
 #[test]
-fn checkpoints_that_are_not_the_logs_are_refused() {
+fn verify_url_refuses_checkpoints_that_the_log_did_not_sign() {
     let log = log();
     let published = &log.published;
     let list = "/ledger/checkpoints?from=1&limit=1000";

@@ -61,7 +61,7 @@ fn a_clock_that_is_behind_is_warned_of() {
 }
 
 #[test]
-fn a_moment_that_is_not_over_is_refused_and_one_before_it_has_one_answer() {
+fn a_moment_that_is_not_over_is_refused_and_an_earlier_one_has_one_answer() {
     let clock = HandClock::at(AHEAD);
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);

@@ -68,7 +68,7 @@ fn comes_back(admin: &Client, expected: &[Read]) {
 }
 
 #[test]
-fn views_that_are_of_no_use_at_the_start_are_made_again() {
+fn unusable_views_are_made_again_at_the_start() {
     let (mut server, admin, expected) = answered();
     let (other, _, _) = answered();
     let views = server.path().join("views.db");

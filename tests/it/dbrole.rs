@@ -48,7 +48,7 @@ fn documented() -> (TestServer, Client) {
 }
 
 #[test]
-fn the_documents_sample_field_by_field() {
+fn the_sample_of_the_document_is_answered_field_by_field() {
     let (_server, worker) = documented();
     let role = credentials(ROLE_JOB, "hoop_ro", "database");
     let end = hook(ROLE_JOB, json!({"output": "output", "exit_code": 0, "execution_time_sec": 5}));
@@ -75,7 +75,7 @@ fn the_documents_sample_field_by_field() {
 }
 
 #[test]
-fn the_documents_other_examples() {
+fn the_other_examples_of_the_document_are_answered() {
     let (_server, worker) = documented();
     let busy = "process already being executed, resource_id=arn:aws:rds:us-west-2:123456789012:db:my-postgres-db";
     let failed = event("job.item_result", ROLE_JOB, json!({"item": "hoop_ro", "status": "failed", "message": busy}));
@@ -161,7 +161,7 @@ fn a_hook_that_fails_does_not_fail_the_job() {
 }
 
 #[test]
-fn hook_output_is_cut_on_a_character_and_says_how_much_is_missing() {
+fn long_hook_output_is_cut_between_characters_and_says_how_much_is_missing() {
     let (_server, worker) = documented();
     // The é lies on bytes 4096 and 4097; what comes after it must not slip into its place.
     let chunks = ["x".repeat(4095), "é".into(), "y".into(), "€".into()];

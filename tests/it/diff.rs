@@ -191,7 +191,7 @@ fn a_job_that_was_not_there_yet_is_compared_with_nothing() {
 }
 
 #[test]
-fn moments_that_cannot_be_compared() {
+fn a_diff_refuses_moments_that_cannot_be_compared() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
@@ -251,7 +251,7 @@ fn long_texts_and_long_lists_are_cut_and_say_so() {
 }
 
 #[test]
-fn an_auditor_names_the_organisation_and_no_other_role_gets_there() {
+fn an_auditor_names_the_organisation_and_other_roles_may_not() {
     let server = TestServer::start();
     let other = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();
     let theirs = Client::new(&server.url, Some(&server.token("theirs", Role::Worker, other)));

@@ -103,7 +103,7 @@ fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
 }
 
 #[test]
-fn every_path_that_a_document_names_is_there() {
+fn every_path_that_a_document_names_exists() {
     let path = Regex::new(r"\b(src|tests|schema|benches|docs|replay-fixtures)/[A-Za-z0-9_./-]*[A-Za-z0-9_/-]").unwrap();
     for (document, text) in documents() {
         // A link names a path from the document's folder, and an address one of a server.
@@ -219,26 +219,26 @@ fn runs(pages: &[&str]) {
 }
 
 #[test]
-fn the_readme_shows_what_happens() {
+fn the_commands_of_the_readme_print_what_it_shows() {
     runs(&["README.md"]);
 }
 
 #[test]
-fn the_workers_page_shows_what_happens() {
+fn the_commands_of_the_page_for_workers_print_what_it_shows() {
     runs(&["docs/guide.md", "docs/guide/worker.md"]);
 }
 
 #[test]
-fn the_watchers_page_shows_what_happens() {
+fn the_commands_of_the_page_for_watchers_print_what_it_shows() {
     runs(&["docs/guide.md", "docs/guide/watcher.md"]);
 }
 
 #[test]
-fn the_auditors_page_shows_what_happens() {
+fn the_commands_of_the_page_for_auditors_print_what_it_shows() {
     runs(&["docs/guide.md", "docs/guide/auditor.md"]);
 }
 
 #[test]
-fn the_page_on_proof_shows_what_happens() {
+fn the_commands_of_the_page_on_proof_print_what_it_shows() {
     runs(&["docs/guide.md", "docs/proof.md"]);
 }

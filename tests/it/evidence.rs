@@ -55,7 +55,7 @@ fn report(bundle: &[u8], key: &str) -> Value {
 }
 
 #[test]
-fn it_is_the_same_by_every_way_and_both_verifiers_accept_it() {
+fn a_bundle_is_the_same_by_every_way_and_both_verifiers_accept_it() {
     let (server, worker) = ledger();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evidence.tar");
@@ -96,7 +96,7 @@ fn it_is_the_same_by_every_way_and_both_verifiers_accept_it() {
 }
 
 #[test]
-fn its_bytes_say_nothing_of_when_and_where_it_was_made() {
+fn the_bytes_of_a_bundle_do_not_depend_on_when_and_where_it_was_made() {
     let (server, worker) = ledger();
     let tar = worker.get("/ledger/jobs/finished/evidence").expect(200).body;
     let recorded = worker.get("/ledger/events/9").expect(200).json()["recordedtime"].as_str().unwrap().to_owned();
@@ -123,7 +123,7 @@ fn its_bytes_say_nothing_of_when_and_where_it_was_made() {
 }
 
 #[test]
-fn every_reader_of_the_job_may_have_it_and_no_other() {
+fn only_readers_of_the_job_get_its_bundle() {
     let (server, worker) = ledger();
     let other = admin_of(&server, OTHER);
     other.append(&task_job("theirs")).expect(201);

@@ -9,7 +9,7 @@ use crate::support::bundles::Bundle;
 use crate::support::skipped;
 
 #[test]
-fn it_is_checked_by_hand_as_its_text_says() {
+fn the_commands_of_the_bundles_readme_check_the_bundle() {
     let dir = tempfile::tempdir().unwrap();
     let shell = |folder: &Path, script: &str| {
         let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output().unwrap();
@@ -68,7 +68,7 @@ fn it_is_checked_by_hand_as_its_text_says() {
 }
 
 #[test]
-fn the_timeline_is_a_page_that_needs_nothing_and_runs_nothing() {
+fn the_timeline_loads_no_file_and_runs_no_script() {
     let (_server, worker) = ledger();
     let bundle = Bundle::read(&worker.get("/ledger/jobs/hostile/evidence").expect(200).body);
     let page = bundle.text("timeline.html");
@@ -108,7 +108,7 @@ fn the_timeline_is_a_page_that_needs_nothing_and_runs_nothing() {
 }
 
 #[test]
-fn the_verifier_in_it_is_that_of_the_source_and_short_enough_to_be_read() {
+fn the_verifier_in_a_bundle_is_that_of_the_source_and_is_short() {
     let (_server, worker) = ledger();
     let bundle = Bundle::read(&worker.get("/ledger/jobs/open/evidence").expect(200).body);
     let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/evidence/verify.py")).unwrap();

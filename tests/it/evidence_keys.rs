@@ -13,7 +13,7 @@ use crate::support::exports::{append_to, import};
 use crate::support::{noted, started, task_job};
 
 #[test]
-fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
+fn a_bundle_is_verified_with_any_key_that_the_log_had() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, file) = (dir.path().join("log"), dir.path().join("evidence.tar"));
     append_to(&folder, &json!([task_job("a")]), &[]);
@@ -68,7 +68,7 @@ fn any_key_of_the_log_leads_to_the_one_that_signs_now() {
 }
 
 #[test]
-fn it_continues_the_log_of_an_older_checkpoint() {
+fn a_bundle_proves_that_the_log_continues_an_older_checkpoint() {
     let (server, worker) = ledger();
     let dir = tempfile::tempdir().unwrap();
     let keep = |name: &str, text: String| {

@@ -126,7 +126,7 @@ fn failed() -> Made {
 }
 
 #[test]
-fn a_sound_log_of_another_maker_is_verified() {
+fn a_sound_log_of_another_program_is_verified() {
     assert_eq!(verdict(&[created()]), 0);
     assert_eq!(verdict(&[created(), note(), failed(), note()]), 0);
 }
@@ -150,7 +150,7 @@ fn a_redaction_explains_the_missing_data_that_it_names_and_no_other() {
 }
 
 #[test]
-fn a_history_that_no_job_has_is_refused() {
+fn a_signed_history_that_is_impossible_for_a_job_is_refused() {
     for (what, events) in [
         ("no beginning", vec![note(), failed()]),
         ("two beginnings", vec![created(), created()]),

@@ -132,7 +132,7 @@ fn each_change_of_content_is_refused() {
 }
 
 #[test]
-fn a_tail_that_was_cut_off_makes_an_open_job_and_is_told_as_one() {
+fn a_bundle_without_its_last_events_shows_an_open_job_and_the_verdict_says_so() {
     let (good, _, key) = bundles();
     let mut cut = good.clone();
     cut.lines(|lines| lines.truncate(3));
@@ -246,7 +246,7 @@ fn verify_compares_the_fixed_files_of_a_bundle_byte_for_byte() {
 }
 
 #[test]
-fn missing_data_needs_a_redaction_and_graver_faults_come_first() {
+fn missing_data_needs_a_redaction_and_worse_faults_are_reported_first() {
     let (good, _, key) = bundles();
     let remove_data = |bundle: &mut Bundle| {
         bundle.line("data.ndjson", |lines| lines[2] = "null".into());
@@ -262,7 +262,7 @@ fn missing_data_needs_a_redaction_and_graver_faults_come_first() {
 }
 
 #[test]
-fn a_file_that_is_no_bundle_is_unreadable_and_does_no_harm() {
+fn a_file_that_is_no_bundle_is_unreadable_and_exhausts_no_memory() {
     let (good, _, key) = bundles();
     let code = |tar: &[u8]| verdict(tar, Some(&key));
     for name in [

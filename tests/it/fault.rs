@@ -56,7 +56,7 @@ fn compile(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_is_told_and_nothing_answered_is_lost() {
+fn a_full_disk_is_reported_and_no_answered_event_is_lost() {
     let faulty = Faulty::start();
     faulty.client.append(&task_job("a")).expect(201);
     faulty.trigger("fail-write");
@@ -77,7 +77,7 @@ fn a_full_disk_is_told_and_nothing_answered_is_lost() {
 }
 
 #[test]
-fn a_failed_sync_ends_the_process_and_a_fresh_start_tells_the_truth() {
+fn a_failed_sync_ends_the_process_and_the_next_start_shows_the_durable_events() {
     let mut faulty = Faulty::start();
     faulty.client.append(&task_job("a")).expect(201);
     faulty.trigger("fail-sync");

@@ -32,7 +32,7 @@ fn harmless(done: Done) -> Done {
 }
 
 #[test]
-fn replay_draws_what_an_export_holds() {
+fn replay_writes_control_characters_of_an_export_out() {
     let dir = tempfile::tempdir().unwrap();
     let all = exported(&small_ledger(dir.path()), &[]);
     let file = dir.path().join("forged.ndjson");
@@ -58,7 +58,7 @@ fn replay_draws_what_an_export_holds() {
 }
 
 #[test]
-fn append_and_tail_draw_what_a_ledger_holds() {
+fn append_and_tail_write_control_characters_of_a_ledger_out() {
     let server = TestServer::start();
     let (worker, viewer) = (server.token("w", Role::Worker, Default::default()), server.client(Role::Worker));
     viewer.append(&json!([task_job("a"), noted("a", EVIL)])).expect(201);
@@ -98,7 +98,7 @@ fn clients(url: &str, place: &std::path::Path) -> [(&'static str, Cli); 5] {
 }
 
 #[test]
-fn a_server_that_is_no_ledger_is_told_as_one_and_nothing_is_written() {
+fn a_server_that_is_no_ledger_is_reported_and_no_file_is_written() {
     let dir = tempfile::tempdir().unwrap();
     for (media_type, body) in [
         ("text/plain", format!("hello{EVIL}")),
@@ -122,7 +122,7 @@ fn a_server_that_is_no_ledger_is_told_as_one_and_nothing_is_written() {
 }
 
 #[test]
-fn control_characters_of_a_hostile_server_are_drawn() {
+fn control_characters_of_a_hostile_server_are_written_out() {
     let dir = tempfile::tempdir().unwrap();
     let problem =
         json!({"detail": format!("{EVIL}\nverified"), "code": EVIL, "pointer": EVIL, "index": u64::MAX}).to_string();
@@ -152,7 +152,7 @@ fn control_characters_of_a_hostile_server_are_drawn() {
 }
 
 #[test]
-fn append_says_that_it_waits_and_what_else_there_is() {
+fn append_says_how_long_it_waits_and_how_to_reach_a_folder_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let event = dir.path().join("event.json");
     fs::write(&event, task_job("a").to_string()).unwrap();

@@ -32,7 +32,7 @@ fn hex(hash: Hash) -> String {
 }
 
 #[test]
-fn leaf_line_and_commitment_are_those_of_the_log() {
+fn the_pages_leaf_and_digest_are_those_of_the_golden_log() {
     let example = &entries()[EXAMPLE];
     let leaf = blocks("leaf")[0].trim_end().as_bytes();
     assert_eq!(leaf, example.leaf);
@@ -52,7 +52,7 @@ fn leaf_line_and_commitment_are_those_of_the_log() {
 }
 
 #[test]
-fn the_tree_is_made_of_the_leaves() {
+fn the_pages_tree_follows_from_the_leaves() {
     let mut known: HashMap<String, Hash> =
         entries().iter().enumerate().map(|(n, entry)| (n.to_string(), leaf_hash(&entry.leaf))).collect();
     let mut newest = String::new();
@@ -77,7 +77,7 @@ fn the_tree_is_made_of_the_leaves() {
 }
 
 #[test]
-fn the_commands_say_what_the_page_shows() {
+fn the_commands_print_what_the_page_shows() {
     let folder = tempfile::tempdir().unwrap();
     if let Some(tool) = lacking(&["openssl", "sha256sum", "xxd", "python3"]) {
         return skipped(tool);

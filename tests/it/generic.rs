@@ -48,7 +48,7 @@ fn parameters_and_details_come_back_as_they_were_sent() {
 }
 
 #[test]
-fn the_documented_apis_do_not_show_them() {
+fn the_documented_apis_do_not_show_generic_jobs() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let uuid = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
@@ -65,7 +65,7 @@ fn the_documented_apis_do_not_show_them() {
 }
 
 #[test]
-fn the_list_finds_them_by_kind_and_type() {
+fn the_list_finds_generic_jobs_by_kind_and_type() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let jobs = [
@@ -92,7 +92,7 @@ fn the_list_finds_them_by_kind_and_type() {
 }
 
 #[test]
-fn parameters_are_bounded_and_say_the_same_to_every_reader() {
+fn parameters_are_bounded_and_unambiguous() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let sized = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
@@ -112,7 +112,7 @@ fn parameters_are_bounded_and_say_the_same_to_every_reader() {
 }
 
 #[test]
-fn details_are_small_objects_and_have_their_form_where_they_name_credentials() {
+fn details_are_small_objects_and_credentials_in_them_have_a_fixed_form() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([generic("g", "x", json!({})), started("g"), task_job("t"), started("t")])).expect(201);

@@ -15,7 +15,7 @@ const SECOND: &str =
     "jobledger/05778802-cf36-430c-9450-543570895494+cf01fa4c+AQxs1l6K0JdUuaaubfEdP64N+YXTV5Bl/L4hMvYzMZPS";
 
 #[test]
-fn it_is_verified_by_each_of_its_keys() {
+fn the_golden_log_is_verified_by_each_of_its_keys() {
     let first = fs::read_to_string(golden("vkey")).unwrap();
     let verify = |key: &str, checkpoints: &[&str]| {
         let command = cli(["verify", "export", "--vkey", key]).arg(golden("export.ndjson"));
@@ -33,7 +33,7 @@ fn it_is_verified_by_each_of_its_keys() {
 }
 
 #[test]
-fn it_is_restored_to_the_same_bytes_and_the_same_tree() {
+fn the_golden_log_is_restored_to_the_same_bytes_and_the_same_tree() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("copy");
     on(&data, "import", &[golden("export.ndjson").to_str().unwrap()]).expect(0);

@@ -14,7 +14,7 @@ fn guarded(client: &Client, events: &Value, guard: (&str, &str)) -> crate::suppo
 }
 
 #[test]
-fn none_match_asks_that_there_is_no_such_job() {
+fn if_none_match_requires_that_the_job_does_not_exist() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     guarded(&worker, &json!([task_job("a"), started("a")]), ("if-none-match", "*")).expect(201);
@@ -25,7 +25,7 @@ fn none_match_asks_that_there_is_no_such_job() {
 }
 
 #[test]
-fn match_asks_for_the_newest_position() {
+fn if_match_requires_the_jobs_newest_position() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
@@ -54,7 +54,7 @@ fn match_asks_for_the_newest_position() {
 }
 
 #[test]
-fn tags_in_several_lines_are_one_list() {
+fn tags_in_several_header_lines_are_one_list() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);

@@ -18,7 +18,7 @@ fn exchange(server: &TestServer, head: &str) -> (String, String) {
 }
 
 #[test]
-fn a_header_that_has_one_value_is_taken_once() {
+fn a_header_that_must_stand_once_is_refused_if_it_repeats() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&task_job("a")).expect(201);

@@ -14,7 +14,7 @@ fn known(client: &Client, event: &Value) -> u64 {
 }
 
 #[test]
-fn inside_one_batch_the_second_is_the_first() {
+fn a_duplicate_in_the_same_batch_has_the_position_of_the_first() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let (make, start) = (task_job("a"), started("a"));
@@ -26,7 +26,7 @@ fn inside_one_batch_the_second_is_the_first() {
 }
 
 #[test]
-fn after_many_others_and_after_a_restart() {
+fn an_event_is_a_duplicate_after_many_others_and_after_a_restart() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
     let first = task_job("a");
@@ -105,7 +105,7 @@ fn a_duplicate_matches_with_defaults_left_out_and_in_another_spelling() {
 }
 
 #[test]
-fn ids_that_the_ledger_gave_to_actions_match() {
+fn a_retry_matches_the_action_ids_that_the_ledger_made() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let spec = json!({"actions": [{"type": "create", "rule": {}}, {"type": "create", "rule": {}}]});
@@ -118,7 +118,7 @@ fn ids_that_the_ledger_gave_to_actions_match() {
 }
 
 #[test]
-fn a_known_event_is_answered_before_the_lifecycle_is_asked() {
+fn a_duplicate_is_answered_before_the_lifecycle_is_asked() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let (make, start) = (task_job("a"), started("a"));
@@ -129,7 +129,7 @@ fn a_known_event_is_answered_before_the_lifecycle_is_asked() {
 }
 
 #[test]
-fn a_known_event_is_answered_before_guards_are_asked() {
+fn a_duplicate_is_answered_before_guards_are_checked() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let (make, start) = (task_job("a"), started("a"));

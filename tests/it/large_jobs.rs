@@ -91,7 +91,7 @@ fn a_full_job_refuses_events_that_need_room_and_shows_its_newest_notes() {
 }
 
 #[test]
-fn readers_who_wait_for_one_rendering_are_refused_together() {
+fn readers_that_wait_for_one_rendering_are_refused_together() {
     let dir = tempfile::tempdir().unwrap();
     // No turn ever comes.
     let server = TestServer::open(dir.path(), Options { turns: 0, clock: system_clock(), ..Options::default() });

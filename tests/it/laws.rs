@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn a_percentage_is_one(reports in prop::collection::vec(event(), 0..40)) {
+    fn a_percentage_is_between_0_and_100(reports in prop::collection::vec(event(), 0..40)) {
         // The fold alone, without asking whether the events are decent.
         let mut job = given([created(Kind::Task), started()]).job();
         for event in reports {

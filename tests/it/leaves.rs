@@ -35,7 +35,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_leaf_from_outside_is_in_the_one_form_or_refused() {
+fn a_leaf_from_outside_has_the_exact_form_of_the_ledger_or_is_refused() {
     for (old, new) in [
         (r#""id":"1""#, r#""id": "1""#),
         (r#""id":"1","source":"w""#, r#""source":"w","id":"1""#),

@@ -36,7 +36,7 @@ fn five_jobs(clock: &HandClock, worker: &Client) {
 }
 
 #[test]
-fn each_filter_of_the_list() {
+fn each_filter_of_the_list_selects_its_jobs() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
@@ -152,7 +152,7 @@ fn the_list_refuses_unknown_parameters_by_name() {
 }
 
 #[test]
-fn everything_that_is_known_of_a_job() {
+fn a_job_shows_everything_that_is_known_of_it() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);
@@ -208,7 +208,7 @@ fn everything_that_is_known_of_a_job() {
 }
 
 #[test]
-fn a_job_of_which_little_is_known() {
+fn a_new_job_shows_null_for_unknown_members() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let worker = server.client(Role::Worker);

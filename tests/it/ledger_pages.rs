@@ -43,7 +43,7 @@ fn pages_lead_through_the_whole_log_and_end_at_the_head() {
 }
 
 #[test]
-fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
+fn a_page_of_large_events_is_cut_by_bytes_and_names_the_next() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);
@@ -70,7 +70,7 @@ fn a_page_of_large_events_is_cut_by_bytes_and_leads_on() {
 }
 
 #[test]
-fn a_filter_that_matches_little_answers_short_pages_that_lead_on() {
+fn a_filter_that_matches_few_events_gives_short_pages_that_name_the_next() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a"), noted("a", "first")])).expect(201);

@@ -57,7 +57,7 @@ fn an_event_reads_the_same_in_every_form() {
 }
 
 #[test]
-fn one_event_by_its_position() {
+fn one_event_is_read_by_its_position() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let elsewhere = Client::new(&server.url, Some(&server.token("w", Role::Worker, OTHER.parse().unwrap())));
@@ -88,7 +88,7 @@ fn one_event_by_its_position() {
 }
 
 #[test]
-fn an_export_starts_after_and_minds_filters() {
+fn an_export_starts_after_a_position_and_obeys_filters() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), task_job("b"), noted("a", "3"), noted("b", "4")])).expect(201);

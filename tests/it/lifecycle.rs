@@ -189,7 +189,7 @@ fn a_hook_ends_once_and_does_not_decide_the_job() {
 }
 
 #[test]
-fn no_more_is_processed_than_there_is() {
+fn counts_over_their_total_are_refused() {
     let total = |total_records| {
         let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records });
         given([created_with(spec), started()])
@@ -265,7 +265,7 @@ fn detail() -> Option<Detail> {
 }
 
 #[test]
-fn a_job_has_so_many_items_and_notes_and_no_more() {
+fn the_numbers_of_items_and_notes_of_a_job_are_limited() {
     // By the fold alone: what leads up to a limit is not in question, and asking for each event takes long.
     let mut full = given([created(Kind::Task), started()]);
     let mut job = full.job.take().unwrap();
@@ -283,7 +283,7 @@ fn a_job_has_so_many_items_and_notes_and_no_more() {
 }
 
 #[test]
-fn a_job_has_so_many_bytes_and_no_more() {
+fn the_bytes_of_a_job_are_limited() {
     let long = "\u{1}".repeat(16 << 10);
     let said = |item: &str, message: &str| {
         let (item, message) = (item.parse().unwrap(), Some(message.to_owned()));

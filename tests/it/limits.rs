@@ -126,7 +126,7 @@ fn ended_early(mut stream: TcpStream) {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_let_go() {
+fn a_connection_whose_client_reads_nothing_is_closed() {
     let http = HttpOptions { stall_timeout: Duration::from_millis(300), ..HttpOptions::default() };
     let server = TestServer::serving(http);
     let admin = large_job(&server);
@@ -173,7 +173,7 @@ fn a_revoked_token_ends_an_answer_that_is_not_read() {
 }
 
 #[test]
-fn exports_and_bundles_are_limited_and_to_ask_for_the_head_alone_costs_nothing() {
+fn exports_and_bundles_are_limited_and_head_requests_do_not_count() {
     let server = bounded(|bounds| {
         bounds.exports = Bound { total: 2, per_token: 1 };
         bounds.bundles = Bound { total: 1, per_token: 1 };

@@ -8,7 +8,7 @@ use crate::support::cli::{cli, on};
 use crate::support::{ROLE_JOB, TestServer, event, role_job, rule_job, started, task_job};
 
 #[test]
-fn the_ledgers_own_json_ends_its_line_and_nothing_else_does() {
+fn only_answers_of_the_ledgers_own_api_end_with_a_newline() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let output = event("job.hook_output", "a", json!({"output": "no line end"}));
@@ -65,7 +65,7 @@ fn the_ledgers_own_json_ends_its_line_and_nothing_else_does() {
 }
 
 #[test]
-fn one_of_a_thing_is_named_as_one() {
+fn messages_use_the_singular_for_one() {
     let dir = tempfile::tempdir().unwrap();
     let (data, copy, file) = (dir.path().join("data"), dir.path().join("copy"), dir.path().join("export"));
     let events = dir.path().join("events");

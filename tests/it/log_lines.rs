@@ -26,7 +26,7 @@ fn dropped(client: &Client) -> u64 {
 }
 
 #[test]
-fn a_server_whose_log_goes_nowhere_answers_and_ends_as_any_other() {
+fn a_server_whose_stderr_takes_nothing_answers_and_ends_as_any_other() {
     for (name, stderr, reader) in deaf() {
         let dir = tempfile::tempdir().unwrap();
         let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).stderr(stderr));

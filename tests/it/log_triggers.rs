@@ -43,7 +43,7 @@ fn refused(conn: &Connection, why: &str, attempt: impl FnOnce(&Connection) -> Re
 }
 
 #[test]
-fn nothing_is_updated() {
+fn the_log_refuses_every_update() {
     let (_server, conn) = log();
     let changes = [
         "position = 100",
@@ -82,7 +82,7 @@ fn nothing_is_updated() {
 }
 
 #[test]
-fn nothing_is_deleted_or_replaced() {
+fn the_log_refuses_to_delete_or_replace() {
     let (_server, conn) = log();
     refused(&conn, "events are never deleted", |conn| conn.execute("DELETE FROM event WHERE position = 6", []));
     refused(&conn, "events are never deleted", |conn| conn.execute("DELETE FROM event", []));
@@ -149,7 +149,7 @@ fn a_history_does_not_fork() {
 }
 
 #[test]
-fn a_row_is_whole() {
+fn the_log_refuses_an_incomplete_row() {
     let (_server, conn) = log();
     let next = EventRow::next(&conn, "job.noted", 1, r#"{"text":"x"}"#);
     let broken = [

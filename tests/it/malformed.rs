@@ -97,7 +97,7 @@ fn a_file_that_is_no_export_is_unreadable() {
 }
 
 #[test]
-fn a_line_without_an_end_is_not_read_to_it() {
+fn an_endless_line_is_not_read_to_its_end() {
     let log = log();
     let whole = fs::read_to_string(export(&log, &[])).unwrap();
     let endless = log.folder.path().join("endless.ndjson");
@@ -114,7 +114,7 @@ fn a_line_without_an_end_is_not_read_to_it() {
 }
 
 #[test]
-fn an_export_that_brings_no_signature_is_told_without_blame() {
+fn an_export_without_a_checkpoint_is_unproven_and_not_faulty() {
     let log = log();
     let export = export(&log, &[]);
     for more in [&["--vkey", log.key.as_str()][..], &["--vkey", &log.key, "--json"]] {

@@ -34,7 +34,7 @@ fn anywhere(dir: &Path, bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn a_secret_is_nowhere_behind_the_door() {
+fn a_masked_secret_is_in_no_file_and_no_answer() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
     let tail = worker.stream("/ledger/events?after=0", &[]);
@@ -58,7 +58,7 @@ fn a_secret_is_nowhere_behind_the_door() {
 }
 
 #[test]
-fn a_retry_is_compared_as_it_is_stored() {
+fn a_retry_with_a_secret_is_compared_in_its_masked_form() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);
@@ -73,7 +73,7 @@ fn a_retry_is_compared_as_it_is_stored() {
 }
 
 #[test]
-fn members_named_like_secrets_are_refused_by_their_place_alone() {
+fn the_refusal_of_a_member_named_like_a_secret_shows_only_its_place() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let spec = json!({"job_type": "full_sync"});
@@ -155,7 +155,7 @@ fn a_reference_to_a_secret_passes() {
 }
 
 #[test]
-fn a_refusal_does_not_repeat_what_a_rule_knows() {
+fn a_refusal_does_not_repeat_a_secret() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);
@@ -189,7 +189,7 @@ fn a_refusal_repeats_neither_a_long_name_nor_a_long_text() {
 }
 
 #[test]
-fn rules_can_be_switched_off_and_added() {
+fn rules_can_be_disabled_and_added() {
     let own = [OwnRule { name: "badge".into(), pattern: "BDG-[0-9]+".into() }];
     let dir = tempfile::tempdir().unwrap();
     let options = Options { mask: Mask::new("all,-github,-names", &own).unwrap(), ..Options::default() };
@@ -204,7 +204,7 @@ fn rules_can_be_switched_off_and_added() {
 }
 
 #[test]
-fn commands_stop_secrets_too() {
+fn the_command_append_stops_secrets_too() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let events = |text: &str| format!("{}\n{}\n", with(task_job("a"), "id", json!("1")), noted("a", text));
@@ -231,7 +231,7 @@ fn commands_stop_secrets_too() {
 }
 
 #[test]
-fn nothing_that_was_sent_is_in_the_most_talkative_log() {
+fn the_most_detailed_log_has_nothing_that_a_client_sent() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--data"]).arg(dir.path()));
     let worker = token(dir.path(), "worker");

@@ -134,7 +134,7 @@ fn headers_cookies_and_signatures() {
 }
 
 #[test]
-fn keys_in_other_clothes() {
+fn keys_in_other_notations() {
     let pem = secrets::pem("RSA PRIVATE KEY", "\n");
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &pem);
     let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();

@@ -131,7 +131,7 @@ fn rules_are_chosen_by_name() {
 }
 
 #[test]
-fn rules_of_ones_own_find_the_whole_or_their_group() {
+fn an_added_rule_masks_its_whole_match_or_its_group() {
     let own = |name: &str, pattern: &str| OwnRule { name: name.into(), pattern: pattern.into() };
     let badge = [own("badge", "BDG-[0-9]{4}"), own("pin", "(?i)pin is ([0-9]+)")];
     let mask = Mask::new("all", &badge).unwrap();

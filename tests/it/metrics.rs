@@ -36,7 +36,7 @@ fn the_format_is_the_one_that_is_asked_for() {
 }
 
 #[test]
-fn a_linter_that_is_not_ours_finds_nothing() {
+fn promtool_finds_no_fault() {
     if let Some(tool) = lacking(&["promtool"]) {
         return skipped(tool);
     }
@@ -88,7 +88,7 @@ fn requests_are_counted_by_route_and_status_and_timed() {
 }
 
 #[test]
-fn the_process_is_told_of_in_the_usual_names() {
+fn metrics_of_the_process_have_the_usual_names() {
     let server = TestServer::start();
     let text = server.client(Role::Admin).get_with("/metrics", &PLAIN).expect(200).text();
     let value = |name: &str| sample(&text, name).unwrap_or_else(|| panic!("{name}"));
@@ -113,7 +113,7 @@ fn metrics_are_of_all_organisations_and_for_admins_and_auditors() {
 }
 
 #[test]
-fn on_a_port_of_their_own_they_need_no_token_and_nothing_else_is_there() {
+fn the_metrics_port_needs_no_token_and_serves_only_metrics() {
     let dir = tempfile::tempdir().unwrap();
     let told = cli(["serve", "--json", "--listen", "127.0.0.1:0", "--metrics-listen", "localhost:0", "--data"]);
     let log = dir.path().join("log");
@@ -139,7 +139,7 @@ fn on_a_port_of_their_own_they_need_no_token_and_nothing_else_is_there() {
 }
 
 #[test]
-fn each_part_has_a_share_of_the_memory_and_tells_what_it_holds() {
+fn the_metrics_show_each_share_of_the_memory_and_the_bytes_held() {
     let server = TestServer::start();
     server.client(Role::Worker).append(&task_job("a")).expect(201);
     let auditor = server.client(Role::Auditor);

@@ -71,7 +71,7 @@ fn befalls(name: &str, act: impl FnOnce(&Path, &Path)) {
 }
 
 #[test]
-fn files_that_are_removed() {
+fn no_append_succeeds_after_a_file_is_removed() {
     befalls("all of the log", |folder, _| remove(folder, &["log.db", "log.db-wal", "log.db-shm"]));
     for name in ["log.db", "log.db-wal", "log.db-shm", "access.db", "lock", "ledger.key"] {
         befalls(name, |folder, _| remove(folder, &[name]));
@@ -79,7 +79,7 @@ fn files_that_are_removed() {
 }
 
 #[test]
-fn a_folder_that_is_removed_or_moved() {
+fn no_append_succeeds_after_the_folder_is_removed_or_moved() {
     befalls("rm -rf", |folder, _| fs::remove_dir_all(folder).unwrap());
     befalls("mv", |folder, _| fs::rename(folder, folder.with_file_name("moved")).unwrap());
     befalls("mv, and another in its place", |folder, older| {
@@ -89,7 +89,7 @@ fn a_folder_that_is_removed_or_moved() {
 }
 
 #[test]
-fn older_files_that_are_put_in_their_place() {
+fn no_append_succeeds_after_older_files_replace_the_open_ones() {
     befalls("all, in place", put_over);
     befalls("all, renamed", |folder, older| {
         for file in fs::read_dir(older).unwrap().map(Result::unwrap) {
@@ -107,7 +107,7 @@ fn older_files_that_are_put_in_their_place() {
 }
 
 #[test]
-fn a_backup_that_is_copied_over_a_log_that_has_grown_since() {
+fn no_append_succeeds_after_a_backup_is_copied_over_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let (worker, older) = (token(&folder, "worker"), dir.path().join("older"));
@@ -127,7 +127,7 @@ fn a_backup_that_is_copied_over_a_log_that_has_grown_since() {
 }
 
 #[test]
-fn the_key_that_no_longer_has_to_sign_may_go() {
+fn the_previous_key_file_may_be_removed_while_the_server_runs() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     on(&folder, "key rotate", &[]).expect(0);
@@ -142,7 +142,7 @@ fn the_key_that_no_longer_has_to_sign_may_go() {
 }
 
 #[test]
-fn a_wal_that_sqlite_begins_anew_is_no_change() {
+fn a_wal_that_sqlite_resets_stops_no_append() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let admin = token(&folder, "admin");

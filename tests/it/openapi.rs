@@ -63,14 +63,14 @@ fn the_description_that_is_served_is_the_one_of_the_code() {
 }
 
 #[test]
-fn it_is_openapi_3_1_of_this_version() {
+fn the_description_is_openapi_3_1_of_this_version() {
     let description = description();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1."));
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own() {
+fn every_operation_has_a_unique_name() {
     let mut names = BTreeSet::new();
     for (operation, says) in operations(&description()) {
         let name = says["operationId"].as_str().unwrap_or_else(|| panic!("{operation}: no operationId"));

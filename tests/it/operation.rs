@@ -19,7 +19,7 @@ fn a_plain_request_id_comes_back() {
 }
 
 #[test]
-fn any_other_request_gets_an_id_of_its_own() {
+fn a_request_without_a_plain_id_gets_a_fresh_one() {
     let server = TestServer::start();
     let mut seen = BTreeSet::new();
     for given in ["", "two words", "a\"b", "a,b", "é", &"x".repeat(129)] {
@@ -41,7 +41,7 @@ fn a_stream_carries_the_request_id_too() {
 }
 
 #[test]
-fn health_says_that_the_process_lives_and_readiness_where_it_stands() {
+fn healthz_says_that_the_process_lives_and_readyz_how_far_it_is() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), event("job.started", "a", json!({}))])).expect(201);
@@ -66,7 +66,7 @@ fn samples(client: &Client) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn metrics_count() {
+fn metrics_count_events_requests_and_positions() {
     let server = TestServer::start();
     let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
     let zero = samples(&auditor);

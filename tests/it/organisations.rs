@@ -23,7 +23,7 @@ fn three(server: &TestServer) -> [Client; 3] {
 }
 
 #[test]
-fn the_same_id_is_two_jobs() {
+fn the_same_id_in_two_organisations_names_two_jobs() {
     let mut server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
     ours.append(&json!([task_job("same"), started("same"), role_job(ROLE_JOB), rule_job("r", &["a"])])).expect(201);
@@ -63,7 +63,7 @@ fn the_same_id_is_two_jobs() {
 }
 
 #[test]
-fn lists_show_ones_own_and_an_auditor_everything() {
+fn lists_show_the_callers_organisation_and_to_an_auditor_all() {
     let server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
     ours.append(&json!([task_job("a"), task_job("b")])).expect(201);
@@ -117,7 +117,7 @@ fn pages_exports_and_tails_keep_to_the_organisation() {
 }
 
 #[test]
-fn one_event_is_for_its_organisation_and_auditors() {
+fn one_event_is_shown_to_its_organisation_and_to_auditors() {
     let server = TestServer::start();
     let [ours, theirs, auditor] = three(&server);
     ours.append(&at("2025-01-01T00:00:00Z", task_job("a"))).expect(201);

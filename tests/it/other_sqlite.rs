@@ -18,7 +18,7 @@ fn sql(folder: &Path, sql: &str) -> Result<String, String> {
 }
 
 #[test]
-fn it_is_read_and_written_and_keeps_its_rules() {
+fn another_sqlite_reads_and_writes_the_log_and_its_triggers_hold() {
     if let Some(tool) = lacking(&["sqlite3"]) {
         return skipped(tool);
     }

@@ -53,7 +53,7 @@ fn a_job_is_not_cancelled_as_of_another_moment() {
 }
 
 #[test]
-fn a_parameter_that_repeats_is_bounded_and_counts_once() {
+fn repeated_parameters_are_bounded_and_duplicates_count_once() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);

@@ -74,7 +74,7 @@ fn a_server_makes_private_files_in_an_open_folder() {
 }
 
 #[test]
-fn a_folder_of_an_older_ledger_is_closed_at_the_next_start_which_says_so() {
+fn the_next_start_makes_the_files_of_an_older_ledger_private_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let data = small_ledger(dir.path());
     token(&data, "worker");

@@ -94,7 +94,7 @@ impl Auditor {
 }
 
 #[test]
-fn everything_served_is_what_the_leaves_make_at_every_size() {
+fn at_every_size_the_served_tree_follows_from_the_leaves() {
     let mut server = TestServer::start();
     let (worker, auditor) = (server.client(Role::Worker), server.client(Role::Auditor));
     Auditor::of(&server, &auditor).tiles();
@@ -144,7 +144,7 @@ fn every_two_sizes_are_consistent() {
 }
 
 #[test]
-fn sizes_and_tiles_that_are_not_there_are_refused_before_anything_is_computed() {
+fn impossible_sizes_and_tiles_are_refused_before_any_work() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), task_job("b"), task_job("c")])).expect(201);
@@ -263,7 +263,7 @@ fn a_bundle_that_lacks_an_event_is_refused() {
 }
 
 #[test]
-fn a_receipt_is_good_for_ever() {
+fn an_old_receipt_stays_valid_while_the_log_grows() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let prefer = [("prefer", "respond-async, return=receipt; wait=1")];

@@ -51,7 +51,7 @@ fn shown(client: &Client, path: &str) -> String {
 }
 
 #[test]
-fn every_read_shows_every_moment_again() {
+fn a_read_as_of_a_moment_repeats_the_answer_of_that_moment() {
     let hands = HandClock::at("2025-01-01T00:00:00Z");
     let server = TestServer::start_with(hands.clock());
     let admin = server.client(Role::Admin);
@@ -102,7 +102,7 @@ fn a_moment_between_two_events_shows_the_one_before() {
 }
 
 #[test]
-fn a_revision_that_is_known_is_not_sent_again() {
+fn a_revision_that_the_client_has_is_not_sent_again() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (life, routes) in lives() {

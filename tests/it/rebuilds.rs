@@ -69,7 +69,7 @@ fn told(admin: &Client, clock: &HandClock, jobs: &[&str], events: &[Value]) -> V
 }
 
 #[test]
-fn the_past_and_the_rebuilt_present_are_what_was_seen() {
+fn reads_of_the_past_and_of_rebuilt_views_repeat_the_first_answers() {
     let config = Config { cases: 5, failure_persistence: None, ..Config::default() };
     let events = prop::collection::vec(reported(), 40..60);
     let most = Cell::new(0);

@@ -66,7 +66,7 @@ fn same(now: &[Read], before: &[Read]) {
     assert_eq!(now.len(), before.len());
 }
 
-struct Redaction {
+struct RedactedLedger {
     dir: tempfile::TempDir,
     server: Serving,
     admin: Client,
@@ -79,12 +79,12 @@ struct Redaction {
     _watcher: Stream,
 }
 
-impl Redaction {
+impl RedactedLedger {
     fn folder(&self) -> PathBuf {
         self.dir.path().join("ledger")
     }
 
-    fn new() -> Redaction {
+    fn new() -> RedactedLedger {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("ledger");
         let server = Serving::start(&folder);
@@ -110,13 +110,13 @@ impl Redaction {
         all.push(redacted("t", head + 1));
         let answer = admin.append(&json!(all)).expect(201).json();
         assert_eq!(answer["events"].as_array().unwrap().len(), 15);
-        Redaction { dir, server, admin, before, receipts, key, _watcher: watcher }
+        RedactedLedger { dir, server, admin, before, receipts, key, _watcher: watcher }
     }
 }
 
 #[test]
 fn redacted_data_is_in_no_byte_of_any_file_and_in_no_answer() {
-    let redacted = Redaction::new();
+    let redacted = RedactedLedger::new();
     let (folder, admin) = (redacted.folder(), &redacted.admin);
     assert_eq!(files_with(&folder, NAME), Vec::<PathBuf>::new(), "while the server runs");
     let head = admin.head();
@@ -153,7 +153,7 @@ fn redacted_data_is_in_no_byte_of_any_file_and_in_no_answer() {
 
 #[test]
 fn a_redaction_keeps_numbers_states_and_ids_and_shows_its_actor() {
-    let redacted = Redaction::new();
+    let redacted = RedactedLedger::new();
     let after = single_reads(&redacted.admin, &REDACTED_JOBS, "?as_of=94");
     assert_eq!(after.len(), redacted.before.len());
     for (before, after) in redacted.before.iter().zip(&after) {
@@ -182,7 +182,7 @@ fn a_redaction_keeps_numbers_states_and_ids_and_shows_its_actor() {
 
 #[test]
 fn proofs_from_before_and_the_whole_log_verify() {
-    let Redaction { dir, server, receipts, key, .. } = Redaction::new();
+    let RedactedLedger { dir, server, receipts, key, .. } = RedactedLedger::new();
     let folder = dir.path().join("ledger");
     for receipt in &receipts {
         let path = dir.path().join("receipt");

@@ -85,7 +85,7 @@ fn a_redaction_of_another_job_explains_no_missing_data() {
 }
 
 #[test]
-fn data_that_came_back_is_told() {
+fn the_audit_reports_redacted_data_that_came_back() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("ledger");
     append_to(&folder, &json!(lives()), &[]);

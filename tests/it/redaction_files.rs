@@ -30,7 +30,7 @@ fn full(folder: &std::path::Path) -> (Serving, Client) {
 }
 
 #[test]
-fn while_a_reader_holds_the_old_bytes_the_redaction_is_not_done() {
+fn a_redaction_is_pending_while_a_reader_holds_the_old_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
     let held = reader(dir.path());
@@ -53,7 +53,7 @@ fn while_a_reader_holds_the_old_bytes_the_redaction_is_not_done() {
 }
 
 #[test]
-fn a_process_that_died_before_it_was_done_does_the_rest_before_it_is_ready() {
+fn a_restarted_server_completes_a_pending_redaction_before_it_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
     let held = reader(dir.path());
@@ -76,7 +76,7 @@ fn a_process_that_died_before_it_was_done_does_the_rest_before_it_is_ready() {
 }
 
 #[test]
-fn where_another_process_copies_the_wal_the_answer_says_that_it_is_not_done() {
+fn a_redaction_is_pending_until_the_external_program_copies_the_wal_back() {
     let dir = tempfile::tempdir().unwrap();
     let (server, admin) = full(dir.path());
     server.end("TERM").expect(0);

@@ -103,7 +103,7 @@ fn a_batch_redacts_all_or_nothing_and_its_retry_is_a_duplicate() {
 }
 
 #[test]
-fn guards_receipts_and_masks_are_as_with_every_event() {
+fn guards_receipts_and_masks_apply_to_redactions_too() {
     let server = ended();
     let admin = server.client(Role::Admin);
     admin.append_with(&redacted("a", 2), &[("if-match", "\"3\"")]).expect(412);

@@ -28,7 +28,7 @@ fn state(client: &Client, job: &str) -> String {
 }
 
 #[test]
-fn the_documents_sample_value_for_value() {
+fn the_sample_of_the_document_is_answered_value_for_value() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let given = |id, kind| format!(r#"{{"priority":1,"rule":{RULE},"type":"{kind}","id":"{id}"}}"#);
@@ -75,7 +75,7 @@ fn the_documents_sample_value_for_value() {
 }
 
 #[test]
-fn states_and_statuses_of_a_job_and_its_actions() {
+fn a_rule_job_and_its_actions_show_state_and_status() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let shown = |job: &str| {
@@ -114,7 +114,7 @@ fn states_and_statuses_of_a_job_and_its_actions() {
 }
 
 #[test]
-fn a_rule_is_kept_as_it_was_given() {
+fn a_rule_is_shown_as_the_producer_wrote_it() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let rule = r#"{"zeta":[9007199254740993,1.0,1e5,"\u00e9"],"alpha":{"b":null,"a":"  two  "},"enabled":true}"#;
@@ -197,7 +197,7 @@ fn accept_selects_the_media_type_of_an_answer() {
 }
 
 #[test]
-fn the_live_form_starts_with_the_same_text() {
+fn a_live_read_starts_with_the_text_of_a_plain_read() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&rule_job("r", &["a"])).expect(201);

@@ -121,7 +121,7 @@ fn the_schema_refuses_each_event_that_the_code_refuses() {
 }
 
 #[test]
-fn limits_are_where_the_schema_says() {
+fn data_at_each_limit_of_the_schema_is_accepted_and_over_it_refused() {
     for (event_type, (fits, over)) in at_the_limit() {
         let validator = validator(event_type);
         assert!(

@@ -208,7 +208,7 @@ fn a_copy_has_its_tree_and_goes_on_under_the_checkpoint_of_its_new_name() {
 }
 
 #[test]
-fn a_rotated_key_signs_beside_the_one_before_until_that_is_taken_away() {
+fn a_new_key_signs_beside_the_previous_one_until_its_file_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let shown = |folder: &Path| -> Vec<String> {
@@ -250,7 +250,7 @@ fn a_rotated_key_signs_beside_the_one_before_until_that_is_taken_away() {
 }
 
 #[test]
-fn a_rotation_that_was_cut_off_after_its_event_is_ended_by_the_next_start() {
+fn the_next_start_completes_a_rotation_that_ended_after_its_event() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     on(&folder, "key rotate", &[]).expect(0);

@@ -26,7 +26,7 @@ fn write(server: &TestServer, cookie: &str, headers: &[(&str, &str)]) -> Answer 
 }
 
 #[test]
-fn the_cookie_is_for_this_server_and_no_script() {
+fn a_browser_sends_the_cookie_to_this_server_only_and_shows_it_to_no_script() {
     let server = TestServer::start();
     let answer = server.client(Role::Viewer).send(Method::POST, "/session", &[], b"").expect(204);
     let cookie = answer.header("set-cookie");
@@ -184,7 +184,7 @@ fn signing_out_ends_the_streams_of_this_session_and_no_others() {
 }
 
 #[test]
-fn a_token_that_is_wrong_is_not_saved_by_a_cookie() {
+fn a_wrong_token_is_refused_even_beside_a_valid_cookie() {
     let server = TestServer::start();
     let cookie = sign_in(&server.client(Role::Viewer));
     for authorization in ["Bearer jl_wrong", "Basic dmlld2VyOng=", "Bearer"] {

@@ -53,7 +53,7 @@ fn origin(folder: &Path) -> String {
 }
 
 #[test]
-fn a_folder_that_lost_its_log_is_refused_with_any_other_file_left() {
+fn a_folder_without_its_log_is_refused_if_any_file_of_a_ledger_remains() {
     let cases: [(&[&str], &[&str]); 5] = [
         (&[], &["`ledger.key`", "`views.db`", "`anchor/checkpoint`", "`access.db`"]),
         (&["anchor"], &["`ledger.key`"]),
@@ -103,7 +103,7 @@ fn a_log_that_is_a_link_to_nothing_is_named() {
 }
 
 #[test]
-fn an_anchor_elsewhere_keeps_a_second_ledger_from_starting() {
+fn an_anchor_in_another_folder_prevents_a_second_ledger() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, anchor) = (small_ledger(dir.path()), dir.path().join("elsewhere"));
     fs::rename(folder.join("anchor"), &anchor).unwrap();
@@ -148,7 +148,7 @@ fn a_new_ledger_in_an_old_folder_has_another_name_and_key_and_keeps_the_old_file
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_made_only_where_that_is_asked_for() {
+fn a_missing_folder_is_made_only_with_the_option_create() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("typo");
     for more in [&[][..], &["--new-ledger"]] {
@@ -170,7 +170,7 @@ fn a_folder_that_is_not_there_is_made_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn files_of_something_else_are_not_mixed_with_a_new_ledger_unasked() {
+fn a_ledger_starts_among_files_of_something_else_only_with_the_option_create() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("holiday.jpg"), "x").unwrap();
     refuses(dir.path(), &[], &["files of something else", "`holiday.jpg`", "--create"]);
@@ -183,7 +183,7 @@ fn files_of_something_else_are_not_mixed_with_a_new_ledger_unasked() {
 }
 
 #[test]
-fn an_empty_folder_one_with_tokens_and_a_fresh_volume_are_new() {
+fn an_empty_folder_a_folder_with_tokens_and_a_fresh_volume_take_a_new_ledger() {
     for prepare in [
         (|_| ()) as fn(&Path),
         |folder| drop(token(folder, "worker")),
@@ -202,7 +202,7 @@ fn an_empty_folder_one_with_tokens_and_a_fresh_volume_are_new() {
 }
 
 #[test]
-fn a_start_on_a_taken_address_makes_nothing() {
+fn a_start_on_a_taken_address_makes_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

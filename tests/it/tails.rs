@@ -173,7 +173,7 @@ fn a_stop_ends_every_stream_and_watchers_go_on_at_the_next_start() {
 }
 
 #[test]
-fn a_reader_that_reads_nothing_for_long_loses_nothing() {
+fn a_tail_that_reads_nothing_for_long_loses_no_event() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);

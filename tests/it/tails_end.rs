@@ -78,7 +78,7 @@ fn a_first_connection_to_an_ended_job_streams_and_closes() {
 }
 
 #[test]
-fn only_a_client_that_names_the_end_is_told_to_stop() {
+fn only_a_client_that_names_the_end_of_the_job_is_told_to_stop() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     ended(&worker);
@@ -111,7 +111,7 @@ fn a_filter_that_hides_the_final_event_closes_all_the_same() {
 }
 
 #[test]
-fn a_tail_of_a_job_that_is_not_there() {
+fn a_tail_of_an_unknown_job_is_not_found_and_a_filter_waits_for_the_job() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let stream = [("accept", "text/event-stream")];

@@ -47,7 +47,7 @@ fn every_filter_shows_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn a_filter_holds_for_what_comes_live_too() {
+fn a_filter_applies_to_new_events_too() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     three_kinds(&worker);
@@ -84,7 +84,7 @@ fn a_tail_that_slept_while_others_were_busy_misses_nothing_when_woken() {
 }
 
 #[test]
-fn a_filter_that_names_nothing_there_is_is_refused() {
+fn a_filter_with_an_unknown_value_is_refused() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     let filters = ["type=job.exploded", "kind=other", "job=a%20b", "org=nobody", "colour=red", "kind=task&kind=rule"];

@@ -37,7 +37,7 @@ fn live_position(admin: &Client, event: &Value) -> Option<u64> {
 }
 
 #[test]
-fn a_database_role_job() {
+fn a_live_read_of_a_database_role_job_shows_each_change() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&role_job(ROLES)).expect(201);
@@ -53,7 +53,7 @@ fn a_database_role_job() {
 }
 
 #[test]
-fn a_background_job_and_the_ledgers_view_of_it() {
+fn live_reads_of_a_background_job_show_each_change_in_both_apis() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (job, path) in [("a", "/api/v1/jobs/a"), ("b", "/ledger/jobs/b")] {
@@ -64,7 +64,7 @@ fn a_background_job_and_the_ledgers_view_of_it() {
 }
 
 #[test]
-fn the_progress_of_a_background_job() {
+fn a_live_read_of_the_progress_of_a_background_job_shows_each_change() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&task_job("a")).expect(201);
@@ -85,7 +85,7 @@ fn the_progress_of_a_background_job() {
 }
 
 #[test]
-fn a_rule_job_and_its_bare_state() {
+fn live_reads_of_a_rule_job_and_its_state_show_each_change() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (job, path) in [("a", "/authorization/rules/jobs/a"), ("b", "/authorization/rules/jobs/b/state")] {

@@ -31,7 +31,7 @@ fn an_untouched_log_is_verified() {
 }
 
 #[test]
-fn without_a_pinned_key_it_is_only_in_accordance_with_itself() {
+fn without_a_pinned_key_a_log_is_only_consistent() {
     let log = log();
     cli(["verify", "db"]).arg(log.data()).run().expect(7);
     let other = SigningKey::from_seed("another", &[1; 32]).unwrap().verifier().to_string();
@@ -41,7 +41,7 @@ fn without_a_pinned_key_it_is_only_in_accordance_with_itself() {
 }
 
 #[test]
-fn each_changed_entry_is_found_where_it_is() {
+fn each_changed_entry_is_found_at_its_position() {
     let log = log();
     let second = |column: &str| format!("(SELECT {column} FROM event WHERE position = 5)");
     for (what, position, sql) in [
@@ -98,7 +98,7 @@ fn an_insider_who_makes_the_nodes_again_is_found_by_the_signed_root() {
 }
 
 #[test]
-fn checkpoints_that_are_not_the_logs_are_refused() {
+fn verify_refuses_checkpoints_that_the_log_did_not_sign() {
     let log = log();
     let strange = SigningKey::from_seed("jobledger/strange", &[7; 32]).unwrap();
     for (what, code, change) in [
@@ -168,7 +168,7 @@ fn a_log_that_was_cut_or_rolled_back_is_found_with_a_checkpoint() {
 }
 
 #[test]
-fn another_log_in_its_place_is_found() {
+fn another_log_in_the_place_of_the_first_is_found() {
     let (log, other) = (log(), self::log());
     log.verify(&other.data(), &[]).expect(4);
     cli(["verify", "db"]).arg(other.data()).arg("--since").arg(&log.kept).run().expect(5);
@@ -189,7 +189,7 @@ fn missing_data_needs_a_redaction() {
 }
 
 #[test]
-fn views_are_the_result_of_a_replay() {
+fn verify_compares_the_views_with_a_replay_of_the_log() {
     let log = log();
     for change in ["UPDATE job SET message = 'x'", "DELETE FROM note", "UPDATE spec SET spec = '{}'"] {
         let copy = log.copy(|folder| Connection::open(folder.join("views.db")).unwrap().execute_batch(change).unwrap());
@@ -202,7 +202,7 @@ fn views_are_the_result_of_a_replay() {
 
 /// Views that are behind are what a server goes on from: they are compared where they stand.
 #[test]
-fn views_that_are_behind_are_the_result_of_an_earlier_replay() {
+fn verify_compares_views_that_are_behind_with_a_replay_up_to_their_position() {
     let log = log();
     let behind = |change: &str| {
         log.copy(|folder| {
@@ -241,7 +241,7 @@ fn verify_names_jobs_and_sources_that_no_entry_explains() {
 }
 
 #[test]
-fn dropped_triggers_are_told_and_prove_nothing() {
+fn dropped_triggers_are_a_remark_and_no_fault() {
     let log = log();
     let copy = log.changed("");
     let done = log.verify(copy.path(), &[]).expect(0);

@@ -27,7 +27,7 @@ fn progress(job: &str, data: Value) -> Value {
 }
 
 #[test]
-fn the_documents_list_sample() {
+fn the_list_sample_of_the_document_is_answered() {
     let (_server, admin, _) = ledger("2024-02-01T11:00:00Z");
     let counts = json!({"records_created": 150, "records_updated": 45, "records_deleted": 10});
     let life = json!([
@@ -72,7 +72,7 @@ fn the_documents_list_sample() {
 }
 
 #[test]
-fn the_documents_progress_sample() {
+fn the_progress_sample_of_the_document_is_answered() {
     let (_server, admin, hands) = ledger("2024-02-01T10:00:45Z");
     let step = json!({"current_step": "Processing accounts", "records_processed": 650, "total_records": 1000});
     admin.append(&json!([task_job("job-123"), at(START, started("job-123")), progress("job-123", step)])).expect(201);
@@ -97,7 +97,7 @@ fn the_documents_progress_sample() {
 }
 
 #[test]
-fn the_documents_running_sample() {
+fn the_running_sample_of_the_document_is_answered() {
     let (_server, admin, _) = ledger("2024-02-01T10:00:45Z");
     let life = json!([
         task("job-123", "account_sync"),
@@ -137,7 +137,7 @@ fn running_shows_every_running_background_job_and_no_other() {
 }
 
 #[test]
-fn a_job_called_running_does_not_hide_the_running_jobs() {
+fn a_job_with_the_id_running_does_not_hide_the_running_jobs() {
     let (_server, admin, _) = ledger(START);
     admin.append(&task_job("running")).expect(201);
     assert_eq!(admin.get("/api/v1/jobs/running").expect(200).text(), r#"{"jobs":[]}"#);

@@ -57,7 +57,7 @@ fn a_cursor_holds_its_place_while_jobs_come_and_change() {
 }
 
 #[test]
-fn a_cursor_goes_with_its_filters() {
+fn a_cursor_is_refused_with_other_filters() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     admin.append(&json!([task_job("a"), task_job("b"), started("a"), started("b")])).expect(201);
@@ -86,7 +86,7 @@ fn a_cursor_goes_with_its_filters() {
 }
 
 #[test]
-fn the_last_page_ends_exactly() {
+fn the_last_page_has_no_cursor() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let jobs: Vec<Value> = (0..51).map(|n| task_job(&format!("j{n}"))).collect();
@@ -100,7 +100,7 @@ fn the_last_page_ends_exactly() {
 }
 
 #[test]
-fn bad_parameters_are_named() {
+fn the_refusal_of_a_parameter_names_it() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     for (parameter, values) in [
@@ -123,7 +123,7 @@ fn bad_parameters_are_named() {
 }
 
 #[test]
-fn status_and_type_filter() {
+fn the_list_is_filtered_by_status_and_type() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let types = [
@@ -171,7 +171,7 @@ fn jobs_of_other_kinds_are_not_listed() {
 }
 
 #[test]
-fn dates_are_strict_and_of_the_start() {
+fn dates_filter_by_the_start_and_exclude_the_date_itself() {
     let server = TestServer::start();
     let admin = server.client(Role::Admin);
     let make = |job: &str| at("2024-02-01T08:00:00Z", task_job(job));

@@ -17,7 +17,7 @@ const LONG: [(&str, &str); 4] = [
     ("src/http/tail/events.rs: tail", "the stream's body holds its state from one frame to the next"),
     ("src/http/tail/live.rs: live", "the stream's body holds its state from one snapshot to the next"),
     ("src/ledger/open.rs: start_threads", "one statement a thread, in the order in which each needs the one before"),
-    ("src/mask/names.rs: names_are_compared_by_how_they_end", "a test that is a table of names"),
+    ("src/mask/names.rs: names_are_compared_by_their_ends", "a test that is a table of names"),
 ];
 /// Uses of a room by a room before it as `file: room`, each with the reason.
 const UPWARDS: [(&str, &str); 0] = [];

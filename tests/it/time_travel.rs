@@ -114,7 +114,7 @@ fn an_answer_says_which_moment_it_shows() {
 }
 
 #[test]
-fn moments_that_cannot_be_shown() {
+fn a_read_as_of_an_impossible_moment_is_refused() {
     let clock = HandClock::new();
     let server = TestServer::start_with(clock.clock());
     let admin = server.client(Role::Admin);

@@ -32,7 +32,7 @@ impl Rotating {
 }
 
 #[test]
-fn the_old_secret_is_good_for_the_overlap_and_the_new_one_at_once() {
+fn after_a_rotation_the_old_secret_is_valid_for_the_overlap_and_the_new_one_at_once() {
     let here = Rotating::start();
     let first = here.server.client(Role::Worker);
     first.append(&task_job("a")).expect(201);
@@ -96,7 +96,7 @@ fn rotation_does_not_bring_a_token_back() {
 }
 
 #[test]
-fn a_name_is_taken_again_by_the_same_role_once_its_token_is_revoked() {
+fn the_name_of_a_revoked_token_can_be_used_again_for_the_same_role() {
     let here = Rotating::start();
     let access = here.server.access();
     let create = |role, reuse_name| {

@@ -31,7 +31,7 @@ fn a_name_is_given_once_for_ever_in_an_organisation() {
 }
 
 #[test]
-fn some_names_are_not_given() {
+fn reserved_and_malformed_names_are_refused() {
     let server = TestServer::start();
     let create = |name: &str| server.access().create(&token(name, nil()), time(NOW)).map(|_| ());
     for reserved in ["ledger", "Ledger", "LEDGER"] {
@@ -117,7 +117,7 @@ fn secrets_are_kept_as_hashes_only() {
 }
 
 #[test]
-fn the_scheme_is_bearer_in_any_case() {
+fn the_authorization_scheme_is_bearer_in_any_case() {
     let server = TestServer::start();
     let token = server.token("ann", Role::Viewer, nil());
     for (authorization, status) in [

@@ -42,7 +42,7 @@ fn refused(server: &TestServer) -> [(String, &'static str); 4] {
 }
 
 #[test]
-fn the_connection_lives_on() {
+fn a_refusal_before_the_body_keeps_the_connection_open() {
     let server = TestServer::start();
     for (request, status) in refused(&server) {
         let mut stream = connect(&server);
@@ -71,7 +71,7 @@ fn a_body_that_is_too_long_to_wait_for_ends_the_connection_and_says_so() {
 }
 
 #[test]
-fn a_client_that_asks_before_sending_is_refused_before_sending() {
+fn a_client_that_expects_100_continue_is_refused_before_it_sends_the_body() {
     let server = TestServer::start();
     for (request, status) in refused(&server) {
         let mut stream = connect(&server);

@@ -149,7 +149,7 @@ fn a_ledger_that_a_server_writes_is_read_by_another_user() {
 }
 
 #[test]
-fn where_reading_needs_writing_the_command_says_what_to_do() {
+fn a_command_that_would_have_to_write_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let folder = ledger(dir.path(), true);
     let media = Media::of(&folder, |name| name.contains(".db"));

@@ -151,7 +151,7 @@ fn an_attribute_that_is_null_is_absent() {
 }
 
 #[test]
-fn an_unknown_member_is_told_with_the_nearest_and_all_that_there_are() {
+fn the_refusal_of_an_unknown_member_names_the_nearest_and_all_known_ones() {
     let said = |answer: Result<Incoming, Reject>| answer.unwrap_err().to_string();
     assert_eq!(
         said(send("job.failed", r#"{"reason":"x"}"#)),
@@ -224,7 +224,7 @@ fn a_rule_is_kept_as_it_was_given() {
 }
 
 #[test]
-fn a_rule_that_readers_would_choke_on_is_refused() {
+fn a_rule_that_readers_may_read_differently_is_refused() {
     let nested = |levels| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     assert!(ruled(&nested(64)).is_ok());
     for (rule, below) in [
@@ -263,7 +263,7 @@ fn a_retry_of_the_same_event_is_the_same_content() {
 }
 
 #[test]
-fn an_action_id_stands_once() {
+fn a_repeated_action_id_is_refused() {
     let data = r#"{"kind":"rule","spec":{"actions":[{"id":"a","type":"create","rule":{}},{"id":"a","type":"create","rule":{}}]}}"#;
     assert_eq!(blame(send("job.created", data)), ("invalid", "/data/spec/actions/1/id".to_owned()));
 }
@@ -326,7 +326,7 @@ fn a_stored_action_without_an_id_is_damage() {
 }
 
 #[test]
-fn no_member_is_given_twice() {
+fn a_repeated_member_is_refused() {
     for (event_type, data, pointer) in [
         ("job.failed", r#"{"message":"a","message":"b"}"#, "/data"),
         ("job.created", r#"{"kind":"task","spec":{"job_type":"full_sync","job_type":"enrichment"}}"#, "/data/spec"),

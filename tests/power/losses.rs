@@ -66,7 +66,7 @@ fn the_disk_sometimes_loses_bytes_that_were_not_synced() {
 }
 
 #[test]
-fn a_ledger_that_is_made_to_sync_less_is_told_that_it_was_done() {
+fn the_machine_reports_synchronous_full_when_it_runs_with_normal() {
     let dir = tempfile::tempdir().unwrap();
     let _machine = Machine::start(dir.path(), 0, Synchronous::Normal);
     let conn = open(dir.path());
@@ -76,7 +76,7 @@ fn a_ledger_that_is_made_to_sync_less_is_told_that_it_was_done() {
 }
 
 #[test]
-fn without_power_nothing_answers_and_the_log_is_where_it_was_when_it_comes_back() {
+fn without_power_every_call_fails_and_after_a_restart_the_log_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let machine = Machine::start(dir.path(), 0, Synchronous::AsAsked);
     let conn = open(dir.path());

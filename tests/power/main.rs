@@ -43,13 +43,13 @@ fn named<T>(seed: u64, live: impl FnOnce() -> T) -> T {
 }
 
 #[test]
-fn nothing_that_was_answered_is_lost() {
+fn no_answered_event_is_lost() {
     let lives = live_all(300, Synchronous::AsAsked);
     let (cuts, events): (u64, u64) =
         lives.iter().fold((0, 0), |(cuts, events), (_, lived)| (cuts + lived.cuts, events + lived.events));
     println!("{} lives, {cuts} power losses, {events} events", lives.len());
     for (seed, lived) in &lives {
-        let again = format!("JOBLEDGER_POWER_SEED={seed} cargo test --test power nothing");
+        let again = format!("JOBLEDGER_POWER_SEED={seed} cargo test --test power no_answered_event");
         assert!(lived.broken.is_empty(), "seed {seed}: {:#?}\nthis life alone: {again}", lived.broken);
     }
 }

@@ -4,7 +4,7 @@ use crate::support::demo;
 
 /// At the signal the players of each demo are in the middle of an append, or about to begin one.
 #[test]
-fn it_ends_every_time() {
+fn the_demo_ends_cleanly_at_every_step() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..50).for_each(|_| demo::play("INT")));

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_full_or_failing_stderr_does_not_take_is_counted_and_never_waited_for() {
+    fn lines_that_stderr_does_not_take_are_counted_and_delay_nothing() {
         let ((taken, lines_taken), (let_go, go)) = (channel(), channel());
         let mut lines = Lines::start(Slow { taken, go }).unwrap();
         let line = vec![b'x'; 1 << 20];

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_of_one_route_whatever_its_parameters() {
+    fn a_path_belongs_to_one_route_for_all_values_of_its_parameters() {
         let paths =
             ["/ledger/jobs", "/ledger/jobs/{id}", "/ledger/tile/entries/{index}", "/ledger/tile/{level}/{index}"];
         let templates = Templates::new(paths.into_iter());

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_commit_wakes_the_projector_and_then_only_the_one_that_makes_it_enough() {
+    fn the_first_commit_wakes_the_projector_and_so_does_the_one_that_makes_a_batch() {
         let backlog = Backlog::new(Budget::new(BYTES));
         let none = Position::GENESIS;
         assert!(!add(&backlog, 1..2, 1), "the projector works");

@@ -148,7 +148,7 @@ fn verify_a_log_and_its_export() {
 }
 
 #[test]
-fn evidence_and_its_verdict() {
+fn evidence_and_verify_bundle() {
     let mut typed = with_ledger();
     let key = cli(["key", "show", "--data", "ledger"]).current_dir(typed.folder()).run().expect(0).stdout;
     for words in [

@@ -73,7 +73,7 @@ fn others_open_the_checkpoint_of_every_size_to_2000() {
 
 /// A known key's bad signature spoils a good one, there too; 16 signatures are read.
 #[test]
-fn many_signatures_and_bad_ones_are_taken_alike() {
+fn notes_with_many_or_bad_signatures_are_judged_as_others_judge_them() {
     let (log, stranger) = (key(1), key(2));
     let many: Vec<SigningKey> = (2..17).map(key).chain([key(1)]).collect();
     let note = sign_note("text\n", &many.iter().collect::<Vec<_>>()).unwrap();
@@ -101,7 +101,7 @@ fn a_bad_second_signature_of_one_key_is_seen() {
 
 /// The example of golang.org/x/mod/sumdb/note, with its two keys.
 #[test]
-fn the_note_of_the_first_implementation() {
+fn the_note_of_the_first_implementation_opens() {
     let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
     let peter =
         "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";

@@ -122,7 +122,7 @@ fn a_changed_consistency_proof_is_refused() {
 }
 
 #[test]
-fn two_trees_of_one_size_are_one_tree() {
+fn trees_of_one_size_are_consistent_only_if_they_are_equal() {
     let grown = Grown::to(9);
     for head in &grown.heads {
         let fork = Head { root: leaf_hash(b"fork"), ..*head };
@@ -150,7 +150,7 @@ fn a_tree_does_not_shrink() {
 }
 
 #[test]
-fn absurd_sizes_are_answered_at_once() {
+fn proofs_at_the_largest_sizes_are_decided_at_once() {
     let hash = leaf_hash(b"");
     let largest = Head { size: Size::MAX, root: hash };
     let proof = vec![hash; 63];

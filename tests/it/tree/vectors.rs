@@ -53,7 +53,7 @@ fn read(node: NodeId) -> Result<Hash, ProofError> {
 }
 
 #[test]
-fn roots() {
+fn the_roots_are_those_of_the_test_data() {
     for leaves in 1..=8 {
         let head = head(leaves);
         let frontier = jobledger::tree::Frontier::restore(head.size, read).unwrap();
@@ -62,7 +62,7 @@ fn roots() {
 }
 
 #[test]
-fn inclusion_proofs() {
+fn the_inclusion_proofs_are_those_of_the_test_data() {
     for (index, leaves, expected) in [
         (0, 1, vec![]),
         (0, 8, hashes([N01, N11, N21])),
@@ -77,7 +77,7 @@ fn inclusion_proofs() {
 }
 
 #[test]
-fn consistency_proofs() {
+fn the_consistency_proofs_are_those_of_the_test_data() {
     for (old, new, expected) in [
         (1, 1, vec![]),
         (1, 8, hashes([N01, N11, N21])),

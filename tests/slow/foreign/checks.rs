@@ -84,7 +84,7 @@ fn each_check_of_the_other_verifiers_can_fail() {
 }
 
 #[test]
-fn others_believe_the_pinned_key_and_no_other() {
+fn other_verifiers_accept_only_the_pinned_key() {
     let Some(tools) = tools() else { return };
     let (mirror, genuine) = mirror();
     let name = genuine.name().to_owned();

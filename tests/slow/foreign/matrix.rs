@@ -305,7 +305,7 @@ fn each_change_is_seen_by_each_verifier_that_can_see_it() {
 }
 
 #[test]
-fn a_file_that_is_rolled_back_is_seen_with_a_newer_checkpoint() {
+fn a_log_that_is_rolled_back_is_found_with_a_newer_checkpoint() {
     let Some(tools) = all_tools() else { return };
     let log = log();
     // The ledger went on, and an auditor has its newest checkpoint; then the file of before was put back.

@@ -9,7 +9,7 @@ use crate::support::rows::{EventRow, open, seal};
 const SIZES: [u64; 10] = [1, 2, 3, 255, 256, 257, 65_535, 65_536, 65_537, 200_000];
 
 #[test]
-fn a_growing_log_is_verified_at_each_size() {
+fn other_verifiers_verify_a_growing_log_at_each_size() {
     let Some(tools) = tools() else { return };
     let mut log = Grown::new();
     let (key, mirror) = (key(&log.server).to_string(), Mirror::new());
