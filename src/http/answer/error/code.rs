@@ -1,4 +1,4 @@
-//! Every error code with its status: one table. The codes are part of the API and never change; README and the OpenAPI
+//! Every error code with its status: one table. The codes are part of the API and never change; `docs/guide.md` and the OpenAPI
 //! description name them.
 
 use axum::http::StatusCode;
