@@ -32,7 +32,7 @@ fn a_lock_delays_no_request_and_sign_ins_are_told_to_try_again() {
             spawn(move || sign_in(&viewer))
         })
         .collect();
-    // Counted, not timed: a request that waited for the lock would wait as long as the sign-ins, which began before it.
+    // The test counts and measures no time: a request that waited for the lock would end after the sign-ins, which began earlier.
     let mut answered = 0;
     while waiting.iter().all(|sign_in| !sign_in.is_finished()) {
         server.anonymous().get("/healthz").expect(200);

@@ -1,4 +1,4 @@
-//! The access log: who read or tried what.
+//! The access log: which caller read or tried which request.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::support::raw::{connect, head, send};
 use crate::support::wait::until;
 use crate::support::{event, task_job};
 
-/// An organisation that is not the first.
+/// An organisation that is not the default one.
 const OTHER: &str = "11111111-1111-1111-1111-111111111111";
 
 /// A server and the file of its log.
@@ -35,7 +35,7 @@ impl Logged {
         lines.find(|line| line["target"] == "jobledger::access_log" && line["fields"]["request"] == request)
     }
 
-    /// The line of a request whose answer has ended.
+    /// Waits for the line of a request whose answer has ended.
     fn told(&self, request: &str) -> Value {
         until("the line is written", || self.line(request).is_some());
         self.line(request).unwrap()["fields"].take()
@@ -81,14 +81,14 @@ fn by_default_the_access_log_has_exports_refusals_and_reads_of_other_organisatio
         };
         assert_eq!((&told["actor"], &told["role"], &told["organisation"]), (&who, &who, &org), "{told}");
     }
-    // An append that is refused is told of by name too.
+    // A refused append has a line too.
     as_one(&auditor).append_with(&task_job("c"), &[("x-request-id", "append")]).expect(403);
     assert_eq!(logged.told("append")["actor"], "auditor");
-    // Of an export that is only asked about nothing is sent.
+    // A `HEAD` request for an export sends no bytes.
     let mut stream = connect(&logged.server.url);
     send(&mut stream, &head("HEAD /ledger/export", &auditor, "x-request-id: head\r\n"));
     assert_eq!(logged.told("head")["bytes"], 0);
-    // What every client does all day is not told of.
+    // Successful reads and appends in the caller's organisation have no line.
     as_one(&worker).get_with("/ledger/jobs/a", &[("x-request-id", "plain")]).expect(200);
     as_one(&auditor).get_with("/ledger/jobs/a", &[("x-request-id", "own")]).expect(200);
     as_one(&worker).append_with(&event("job.completed", "a", json!({})), &[("x-request-id", "reported")]).expect(201);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::support::cli::on;
 use crate::support::{Client, TestServer};
 
-/// The schema of version 1, as it was.
+/// The schema of version 1.
 const VERSION_1: &str = "
     CREATE TABLE token (
       id         INTEGER PRIMARY KEY,
@@ -36,7 +36,7 @@ fn sha256(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// A file of version 1 with a token that is good, one that was revoked, and a session of each.
+/// Makes a file of version 1 with a valid token, a revoked one, and a session of each.
 fn old_file(path: &Path) {
     let file = Connection::open(path).unwrap();
     file.execute_batch("PRAGMA journal_mode = WAL").unwrap();
@@ -73,7 +73,7 @@ fn tokens_and_sessions_of_version_1_stay_as_they_were() {
             "rotated": null, "old_secret_until": null,
         })
     );
-    // What version 2 adds works with them.
+    // The features of version 2 work with the old tokens.
     on(dir.path(), "token rotate", &["--name", "ann", "--overlap", "0s"]).expect(0);
     on(dir.path(), "token create", &["--name", "bob", "--role", "viewer", "--reuse-name"]).expect(0);
     assert_eq!(statuses(&server), [401, 401, 401, 401]);

@@ -1,4 +1,4 @@
-//! The anchor: the newest checkpoint outside the database, and what it finds at a start and while a server runs.
+//! The anchor: the newest checkpoint outside the database. The server compares the log with it at the start and while it runs.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,7 +62,7 @@ fn the_folder_of_the_anchor_may_stand_in_the_environment_or_a_file() {
     for anchor in [dir.path().join("one"), dir.path().join("two"), data.join("anchor")] {
         assert_eq!(held(&anchor), newest(&data));
     }
-    // The same line serves a verifier.
+    // `verify` takes the anchor's folder from the same variable.
     let verify = cli(["verify", "db", "--json", "--config"]).arg(dir.path().join("config")).arg(&data).run().expect(7);
     let path = verify.json_lines()[0]["report"]["anchor"]["path"].clone();
     assert!(path.as_str().unwrap().ends_with("two/checkpoint"), "{path}");
@@ -87,7 +87,7 @@ fn a_log_whose_end_was_cut_off_consistently_is_read_only() {
     cut(&data);
     refuses(&data, &data.join("anchor"), &["11 events", "has 10", "cut off", "jobledger recover"]);
     assert_eq!(verified(&data, &[]).0, 5);
-    // Without the anchor no check could tell.
+    // Without the anchor no check finds the cut.
     fs::remove_dir_all(data.join("anchor")).unwrap();
     let (code, report) = verified(&data, &[]);
     assert!(code == 0 && report["unchecked"][0].as_str().unwrap().contains("there is no anchor"), "{report}");
@@ -196,7 +196,7 @@ fn an_anchor_that_holds_no_checkpoint_of_this_log_makes_it_read_only() {
     let notes: [(&[u8], &[&str], i32); 5] = [
         (foreign.as_bytes(), &["does not hold a checkpoint of this log", "--anchor"], 5),
         (forged.as_bytes(), &["does not hold a checkpoint of this log", "did not make"], 4),
-        // What is no signed note is no evidence.
+        // A file that is no signed note is no evidence.
         (b"", &["does not hold a checkpoint of this log"], 2),
         (b"\xff\xfe", &["does not hold a checkpoint", "text"], 2),
         (&[b'x'; 100_000], &["does not hold a checkpoint of this log"], 2),
@@ -219,7 +219,7 @@ fn a_log_is_read_only_if_its_anchor_cannot_be_read() {
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     refuses(&data, &data.join("anchor"), &["cannot be read"]);
-    // Nor is it left behind unread.
+    // `recover` does not leave an unreadable anchor behind either.
     on(&data, "recover", &[]).refused(2, &["cannot read the anchor"]);
     fs::remove_dir(&file).unwrap();
     fs::write(&file, own).unwrap();
@@ -305,7 +305,7 @@ fn a_server_that_was_killed_starts_again_cleanly() {
     takes_writes(&data, &data.join("anchor"));
 }
 
-/// Puts a file where the anchor's folder was: nothing can be read or written there, not even by root.
+/// Puts a file in the place of the anchor's folder, so that no user can read or write an anchor there, not even root.
 fn take_away(anchor: &Path) {
     fs::rename(anchor, anchor.with_file_name("away")).unwrap();
     fs::write(anchor, "").unwrap();

@@ -1,4 +1,4 @@
-//! The error bodies of the three documented APIs: each its own, for every status, to the byte.
+//! The error bodies of the three documented APIs, for every status, byte for byte.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ const RULES: Api = Api {
 };
 
 impl Api {
-    /// Fails unless the answer is this API's error; gives its message.
+    /// Checks that the answer is an error of this API. Returns its message.
     #[track_caller]
     fn message(self, answer: Answer, status: u16, path: &str) -> String {
         let answer = answer.expect(status);
@@ -59,7 +59,7 @@ impl Api {
     }
 }
 
-/// A job of each kind in the default organisation (all three ids are UUIDs), and a token of each sort.
+/// A server with a job of each kind in the default organisation (all three ids are UUIDs), and clients with different tokens.
 struct Ledger {
     server: TestServer,
     admin: Client,
@@ -79,7 +79,7 @@ fn ledger() -> Ledger {
 }
 
 impl Ledger {
-    /// Every single-job read of the three APIs, before and after the id, and the job that is there.
+    /// Every single-job read of the three APIs: the API, the path before and after the id, and the id of a job of its kind.
     fn reads(&self) -> [(Api, &'static str, &'static str, &'static str); 5] {
         [
             (ROLES, "/dbroles/jobs/", "", ROLE_JOB),

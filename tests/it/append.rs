@@ -1,4 +1,4 @@
-//! `POST /ledger/events`: the forms in which events come in, and what is answered.
+//! `POST /ledger/events`: the forms of events that it accepts, and its answers.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn binary_mode_gives_the_same_event() {
     ];
     binary(&worker, &start, "").expect(422);
     binary(&worker, &start[..4], "").expect(201);
-    // Stock clients name no type of data, with data and without.
+    // Common clients send no content type of the data, with data and without.
     let unnamed = |id: &str, data: &[u8]| {
         let headers = [("ce-specversion", "1.0"), ("ce-id", id), ("ce-source", "w"), start[2], start[3]];
         worker.send(Method::POST, "/ledger/events", &headers, data)

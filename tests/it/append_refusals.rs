@@ -1,4 +1,4 @@
-//! What `POST /ledger/events` refuses: the status, the code and the place of each.
+//! The refusals of `POST /ledger/events`: status, code and pointer of each.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -122,10 +122,10 @@ fn a_refusal_for_the_jobs_state_shows_that_state() {
     assert_eq!(told(event("job.progress", "a", json!({"progress": 1}))), json!(["cancelled", 4, ended_at]));
     worker.append(&noted("a", "later")).expect(201);
     assert_eq!(told(completed("a")), json!(["cancelled", 5, ended_at]), "the position is that of the newest event");
-    // A part that stands against it is told the same way.
+    // A refusal because of a part of the job shows the job's state too.
     worker.append(&json!([rule_job("rule", &["x"]), started("rule")])).expect(201);
     assert_eq!(told(completed("rule")), json!(["running", 7, null]));
-    // No event of a refused request is in the log, so none counts.
+    // The shown state does not count events of the refused request, because the log has none of them.
     assert_eq!(told(json!([started("r"), completed("r"), noted("a", "n"), started("r")])), json!(["pending", 2, null]));
     let batch = json!([started("r"), noted("a", "n"), started("r")]);
     let body = problem(worker.append(&batch), 409, "lifecycle");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestServer, completed, event, noted, problem, result, rule_job, started, task_job, with};
 
-/// What the ledger shows of everything: the log and all jobs.
+/// The whole log and all jobs, as the ledger shows them.
 fn all(client: &Client) -> [String; 2] {
     ["/ledger/events?limit=1000", "/ledger/jobs?first=1000"].map(|path| client.get(path).expect(200).text())
 }
@@ -29,8 +29,8 @@ fn a_refused_batch_leaves_no_trace_across_jobs() {
     }
 }
 
-/// Each pair: events that are refused as a batch with something illegal behind them, and one that only a ledger that
-/// forgot them would take (or refuse).
+/// Each pair: events that the ledger refuses as a batch, because an illegal event follows them; and a later event, whose answer shows
+/// whether the ledger still remembers the refused ones.
 #[test]
 fn a_refused_batch_changes_no_state() {
     let server = TestServer::start();

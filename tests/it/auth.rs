@@ -1,4 +1,4 @@
-//! Who may do what: every route of the server's own description, for every role, inside and outside its organisation.
+//! Permissions: every route that the server describes, for every role, inside and outside the role's organisation.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ DELETE /session                                   401   204 204 204 204   204 20
 
 const ROLES: [Role; 4] = [Role::Admin, Role::Worker, Role::Viewer, Role::Auditor];
 
-/// What the four roles are answered.
+/// The statuses for the four roles.
 type Statuses = [u16; 4];
 
 /// A line of the table.
@@ -165,7 +165,7 @@ fn without_a_token_only_open_routes_answer() {
     }
 }
 
-/// Asks for every route with every role of `org`; `column` picks what is expected.
+/// Sends every route's request with every role of `org`. `column` picks the expected statuses.
 fn walk(server: &TestServer, org: OrgId, query: &str, column: fn(&Expected) -> Option<Statuses>) {
     for (n, role) in ROLES.into_iter().enumerate() {
         let client = Client::new(&server.url, Some(&server.token(&format!("{role}-{}", query.len()), role, org)));

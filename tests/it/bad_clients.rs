@@ -1,4 +1,4 @@
-//! Clients that send slowly, never stop sending, or only sit there: appends and reads go on.
+//! Clients that send slowly, send without end, or hold idle connections. Other appends and reads go on.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::raw::{connect, head, send};
 use crate::support::{Client, TestServer, event, nil, processed, started, task_job};
 
-/// Appends `from` and nine more, and reads each back.
+/// Appends ten jobs, numbered from `from`, and reads each back.
 fn goes_on(worker: &Client, from: u64) {
     for n in from..from + 10 {
         worker.append(&processed("a", n)).expect(201);
@@ -50,7 +50,7 @@ fn clients_that_send_slowly_hold_up_no_other() {
         })
         .collect();
     goes_on(&worker, 1);
-    // Byte by byte they come to their end, and get their answer like all others: one records it, the others repeat it.
+    // Byte by byte the requests are completed. The first one records the event, and the others are duplicates.
     let (mut recorded, mut repeated) = (0, 0);
     for (mut stream, stop) in slow {
         for byte in &request.as_bytes()[stop..end - 1] {
@@ -87,7 +87,7 @@ fn a_body_that_never_ends_is_refused_and_holds_up_no_other() {
             .collect();
         goes_on(&worker, 1);
         for sent in endless.into_iter().map(|thread| thread.join().unwrap()) {
-            // What is a little too large is taken in whole, so that its sender hears why it is refused.
+            // The server reads a body that is a little too large to its end, so that the client gets the refusal.
             assert!(sent > 16 << 20, "{sent}");
         }
     });
@@ -105,7 +105,7 @@ fn a_body_that_is_broken_off_records_nothing() {
         let mut stream = connect(&server.url);
         stream.write_all(&request.as_bytes()[..end]).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // If the server still answers, it says that nothing was taken.
+        // If the server still answers, the answer is a refusal.
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");

@@ -1,4 +1,4 @@
-//! What an auditor types: the leaf by `sha256sum`, the commitment and the signature by `openssl`, and nothing of ours.
+//! An audit with standard tools alone: the leaf's hash by `sha256sum`, the digest and the signature by `openssl`.
 
 use std::fs;
 
@@ -48,6 +48,6 @@ fn an_event_and_the_newest_checkpoint_are_checked_with_standard_tools_alone() {
     let verify = "head -n3 checkpoint > body && tail -n1 checkpoint | awk '{print $3}' | base64 -d | tail -c64 > sig && \
                   openssl pkeyutl -verify -pubin -keyform DER -inkey pub.der -rawin -in body -sigfile sig";
     assert!(shell(folder.path(), verify).status.success());
-    // It can fail: another size under the same signature.
+    // The check can fail: another size under the same signature.
     assert!(!shell(folder.path(), &verify.replace("> body", "| sed 's/^4$/5/' > body")).status.success());
 }

@@ -21,7 +21,7 @@ use crate::support::{
     Answer, Client, HandClock, ROLE_JOB, TestServer, event, noted, output, processed, started, task_job,
 };
 
-/// A reader or writer, and the newest position that any client was told.
+/// A client, and the newest position in any answer so far.
 struct Told<'a> {
     client: &'a Client,
     newest: &'a AtomicU64,
@@ -35,7 +35,8 @@ impl Told<'_> {
         }
     }
 
-    /// Reads; answers the position that the answer must show, or where it names none what it must not be behind.
+    /// Reads `path`. Returns the answer with the position that it names; an answer without a position comes with the oldest position
+    /// that it may show.
     fn read(&self, path: &str) -> (Answer, u64) {
         let before = self.newest.load(Ordering::SeqCst);
         let answer = self.client.get(path);
@@ -144,7 +145,7 @@ fn compare_all_reads(rebuilds: bool) {
 
 /// Two writers append at once while readers compare each answer with the log's; then the readers compare once more.
 fn compare_beside_two_writers(ours: &[Value], theirs: &[Value], rebuilds: bool) {
-    // A clock that stands: `elapsed_ms` of a running job is part of the answers.
+    // The clock stands still, because `elapsed_ms` of a running job is part of the answers.
     let server = TestServer::start_with(HandClock::new().clock());
     let (client, newest) = (server.client(Role::Admin), AtomicU64::new(0));
     let told = Told { client: &client, newest: &newest };
@@ -152,7 +153,7 @@ fn compare_beside_two_writers(ours: &[Value], theirs: &[Value], rebuilds: bool) 
         let writers = [ours, theirs].map(|events| scope.spawn(|| events.iter().for_each(|event| told.append(event))));
         told.read_beside(&writers, rebuilds);
     });
-    // Twice more, when nothing moves: the caches give nearly all answers of the second round.
+    // Two more rounds without writers: the caches give nearly all answers of the second round.
     for _ in 0..2 {
         told.read_the_list();
         told.read_the_running();
@@ -160,13 +161,13 @@ fn compare_beside_two_writers(ours: &[Value], theirs: &[Value], rebuilds: bool) 
     }
 }
 
-/// The events of the log, to the byte, as an export has them: no cache serves an export.
+/// The events of the log, byte for byte, from an export, which no cache serves.
 fn exported(client: &Client, query: &str) -> Vec<String> {
     let answer = client.get_with(&format!("/ledger/events{query}"), &[("accept", "application/x-ndjson")]);
     answer.expect(200).text().lines().map(str::to_owned).collect()
 }
 
-/// The page that the lines of an export make; `first` of them come before it.
+/// The page that the lines of an export give, without the `first` lines before the page.
 fn page_of(lines: &[String], shown: usize, first: usize, head: u64) -> String {
     let page = &lines[first.min(lines.len())..(first + shown).min(lines.len())];
     let position =

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::cli::{Cli, Serving, cli, on, token};
 use crate::support::{completed, event, noted, started, task_job};
 
-/// A folder and a server, each to append to: what holds for one holds for the other.
+/// A folder and a server to append to. The tests expect the same of both.
 struct Both {
     dir: tempfile::TempDir,
     server: Serving,
@@ -59,7 +59,7 @@ fn files_of_every_form_and_stdin_are_appended_in_order() {
     let types =
         ["job.created", "job.started", noted, "job.completed", noted, noted, noted, "job.created", "job.started"];
     assert_eq!(seen, types);
-    // Running it again appends nothing, and says so to people too.
+    // The second run appends nothing, and its text says so.
     for append in both.append(&files) {
         let counts = append.run_with(stdin.clone()).expect(0).json_lines();
         assert_eq!(counts, [json!({"appended": 0, "known": 9, "position": 9})]);
@@ -92,7 +92,7 @@ fn a_refusal_names_the_file_and_the_event() {
     for append in both.append(&[&reused]) {
         append.run().refused(1, &[reused.to_str().unwrap(), "event 1"]);
     }
-    // Nothing of a refused batch is there: three events, and the one with the reused id.
+    // The log has no event of a refused batch, and has three events and the one whose id was used again.
     let head = both.server.client(&both.token).get("/ledger/events").json()["head"].clone();
     assert_eq!(head, 4);
 }
@@ -131,7 +131,7 @@ fn many_events_are_sent_in_batches_that_are_each_recorded_whole_or_not() {
     for append in both.append(&[&bad]) {
         append.run().refused(1, &["bad.json", "after 1000 events", "event 701 of the batch"]);
     }
-    // The first batch was appended, the second not at all; once mended, the rest is.
+    // The first batch was appended, and the second was not. After a correction of the file the rest is appended.
     for append in both.append(&[&good]) {
         let counts = append.run().expect(0).json_lines();
         assert_eq!(counts, [json!({"appended": 1500, "known": 1000, "position": 2500})]);
@@ -160,7 +160,7 @@ fn append_refuses_a_token_that_may_not_append() {
     let append = |token: &str| cli(["append", "--url", &both.server.url, "--token", token]).arg(&file).run();
     append("jl_guessed").refused(1, &["401"]);
     append(&viewer).refused(1, &["403"]);
-    // A folder that a server has is the server's.
+    // The command refuses a folder that a server has open.
     let folder = both.dir.path().join("served");
     on(&folder, "append", &[file.to_str().unwrap()]).refused(2, &["is in use"]);
 }
@@ -175,7 +175,7 @@ fn append_into_a_folder_records_the_organisation_and_the_actor() {
     };
     append(&["--org", org, "--actor", "sync-7"]).expect(0);
     append(&[]).expect(0);
-    // The ledger's own name is nobody else's, and a name is what a token could have.
+    // The name `ledger` is reserved, and an actor has the form of a token's name.
     for actor in ["ledger", "Ledger", "", "a b", &"n".repeat(65)] {
         append(&["--actor", actor]).refused(2, &["--actor"]);
     }

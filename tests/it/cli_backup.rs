@@ -28,7 +28,7 @@ fn events_in(folder: &Path) -> BTreeMap<u64, String> {
     rows.map(Result::unwrap).collect()
 }
 
-/// Appends until told to stop, and keeps what was answered: position → event id.
+/// Appends until `stop` is set. Adds each answered event to `answered`: position → event id.
 fn write(worker: &Client, job: &str, answered: &Mutex<BTreeMap<u64, String>>, stop: &AtomicBool) {
     worker.append(&task_job(job)).expect(201);
     while !stop.load(Ordering::SeqCst) {
@@ -52,7 +52,7 @@ fn a_backup_under_load_has_everything_answered_before_it_began_and_no_gap() {
     let server = Serving::start(&folder);
     let worker = server.client(&token(&folder, "worker"));
     let (answered, stop) = (Mutex::new(BTreeMap::new()), AtomicBool::new(false));
-    // Waits until the writers have that many answers. One that fails stops the others, and this.
+    // Waits until the writers have so many answers. A writer that fails stops the other writers and this wait.
     let until = |count: usize| {
         wait::until("the writers are answered", || {
             answered.lock().unwrap().len() >= count || stop.load(Ordering::SeqCst)
@@ -82,7 +82,7 @@ fn a_backup_under_load_has_everything_answered_before_it_began_and_no_gap() {
     let (upto, beyond): (Vec<_>, Vec<_>) = later.iter().partition(|(position, _)| **position <= head);
     assert!(upto.iter().all(|(position, id)| events.get(position) == Some(id)));
     assert!(!beyond.is_empty(), "the writers went on beyond the copy");
-    // What it has is the beginning of what the ledger has.
+    // The backup has the first events of the ledger.
     assert!(exported(&folder, &[]).starts_with(&exported(&dest, &[])));
 }
 
@@ -94,7 +94,7 @@ fn a_backup_is_read_only_until_its_key_is_put_back() {
     backup(&folder, &dest).expect(0);
     assert_eq!(exported(&dest, &[]), exported(&folder, &[]));
     assert!(!dest.join("ledger.key").exists());
-    // The tokens went with it.
+    // The backup has the tokens too.
     let server = Serving::start(&dest);
     let answer = server.client(&worker).append(&noted("a", "x")).expect(503);
     assert_eq!(answer.json()["code"], "read-only");

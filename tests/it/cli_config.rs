@@ -113,14 +113,14 @@ fn append_takes_its_target_from_a_file_or_the_environment() {
     let token = token(&data, "worker");
     let append = || cli(["append", "--json"]).arg(&events);
     let appended = |done: Done| done.expect(0).json_lines()[0]["appended"].as_u64();
-    // Each of the three names the server, by itself and split over two of them.
+    // The server and its token stand in the file, or in the environment, or one on the command line and one in the file.
     let config = file(dir.path(), &format!("url = '{}'\ntoken = '{token}'\n", server.url));
     assert_eq!(appended(append().arg("--config").arg(&config).run()), Some(1));
     let told = append().env("JOBLEDGER_URL", &server.url).env("JOBLEDGER_TOKEN", &token);
     assert_eq!(appended(told.run()), Some(0));
     let config = file(dir.path(), &format!("token = '{token}'\n"));
     assert_eq!(appended(append().args(["--url", &server.url]).arg("--config").arg(&config).run()), Some(0));
-    // Said here, it wins over a folder said further away.
+    // A server on the command line wins over a folder in the environment or a file.
     let told = append().args(["--url", &server.url, "--token", &token]);
     assert_eq!(appended(told.env("JOBLEDGER_DATA", dir.path().join("never")).run()), Some(0));
     let config = file(dir.path(), &format!("data = '{}'\n", dir.path().join("never").display()));
@@ -185,7 +185,7 @@ fn a_flag_in_the_environment_takes_the_usual_spellings() {
         assert!(list(value).expect(0).stdout.starts_with("worker "), "{value}");
     }
     list("perhaps").refused(2, &["--json", "perhaps", "environment variable JOBLEDGER_JSON"]);
-    // What the command line says itself is not blamed on the environment.
+    // An error about the command line does not name the environment.
     let told = cli(["serve", "--data", "never", "--queue", "many"]).env("JOBLEDGER_QUEUE", "10").run();
     assert!(!told.stderr.contains("JOBLEDGER_QUEUE"), "{}", told.stderr);
     told.refused(2, &["--queue", "many"]);

@@ -1,4 +1,4 @@
-//! `jobledger export`, and `jobledger import` of what it wrote: the same bytes again.
+//! `jobledger export`, and `jobledger import` of its output: the imported log exports the same bytes.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ fn an_export_restores_everything_and_exports_the_same_bytes_again() {
     let done = import(&copy, &all).expect(0);
     assert_eq!(done.stdout, "imported 9 events; the newest position is 8\n");
     assert_eq!(exported(&copy, &[]), all);
-    // Once more changes nothing.
+    // A second import changes nothing.
     let done = import(&copy, &all).expect(0);
     assert_eq!(done.stdout, "imported 0 events; the newest position is 8\n");
     assert_eq!(exported(&copy, &[]), all);
@@ -153,7 +153,7 @@ fn an_import_that_was_killed_leaves_no_events_and_can_be_repeated() {
     let file = dir.path().join("all.ndjson");
     on(&original, "export", &["-o", file.to_str().unwrap()]).expect(0);
     let mut running = cli(["import", "--data"]).arg(&copy).arg(&file).start();
-    // The file is checked first; once there is a database it is being written.
+    // The command checks the file first, and then makes and fills the database.
     running.until(|| copy.join("log.db").exists());
     running.signal("KILL");
     running.wait().expect(128 + 9);

@@ -2,7 +2,7 @@
 
 use crate::support::cli::{Done, cli};
 
-/// A command as its own help describes it.
+/// A command, with its help.
 pub struct Described {
     /// `["token", "create"]`.
     pub path: Vec<String>,
@@ -13,7 +13,7 @@ fn help(path: &[String]) -> Done {
     cli(path).arg("--help").run().expect(0)
 }
 
-/// The exit code of a mistake on the command line. Of `verify` 2 says that the log cannot be read.
+/// The exit code of a mistake on the command line. It is 1 for `verify`, because there 2 means that the log cannot be read.
 fn usage(path: &[String]) -> i32 {
     if path.first().is_some_and(|name| name == "verify") { 1 } else { 2 }
 }
@@ -129,11 +129,11 @@ fn every_variable_that_help_names_is_read() {
             let Some((_, variable)) = text.split_once("[env: ") else { continue };
             let variable = variable.split(['=', ']']).next().unwrap();
             if name == "config" {
-                // Read before anything else: what it names must be there.
+                // The command reads this file first, so the file must exist.
                 cli(&path).arg("--help").env(variable, "as-told").run().refused(2, &["--config as-told"]);
                 continue;
             }
-            // Help shows what it found in the environment, but for secrets.
+            // Help shows the values in the environment, but no secrets.
             let shown = cli(&path).arg("--help").env(variable, "as-told").run().expect(0).stdout;
             let secret = name == "token";
             assert_eq!(shown.contains("as-told"), !secret, "{path:?} --{name}");

@@ -1,4 +1,4 @@
-//! What `jobledger import` refuses, and that it writes nothing then.
+//! The refusals of `jobledger import`. A refused import writes no byte.
 
 use std::path::Path;
 
@@ -111,7 +111,7 @@ fn first_id(all: &str) -> String {
     leaf["id"].as_str().unwrap().to_owned()
 }
 
-/// Salt and data of one line taken away.
+/// The export without salt and data in one line.
 fn forged_null(all: &str, line: usize) -> String {
     let mut lines: Vec<String> = all.lines().map(str::to_owned).collect();
     let (leaf, _) = lines[line].split_once(",\"salt\"").unwrap();
@@ -119,7 +119,7 @@ fn forged_null(all: &str, line: usize) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Everything in a folder that is the ledger's.
+/// The content of the ledger's files in a folder.
 fn files(folder: &Path) -> Vec<Vec<u8>> {
     ["log.db", "ledger.key", "access.db"].map(|name| std::fs::read(folder.join(name)).unwrap_or_default()).into()
 }
@@ -169,7 +169,7 @@ fn import_refuses_an_export_that_does_not_continue_the_copy_before_it_writes_a_b
     rests.retain(|(_, text, _)| !text.is_empty());
     cases.extend(rests);
     cases.push(("gap", without(&all, &[0, 1, 2, 3, 4, 5, 6]), "expected a position from 0 to 6, found 7"));
-    // What the copy has may not differ at all, also where nothing else would show it.
+    // The export must have exactly the events of the copy, even where no other rule would find the difference.
     cases.push(("known actor", forged(&all, 5, |leaf, _| leaf.actor = "mallory".into()), "another log's"));
     cases.push(("known data", forged(&all, 5, |_, data| *data = serde_json::json!({"text": "y"})), "another log's"));
     let other = dir.path().join("other");
@@ -198,7 +198,7 @@ fn import_refuses_a_ledger_that_takes_writes() {
     on(&copy, "recover", &[]).expect(0);
     append_to(&folder, &noted("a", "meanwhile"), &[]);
     import(&copy, exported(&folder, &[])).refused(1, &["takes writes"]);
-    // Two ledgers that went on from the same copy are two.
+    // Two copies of one ledger that both recorded events have different histories.
     import(&later, exported(&folder, &[])).expect(0);
     import(&later, exported(&copy, &[])).refused(1, &["another log's"]);
 }

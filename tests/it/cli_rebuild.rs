@@ -22,7 +22,7 @@ fn rebuilt_views_give_the_same_answers_byte_for_byte() {
     assert!(before.iter().filter(|(_, status, _)| *status == 200).count() > 10);
     assert_eq!(on(&folder, "rebuild", &[]).expect(0).stdout, "the views show position 8\n");
     assert_eq!(reads(), before);
-    // Also from views that are gone or were spoilt.
+    // The same with missing or damaged views.
     std::fs::write(folder.join("views.db"), "spoilt").unwrap();
     on(&folder, "rebuild", &[]).expect(0);
     assert_eq!(reads(), before);
@@ -62,7 +62,7 @@ fn a_running_server_keeps_its_folder_and_rebuilds_while_it_answers() {
         assert_eq!(rebuilt.expect(0).stdout, "the views were made again, up to position 5008\n");
     });
     assert_eq!(all_reads(&client, &JOBS), before);
-    // The new views go on.
+    // The new views take further events.
     client.append(&noted("a", "more")).expect(201);
     assert_eq!(client.get("/ledger/jobs/a").json()["position"], 5009);
 }

@@ -1,4 +1,4 @@
-//! `jobledger recover` and `jobledger key show`: a copy is read-only until it goes on under a name of its own.
+//! `jobledger recover` and `jobledger key show`: a copy is read-only until `recover` continues it under a new name.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn key_show_prints_the_key_that_the_log_names() {
     assert!(name.starts_with("jobledger/") && hash.len() == 8 && encoded.len() == 44, "{key}");
     let secret = std::fs::read_to_string(folder.join("ledger.key")).unwrap();
     assert!(secret.starts_with("PRIVATE+KEY+") && !secret.contains(encoded), "the verifier key is public, this is not");
-    // A copy without the key is verified with the same one.
+    // A copy without the key file is verified with the same verifier key.
     let copy = dir.path().join("copy");
     import(&copy, exported(&folder, &[])).expect(0);
     assert_eq!(shown_key(&copy), key);
@@ -101,7 +101,7 @@ fn a_recovered_copy_can_be_exported_and_imported_again() {
     append.run_with(noted("a", "on").to_string()).expect(0);
     let longer = exported(&copy, &[]);
     assert!(longer.starts_with(&all) && longer.lines().count() == 11);
-    // Into an empty folder, and behind what an older copy has.
+    // The import works into an empty folder, and into a folder with an older copy.
     for folder in [&next, &old] {
         import(folder, &longer).expect(0);
         assert_eq!(exported(folder, &[]), longer);
@@ -109,7 +109,7 @@ fn a_recovered_copy_can_be_exported_and_imported_again() {
     }
     on(&next, "recover", &[]).expect(0);
     assert!(exported(&next, &[]).starts_with(&longer));
-    // One that continues another ledger than this is a forgery.
+    // An export whose continuation names another ledger is a forgery.
     let origin = named_key(&all).split('+').next().unwrap().to_owned();
     let line = longer.lines().position(|line| line.contains("ledger.continued")).unwrap();
     let forged = crate::support::exports::forged(&longer, line, |_, data| {

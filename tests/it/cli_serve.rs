@@ -1,4 +1,4 @@
-//! `jobledger serve`: starts, says where, stops, refuses.
+//! `jobledger serve`: how it starts, stops, and refuses to start.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn with_json_logging_every_line_of_both_outputs_is_an_object() {
     let lines: Vec<serde_json::Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(serde_json::Value::is_object));
     assert!(lines.iter().any(|line| line["fields"]["message"] == "serving" && line["fields"]["url"] == url));
-    // What happened in a request names it, once.
+    // A line about a request has the request's id, once.
     let answered = lines.iter().find(|line| line["fields"]["message"] == "answered").unwrap();
     assert_eq!(
         (&answered["span"]["id"], &answered["spans"]),
@@ -107,8 +107,8 @@ fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
     on(&folder, "serve", &both).refused(2, &["--behind-tls", "--tls-cert"]);
 }
 
-/// A self-signed certificate for 127.0.0.1 in `dir`, and its key; `None` where there is no openssl. One that is there already is
-/// replaced, the key after the certificate.
+/// Makes a self-signed certificate for 127.0.0.1 and its key in `dir`. Replaces existing files, the certificate first. Returns `None` if
+/// this machine lacks openssl.
 fn certificate(dir: &Path) -> Option<(String, String)> {
     let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
@@ -129,7 +129,7 @@ fn certificate(dir: &Path) -> Option<(String, String)> {
     }
 }
 
-/// Whether the server shows itself to a new connection with the certificate in this file.
+/// Whether the server uses the certificate in this file for a new connection.
 fn greets_with(server: &Serving, certificate: &str) -> bool {
     let pem = ureq::tls::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
     let trusted = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[pem])).build();
@@ -149,7 +149,7 @@ fn a_renewed_certificate_is_used_after_a_signal_or_without_one() {
         signal.inspect(|signal| server.signal(signal));
         until("the server greets with its new certificate", || greets_with(&server, &cert));
     }
-    // A pair that does not fit is not taken.
+    // The server does not use a key that does not fit the certificate.
     std::fs::write(&key, "not a key").unwrap();
     server.signal("HUP");
     assert!(greets_with(&server, &cert));
@@ -198,7 +198,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     let server = Serving::of(told.arg(&folder).arg("--create"));
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     assert!(greets_with(&server, &certificate));
-    // The commands believe public authorities, and those that are named to them; they do not ask again and again.
+    // The commands trust public authorities and those that an option names. They do not retry after an unknown certificate.
     let admin = token(&folder, "admin");
     let rebuild = |more: &[&str]| cli(["rebuild", "--url", &server.url, "--token", &admin]).args(more).run();
     rebuild(&["--ca", &certificate]).expect(0);
@@ -209,7 +209,7 @@ fn tls_is_served_and_nothing_else_on_that_port() {
     assert!(ureq::get(format!("{in_clear}/healthz")).call().is_err());
 }
 
-/// What `openssl req -x509` makes when it is told nothing else is the certificate of an authority.
+/// `openssl req -x509` without further options makes the certificate of an authority, which clients refuse for a server.
 #[test]
 fn the_refusal_of_a_certificate_of_an_authority_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();

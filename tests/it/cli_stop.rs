@@ -1,4 +1,4 @@
-//! A server that is told to stop waits for answers, and for nothing else; what it waits for has an end.
+//! A server that is told to stop waits for answers under way, for a limited time, and for nothing else.
 
 use std::io::{Read, Write};
 
@@ -8,7 +8,7 @@ use crate::support::cli::{Serving, cli, token};
 use crate::support::raw::{connect, head, send};
 use crate::support::{event, task_job};
 
-/// A server that would wait for its answers longer than a test waits for it.
+/// A server that waits for its answers longer than a test waits for the server.
 fn patient(dir: &std::path::Path) -> Serving {
     Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--drain", "1h", "--data"]).arg(dir))
 }
@@ -24,7 +24,7 @@ fn a_stopping_server_does_not_wait_for_an_incomplete_request() {
         "GET /healthz HTTP/1.1\r\nhost: te".to_owned(),
         head("POST /ledger/events", &worker, length),
         format!("{}{{", head("POST /ledger/events", &worker, length)),
-        // Refused without its body.
+        // A request that the server refuses without its body.
         format!("{}{{", head("POST /nowhere", &worker, length)),
     ];
     let mut open: Vec<_> = begun.iter().map(|_| connect(&server.url)).collect();
@@ -50,7 +50,7 @@ fn a_stopping_server_waits_the_given_time_for_a_client_that_reads_nothing() {
     let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--drain", "200ms", "--data"]).arg(dir.path()));
     let worker = token(dir.path(), "worker");
     let client = server.client(&worker);
-    // More than the buffers between the two of them hold.
+    // More than the buffers of the connection hold.
     for n in 0..3 {
         let job = format!("job-{n}");
         client.append(&task_job(&job)).expect(201);

@@ -38,7 +38,7 @@ fn a_tail_of_one_job_ends_with_the_job() {
     assert!(follow.line().unwrap().contains(" a job.completed by worker {}"));
     let done = follow.wait().expect(0);
     assert_eq!(done.stderr, "");
-    // Of a job that has ended there is nothing to wait for.
+    // A tail of a job that has ended ends at once.
     let after = tail(&server, &token, &["--job", "a", "--json"]).run().expect(0);
     assert_eq!(after.stdout, "");
 }
@@ -64,7 +64,7 @@ fn a_tail_whose_output_is_closed_ends() {
     assert_eq!(tail.status().unwrap().code(), Some(0));
 }
 
-/// An option that is not used may say anything; a token with a newline in it can never be sent.
+/// An unused option may have any value. A token with a newline can never be sent.
 #[test]
 fn an_unused_address_is_not_checked_and_a_request_that_cannot_be_sent_is_not_tried_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -138,7 +138,7 @@ fn a_tail_from_the_head_has_no_gap_if_the_server_is_killed_before_the_first_even
     let mut follow = tail(&server, &token, &["--json"]).start();
     follow.until(|| is_open(&admin));
     server.end("KILL").expect(128 + 9);
-    // It is back, and further, before the tail looks again.
+    // The server is back and has more events before the tail connects again.
     let _server = Serving::on(dir.path(), &free);
     admin.append(&started("a")).expect(201);
     assert_eq!(next(&follow), 2);
@@ -152,7 +152,7 @@ fn a_tail_ahead_of_the_ledger_says_so_and_follows_from_the_head() {
     let admin = server.client(&token);
     admin.append(&task_job("a")).expect(201);
     let follow = tail(&server, &token, &["--json", "--after", "999"]).start();
-    // Something goes on happening until the tail, told where the head is, shows it.
+    // Appends go on until the tail, which the server has sent to the head, shows one of them.
     let (mut head, mut shown) = (1, None);
     while shown.is_none() {
         admin.append(&noted("a", "x")).expect(201);

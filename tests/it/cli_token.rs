@@ -16,7 +16,7 @@ fn token_create_prints_the_token_alone_and_the_server_accepts_it_at_once() {
     let worker = server.client(secret);
     worker.append(&task_job("a")).expect(201);
     assert_eq!(worker.get("/ledger/events").json()["events"][0]["actor"], "w");
-    // It is kept as a hash.
+    // The file keeps only a hash of the token.
     let bytes = std::fs::read(dir.path().join("access.db")).unwrap();
     assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
 }
@@ -44,7 +44,7 @@ fn a_revoked_token_ends_at_once_and_its_tail_with_it() {
     worker.append(&task_job("a")).expect(401);
     worker.get("/ledger/events").expect(401);
     assert_eq!(tail.next(), None);
-    // For ever: revoking it again changes nothing, and its name stays taken.
+    // The revocation is final: a second one changes nothing, and the name stays taken.
     on(dir.path(), "token revoke", &["--name", "worker"]).expect(0);
     on(dir.path(), "token create", &["--name", "worker", "--role", "admin"]).refused(1, &["`worker`", "for ever"]);
     worker.get("/ledger/events").expect(401);
@@ -101,7 +101,7 @@ fn names_are_taken_once_an_organisation() {
     other.get("/ledger/jobs/a").expect(404);
     other.append(&task_job("a")).expect(201);
     assert_eq!(other.get("/ledger/jobs/a").expect(200).json()["org_id"], ORG);
-    // Revoked in one organisation, it goes on in the other.
+    // A token of the same name in another organisation stays valid.
     on(dir.path(), "token revoke", &["--name", "sync", "--org", ORG]).expect(0);
     other.get("/ledger/jobs/a").expect(401);
     nil.append(&event("job.started", "a", serde_json::json!({}))).expect(201);
@@ -119,7 +119,7 @@ fn the_list_shows_every_token_and_when_it_was_last_used() {
     let before = on(dir.path(), "token list", &["--json"]).expect(0).json_lines();
     assert!(before[0]["last_used"].is_null() && before[0]["created"].is_string());
     server.client(&worker).append(&task_job("a")).expect(201);
-    // A server that stops writes down what it still knows.
+    // A server that stops writes the last use that it has not written yet.
     server.end("TERM").expect(0);
     let after = on(dir.path(), "token list", &["--json"]).expect(0);
     assert!(!after.stdout.contains(&worker), "no list shows a token");

@@ -1,4 +1,4 @@
-//! `jobledger verify receipt`: each exit code by what earns it.
+//! `jobledger verify receipt`: the input that leads to each exit code.
 
 use std::path::Path;
 
@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::{event, noted, task_job};
 
-/// A ledger's answer with receipts, its verifier key, and a place for files.
+/// Receipts that a ledger issued, the ledger's verifier key, and a place for files. The ledger itself is deleted.
 struct IssuedReceipts {
     dir: tempfile::TempDir,
+    /// The answer to a batch of three events, with receipts.
     answer: Value,
+    /// The answer to a second cancellation of one job, with the receipt of the first.
     second: Value,
+    /// The receipt of event 2.
     proof: String,
     key: String,
 }
@@ -28,12 +31,12 @@ impl IssuedReceipts {
         let answer = worker.append_with(&batch, &prefer).expect(201).json();
         let cancelled = || event("job.cancelled", "b", json!({}));
         worker.append(&cancelled()).expect(201);
-        // Another event of the same: answered with the first one, whose id is not the one that was sent.
+        // The ledger answers a second cancellation with the first one, whose id is not the one in the request.
         let second = worker.append_with(&cancelled(), &prefer).expect(200).json();
         let proof = worker.get("/ledger/events/2/proof").expect(200).text();
         server.end("TERM").expect(0);
         let key = on(&folder, "key show", &[]).expect(0).stdout.trim_end().to_owned();
-        // What is checked from here on needs no ledger.
+        // The checks of the tests need no ledger.
         std::fs::remove_dir_all(folder).unwrap();
         IssuedReceipts { dir, answer, second, proof, key }
     }
@@ -82,7 +85,7 @@ fn a_report_may_be_json_and_the_key_in_the_environment() {
     verify().env("JOBLEDGER_VKEY", "no key").run().refused(1, &["verifier key"]);
 }
 
-/// What a mail program or an editor makes of a receipt is no evidence.
+/// A receipt that a mail program or an editor changed is no evidence.
 #[test]
 fn a_receipt_that_is_malformed_is_unreadable() {
     let issued = IssuedReceipts::new();

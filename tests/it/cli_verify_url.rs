@@ -1,4 +1,4 @@
-//! `jobledger verify url`: an honest server, and each lie that one may tell.
+//! `jobledger verify url`: an honest server, and servers that lie.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::published::{Published, tile};
 use crate::support::{TestServer, completed, noted, reports, started, task_job};
 
-/// What a log of 304 events published, the key that it was pinned by, and the checkpoints that an auditor kept: of 4 events,
-/// and the newest.
+/// The published files of a log of 304 events, the pinned verifier key, and two checkpoints that an auditor kept: of 4 events, and the
+/// newest.
 struct Log {
     published: Published,
     key: String,
@@ -72,7 +72,7 @@ fn a_running_server_is_verified_by_an_auditor_alone() {
     let key = on(folder.path(), "key show", &[]).expect(0).stdout.trim().to_owned();
     let verify = |token: &str| cli(["verify", "url", &server.url, "--token", token, "--vkey", &key]).run();
     let (worker, auditor) = (token(folder.path(), "worker"), token(folder.path(), "auditor"));
-    // A log that has its first event alone.
+    // A log with the genesis event alone.
     verify(&auditor).expect(0);
     server.client(&worker).append(&json!([task_job("a"), started("a")])).expect(201);
     assert!(verify(&auditor).expect(0).stdout.contains("events       3"));
@@ -113,7 +113,7 @@ fn a_key_that_was_added_is_trusted_because_the_pinned_one_vouched_for_it() {
 }
 
 #[test]
-fn each_lie_of_a_server_is_found_at_its_position() {
+fn each_lie_of_a_server_is_found() {
     let log = log();
     let (entries, hashes) = (tile("entries", 0, 256), tile("0", 0, 256));
     let published = &log.published;
@@ -122,8 +122,8 @@ fn each_lie_of_a_server_is_found_at_its_position() {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
         change(line["leaf"].as_str().unwrap())
     };
-    // An entry and its tile together, under the genuine checkpoint: the bug of verifiers that believe tiles. Nothing tells which of
-    // the events of a commit it is.
+    // An entry and its tile changed together, under the genuine checkpoint. Verifiers that trust tiles do not find this. The audit
+    // finds the commit, and cannot tell which of its events is changed.
     let (genuine, forged) = (leaf(str::to_owned), leaf(|leaf| leaf.replace("\"worker\"", "\"forger\"")));
     assert_eq!(genuine.len(), forged.len());
     let mut together = published.with(&entries, &genuine, &forged);
@@ -155,7 +155,7 @@ fn each_lie_of_a_server_is_found_at_its_position() {
         let (found, said) = first_fault(&done);
         assert!(what.starts_with("an export") || found == position, "{what}: {found} {said}");
     }
-    // What the entry says is found by the root over it alone, even if the export says otherwise.
+    // The root shows the changed entry, although the export has the same change.
     assert!(log.verify(&together, &[]).expect(3).stdout.contains("not the one that was signed"));
 }
 
@@ -166,7 +166,7 @@ fn verify_finds_withheld_entries_too() {
     let mut gone = published.clone();
     gone.0.remove(&tile("entries", 1, 48)).unwrap();
     log.verify(&gone, &[]).refused(2, &["tile/entries/001.p/48"]);
-    // An older state of the same log is in accordance with itself; who holds a newer checkpoint knows.
+    // An older state of the log is consistent. Only the holder of a newer checkpoint finds the missing entries.
     let old = fs::read_to_string(&log.kept).unwrap();
     let mut rolled_back = published.clone();
     rolled_back.0.insert("/ledger/checkpoint".into(), old.clone().into_bytes());
@@ -191,13 +191,13 @@ fn verify_url_refuses_checkpoints_that_the_log_did_not_sign() {
     let note = String::from_utf8(published.0["/ledger/checkpoint"].clone()).unwrap();
     let end: String = note.trim_end().chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
     let flip = |text: &str| text.chars().map(|c| if c == 'A' { 'B' } else { 'A' }).collect::<String>();
-    // Changed in both places alike, or in one alone.
+    // The same change in both places, or a change in one place alone.
     let newest = published.with("/ledger/checkpoint", &end, &flip(&end));
     log.verify(&newest.with(list, &end, &flip(&end)), &[]).expect(4);
     log.verify(&newest, &[]).expect(4);
     log.verify(&published.with(list, "\"number\":2,", "\"number\":9,"), &[]).expect(2);
     log.verify(&published.with("/ledger/checkpoint", "\n304\n", "\n305\n"), &[]).expect(2);
-    // A list without an end, and a note without one.
+    // An endless list of checkpoints, and an endless note.
     let mut endless = published.clone();
     for (from, next) in [(1, 200_000), (200_001, 400_000)] {
         let page = json!({"checkpoints": [{"number": next, "size": 1, "note": "x"}], "next": next + 1});

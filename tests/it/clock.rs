@@ -1,4 +1,4 @@
-//! A clock that is wrong for a while.
+//! A server whose clock is wrong for a while.
 
 use jobledger::access::Role;
 use serde_json::json;
@@ -25,7 +25,7 @@ fn a_clock_that_was_ahead_leaves_only_recorded_times_in_the_future() {
     assert_eq!(event_4["time"], "2025-03-01T12:00:02Z");
     assert_eq!(event_4["recordedtime"], "2025-03-31T12:00:00.000000Z");
 
-    // The job that was created by the wrong clock takes right times, given and by default.
+    // The job that was created under the wrong clock accepts events with right times, given ones and the default.
     worker.append(&started("early")).expect(201);
     let mut right = event("job.progress", "early", json!({"progress": 1}));
     right["time"] = json!(RIGHT);
@@ -67,7 +67,7 @@ fn a_moment_that_is_not_over_is_refused_and_an_earlier_one_has_one_answer() {
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);
     clock.set(RIGHT);
-    // Events are recorded at the newest time from here on, so that moment is not over.
+    // From here on events get the newest recorded time, so that moment is not over.
     worker.get(&format!("/ledger/jobs/a?as_of={AHEAD}")).expect(400);
     worker.append(&noted("a", "x")).expect(201);
     worker.get("/ledger/jobs/a?as_of=2025-03-31T11:59:59.999999Z").expect(404);

@@ -1,4 +1,4 @@
-//! Damaged, foreign, missing files: the views come back by themselves, and what is not a log of ours is not touched.
+//! Damaged, foreign and missing files: the projector makes the views again, and the ledger does not touch a file that is not its log.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -34,9 +34,9 @@ fn fill(admin: &Client) {
     admin.append(&json!(events)).expect(201);
 }
 
-/// A stopped ledger and what it answered.
+/// A stopped ledger, and the answers that it gave.
 fn answered() -> (TestServer, Client, Vec<Read>) {
-    // A clock that stands: `elapsed_ms` of a running job is part of the answers.
+    // The clock stands still, because `elapsed_ms` of a running job is part of the answers.
     let mut server = TestServer::start_with(HandClock::new().clock());
     let admin = server.client(Role::Admin);
     fill(&admin);
@@ -53,7 +53,7 @@ fn scribble(path: &Path, from: usize, to: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Reads until every answer is `expected`; meanwhile a read may say that the views are being made again, and nothing else.
+/// Reads until every answer is `expected`. Until then a read may only say that the views are being made again.
 fn comes_back(admin: &Client, expected: &[Read]) {
     loop {
         let reads = all_reads(admin, &JOBS);
@@ -140,7 +140,7 @@ fn come_back_while_used(damage: impl Fn(&Path)) {
             break reads;
         }
     };
-    // What the log alone gives is what the views give.
+    // The views give the same answers as the log alone.
     for (path, status, body) in
         expected.iter().filter(|read| JOBS.iter().any(|job| read.0.contains(&format!("/{job}"))))
     {
@@ -154,7 +154,7 @@ fn come_back_while_used(damage: impl Fn(&Path)) {
     comes_back(&admin.at(&server.url), &expected);
 }
 
-/// As another program would: into the file that the server has open, from `from` to its end.
+/// Overwrites the file that the server has open, from `from` to its end, as another program might.
 fn scribble_in_place(path: &Path, from: u64) {
     use std::io::{Seek, SeekFrom, Write};
     let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -171,7 +171,7 @@ fn views_that_are_deleted_while_they_are_used_come_back() {
     for name in ["views.db", "views.db-wal", "views.db-shm"] {
         let _ = fs::remove_file(server.path().join(name));
     }
-    // Several at once, so that some read over a connection that was not open before.
+    // Several reads at once, so that some use a new connection.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| comes_back(&admin, &expected));
@@ -233,7 +233,7 @@ fn the_ledger_does_not_touch_a_file_that_is_not_a_log() {
     let error = log_error(start_error(dir.path()));
     assert!(error.is(ErrorKind::Damaged) && error.to_string().contains("log.db"), "{error:?}");
     assert_eq!(hash(&log), before);
-    // Nothing was made beside it either.
+    // The ledger made no file beside it either.
     assert!(!dir.path().join("ledger.key").exists() && !dir.path().join("views.db").exists());
 }
 
@@ -256,7 +256,7 @@ fn a_second_server_on_the_folder_does_not_start() {
 fn a_folder_that_cannot_be_written_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), b"").unwrap();
-    // Below a file no user can write, not even root.
+    // No user can make a folder below a file, not even root.
     let below = dir.path().join("file").join("data");
     match start_error(&below) {
         StartError::Ledger(OpenError::Folder(error @ FolderError::Unwritable { .. })) => {

@@ -1,4 +1,4 @@
-//! Laws of the data of events: for all data that the ledger accepts, storing and redacting keep what they must.
+//! Laws of the data of events. For all data that the ledger accepts, storing keeps the content, and redacting keeps only the residue.
 
 use jobledger::job::{Event, ItemId, Kind};
 use jobledger::mask::Mask;
@@ -140,7 +140,7 @@ fn mint(n: usize) -> ItemId {
     format!("minted-{n}").parse().unwrap()
 }
 
-/// Good data of some type: its members, an order to write them in, and white space to write between.
+/// Valid data of some type: its members, an order in which to write them, and white space to write between them.
 type Data = (&'static str, Vec<(&'static str, String)>, Vec<usize>, String);
 
 fn data() -> impl Strategy<Value = Data> {
@@ -205,7 +205,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// A string in JSON, of what every text and id may hold.
+/// A JSON string of characters that every text and id may hold.
 fn string() -> impl Strategy<Value = String> {
     "[^\\p{Cc}]{1,12}".prop_map(|text| serde_json::to_string(&text).unwrap())
 }
@@ -214,7 +214,7 @@ fn number() -> impl Strategy<Value = String> {
     (0..=1_u64 << 53).prop_map(|n| n.to_string())
 }
 
-/// The member, or its absence, or `null`, which is the same.
+/// A member with a value, with `null`, or absent. `null` means the same as absent.
 fn optional(
     name: &'static str,
     value: impl Strategy<Value = String>,

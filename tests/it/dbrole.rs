@@ -30,7 +30,7 @@ fn hook(job: &str, data: Value) -> Value {
     event("job.hook_output", job, data)
 }
 
-/// A worker of the document's organisation, and the document's job in it, created.
+/// A server with the job of the document's example, and a worker of the example's organisation.
 fn documented() -> (TestServer, Client) {
     let server = TestServer::start();
     let org = "37eebc20-d8df-416b-8ac2-01b6eb456318".parse().unwrap();

@@ -1,4 +1,4 @@
-//! What the writer decides on: the log alone. The views are disposable, so no edit of them leads to a signed event.
+//! The writer thread decides from the log alone. No edit of the views leads to a signed event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -70,7 +70,7 @@ fn views_that_an_event_does_not_fit_are_made_again() {
     assert_eq!(worker.get("/readyz").expect(200).json()["warnings"], json!(null));
 }
 
-/// A server that was started again, so that its writer holds no job in memory, over a job `long` of 3002 events and `short`.
+/// A server with a job `long` of 3002 events and a job `short`. It was started again, so its writer thread has no job in memory.
 fn with_a_long_job() -> (TestServer, Client) {
     with_a_long_job_and(system_clock())
 }
@@ -126,7 +126,7 @@ fn a_request_for_a_long_job_that_the_stop_overtakes_is_answered() {
     gate.set(true);
     let begun = append("short");
     gate.reached();
-    // The server has read this request, which stands in the writer's queue when the stop comes.
+    // The server has read this request, and the request is in the writer's queue when the server stops.
     let overtaken = append("long");
     let queued = catch_unwind(AssertUnwindSafe(|| until_metric(&auditor, "jobledger_queue_requests 1")));
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! A job at two moments: which fields differ, from what to what, by whose events.
+//! Diffs of a job between two moments: the fields that differ, their values, and the events that changed them.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ use crate::support::{
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 const SECOND: i64 = 1_000_000;
 
-/// A life of each kind, interleaved.
+/// The events of a job of each kind, interleaved.
 fn lives() -> Vec<Value> {
     let labelled = json!({"kind": "task", "spec": {"job_type": "full_sync"}, "labels": {"ticket/a": "AC-1"}});
     let detail = json!({"credentials_info": {"secrets_manager_provider": "vault", "secret_id": "a", "secret_keys": ["K", "L", "M"]}});
-    // A later result replaces the earlier one: what it does not say is gone.
+    // A later result replaces the earlier one. Members that the later one lacks are gone.
     let less = json!({"credentials_info": {"secrets_manager_provider": "database", "secret_keys": ["L"]}});
     vec![
         role_job(ROLES),
@@ -51,7 +51,7 @@ fn diff(client: &Client, job: &str, query: &str) -> Value {
     client.get(&format!("/ledger/jobs/{job}/diff?{query}")).expect(200).json()
 }
 
-/// What stands at `pointer`; null where there is nothing.
+/// The value at `pointer`; null if there is none.
 fn at<'v>(model: &'v Value, pointer: &str) -> &'v Value {
     model.pointer(pointer).unwrap_or(&Value::Null)
 }
@@ -262,7 +262,7 @@ fn an_auditor_names_the_organisation_and_other_roles_may_not() {
     server.client(Role::Worker).get("/ledger/jobs/a/diff?from=0").expect(404);
 }
 
-/// Now is not a moment of the log: without a second moment it is the newest event, and says when that was recorded.
+/// Without a second moment the diff ends at the newest event, and shows the time at which that event was recorded.
 #[test]
 fn an_open_end_is_the_newest_event_for_the_server_and_the_command() {
     let clock = HandClock::new();

@@ -1,4 +1,4 @@
-//! A read goes on when its client disconnects. It keeps its turn, or its place as the maker of a list, until it ends.
+//! A read goes on when its client disconnects. Until the read ends, it keeps its turn, and other readers wait for the list that it makes.
 
 use std::pin::{Pin, pin};
 use std::sync::mpsc::{Sender, channel};

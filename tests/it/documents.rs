@@ -1,4 +1,4 @@
-//! The documents: their links lead somewhere, their words are plain, and what they show on a terminal is what a terminal shows.
+//! The documents: each link has a target, the words are plain, and each command that they show prints the output that they show.
 
 mod session;
 
@@ -207,7 +207,7 @@ fn the_shapes_of_an_event_in_the_architecture_are_types() {
     }
 }
 
-/// Types the commands of `pages` in one shell.
+/// Runs the commands of `pages` in one shell, and compares their output.
 fn runs(pages: &[&str]) {
     if let Some(tool) = lacking(&["curl", "openssl", "sha256sum", "xxd"]) {
         return skipped(tool);

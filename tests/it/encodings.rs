@@ -80,7 +80,7 @@ fn the_limit_of_a_body_holds_for_what_it_decodes_to() {
         let answer = post(&admin, name, &encode(&largest));
         assert!([200, 201].contains(&answer.status), "{}", answer.text());
     }
-    // What the decoded bodies took is given back.
+    // The server gives back the memory of the decoded bodies.
     let metrics = admin.get("/metrics").text();
     assert!(metrics.contains("jobledger_limit_held{limit=\"body_bytes\"} 0\n"), "{metrics}");
 }

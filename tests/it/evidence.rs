@@ -1,4 +1,4 @@
-//! Evidence bundles as they are given out: through HTTP and by command, to each reader, and accepted by both verifiers.
+//! Evidence bundles from HTTP and from the command: the same bytes, only for readers of the job, accepted by both verifiers.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::support::{Client, TestServer, completed, event, noted, output, starte
 const HOSTILE: &str =
     "<script>alert('x')</script> \u{1b}[31mred\u{1b}[0m \u{202e}gnp.exe </pre> & \"quotes\" \u{2028} é\u{0}";
 
-/// A ledger with a finished job, an open one, a cancelled one, and one with hostile texts.
+/// A ledger with a completed job, an open one, a cancelled one, and one with hostile texts.
 pub fn ledger() -> (TestServer, Client) {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -150,7 +150,7 @@ fn only_readers_of_the_job_get_its_bundle() {
     }
     let many = "since=1&".repeat(17);
     worker.get(&format!("/ledger/jobs/finished/evidence?{many}")).expect(400);
-    // Nothing of it tells of others.
+    // The bundle has no data of other jobs.
     let text = String::from_utf8_lossy(&worker.get("/ledger/jobs/finished/evidence").expect(200).body).into_owned();
     assert!(!text.contains("theirs") && !text.contains("hostile"));
 }
@@ -172,7 +172,7 @@ fn redacted_data_is_in_no_bundle_and_each_redaction_is_proven() {
         assert_eq!(bundle.text("job.json"), admin.get(&format!("/ledger/jobs/{job}")).expect(200).text());
         assert_eq!(bundle.text("timeline.html").matches("data redacted").count(), events);
         assert_eq!(bundle.text("data.ndjson").lines().filter(|line| *line == "null").count(), events);
-        // Without the event that says why, data is just missing.
+        // Without the redaction the data is missing without a reason.
         let mut cut = bundle.clone();
         cut.lines(|lines| drop(lines.pop()));
         assert_eq!(cut.verdict(Some(&key(server.path()))), 6);

@@ -1,5 +1,4 @@
-//! Bundles whose signature is genuine and whose log is not one that this program writes: what follows from the events is
-//! checked, even under a good signature.
+//! Bundles of logs that another program signed. The audit checks the events of such a bundle, even under a valid signature.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ use crate::support::bundles::{Bundle, stranger};
 
 const ORIGIN: &str = "jobledger/forged";
 
-/// An event to be: type, data (`None`: redacted), and the change to its leaf.
+/// An event to write: its type, its data (`None` if redacted), and a change to its leaf.
 struct Made {
     event_type: &'static str,
     data: Value,
@@ -33,7 +32,7 @@ impl Made {
     }
 }
 
-/// A line of each of the three files.
+/// One event's line in each of the three files.
 struct Lines {
     leaf: String,
     data: String,
@@ -69,7 +68,7 @@ fn lines(made: &Made, position: usize) -> Lines {
     }
 }
 
-/// The bundle of a log of these events behind a genesis event; all of them are one job's.
+/// The bundle of one job whose log has a genesis event and then `events`, all of this job.
 fn signed(key: &SigningKey, events: &[Made]) -> Bundle {
     let genesis = json!({"origin": ORIGIN, "leaf_format": 1, "verifier_key": key.verifier().to_string()});
     let genesis = made("ledger.created", genesis);

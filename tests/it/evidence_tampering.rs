@@ -1,4 +1,4 @@
-//! What may be done to an evidence bundle; and what both verifiers say of it, with the same exit code.
+//! Changed evidence bundles. Both verifiers must refuse each change with the same exit code.
 
 use std::fs;
 
@@ -311,7 +311,7 @@ fn a_file_that_is_no_bundle_is_unreadable_and_exhausts_no_memory() {
     for kind in [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Char] {
         assert_eq!(code(&with(&|tar| add(tar, kind, "evidence-a/x", b""))), 2, "{kind:?}");
     }
-    // A length that is a lie: past the end of the file, and past the end of all numbers.
+    // A wrong length: past the end of the file, and past the largest number.
     for size in [
         "77777777777\0".as_bytes(),
         b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -332,7 +332,7 @@ fn a_file_that_is_no_bundle_is_unreadable_and_exhausts_no_memory() {
     verify(&nowhere, &["--vkey", &key]).refused(2, &["cannot read"]);
     cli(["verify", "bundle"]).run().expect(1);
     cli(["verify", "bundle", "--vkey", "no key", "x"]).run().expect(1);
-    // A line that does not end is not read for ever.
+    // The verifier does not read an endless line to its end.
     let folder = good.unpack(place.path());
     let long = fs::File::create(folder.join("data.ndjson")).unwrap();
     long.set_len(1 << 30).unwrap();

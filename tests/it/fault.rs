@@ -1,4 +1,4 @@
-//! What the disk does to a ledger: no space, and a sync that fails.
+//! A disk without space, and a sync that fails.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::support::{Client, event, task_job};
 
 /// A server whose writes to `log.db-wal` fail while a trigger file is there.
 struct Faulty {
-    // Ends before its folder does.
+    // The field order drops the server before its folder.
     server: Serving,
     client: Client,
     dir: TempDir,
@@ -46,7 +46,7 @@ impl Faulty {
     }
 }
 
-/// The C compiler that builds SQLite builds this too.
+/// Compiles `fault/shim.c` with the C compiler that also builds SQLite.
 fn compile(dir: &Path) -> PathBuf {
     let shim = dir.join("shim.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fault/shim.c");

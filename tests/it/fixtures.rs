@@ -1,4 +1,4 @@
-//! The recorded histories in `replay-fixtures/`: the code of today gives the answers of then.
+//! The recorded histories in `replay-fixtures/`: today's code gives the recorded answers.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ cases! {
     task_two_orgs = "task.two-orgs",
 }
 
-/// A folder into which the recorded log was imported gives every recorded answer, byte for byte.
+/// Imports the recorded log into a folder. The ledger must give every recorded answer, byte for byte.
 fn replay(name: &'static str) {
     let recording = Recording::named(name);
     let dir = tempfile::tempdir().unwrap();
@@ -77,7 +77,7 @@ fn replay(name: &'static str) {
     assert!(stage.export() == recording.events(), "events.ndjson is not what an export writes");
 }
 
-/// What the workers sent gives the recorded log and the recorded answers again, but for what is made at random.
+/// Sends the recorded requests again. The ledger must give the recorded log and answers, except for random values.
 fn resend(name: &'static str) {
     let recording = Recording::named(name);
     let stage = Stage::empty(&recording.span().0);
@@ -97,8 +97,8 @@ fn lines(export: &str) -> Vec<Entry> {
     export.lines().map(|line| Entry::parse(line).unwrap()).collect()
 }
 
-/// Fails unless `fresh` says what `recorded` says. Answers what was made at random, then and now: job ids that the ledger
-/// gave, event ids of its own `DELETE` route.
+/// Checks that `fresh` has the events of `recorded`. Returns pairs of random values, the recorded and the new one: job ids that the
+/// ledger made, and event ids of its `DELETE` route.
 fn same_history(recorded: &[Entry], fresh: &[Entry]) -> BTreeSet<(String, String)> {
     assert_eq!(recorded.len(), fresh.len(), "events in the log");
     let mut random = BTreeSet::new();
@@ -186,7 +186,7 @@ fn every_route_that_reads_jobs_is_answered_somewhere() {
     assert_eq!(unread, BTreeSet::new());
 }
 
-/// Whether `path` is one of `route`, which may have `{…}` for a segment.
+/// Whether `path` belongs to `route`, which may have `{…}` for a segment.
 fn serves(route: &str, path: &str) -> bool {
     let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
     route.len() == path.len() && route.iter().zip(&path).all(|(r, p)| r.starts_with('{') || r == p)

@@ -1,5 +1,5 @@
-//! Text that others wrote is drawn, in a pipe too: nothing in it reaches the terminal that a terminal obeys. And a server that is
-//! no ledger is told as one.
+//! Commands write control characters in foreign text out, in a pipe too, so that a terminal obeys none. A server that is no ledger is
+//! reported as such.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use crate::support::exports::{exported, forged, small_ledger};
 use crate::support::hostile::hostile;
 use crate::support::{TestServer, noted, task_job};
 
-/// What a terminal obeys: C0, DEL, C1, and marks that turn text around.
+/// The characters that a terminal obeys: C0, DEL, C1, and marks that reverse the direction of text.
 const EVIL: &str = "\u{1b}[2K\u{7}\r\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200f}\u{61c}";
 
 fn is_obeyed(c: char) -> bool {
@@ -22,7 +22,7 @@ fn is_obeyed(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Fails if anything that was printed is obeyed; answers the same.
+/// Checks that the output has no character that a terminal obeys. Returns `done`.
 #[track_caller]
 fn harmless(done: Done) -> Done {
     for said in [&done.stdout, &done.stderr] {
@@ -83,7 +83,7 @@ fn append_and_tail_write_control_characters_of_a_ledger_out() {
     harmless(cli(["append", "-", "--url", &server.url, "--token", &worker]).run_with(format!("[{EVIL}")).expect(1));
 }
 
-/// Each command that asks a server, with what it needs.
+/// Each command that sends requests to a server, with its arguments.
 fn clients(url: &str, place: &std::path::Path) -> [(&'static str, Cli); 5] {
     let event = place.join("event.json");
     fs::write(&event, task_job("a").to_string()).unwrap();

@@ -1,5 +1,5 @@
-//! `schema/format.md` says what is hashed and signed. Every value in it is computed again from the golden log, and every
-//! command in it is typed.
+//! `schema/format.md` says which bytes are hashed and signed. The tests compute each of its values from the golden log, and run each of
+//! its commands.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Generic jobs: any job that a team has, seen through `/ledger/jobs` alone.
+//! Generic jobs: jobs of any other sort, which only `/ledger/jobs` shows.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::redactions::{NAME, files_with, generic_life, redacted};
 use crate::support::{Client, TestServer, event, noted, problem, result, started, task_job};
 
-/// A generic job, created with these parameters.
+/// Creates a generic job with these parameters.
 fn generic(job: &str, job_type: &str, parameters: Value) -> Value {
     let spec = json!({"job_type": job_type, "parameters": parameters});
     event("job.created", job, json!({"kind": "generic", "spec": spec}))

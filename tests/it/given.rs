@@ -1,4 +1,4 @@
-//! Given what happened, when more happens, then it is recorded or refused: the words of the lifecycle's tests.
+//! Given, when, then: helpers for the lifecycle's tests. Given past events, when another event is reported, it is recorded or refused.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use jobledger::job::{
     RawJson, Redacted, Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
 };
 
-/// When the first event of every story happens; later ones follow a second apart.
+/// The time of the first event in each test. Later events follow at intervals of a second.
 pub fn dawn() -> Time {
     "2025-02-28T12:00:00Z".parse().unwrap()
 }
 
-/// A job so far, and what comes next.
+/// A job after some events, and the time of its next event.
 #[derive(Debug, Clone)]
 pub struct Given {
     pub key: JobKey,
@@ -30,18 +30,18 @@ pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
 }
 
 impl Given {
-    /// The same under another id.
+    /// The same job under the id `id`.
     pub fn named(mut self, id: &str) -> Given {
         self.key.id = id.parse().unwrap();
         self
     }
 
-    /// The next event happens then, not a second after the newest one.
+    /// The next event happens at `time`, not a second after the newest one.
     pub fn at(self, time: Time) -> Given {
         Given { time: Some(time), ..self }
     }
 
-    /// The ledger's clock says so, and not the time of the event.
+    /// The ledger's clock shows `now`, and not the time of the event.
     pub fn when_the_clock_says(self, now: Time) -> Given {
         Given { now: Some(now), ..self }
     }
@@ -51,7 +51,7 @@ impl Given {
         self.job.expect("a job")
     }
 
-    /// `event` is reported.
+    /// Asks `decide` about `event`.
     pub fn when(mut self, event: Event) -> When {
         let position = self.job.as_ref().map_or(Position::new(1), |job| job.position.next());
         let seconds = i64::try_from(position.get() - 1).unwrap();
@@ -63,7 +63,7 @@ impl Given {
     }
 }
 
-/// The answer to a report. Each of its methods says which one is expected, and gives what is worth a second look.
+/// The answer to a reported event. Each method expects one sort of answer, and returns the part that tests compare.
 #[derive(Debug)]
 pub struct When {
     pub given: Given,
@@ -72,7 +72,7 @@ pub struct When {
 }
 
 impl When {
-    /// What the fold makes of the event, also if it was refused.
+    /// The result of folding the event, even if the decision was a refusal.
     pub fn folded(&self) -> Result<Job, Conflict> {
         Job::fold(self.given.job.clone(), self.fact.clone())
     }
@@ -84,7 +84,7 @@ impl When {
         Given { job: Some(job), ..self.given }
     }
 
-    /// Known already: nothing is recorded, and the fold would not take it.
+    /// Expects that the job was cancelled before: nothing is recorded, and the fold refuses the event.
     #[track_caller]
     pub fn repeated(self) -> Position {
         let Ok(Decision::AlreadyCancelled(position)) = self.answer else { panic!("{:?}", self.answer) };
@@ -92,7 +92,7 @@ impl When {
         position
     }
 
-    /// Refused for the state; the fold refuses it in the same words.
+    /// Expects a refusal because of the job's state, and the same refusal by the fold.
     #[track_caller]
     pub fn conflict(self) -> Conflict {
         let folded = self.folded().unwrap_err();
@@ -104,7 +104,7 @@ impl When {
         folded
     }
 
-    /// Refused for a part of the job: the reason.
+    /// Expects a refusal because of a part of the job. Returns the reason.
     #[track_caller]
     pub fn part(self) -> String {
         let Err(Refusal::RuledOut { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
@@ -113,14 +113,14 @@ impl When {
         reason
     }
 
-    /// Refused because the job has no room: the pointer of the field.
+    /// Expects a refusal because the job has no room. Returns the pointer of the member.
     #[track_caller]
     pub fn full(self) -> &'static str {
         let Err(Refusal::Full { pointer, .. }) = self.answer else { panic!("{:?}", self.answer) };
         pointer
     }
 
-    /// Refused for what is wrong in itself: the pointer of the field.
+    /// Expects a refusal of the event by itself. Returns the pointer of the member.
     #[track_caller]
     pub fn invalid(self) -> &'static str {
         let Err(Refusal::Invalid { pointer, .. }) = self.answer else { panic!("{:?}", self.answer) };

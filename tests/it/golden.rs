@@ -1,5 +1,5 @@
-//! The golden log: what an earlier version exported and signed, with two keys. Every later version must verify it, and
-//! restore it to the same bytes. Its files are never edited.
+//! The golden log: the export of an earlier version, with checkpoints by two keys. Every later version must verify the log and restore
+//! it to the same bytes. The files are never edited.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ fn the_golden_log_is_verified_by_each_of_its_keys() {
         assert!(told.contains("LGNlPxi/7Axjuvq5rXZsqwGf3BG1kwW54mcOhv+z9nA="), "{told}");
         verify(key, &both[1..]).expect(0);
     }
-    // Half of it is proven by half of the checkpoints.
+    // The older checkpoint proves the first half of the log.
     verify(first.trim(), &both[..1]).expect(7);
     verify("another+4a1c2f3d+AYKUeYW9s4lRoK27EOX5ii7b0GLeKu4yfGfw0aHVySUJ", &both).expect(1);
 }
@@ -39,7 +39,7 @@ fn the_golden_log_is_restored_to_the_same_bytes_and_the_same_tree() {
     on(&data, "import", &[golden("export.ndjson").to_str().unwrap()]).expect(0);
     let again = on(&data, "export", &[]).expect(0).stdout;
     assert!(again == fs::read_to_string(golden("export.ndjson")).unwrap());
-    // An import has no checkpoint of its own, which is told, and contains those that were kept.
+    // An imported log has no checkpoint of its own, and `verify` says so. The log contains the held checkpoints.
     let done = cli(["verify", "db", "--json"]).arg(&data).arg("--since").arg(golden("12.checkpoint")).run();
     assert_eq!(done.json_lines()[0]["report"]["held"], 1, "{}", done.stdout);
 }

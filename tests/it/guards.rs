@@ -129,7 +129,7 @@ fn a_cancellation_takes_the_same_guards() {
     admin.send(Method::DELETE, "/api/v1/jobs/none", &[("if-match", "*")], b"").expect(404);
 }
 
-/// What each of `threads` threads is answered when all start at once.
+/// Starts `threads` threads at once. Returns the statuses of their answers.
 fn at_once(threads: usize, run: impl Fn(usize) -> Vec<u16> + Sync) -> Vec<u16> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
@@ -193,7 +193,7 @@ fn a_job_that_many_append_to_stays_one_chain() {
     assert_chain(&server);
 }
 
-/// Each leaf names the job's event before it.
+/// Checks that each leaf names the job's previous event.
 fn assert_chain(server: &TestServer) {
     let log = rusqlite::Connection::open(jobledger::ledger::Folder::new(server.path()).log()).unwrap();
     let mut leaves = log.prepare("SELECT leaf FROM event WHERE position > 0 ORDER BY position").unwrap();

@@ -1,4 +1,4 @@
-//! Headers that every request must have once, and the one that tells caches to keep nothing.
+//! Request headers that must stand once, and the answer header that forbids caches to store.
 
 use jobledger::access::Role;
 use serde_json::json;

@@ -1,11 +1,11 @@
-//! The same event again: the first answer, for the life of the log.
+//! Duplicates: the ledger repeats its first answer for the life of the log.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::{Client, TestServer, completed, event, named, noted, problem, started, task_job, with};
 
-/// Where the only event of an answer is, and that it was known.
+/// Appends a known event. Checks that the answer says so, and returns the event's position.
 #[track_caller]
 fn known(client: &Client, event: &Value) -> u64 {
     let answer = client.append(event).expect(200).json();
@@ -155,7 +155,7 @@ fn cancelling_again_is_answered_with_the_first_cancellation() {
     let job = worker.get("/ledger/jobs/a").expect(200).json();
     assert_eq!(job["cancelled"]["reason"], "first");
     problem(worker.append(&event("job.failed", "a", json!({"message": "m"}))), 409, "lifecycle");
-    // A name that is taken is said first, though this cancellation would change nothing.
+    // The refusal of a taken source and id comes first, although this cancellation would change nothing.
     worker.append(&named("n", noted("a", "text"))).expect(201);
     problem(worker.append(&named("n", cancel("fifth"))), 409, "id-reused");
     problem(worker.append(&named("n", started("unknown"))), 409, "id-reused");

@@ -1,4 +1,4 @@
-//! Large jobs: how large one may become, what a read shows of it, and that many readers share one rendering.
+//! Large jobs: how large a job may become, which part of it a read shows, and the rendering that many readers share.
 
 use jobledger::access::Role;
 use jobledger::ledger::{Options, system_clock};
@@ -11,7 +11,7 @@ fn counted(client: &Client, name: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse().unwrap()
 }
 
-/// How many large jobs were rendered meanwhile.
+/// How many large jobs the server rendered during `read`.
 fn renderings(client: &Client, read: impl FnOnce()) -> u64 {
     let name = "jobledger_large_renderings_total";
     let before = counted(client, name);
@@ -19,7 +19,7 @@ fn renderings(client: &Client, read: impl FnOnce()) -> u64 {
     counted(client, name) - before
 }
 
-/// What twenty readers at once are answered: all the same.
+/// Reads `path` with twenty clients at once. Checks that all answers are equal, and returns one.
 fn read_by_many(client: &Client, path: &str) -> Vec<u8> {
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..20).map(|_| scope.spawn(|| client.get(path).expect(200).body)).collect();
@@ -62,7 +62,7 @@ fn a_full_job_refuses_events_that_need_room_and_shows_its_newest_notes() {
     // The rest is among the events.
     let oldest = admin.get("/ledger/jobs/a/events?type=job.noted&limit=2").expect(200).json();
     assert!(oldest["events"][1]["data"]["text"].as_str().unwrap().starts_with("1\u{1}"));
-    // Before there were so many, nothing was left out.
+    // A read as of an earlier moment with fewer notes leaves none out.
     let before = admin.get("/ledger/jobs/a?as_of=50").expect(200).json();
     assert_eq!((texts(&before).len(), before.get("notes_left_out")), (48, None));
 
@@ -81,7 +81,7 @@ fn a_full_job_refuses_events_that_need_room_and_shows_its_newest_notes() {
     assert_eq!(renderings(&admin, || assert_eq!(admin.get(&format!("/ledger/jobs/a?as_of={head}")).text(), now)), 1);
     admin.append(&completed("a")).expect(201);
     assert_eq!(renderings(&admin, || drop(read_by_many(&admin, "/ledger/jobs/a"))), 1);
-    // What shows none of the notes does not load them.
+    // A read that shows no notes does not load them.
     let rendered = renderings(&admin, || {
         for path in ["/api/v1/jobs/a", "/api/v1/jobs/a/progress", "/ledger/jobs/a/output"] {
             admin.get(path).expect(200);
@@ -103,7 +103,7 @@ fn readers_that_wait_for_one_rendering_are_refused_together() {
             scope.spawn(|| problem(admin.get("/ledger/jobs/a"), 503, "reads-busy"));
         }
     });
-    // All who come within the 2 s that one waits for its turn are refused with it.
+    // The first reader waits 2 s for its turn. All readers that arrive meanwhile are refused with it.
     assert!(counted(&admin, "jobledger_limit_refusals_total{limit=\"histories\"}") < 10);
 }
 

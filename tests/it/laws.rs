@@ -1,4 +1,4 @@
-//! Laws of deciding and folding, for every history and every input.
+//! Laws of deciding and folding, for random histories and inputs.
 
 use jobledger::job::{
     Completed, Counts, Credentials, Decision, Detail, Event, Fact, HOOK_HEAD, HookExit, HookOutput, ItemResult,
@@ -65,16 +65,16 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A kind, and reports with how many hours each is early or late.
+/// A kind, and events, each with the number of hours by which its time is early or late.
 fn reports() -> impl Strategy<Value = (Kind, Vec<(Event, i64)>)> {
     (select(Kind::ALL), prop::collection::vec((event(), -27..27_i64), 0..40))
 }
 
-/// Reports everything to one job: each answer, and the job after it.
+/// Reports the events to one job. Returns each answer with the job after it.
 fn tell(kind: Kind, reports: Vec<(Event, i64)>) -> Vec<(When, Option<Job>)> {
     let mut given = given([]);
     let mut told = Vec::new();
-    // Created and started first: without that nearly all that follows is refused for one and the same reason.
+    // The job is created and started first. Otherwise the ledger refuses nearly every event for the same reason.
     for (event, hours) in [(created(kind), 0), (started(), 0)].into_iter().chain(reports) {
         let when = given.clone().at(dawn().plus(hours * Time::DAY / 24)).when_the_clock_says(dawn()).when(event);
         if when.answer == Ok(Decision::Record) {

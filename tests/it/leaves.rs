@@ -1,4 +1,4 @@
-//! The stored leaf, the event that is shown of it, and the line that is exported of it.
+//! The stored leaf, the CloudEvent made from it, and its line in an export.
 
 use std::borrow::Cow;
 
@@ -67,7 +67,7 @@ fn a_leaf_from_outside_has_the_exact_form_of_the_ledger_or_is_refused() {
     assert!(Leaf::parse_strict(own.replace(r#","prev":"3""#, "").as_bytes()).is_ok(), "an event of the ledger's own");
 }
 
-/// Attributes that try to look like something else, and any other text.
+/// Texts that imitate JSON syntax, and any other texts.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         r#""?,"datadigest":"[a-z"]{0,3}"#,
@@ -115,7 +115,7 @@ proptest! {
         let text = String::from_utf8(line.to_bytes()).unwrap();
         prop_assert!(!text.contains('\n'));
         prop_assert_eq!(&Entry::parse(&text).unwrap(), &line);
-        // Data is last and verbatim, so that any tool can cut it out.
+        // The data comes last and verbatim, so that any tool can cut it out.
         if let Some((_, data)) = &line.content {
             let end = text.len() - 1;
             prop_assert_eq!(&text.as_bytes()[end - data.len()..end], data);

@@ -1,4 +1,4 @@
-//! Jobs of all kinds as the ledger's own API shows them: lists, and everything known of one.
+//! Jobs of all kinds in the ledger's own API: lists, and reads of one job.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -107,10 +107,10 @@ fn a_cursor_keeps_its_place_while_jobs_come_and_change() {
     let second = page(&format!("first=3&kind=task&after={cursor}"));
     assert_eq!(ids(&second), ["job-3", "job-2", "job-1"]);
     assert_eq!(second["jobs"][0]["status"], "running");
-    // The size of a page is no filter, and may change on the way.
+    // The size of a page is no filter, so it may change from page to page.
     let third = page(&format!("first=1000&kind=task&after={}", second["next"].as_str().unwrap()));
     assert_eq!((ids(&third), &third["next"]), (vec!["job-0"], &Value::Null));
-    // Exactly as many as there are: nothing behind them.
+    // A page with exactly the remaining jobs has no next page.
     assert_eq!(page("first=8")["next"], Value::Null);
     assert!(page("first=7")["next"].is_string());
     for query in ["", "&kind=rule", "&kind=task&status=pending", "&kind=task&label=a:b"] {
@@ -253,7 +253,7 @@ fn hook_output_is_shown_to_a_mebibyte_and_served_whole() {
         answer.text()
     };
     assert_eq!(whole("a"), "");
-    // Seven bytes a time, two of them one character, and two before: the mebibyte ends inside that character.
+    // Each event has seven bytes, two of them one character. The first mebibyte ends inside such a character.
     let chunk = "héllo\n".repeat(40_000);
     let parts = [format!("ab{chunk}"), chunk.clone(), chunk.clone(), chunk];
     for part in &parts {
@@ -266,7 +266,7 @@ fn hook_output_is_shown_to_a_mebibyte_and_served_whole() {
     let cut = text.floor_char_boundary(1 << 20);
     assert_eq!(shown["hook"]["output"].as_str(), Some(&text[..cut]));
     assert_eq!(shown["hook"]["exit_code"], Value::Null);
-    // As of an earlier moment there was less.
+    // A read as of an earlier moment shows less output.
     let earlier = worker.get("/ledger/jobs/a/output?as_of=3").expect(200);
     assert_eq!((earlier.text(), earlier.header("ledger-position")), (parts[0].clone(), "3"));
     worker.get("/ledger/jobs/a/output?as_of=0").expect(404);
@@ -280,7 +280,7 @@ fn a_read_is_conditional_and_says_what_it_shows() {
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), task_job("b")])).expect(201);
     let job = worker.get("/ledger/jobs/a").expect(200);
-    // The job's revision is its own newest event; what is shown is the whole log.
+    // The revision is the position of the job's newest event. `Ledger-Position` is that of the log.
     assert_eq!((job.header("etag"), job.header("ledger-position")), ("\"1\"", "2"));
     for tag in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"] {
         let answer = worker.get_with("/ledger/jobs/a", &[("if-none-match", tag)]).expect(304);
@@ -296,7 +296,7 @@ fn a_read_is_conditional_and_says_what_it_shows() {
             "{query}"
         );
     }
-    // What is not there yet is waited for, and not for ever.
+    // A read waits for a position that the log does not have yet, for a limited time.
     let late = worker.get("/ledger/jobs/a?min_position=4").expect(503);
     assert!(!late.header("retry-after").is_empty());
 }

@@ -1,4 +1,4 @@
-//! The log as pages: where they end, how they lead on, and which parameters they refuse.
+//! The log as pages: where a page ends, how it names the next, and which parameters the route refuses.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::ledger_reads::{export, lines, positions};
 use crate::support::{Client, TestServer, event, noted, position, problem, reports, started, task_job};
 
-/// A refused parameter is named.
+/// Checks that the request is refused and that the refusal names the parameter.
 fn refused(client: &Client, path: &str, parameter: &str) {
     let problem = client.get(path).expect(400).json();
     assert_eq!(problem["code"], "bad-parameter", "{path}");
@@ -31,7 +31,7 @@ fn pages_lead_through_the_whole_log_and_end_at_the_head() {
     assert_eq!((&first["next"], &first["head"]), (&json!(50), &json!(120)));
     let last = worker.get("/ledger/events?after=100&limit=1000").expect(200).json();
     assert_eq!((positions(&last), &last["next"]), ((101..=120).collect(), &Value::Null));
-    // A full page that ends exactly at the head has nothing behind it.
+    // A full page that ends exactly at the head has no next page.
     let exact = worker.get("/ledger/events?after=100&limit=20").expect(200).json();
     assert_eq!((positions(&exact).len(), &exact["next"]), (20, &Value::Null));
     let one = worker.get("/ledger/events?after=119&limit=1").expect(200).json();
@@ -97,7 +97,7 @@ fn a_filter_that_matches_few_events_gives_short_pages_that_name_the_next() {
     let next = page["next"].as_u64().unwrap();
     let page = worker.get(&format!("/ledger/jobs/a/events?type=job.noted&after={next}")).expect(200).json();
     assert_eq!((positions(&page), &page["next"]), (vec![21_004], &Value::Null));
-    // An export goes on to the end by itself.
+    // An export goes on to the end without pages.
     let noted: Vec<u64> = lines(&export(&worker, "/ledger/events?type=job.noted")).iter().map(position).collect();
     assert_eq!(noted, [3, 21_004, 21_006]);
     let all: Vec<u64> = lines(&export(&worker, "/ledger/events")).iter().map(position).collect();
@@ -131,7 +131,7 @@ fn a_page_refuses_unknown_parameters_by_name() {
     assert_eq!(worker.get("/ledger/jobs/none/events").expect(404).json()["code"], "no-such-job");
     assert_eq!(worker.get("/ledger/jobs/a%20b/events").expect(404).json()["code"], "no-such-job");
     worker.get("/ledger/events?limit=1000&min_position=1&after=0").expect(200);
-    // However long what was sent is, the answer is short.
+    // The answer is short even if the parameter is long.
     let long = "9".repeat(8000);
     for path in [format!("/ledger/events/{long}"), format!("/ledger/events?after={long}")] {
         assert!(worker.get(&path).expect(400).text().len() < 500);

@@ -1,4 +1,4 @@
-//! The log event by event, its exports, and reads that wait for a position or look back to one.
+//! Reads of single events, exports, and reads with `min_position` or `as_of`.
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;
@@ -110,7 +110,7 @@ fn an_export_ends_at_the_head_of_its_moment() {
     for batch in reports("a", 3000) {
         worker.append(&batch).expect(201);
     }
-    // The export has exactly what its header says, even while others append.
+    // The export ends at the position in its header, even while other clients append.
     std::thread::scope(|scope| {
         let appending = scope.spawn(|| {
             for batch in reports("a", 10_000) {
@@ -176,7 +176,7 @@ fn a_position_that_is_not_reached_is_waited_for_and_named() {
         "/authorization/rules/jobs/r",
         "/authorization/rules/jobs/r/state",
     ];
-    // Each waits for its whole patience, so all wait at once.
+    // Each read waits for its full time limit, so the test runs all reads at once.
     std::thread::scope(|scope| {
         let ask = |path: &'static str| {
             let (admin, path) = (&admin, format!("{path}{}min_position=7", if path.contains('?') { '&' } else { '?' }));

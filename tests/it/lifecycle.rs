@@ -1,4 +1,4 @@
-//! The lifecycle: which event may happen to which job, and what it makes of it.
+//! The lifecycle: which events are possible in which state of a job, and the state after them.
 
 use jobledger::job::{
     Completed, Counts, Credentials, Decision, Detail, Event, Fact, ItemResult, ItemStatus, Kind, MAX_BYTES, MAX_ITEMS,
@@ -8,14 +8,14 @@ use jobledger::job::{
 
 use crate::given::*;
 
-/// What an event does to a job.
+/// The effect of an event on a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Does {
-    /// It is recorded, and the job is in this state then.
+    /// The event is recorded, and the job is then in this state.
     To(Status),
-    /// It is answered with the position of the cancellation.
+    /// The answer is the position of the earlier cancellation.
     Repeat,
-    /// It is refused.
+    /// The event is refused.
     No,
 }
 use Does::{No, Repeat, To};
@@ -33,14 +33,14 @@ const TABLE: [(Option<Status>, [Does; 10]); 6] = [
     (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled), To(Cancelled)]),
 ];
 
-/// Every event, in the order of the columns; each is flawless in itself for a job of that kind.
+/// Every event, in the order of the columns. Each is valid by itself for a job of that kind.
 fn events(kind: Kind) -> [Event; 10] {
     let progress = counted(Some(1), Some(2));
     let result = item("a", ItemStatus::Completed);
     [created(kind), started(), progress, result, hook("x"), completed(), failed(), cancelled(), noted(), redacted(1)]
 }
 
-/// A job of that kind that is in that state, with all its items completed where it could complete.
+/// A job of that kind in that state. Its items are completed, if the job could complete.
 fn in_state(kind: Kind, state: Option<Status>) -> Given {
     let Some(status) = state else { return given([]) };
     let results = [item("a", ItemStatus::Completed), item("b", ItemStatus::Completed)];
@@ -129,7 +129,7 @@ fn an_item_with_an_outcome_never_runs_again_and_its_later_result_replaces_the_ea
             assert_eq!((job.items.len(), job.items.as_slice()[0].status), (1, later));
         }
     }
-    // Replaced whole: a message or a detail of the earlier result does not stay behind.
+    // The later result replaces the whole earlier one, its message and its detail included.
     let told = ItemResult { item: "a".parse().unwrap(), status: Failed, message: Some("m".into()), detail: detail() };
     let job = given([created(Kind::DbRole), started(), Event::ItemResult(told), item("a", Completed)]).job();
     let item = &job.items.as_slice()[0];
@@ -149,7 +149,7 @@ fn the_items_of_a_rule_job_are_its_actions_and_it_completes_with_all_of_them() {
     let both = job.clone().when(item("a", Completed)).recorded();
     assert_eq!(both.clone().when(completed()).recorded().job().state.status(), Done);
     both.when(item("b", Failed)).recorded().when(completed()).part();
-    // It may fail or be cancelled at any time, and its items keep the order of the actions.
+    // The job may fail or be cancelled at any time, and its items keep the order of the actions.
     let items = job.when(failed()).recorded().job().items;
     let shown: Vec<_> = items.as_slice().iter().map(|item| (item.id.as_str(), item.status)).collect();
     assert_eq!(shown, [("a", ItemStatus::Pending), ("b", Completed)]);
@@ -221,7 +221,7 @@ fn clocks_may_be_a_day_off_and_not_a_nanosecond_more() {
     let new = |time| given([]).at(time).when_the_clock_says(now).when(created(Kind::Task));
     new(now.plus(-9000 * Time::DAY)).recorded();
     assert_eq!(new(now.plus(Time::DAY + 1)).invalid(), "/time");
-    // Durations do not run backwards for it.
+    // A duration never becomes negative.
     assert_eq!(at(now).recorded().at(created_at).when(completed()).recorded().job().elapsed_ms(now), Some(0));
 }
 
@@ -266,7 +266,7 @@ fn detail() -> Option<Detail> {
 
 #[test]
 fn the_numbers_of_items_and_notes_of_a_job_are_limited() {
-    // By the fold alone: what leads up to a limit is not in question, and asking for each event takes long.
+    // The test folds the events up to the limit without deciding on them, because deciding on each takes long.
     let mut full = given([created(Kind::Task), started()]);
     let mut job = full.job.take().unwrap();
     let items = (0..MAX_ITEMS).map(|n| item(&format!("i{n}"), ItemStatus::Running));
@@ -303,12 +303,12 @@ fn the_bytes_of_a_job_are_limited() {
     assert_eq!(when(Event::Noted(Noted { text: long.clone() })).full(), "/data/text");
     assert_eq!(when(said("new", &long)).full(), "/data/message");
     assert_eq!(when(said("short", &long)).full(), "/data/message");
-    // What needs no more room than there is goes on, and so does the job.
+    // Events that need no further room are recorded, and the job can end.
     when(said("long", "x")).recorded();
     when(said("long", &long)).recorded();
     when(noted()).recorded();
     let ended = when(completed()).recorded();
-    // There is room for redactions, and that has an end too.
+    // Redactions have room of their own, which is limited too.
     let redacted = || Event::Redacted(Redacted { position: Position::new(1), reason: long.clone() });
     let mut full = ended.when(redacted()).recorded();
     while let Ok(Decision::Record) = full.clone().when(redacted()).answer {

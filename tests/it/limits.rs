@@ -1,4 +1,4 @@
-//! How much there may be at once of what costs memory, disk or time: in all, and of one token.
+//! Limits of streams, bodies, exports, bundles and answers at once: in all, and for one token.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,14 +24,14 @@ fn bounded(bounds: impl FnOnce(&mut Bounds)) -> TestServer {
     TestServer::serving(http)
 }
 
-/// Refused for now, with `code`.
+/// Checks that the answer is 503 with `code`.
 #[track_caller]
 fn busy(answer: Answer, code: &str) {
     assert_eq!(answer.header("retry-after"), "1");
     problem(answer, 503, code);
 }
 
-/// Waits until `held` of the limit is held.
+/// Waits until the metrics show `held` units of the limit as taken.
 #[track_caller]
 fn until_held(client: &Client, limit: &str, held: u32) {
     until_metric(client, &format!("jobledger_limit_held{{limit=\"{limit}\"}} {held}"));
@@ -54,7 +54,7 @@ fn streams_are_limited_in_all_and_per_token() {
     for line in ["held{limit=\"tails\"} 3", "most{limit=\"tails\"} 3", "refusals_total{limit=\"tails\"} 4"] {
         assert!(metrics.lines().any(|found| found == format!("jobledger_limit_{line}")), "{line}: {metrics}");
     }
-    // What is no stream goes on, and a stream that ends makes room.
+    // Other requests go on, and a stream that ends makes room for another.
     worker.get(paths[0]).expect(200);
     open.clear();
     until_held(&auditor, "tails", 0);
@@ -89,7 +89,7 @@ fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
     assert!(output.starts_with("password=[masked:password]\n") && !output.contains("abcdefgh"));
 }
 
-/// What a client asks for that then reads nothing: the path, the form, and the limit that it counts for.
+/// The requests of clients that read no answer: the path, the media type, and the limit that counts the answer.
 const STUCK: [(&str, &str, &str); 6] = [
     ("/ledger/events?after=0", "text/event-stream", "tails"),
     ("/ledger/jobs/a/events?after=0", "text/event-stream", "tails"),
@@ -99,7 +99,7 @@ const STUCK: [(&str, &str, &str); 6] = [
     ("/ledger/events?limit=1000", "application/json", "answers"),
 ];
 
-/// Records a job with 12 MiB of output: more than a connection takes that is not read.
+/// Records a job with 12 MiB of output: more than the buffers of a connection take.
 fn large_job(server: &TestServer) -> Client {
     let admin = server.client(Role::Admin);
     admin.append(&json!([task_job("a"), started("a")])).expect(201);
@@ -109,7 +109,7 @@ fn large_job(server: &TestServer) -> Client {
     admin
 }
 
-/// A connection that has asked and reads nothing.
+/// Opens a connection, sends a request, and reads nothing.
 fn stuck(server: &TestServer, token: &str, path: &str, accept: &str) -> TcpStream {
     let mut stream = connect_narrow(&server.url);
     let request = head(&format!("GET {path}"), token, &format!("accept: {accept}\r\n"));
@@ -117,10 +117,10 @@ fn stuck(server: &TestServer, token: &str, path: &str, accept: &str) -> TcpStrea
     stream
 }
 
-/// Reads what is still there: the connection has ended before all of the answer was sent.
+/// Reads the rest of the stream. Checks that the connection ended before the whole answer was sent.
 fn ended_early(mut stream: TcpStream) {
     let mut rest = Vec::new();
-    // A reset is an end too.
+    // A reset also ends the connection.
     let _ = stream.read_to_end(&mut rest);
     assert!(rest.starts_with(b"HTTP/1.1 200") && rest.len() < 12 << 20, "{}", rest.len());
 }

@@ -1,4 +1,4 @@
-//! The ledger's own answers are lines of text for a terminal, and its messages count in whole words.
+//! Answers of the ledger's own API are lines of text for a terminal, and messages use the singular for one.
 
 use jobledger::access::Role;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The log of a server whose stderr takes nothing: full, gone, or a pipe without a reader. The server works on.
+//! A server whose stderr takes no log lines, because it is full, closed, or a pipe without a reader. The server goes on.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::cli::{Serving, cli, token};
 use crate::support::{Client, task_job};
 
-/// Each way in which stderr takes nothing. A reader that is given back must live as long as the server.
+/// Each sort of stderr that takes nothing. The caller keeps the returned reader as long as the server lives.
 fn deaf() -> [(&'static str, Stdio, Option<PipeReader>); 3] {
     let (unread, writer) = std::io::pipe().unwrap();
     let (_, broken) = std::io::pipe().unwrap();
@@ -31,7 +31,7 @@ fn a_server_whose_stderr_takes_nothing_answers_and_ends_as_any_other() {
         let dir = tempfile::tempdir().unwrap();
         let server = Serving::of(cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).stderr(stderr));
         let auditor = server.client(&token(dir.path(), "auditor"));
-        // Each is a line with its path, together more than a pipe and the queue before it take.
+        // Each request writes a line. Together the lines are more than the pipe and the queue take.
         let path = format!("/nowhere/{}", "x".repeat(20_000));
         for _ in 0..400 {
             auditor.get(&path).expect(404);
@@ -39,7 +39,7 @@ fn a_server_whose_stderr_takes_nothing_answers_and_ends_as_any_other() {
         auditor.get("/healthz").expect(200);
         assert!(dropped(&auditor) > 0, "{name}");
         server.client(&token(dir.path(), "worker")).append(&task_job("a")).expect(201);
-        // A reader that comes late is told what is missing.
+        // A reader that starts late finds a line with the number of dropped lines.
         let late = reader.map(|mut reader| {
             std::thread::spawn(move || {
                 let mut text = String::new();

@@ -1,4 +1,4 @@
-//! `log.db` itself refuses what the code must never do: each is tried by hand.
+//! The triggers of `log.db` refuse every change that the code must never make. The tests try each change by SQL.
 
 use jobledger::access::Role;
 use rusqlite::Connection;
@@ -33,7 +33,7 @@ fn dump(conn: &Connection) -> Vec<String> {
         .collect()
 }
 
-/// Tries it, and checks that it was refused for this reason and changed nothing.
+/// Runs `attempt`. Checks that it was refused for the reason `why` and changed nothing.
 #[track_caller]
 fn refused(conn: &Connection, why: &str, attempt: impl FnOnce(&Connection) -> Result<usize, rusqlite::Error>) {
     let before = dump(conn);
@@ -178,7 +178,7 @@ fn a_recorded_redaction_lets_one_update_pass() {
     let redaction = EventRow::next(&conn, "job.redacted", 1, r#"{"position":5,"reason":"a secret"}"#);
     assert_eq!(redaction.write(&conn, "INSERT").unwrap(), 1);
     let kept = EventRow::at(&conn, 5);
-    // Half of it, more than it, and another event's.
+    // The triggers refuse half of the update, a larger update, and an update of another event.
     for sql in [
         "UPDATE event SET data = NULL WHERE position = 5",
         "UPDATE event SET salt = NULL WHERE position = 5",
@@ -194,7 +194,7 @@ fn a_recorded_redaction_lets_one_update_pass() {
     let redacted = EventRow::at(&conn, 5);
     assert_eq!((redacted.data, redacted.salt), (None, None));
     assert_eq!((redacted.leaf, redacted.id, redacted.prev), (kept.leaf, kept.id, kept.prev));
-    // What is gone does not come back.
+    // The triggers refuse to restore the data.
     let sql = "UPDATE event SET data = x'7b7d', salt = zeroblob(32) WHERE position = 5";
     refused(&conn, "events are never changed", |conn| conn.execute(sql, []));
 }

@@ -1,5 +1,5 @@
-//! The quick integration tests, all in one binary: one link, one run. `tests/slow` has the slow ones, `tests/power` those that
-//! cut the power.
+//! The quick integration tests, all in one binary, so they are linked once. `tests/slow` has the slow tests, `tests/power` the tests
+//! of power loss.
 
 mod access_lock;
 mod access_log;

@@ -1,4 +1,4 @@
-//! Malformed input is no evidence: `jobledger verify` calls it unreadable (2), and says what is wrong with it.
+//! Malformed input is no evidence: `jobledger verify` calls it unreadable (exit code 2), and names the fault.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn a_checkpoint_that_is_no_signed_note_is_unreadable_wherever_it_is_given() {
     }
     fs::write(&path, b"\xff\xfe\x00").unwrap();
     commands("--since").into_iter().for_each(|command| command.run().refused(2, &[given, "utf-8"]));
-    // A note that is one, and not signed by a key of the log, is evidence.
+    // A well-formed note that no key of the log signed is evidence of a fault.
     let origin = log.key.split('+').next().unwrap();
     let stranger = SigningKey::from_seed(origin, &[5; 32]).unwrap();
     let signed = jobledger::tree::Checkpoint::claimed(&note).unwrap().sign(&[&stranger]).unwrap();
@@ -91,7 +91,7 @@ fn a_file_that_is_no_export_is_unreadable() {
     let job = on(&log.data(), "export", &["--job", "a"]).expect(0).stdout;
     fs::write(&path, job).unwrap();
     verify_export(&path, &[]).refused(2, &["--job"]);
-    // What was changed within a line that is one stays evidence.
+    // A change inside a well-formed line is evidence of a fault.
     fs::write(&path, whole.replace("job.noted", "job.faked")).unwrap();
     verify_export(&path, &["--since", log.newest.to_str().unwrap()]).expect(3);
 }
@@ -141,7 +141,7 @@ fn an_export_may_end_with_the_checkpoint_that_covers_it() {
     verify_export(&signed, &[]).expect(7);
     let replayed = |path: &Path| cli(["replay", "a", "--file"]).arg(path).run().expect(0).stdout;
     assert_eq!(replayed(&signed), on(&log.data(), "replay", &["a"]).expect(0).stdout);
-    // It is imported as the plain one is, again and again, and continues a copy.
+    // Such an export can be imported like a plain one, repeatedly, and continues a copy.
     let copy = log.folder.path().join("copy");
     let first: String = plain.lines().take(4).map(|line| format!("{line}\n")).collect();
     import(&copy, &first).expect(0);

@@ -1,4 +1,4 @@
-//! Secrets stop at the door: what is stored, answered, counted and logged.
+//! Secrets in appends: what the ledger then stores, answers, counts and logs.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn github() -> String {
     ["gh", "p_", &letters(36)].concat()
 }
 
-/// How often a rule stopped something, as `/metrics` says.
+/// How many secrets a rule stopped, from `/metrics`.
 fn stopped(client: &Client, rule: &str) -> u64 {
     let text = client.get("/metrics").expect(200).text();
     let line = format!("jobledger_secrets_stopped_total{{rule=\"{rule}\"}} ");
@@ -115,7 +115,7 @@ fn the_refusal_of_a_member_named_like_a_secret_shows_only_its_place() {
         }
     }
     assert_eq!((worker.head(), stopped(&server.client(Role::Auditor), "names")), (0, 22));
-    // What a reader may take for something else is refused under any name, and not repeated.
+    // A member that readers may read differently is refused under any name, and the refusal does not repeat it.
     let nested =
         |levels| format!(r#"{{"password":"hunter2","x":{}1{}}}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels));
     for rule in [r#"{"password":"hunter2","password":null}"#.to_owned(), nested(64), nested(121), nested(200)] {
@@ -238,7 +238,7 @@ fn the_most_detailed_log_has_nothing_that_a_client_sent() {
     let admin = token(dir.path(), "admin");
     let client = server.client(&worker);
     client.append(&json!([task_job("a"), started("a"), rule_job("r", &["x"])])).expect(201);
-    // What was sent, each time another: in headers, queries and bodies, taken and refused.
+    // Each request sends another text: in headers, queries and bodies, of accepted and refused requests.
     let mut sent = vec![worker.clone(), admin.clone()];
     let mut fresh = || {
         sent.push(format!("Zq{}{}", sent.len(), letters(30)));

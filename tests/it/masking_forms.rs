@@ -1,4 +1,4 @@
-//! The forms in which secrets are printed, rule by rule: what is masked, and what looks like it and stays.
+//! The forms in which programs print secrets, rule by rule: texts that are masked, and similar texts that stay.
 //!
 //! In a text `«…»` is the secret. `{36}` stands for 36 random letters and digits, `{h32}` for hexadecimal digits, `{d10}` for
 //! decimal ones and `{u26}` for large letters and digits; a `~` is nothing, so that no scanner takes this file
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::secrets;
 
-/// What is stored of a remark.
+/// A note's text as the ledger stores it.
 fn stored(text: &str) -> String {
     let data = json!({ "text": text }).to_string();
     let parsed = wire::parse("job.noted", &data, &|_| unreachable!("no actions"), &Mask::default()).unwrap();
@@ -47,7 +47,7 @@ fn random(of: &str) -> Option<String> {
     }
 }
 
-/// Each text comes out with its secrets masked by `rule`, and again the same.
+/// Checks that `rule` masks the marked secrets of each text, and that masking again changes nothing.
 pub fn assert_masked(rule: &str, templates: &[&str]) {
     let mut wrong = Vec::new();
     for template in templates {

@@ -1,4 +1,4 @@
-//! The forms in which passwords are printed: in SQL, on command lines, in settings and in URLs. `masking_forms` says how the
+//! The forms in which programs print passwords: in SQL, on command lines, in settings and in URLs. `masking_forms` says how the
 //! texts are written.
 
 use crate::masking_forms::{assert_masked, assert_stay};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::secrets::{self, letters};
 
-/// What is stored of a remark.
+/// A note's text as the ledger stores it with `mask`.
 fn stored(text: &str, mask: &Mask) -> String {
     let data = json!({ "text": text }).to_string();
     let parsed = wire::parse("job.noted", &data, &|_| unreachable!("no actions"), mask).unwrap();
@@ -93,7 +93,7 @@ fn every_free_text_is_masked_wherever_it_stands() {
         assert!(!stored.contains(&token), "{stored}");
         assert_eq!(stored.matches("found [masked:github] in it").count(), texts, "{stored}");
         assert_eq!(parsed.masked.len(), texts);
-        // What is folded is what is stored.
+        // The folded event has the same masked texts as the stored data.
         assert_eq!(wire::decode(event_type, 1, stored.as_bytes()).unwrap(), parsed.event);
     }
 }

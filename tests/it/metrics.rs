@@ -1,4 +1,4 @@
-//! `/metrics`: the two formats, what is counted of requests and of the process, and the port without a token.
+//! `/metrics`: its two formats, the counts of requests and of the process, and the port that needs no token.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
-//! Files that are removed or replaced while the server has them open: nothing is recorded that would be lost.
+//! Files that are removed or replaced while the server has them open. The server then answers no append with success, because the event
+//! would be lost.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::support::exports::small_ledger;
 use crate::support::stalls::Stalls;
 use crate::support::{Client, event, noted, problem, task_job};
 
-/// The time after which no append may be answered with success any more, on a machine that lets no thread wait.
+/// The time after the change from which no append may succeed, on a machine that delays no thread.
 const LIMIT: Duration = Duration::from_millis(250);
 /// Longest wait for the first refusal: a server that goes on fails the test.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ fn put_over(folder: &Path, older: &Path) {
     }
 }
 
-/// Appends until an append is refused. One that was sent too late must not be taken.
+/// Appends until an append is refused. Fails if an append that was sent too late succeeds.
 fn append_until_refused(worker: &Client, since: Instant, stalls: &Stalls) {
     for n in 0.. {
         let sent = since.elapsed();
@@ -44,7 +45,7 @@ fn append_until_refused(worker: &Client, since: Instant, stalls: &Stalls) {
     }
 }
 
-/// Lets `act` befall a folder whose server has just taken appends.
+/// Runs `act` on a folder whose server has just accepted appends, and checks that the server then refuses them.
 fn befalls(name: &str, act: impl FnOnce(&Path, &Path)) {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
