@@ -46,7 +46,7 @@ fn append_until_refused(worker: &Client, since: Instant, stalls: &Stalls) {
 }
 
 /// Runs `act` on a folder whose server has just accepted appends, and checks that the server then refuses them.
-fn befalls(name: &str, act: impl FnOnce(&Path, &Path)) {
+fn expect_refusals_after(name: &str, act: impl FnOnce(&Path, &Path)) {
     let dir = tempfile::tempdir().unwrap();
     let folder = small_ledger(dir.path());
     let (worker, older) = (token(&folder, "worker"), dir.path().join("older"));
@@ -73,17 +73,17 @@ fn befalls(name: &str, act: impl FnOnce(&Path, &Path)) {
 
 #[test]
 fn no_append_succeeds_after_a_file_is_removed() {
-    befalls("all of the log", |folder, _| remove(folder, &["log.db", "log.db-wal", "log.db-shm"]));
+    expect_refusals_after("all of the log", |folder, _| remove(folder, &["log.db", "log.db-wal", "log.db-shm"]));
     for name in ["log.db", "log.db-wal", "log.db-shm", "access.db", "lock", "ledger.key"] {
-        befalls(name, |folder, _| remove(folder, &[name]));
+        expect_refusals_after(name, |folder, _| remove(folder, &[name]));
     }
 }
 
 #[test]
 fn no_append_succeeds_after_the_folder_is_removed_or_moved() {
-    befalls("rm -rf", |folder, _| fs::remove_dir_all(folder).unwrap());
-    befalls("mv", |folder, _| fs::rename(folder, folder.with_file_name("moved")).unwrap());
-    befalls("mv, and another in its place", |folder, older| {
+    expect_refusals_after("rm -rf", |folder, _| fs::remove_dir_all(folder).unwrap());
+    expect_refusals_after("mv", |folder, _| fs::rename(folder, folder.with_file_name("moved")).unwrap());
+    expect_refusals_after("mv, and another in its place", |folder, older| {
         fs::rename(folder, folder.with_file_name("moved")).unwrap();
         fs::rename(older, folder).unwrap();
     });
@@ -91,18 +91,18 @@ fn no_append_succeeds_after_the_folder_is_removed_or_moved() {
 
 #[test]
 fn no_append_succeeds_after_older_files_replace_the_open_ones() {
-    befalls("all, in place", put_over);
-    befalls("all, renamed", |folder, older| {
+    expect_refusals_after("all, in place", put_over);
+    expect_refusals_after("all, renamed", |folder, older| {
         for file in fs::read_dir(older).unwrap().map(Result::unwrap) {
             fs::rename(file.path(), folder.join(file.file_name())).unwrap();
         }
     });
-    befalls("the log alone, emptied", |folder, _| fs::write(folder.join("log.db"), []).unwrap());
-    befalls("the WAL alone, emptied", |folder, _| fs::write(folder.join("log.db-wal"), []).unwrap());
-    befalls("the WAL alone, in place", |folder, older| {
+    expect_refusals_after("the log alone, emptied", |folder, _| fs::write(folder.join("log.db"), []).unwrap());
+    expect_refusals_after("the WAL alone, emptied", |folder, _| fs::write(folder.join("log.db-wal"), []).unwrap());
+    expect_refusals_after("the WAL alone, in place", |folder, older| {
         fs::copy(older.join("log.db-wal"), folder.join("log.db-wal")).unwrap();
     });
-    befalls("another database, in place", |folder, _| {
+    expect_refusals_after("another database, in place", |folder, _| {
         fs::copy(folder.join("access.db"), folder.join("log.db")).unwrap();
     });
 }

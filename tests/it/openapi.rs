@@ -1,4 +1,4 @@
-//! The API description: the one that is checked in is the one that is served, and it says everything.
+//! The API description: the file in `schema/` is the served one, and it covers every route, error and parameter.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::TestServer;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
-/// What is answered without a token.
+/// The paths that need no token.
 const PUBLIC: [&str; 4] = ["/healthz", "/openapi.json", "/readyz", "/schema/events/{name}"];
 
 fn description() -> Value {

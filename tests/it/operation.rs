@@ -1,4 +1,4 @@
-//! What operators use: request ids, health, metrics, schemas, the reference page, and the open routes.
+//! Routes for operators: request ids, health, metrics, schemas, the reference page, and the routes that need no token.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,11 +45,11 @@ fn healthz_says_that_the_process_lives_and_readyz_how_far_it_is() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), event("job.started", "a", json!({}))])).expect(201);
-    // A read waits for the views, so what readiness says afterwards is settled.
+    // This read waits for the views, so the answer of `/readyz` no longer changes.
     worker.get("/ledger/jobs/a").expect(200);
     assert_eq!(server.anonymous().get("/healthz").expect(200).line(), r#"{"status":"ok"}"#);
     assert_eq!(worker.get("/readyz").expect(200).line(), r#"{"status":"ready","head":2,"views":2}"#);
-    // A stranger learns no more than a load balancer needs.
+    // Without a token the answer has only the status that a load balancer needs.
     for stranger in [server.anonymous(), Client::new(&server.url, Some("jl_nobody"))] {
         assert_eq!(stranger.get("/readyz").expect(200).line(), r#"{"status":"ready"}"#);
     }
@@ -119,7 +119,7 @@ fn open_tails_are_counted_while_they_are_open() {
     let auditor = server.client(Role::Auditor);
     assert_eq!(samples(&auditor)["jobledger_tails_open"], 3.0);
     worker.append(&event("job.cancelled", "a", json!({}))).expect(201);
-    // Both close after the final event: read to their ends, they are no longer open.
+    // Both tails close after the final event. When the test has read them to their ends, they are no longer open.
     assert_eq!(ends.last().unwrap().event, "closed");
     assert_eq!(of_the_job.last().unwrap().event, "closed");
     assert_eq!(samples(&auditor)["jobledger_tails_open"], 1.0);
@@ -242,7 +242,7 @@ fn the_reference_page_needs_nothing_from_outside() {
     for asset in assets {
         assert!(!asset.contains("//"), "{asset} is from outside");
         let answer = anyone.get(&format!("/docs/{}", asset.trim_start_matches("./"))).expect(200);
-        // A script may try anything: the browser loads nothing from elsewhere.
+        // The policy forbids the browser to load anything from elsewhere, also for scripts.
         assert!(answer.header("content-security-policy").starts_with("default-src 'self'; "), "{asset}");
         if asset.ends_with(".css") {
             let text = answer.text();

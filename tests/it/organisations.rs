@@ -1,4 +1,4 @@
-//! Organisations: the same id twice, what each sees, and what an auditor sees of all.
+//! Organisations: equal ids in two organisations, the data that each one sees, and the data that an auditor sees.
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;

@@ -1,4 +1,4 @@
-//! `log.db` under the SQLite of a stable distribution (3.40 and newer), by its command line: what auditors have.
+//! `log.db` under the command line of an installed SQLite (3.40 and newer), which auditors have.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn another_sqlite_reads_and_writes_the_log_and_its_triggers_hold() {
     let read = "SELECT position, typeof(leaf), length(salt), CAST(data AS TEXT) FROM event WHERE position = 3; \
                 SELECT count(*), min(length(hash)) FROM node; SELECT group_concat(size) FROM checkpoint";
     assert_eq!(sql(folder, read).unwrap(), "3|blob|32|{\"text\":\"one\"}\n7|32\n1,2,3,4");
-    // The triggers are understood: what does not follow is refused, and so is every change.
+    // That SQLite runs the triggers: they refuse a wrong next row and every change.
     let columns = "org, job, prev, source, id, type, version, kind, recorded, leaf, salt, data";
     let copy = |position: u32, prev: u32| {
         format!(

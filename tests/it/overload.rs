@@ -27,7 +27,7 @@ fn a_full_queue_refuses_at_once_and_loses_nothing() {
     };
     let mut sending = vec![append("in the commit")];
     gate.reached();
-    // One of these two fills the queue; the other is refused while both others still wait.
+    // One of these two requests fills the queue, and the other is refused while the first two still wait.
     sending.extend([append("second"), append("third")]);
     let refused = answers.recv_timeout(Duration::from_secs(30));
     // Opened before anything can fail: a server whose writer waits does not stop.
@@ -50,7 +50,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     let worker = server.client(Role::Worker);
     worker.append(&task_job("a")).expect(201);
     let body = large_body();
-    // The last byte of each is not sent: four take all of the budget but 256 KiB, two the share of a token.
+    // The clients do not send the last byte of each body. Four bodies take the budget except 256 KiB, two take the share of a token.
     let mut unfinished = Vec::new();
     for name in ["a", "b"] {
         let token = server.token(name, Role::Worker, nil());
@@ -63,7 +63,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     assert_eq!(refused.header("retry-after"), "1");
     problem(refused, 503, "overloaded");
     worker.append(&noted("a", "small")).expect(201);
-    // A request that was let in comes to its end, and makes room.
+    // A request that has room is completed, and makes room for another.
     assert!(send(&mut unfinished[0], " ").starts_with("HTTP/1.1 20"));
     send_medium().expect(200);
 }
@@ -87,7 +87,7 @@ fn one_token_cannot_take_the_room_of_all_large_bodies() {
     drop(slow);
 }
 
-/// An event in the largest body that there may be.
+/// An event in a body of the largest size.
 fn large_body() -> String {
     let event = noted("a", "large").to_string();
     event.clone() + &" ".repeat((16 << 20) - event.len())

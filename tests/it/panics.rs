@@ -1,4 +1,4 @@
-//! A handler that panics: answered like any other failure, and no other request notices.
+//! A handler that panics: the client gets a 500 in the form of its path, and other requests go on.
 
 use std::backtrace::Backtrace;
 use std::mem::ManuallyDrop;
@@ -55,8 +55,8 @@ fn a_panic_is_answered_in_the_form_of_its_path_and_the_connection_goes_on() {
     worker.append(&task_job("b")).expect(201);
 }
 
-/// A server whose clock panics in `place` while `broken` is set. What would end the process stops the thread instead, so the
-/// server is never stopped: it would wait for that thread.
+/// A server whose clock panics in the threads that `place` selects, while `broken` is set. Here the end of the process only parks the
+/// thread. The server is never dropped, because its stop would wait for that thread.
 fn breaking(dir: &Path, broken: &Arc<AtomicBool>, place: fn() -> bool) -> ManuallyDrop<TestServer> {
     let broken = broken.clone();
     let clock = move || if broken.load(Ordering::SeqCst) && place() { panic!("no time") } else { system_clock()() };
@@ -68,7 +68,7 @@ fn breaking(dir: &Path, broken: &Arc<AtomicBool>, place: fn() -> bool) -> Manual
 }
 
 #[test]
-fn a_ledger_whose_writer_panics_is_not_ready_and_takes_nothing_more() {
+fn a_ledger_whose_writer_panics_is_not_ready_and_accepts_no_append() {
     let (dir, broken) = (tempfile::tempdir().unwrap(), Arc::default());
     let server = breaking(dir.path(), &broken, || std::thread::current().name() == Some("writer"));
     let worker = server.client(Role::Worker);

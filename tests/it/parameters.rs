@@ -1,12 +1,12 @@
-//! Query parameters: none is ignored.
+//! Query parameters: no route ignores one.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, started, task_job};
 
-/// What takes no parameters and looks at none.
-const LOOKS_AT_NONE: [&str; 6] =
+/// The routes that ignore parameters.
+const IGNORE_PARAMETERS: [&str; 6] =
     ["/healthz", "/metrics", "/openapi.json", "/readyz", "/schema/events/{name}", "/session"];
 
 #[test]
@@ -21,7 +21,7 @@ fn every_route_refuses_a_parameter_that_it_does_not_know() {
     let description: Value = serde_json::from_str(&jobledger::server::openapi()).unwrap();
     let mut asked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
-        if LOOKS_AT_NONE.contains(&path.as_str()) {
+        if IGNORE_PARAMETERS.contains(&path.as_str()) {
             continue;
         }
         let filled = path.replace("{id}", "67d7d053-3caf-430e-97ba-6d4933d3fd5b");

@@ -1,4 +1,4 @@
-//! Long histories: a read of the past folds a few events and not all, and only so many such reads run at once.
+//! Long histories: a read of the past folds a few events and not all, and a limited number of such reads run at once.
 
 use jobledger::access::Role;
 use jobledger::history::fold_job;
@@ -15,8 +15,8 @@ use crate::support::cli::{cli, on};
 use crate::support::redactions::{NAME, files_with, redacted};
 use crate::support::{Client, TestServer, completed, event, noted, problem, result, started, task_job};
 
-/// A long life of the job `a`: items that are reported again and again, a new one now and then, notes, steps, output. Events of
-/// the job `b` lie between.
+/// Many events of the job `a`: repeated results of items, sometimes of a new item, notes, steps, output. Events of the job `b` lie
+/// between them.
 fn life(events: u64) -> Vec<Value> {
     let mut life = vec![task_job("b"), task_job("a"), started("a")];
     while (life.len() as u64) < events {
@@ -44,7 +44,7 @@ fn append_all(client: &Client, events: &[Value]) {
     }
 }
 
-/// The views are what a replay of the log gives, snapshots included. Without a pinned key nothing worse than that is found.
+/// Checks that `verify db` finds the views equal to a replay of the log, snapshots included. The only finding is the missing pin.
 #[track_caller]
 fn verified(server: &TestServer) {
     cli(["verify", "db"]).arg(server.path()).run().expect(7);
@@ -56,7 +56,7 @@ fn folded(client: &Client) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
 }
 
-/// What the log alone says of the job `a` at `position`.
+/// The job `a` at `position`, folded from the log alone.
 fn by_the_log(log: &Reader<'_>, position: u64) -> String {
     let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
     let job = fold_job(log, &key, None, Position::new(position)).unwrap().unwrap();
@@ -79,7 +79,7 @@ fn a_read_of_the_past_is_what_the_log_says_and_folds_few_events() {
         let work = folded(&admin) - before;
         assert!(work < EVENTS_PER_SNAPSHOT, "{work} events for {position}");
     }
-    // A diff goes through what lies between its moments, and through nothing before the first.
+    // A diff folds the events between its moments, and none before the first moment.
     let before = folded(&admin);
     admin.get(&format!("/ledger/jobs/a/diff?from={}", last - 10)).expect(200);
     assert!(folded(&admin) - before < EVENTS_PER_SNAPSHOT);

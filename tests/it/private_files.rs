@@ -1,4 +1,4 @@
-//! What a ledger's files hold is its owner's alone, under any umask.
+//! Only the owner may read and write a ledger's files, under any umask.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -30,7 +30,7 @@ fn all(path: &Path) -> Vec<PathBuf> {
     std::iter::once(path.to_owned()).chain(below).collect()
 }
 
-/// What others may do something with, below `path`.
+/// The files below `path` that other users may read, write or run, with their modes.
 fn open_to_others(path: &Path) -> Vec<(String, u32)> {
     let modes = all(path).into_iter().map(|path| (path.display().to_string(), mode(&path)));
     modes.filter(|(_, mode)| mode & 0o077 != 0).collect()
@@ -82,7 +82,7 @@ fn the_next_start_makes_the_files_of_an_older_ledger_private_and_says_so() {
         let open = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
     }
-    // A file of something else is not the ledger's to change.
+    // The ledger does not change a file that is not its own.
     let other = data.join("notes.txt");
     fs::write(&other, "x").unwrap();
     fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();

@@ -1,4 +1,5 @@
-//! The tree over HTTP: everything that is served is computed again from exported leaves, and proven with nothing but a key.
+//! The tree over HTTP. The tests compute all served hashes again from exported leaves, and verify the proofs with the verifier key
+//! alone.
 
 use jobledger::access::Role;
 use jobledger::ledger::identity;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use crate::support::exports::{exported, import, small_ledger};
 use crate::support::{Client, TestServer, insider, noted, problem, task_job};
 
-/// What an auditor has: a token, a key, and what was computed from an export.
+/// An auditor: a client, the verifier key, and the tree that the auditor computed from an export.
 struct Auditor {
     client: Client,
     key: VerifierKey,
@@ -46,7 +47,7 @@ impl Auditor {
         *self.heads.last().unwrap()
     }
 
-    /// The checkpoint that is served is of everything that was exported.
+    /// Checks that the served checkpoint covers exactly the exported events. Returns it.
     fn checkpoint(&self) -> String {
         let answer = self.client.get("/ledger/checkpoint").expect(200);
         assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
@@ -56,7 +57,7 @@ impl Auditor {
         answer.text()
     }
 
-    /// Every tile and bundle of the tree.
+    /// Checks every tile of the tree: tiles of hashes and tiles of entries.
     fn tiles(&self) {
         let size = self.head().size;
         let kinds = (0..8).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
@@ -247,9 +248,9 @@ fn a_copy_without_a_checkpoint_proves_nothing_and_says_so() {
     assert_eq!(auditor.get("/ledger/checkpoints").expect(200).json(), json!({"checkpoints": [], "next": null}));
 }
 
-/// Every answer is complete: an event that an insider took out of the file is missed, not skipped.
+/// The server does not skip an event that an insider deleted from the file: it refuses the whole tile.
 #[test]
-fn a_bundle_that_lacks_an_event_is_refused() {
+fn a_tile_of_entries_that_lacks_an_event_is_refused() {
     for lost in [2, 4] {
         let server = TestServer::start();
         let worker = server.client(Role::Worker);

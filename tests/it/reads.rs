@@ -1,4 +1,4 @@
-//! What every single-job read can do: as of a moment, conditionally.
+//! Single-job reads: as of a moment, and conditional ones.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::{
     Client, HandClock, ROLE_JOB, TestServer, completed, event, noted, result, role_job, rule_job, started, task_job,
 };
 
-/// A kind of job: its life, and every route that shows it. A route that depends on the clock has no `ETag`.
+/// For each kind of job its events, and every route that shows the job. A route that depends on the clock has no `ETag`.
 fn lives() -> [(Vec<Value>, Vec<String>); 3] {
     let hook = |data| event("job.hook_output", ROLE_JOB, data);
     let routes = |job: &str, own: &[String]| {

@@ -1,4 +1,4 @@
-//! Random histories: a read as of each prefix is the read that was made then, and views made anew answer the same bytes.
+//! Random histories: a read as of a position repeats the answer of that moment, and new views give the same bytes.
 
 use std::cell::Cell;
 
@@ -20,7 +20,7 @@ const ROLES: [&str; 2] = ["67d7d053-3caf-430e-97ba-6d4933d3fd5b", "0195b3a0-0000
 /// The jobs that [`reported`] is about.
 pub const JOBS: [&str; 6] = ["t-1", "t-2", "t-3", "r-1", ROLES[0], ROLES[1]];
 
-/// An event of one of a few jobs; whether it is possible then is the ledger's to say.
+/// An event of one of a few jobs. The ledger may accept or refuse it.
 pub fn reported() -> impl Strategy<Value = Value> {
     let roles = select(&ROLES[..]);
     let task = select(&["t-1", "t-2", "t-3"][..]);
@@ -53,7 +53,7 @@ pub fn reported() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Reports everything, and remembers after each event that was taken what was read then.
+/// Reports the events. Returns, for each accepted event, its position and the answers of all reads after it.
 fn told(admin: &Client, clock: &HandClock, jobs: &[&str], events: &[Value]) -> Vec<(u64, Vec<Read>)> {
     let mut seen = Vec::new();
     for event in events {

@@ -27,7 +27,7 @@ fn everything(client: &Client, head: u64) -> Vec<Read> {
     reads
 }
 
-/// What a tail after `after` sends up to `last`.
+/// The data that a tail after `after` sends, up to the event `last`.
 fn tailed(client: &Client, after: u64, last: u64) -> String {
     let mut tail = client.tail(&format!("/ledger/events?after={after}"), &[]);
     let mut text = String::new();
@@ -40,7 +40,7 @@ fn tailed(client: &Client, after: u64, last: u64) -> String {
     }
 }
 
-/// What numbers, words and ids a job shows, all texts but the times and ids left away.
+/// The numbers, words and ids that a job shows, without the texts that a redaction removes.
 fn shape(read: &Read) -> Value {
     fn texts(value: &mut Value) {
         match value {
@@ -51,7 +51,7 @@ fn shape(read: &Read) -> Value {
         }
     }
     let mut value: Value = serde_json::from_str(&read.2).unwrap_or_default();
-    // Names that the producer chose, and what tells of the redactions themselves.
+    // Members whose names the producer chose, and members that change with a redaction.
     for member in ["labels", "redactions", "position", "spec", "actions"] {
         value.as_object_mut().map(|members| members.remove(member));
     }
@@ -66,16 +66,17 @@ fn same(now: &[Read], before: &[Read]) {
     assert_eq!(now.len(), before.len());
 }
 
+/// A ledger in which every event of [`lives`] is redacted, and the answers from before the redactions.
 struct RedactedLedger {
     dir: tempfile::TempDir,
     server: Serving,
     admin: Client,
-    /// What the jobs' reads were before, as of the last event of [`lives`].
+    /// The jobs' reads from before the redactions, as of the head at that time.
     before: Vec<Read>,
-    /// The proof of each event, from before.
+    /// The receipt of each event, from before the redactions.
     receipts: Vec<String>,
     key: String,
-    /// A tail is open all the time: what is sent to one is kept for others.
+    /// An open tail: the server keeps the frames of recent events for all tails while one is open.
     _watcher: Stream,
 }
 
@@ -90,13 +91,13 @@ impl RedactedLedger {
         let server = Serving::start(&folder);
         let admin = server.client(&token(&folder, "admin"));
         admin.append(&json!(lives())).expect(201);
-        // Other jobs around them, so that rows move from page to page, and one full sheet of events.
+        // Other jobs, so that rows move between pages of the database, and so that a whole sheet of rendered events is cached.
         for n in 0..40 {
             admin
                 .append(&json!([task_job(&format!("j{n}")), noted(&format!("j{n}"), &"x".repeat(50 * n))]))
                 .expect(201);
         }
-        // A watcher, so that events are kept for tails, and every read once, so that the caches are full.
+        // The tail fills the ring of frames, and each read fills the caches.
         let head = admin.head();
         let mut watcher = admin.tail("/ledger/events", &[]);
         admin.append(&noted("t", NAME)).expect(201);
@@ -125,17 +126,17 @@ fn redacted_data_is_in_no_byte_of_any_file_and_in_no_answer() {
         assert!(!body.contains(NAME), "{path}: {body}");
         assert_ne!(*status, 500, "{path}");
     }
-    // From the log, and what was kept of it for tails.
+    // One tail reads from the log, and one from the ring of frames.
     assert!(!tailed(admin, 0, head).contains(NAME) && !tailed(admin, 94, head).contains(NAME));
     let event = admin.get("/ledger/events/1").expect(200).json();
     assert_eq!(event["data"], "[redacted]");
-    // Out of the copies that are made from here on too.
+    // Copies that are made after the redaction lack the data too.
     let export = exported(&folder, &[]);
     assert!(!export.contains(NAME) && export.lines().nth(1).unwrap().ends_with(r#","salt":null,"data":null}"#));
     let backup = redacted.dir.path().join("backup");
     on(&folder, "backup", &[backup.to_str().unwrap()]).expect(0);
     assert_eq!(files_with(&backup, NAME), Vec::<PathBuf>::new());
-    // Rebuilt beside the running server, at a restart, and from nothing: the same bytes.
+    // Views that are rebuilt in the running server, at a restart, and from nothing give the same bytes.
     let (url, token) = (redacted.server.url.clone(), admin.token.clone().unwrap());
     cli(["rebuild", "--url", &url, "--token", &token]).run().expect(0);
     same(&everything(admin, head), &reads);
@@ -169,7 +170,7 @@ fn a_redaction_keeps_numbers_states_and_ids_and_shows_its_actor() {
     assert_eq!(redactions[0]["position"], 1);
     assert_eq!(redactions[0]["reason"], "asked for by the person");
     assert!(redactions[0]["by"].is_string() && redactions[0]["at"].is_string());
-    // A job without one has no such member, and as of a moment before there was none.
+    // A job without a redaction has no member `redactions`, and neither has a read as of an earlier moment.
     assert_eq!(redacted.admin.get("/ledger/jobs/j1").expect(200).json().get("redactions"), None);
     let then = redacted.admin.get("/ledger/jobs/t?as_of=7").expect(200).json();
     assert_eq!((then.get("redactions"), &then["message"]), (None, &json!("[redacted]")));

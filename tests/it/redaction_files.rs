@@ -1,4 +1,4 @@
-//! Redacted bytes in the files: beside readers that still hold them, after a process that dies, and in copies.
+//! Redacted bytes in the files: while a reader holds the old state, after a process died, and in copies.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::support::{Client, noted};
 
 const NOWHERE: Vec<PathBuf> = Vec::new();
 
-/// A reader of the folder's log that holds on to the state of now.
+/// A reader of the folder's log that holds the present state.
 fn reader(folder: &std::path::Path) -> Connection {
     let conn = Connection::open_with_flags(folder.join("log.db"), READ_ONLY).unwrap();
     conn.execute_batch("BEGIN").unwrap();
@@ -59,7 +59,7 @@ fn a_restarted_server_completes_a_pending_redaction_before_it_is_ready() {
     let held = reader(dir.path());
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| admin.try_append(&json!(redactions(0))));
-        // It is recorded and cannot be done.
+        // The redaction is recorded, and the bytes cannot leave the file yet.
         until("the redactions are recorded", || admin.head() >= 28);
         server.end("KILL");
         assert!(asking.join().unwrap().is_err(), "it was never answered");
@@ -88,7 +88,7 @@ fn a_redaction_is_pending_until_the_external_program_copies_the_wal_back() {
     admin.append(&all).expect(202);
     assert!(files_with(dir.path(), NAME).iter().all(|path| path.to_str().unwrap().contains("log.db")));
     assert_eq!(admin.append(&all).expect(202).json()["events"][0]["duplicate"], true);
-    // As that other process does it.
+    // The test copies the WAL back as the external program does.
     let conn = Connection::open(dir.path().join("log.db")).unwrap();
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     assert_eq!(files_with(dir.path(), NAME), NOWHERE);
@@ -129,7 +129,7 @@ fn an_export_with_redacted_events_restores_exactly_and_replays() {
     let copy = dir.path().join("copy");
     import(&copy, &export).expect(0);
     assert_eq!(exported(&copy, &[]), export);
-    // Once more, which it has already, and from the older export, which has what is gone: neither brings it back.
+    // Importing the same export again, or the older export with the data, does not bring the data back.
     import(&copy, &export).expect(0);
     // An import that continues an older copy redacts it like the original.
     let older = dir.path().join("older");
@@ -166,7 +166,7 @@ fn an_export_that_lacks_data_without_a_redaction_is_refused() {
     let (leaf, _) = lines[3].split_once(",\"salt\":").unwrap();
     let lost = export.replace(lines[3], &format!("{leaf},\"salt\":null,\"data\":null}}"));
     import(&copy, lost).refused(1, &["line 4", "the data of event 3 is missing"]);
-    // More than the residue remains: its digest does not match either.
+    // The residue holds more than it may, so its digest does not match either.
     let told = export.replace(r#""residue":{"text":"[redacted]"}"#, &format!(r#""residue":{{"text":"{NAME}"}}"#));
     assert_ne!(told, export);
     import(&copy, told).refused(1, &["line 9", "missing without a recorded redaction"]);

@@ -44,7 +44,7 @@ fn an_administrator_redacts_only_events_of_jobs_that_have_ended() {
         (&json!("lifecycle"), &json!("`job.redacted` is not possible: the job is pending"))
     );
     admin.append(&redacted("nobody", 1)).expect(404);
-    // The ledger's own, another job's, none yet, itself.
+    // The ledger's own event, another job's event, a position beyond the head, the redaction itself.
     for position in [0, 5, 6, 7, 1 << 53] {
         let answer = admin.append(&redacted("a", position)).expect(422).json();
         assert_eq!((&answer["code"], &answer["pointer"]), (&json!("invalid"), &json!("/data/position")), "{position}");
@@ -91,7 +91,7 @@ fn a_batch_redacts_all_or_nothing_and_its_retry_is_a_duplicate() {
         job["notes"].as_array().unwrap().iter().map(|note| &note["text"]).collect::<Vec<_>>(),
         ["[redacted]"; 2]
     );
-    // All of it again, the redacted note with any text: known, although what is stored has more in it.
+    // The whole batch again, with any text in the redacted note, is a duplicate, although the stored redactions also have a residue.
     let again = admin.append(&batch).expect(200).json();
     assert_eq!(again["events"].as_array().unwrap().len(), 5);
     for (first, again) in first["events"].as_array().unwrap().iter().zip(again["events"].as_array().unwrap()) {
@@ -116,7 +116,7 @@ fn guards_receipts_and_masks_apply_to_redactions_too() {
     assert_eq!(stored["data"], expected);
     let again = admin.append_with(&named("one", secret), &[("prefer", "return=receipt")]).expect(200).json();
     assert!(again["events"][0]["receipt"].is_string());
-    // A job shows its newest revision, and what is read of the past has another tag than before.
+    // A job shows its newest revision, and a read of the past has another tag than before the redaction.
     assert_eq!(admin.get("/ledger/jobs/a").header("etag"), "\"6\"");
     assert_eq!(admin.get("/ledger/jobs/a?as_of=4").header("etag"), "\"4-6\"");
     let listed = admin.get("/ledger/events?type=job.redacted").expect(200).json();

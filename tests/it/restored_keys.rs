@@ -1,4 +1,4 @@
-//! Backups from before a rotation of the key, opened with the keys of their time.
+//! Backups from before a rotation of the key, opened with older and newer keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn a_backup_opens_with_the_keys_of_today_its_own_being_the_previous_one() {
     }
     assert_eq!(fs::read(backup.join("ledger.key.previous")).unwrap(), own);
     takes_writes(&backup);
-    // A rotation of its own loses neither its own key nor that of the rotation that it does not know.
+    // A rotation in the backup keeps both its own key and the key of the rotation that the backup does not know.
     let unknown = fs::read(backup.join("ledger.key")).unwrap();
     on(&backup, "key rotate", &[]).expect(0);
     assert_eq!(fs::read(backup.join("ledger.key.previous")).unwrap(), own);

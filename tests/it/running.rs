@@ -1,4 +1,4 @@
-//! `GET /api/v1/jobs/running`: all of them, from rows that are kept ready, and one list for all who ask.
+//! `GET /api/v1/jobs/running`: all running jobs, from rows that the server keeps rendered, with one list for all readers.
 
 use jobledger::access::Role;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::{Client, TestServer, completed, event, processed, rule_job, 
 
 const JOBS: usize = 3000;
 
-/// How many lists were made meanwhile.
+/// How many lists the server made during `read`.
 fn lists(client: &Client, read: impl FnOnce()) -> u64 {
     let counted = || -> u64 {
         let text = client.get("/metrics").expect(200).text();
@@ -48,7 +48,7 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
         admin.append(&json!(events)).expect(201);
     }
     let newest_first: Vec<&str> = names.iter().rev().map(String::as_str).collect();
-    // Many readers at once, and again: one list.
+    // Many readers at once, twice, share one list.
     let made = lists(&admin, || {
         std::thread::scope(|scope| {
             for _ in 0..20 {
@@ -65,7 +65,7 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
             assert_eq!(*value, entry[name]);
         }
     }
-    // What changes no row makes no new list, though the views move.
+    // An event that changes no row leads to no new list, although the position of the views grows.
     let made = lists(&admin, || {
         other.append(&json!([task_job("j0"), started("j0")])).expect(201);
         admin.append(&json!([task_job("pending"), rule_job("r", &["one"]), started("r")])).expect(201);
@@ -74,14 +74,14 @@ fn many_running_jobs_are_listed_from_rows_that_are_kept_ready() {
     });
     assert_eq!(made, 0);
     assert_eq!(ids(&running(&other)), ["j0"]);
-    // What does is in it at once.
+    // An event that changes a row is in the list at once.
     admin.append(&json!([event("job.progress", "j7", json!({"progress": 41})), completed("j8")])).expect(201);
     admin.append(&started("pending")).expect(201);
     let now = running(&admin);
     assert_eq!((now.len(), &now[0]["id"]), (JOBS, &json!("pending")));
     assert!(!ids(&now).contains(&"j8"));
     assert_eq!(now.iter().find(|job| job["id"] == "j7").unwrap()["progress"], 41);
-    // Other views take the place of these.
+    // A rebuild replaces the views.
     until("the views are made again", || admin.send(Method::POST, "/ledger/rebuild", &[], b"").status != 202);
     assert_eq!(running(&admin), now);
     admin.append(&processed("j7", 5)).expect(201);

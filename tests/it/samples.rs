@@ -1,4 +1,4 @@
-//! Data of every event type: what a producer may send, and the exact bytes that are stored of it.
+//! Data of every event type: as a producer may send it, and the exact bytes that the ledger stores.
 //!
 //! The stored bytes of a released version are never edited here: the logs that hold them exist.
 
@@ -16,7 +16,7 @@ const fn sample(event_type: &'static str, sent: &'static str, stored: &'static s
     Sample { event_type, sent, stored }
 }
 
-/// Every member of every type at least once, and the least that each type can do with.
+/// Every member of every type at least once, and the smallest valid data of each type.
 pub const JOB_EVENTS: &[Sample] = &[
     sample(
         "job.created",

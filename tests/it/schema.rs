@@ -1,4 +1,4 @@
-//! The published schemas say what the code does: the same data passes both, and the same data fails both.
+//! The published schemas and the code agree: both accept the same data, and both refuse the same data.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn mint(n: usize) -> ItemId {
     format!("minted-{n}").parse().unwrap()
 }
 
-/// Whether the code can read this version of this type at all, good data or not.
+/// Whether the code knows this version of this type.
 fn known(event_type: &str, version: u32) -> bool {
     match event_type {
         LedgerCreated::TYPE | LedgerContinued::TYPE | LedgerKeyAdded::TYPE => version == 1,
@@ -44,7 +44,7 @@ fn known(event_type: &str, version: u32) -> bool {
     }
 }
 
-/// Every type there is. The match names every event, so that a new one cannot be forgotten here.
+/// Every event type. The `match` names every event, so a new one does not compile before it is added here.
 fn every_type() -> BTreeSet<&'static str> {
     let known = |event: &Event| match event {
         Event::Created(_) | Event::Started(_) | Event::Progress(_) | Event::ItemResult(_) | Event::HookOutput(_) => {}
@@ -135,7 +135,7 @@ fn data_at_each_limit_of_the_schema_is_accepted_and_over_it_refused() {
     }
 }
 
-/// Of each limit, data that just keeps it and data that just does not: a shape whose `?` is filled with either.
+/// For each limit, data at the limit and data just over it. Either fills the `?` of the same data.
 fn at_the_limit() -> Vec<(&'static str, (String, String))> {
     let text = |n: usize| (format!("\"{}\"", "x".repeat(n)), format!("\"{}\"", "x".repeat(n + 1)));
     let number = |fits: &str, over: &str| (fits.to_owned(), over.to_owned());

@@ -1,4 +1,4 @@
-//! The tree in the file: grown with every commit, signed in it, and believed no further than it can be checked.
+//! The tree in `log.db`: each commit grows and signs it, and the ledger trusts no part that it cannot check.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::support::exports::{append_to, exported, import, small_ledger};
 use crate::support::rows::{FIRST_FORMAT, open};
 use crate::support::{Client, TestServer, noted, problem, task_job};
 
-/// Takes the triggers away, as an insider with the file can.
+/// Drops the triggers, as an insider with the file can.
 fn as_an_insider(folder: &Path) -> Connection {
     let conn = open(&folder.join("log.db"));
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name <> 'event_follows'";
@@ -66,7 +66,7 @@ fn a_log_of_the_first_format_gets_its_tree_at_the_next_start() {
     let conn = open(&path);
     conn.execute_batch(FIRST_FORMAT).unwrap();
     let format = || -> i64 { conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
-    // Who only reads reads it as it is.
+    // Commands that only read take the old format as it is.
     assert_eq!(exported(server.path(), &[]), before);
     assert_eq!(format(), 1);
     server.restart();
@@ -88,7 +88,7 @@ fn a_log_of_the_first_format_without_its_key_gets_a_tree_and_no_checkpoint() {
     server.restart();
     assert_eq!(audit(server.path()).0, []);
     problem(worker.at(&server.url).append(&noted("a", "x")), 503, "read-only");
-    // The ledger never signs later for rows that it found meanwhile.
+    // When the key is back, the ledger still does not sign the rows of the time without it.
     server.stop();
     std::fs::write(&key, secret).unwrap();
     server.restart();
@@ -137,7 +137,7 @@ fn a_log_that_differs_from_its_signature_is_read_only_until_recover_continues_it
 
 #[test]
 fn the_ledger_never_signs_bytes_that_read_back_otherwise_than_written() {
-    // A disk or a memory that fails, played by triggers.
+    // Triggers imitate a failing disk or memory.
     let faults = [
         "AFTER INSERT ON event BEGIN UPDATE event SET leaf = x'7b7d' WHERE position = NEW.position; END",
         "AFTER INSERT ON checkpoint BEGIN UPDATE checkpoint SET note = x'7b7d' WHERE number = NEW.number; END",
@@ -200,7 +200,7 @@ fn a_copy_has_its_tree_and_goes_on_under_the_checkpoint_of_its_new_name() {
         append_to(folder, &noted("a", "on"), &[]);
         assert_eq!(audit(folder).1, 11);
     }
-    // Behind what an older copy has.
+    // An import that continues an older copy.
     let older = dir.path().join("older");
     import(&older, exported(&original, &[])).expect(0);
     import(&older, exported(&copy, &[])).expect(0);
@@ -227,13 +227,13 @@ fn a_new_key_signs_beside_the_previous_one_until_its_file_is_removed() {
     append_to(&folder, &noted("a", "both"), &[]);
     let (signed, size) = audit(&folder);
     assert_eq!((size, &signers(&folder)[before..]), (11, &[2, 2][..]));
-    // Who trusts one of the two alone believes what both have signed.
+    // A verifier with either key accepts a checkpoint that both keys signed.
     for key in [&old, &new] {
         let known = [key.parse().unwrap()];
         assert!(signed[before..].iter().all(|(_, note)| jobledger::tree::open_note(note, &known).is_ok()));
     }
     on(&folder, "key rotate", &[]).refused(1, &["ledger.key.previous", "delete"]);
-    // The overlap ends with the file.
+    // The overlap ends when the file of the previous key is removed.
     std::fs::remove_file(folder.join("ledger.key.previous")).unwrap();
     append_to(&folder, &noted("a", "the new one"), &[]);
     assert_eq!(signers(&folder).last(), Some(&1));

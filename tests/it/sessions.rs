@@ -6,19 +6,19 @@ use ureq::http::Method;
 
 use crate::support::{Answer, Client, HandClock, TestServer, nil, noted, task_job};
 
-/// Signs in with the client's token; gives the `Cookie` header.
+/// Signs in with the client's token. Returns the value of the `Cookie` header.
 #[track_caller]
 fn sign_in(client: &Client) -> String {
     let answer = client.send(Method::POST, "/session", &[], b"").expect(204);
     answer.header("set-cookie").split(';').next().unwrap().to_owned()
 }
 
-/// Who a cookie is for: a request without a token.
+/// The status of a read with a cookie and without a token.
 fn read(server: &TestServer, cookie: &str) -> u16 {
     server.anonymous().get_with("/ledger/jobs", &[("cookie", cookie)]).status
 }
 
-/// Appends a note to the job `a` by cookie, from where `headers` say.
+/// Appends a note to the job `a` with a cookie. `headers` name the page that sends the request.
 fn write(server: &TestServer, cookie: &str, headers: &[(&str, &str)]) -> Answer {
     let mut all = vec![("cookie", cookie)];
     all.extend(headers);
@@ -47,7 +47,7 @@ fn only_a_token_makes_a_session() {
     assert_eq!(read(&server, &cookie), 200);
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     server.anonymous().send(Method::POST, "/session", &headers, b"").expect(401);
-    // The session's secret is no token, and a token is no session, also when each was used as what it is before.
+    // The session's secret is no token, and a token is no session, even after each was used correctly.
     let secret = cookie.split_once('=').unwrap().1;
     let posing = Client::new(&server.url, Some(secret));
     posing.get("/ledger/jobs").expect(401);

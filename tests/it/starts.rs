@@ -1,4 +1,4 @@
-//! Where `serve` starts a new ledger, and where it refuses because there was one.
+//! The folders in which `serve` starts a new ledger, and those in which it refuses because there was one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::support::cli::{Done, Serving, cli, on, token};
 use crate::support::exports::{append_to, small_ledger};
 use crate::support::noted;
 
-/// Every file below the folder with its bytes. What SQLite makes beside the tokens when they are read is left out.
+/// Every file below the folder with its bytes, without the files that SQLite makes beside `access.db` when it reads the tokens.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -27,7 +27,7 @@ fn serve(folder: &Path, more: &[&str]) -> Done {
     on(folder, "serve", &[&["--listen", "127.0.0.1:0"], more].concat())
 }
 
-/// A start is refused with `words`, and it changes no file.
+/// Checks that a start is refused with `words` and changes no file.
 #[track_caller]
 fn refuses(folder: &Path, more: &[&str], words: &[&str]) {
     let before = contents(folder);
@@ -188,7 +188,7 @@ fn an_empty_folder_a_folder_with_tokens_and_a_fresh_volume_take_a_new_ledger() {
         (|_| ()) as fn(&Path),
         |folder| drop(token(folder, "worker")),
         |folder| fs::create_dir(folder.join("lost+found")).unwrap(),
-        // What a start leaves that lost its power before its first event was durable.
+        // The files after a power loss during a start, before the first event was durable.
         |folder| fs::write(folder.join("ledger.key.new"), "half a k").unwrap(),
         |folder| fs::write(folder.join("log.db"), []).unwrap(),
     ] {

@@ -1,4 +1,4 @@
-//! Tails of the log: where they start, what they send, and that nothing is lost or repeated.
+//! Tails of the log: where a tail starts, which frames it sends, and that no event is lost or repeated.
 
 use jobledger::access::Role;
 use jobledger::job::OrgId;
@@ -99,7 +99,7 @@ fn a_cursor_that_is_no_position_is_refused() {
     }
 }
 
-/// Appends a job of its own and remarks on it and on the job `shared`, one request each.
+/// Creates the job `job`. Then appends notes to this job and to the job `shared`, each in a request of its own.
 fn write(worker: &Client, job: &str, remarks: usize) {
     worker.append(&task_job(job)).expect(201);
     for n in 0..remarks {
@@ -108,12 +108,12 @@ fn write(worker: &Client, job: &str, remarks: usize) {
     }
 }
 
-/// Follows `path` to the event `last`, and opens a new connection after each few events.
+/// Follows `path` until `until` returns true for an event. Opens a new connection after each few events.
 fn follow(client: &Client, path: &str, until: impl Fn(&Value) -> bool) -> Vec<u64> {
     let mut ids: Vec<u64> = Vec::new();
     for connection in 1_usize.. {
         let mut tail = client.resume(path, ids.last().copied().unwrap_or(0));
-        // A different number of events each time, so that connections end at all kinds of moments.
+        // Each connection reads another number of events, so that connections end at different moments.
         for _ in 0..connection * 7 % 23 {
             let frame = tail.event();
             ids.push(frame.id.unwrap());
@@ -162,7 +162,7 @@ fn a_stop_ends_every_stream_and_watchers_go_on_at_the_next_start() {
     assert_eq!((all.ids(2), one.ids(1)), (vec![1, 2], vec![2]));
     assert_eq!(live.event().event, "snapshot");
     server.restart();
-    // No error and no frame: the stream is over, which makes an EventSource connect again.
+    // The stream ends without an error and without a frame, so an EventSource connects again.
     assert_eq!((all.next(), one.next(), live.next()), (None, None, None));
     let worker = worker.at(&server.url);
     worker.append(&json!([noted("a", "3"), noted("b", "4")])).expect(201);
@@ -179,7 +179,7 @@ fn a_tail_that_reads_nothing_for_long_loses_no_event() {
     worker.append(&json!([task_job("a"), started("a")])).expect(201);
     let mut all = worker.tail("/ledger/events", &[]);
     let mut one = worker.tail("/ledger/jobs/a/events", &[]);
-    // More than sockets buffer, and more than twice what the server keeps for all watchers.
+    // More bytes than the sockets buffer, and more than twice the bytes of the ring.
     for batch in reports("a", 20_000) {
         worker.append(&batch).expect(201);
     }
@@ -193,7 +193,7 @@ fn a_tail_that_starts_late_reads_from_the_log_until_it_is_live() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     worker.append(&json!([task_job("a"), started("a")])).expect(201);
-    // A tail is open, so that the server keeps recent events, and no longer those of the beginning.
+    // An open tail makes the server keep recent events in the ring. The first events of the log are no longer in it.
     let mut early = worker.tail("/ledger/events", &[]);
     for batch in reports("a", 9000) {
         worker.append(&batch).expect(201);
@@ -216,7 +216,7 @@ fn auditors_watch_everything_and_others_their_own_organisation() {
     worker.append(&task_job("a")).expect(201);
     elsewhere.append(&task_job("a")).expect(201);
     server.stop();
-    // What the ledger itself records belongs to no organisation.
+    // The ledger's own events belong to no organisation.
     std::fs::remove_file(Folder::new(server.path()).key()).unwrap();
     continue_log(&Folder::new(server.path()), &system_clock()).unwrap();
     server.restart();

@@ -1,4 +1,4 @@
-//! How tails of one job end, and how those of a token that is no longer good do.
+//! The ends of tails: of one job that ends, and of a token that is no longer valid.
 
 use jobledger::access::{Access, NewToken, Role};
 use jobledger::ledger::{Folder, system_clock};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Client, Frame, HandClock, TestServer, completed, event, nil, noted, started, task_job};
 
-/// A job that ends at position 3, with remarks at 4 and 5 after its end; another job has 6.
+/// Appends a job that ends at position 3, notes on it at 4 and 5, and an event of another job at 6.
 fn ended(worker: &Client) {
     let events = [task_job("a"), started("a"), completed("a"), noted("a", "4"), noted("a", "5"), task_job("b")];
     worker.append(&json!(events)).expect(201);
@@ -72,7 +72,7 @@ fn a_first_connection_to_an_ended_job_streams_and_closes() {
             assert_eq!(ids(events), expected.collect::<Vec<_>>(), "{path} after {after}");
             assert_eq!((last.event.as_str(), last.id), ("closed", Some(3)), "{path} after {after}");
         }
-        // Without any cursor it starts at the head, and has nothing but the end to tell.
+        // A tail without a cursor starts at the head, and sends only `closed`.
         assert_eq!(ids(&worker.tail(path, &[]).rest()), [("closed".to_owned(), 3)]);
     }
 }
@@ -116,14 +116,14 @@ fn a_tail_of_an_unknown_job_is_not_found_and_a_filter_waits_for_the_job() {
     let worker = server.client(Role::Worker);
     let stream = [("accept", "text/event-stream")];
     assert_eq!(worker.get_with("/ledger/jobs/a/events", &stream).expect(404).json()["code"], "no-such-job");
-    // As a filter it may wait for a job to come.
+    // With the job in a filter, the tail waits until the job is created.
     let tail = worker.tail("/ledger/events?job=a", &[]);
     worker.append(&json!([task_job("a"), event("job.cancelled", "a", json!({}))])).expect(201);
     let all = [("job.created".to_owned(), 1), ("job.cancelled".to_owned(), 2), ("closed".to_owned(), 2)];
     assert_eq!(ids(&tail.rest()), all);
 }
 
-/// Opens one of each kind of stream.
+/// Opens one stream of each sort.
 fn streams(client: &Client) -> Vec<crate::support::Stream> {
     let mut streams: Vec<_> =
         ["/ledger/events", "/ledger/jobs/a/events", "/ledger/jobs/a"].map(|path| client.tail(path, &[])).into();
@@ -138,7 +138,7 @@ fn a_revoked_token_ends_its_streams_and_no_others() {
     worker.append(&task_job("a")).expect(201);
     let viewer = server.client(Role::Viewer);
     let (ending, mut staying) = (streams(&viewer), worker.tail("/ledger/events", &[]));
-    // Beside the server, as `token revoke` does it.
+    // The test revokes the token in the file, as `token revoke` does.
     let access = Access::open(&Folder::new(server.path()).access()).unwrap();
     access.revoke(nil(), "viewer", system_clock()()).unwrap();
     for stream in ending {

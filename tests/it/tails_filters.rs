@@ -1,4 +1,4 @@
-//! Filtered tails: what they show, and that their cursor moves on while they show nothing.
+//! Tails with a filter: the events that they show, and their cursor, which moves on while they show none.
 
 use jobledger::access::Role;
 use serde_json::json;
@@ -54,7 +54,7 @@ fn a_filter_applies_to_new_events_too() {
     let mut kind = worker.tail("/ledger/events?kind=rule", &[]);
     let mut types = worker.tail("/ledger/events?type=job.noted&type=job.cancelled", &[]);
     let mut job = worker.tail("/ledger/events?job=task", &[]);
-    // One request each, so that there is something between the events that are shown.
+    // Each event has a request of its own, so that other events lie between the shown ones.
     for event in [started("rule"), noted("task", "8"), noted("rule", "9"), noted("task", "10"), noted("rule", "11")] {
         worker.append(&event).expect(201);
     }
@@ -70,7 +70,7 @@ fn a_tail_that_slept_while_others_were_busy_misses_nothing_when_woken() {
     three_kinds(&worker);
     let filters = ["kind=dbrole", "type=job.cancelled&type=job.started", "kind=rule&type=job.noted", "job=rule"];
     let asleep = filters.map(|filter| (filter, worker.tail(&format!("/ledger/events?{filter}"), &[])));
-    // More than the server keeps for all watchers.
+    // More bytes than the ring holds.
     for batch in reports("task", 9000) {
         worker.append(&batch).expect(201);
     }
@@ -101,7 +101,7 @@ fn a_heartbeat_moves_the_cursor_of_a_tail_that_shows_nothing() {
     let server = TestServer::start();
     let worker = server.client(Role::Worker);
     three_kinds(&worker);
-    // All wait at once: this is the one test that waits for real heartbeats, which come after 15 s.
+    // All tails wait at once, because a heartbeat comes after 15 s. No other test waits for a real heartbeat.
     let mut types = worker.tail("/ledger/events?type=job.cancelled", &[]);
     let mut job = worker.tail("/ledger/jobs/rule/events", &[]);
     let mut live = worker.tail("/ledger/jobs/rule", &[]);
@@ -110,7 +110,7 @@ fn a_heartbeat_moves_the_cursor_of_a_tail_that_shows_nothing() {
     let heartbeat = |id| Some(Frame { id: Some(id), ..Frame::default() });
     assert_eq!(types.next(), heartbeat(8));
     assert_eq!(job.next(), heartbeat(8));
-    // What a live read shows is the job's own revision.
+    // A live read has the job's revision as its id.
     assert_eq!(live.next(), heartbeat(4));
     worker.append(&noted("rule", "9")).expect(201);
     assert_eq!(job.ids(1), [9]);

@@ -14,7 +14,7 @@ use crate::support::{
 
 const ROLES: &str = "67d7d053-3caf-430e-97ba-6d4933d3fd5b";
 
-/// Tells the job each of `changes`; after each the stream of `path` shows what a plain read answers then. The last ends it.
+/// Appends each of `changes`. After each one the live read of `path` must show the answer of a plain read. The last one ends the job.
 fn shows_each_change(admin: &Client, path: &str, changes: &[Value]) {
     let mut live = admin.tail(path, &[]);
     for n in 0..=changes.len() {
@@ -31,7 +31,7 @@ fn shows_each_change(admin: &Client, path: &str, changes: &[Value]) {
     assert_eq!(live.next(), None, "{path}");
 }
 
-/// Where the job of this event stands.
+/// The position that a live read of the event's job shows.
 fn live_position(admin: &Client, event: &Value) -> Option<u64> {
     admin.get(&format!("/ledger/jobs/{}", event["subject"].as_str().unwrap())).json()["position"].as_u64()
 }
@@ -108,7 +108,7 @@ fn at_most_five_snapshots_a_second_and_the_newest_always() {
     admin.append(&completed("a")).expect(201);
     let frames = live.rest();
     let (snapshots, took) = (frames.len() - 1, began.elapsed());
-    // A bound on how many, however long it took: each but the first came at least 200 ms after the one before.
+    // At least 200 ms lie between two snapshots, so the time that the test took bounds their number.
     assert!((snapshots as u128 - 1) * 200 <= took.as_millis(), "{snapshots} snapshots in {took:?}");
     assert!(frames.is_sorted_by(|one, next| one.id < next.id || next.event == "closed"));
     let newest = frames[snapshots - 1].json();
@@ -151,7 +151,7 @@ fn a_live_read_of_an_unknown_job_is_not_found() {
     };
     let json = "application/json".to_owned();
     assert_eq!(not_found(&format!("/dbroles/jobs/{ROLES}")), (json.clone(), json!({"message": "job not found"})));
-    // There is such a job, of another kind.
+    // A job with this id exists, and has another kind.
     for path in ["/api/v1/jobs/rule", "/api/v1/jobs/rule/progress", "/api/v1/jobs/none"] {
         let expected = json!({"error": {"code": "NOT_FOUND", "message": "no such job"}});
         assert_eq!(not_found(path), (json.clone(), expected), "{path}");

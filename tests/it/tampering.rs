@@ -1,4 +1,4 @@
-//! What an insider does with the file, by plain SQL and with the triggers dropped; and what `jobledger verify` says of it.
+//! Changes of `log.db` by an insider, by SQL without the triggers, and the findings of `jobledger verify`.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn an_untouched_log_is_verified() {
     let report = &done.json_lines()[0]["report"];
     assert_eq!((&report["events"], &report["held"], &report["faulty"]), (&json!(7), &json!(2), &json!(0)));
     assert_eq!(report["remarks"], json!([]));
-    // Nothing in the folder was changed by looking at it.
+    // The audit changed no file in the folder.
     log.verify(&log.data(), &[]).expect(0);
 }
 
@@ -80,7 +80,7 @@ fn an_insider_who_makes_the_nodes_again_is_found_by_the_signed_root() {
     });
     let done = log.verify(copy.path(), &[]).expect(3);
     let first = &faults(&done)[0];
-    // One checkpoint an event: the one over position 3 says so.
+    // Each event has a checkpoint, so the checkpoint over position 3 shows the change.
     assert_eq!(first["position"], 3, "{first}");
     assert!(first["what"].as_str().unwrap().contains("not the one that was signed"), "{first}");
     let inserted = log.copy(|folder| {
@@ -93,7 +93,7 @@ fn an_insider_who_makes_the_nodes_again_is_found_by_the_signed_root() {
         .unwrap();
         regrow(&conn);
     });
-    // An insider who only appends has no signature for it.
+    // An insider who only appends an event has no signature over it.
     assert!([3, 4].contains(&log.verify(inserted.path(), &[]).code));
 }
 
@@ -123,7 +123,7 @@ fn verify_refuses_checkpoints_that_the_log_did_not_sign() {
         let done = log.verify(copy.path(), &[]);
         assert_eq!(done.code, code, "{what}: {}", done.stdout);
     }
-    // With one the entries are known, and the audit tells all the same that the log lost its own.
+    // A held checkpoint proves the entries. The audit still reports that the log lost its own checkpoints.
     let copy = log.changed("DELETE FROM checkpoint WHERE size > 5");
     let done = log.verify(copy.path(), &[&log.newest]).expect(4);
     assert!(faults(&done)[0]["what"].as_str().unwrap().contains("end at 5 of 7"), "{}", done.stdout);
@@ -153,7 +153,7 @@ fn verify_refuses_checkpoints_that_the_log_did_not_sign() {
 fn a_log_that_was_cut_or_rolled_back_is_found_with_a_checkpoint() {
     let log = log();
     let cut = "DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;";
-    // The log's own newer checkpoints are still there.
+    // The log still has its newer checkpoints.
     let copy = log.changed(cut);
     log.verify(copy.path(), &[]).expect(5);
     let clean = log.changed(&format!("{cut} DELETE FROM checkpoint WHERE size > 5"));
@@ -182,7 +182,7 @@ fn missing_data_needs_a_redaction() {
     let done = log.verify(copy.path(), &[]).expect(6);
     let first = &faults(&done)[0];
     assert_eq!((&first["position"], &first["job"]), (&json!(4), &json!("a")));
-    // Graver faults are named first.
+    // The report names worse faults first.
     let copy = log.changed("UPDATE event SET data = NULL, salt = NULL WHERE position = 4; UPDATE event SET kind = 'rule' WHERE position = 1");
     fs::remove_file(copy.path().join("views.db")).unwrap();
     log.verify(copy.path(), &[]).expect(3);
@@ -200,7 +200,7 @@ fn verify_compares_the_views_with_a_replay_of_the_log() {
     assert!(log.verify(copy.path(), &[]).expect(0).stdout.contains("the views"));
 }
 
-/// Views that are behind are what a server goes on from: they are compared where they stand.
+/// A server may stop while its views are behind. The audit compares such views with the log up to their position.
 #[test]
 fn verify_compares_views_that_are_behind_with_a_replay_up_to_their_position() {
     let log = log();
@@ -231,7 +231,7 @@ fn verify_names_jobs_and_sources_that_no_entry_explains() {
     for named in ["ghost", "/strange", "nobody"] {
         assert!(remarks.contains(&format!("`{named}`")), "{named}: {remarks}");
     }
-    // A name may be chosen for the terminal that shows it.
+    // An insider may choose a name with control characters for the terminal that shows it.
     let copy = log.copy(|folder| {
         let planted = "INSERT INTO source VALUES (99, 0, char(27) || '[2Kverified')";
         Connection::open(folder.join("log.db")).unwrap().execute_batch(planted).unwrap();
@@ -258,7 +258,7 @@ fn an_export_is_verified_line_by_line() {
     };
     let report = verify(&export, &log.newest).expect(0).json_lines()[0]["report"].clone();
     assert_eq!((&report["events"], &report["held"]), (&json!(7), &json!(1)));
-    // What no checkpoint covers is not proven by whom it was written.
+    // The audit cannot tell who wrote the entries that no checkpoint covers.
     let done = verify(&export, &log.kept).expect(7);
     assert!(done.stdout.contains("the entries from 4 to 6"), "{}", done.stdout);
     let text = fs::read_to_string(&export).unwrap();

@@ -10,7 +10,7 @@ use crate::support::{
 /// The start in the document's examples.
 const START: &str = "2024-02-01T10:00:00Z";
 
-/// An administrator of a fresh ledger whose clock says `now`.
+/// A fresh ledger whose clock shows `now`, and an administrator of it.
 fn ledger(now: &str) -> (TestServer, Client, HandClock) {
     let hands = HandClock::at(now);
     let server = TestServer::start_with(hands.clock());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestServer, at, completed, event, role_job, rule_job, started, task_job};
 
-/// The ids that a page shows, and its cursor where more follow.
+/// The ids on a page, and the cursor of the next page, if there is one.
 #[track_caller]
 fn page(client: &Client, query: &str) -> (Vec<String>, Option<String>) {
     let page = client.get(&format!("/api/v1/jobs?{query}")).expect(200).json();
@@ -18,7 +18,7 @@ fn ids(client: &Client, query: &str) -> Vec<String> {
     page(client, query).0
 }
 
-/// Fails unless the query is refused with a message that names the parameter.
+/// Checks that the request is refused with a message that names the parameter.
 #[track_caller]
 fn refused(client: &Client, parameter: &str, value: &str) {
     let answer = client.get(&format!("/api/v1/jobs?{parameter}={value}")).expect(400).json();

@@ -93,7 +93,7 @@ fn has_word(text: &str, word: &str) -> bool {
     places.any(|(at, _)| !text[..at].ends_with(in_word) && !text[at + word.len()..].starts_with(in_word))
 }
 
-/// Fails with everything that broke a rule and is not excused, and with every excuse that is no longer needed.
+/// Fails with each place that breaks the rule without an excuse, and with each excuse that is no longer needed.
 #[track_caller]
 fn expect_only(rule: &str, broken: &BTreeSet<String>, excused: &[(&str, &str)]) {
     let known: BTreeSet<String> = excused.iter().map(|(what, _)| (*what).to_owned()).collect();
@@ -328,7 +328,7 @@ fn every_file_of_tests_is_compiled() {
     expect_only("a file of tests is declared nowhere", &forgotten, &[]);
 }
 
-/// A rule that cannot fail is no rule.
+/// Checks that each rule finds a break, because a rule that cannot fail checks nothing.
 #[test]
 fn the_rules_can_fail() {
     assert_eq!(Source::code(r#"let url = "http://x"; // a note"#), r#"let url = "http://x"; "#);

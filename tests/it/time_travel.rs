@@ -1,4 +1,4 @@
-//! `as_of`: every single-job read answers as the ledger stood then, byte for byte.
+//! `as_of`: every single-job read repeats the answer of that moment, byte for byte.
 
 use jobledger::access::Role;
 use jobledger::job::Time;
@@ -14,7 +14,7 @@ const OTHER: &str = "7b6f7a1e-0000-4000-8000-000000000001";
 const JOBS: [&str; 4] = [ROLES, "task", "rule", "never"];
 const SECOND: i64 = 1_000_000;
 
-/// A life of each kind, interleaved.
+/// The events of a job of each kind, interleaved.
 fn lives() -> Vec<Value> {
     let exit = json!({"output": "end", "exit_code": 1, "execution_time_sec": 3});
     vec![
@@ -39,14 +39,14 @@ fn lives() -> Vec<Value> {
     ]
 }
 
-/// A moment and what was read live then.
+/// A moment, and the answers of plain reads at that moment.
 struct Seen {
     position: u64,
     time: Time,
     reads: Vec<Read>,
 }
 
-/// RFC 3339 in a query string.
+/// A time as RFC 3339, escaped for a query string.
 fn as_query(time: Time) -> String {
     format!("?as_of={}", time.with_micros())
 }
@@ -65,11 +65,11 @@ fn every_read_as_of_a_moment_is_what_it_answered_at_that_moment() {
     for moment in &seen {
         let by_position = single_reads(&admin, &JOBS, &format!("?as_of={}", moment.position));
         assert_eq!(bodies(&by_position), bodies(&moment.reads), "as of {}", moment.position);
-        // At the very time of recording the event is in it.
+        // A read as of the recorded time of an event includes the event.
         let by_time = single_reads(&admin, &JOBS, &as_query(moment.time));
         assert_eq!(bodies(&by_time), bodies(&moment.reads), "as of {}", moment.time);
     }
-    // Between two events it is still what the first of them left, but for the time that passed.
+    // Between two events a read shows the state after the first one, except for values that depend on the clock.
     for moments in seen.windows(2) {
         let between = single_reads(&admin, &JOBS, &as_query(moments[1].time.plus(-1000)));
         let same = between.iter().zip(&moments[0].reads).filter(|(then, _)| !then.0.contains("/progress"));
@@ -95,18 +95,18 @@ fn an_answer_says_which_moment_it_shows() {
         clock.pass(SECOND);
         admin.append(&event).expect(201);
     }
-    // The revision is the job's, the position the moment's.
+    // The `ETag` has the job's revision, and `Ledger-Position` the position of the moment.
     let then = admin.get("/ledger/jobs/a?as_of=2").expect(200);
     assert_eq!((then.header("etag"), then.header("ledger-position")), ("\"1\"", "2"));
     admin.get_with("/ledger/jobs/a?as_of=2", &[("if-none-match", "\"1\"")]).expect(304);
     let then = admin.get("/ledger/jobs/a?as_of=2025-03-01T12:00:03Z").expect(200);
     assert_eq!((then.header("etag"), then.header("ledger-position")), ("\"3\"", "3"));
-    // The same moment elsewhere on earth; and a `+` that the client did not escape.
+    // The same moment with another offset, and with an unescaped `+`.
     for time in ["2025-03-01T14:00:03%2B02:00", "2025-03-01T14:00:03+02:00", "2025-03-01T10:00:03.999999999-02:00"] {
         let again = admin.get(&format!("/ledger/jobs/a?as_of={time}")).expect(200);
         assert_eq!((again.text(), again.header("ledger-position")), (then.text(), "3"), "{time}");
     }
-    // Events of one commit share a time, and a time takes all of them.
+    // Events of one commit have the same recorded time, so a read as of this time includes all of them.
     clock.pass(SECOND);
     admin.append(&json!([task_job("c"), started("c"), noted("c", "7")])).expect(201);
     assert_eq!(admin.get(&format!("/ledger/jobs/c{}", as_query(clock.now()))).expect(200).json()["position"], 7);
@@ -129,7 +129,7 @@ fn a_read_as_of_an_impossible_moment_is_refused() {
         let path = path.replace("{}", job_of(path));
         let at = |moment: &str| admin.get(&format!("{path}?as_of={moment}"));
         at("3").expect(200);
-        // Not yet there: before it, at the genesis, before the ledger.
+        // The job does not exist yet: before its first event, at the genesis event, before the ledger.
         for before in ["0", "2025-03-01T11:59:59.999999Z", "1700-01-01T00:00:00Z"] {
             at(before).expect(404);
         }
@@ -142,7 +142,7 @@ fn a_read_as_of_an_impossible_moment_is_refused() {
             let body = at(bad).expect(400).text();
             assert!(body.contains("parameter `as_of`"), "{path} {bad}: {body}");
         }
-        // The clock's own time is no future.
+        // The present time of the clock does not lie in the future.
         at(&clock.now().with_micros()).expect(200);
     }
 }
@@ -156,7 +156,7 @@ fn two_organisations_with_the_same_ids_do_not_mix() {
     let auditor = server.client(Role::Auditor);
     let mut seen: Vec<[Vec<Read>; 2]> = Vec::new();
     let life = lives();
-    // Theirs lags behind mine by three events, so that the two are never in the same state.
+    // The job of the other organisation is three events behind, so that the two jobs never have the same state.
     for n in 0..life.len() + 3 {
         clock.pass(SECOND);
         if let Some(event) = life.get(n) {

@@ -1,4 +1,4 @@
-//! `token rotate`, and a name that is taken again.
+//! `token rotate`, and the name of a revoked token that is used again.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn a_second_rotation_makes_no_older_secret_good_for_longer() {
     assert_eq!([&first, &second, &third].map(works), [true; 3]);
     here.hands.pass(HOUR_MICROS / 2);
     assert_eq!([&first, &second, &third].map(works), [false, true, true]);
-    // A secret that leaked is gone at once, and those before it too.
+    // A rotation without overlap ends the leaked secret and all older ones at once.
     let fourth = here.rotate(Duration::ZERO);
     assert_eq!([&first, &second, &third, &fourth].map(works), [false, false, false, true]);
 }

@@ -41,7 +41,7 @@ fn a_source_that_a_token_owns_is_refused_to_others_and_a_bound_token_has_no_othe
     for source in ["/workers/1", "/workers/3", "/workers/2/", "/Workers/2"] {
         refused(&two, &from(source, noted("a", "n")), "source-not-yours", None);
     }
-    // A batch is refused whole, and told at which event.
+    // A batch is refused whole, and the refusal names the event.
     let batch = json!([from("/workers/2", noted("a", "x")), from("/workers/1", noted("a", "y"))]);
     refused(&two, &batch, "source-not-yours", Some(1));
     assert_eq!(free.head(), 4);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::support::rows::{EventRow, open, seal};
 use crate::support::{Client, TestServer, noted, position, processed, started, task_job};
 
-/// A server on a log with jobs `b` and `a`, both running, and behind their events one of `a`, at position 5, which no
-/// ledger decided on.
+/// A server on a log with the running jobs `b` and `a`. The event at position 5, of job `a`, is written by hand, so no ledger decided
+/// on it.
 fn with_a_fifth_event(event_type: &str, version: i64, data: &str) -> TestServer {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -33,7 +33,7 @@ fn client(server: &TestServer, role: Role) -> Client {
     Client::new(&server.url, Some(&server.token(&name, role, crate::support::nil())))
 }
 
-/// Job `a` is set aside at event 5, and nothing else is.
+/// Checks that job `a`, and no other job, is set aside at event 5.
 fn only_a_is_set_aside(server: &TestServer) {
     let admin = client(server, Role::Admin);
     // Waits until the views show event 5.
@@ -123,7 +123,7 @@ fn a_job_that_folds_again_is_taken_back_at_the_next_start() {
     worker.append(&json!([task_job("a"), started("a"), processed("a", 3)])).expect(201);
     let before = worker.get("/ledger/jobs/a").expect(200).text();
     server.stop();
-    // As an older program leaves the views that could not read the second event.
+    // The views as an older program leaves them, which cannot read the second event.
     let views = rusqlite::Connection::open(server.path().join("views.db")).unwrap();
     views
         .execute_batch(

@@ -1,4 +1,4 @@
-//! Requests that cannot be parsed: what is too long, too many or malformed is answered in the form of its path.
+//! Requests that hyper cannot parse, because a part is too long or malformed, or has too many members. The refusal has the form of the path.
 
 use std::io::{Read, Write};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::raw::{connect, head, send};
 use crate::support::{TestServer, event, started, task_job};
 
-/// Everything that comes back for `request` until the server closes.
+/// Sends `request`. Returns all bytes that the server sends until it closes the connection.
 fn exchange(server: &TestServer, request: &[u8]) -> String {
     let mut stream = connect(&server.url);
     stream.write_all(request).unwrap();
@@ -17,7 +17,7 @@ fn exchange(server: &TestServer, request: &[u8]) -> String {
     answer
 }
 
-/// The status, the content type and the body of an answer, which says how long it is and that the connection ends.
+/// The status, the content type and the body of an answer. Checks that it has its length and `connection: close`.
 #[track_caller]
 fn parts(answer: &str) -> (u16, &str, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").expect(answer);
@@ -98,7 +98,7 @@ fn a_client_that_still_sends_hears_why_it_is_refused() {
     let mut stream = connect(&server.url);
     write!(stream, "GET /api/v1/jobs HTTP/1.1\r\nhost: x\r\n").unwrap();
     for _ in 0..4096 {
-        // The server may close only when it was heard, so the sending never fails here.
+        // The server closes the connection only after the client has sent the whole request, so sending never fails.
         stream.write_all(format!("x: {}\r\n", "y".repeat(1000)).as_bytes()).unwrap();
     }
     let mut answer = String::new();
@@ -116,7 +116,7 @@ fn a_malformed_request_after_good_ones_is_answered_too_and_leaves_their_answers_
     let token = worker.token.as_deref().unwrap();
     let mut stream = connect(&server.url);
     let output = head("GET /ledger/jobs/a/output", token, "");
-    // The body of a route's answer may look like hyper's own answer; it goes out as it is.
+    // A route's answer may have a body that looks like hyper's own answer. The server sends this body unchanged.
     for _ in 0..3 {
         let answer = send(&mut stream, &output);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -136,7 +136,7 @@ fn a_malformed_request_after_good_ones_is_answered_too_and_leaves_their_answers_
     let (status, _, body) = parts(&answer);
     assert_eq!(status, 400);
     assert!(body.starts_with(r#"{"error":"#), "{body}");
-    // In one packet: the good one's answer first, then that of the other.
+    // Both requests in one packet: the answer to the valid one comes first.
     let both = format!("{}BAD\r\n\r\n", head("GET /healthz", token, ""));
     let answers = exchange(&server, both.as_bytes());
     let second = answers.rfind("HTTP/1.1 400").unwrap();

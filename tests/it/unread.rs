@@ -1,4 +1,4 @@
-//! Requests that are refused before the server reads their bodies: the answer comes, and the connection is good for the next.
+//! Requests that the server refuses before it reads their bodies. The client gets the answer, and can use the connection again.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,14 +8,14 @@ use jobledger::access::Role;
 
 use crate::support::TestServer;
 
-/// A connection of its own; a server that is silent too long fails the test.
+/// Opens a connection. A server that is silent too long fails the test.
 fn connect(server: &TestServer) -> TcpStream {
     let stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream
 }
 
-/// Reads one answer with its body, and gives its head in lower case.
+/// Reads one answer with its body. Returns its head in lower case.
 fn answer(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -30,7 +30,7 @@ fn answer(stream: &mut TcpStream) -> String {
     head
 }
 
-/// Refused with any body: without a token, without the right, at no route, with a method that is not there.
+/// Requests that are refused with any body: without a token, without the permission, at an unknown path, with a wrong method.
 fn refused(server: &TestServer) -> [(String, &'static str); 4] {
     let viewer = server.token("viewer", Role::Viewer, Default::default());
     [
@@ -63,7 +63,7 @@ fn a_body_that_is_too_long_to_wait_for_ends_the_connection_and_says_so() {
         let mut stream = connect(&server);
         write!(stream, "{request}host: x\r\ncontent-length: 99999999999\r\n\r\n").unwrap();
         let chunk = vec![b' '; 1 << 20];
-        // A little more than the server throws away; that it stops taking it is no error here.
+        // A little more than the server reads and drops. Sending may fail, because the server closes the connection.
         let _ = (0..17).try_for_each(|_| stream.write_all(&chunk));
         let head = answer(&mut stream);
         assert!(head.starts_with(&format!("http/1.1 {status}")) && head.contains("connection: close"), "{head}");

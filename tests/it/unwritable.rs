@@ -1,4 +1,4 @@
-//! Commands that only read, where SQLite may write nothing beside the files: as another user, or on read-only media.
+//! Commands that only read, in a folder where SQLite cannot write: as another user, or on read-only media.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ struct Media {
 const OUT: &str = "out";
 
 impl Media {
-    /// A copy of the files of `folder` whose names `are_there`.
+    /// A copy of the files of `folder` for whose names `are_there` returns true.
     fn of(folder: &Path, are_there: impl Fn(&str) -> bool) -> Media {
         let dir = tempfile::tempdir().unwrap();
         let media = Media { folder: dir.path().join("media"), program: dir.path().join("jobledger"), dir };
@@ -48,7 +48,7 @@ impl Media {
         run.args(more).run()
     }
 
-    /// Every command that only reads says what it says to the owner of `original`, and changes nothing.
+    /// Checks that every command that only reads prints the same as for the owner of `original`, and changes no file.
     fn is_read_as(&self, original: &Path) {
         let before = names(&self.folder);
         let key = on(original, "key show", &[]).expect(0).stdout;
@@ -64,7 +64,7 @@ impl Media {
         self.run("backup", &[&out("backup")]).expect(0);
         let copy = self.out().join("backup");
         assert_eq!(on(&copy, "export", &[]).expect(0).stdout, on(original, "export", &[]).expect(0).stdout);
-        // A server cannot start there, and says so.
+        // A server does not start in this folder, and says so.
         let serve = self.run("serve", &["--listen", "127.0.0.1:0"]);
         serve.refused(2, &["cannot write in", "media"]);
         assert_eq!(names(&self.folder), before);
@@ -88,14 +88,14 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A ledger with tokens; after a clean end, or as a server leaves it that was killed.
+/// A ledger with tokens, after a clean end or, if `killed`, after its server was killed.
 fn ledger(dir: &Path, killed: bool) -> PathBuf {
     let folder = small_ledger(dir);
     let worker = token(&folder, "worker");
     let server = Serving::start(&folder);
     let worker = server.client(&worker);
     worker.append(&noted("a", "in the WAL")).expect(201);
-    // The views show it by then.
+    // This read waits until the views show the event.
     worker.get("/ledger/jobs/a").expect(200);
     match killed {
         true => drop(server.end("KILL")),
@@ -117,9 +117,9 @@ fn a_ledger_without_a_wal_is_read() {
 fn a_ledger_with_a_wal_is_read_with_the_newest_events() {
     let dir = tempfile::tempdir().unwrap();
     let folder = ledger(dir.path(), true);
-    // With and without the file through which a WAL is shared, which is not copied to other media.
+    // With and without `log.db-shm`, which a copy to other media lacks.
     let media = [Media::of(&folder, |name| name.contains(".db")), Media::of(&folder, |name| !name.ends_with("-shm"))];
-    // The owner reads, and that may copy the WAL into the log: the media are made before.
+    // A read by the owner may copy the WAL back, so the test makes the media first.
     for media in media {
         assert!(media.folder.join("log.db-wal").metadata().unwrap().len() > 0);
         media.is_read_as(&folder);
@@ -153,7 +153,7 @@ fn a_command_that_would_have_to_write_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let folder = ledger(dir.path(), true);
     let media = Media::of(&folder, |name| name.contains(".db"));
-    // A file that SQLite may not even read: a server may have it open.
+    // SQLite cannot open this file without writing, because a server may have it open.
     set(&media.folder.join("log.db-shm"), 0o000);
     media.run("export", &[]).refused(2, &["log.db", "as the user that the ledger belongs to", "copy `log.db`"]);
     append_to(&folder, &noted("a", "the owner goes on"), &[]);

@@ -1,4 +1,4 @@
-//! CloudEvents on the way in: what is refused, where and as what, and what is kept.
+//! CloudEvents on the way in: the refusals with their class and pointer, and the bytes that are stored.
 
 use jobledger::job::{Event, Kind, Spec, Time};
 use jobledger::mask::Mask;
@@ -206,7 +206,7 @@ fn a_batch_names_the_event_at_fault() {
 
 #[test]
 fn data_may_have_eight_mebibytes_and_not_a_byte_more() {
-    // White space counts: the limit is on what was sent.
+    // White space counts, because the limit is for the bytes that the producer sent.
     let noted = |n: usize| format!(r#"{{"text":"x"{}}}"#, " ".repeat(n - r#"{"text":"x"}"#.len()));
     assert_eq!(send("job.noted", &noted(MAX_DATA)).unwrap().data, br#"{"text":"x"}"#);
     assert_eq!(send("job.noted", &noted(MAX_DATA + 1)).unwrap_err(), Reject::TooLarge { found: MAX_DATA + 1 });
@@ -254,7 +254,7 @@ fn a_retry_of_the_same_event_is_the_same_content() {
     let data = r#"{"kind":"rule","spec":{"actions":[{"type":"create","rule":{}},{"id":"mine","type":"create","rule":{}},{"type":"create","rule":{}}]}}"#;
     let event = envelope("job.created", data);
     let minted = ids(&event);
-    // Pinned: a ledger that minted others would answer a retry across an upgrade with `id-reused`.
+    // The ids are pinned. A ledger that made other ids would answer a retry after an upgrade with `id-reused`.
     assert_eq!(minted, ["8d155fc8-ffac-58b6-9dda-bb494618f80b", "mine", "89ce8a29-9644-5b47-9d23-f1f8d329350a"]);
     assert_eq!(ids(&event.replace("},{", "} , {")), minted);
     for other in [event.replace(r#""id":"1""#, r#""id":"2""#), event.replace(r#""source":"w""#, r#""source":"v""#)] {

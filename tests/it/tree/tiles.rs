@@ -31,7 +31,7 @@ fn the_bytes_of_every_tile_are_what_others_make() {
 }
 
 #[test]
-fn the_entries_of_a_bundle_hash_to_the_tile_beside_it() {
+fn the_entries_of_a_tile_hash_to_the_tile_of_hashes() {
     let grown = Grown::to(300);
     let size = grown.head().size;
     for index in 0..2 {
