@@ -1,4 +1,4 @@
-//! A clock at which the writer waits, so that a test says which requests share a commit.
+//! A clock at which the writer thread waits, so that the test decides which requests share a commit.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -8,22 +8,23 @@ use jobledger::job::Time;
 use jobledger::ledger::Clock;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// The writer asks what time it is once a commit, when it has taken the requests that go into it. There it waits to be let go.
+/// A gate in each commit. The writer thread asks the clock once in a commit, after it has taken the commit's requests. There it waits
+/// until the test opens the gate.
 pub struct Gate {
     reached: UnboundedReceiver<()>,
     go: SyncSender<()>,
 }
 
 impl Gate {
-    /// A gate, and the clock that leads through it. It goes on by a millisecond whenever it is asked.
+    /// A gate, and the clock at which the writer thread waits. Each reading moves the clock forward by a millisecond.
     pub fn new(start: Time) -> (Gate, Clock) {
         let (tell, reached) = unbounded_channel();
         let (go, going) = sync_channel(1);
         let (micros, going) = (AtomicI64::new(start.micros()), Mutex::new(going));
         let clock = move || {
-            // Every thread asks the clock; only the writer is to wait.
+            // Every thread asks the clock, and only the writer thread must wait.
             if std::thread::current().name() == Some("writer") && tell.send(()).is_ok() {
-                // A gate that is gone is open.
+                // Without the gate the writer thread does not wait.
                 let _ = going.lock().unwrap().recv();
             }
             Time::from_micros(micros.fetch_add(1000, Ordering::SeqCst))
@@ -31,12 +32,12 @@ impl Gate {
         (Gate { reached, go }, Arc::new(clock))
     }
 
-    /// Returns once the writer waits.
+    /// Waits until the writer thread waits at the gate.
     pub async fn reached(&mut self) {
         self.reached.recv().await.expect("the clock tells as long as the ledger has it");
     }
 
-    /// Lets it go on to the next commit.
+    /// Lets the writer thread go on, up to the gate of the next commit.
     pub fn open(&self) {
         self.go.send(()).expect("the clock waits as long as the ledger has it");
     }

@@ -1,4 +1,5 @@
-//! A ledger's life on a machine that loses power again and again: started, written to, checked against what was told before.
+//! A ledger's life on a machine that loses power again and again. Each time the ledger starts, takes requests, and is compared with
+//! the answers that it gave before.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn, ready};
@@ -28,14 +29,14 @@ const CALLS: u64 = 100;
 
 static MASK: LazyLock<Mask> = LazyLock::new(Mask::default);
 
-/// What came of a life.
+/// The result of a life.
 #[derive(Default)]
 pub struct Lived {
-    /// How often the power went.
+    /// How often the power was cut.
     pub cuts: u64,
     /// Events that were in the log at the end.
     pub events: u64,
-    /// Promises that were broken at one start, the last one then.
+    /// The promises that the ledger broke at one start. The life ends there.
     pub broken: Vec<Broken>,
 }
 
@@ -46,7 +47,7 @@ struct Life {
     worker: Worker,
     runtime: Runtime,
     clock: i64,
-    // After everything that has a file in it open.
+    // The field order drops the folder after all values that have a file in it open.
     dir: TempDir,
 }
 
@@ -56,7 +57,7 @@ struct Sent {
     answer: Pin<Box<dyn Future<Output = Result<Appended, AppendError>>>>,
 }
 
-/// Lives a life; which one, the seed says.
+/// Lives the life that belongs to the seed.
 pub fn live(seed: u64, synchronous: Synchronous) -> Lived {
     let mut rng = Rng::with_seed(seed);
     let dir = tempfile::tempdir().unwrap();
@@ -106,14 +107,14 @@ impl Life {
         };
         let worked = self.work(&ledger, gate);
         if self.rng.u8(0..4) == 0 && self.machine.has_power() {
-            // The power goes while nothing happens.
+            // The power is cut while the ledger does nothing.
             self.machine.restart();
         }
         ledger.close();
         worked
     }
 
-    /// An error is one only while there is power.
+    /// Turns an error into a broken promise, unless the power is off: then every call may fail.
     fn unless_cut(&self, error: impl std::fmt::Debug) -> Result<(), Broken> {
         if self.machine.has_power() { Err(Broken::Other(format!("{error:?}"))) } else { Ok(()) }
     }
@@ -130,13 +131,13 @@ impl Life {
         runtime.block_on(self.commits(ledger, gate)).map_err(|broken| vec![broken])
     }
 
-    /// Sends again what had no answer, then new requests, a few of them to a commit.
+    /// Sends the requests without an answer again, and then new ones, a few in each commit.
     async fn commits(&mut self, ledger: &Ledger, mut gate: Gate) -> Result<(), Broken> {
         self.read(ledger).await?;
         let mut retries: VecDeque<_> = std::mem::take(&mut self.outside.open).into();
         let mut left = self.rng.usize(1..4);
         let mut bell = ledger.bell();
-        // Alone, because a writer that has nothing to do may take one request or more.
+        // The first request is sent alone, because an idle writer thread may take one request or several into a commit.
         let first = retries.pop_front().unwrap_or_else(|| self.worker.request());
         let mut taken = send(ledger, vec![first]).await;
         while !taken.is_empty() {
@@ -170,7 +171,7 @@ impl Life {
         Ok(())
     }
 
-    /// Takes the answers; gives the requests that were answered with their events' places.
+    /// Takes the answers. Returns the requests whose answer has the positions of their events.
     async fn answers(&mut self, sent: Vec<Sent>) -> Result<Vec<Request>, Broken> {
         let mut answered = Vec::new();
         for Sent { request, answer } in sent {
@@ -182,7 +183,7 @@ impl Life {
         Ok(answered)
     }
 
-    /// Reads a job, which shows everything that was answered: once the views do.
+    /// Reads a job. The read waits until the views show every answered event.
     async fn read(&mut self, ledger: &Ledger) -> Result<(), Broken> {
         let Some(job) = self.worker.any_job().filter(|_| self.machine.has_power()) else { return Ok(()) };
         let key = JobKey { org: OrgId::default(), id: job.parse().expect("a job's id") };
@@ -202,8 +203,8 @@ impl Life {
         copied.or_else(|error| self.unless_cut(error))
     }
 
-    /// What comes after an end: the power goes, unless the end was a clean one and only the process starts again. Answers
-    /// whether it went.
+    /// Starts the machine again if it has no power. Otherwise cuts the power at random, or only lets the process start again. Returns
+    /// whether the power was cut.
     fn cut(&mut self) -> bool {
         let cut = !self.machine.has_power() || self.rng.bool();
         if cut {
@@ -212,7 +213,7 @@ impl Life {
         cut
     }
 
-    /// The auditor verifies the log in the end, with every checkpoint that was handed out.
+    /// Audits the log at the end of the life, with every checkpoint that the ledger handed out.
     fn audit(&self) -> Result<(), Vec<Broken>> {
         let identity = self.outside.identity().expect("a ledger that was open");
         let mut auditor = Auditor::new(Some(identity.verifier_key().clone()));
@@ -231,17 +232,17 @@ fn other(error: impl std::fmt::Debug) -> Vec<Broken> {
     vec![Broken::Other(format!("{error:?}"))]
 }
 
-/// Where a server ends its process, only the writer's thread ends here: what waits for it gets no answer, as then.
+/// Ends the writer thread, where a server would end its process. As then, the requests that wait for the writer thread get no answer.
 fn end_of_the_writer() -> ! {
     std::panic::resume_unwind(Box::new("the process ends"))
 }
 
-/// Returns once the writer is gone.
+/// Waits until the writer thread has ended.
 async fn ended(bell: &mut watch::Receiver<Position>) {
     while bell.changed().await.is_ok() {}
 }
 
-/// Sends requests: all of them wait for the writer when this returns.
+/// Sends requests. When the function returns, all of them are in the writer's queue.
 async fn send(ledger: &Ledger, requests: Vec<Request>) -> Vec<Sent> {
     let mut sent = Vec::new();
     for request in requests {

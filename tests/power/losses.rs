@@ -1,4 +1,4 @@
-//! The machine itself: what it keeps, loses and tears, as SQLite sees it.
+//! Tests of the machine itself: the bytes that it keeps, loses and tears, as SQLite sees them.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ fn open(folder: &Path) -> Connection {
     conn
 }
 
-/// Writes row after row, each in a commit of its own, until the power goes; answers how many commits returned.
+/// Writes row after row, each in a commit of its own, until the power is cut. Returns how many commits succeeded.
 fn write(conn: &Connection, rows: i64) -> i64 {
     let insert = |n| conn.execute("INSERT INTO t VALUES (?1, zeroblob(3000))", [n]);
     (0..rows).take_while(|n| insert(*n).is_ok()).count() as i64
 }
 
-/// How many rows there are after a power loss; they are the first ones, or nothing at all.
+/// Cuts the power and starts the machine again. Returns how many rows the table then has; a row after a gap does not count.
 fn rows(machine: &Machine, folder: &Path) -> i64 {
     machine.restart();
     let conn = open(folder);
@@ -31,7 +31,7 @@ fn rows(machine: &Machine, folder: &Path) -> i64 {
     count
 }
 
-/// For each of some seeds how many commits returned, and how many rows there were after the power loss.
+/// For each of some seeds: how many commits succeeded, and how many rows the table has after the power loss.
 fn losses(pragma: &str, synchronous: Synchronous) -> Vec<(i64, i64)> {
     let one = |seed| {
         let dir = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ fn losses(pragma: &str, synchronous: Synchronous) -> Vec<(i64, i64)> {
 #[test]
 fn the_disk_keeps_synced_bytes_and_may_keep_others() {
     let losses = losses("PRAGMA synchronous = FULL", Synchronous::AsAsked);
-    // The commit in which the power goes may be there or not.
+    // The disk may have the commit in which the power was cut, or not.
     assert!(losses.iter().all(|(returned, rows)| (*returned..=*returned + 1).contains(rows)), "{losses:?}");
     for more in [0, 1] {
         assert!(losses.iter().any(|(returned, rows)| *rows == returned + more), "{losses:?}");
@@ -58,7 +58,7 @@ fn the_disk_keeps_synced_bytes_and_may_keep_others() {
 
 #[test]
 fn the_disk_sometimes_loses_bytes_that_were_not_synced() {
-    // Asked for NORMAL, or made to: the same.
+    // SQLite asks for NORMAL itself, or the machine turns FULL into NORMAL. Both lose the same commits.
     let asked = losses("PRAGMA synchronous = NORMAL", Synchronous::AsAsked);
     assert_eq!(asked, losses("PRAGMA synchronous = FULL", Synchronous::Normal));
     assert!(asked.iter().any(|(returned, rows)| rows < returned), "{asked:?}");

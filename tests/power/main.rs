@@ -1,9 +1,9 @@
-//! Power loss: the real ledger on a machine whose disk loses, keeps and tears what was not synced. A process of its own,
-//! because the machine is SQLite's default VFS.
+//! Power loss: the real ledger on a machine whose disk loses, keeps or tears bytes that were not synced. These tests have a process of
+//! their own, because the machine is SQLite's default VFS.
 //!
-//! Each seed is a life of one ledger with several power losses. `JOBLEDGER_POWER_SEED=<seed>` lives that one alone,
-//! `JOBLEDGER_POWER_LIVES=<n>` that many. A seed says which requests share a commit, what happens between them, in which call
-//! the power goes, and what the disk has after it. Salts, keys and SQLite's own random numbers differ from run to run.
+//! Each seed is a life of one ledger with several power losses. `JOBLEDGER_POWER_SEED=<seed>` lives that life alone,
+//! `JOBLEDGER_POWER_LIVES=<n>` lives so many. A seed decides which requests share a commit, what happens between them, in which call
+//! the power is cut, and which bytes the disk then has. Salts, keys and SQLite's own random numbers differ from run to run.
 
 mod gate;
 mod life;
@@ -17,7 +17,7 @@ use life::{Lived, live};
 use machine::Synchronous;
 use outside::Broken;
 
-/// Lives the lives of all seeds, on all cores; answers how each went.
+/// Lives the lives of all seeds, on all cores. Returns the result of each.
 fn live_all(lives: u64, synchronous: Synchronous) -> Vec<(u64, Lived)> {
     let setting = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds: Vec<u64> = match setting("JOBLEDGER_POWER_SEED") {
@@ -37,7 +37,7 @@ fn live_all(lives: u64, synchronous: Synchronous) -> Vec<(u64, Lived)> {
     lived
 }
 
-/// Names the seed of a life that panics.
+/// Runs `live`, and names the seed if it panics.
 fn named<T>(seed: u64, live: impl FnOnce() -> T) -> T {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)).unwrap_or_else(|_| panic!("the life of seed {seed}"))
 }
@@ -54,7 +54,7 @@ fn no_answered_event_is_lost() {
     }
 }
 
-/// What proves that the test above can fail.
+/// Proves that the test above can fail.
 #[test]
 fn with_synchronous_normal_the_same_lives_lose_answered_events() {
     let lives = live_all(40, Synchronous::Normal);

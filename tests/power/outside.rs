@@ -1,4 +1,4 @@
-//! What the world outside of the machine has seen, and what it must find again after a power loss.
+//! The clients and auditors outside of the machine: the answers that they got, which must hold after a power loss.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
@@ -19,21 +19,21 @@ pub enum Broken {
     Lost(String),
     /// A checkpoint that was handed out is of more events than there are, or of other ones.
     Ahead(String),
-    /// A request that is there in part.
+    /// The log has a part of a request.
     Half(String),
     /// Anything else.
     Other(String),
 }
 
-/// Everything that a client was told.
+/// Everything that the ledger told its clients.
 #[derive(Default)]
 pub struct Outside {
     identity: Option<Identity>,
-    /// The place of each event that was answered, or found after a power loss.
+    /// The position of each event that was answered, or found after a power loss.
     places: HashMap<String, u64>,
-    /// The leaves that were read, from the first.
+    /// The leaves that clients read, from the first on.
     leaves: Vec<Vec<u8>>,
-    /// Where the next new event must be.
+    /// The position that the next new event must get.
     next: u64,
     receipts: Vec<(Receipt, Head)>,
     /// Checkpoints that were handed out: verbatim, by size.
@@ -43,23 +43,23 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Who the ledger is; `None` before it was open for the first time.
+    /// The ledger's identity; `None` before the first start.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// How many events there are.
+    /// How many events the log has.
     pub fn events(&self) -> u64 {
         self.next
     }
 
-    /// Takes the answer to a request; whether its events are in the log now.
+    /// Takes the answer to a request. Returns whether the log now has the request's events.
     pub fn answer(&mut self, request: &Request, answer: Result<Appended, AppendError>) -> Result<bool, Broken> {
         let appended = match answer {
             Ok(appended) if !request.impossible => appended,
             Err(AppendError::Refused { .. }) if request.impossible => return Ok(false),
             Err(AppendError::OutcomeUnknown | AppendError::Stopping) => {
-                // An impossible one left no event.
+                // A refused request left no event.
                 self.open.extend((!request.impossible).then(|| request.clone()));
                 return Ok(false);
             }
@@ -102,8 +102,8 @@ impl Outside {
         })
     }
 
-    /// Compares a recovered ledger with everything that was told before; whatever is there of requests without an answer is
-    /// known from here on.
+    /// Compares a recovered ledger with everything that it told before. From then on the requests without an answer count as answered if
+    /// the log has their events.
     pub fn check(&mut self, ledger: &Ledger) -> Result<Vec<Broken>, ProveError> {
         let mut broken = Vec::new();
         if let Some(why) = ledger.read_only() {
@@ -121,7 +121,7 @@ impl Outside {
         }
         let names = self.check_events(&leaves, &mut broken);
         self.check_open(names, &mut broken);
-        // Tree and signature, from nothing but the leaves.
+        // Computes the tree from the leaves alone, and checks the signature.
         let heads = self.heads(&leaves);
         let newest = newest.expect("a log has a checkpoint");
         let note = String::from_utf8_lossy(&newest.note);
@@ -138,7 +138,7 @@ impl Outside {
         Ok(broken)
     }
 
-    /// Every event is one that a client sent, where it was answered to be. Gives the places of those without an answer.
+    /// Checks that each answered event is in the log at its position. Returns the positions of the events that no client knows yet.
     fn check_events(&self, leaves: &[Vec<u8>], broken: &mut Vec<Broken>) -> HashMap<String, u64> {
         let mut found = HashMap::new();
         for (position, leaf) in (0..).zip(leaves) {
@@ -163,7 +163,8 @@ impl Outside {
         found
     }
 
-    /// Of a request without an answer everything is there, in one piece, or nothing; and no event is there that no client sent.
+    /// Checks that the log has all events of a request without an answer, one after the other, or none. The log has no event that no
+    /// client sent.
     fn check_open(&mut self, mut found: HashMap<String, u64>, broken: &mut Vec<Broken>) {
         for request in &self.open {
             let places: Vec<u64> = request.ids.iter().filter_map(|id| found.remove(id)).collect();
@@ -180,7 +181,7 @@ impl Outside {
         }
     }
 
-    /// Size and root of the trees that checkpoints were handed out of, and of the whole.
+    /// Size and root of the whole tree, and of the trees under the checkpoints that were handed out.
     fn heads(&self, leaves: &[Vec<u8>]) -> BTreeMap<u64, Head> {
         let sizes: BTreeSet<u64> = self.checkpoints.keys().copied().chain([leaves.len() as u64]).collect();
         let mut edge = Frontier::EMPTY;
@@ -194,7 +195,7 @@ impl Outside {
         heads
     }
 
-    /// Every checkpoint that was handed out is of a beginning of the log, and every receipt proves its event in it.
+    /// Checks that every checkpoint that was handed out covers the first events of the log, and that every receipt still holds.
     fn check_told(&self, leaves: &[Vec<u8>], heads: &BTreeMap<u64, Head>, broken: &mut Vec<Broken>) {
         for (size, (head, _)) in &self.checkpoints {
             if heads.get(size) != Some(head) {
@@ -210,7 +211,7 @@ impl Outside {
         }
     }
 
-    /// The log proves of itself that it begins with what was handed out first, and with what was handed out last.
+    /// Checks the log's proofs that it continues the first and the last checkpoint that were handed out.
     fn check_consistency(&self, ledger: &Ledger, now: Head, broken: &mut Vec<Broken>) -> Result<(), ProveError> {
         let mut told = self.checkpoints.values();
         for (head, _) in told.next().into_iter().chain(told.next_back()) {
@@ -223,7 +224,7 @@ impl Outside {
     }
 }
 
-/// The leaves from `from` on: positions without a gap, or the log says that there is one.
+/// The leaves from `from` on. A gap between positions is an error.
 fn leaves(log: &Reader<'_>, from: usize) -> Result<Vec<Vec<u8>>, log::Error> {
     let mut leaves = Vec::new();
     log.scan(Position::new(from as u64), u64::MAX >> 1, |row| {

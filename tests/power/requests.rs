@@ -1,4 +1,4 @@
-//! What workers send.
+//! The requests of workers.
 
 use fastrand::Rng;
 use jobledger::job::OrgId;
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 pub struct Request {
     /// The ids of its events.
     pub ids: Vec<String>,
-    /// The jobs that there are once it is answered.
+    /// The jobs that exist once the request is answered.
     pub makes: Option<String>,
-    /// Part of it is impossible, so none of it may happen.
+    /// Whether a part of the request is impossible, so that the ledger must refuse the whole.
     pub impossible: bool,
     body: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl Request {
     }
 }
 
-/// Makes requests; each event has a name of its own.
+/// Makes requests. Each event has an id of its own.
 pub struct Worker {
     rng: Rng,
     made: u64,
@@ -39,13 +39,13 @@ impl Worker {
         Worker { rng, made: 0, jobs: Vec::new(), answered: Vec::new() }
     }
 
-    /// The request is in the log.
+    /// Notes that the log has the request.
     pub fn answered(&mut self, request: Request) {
         self.jobs.extend(request.makes.clone());
         self.answered.push(request);
     }
 
-    /// A job that is there.
+    /// A job that exists, at random.
     pub fn any_job(&mut self) -> Option<String> {
         self.rng.choice(&self.jobs).cloned()
     }
@@ -71,7 +71,7 @@ impl Worker {
         }
     }
 
-    /// A whole life in one request, so that half of one would show.
+    /// All events of a short job in one request, so that a part of a request would be visible.
     fn life(&self, output: usize) -> Request {
         let job = format!("job-{}", self.made);
         let spec = json!({"kind": "task", "spec": {"job_type": "enrichment"}});

@@ -1,8 +1,8 @@
-//! `jobledger demo` ends cleanly at whichever step the signal finds it.
+//! `jobledger demo` ends cleanly at every step at which a signal arrives.
 
 use crate::support::demo;
 
-/// At the signal the players of each demo are in the middle of an append, or about to begin one.
+/// When the signal arrives, the threads of the demo are in the middle of an append, or about to begin one.
 #[test]
 fn the_demo_ends_cleanly_at_every_step() {
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! A server that is killed under load loses no event that it answered, and never shows half a request.
+//! A server that is killed under load loses no answered event, and never shows a part of a request.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::support::{Client, event, wait};
 
 const ROUNDS: u64 = 50;
 const WRITERS: u64 = 6;
-/// After so many rounds the whole log is checked, and in between what came since the round before.
+/// The test checks the whole log after so many rounds, and otherwise only the events of the newest round.
 const WHOLE: u64 = 10;
 
-/// What the writers know when the server dies.
+/// The answers that the writers have when the server dies, and their requests without an answer.
 #[derive(Default)]
 struct Known {
     /// Event id → position, of every event that was answered.
@@ -79,7 +79,7 @@ fn write_until_killed(server: Serving, client: &Client, known: &Mutex<Known>, ro
     });
 }
 
-/// A whole short life in one request, so that half of one would show.
+/// All events of a short job in one request, so that a part of a request would be visible.
 fn request(job: &str) -> Vec<Value> {
     let mut created = event("job.created", job, json!({"kind": "task", "spec": {"job_type": "enrichment"}}));
     created["id"] = json!(format!("{job}/created"));
@@ -98,7 +98,7 @@ fn remember(known: &mut Known, answer: &Value) {
     }
 }
 
-/// Checks the events after `known.checked`: no gap, every answered event at its place, no request half there.
+/// Checks the events after `known.checked`: no gap, every answered event at its position, no request in part.
 fn check(dir: &Path, client: &Client, known: &mut Known) {
     let head = client.head();
     assert_eq!(newest_size(dir), head + 1, "the newest checkpoint covers every event, and nothing else");
@@ -116,7 +116,7 @@ fn check(dir: &Path, client: &Client, known: &mut Known) {
         assert_eq!(found.get(id), Some(position), "{id} was answered");
     }
     known.checked = head;
-    // The client sends each open request again: then the log has all of its events, once.
+    // The client sends each request without an answer again. Then the log has all events of the request, once.
     for request in std::mem::take(&mut known.open) {
         let there = request.iter().filter(|event| found.contains_key(event["id"].as_str().unwrap())).count();
         assert!(there == 0 || there == request.len(), "half a request: {there} of {}", request.len());

@@ -1,5 +1,5 @@
 //! The slow tests: rounds of kills, hundreds of starts, logs of hundreds of thousands of events, verifiers and clients that
-//! are not ours. A test belongs here if it takes longer than five seconds alone, or needs a tool that developers rarely have.
+//! from other projects. A test belongs here if it takes longer than five seconds alone, or needs a tool that developers rarely have.
 //!
 //! `cargo test` runs them; `cargo test --test it` does not.
 

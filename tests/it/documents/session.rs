@@ -1,4 +1,4 @@
-//! Types the commands of a document in a real shell, and compares the output with what the document shows.
+//! Runs the commands of a document in a real shell, and compares the output with the document.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +16,7 @@ const ADDRESS: &str = "127.0.0.1:8347";
 /// The data folder of the documents. The tests take a temporary folder instead.
 const FOLDER: &str = "/tmp/ledger";
 
-/// A command that a document shows, and what it shows as the output. `…` stands for any text.
+/// A command in a document, and the output that the document shows. `…` stands for any text.
 pub struct Typed {
     command: String,
     shown: String,
@@ -47,7 +47,7 @@ pub fn typed(path: &str, text: &str) -> Vec<Typed> {
     all
 }
 
-/// A shell that types the commands of a document, one after the other.
+/// A shell that runs the commands of a document, one after the other.
 pub struct Session {
     folder: tempfile::TempDir,
     shell: Child,
@@ -84,7 +84,7 @@ impl Session {
         session
     }
 
-    /// Runs a command, and answers its exit code and what it wrote to stdout.
+    /// Runs a command. Returns its exit code and its stdout.
     fn run(&mut self, command: &str) -> (String, String) {
         self.typed += 1;
         let out = format!("{}.out", self.typed);
@@ -94,7 +94,7 @@ impl Session {
         (code, fs::read_to_string(self.folder.path().join(out)).unwrap())
     }
 
-    /// Types a command, and fails unless it writes what the document shows.
+    /// Runs a command, and fails unless it prints the output that the document shows.
     pub fn type_in(&mut self, typed: &Typed) {
         let command = self.here(&typed.command);
         let (code, mut written) = self.run(&command);
@@ -112,7 +112,7 @@ impl Session {
         );
     }
 
-    /// What a command in the background writes first.
+    /// The first line that a command in the background writes.
     fn first_line(&self) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// `text` without what differs from run to run.
+    /// `text` without the parts that differ from run to run.
     fn masked(&self, text: &str) -> String {
         let text = text.replace(ADDRESS, "ADDRESS");
         let text = self.address.as_ref().map_or(text.clone(), |address| text.replace(address.as_str(), "ADDRESS"));
@@ -157,7 +157,7 @@ impl Drop for Session {
     }
 }
 
-/// Whether `found` is what `shown` shows, where `…` stands for any text.
+/// Whether `found` matches `shown`, in which `…` stands for any text.
 fn agrees(shown: &str, found: &str) -> bool {
     let mut pieces = shown.split('…').map(|piece| piece.trim_matches('\n'));
     let Some(mut rest) = found.strip_prefix(pieces.next().unwrap_or_default()) else { return false };

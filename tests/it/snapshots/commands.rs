@@ -1,4 +1,4 @@
-//! What each command says when it does its work, and when it cannot.
+//! The output of each command, when it succeeds and when it fails.
 
 use super::Transcript;
 use crate::support::cli::{Serving, cli, token};
@@ -14,7 +14,7 @@ const EVENTS: &str = r#"
 {"specversion":"1.0","id":"3","source":"/worker","type":"job.progress","subject":"sync-1","time":"2025-03-01T10:00:02Z","data":{"records_processed":4,"message":"four of ten"}}
 {"specversion":"1.0","id":"4","source":"/worker","type":"job.completed","subject":"sync-1","time":"2025-03-01T10:00:03Z","data":{}}
 "#;
-/// A remark on that job, and one on a job that does not exist.
+/// A note on that job, and a note on a job that does not exist.
 const REMARK: &str = r#"{"specversion":"1.0","id":"5","source":"/worker","type":"job.noted","subject":"sync-1","time":"2025-03-01T10:00:04Z","data":{"text":"checked"}}"#;
 const STRAY: &str = r#"{"specversion":"1.0","id":"6","source":"/worker","type":"job.started","subject":"sync-2","time":"2025-03-01T10:00:05Z","data":{}}"#;
 
@@ -163,7 +163,7 @@ fn evidence_and_verify_bundle() {
     typed.compare("commands/evidence");
 }
 
-/// What the commands say beside a server, and what they say to one.
+/// The output of commands on the folder of a running server, and of commands that ask a server.
 #[test]
 fn beside_a_server() {
     let mut typed = with_ledger();

@@ -1,4 +1,4 @@
-//! Snapshots of what the commands say: stdout, stderr and exit code together, so that a change of words is a visible diff.
+//! Snapshots of the commands' output: stdout, stderr and exit code together, so that the diff shows a change of words.
 //!
 //! Each file beside this one is a transcript: a command after `$`, its stdout, its stderr after `[stderr]`, and its exit code
 //! unless that is 0. This command writes them anew:
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use transcript::{Transcript, folder};
 
-/// Every file that a test compares, so that a forgotten one is noticed.
+/// Checks that a test compares every file, so that no file is forgotten.
 #[test]
 fn every_file_is_compared_by_a_test() {
     let files = ["help", "commands"].map(|kind| std::fs::read_dir(folder().join(kind)).unwrap());

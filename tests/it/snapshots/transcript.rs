@@ -1,4 +1,4 @@
-//! A transcript: commands that were typed in one folder, with everything that they said.
+//! A transcript: commands that ran in one folder, with their output.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -27,7 +27,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots")
 }
 
-/// Commands that are typed in a folder of their own.
+/// Commands that run in a temporary folder, and their output so far.
 pub struct Transcript {
     folder: TempDir,
     text: String,
@@ -38,7 +38,7 @@ impl Transcript {
         Transcript { folder: tempfile::tempdir().unwrap(), text: String::new() }
     }
 
-    /// The folder in which the commands are typed.
+    /// The folder in which the commands run.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -48,12 +48,12 @@ impl Transcript {
         std::fs::write(self.folder().join(name), content).unwrap();
     }
 
-    /// Types `jobledger` with these words.
+    /// Runs `jobledger` with these words as arguments.
     pub fn type_line(&mut self, words: &str) -> Done {
         self.type_with(words, "")
     }
 
-    /// Types `jobledger` with these words and `input` as stdin.
+    /// Runs `jobledger` with these words as arguments and `input` as stdin.
     pub fn type_with(&mut self, words: &str, input: &str) -> Done {
         let done = cli(words.split_whitespace()).current_dir(self.folder()).run_with(input);
         self.text += &format!("$ {}\n{}", format!("jobledger {words}").trim_end(), done.stdout);
@@ -77,7 +77,7 @@ impl Transcript {
     }
 }
 
-/// The text without what differs from run to run.
+/// The text without the parts that differ from run to run.
 fn redacted(mut text: String) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> =
         LazyLock::new(|| REDACTED.iter().map(|(rule, name)| (Regex::new(rule).unwrap(), *name)).collect());

@@ -1,4 +1,4 @@
-//! One history in three trees: ours, and those of two other implementations.
+//! The same leaves in three trees: ours, and those of two other implementations.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ impl tlog::HashReader for Go {
     }
 }
 
-/// What leaf `index` is here.
+/// The bytes of leaf `index` in these tests.
 pub fn leaf(index: u64) -> Vec<u8> {
     format!("leaf {index}").into_bytes()
 }
@@ -42,7 +42,7 @@ impl Grown {
         grown
     }
 
-    /// One more leaf, everywhere.
+    /// Appends a leaf to all three trees.
     pub fn grow(&mut self) {
         let index = self.frontier.leaves();
         let leaf = leaf(index);
@@ -77,7 +77,7 @@ pub fn bytes(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
 }
 
-/// The same proof with one thing changed, in every way.
+/// Every variant of the proof with one change: a hash changed, removed, repeated, swapped or added.
 pub fn mutations(proof: &[Hash]) -> Vec<Vec<Hash>> {
     let mut all = Vec::new();
     for at in 0..proof.len() {

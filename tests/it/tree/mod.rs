@@ -1,4 +1,4 @@
-//! The tree against what others wrote: RFC vectors, the examples of C2SP and Go, and three other implementations.
+//! The tree compared with other sources: RFC vectors, the examples of C2SP and Go, and three other implementations.
 
 mod grown;
 mod notes;

@@ -1,4 +1,4 @@
-//! Notes, keys and checkpoints: ours opened by others, theirs by us.
+//! Notes, keys and checkpoints: other implementations open ours, and we open theirs.
 
 use jobledger::tree::{
     Checkpoint, CheckpointError, Frontier, Head, NoteError, SigningKey, Size, VerifierKey, leaf_hash, open_note,
@@ -71,7 +71,7 @@ fn others_open_the_checkpoint_of_every_size_to_2000() {
     }
 }
 
-/// A known key's bad signature spoils a good one, there too; 16 signatures are read.
+/// In other implementations too, a known key's bad signature spoils a good one, and 16 signatures are read.
 #[test]
 fn notes_with_many_or_bad_signatures_are_judged_as_others_judge_them() {
     let (log, stranger) = (key(1), key(2));
@@ -89,7 +89,7 @@ fn notes_with_many_or_bad_signatures_are_judged_as_others_judge_them() {
     assert_eq!(open_note(&spoilt, &ours), Err(NoteError::Forged(log.verifier().to_string())));
 }
 
-/// Where we are stricter than Go: a second signature of the same key is not skipped there unseen.
+/// We are stricter than Go, which skips a second signature of the same key without checking it.
 #[test]
 fn a_bad_second_signature_of_one_key_is_seen() {
     let key = key(1);

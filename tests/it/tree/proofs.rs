@@ -1,4 +1,4 @@
-//! Proofs: ours verified by others, theirs by us, and every changed one refused.
+//! Proofs: other implementations verify ours, we verify theirs, and both refuse every changed proof.
 
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use jobledger::tree::{
@@ -55,7 +55,8 @@ fn consistency_is_what_others_prove_and_verify() {
     }
 }
 
-/// Beyond all pairs: at each size the outermost leaves, the middle one and one more, and the trees that end there.
+/// At each size the test proves the first, the last, the middle and one other leaf, and the consistency with the trees that end at
+/// these leaves.
 #[test]
 fn at_every_size_to_2000_others_prove_and_verify_the_same() {
     let mut grown = Grown::new();
@@ -162,7 +163,7 @@ fn proofs_at_the_largest_sizes_are_decided_at_once() {
     for leaves in [0, 1 << 63, u64::MAX] {
         assert!(Size::new(leaves).is_err());
     }
-    // The largest tree that there can be: proofs are made and verified as in any other.
+    // In the largest possible tree proofs are made and verified as in any other.
     for index in [0, 1, (1 << 62) - 1, 1 << 62, Size::MAX.get() - 1] {
         let proof = prove_inclusion(index, Size::MAX, |_| Ok::<_, ProofError>(hash)).unwrap();
         let found = verify_inclusion(hash, index, &largest, &proof);
@@ -180,7 +181,7 @@ fn proofs_at_the_largest_sizes_are_decided_at_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// No input makes a verifier panic; others refuse it too.
+    /// No input makes a verifier panic, and other implementations refuse it too.
     #[test]
     fn any_input_is_refused_without_a_panic(
         index in any::<u64>(), old in 1..=Size::MAX.get(), new in 1..=Size::MAX.get(), shift in 0..63_u32, len in 0..70_usize

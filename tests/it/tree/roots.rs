@@ -1,4 +1,4 @@
-//! Roots of many sizes, appended and restored.
+//! Roots of many tree sizes, while a tree grows and after it is restored.
 
 use jobledger::tree::{Frontier, Size};
 use tlog_tiles::tlog;

@@ -1,11 +1,11 @@
-//! Tiles against those of another implementation.
+//! Tiles, compared with those of another implementation.
 
 use jobledger::tree::{Tile, TileKind, leaf_hash, push_entry, split_entries};
 use proptest::prelude::*;
 
 use super::grown::{Grown, bytes, leaf};
 
-/// Their paths have an element more, the height, and another word for entries.
+/// Turns a path of the other implementation into ours. Theirs has the height as a further element, and another word for entries.
 fn our_path(theirs: &tlog_tiles::Tile) -> String {
     theirs.path().replacen("tile/8/", "tile/", 1).replacen("tile/data/", "tile/entries/", 1)
 }

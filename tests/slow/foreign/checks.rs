@@ -1,4 +1,4 @@
-//! That the verifiers which are not ours can fail: each thing that they check, changed by itself.
+//! The other projects' verifiers can fail: the tests change each part that the verifiers check, one at a time.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use jobledger::tree::{SigningKey, VerifierKey, sign_note};
 use super::mirror::{Grown, Mirror, key};
 use super::tools::{Tools, tools};
 
-/// A log of 300 events with everything that can be checked, and the checkpoint and partial tiles that it had at 100.
+/// The published files of a log of 300 events, with the checkpoint and the partial tiles from when it had 100.
 fn mirror() -> (Mirror, VerifierKey) {
     let mut log = Grown::new();
     let (key, mirror) = (key(&log.server), Mirror::new());
@@ -26,7 +26,7 @@ fn mirror() -> (Mirror, VerifierKey) {
     (mirror, key)
 }
 
-/// Exit codes of both, and that Go's names the check.
+/// The exit codes of both verifiers. Checks that `verify.go` names `check`.
 #[track_caller]
 fn said(tools: &Tools, mirror: &Path, key: &str, check: &str) -> [i32; 2] {
     let (go, python) = (tools.go(mirror, key), tools.python(mirror, key));
@@ -95,11 +95,11 @@ fn other_verifiers_accept_only_the_pinned_key() {
 
     let note = fs::read_to_string(mirror.file("checkpoint")).unwrap();
     let (text, signature) = note.split_once("\n\n").map(|(text, line)| (format!("{text}\n"), line)).unwrap();
-    // Fifteen signatures by strangers beside it count for nothing.
+    // Fifteen further signatures by unknown keys change nothing.
     let signed = sign_note(&text, &(1..16).map(stranger).collect::<Vec<_>>().iter().collect::<Vec<_>>()).unwrap();
     mirror.keep("checkpoint", format!("{signed}{signature}").as_bytes());
     assert_eq!(said(tools, mirror.path(), &genuine.to_string(), "verified 300 entries"), [0, 0]);
-    // A bad one under its own name spoils it.
+    // A bad signature under the key's own name makes the checkpoint invalid.
     let forged = [&genuine.id().to_be_bytes()[..], &[7; 64]].concat();
     let bad = format!("— {name} {}\n", BASE64.encode(forged));
     mirror.keep("checkpoint", format!("{text}\n{bad}{signature}").as_bytes());

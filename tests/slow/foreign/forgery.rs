@@ -1,8 +1,8 @@
 //! A forgery that public verifiers accept (CVE-2026-56865): an entry and its tile together, under the genuine checkpoint.
 //!
-//! They read hashes through tiles, and check each tile against its parent, up to those that make the root. In planning, a tile
-//! that holds several of the root's subtrees is fetched once and counted as often as it was needed; as many tiles further on are
-//! then passed over unchecked. So a verifier must start from the bytes of entries.
+//! Public verifiers read hashes through tiles, and check each tile against its parent, up to the tiles that make the root. A tile that
+//! holds several of the root's subtrees is fetched once, but the verifier counts it once for each subtree. So it then skips the check
+//! of as many later tiles. A safe verifier starts from the bytes of entries.
 
 use std::fs;
 use std::io::{Cursor, Read};
@@ -17,9 +17,9 @@ use super::mirror::{Grown, Mirror, key, tiles};
 use super::tools::tools;
 use crate::support::insider::open;
 
-/// Eight subtrees make its root, in three tiles: five tiles are passed over.
+/// The root has eight subtrees in three tiles, so public verifiers skip the check of five tiles.
 const SIZE: u64 = 70_003;
-/// Which entry is forged.
+/// The position of the forged entry.
 const FORGED: u64 = 12;
 
 /// Reads tiles as a public client does.
@@ -36,14 +36,14 @@ impl TileReader for Mirror {
     fn save_tiles(&self, _: &[tlog_tiles::Tile], _: &[Vec<u8>]) {}
 }
 
-/// What a client that trusts tiles takes for the hash of an entry.
+/// The hash of an entry as a client that trusts tiles gets it.
 fn publicly(mirror: &Mirror, position: u64) -> Result<Hash, tlog::Error> {
     let head = mirror.checkpoint().head;
     let reader = TileHashReader::new(head.size.get(), tlog::Hash(head.root.0), mirror);
     Ok(Hash(reader.read_hashes(&[tlog::stored_hash_index(0, position)])?[0].0))
 }
 
-/// Names another role in the entry, and puts its hash into the tile; nothing above.
+/// Names another role in the entry, and puts the entry's hash into its tile. Changes no tile above.
 fn forge(conn: &Connection, position: u64) -> Vec<u8> {
     let sql = "SELECT leaf FROM event WHERE position = ?1";
     let leaf: Vec<u8> = conn.query_row(sql, [position as i64], |row| row.get(0)).unwrap();

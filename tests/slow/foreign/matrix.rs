@@ -1,5 +1,5 @@
-//! What an insider does with the file, and who sees it: our verifiers on the folder, its export, a server on it and the evidence
-//! of a job, and those that are not ours on what that server serves.
+//! Changes of `log.db` by an insider, and the verifiers that find each. Our verifiers check the folder, its export, a server on it and
+//! the bundle of a job. Other projects' verifiers check the files that the server publishes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::support::rows::{leaves, seal};
 use crate::support::shell::lacking;
 use crate::support::{Client, TestServer, bundles, noted, skipped};
 
-/// A tampered folder, a server on it, what was fetched from that, and what an auditor knows from elsewhere.
+/// A changed folder, a server on it, the files fetched from the server, and the key and checkpoint that an auditor has.
 struct Case<'t> {
     folder: TempDir,
     server: TestServer,
@@ -30,7 +30,7 @@ struct Case<'t> {
 
 type Verifier = fn(&Case<'_>) -> i32;
 
-/// Every verifier, and how it is called: the columns of the table below. One more is a line here and a column there.
+/// Every verifier, with the function that runs it: the columns of the table below.
 const VERIFIERS: [(&str, Verifier); 7] = [
     ("verify db", database),
     ("verify export", export),
@@ -67,7 +67,7 @@ fn python(case: &Case<'_>) -> i32 {
     case.tools.python(case.mirror.path(), &case.key).code
 }
 
-/// The evidence of job `a`. Where the server cannot make it there is nothing to read, and a verifier says 2.
+/// The bundle of job `a`. If the server cannot make it, the file is missing, and a verifier exits with 2.
 fn evidence(case: &Case<'_>) -> PathBuf {
     let answer = case.auditor.get("/ledger/jobs/a/evidence?org=00000000-0000-0000-0000-000000000000");
     case.mirror.keep("a.tar", if answer.status == 200 { &answer.body } else { b"" });
@@ -78,12 +78,13 @@ fn bundle(case: &Case<'_>) -> i32 {
     bundles::verify(&evidence(case), &["--vkey", &case.key]).code
 }
 
-/// The one that is shipped in each bundle.
+/// Runs `verify.py`, which is part of each bundle.
 fn script(case: &Case<'_>) -> i32 {
     bundles::python(&evidence(case), &["--vkey", &case.key]).expect("a Python and openssl").code
 }
 
-/// What was done, who sees it (the exit code of each verifier, in their order; 0: cannot see it), and how it is done.
+/// A change: its description, the exit code of each verifier in their order (0 if it cannot find the change), and the code that makes
+/// it.
 struct Row {
     what: &'static str,
     codes: [i32; VERIFIERS.len()],
@@ -94,13 +95,13 @@ fn row(what: &'static str, codes: [i32; VERIFIERS.len()], change: impl FnOnce(&P
     Row { what, codes, change: Box::new(change) }
 }
 
-/// Done by SQL alone.
+/// A change by SQL alone.
 fn sql(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>) -> Row {
     let sql = sql.into();
     row(what, codes, move |folder| open(folder).execute_batch(&sql).unwrap())
 }
 
-/// The nodes made again after it, as an insider does who knows the format.
+/// A change by SQL, after which the nodes are made again, as an insider who knows the format does.
 fn clever(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<String>) -> Row {
     let sql = sql.into();
     row(what, codes, move |folder| {
@@ -110,7 +111,7 @@ fn clever(what: &'static str, codes: [i32; VERIFIERS.len()], sql: impl Into<Stri
     })
 }
 
-/// The newest checkpoint as `change` makes it.
+/// A change of the newest checkpoint.
 fn checkpoint(what: &'static str, codes: [i32; VERIFIERS.len()], change: fn(&str) -> String) -> Row {
     row(what, codes, move |folder| newest(&open(folder), change))
 }
@@ -122,7 +123,7 @@ fn newest(conn: &Connection, change: impl FnOnce(&str) -> String) {
     conn.execute("UPDATE checkpoint SET note = ?1 WHERE size = 7", [changed.as_bytes()]).unwrap();
 }
 
-/// What a checkpoint says.
+/// The content of a checkpoint.
 fn said(note: &str) -> Checkpoint {
     Checkpoint::claimed(note).unwrap()
 }
@@ -132,7 +133,7 @@ fn with_root(note: &str, root: &Hash) -> String {
     note.replace(&said(note).head.root.to_string(), &root.to_string())
 }
 
-/// One bit of a column of event 4; in data and leaf it is in a text, which stays one.
+/// A change of one bit in a column of event 4. In data and leaf the bit is inside a text, which stays valid.
 fn bit(what: &'static str, codes: [i32; VERIFIERS.len()], column: &'static str) -> Row {
     row(what, codes, move |folder| {
         let conn = open(folder);
@@ -144,14 +145,14 @@ fn bit(what: &'static str, codes: [i32; VERIFIERS.len()], column: &'static str) 
     })
 }
 
-/// Event 4 for event 5, and the other way round.
+/// SQL that exchanges these columns of the events 4 and 5.
 fn swapped(columns: &[&str]) -> String {
     let set = columns.iter().map(|c| format!("{c} = (SELECT {c} FROM was WHERE was.position = 9 - event.position)"));
     let set = set.collect::<Vec<_>>().join(", ");
     format!("CREATE TEMP TABLE was AS SELECT * FROM event; UPDATE event SET {set} WHERE position IN (4, 5)")
 }
 
-/// One more event at `position`, a copy of that before it; it must be free.
+/// SQL that inserts an event at `position`, which must be free: a copy of the event before it.
 fn inserted(position: u32) -> String {
     let (before, columns) = (position - 1, "source, 'forged', type, version, kind, recorded, leaf, salt, data");
     let copy = format!("SELECT {position}, org, job, {before}, {columns} FROM event WHERE position = {before}");
@@ -167,7 +168,7 @@ fn views(what: &'static str, codes: [i32; VERIFIERS.len()], sql: &'static str) -
     row(what, codes, move |folder| Connection::open(folder.join("views.db")).unwrap().execute_batch(sql).unwrap())
 }
 
-/// The log has `a` at 1, 2, 4, 6 and `b` at 3, 5; 4 is a remark by `worker`.
+/// The table. The log has `a` at 1, 2, 4, 6 and `b` at 3, 5. Event 4 is a note by `worker`.
 #[rustfmt::skip]
 fn rows() -> Vec<Row> {
     let typed = || replaced("leaf", "job.noted", "job.faked", 4);
@@ -262,7 +263,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// What the verifiers of all columns need.
+/// The tools that the verifiers of all columns need; `None` if this machine lacks one.
 fn all_tools() -> Option<&'static Tools> {
     match lacking(&["python3", "openssl"]) {
         Some(tool) => {
@@ -273,7 +274,7 @@ fn all_tools() -> Option<&'static Tools> {
     }
 }
 
-/// Every verifier's code for a folder after `change`, by an auditor who holds the checkpoint `held`.
+/// The exit code of every verifier for a folder after `change`. The auditor holds the checkpoint `held`.
 fn judged(tools: &Tools, log: &Log, held: &Path, change: impl FnOnce(&Path)) -> [i32; VERIFIERS.len()] {
     let folder = log.copy(change);
     // A server may make the views again: it gets a copy of its own.

@@ -1,4 +1,4 @@
-//! What an auditor has of a log: what can be fetched, as files laid out like the routes, and what was kept from earlier.
+//! A mirror: the published files of a log, in a folder with the paths of the routes, and files that an auditor kept from earlier.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,27 +27,27 @@ impl Mirror {
         self.path().join(name)
     }
 
-    /// The newest checkpoint, its signature unseen.
+    /// The newest checkpoint, without a check of its signature.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint::claimed(&fs::read_to_string(self.file("checkpoint")).unwrap()).unwrap()
     }
 
-    /// Puts a file into it.
+    /// Puts a file into the mirror.
     pub fn keep(&self, name: &str, bytes: &[u8]) {
         let path = self.file(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    /// Changes one of its files.
+    /// Changes a file of the mirror.
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = fs::read(self.file(name)).unwrap();
         change(&mut bytes);
         self.keep(name, &bytes);
     }
 
-    /// Fetches the newest checkpoint and those tiles of its tree that are not here yet: they never change. What the
-    /// server refuses stays away, and a verifier that needs it cannot verify. Answers the size.
+    /// Fetches the newest checkpoint, and the tiles of its tree that the mirror lacks, because tiles never change. A file that the
+    /// server refuses stays missing, and a verifier that needs it cannot verify. Returns the size of the tree.
     #[track_caller]
     pub fn fetch(&self, from: &Client) -> u64 {
         self.get(from, "checkpoint", "checkpoint");
@@ -86,19 +86,19 @@ impl Mirror {
     }
 }
 
-/// Every tile and bundle of a tree.
+/// Every tile of a tree: tiles of hashes and tiles of entries.
 pub fn tiles(size: Size) -> impl Iterator<Item = Tile> {
     let kinds = (0..8).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
     kinds.flat_map(move |kind| (0..).map_while(move |index| Tile::of(size, kind, index)))
 }
 
-/// A server's verifier key, as its owner gives it to auditors.
+/// A server's verifier key, as the operator gives it to auditors.
 pub fn key(server: &TestServer) -> VerifierKey {
     let conn = Reader::open(&server.path().join("log.db")).unwrap();
     identity(&Reader::new(&conn)).unwrap().verifier_key().clone()
 }
 
-/// A log that grows to the sizes that one asks for.
+/// A server whose log grows to given sizes.
 pub struct Grown {
     pub server: TestServer,
     pub auditor: Client,
@@ -113,8 +113,8 @@ impl Grown {
         Grown { server, auditor, worker, size: 1 }
     }
 
-    /// Appends events, as many in a request as it takes, until the log has `size` of them, the genesis event too. What
-    /// happens is always the same, so its entries differ in their names: event 12 is `grant-db_reader-12`.
+    /// Appends events in large batches until the log has `size` events, the genesis event included. All events are alike, except for
+    /// their ids: event 12 is `grant-db_reader-12`.
     pub fn to(&mut self, size: u64) {
         while self.size < size {
             let until = size.min(self.size + 1000);

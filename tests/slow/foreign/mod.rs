@@ -1,6 +1,5 @@
-//! Verifiers that are not ours, over what a reader can fetch of a log: Go's checksum database (`verify.go`), pymerkle and
-//! cryptography (`root.py`). They must verify what a real server serves at every size at which something is special, and
-//! refuse what was tampered with.
+//! Verifiers from other projects check the published files of a log: Go's checksum database (`verify.go`), pymerkle and cryptography
+//! (`root.py`). They must accept the files of a real server at every special size of the tree, and refuse changed files.
 
 mod checks;
 mod forgery;

@@ -1,4 +1,4 @@
-//! Others verify what a real server serves, at every size at which a tile or a level begins or ends.
+//! Verifiers from other projects verify the files of a real server at every size at which a tile or a level begins or ends.
 
 use super::mirror::{Grown, Mirror, key};
 use super::tools::tools;
@@ -39,7 +39,7 @@ fn an_entry_of_the_largest_size_is_verified() {
     let mut log = Grown::new();
     log.to(4);
     log.server.stop();
-    // No request makes one that large; the format allows it.
+    // The format allows such an entry, although no request makes one.
     let conn = open(&log.server.path().join("log.db"));
     let mut row = EventRow::next(&conn, "job.progress", 1, r#"{"progress":2}"#);
     let filled = "x".repeat(LARGEST - row.leaf.len());

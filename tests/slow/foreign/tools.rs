@@ -1,4 +1,4 @@
-//! Where the verifiers are that are not ours, and how they are run.
+//! The verifiers from other projects: how the tests find and run them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,8 @@ use crate::support::skipped;
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/foreign");
 /// Where Debian's `golang-golang-x-mod-dev` lies.
 const GOPATH: &str = "/usr/share/gocode";
-/// Names a Python that has what `requirements.txt` says; without it the one that `.ci/run` makes is looked for.
+/// The variable that names a Python with the packages of `requirements.txt`. Without it the tests look for the Python that `.ci/run`
+/// makes.
 const PYTHON: &str = "JOBLEDGER_TEST_PYTHON";
 
 /// Both verifiers, ready to run.
@@ -19,7 +20,7 @@ pub struct Tools {
     python: PathBuf,
 }
 
-/// The verifiers; without them it says loudly what is missing.
+/// The verifiers. If a tool is missing, says which one on stderr and returns `None`.
 pub fn tools() -> Option<&'static Tools> {
     static TOOLS: OnceLock<Result<Tools, &str>> = OnceLock::new();
     let found = TOOLS.get_or_init(|| {
@@ -31,18 +32,18 @@ pub fn tools() -> Option<&'static Tools> {
 }
 
 impl Tools {
-    /// What `verify.go` says of a mirror.
+    /// Runs `verify.go` on a mirror.
     pub fn go(&self, mirror: &Path, key: &str) -> Done {
         run(Command::new(&self.go).arg(mirror).arg(key))
     }
 
-    /// What `root.py` says of a mirror.
+    /// Runs `root.py` on a mirror.
     pub fn python(&self, mirror: &Path, key: &str) -> Done {
         run(Command::new(&self.python).arg(format!("{HERE}/root.py")).arg(mirror).arg(key))
     }
 }
 
-/// Compiles the verifier, once a run.
+/// Compiles `verify.go`, once in a test run.
 fn go() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let library = Path::new(GOPATH).join("src/golang.org/x/mod/sumdb/tlog");

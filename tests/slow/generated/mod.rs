@@ -1,4 +1,4 @@
-//! Clients that stock generators make of the API description, against a running server.
+//! Clients that common generators make from the API description, used against a running server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +8,11 @@ use jobledger::access::Role;
 use crate::support::{TestServer, skipped};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/generated");
-/// Names a Python that has what `requirements.txt` says; without it the one that `.ci/run` makes is looked for.
+/// The variable that names a Python with the packages of `requirements.txt`. Without it the test looks for the Python that `.ci/run`
+/// makes.
 const PYTHON: &str = "JOBLEDGER_TEST_GENERATORS";
 
-/// The folder with the generators' programs; without them it says loudly what is missing.
+/// The folder with the generators' programs. If one is missing, says so on stderr and returns `None`.
 fn generators() -> Option<PathBuf> {
     let made = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("generators").join("bin/python");
     let python = std::env::var_os(PYTHON).map_or_else(made, PathBuf::from);

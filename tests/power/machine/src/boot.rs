@@ -1,4 +1,4 @@
-//! The machine from one start to the next cut: its disk, its locks, and how long it still has power.
+//! The machine from its start to the next power cut: its disk, its locks, and the calls until the cut.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -32,23 +32,23 @@ struct State {
     connections: Who,
 }
 
-/// How long there is power.
+/// How long the machine has power.
 #[derive(Clone, Copy)]
 enum Power {
     On,
-    /// It goes with the call of this number.
+    /// The power is cut in the call with this number.
     Until(u64, Moment),
     Off,
 }
 
-/// When in a call the power goes.
+/// The moment in a call at which the power is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
-    /// Before anything was done.
+    /// Before the call changes anything.
     Before,
-    /// After it was done, as far as the caller never learns.
+    /// After the call changed the disk. The caller gets an error.
     Within,
-    /// After it was done and answered: the next call is the first to fail.
+    /// After the call changed the disk and succeeded. The next call is the first one to fail.
     After,
 }
 
@@ -66,12 +66,12 @@ impl Boot {
         !matches!(self.state().power, Power::Off)
     }
 
-    /// The power goes with the call that changes the disk `calls` calls from now.
+    /// Cuts the power in the call that is `calls` disk changes from now.
     pub(crate) fn cut_in(&self, calls: u64, moment: Moment) {
         self.power(|now| Power::Until(now + calls, moment));
     }
 
-    /// The power does not go.
+    /// Does not cut the power.
     pub(crate) fn keep(&self) {
         self.power(|_| Power::On);
     }
@@ -84,7 +84,7 @@ impl Boot {
         }
     }
 
-    /// The power goes now. Answers what the disk has of it.
+    /// Cuts the power now. Returns the content that the disk keeps.
     pub(crate) fn cut(&self, rng: &mut Rng) -> Disk {
         let mut state = self.state();
         state.power = Power::Off;
@@ -123,7 +123,7 @@ impl Boot {
         }
     }
 
-    /// Has the real folder name exactly the files of this disk, all empty: code that asks whether there is a log asks that one.
+    /// Makes the real folder name exactly the files of this disk, all empty, because code that looks for a log looks in the real folder.
     pub(crate) fn show_names(&self) {
         let state = self.state();
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -181,7 +181,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Fills `bytes` from the file; what it does not have becomes zeros, and is told as SQLite wants it told.
+    /// Fills `bytes` from the file. Bytes beyond the end become zeros, and the result is SQLite's code for a short read.
     pub(crate) fn read(&self, at: usize, bytes: &mut [u8]) -> Answer<()> {
         self.boot.look(ffi::SQLITE_IOERR_READ, |state| {
             let content = state.disk.content(self.file);

@@ -1,10 +1,10 @@
-//! A disk behind a cache: a reader sees what was written, and what the disk keeps is what was synced.
+//! A disk behind a cache: a reader sees written bytes at once, and the disk surely keeps synced bytes only.
 
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-/// What a disk writes whole or not at all, in bytes.
+/// The bytes that a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
 /// The files of one folder.
@@ -13,21 +13,21 @@ pub(crate) struct Disk {
     files: Vec<File>,
     names: Names,
     kept_names: Names,
-    /// What happened to the names since the folder was synced.
+    /// The changes of names since the folder was synced.
     unsynced: Vec<Naming>,
 }
 
 /// Names, and the files that they stand for. A file without a name lives as long as a handle has it open.
 type Names = BTreeMap<String, usize>;
 
-/// A file with that name was made, or (`None`) the name was taken away.
+/// A change of a name: the file that got the name, or `None` if the name was removed.
 struct Naming(String, Option<usize>);
 
 #[derive(Default)]
 struct File {
     content: Vec<u8>,
     kept: Vec<u8>,
-    /// What happened to the content since it was synced.
+    /// The changes of the content since it was synced.
     unsynced: Vec<Change>,
 }
 
@@ -53,7 +53,7 @@ impl Disk {
         file
     }
 
-    /// Answers whether there was such a file.
+    /// Returns whether the file existed.
     pub(crate) fn delete(&mut self, name: &str) -> bool {
         let known = self.names.contains_key(name);
         if known {
@@ -79,22 +79,22 @@ impl Disk {
         self.files[file].change(Change::Truncate(len));
     }
 
-    /// What the file holds is kept. That it has a name is not.
+    /// Keeps the content of the file. Does not keep its name.
     pub(crate) fn sync(&mut self, file: usize) {
         let File { kept, unsynced, .. } = &mut self.files[file];
         unsynced.drain(..).for_each(|change| change.apply(kept));
     }
 
-    /// The names are kept as they are.
+    /// Keeps the names as they are.
     pub(crate) fn sync_names(&mut self) {
         self.unsynced.clear();
         self.kept_names = self.names.clone();
     }
 
-    /// What the disk has when the power comes back: everything that was synced, and of the rest the part that reached it.
+    /// The content of the disk when the power is back: everything that was synced, and a part of the other changes.
     ///
-    /// At one time nearly all of it does, at another nothing: either end is as dangerous as the middle, and never comes about
-    /// where each change has the same chance.
+    /// Sometimes nearly all other changes reach the disk, and sometimes none. Both are as dangerous as a half, and would never happen if
+    /// each change had the same chance.
     pub(crate) fn after_power_loss(self, rng: &mut Rng) -> Disk {
         let chance = rng.choice([0.0, 0.2, 0.5, 0.9, 1.0]).expect("some");
         let mut names = self.kept_names;
@@ -146,7 +146,7 @@ impl Change {
         }
     }
 
-    /// Some of the sectors of a write are on the disk and some are not. A length changes or does not.
+    /// Applies a part of a change: some sectors of a write, and the whole or nothing of a new length.
     fn tear(&self, rng: &mut Rng, content: &mut Vec<u8>) {
         let Change::Write(start, bytes) = self else { return };
         let (mut at, end) = (*start, start + bytes.len());

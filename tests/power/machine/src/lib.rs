@@ -6,7 +6,7 @@
 //! made or taken away. The power goes in a call that changes the disk; from then on every call fails, until the machine is
 //! started again with what its disk has.
 //!
-//! It tells SQLite of itself what SQLite's own VFS for Unix tells, so that SQLite does what it does outside of the test.
+//! The VFS reports the same properties as SQLite's own VFS for Unix, so that SQLite works as it does outside of the test.
 
 mod boot;
 mod disk;
@@ -24,10 +24,9 @@ use disk::Disk;
 /// How often SQLite syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
-    /// As it was asked to.
+    /// As the code asks.
     AsAsked,
-    /// As `PRAGMA synchronous = NORMAL` has it, for every request: code that asks for more gets this, and is told that it
-    /// was done.
+    /// As with `PRAGMA synchronous = NORMAL`, for every request. Code that asks for FULL gets NORMAL, and the pragma reports FULL.
     Normal,
 }
 
@@ -43,7 +42,7 @@ struct State {
 }
 
 impl Machine {
-    /// Starts a machine with an empty disk for the log in `folder`. What is left of unsynced writes depends on the seed alone.
+    /// Starts a machine with an empty disk for the log in `folder`. The seed alone decides which unsynced writes survive.
     pub fn start(folder: &Path, seed: u64, synchronous: Synchronous) -> Machine {
         let folder = folder.canonicalize().expect("a folder that is there");
         let boot = Arc::new(Boot::new(folder.clone(), synchronous, Disk::default()));
@@ -73,8 +72,8 @@ impl Machine {
         self.state().boot.has_power()
     }
 
-    /// Cuts the power, if it is not off yet, and starts the machine again with what its disk has. Whoever had a file open
-    /// gets errors for good.
+    /// Cuts the power, if it is not off yet, and starts the machine again with the content of its disk. Files that were open before stay
+    /// unusable.
     pub fn restart(&self) {
         let mut state = self.state();
         let State { rng, boot } = &mut *state;

@@ -1,5 +1,5 @@
-//! What the connections to one file share while the machine runs, and what the power takes with it: the locks of the file, and
-//! the memory of its WAL with locks of its own.
+//! The state that the connections to one file share while the machine runs, and that a power cut deletes: the locks of the file, and
+//! the shared memory of its WAL, with its own locks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
@@ -13,7 +13,7 @@ use rusqlite::ffi::{
 /// A connection to a file.
 pub(crate) type Who = u64;
 
-/// Another handle has it.
+/// Another handle has the lock.
 pub(crate) struct Busy;
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Locks {
         }
         self.take(who, self.level(who), others < SQLITE_LOCK_RESERVED)?;
         if level == SQLITE_LOCK_EXCLUSIVE {
-            // New readers are kept out already while those that are there finish.
+            // No new reader gets a lock, while the present readers finish.
             self.take(who, SQLITE_LOCK_PENDING, true)?;
             return self.take(who, level, others < SQLITE_LOCK_SHARED);
         }
@@ -108,8 +108,8 @@ impl Locks {
         }
     }
 
-    /// A region of the WAL's memory (`xShmMap`); null where there is none yet and none is to be made. It stays where it is until
-    /// the last connection has given it back.
+    /// A region of the WAL's memory (`xShmMap`); null if the region does not exist and the caller does not ask to make it. The region
+    /// keeps its address until the last connection has given it back.
     pub(crate) fn map(&mut self, who: Who, index: usize, size: usize, extend: bool) -> *const AtomicU64 {
         self.mapped.insert(who);
         while extend && self.regions.len() <= index {
@@ -118,7 +118,7 @@ impl Locks {
         self.regions.get(index).map_or(std::ptr::null(), |region| region.as_ptr())
     }
 
-    /// `who` uses the WAL's memory no more (`xShmUnmap`).
+    /// Notes that `who` no longer uses the WAL's memory (`xShmUnmap`).
     pub(crate) fn unmap(&mut self, who: Who) {
         self.unlock_memory(who, 0, SQLITE_SHM_NLOCK as usize);
         self.mapped.remove(&who);
@@ -127,7 +127,7 @@ impl Locks {
         }
     }
 
-    /// `who` is gone.
+    /// Notes that `who` is closed, and drops its locks.
     pub(crate) fn forget(&mut self, who: Who) {
         self.levels.remove(&who);
         self.unmap(who);

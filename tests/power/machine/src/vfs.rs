@@ -1,4 +1,4 @@
-//! SQLite's view of the machine: C functions that find the connection and ask it. Nothing is decided here.
+//! SQLite's view of the machine: C functions that find the open file and call it. Not here: the behaviour of the machine.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -14,7 +14,7 @@ use crate::boot::{Answer, Boot, Connection};
 static RUNNING: Mutex<BTreeMap<PathBuf, Arc<Boot>>> = Mutex::new(BTreeMap::new());
 static BELOW: OnceLock<Below> = OnceLock::new();
 
-/// The VFS that was the default: it has all files but those of machines.
+/// The VFS that was the default. It has all files except those of machines.
 struct Below(*mut sqlite3_vfs);
 
 // SAFETY: SQLite's own VFS is for any thread, and a registered one is never changed.
