@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, LIFE, Series, Table, client, fill, folder, get, option, probe, quick, run_round, singles,
+    BenchServer, Connection, LIFE, Series, Table, client, fill, folder, get, option, probe, run_round, singles, size,
     token,
 };
 
 fn main() {
     let (rounds, sizes): (usize, &[usize]) =
-        if quick() { (5, &[10_000, 200_000]) } else { (9, &[10_000, 1_000_000, 5_000_000]) };
+        size((9, &[10_000, 1_000_000, 5_000_000]), (5, &[10_000, 200_000]), (1, &[1_000, 2_000]));
     let largest = option("largest").map_or(usize::MAX, |n| n.parse().expect("a number of events"));
     let sizes: Vec<usize> = sizes.iter().copied().filter(|size| *size <= largest).collect();
     let folder = folder();

@@ -5,8 +5,8 @@
 mod support;
 
 use support::{
-    BenchServer, Connection, Series, Table, client, constant_server, fill, folder, get, of, option, probe, quick,
-    run_round, thousands,
+    BenchServer, Connection, Series, Table, client, constant_server, fill, folder, get, of, option, probe, run_round,
+    size, thousands,
 };
 
 const CONNECTIONS: usize = 64;
@@ -14,17 +14,17 @@ const CONNECTIONS: usize = 64;
 const JOBS: usize = 20_000;
 
 fn main() {
-    let (rounds, requests) = if quick() { (5, 12_800) } else { (9, 64_000) };
+    let (rounds, requests, count) = size((9, 64_000, JOBS), (5, 12_800, JOBS), (1, 640, 200));
     let folder = folder();
     let server = BenchServer::start(&folder.path().join("ledger"));
     let client = client();
-    let jobs = client.block_on(fill(&server.ledger, JOBS));
+    let jobs = client.block_on(fill(&server.ledger, count));
     probe("before");
 
     // The requests spread over all jobs and over the whole log.
     let job = |n: usize| format!("/ledger/jobs/{}", jobs[n * 7919 % jobs.len()]);
     let task = |n: usize| format!("/api/v1/jobs/{}", jobs[n * 7919 % jobs.len()]);
-    let events = |n: usize| format!("/ledger/events?limit=50&after={}", n * 7919 % (10 * JOBS - 50));
+    let events = |n: usize| format!("/ledger/events?limit=50&after={}", n * 7919 % (10 * count - 50));
     let list = |_: usize| "/ledger/jobs?first=50".to_owned();
     let reads: [(&str, &dyn Fn(usize) -> String); 4] = [
         ("one job", &job),
@@ -69,7 +69,7 @@ fn main() {
             of(&ours.rates, &theirs.rates),
         ]);
     }
-    println!("\n{CONNECTIONS} connections, {JOBS} jobs of ten events");
+    println!("\n{CONNECTIONS} connections, {count} jobs of ten events");
     table.print();
     probe("after");
 }

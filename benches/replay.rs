@@ -19,10 +19,10 @@ use jobledger::log::{Error, Reader};
 use jobledger::memory::{self, Budget};
 use jobledger::{views, wire};
 use sha2::{Digest, Sha256};
-use support::{BenchServer, LIFE, Table, client, fill, folder, median, per_second, percent, probe, quick, thousands};
+use support::{BenchServer, LIFE, Table, client, fill, folder, median, per_second, percent, probe, size, thousands};
 
 fn main() {
-    let (rounds, events) = if quick() { (3, 100_000) } else { (3, 1_000_000) };
+    let (rounds, events) = size((3, 1_000_000), (3, 100_000), (1, 2_000));
     let folder = folder();
     let path = folder.path().join("ledger");
     let server = BenchServer::start(&path);

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, Life, Series, Table, client, folder, get, median, percent, post, probe, quick, run_round,
-    singles, thousands, token,
+    BenchServer, Connection, Life, Series, Table, client, folder, get, median, percent, post, probe, run_round,
+    singles, size, thousands, token,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ type Path<'a> = &'a dyn Fn(usize) -> String;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() {
-    let (rounds, scale) = if quick() { (3, 4) } else { (7, 1) };
+    let (rounds, scale) = size((7, 1), (3, 4), (1, 100));
     let folder = folder();
     let server_folder = folder.path().join("ledger");
     let server = BenchServer::start(&server_folder);

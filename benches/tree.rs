@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 use jobledger::job::{Kind, OrgId, Position, Time};
 use jobledger::log::{Error, NewEvent, StreamId, Writer};
 use jobledger::tree::{Checkpoint, Frontier, SigningKey};
-use support::{LIFE, Table, folder, median, probe, quick};
+use support::{LIFE, Table, folder, median, probe, size};
 
 const ORIGIN: &str = "bench.example/log";
 /// Events in a commit: alone, as many as 64 connections bring, and batches.
 const COMMITS: [usize; 4] = [1, 32, 100, 1000];
 
 fn main() {
-    let (sizes, commits) =
-        if quick() { (vec![10_000, 100_000], 20) } else { (vec![10_000, 1_000_000, 5_000_000], 100) };
+    let (sizes, commits): (&[u64], usize) =
+        size((&[10_000, 1_000_000, 5_000_000], 100), (&[10_000, 100_000], 20), (&[1_000, 2_000], 2));
     let folder = folder();
     let mut log = Log::create(&folder.path().join("log.db"));
     probe("before");
     let mut table =
         Table::new(["events in the log", "events a commit", "rows, µs", "tree, µs", "COMMIT, µs", "the tree's part"]);
-    for size in sizes {
+    for size in sizes.iter().copied() {
         while log.size() < size {
             log.commit(1000);
         }

@@ -135,6 +135,32 @@ pub async fn run_round<R: Into<Request> + Send + 'static>(address: SocketAddr, r
     Round { requests: count, took, latencies }
 }
 
+/// Sends a request on each connection every `pause`, whether or not the connection's last answer has come. A latency counts from the
+/// time at which the request was due.
+pub async fn run_paced(address: SocketAddr, requests: Vec<Vec<Request>>, pause: Duration) -> Round {
+    let (count, connections) = (requests.iter().map(Vec::len).sum(), requests.len() as u32);
+    let started = Instant::now() + Duration::from_millis(100);
+    let mut running = tokio::task::JoinSet::new();
+    for (requests, place) in requests.into_iter().zip(0..) {
+        running.spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let mut latencies = Vec::with_capacity(requests.len());
+            let first = started + pause * place / connections;
+            for (mut request, n) in requests.into_iter().zip(0..) {
+                let due = first + pause * n;
+                tokio::time::sleep_until(due.into()).await;
+                request.name();
+                connection.ask(&request.bytes).await;
+                latencies.push(due.elapsed());
+            }
+            latencies
+        });
+    }
+    let mut latencies: Vec<Duration> = running.join_all().await.concat();
+    latencies.sort();
+    Round { requests: count, took: started.elapsed(), latencies }
+}
+
 /// The rounds of one measured thing.
 #[derive(Default)]
 pub struct Series {
@@ -154,9 +180,9 @@ impl Series {
         median(&self.rates)
     }
 
-    /// The median and the 99th percentile of the latencies of all rounds.
+    /// The median, the 99th and the 99.9th percentile, and the longest of the latencies of all rounds.
     pub fn latencies(&mut self) -> String {
         self.latencies.sort();
-        format!("{} / {}", latency(&self.latencies, 0.5), latency(&self.latencies, 0.99))
+        [0.5, 0.99, 0.999, 1.0].map(|part| latency(&self.latencies, part)).join(" / ")
     }
 }

@@ -14,10 +14,10 @@ mod work;
 
 pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_server};
 pub use figures::{Table, latency, median, of, per_second, percent, probe, thousands};
-pub use load::{Connection, Request, Round, Series, client, run_round};
+pub use load::{Connection, Request, Round, Series, client, run_paced, run_round};
 pub use processor::{Processor, Spent};
 pub use server::{BenchServer, Running, token};
-pub use work::{Jobs, LIFE, Life, fill, get, post, singles};
+pub use work::{Jobs, LIFE, Life, fill, get, open_jobs, post, progress_at_random, singles};
 
 use std::path::PathBuf;
 
@@ -25,9 +25,15 @@ use std::path::PathBuf;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Whether `--quick` asks for a short run: `cargo bench --bench append -- --quick`.
-pub fn quick() -> bool {
-    std::env::args().any(|arg| arg == "--quick")
+/// The size of a run: `full`, `quick` for `cargo bench --bench append -- --quick`, or `once` for `cargo test`, which only shows that
+/// the bench still works.
+pub fn size<T>(full: T, quick: T, once: T) -> T {
+    let is_given = |name: &str| std::env::args().any(|arg| arg == name);
+    match (is_given("--bench"), is_given("--quick")) {
+        (false, _) => once,
+        (true, true) => quick,
+        (true, false) => full,
+    }
 }
 
 /// The value of `--name value`.

@@ -3,31 +3,40 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-/// The nanoseconds that each thread of this process has run so far, and the thread's name. Empty on a system without `/proc`.
+/// What this process has used so far. Empty on a system without `/proc`.
 #[derive(Clone, Default)]
-pub struct Processor(BTreeMap<String, (String, u64)>);
+pub struct Processor {
+    /// The name of each thread, and the nanoseconds that it has run.
+    threads: BTreeMap<String, (String, u64)>,
+    /// Bytes written to files.
+    written: u64,
+}
 
 impl Processor {
     pub fn now() -> Processor {
         let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
         let read = |file: &str, thread: &fs::DirEntry| fs::read_to_string(thread.path().join(file)).ok();
-        Processor(
-            threads
+        let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or_default();
+        Processor {
+            written,
+            threads: threads
                 .filter_map(|thread| {
                     let name = read("comm", &thread)?.trim_end().to_owned();
                     let ran = read("schedstat", &thread)?.split(' ').next()?.parse().ok()?;
                     Some((thread.file_name().to_string_lossy().into_owned(), (name, ran)))
                 })
                 .collect(),
-        )
+        }
     }
 }
 
-/// The processor time of the rounds of one measured thing, by part.
+/// The processor time of the rounds of one measured thing, by part, and the bytes written.
 #[derive(Default)]
 pub struct Spent {
     parts: BTreeMap<&'static str, u64>,
     events: usize,
+    written: u64,
 }
 
 impl Spent {
@@ -37,7 +46,9 @@ impl Spent {
     /// Adds the time since `before`, in which `events` events were appended.
     pub fn add(&mut self, before: &Processor, events: usize) {
         self.events += events;
-        for (thread, (name, ran)) in Processor::now().0 {
+        let now = Processor::now();
+        self.written += now.written - before.written;
+        for (thread, (name, ran)) in now.threads {
             // The client runs on the bench's main thread, which has the name of the program.
             let part = match name.as_str() {
                 "writer" => "writer",
@@ -45,8 +56,13 @@ impl Spent {
                 name if name.starts_with("tokio") => "HTTP",
                 _ => "client",
             };
-            *self.parts.entry(part).or_default() += ran - before.0.get(&thread).map_or(0, |(_, ran)| *ran);
+            *self.parts.entry(part).or_default() += ran - before.threads.get(&thread).map_or(0, |(_, ran)| *ran);
         }
+    }
+
+    /// KiB written to files, an event.
+    pub fn kib_written(&self) -> String {
+        format!("{:.1}", self.written as f64 / 1024.0 / self.events as f64)
     }
 
     /// Microseconds an event: the sum, then each part.

@@ -66,7 +66,8 @@ impl BenchServer {
             // A bench opens all its streams with one token, so the limit per token is lifted.
             let tails = Bound { total: 100_000, per_token: 100_000 };
             let http = HttpOptions { bounds: Bounds { tails, ..Bounds::default() }, ..HttpOptions::default() };
-            let server = Server::open(folder, Options::default(), http, stopping).expect("the ledger opens");
+            let options = Options { create: true, ..Options::default() };
+            let server = Server::open(folder, options, http, stopping).expect("the ledger opens");
             send_ledger.send(server.ledger().clone()).expect("the bench waits");
             server.run(listener).await;
         });

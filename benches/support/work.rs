@@ -106,6 +106,37 @@ fn single(event: &str, token: &str) -> Request {
     Request::naming(bytes, ordered().then_some(start..start + uuid::fmt::Hyphenated::LENGTH))
 }
 
+/// For each connection `each` requests with one event, the progress of one of `jobs` at random.
+pub fn progress_at_random(connections: usize, each: usize, token: &str, jobs: &[String]) -> Vec<Vec<Request>> {
+    let request = |n: usize| {
+        let (id, job) = (id(), &jobs[fastrand::usize(..jobs.len())]);
+        let data = format!(r#"{{"current_step":"Processing accounts of the directory","records_processed":{n}}}"#);
+        single(
+            &format!(
+                r#"{{"specversion":"1.0","id":"{id}","source":"/workers/sync-1","type":"job.progress","subject":"{job}","data":{data}}}"#
+            ),
+            token,
+        )
+    };
+    (0..connections).map(|_| (0..each).map(request).collect()).collect()
+}
+
+/// Creates and starts jobs that go on running. Returns their ids.
+pub async fn open_jobs(ledger: &Ledger, jobs: usize) -> Vec<String> {
+    let mut ids = Vec::with_capacity(jobs);
+    for _ in 0..jobs.div_ceil(250) {
+        let mut events = Vec::new();
+        for _ in ids.len()..jobs.min(ids.len() + 250) {
+            let life = Life::new();
+            ids.push(life.job.clone());
+            events.extend(life.take(2).map(|event| wire::single(event.as_bytes(), &Mask::default()).expect("valid")));
+        }
+        let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None };
+        ledger.append(append).await.expect("the events are taken");
+    }
+    ids
+}
+
 /// A `POST` of `body`.
 pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
     let head = format!(
