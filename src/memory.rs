@@ -52,20 +52,20 @@ const PARTS: u64 = 128;
 /// Each share: its name in `/metrics`, and how many of the 128 parts it has.
 const SHARES: [(Share, &str, u64); 13] = [
     // A job that is not cached costs an append a fold of up to 500 events.
-    (Share::Admission, "admission", 12),
+    (Share::Admission, "admission", 8),
     // The largest request has 16 MiB, but requests wait for a commit only, which takes milliseconds.
-    (Share::Queue, "queue", 10),
+    (Share::Queue, "queue", 8),
     // The projector reads the events that do not fit here from the log.
     (Share::Backlog, "backlog", 1),
     // A job that is not cached costs the projector a load from the views.
-    (Share::Projector, "projector", 18),
-    (Share::Rebuild, "rebuild", 18),
+    (Share::Projector, "projector", 14),
+    (Share::Rebuild, "rebuild", 14),
     // Two pools of up to 16 idle connections; the system's page cache backs them.
-    (Share::Readers, "readers", 16),
-    (Share::Jobs, "jobs", 8),
+    (Share::Readers, "readers", 12),
+    (Share::Jobs, "jobs", 7),
     (Share::Pages, "pages", 2),
-    // The events of a page are the answer that is asked for the most.
-    (Share::RenderedEvents, "rendered_events", 12),
+    // The events of a page are the answer that is asked for the most. With the default budget 200,000 usual events fit.
+    (Share::RenderedEvents, "rendered_events", 31),
     (Share::RenderedJobs, "rendered_jobs", 6),
     // A tail that falls behind the ring reads from the log.
     (Share::Ring, "ring", 6),
