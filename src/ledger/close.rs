@@ -3,6 +3,7 @@
 use std::thread::JoinHandle;
 
 use super::anchor::Keeper;
+use super::copier::CopierThread;
 use super::{Ledger, folder};
 use crate::{chain, sqlite};
 
@@ -13,6 +14,8 @@ pub(super) struct Running {
     pub loader: JoinHandle<()>,
     pub projector: JoinHandle<()>,
     pub redactor: JoinHandle<()>,
+    /// `None` if another program copies the WAL back.
+    pub copier: Option<CopierThread>,
 }
 
 impl Ledger {
@@ -30,6 +33,7 @@ impl Ledger {
             join(running.projector);
             join(running.redactor);
             join(running.loader);
+            running.copier.into_iter().for_each(CopierThread::stop);
         }
         inner.keeper.iter().for_each(Keeper::stop);
         if !self.external_copy_back() && self.read_only().is_none() {

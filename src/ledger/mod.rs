@@ -11,6 +11,7 @@ mod append;
 mod clock;
 mod close;
 mod commit;
+mod copier;
 mod folder;
 mod keys;
 mod metrics;
@@ -49,6 +50,7 @@ use crate::job::{Position, Time};
 use crate::mask::Mask;
 use crate::memory::Memory;
 use crate::{log, sqlite, views};
+use copier::Copier;
 
 /// An open ledger. Cheap to clone. [`Ledger::close`] stops its threads.
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! How a ledger opens, in four phases: take the folder, open the log, decide on trust, start the threads.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -9,6 +10,7 @@ use super::anchor::Keeper;
 use super::append::Queue;
 use super::close::Running;
 use super::commit::{Commits, Loader, Seal, Shared, WriterThread};
+use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
 use super::keys::{self, Identity, KeyError, identity, key_file};
 use super::redactor::{self, Redactions};
@@ -142,6 +144,20 @@ struct Signing {
     keeper: Option<Keeper>,
 }
 
+/// Starts the copier thread, unless another program copies the WAL back.
+fn start_copier(
+    log: &Writer,
+    path: &Path,
+    options: &Options,
+    threads: &Threads,
+) -> Result<Option<CopierThread>, OpenError> {
+    if options.external_copy_back {
+        return Ok(None);
+    }
+    log.do_not_copy_back_in_commits()?;
+    Ok(Some(CopierThread::start(path, options.end, threads).map_err(OpenError::Thread)?))
+}
+
 /// Starts the threads that need no writer thread (anchor, projector, redactor, loader), then the writer thread, then the thread
 /// that watches the files.
 fn start_threads(
@@ -160,6 +176,7 @@ fn start_threads(
     let redactions = Arc::new(Redactions::new(newest_redaction(&writer.reader())?));
     let redactor = redactor::start(redactions.clone(), projection.clone(), path.clone(), &options, &threads);
     let redactor = redactor.map_err(OpenError::Thread)?;
+    let copier = start_copier(&writer, &path, &options, &threads)?;
     let commits = Arc::new(Commits::default());
     let (head_sender, head) = watch::channel(head);
     let (queue, queued) = Queue::new(options.queue, options.memory.of(Share::Queue));
@@ -176,6 +193,7 @@ fn start_threads(
         files: files.clone(),
         identity: identity.clone(),
         end: options.end,
+        copier: copier.as_ref().map(|thread| thread.copier.clone()),
         jobs: options.memory.of(Share::Admission),
     };
     let writer = WriterThread::new(writer, seal, load, shared)?;
@@ -184,7 +202,7 @@ fn start_threads(
     let inner = Inner {
         readers: sqlite::Pool::new(&path, options.memory.of(Share::Readers).part(2).limit()),
         turns: Turns::new(options.turns),
-        running: Mutex::new(Some(Running { files, writer, loader, projector, redactor })),
+        running: Mutex::new(Some(Running { files, writer, loader, projector, redactor, copier })),
         clock: options.clock,
         memory: options.memory,
         mask: options.mask,

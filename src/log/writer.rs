@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::{Error, FORMAT, FileState, Reader, StreamId, open};
 use crate::job::{JobId, Kind, OrgId, Position, Time};
-use crate::sqlite::Statement;
+use crate::sqlite::{self, Frames, Statement};
 use crate::wire::SALT_LEN;
 
 /// Most interned names in memory. A full cache starts again empty, so a flood of sources cannot fill the memory.
@@ -80,6 +80,17 @@ impl Writer {
         self.run("commit", "COMMIT")
     }
 
+    /// Leaves copying the WAL back to [`Writer::copy_back`] and to other connections. SQLite does not copy inside a commit then.
+    pub fn do_not_copy_back_in_commits(&self) -> Result<(), Error> {
+        Ok(sqlite::set(&self.conn, "wal_autocheckpoint", "0", "0")?)
+    }
+
+    /// Copies the WAL back, as far as no reader needs it. If that is all of it, the next commit begins the WAL anew.
+    pub fn copy_back(&self) -> Result<(), Error> {
+        Frames::copy(&self.conn)?;
+        Ok(())
+    }
+
     /// Drops the transaction. Also clears the cache of names, because the transaction may have inserted some of them.
     pub fn rollback(&mut self) -> Result<(), Error> {
         self.forget();
@@ -145,7 +156,7 @@ impl Writer {
         Ok(())
     }
 
-    fn run(&self, doing: &'static str, sql: &str) -> Result<(), Error> {
+    pub(super) fn run(&self, doing: &'static str, sql: &str) -> Result<(), Error> {
         Statement::new(&self.conn, doing, sql)?.execute([])?;
         Ok(())
     }

@@ -13,7 +13,7 @@ mod values;
 mod wal;
 
 pub use backup::copy_database;
-pub use copy_back::copy_back;
+pub use copy_back::{Frames, copy_back, open_to_copy};
 pub use error::{Error, ErrorKind};
 pub(crate) use pool::{COMMAND_CACHE, limit_cache, open_reader, plan_once};
 pub use pool::{Pool, READ_ONLY, snapshot};

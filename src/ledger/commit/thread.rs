@@ -10,6 +10,7 @@ use super::transaction::{Committed, WriterState};
 use super::{Commits, Doubt, Loader, Seal, SealError};
 use crate::history::newest_redaction;
 use crate::job::Position;
+use crate::ledger::Copier;
 use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::folder::Files;
 use crate::ledger::projection::Projection;
@@ -39,6 +40,8 @@ pub(in crate::ledger) struct Shared {
     pub identity: Identity,
     /// Ends the process.
     pub end: fn() -> !,
+    /// The copier thread; `None` if another program copies the WAL back.
+    pub copier: Option<Arc<Copier>>,
     /// The memory for jobs.
     pub jobs: Budget,
 }
@@ -146,6 +149,19 @@ impl WriterThread {
             Err(CommitError::Log(error)) => self.failed(waiting, &error),
             Err(CommitError::FileReplaced) => refuse(waiting, || AppendError::OutcomeUnknown),
             Err(CommitError::ReadOnly(why)) => refuse(waiting, || AppendError::ReadOnly(why.clone())),
+        }
+        self.copy_back();
+    }
+
+    /// Copies the last frames of a long WAL, if the copier thread asks for it.
+    fn copy_back(&self) {
+        if !self.shared.copier.as_ref().is_some_and(|copier| copier.committed()) {
+            return;
+        }
+        match self.state.copy_back() {
+            Err(error) if error.is(ErrorKind::FailedSync) => end_after_failed_sync(self.shared.end),
+            // The copier thread meets the same error and says it.
+            Ok(()) | Err(_) => {}
         }
     }
 

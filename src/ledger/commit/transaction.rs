@@ -56,6 +56,11 @@ impl WriterState {
         self.jobs.are_ready(&self.log.reader(), queued)
     }
 
+    /// Copies what is left of the WAL back into the log.
+    pub(super) fn copy_back(&self) -> Result<(), log::Error> {
+        self.log.copy_back()
+    }
+
     /// Begins a commit.
     pub(super) fn begin(&mut self, clock: &Clock) -> Result<Transaction<'_>, log::Error> {
         self.log.begin()?;
