@@ -11,8 +11,10 @@ use parking_lot::Mutex;
 use crate::job::{Fact, Position};
 use crate::memory::Budget;
 
-/// So many gathered events are projected at once, so that a reader who comes later does not wait long.
-const ENOUGH: u64 = 1024;
+/// Events that gather before they are projected at once. A reader waits for them, about 5 ms.
+pub(super) const ENOUGH: u64 = 1_024;
+/// Events that gather while no reader comes: the jobs among them are written once. The next reader waits about 25 ms.
+pub(super) const MANY: u64 = 8_192;
 
 /// The facts of one commit, in order: at least one, and no redaction.
 #[derive(Debug, Default)]
@@ -83,10 +85,11 @@ impl Backlog {
         if taken.front().is_some_and(|commit| first(commit) == Some(next)) { taken } else { VecDeque::new() }
     }
 
-    /// Tells a projector with views at `position` what waits, and has it woken for the next change of the answer.
-    pub(super) fn wait(&self, position: Position) -> Waiting {
+    /// Tells a projector with views at `position` what waits, and has it woken for the next change of the answer. `enough` events
+    /// are enough.
+    pub(super) fn wait(&self, position: Position, enough: u64) -> Waiting {
         let mut state = self.0.lock();
-        let enough = Position::new(position.get() + ENOUGH);
+        let enough = Position::new(position.get() + enough);
         let (waiting, wake_at) = match state.head {
             head if head <= position => (Waiting::None, Some(position.next())),
             head if head >= enough || state.half_full() => (Waiting::Enough, None),
@@ -181,16 +184,16 @@ mod tests {
         let none = Position::GENESIS;
         assert!(!add(&backlog, 1..2, 1), "the projector works");
         taken(&backlog, 1);
-        assert_eq!(backlog.wait(Position::new(1)), Waiting::None);
+        assert_eq!(backlog.wait(Position::new(1), ENOUGH), Waiting::None);
         assert!(add(&backlog, 2..3, 1));
         assert!(!add(&backlog, 3..4, 1), "it is woken already");
-        assert_eq!(backlog.wait(none), Waiting::Few);
+        assert_eq!(backlog.wait(none, ENOUGH), Waiting::Few);
         assert!(!add(&backlog, 4..ENOUGH, 1));
         assert!(add(&backlog, ENOUGH..ENOUGH + 1, 1));
-        assert_eq!(backlog.wait(none), Waiting::Enough);
+        assert_eq!(backlog.wait(none, ENOUGH), Waiting::Enough);
         taken(&backlog, 2);
-        assert_eq!(backlog.wait(Position::new(ENOUGH)), Waiting::None);
+        assert_eq!(backlog.wait(Position::new(ENOUGH), ENOUGH), Waiting::None);
         assert!(add(&backlog, ENOUGH + 1..ENOUGH + 2, BYTES / 2 + 1));
-        assert_eq!(backlog.wait(Position::new(ENOUGH)), Waiting::Enough, "many bytes");
+        assert_eq!(backlog.wait(Position::new(ENOUGH), ENOUGH), Waiting::Enough, "many bytes");
     }
 }

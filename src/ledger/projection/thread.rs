@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLockWriteGuard;
 
-use super::backlog::Waiting;
+use super::backlog::{ENOUGH, MANY, Waiting};
 use super::mode::{Command, Mode};
 use super::{Health, OpenViews, Projection};
 use crate::chain;
 use crate::history;
+use crate::job::Position;
 use crate::log::Reader;
 use crate::memory::Share;
 use crate::sqlite::Pool;
@@ -20,6 +21,10 @@ use crate::views::{self, ChangedJob, Projector};
 
 /// How long events gather while no reader waits.
 const GATHER: Duration = Duration::from_millis(50);
+/// How long events gather after [`CALM`].
+const GATHER_LONG: Duration = Duration::from_millis(250);
+/// Without a reader for so long, more events gather.
+const CALM: Duration = Duration::from_secs(1);
 /// Most events in one transaction of the views.
 const BATCH: u64 = 4096;
 /// Pause after an error that may pass.
@@ -29,7 +34,16 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) fn run(projection: &Projection, commands: Receiver<Command>, log: &Path) {
     let run = || {
         let conn = Reader::open(log)?;
-        Thread { projection, commands, log: Reader::new(&conn), projector: None, file: 0 }.run()
+        Thread {
+            projection,
+            commands,
+            log: Reader::new(&conn),
+            projector: None,
+            file: 0,
+            hurried: Instant::now(),
+            wanted: Position::GENESIS,
+        }
+        .run()
     };
     if let Err(error) = run() {
         let error = &error as &dyn std::error::Error;
@@ -46,6 +60,10 @@ struct Thread<'a> {
     projector: Option<Projector>,
     /// Counts the files that were the views.
     file: u64,
+    /// When a reader last waited for the views; the start at first.
+    hurried: Instant,
+    /// The head at that time.
+    wanted: Position,
 }
 
 impl<'a> Thread<'a> {
@@ -53,6 +71,9 @@ impl<'a> Thread<'a> {
         let mut mode = self.begin()?;
         while !matches!(mode, Mode::Ended) {
             let command = self.receive(&mode);
+            if let Some(Command::Hurry) = command {
+                (self.hurried, self.wanted) = (Instant::now(), self.projection.backlog.head());
+            }
             mode = self.next(mode, command);
         }
         Ok(())
@@ -156,16 +177,18 @@ impl<'a> Thread<'a> {
 
     /// Waits for events, or for more of them.
     fn rest(&self) -> Mode {
-        match self.projection.backlog.wait(self.projection.position()) {
+        let is_calm = self.hurried.elapsed() >= CALM;
+        let (enough, gather) = if is_calm { (MANY, GATHER_LONG) } else { (ENOUGH, GATHER) };
+        match self.projection.backlog.wait(self.projection.position(), enough) {
             Waiting::None => Mode::Idle,
-            Waiting::Few => Mode::Gathering { until: Instant::now() + GATHER },
+            Waiting::Few => Mode::Gathering { until: Instant::now() + gather },
             Waiting::Enough => Mode::CatchingUp,
         }
     }
 
     fn catch_up(&mut self) -> Mode {
         match self.take_batch() {
-            Ok(true) if self.is_behind() => Mode::CatchingUp,
+            Ok(true) if self.projection.position() < self.wanted => Mode::CatchingUp,
             Ok(_) => self.rest(),
             Err(error) => self.failed(&error),
         }
