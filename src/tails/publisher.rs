@@ -29,8 +29,13 @@ pub async fn publish(ledger: Ledger, tails: Arc<Tails>) {
         let head = *head_bell.borrow_and_update();
         tails.evict_before(ledger.newest_redaction());
         if tails.open() == 0 {
+            // Without a tail no commit wakes the publisher. A tail that enters reads older events from the log.
             tails.skip_to(head);
-        } else if let Err(error) = render_up_to(&ledger, &tails, head) {
+            tails.entered().await;
+            tails.skip_to(ledger.head());
+            continue;
+        }
+        if let Err(error) = render_up_to(&ledger, &tails, head) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the publisher cannot read the log; it tries again"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 use super::TailError;
 use super::bells::{Bell, Bells};
@@ -30,6 +31,7 @@ pub struct Tails {
     late: LateReads,
     bells: Arc<Bells>,
     open: AtomicUsize,
+    entered: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ impl Tails {
     pub fn new(memory: &Memory) -> Tails {
         let late = LateReads::new(memory.of(Share::LateReads));
         let (ring, bells, open) = (RwLock::default(), Arc::default(), AtomicUsize::new(0));
-        Tails { ring, budget: memory.of(Share::Ring), late, bells, open }
+        Tails { ring, budget: memory.of(Share::Ring), late, bells, open, entered: Notify::new() }
     }
 
     /// The number of open streams.
@@ -65,9 +67,16 @@ impl Tails {
     /// Counts a stream until the returned value is dropped. A stream enters before its first read of the log: from then on the
     /// publisher renders every event.
     pub fn enter(self: &Arc<Tails>, ledger: &Ledger) -> Open {
-        self.open.fetch_add(1, Ordering::SeqCst);
+        if self.open.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.entered.notify_one();
+        }
         ledger.metrics().tails.inc();
         Open { tails: self.clone(), ledger: ledger.clone() }
+    }
+
+    /// Waits until a stream enters while no other is open. Returns at once if one has entered since the last call.
+    pub(super) async fn entered(&self) {
+        self.entered.notified().await;
     }
 
     /// The bell that rings for the events that `filter` shows. Take the bell first, then read the log, then wait for the bell.
