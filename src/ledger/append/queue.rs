@@ -125,11 +125,15 @@ impl Ledger {
         let append = PreparedAppend { org, actor, events, guard, unfoldable: Vec::new() };
         let queued = Queued { append, loaded: None, waiting: Waiting { answer, _bytes: reserved } };
         let sender = self.inner.queue.sender().ok_or(AppendError::Stopping)?;
-        sender.try_send(queued).map_err(|error| match error {
-            TrySendError::Full(_) => AppendError::Overloaded,
-            TrySendError::Closed(_) => AppendError::Stopping,
-        })?;
+        // Counted first: the writer thread may take the append at once, and the gauge never shows less than 0.
         self.metrics().queued.inc();
+        sender.try_send(queued).map_err(|error| {
+            self.metrics().queued.dec();
+            match error {
+                TrySendError::Full(_) => AppendError::Overloaded,
+                TrySendError::Closed(_) => AppendError::Stopping,
+            }
+        })?;
         Ok(answered)
     }
 }

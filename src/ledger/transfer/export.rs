@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use crate::job::{JobKey, Position};
-use crate::log::{self, Reader, Row};
+use crate::log::{self, Reader, Row, enough};
 use crate::wire::{Entry, ExportedLine, SALT_LEN};
 
-/// Events of one read. Their lines are written during the read, so a slow disk or pipe keeps the read open: for so many events at
-/// most.
+/// Most events of one read. Their lines are written after the read, so a slow disk or pipe keeps no read open.
 const STEP: u64 = 1000;
+/// Bytes of lines after which a read ends, 1 MiB.
+const STEP_BYTES: usize = 1 << 20;
 
 /// Why an export ended early.
 #[derive(Debug, thiserror::Error)]
@@ -85,24 +86,26 @@ fn events(
         },
     };
     let (mut next, mut written) = (after.map_or(Position::GENESIS, Position::next), 0);
+    let mut lines = Vec::new();
     loop {
         let (mut read, mut last) = (0, next);
         let mut line = |row: Row<'_>| {
             (read, last) = (read + 1, row.position);
-            out.write_all(&export_line(row))?;
-            out.write_all(b"\n")?;
-            Ok::<(), ExportError>(())
+            lines.extend(export_line(row));
+            lines.push(b'\n');
+            Ok::<_, log::Error>(enough(lines.len(), STEP_BYTES))
         };
         match stream {
             // `scan_job` begins after a position, and so never gives position 0: the genesis event belongs to no job.
             Some(stream) => {
                 let after = Position::new(next.get().saturating_sub(1));
-                log.scan_job(stream, after, head, STEP, &mut line)?;
+                log.scan_job(stream, after, head, STEP, |row| line(row).map(drop))?;
             }
-            None => log.scan(next, STEP.min(head.get() + 1 - next.get().min(head.get() + 1)), |row| {
-                line(row).map(std::ops::ControlFlow::Continue)
-            })?,
+            None => log.scan(next, STEP.min(head.get() + 1 - next.get().min(head.get() + 1)), line)?,
         }
+        // After the read: a pipe that nobody empties keeps no read open, and SQLite can begin the WAL anew.
+        out.write_all(&lines)?;
+        lines.clear();
         written += read;
         progress(last);
         if read == 0 || last >= head {
