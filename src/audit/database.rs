@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::checkpoints::{Checkpoints, numbered};
 use super::columns::Columns;
+use super::newest::NewestEvents;
 use super::structure::{Structure, bound, structure};
 use super::views::audit_views;
 use super::{AuditError, Auditor, Class};
@@ -101,7 +102,9 @@ fn entries(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(), AuditError> {
     let all = Reader::new(transaction).head()?.get() + 1;
-    unused_names(transaction, auditor)?;
+    let has_newest = has_table(transaction, "newest")?;
+    unused_names(transaction, auditor, has_newest)?;
+    let mut newest = has_newest.then(NewestEvents::default);
     let tree = has_table(transaction, "node")? && has_table(transaction, "checkpoint")?;
     if !tree {
         auditor.unchecked("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
@@ -126,6 +129,9 @@ fn entries(
     while let Some(row) = entries.next()? {
         let position = Position::new(auditor.size());
         entry(auditor, &columns, position, row, &mut nodes)?;
+        if let (Some(newest), Some(job)) = (&mut newest, row.get(5)?) {
+            newest.take(job, position);
+        }
         checkpoints.take(auditor)?;
         if auditor.size().is_multiple_of(PROGRESS_EVERY) || auditor.size() == all {
             progress(auditor.size(), all);
@@ -133,6 +139,9 @@ fn entries(
     }
     nodes.end(auditor)?;
     checkpoints.beyond(auditor)?;
+    if let Some(newest) = newest {
+        newest.compare(transaction, auditor)?;
+    }
     Ok(())
 }
 
@@ -214,10 +223,14 @@ fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
 
 /// Remarks on interned names that no entry uses. Such a name is no evidence of a change, but a later entry of that name would get its
 /// row.
-fn unused_names(conn: &Connection, auditor: &mut Auditor) -> Result<(), AuditError> {
+fn unused_names(conn: &Connection, auditor: &mut Auditor, has_newest: bool) -> Result<(), AuditError> {
     // An index serves each search. Organisation 0 is the ledger itself; every other organisation has events only in its jobs.
+    let job = match has_newest {
+        true => "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM newest WHERE newest.job = job.id)",
+        false => "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job = job.id)",
+    };
     let names = [
-        ("job", "SELECT subject FROM job WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job = job.id)"),
+        ("job", job),
         ("source", "SELECT uri FROM source WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.source = source.id)"),
         ("org", "SELECT uuid FROM org WHERE id <> 0 AND NOT EXISTS (SELECT 1 FROM job WHERE job.org = org.id)"),
     ];

@@ -11,6 +11,7 @@ mod checkpoints;
 mod columns;
 mod database;
 mod export;
+mod newest;
 mod report;
 mod signers;
 mod site;

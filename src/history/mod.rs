@@ -45,9 +45,10 @@ impl Error {
         move |cause| Error::Misfit { position, cause }
     }
 
-    /// The event that keeps its job from being folded; `None` if the log cannot be read.
+    /// The event that keeps its job from being folded; `None` if the log cannot be read now.
     pub fn unfoldable(&self) -> Option<Position> {
         match self {
+            Error::Log(log::Error::BrokenChain(position)) => Some(*position),
             Error::Log(_) => None,
             Error::Unreadable(unreadable) => Some(unreadable.position),
             Error::Misfit { position, .. } | Error::LedgerEvent { position } => Some(*position),

@@ -39,6 +39,11 @@ pub enum Error {
         /// The next position in the file.
         found: Position,
     },
+    /// The chain of a job's events breaks off at this position.
+    #[error(
+        "expected an event of the job at position {0}, which names an earlier one as its previous event; `log.db` is damaged"
+    )]
+    BrokenChain(Position),
     /// A node of the tree is not stored, although every tree of this size has the node.
     #[error("the tree lacks the node {} of level {}", .0.index, .0.level)]
     NoNode(NodeId),
@@ -54,7 +59,7 @@ impl Error {
     pub fn is_contradiction(&self) -> bool {
         match self {
             Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Taken | ErrorKind::Refused | ErrorKind::Damaged),
-            Error::Gap { .. } | Error::NoNode(_) => true,
+            Error::Gap { .. } | Error::BrokenChain(_) | Error::NoNode(_) => true,
             Error::Newer { .. } | Error::NotALog(_) | Error::Missing(_) => false,
         }
     }

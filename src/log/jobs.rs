@@ -1,9 +1,12 @@
 //! Reads of one job: its row, its kind, its events in order.
 
+use std::ops::ControlFlow;
+
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::reader::{Reader, Row};
+use super::stretch::{STRETCH, milestones};
 use super::{Error, Types};
 use crate::job::{JobId, Kind, OrgId, Position};
 
@@ -37,35 +40,50 @@ impl Reader<'_> {
         Ok(kind.and_then(|word| word.parse().ok()))
     }
 
-    /// Whether the job has more than `limit` events. Reads at most `limit` + 1 of them.
+    /// Whether the job has more than about `limit` events. Counts milestones, `limit` / 16 of them at the most.
     pub fn is_longer_than(&self, job: StreamId, limit: u64) -> Result<bool, Error> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE job = ?1 LIMIT 1 OFFSET ?2)";
-        Ok(self.prepare("count a job's events", sql)?.value(params![job, limit])?)
+        let (sql, count) = match self.has_milestones()? {
+            true => (concat!("SELECT EXISTS (", milestones!("1"), " LIMIT 1 OFFSET ?2)"), limit / STRETCH),
+            false => ("SELECT EXISTS (SELECT 1 FROM event WHERE job = ?1 LIMIT 1 OFFSET ?2)", limit),
+        };
+        Ok(self.prepare("count a job's events", sql)?.value(params![job, count])?)
     }
 
     /// The position and type of the job's newest event whose type is not in `but`. Searches from the job's end.
     pub fn newest_but(&self, job: StreamId, but: Types) -> Result<Option<(Position, String)>, Error> {
-        let sql = "SELECT position, type FROM event WHERE job = ?1 AND instr(?2, ',' || type || ',') = 0 \
-                   ORDER BY prev DESC LIMIT 1";
-        let mut statement = self.prepare("find where a job's history ends", sql)?;
-        Ok(statement.row_if_any(params![job, but.parameter()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+        let mut statement =
+            self.prepare("find where a job's history ends", "SELECT type FROM event WHERE position = ?1")?;
+        let Some(newest) = self.newest(job)? else { return Ok(None) };
+        let mut found = None;
+        self.walk_back(newest, Position::GENESIS, |position| {
+            let word: String = statement.value([position])?;
+            Ok(if but.meets(Types::spelled(&word)) {
+                ControlFlow::Continue(())
+            } else {
+                found = Some((position, word));
+                ControlFlow::Break(())
+            })
+        })?;
+        Ok(found)
     }
 
     /// Gives `each` the events of one job after `after`, up to and with `upto`, in order, `limit` at the most.
     ///
-    /// The index orders a job's events by `prev`. The `prev` of the first event after `after` is the job's newest position up to
-    /// `after`.
+    /// # Errors
+    /// The log cannot be read, or `each` fails.
     pub fn scan_job<E: From<Error>>(
         &self,
         job: StreamId,
         after: Position,
         upto: Position,
         limit: u64,
-        each: impl FnMut(Row<'_>) -> Result<(), E>,
+        mut each: impl FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
-                   AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                   ORDER BY prev LIMIT ?4";
-        self.each("read a job's events", sql, params![job, after, upto, limit], each)
+        let mut left = limit;
+        self.walk(job, after, upto, |_, row| {
+            left -= 1;
+            each(row)?;
+            Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
     }
 }

@@ -9,6 +9,7 @@ mod jobs;
 mod open;
 mod page;
 mod reader;
+mod stretch;
 mod tree;
 mod writer;
 

@@ -15,13 +15,16 @@ pub const FORMAT: i64 = FORMATS.len() as i64;
 pub const TREE_FORMAT: i64 = 2;
 /// The first format in which data can be redacted.
 const ERASABLE_FORMAT: i64 = 3;
+/// The first format with the index of milestones and the table of newest events.
+pub(super) const MILESTONES_FORMAT: i64 = 4;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
 /// The SQL that upgrades each format to the next; the first upgrades an empty file. Released steps never change.
-const FORMATS: [&[&str]; 3] = [
+const FORMATS: [&[&str]; 4] = [
     &[include_str!("../../schema/log.sql")],
     &[NODES, CHECKPOINTS],
     &[include_str!("../../schema/log.3.redactions.sql")],
+    &[include_str!("../../schema/log.4.jobs.sql")],
 ];
 const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
 const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");

@@ -95,24 +95,22 @@ impl Reader<'_> {
         job: StreamId,
         bounds: Bounds,
         types: Types,
-        each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
+        mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Position, E> {
         let Bounds { after, head, limit, scan } = bounds;
-        let mut end = head;
-        // If the filter shows all types, `limit` bounds the read too.
-        if types != Types::ALL {
-            let sql = "SELECT position FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
-                       AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                       ORDER BY prev LIMIT 1 OFFSET ?4";
-            let mut statement = self.prepare("find where a page of a job's events ends", sql)?;
-            let last = statement.value_if_any(params![job, after, end, scan - 1]).map_err(Error::from)?;
-            end = last.unwrap_or(end);
-        }
-        let sql = "SELECT position, leaf, data, salt FROM event WHERE job = ?1 AND position > ?2 AND position <= ?3 \
-                   AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
-                   AND (?4 IS NULL OR instr(?4, ',' || type || ',') > 0) ORDER BY prev LIMIT ?5";
-        let types = types.parameter();
-        self.until("read a page of a job's events", sql, params![job, after, end, types, limit], each)?;
+        let (mut end, mut shown, mut read) = (head, 0, 0);
+        self.walk(job, after, head, |event_type, row| {
+            read += 1;
+            if read == scan {
+                end = row.position;
+            }
+            let mut flow = ControlFlow::Continue(());
+            if types.meets(Types::spelled(event_type)) {
+                shown += 1;
+                flow = each(row)?;
+            }
+            Ok::<_, E>(if read == scan || shown == limit { ControlFlow::Break(()) } else { flow })
+        })?;
         Ok(end)
     }
 

@@ -163,7 +163,7 @@ pub fn enough(size: usize, limit: usize) -> ControlFlow<()> {
     if size >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-fn borrow<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {
+pub(super) fn borrow<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {
     Ok(Row {
         position: row.get(0)?,
         leaf: row.get_ref(1)?.as_blob()?,

@@ -78,6 +78,13 @@ impl Writer {
         self.grow(&Frontier::EMPTY, each)
     }
 
+    /// Finds the newest event of each job again, inside the open transaction.
+    pub fn find_newest_anew(&self) -> Result<(), Error> {
+        self.run("find the newest events", "DELETE FROM newest")?;
+        let sql = "INSERT INTO newest SELECT job, max(position) FROM event WHERE job IS NOT NULL GROUP BY job";
+        self.run("find the newest events", sql)
+    }
+
     /// Stores a signed checkpoint.
     pub fn add_checkpoint(&self, size: Size, note: &[u8]) -> Result<(), Error> {
         let sql = "INSERT INTO checkpoint (size, note) VALUES (?1, ?2)";

@@ -15,7 +15,7 @@ use crate::support::anchors::{
 };
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::append_to;
-use crate::support::rows::FIRST_FORMAT;
+use crate::support::rows::into_first_format;
 use crate::support::wait::until;
 use crate::support::{Client, Gate, TestServer, noted, task_job};
 
@@ -100,7 +100,7 @@ fn a_log_that_was_put_back_to_before_it_had_a_tree_is_not_signed_for() {
     let data = ledger(dir.path());
     cut(&data);
     let log = Connection::open(data.join("log.db")).unwrap();
-    log.execute_batch(FIRST_FORMAT).unwrap();
+    into_first_format(&log);
     refuses(&data, &data.join("anchor"), &["11 events", "has 10", "no signed checkpoint"]);
     let signed: i64 = log.query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0)).unwrap();
     assert_eq!(signed, 0);

@@ -74,6 +74,7 @@ mod masking_forms;
 mod masking_passwords;
 mod masking_text;
 mod metrics;
+mod older_format;
 mod open_files;
 mod openapi;
 mod operation;
@@ -100,6 +101,7 @@ mod seals;
 mod sessions;
 mod snapshots;
 mod starts;
+mod stretches;
 #[path = "../support/mod.rs"]
 mod support;
 mod tails;

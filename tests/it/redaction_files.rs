@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::exports::{append_to, exported, import};
 use crate::support::redactions::{NAME, REDACTED_JOBS, files_with, lives, redacted, redactions};
+use crate::support::rows::THIRD_FORMAT;
 use crate::support::wait::until;
 use crate::support::{Client, noted};
 
@@ -105,6 +106,7 @@ fn a_log_from_before_redactions_existed_starts_without_the_deleted_bytes_in_its_
     let conn = Connection::open(dir.path().join("log.db")).unwrap();
     let rows =
         format!("CREATE TABLE t AS SELECT '{NAME}' || value FROM json_each('[1,2,3,4,5,6,7,8,9]'); DROP TABLE t;");
+    conn.execute_batch(THIRD_FORMAT).unwrap();
     conn.execute_batch("PRAGMA secure_delete = OFF; DROP INDEX event_redaction; PRAGMA user_version = 2;").unwrap();
     conn.execute_batch(&rows).unwrap();
     drop(conn);

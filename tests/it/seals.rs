@@ -11,13 +11,14 @@ use serde_json::json;
 use crate::support::audit::{audit, checkpoints};
 use crate::support::cli::{cli, on};
 use crate::support::exports::{append_to, exported, import, small_ledger};
-use crate::support::rows::{FIRST_FORMAT, open};
+use crate::support::rows::{into_first_format, open};
 use crate::support::{Client, TestServer, noted, problem, task_job};
 
 /// Drops the triggers, as an insider with the file can.
 fn as_an_insider(folder: &Path) -> Connection {
     let conn = open(&folder.join("log.db"));
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name <> 'event_follows'";
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' \
+               AND name NOT IN ('event_follows', 'event_begins_job', 'event_continues_job')";
     let names: Vec<String> =
         conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     names.iter().for_each(|name| conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
@@ -64,7 +65,7 @@ fn a_log_of_the_first_format_gets_its_tree_at_the_next_start() {
     let path = server.path().join("log.db");
     let before = exported(server.path(), &[]);
     let conn = open(&path);
-    conn.execute_batch(FIRST_FORMAT).unwrap();
+    into_first_format(&conn);
     let format = || -> i64 { conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
     // Commands that only read take the old format as it is.
     assert_eq!(exported(server.path(), &[]), before);
@@ -82,7 +83,7 @@ fn a_log_of_the_first_format_gets_its_tree_at_the_next_start() {
 fn a_log_of_the_first_format_without_its_key_gets_a_tree_and_no_checkpoint() {
     let (mut server, worker) = ledger();
     let (log, key) = (server.path().join("log.db"), Folder::new(server.path()).key());
-    open(&log).execute_batch(FIRST_FORMAT).unwrap();
+    into_first_format(&open(&log));
     let secret = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     server.restart();

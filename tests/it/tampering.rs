@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{Done, cli, on};
 use crate::support::insider::{log, open, regrow, replaced};
+use crate::support::rows::FOLLOW_THE_CUT;
 
 #[track_caller]
 fn faults(done: &Done) -> Vec<Value> {
@@ -67,6 +68,18 @@ fn each_changed_entry_is_found_at_its_position() {
         let first = &faults(&done)[0];
         assert_eq!(first["position"], position, "{what}: {first}");
         assert_eq!(first["class"], "content", "{what}: {first}");
+    }
+}
+
+#[test]
+fn a_changed_newest_event_of_a_job_is_found() {
+    let log = log();
+    for sql in ["UPDATE newest SET position = position - 1", "DELETE FROM newest", "INSERT INTO newest VALUES (99, 3)"]
+    {
+        let done = log.verify(log.changed(sql).path(), &[&log.kept]);
+        assert_eq!(done.code, 3, "{sql}: {}{}", done.stdout, done.stderr);
+        let told = faults(&done);
+        assert!(told[0]["what"].as_str().unwrap().starts_with("the table `newest` of log.db"), "{sql}: {told:?}");
     }
 }
 
@@ -152,9 +165,9 @@ fn verify_refuses_checkpoints_that_the_log_did_not_sign() {
 #[test]
 fn a_log_that_was_cut_or_rolled_back_is_found_with_a_checkpoint() {
     let log = log();
-    let cut = "DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;";
+    let cut = format!("DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7; {FOLLOW_THE_CUT}");
     // The log still has its newer checkpoints.
-    let copy = log.changed(cut);
+    let copy = log.changed(&cut);
     log.verify(copy.path(), &[]).expect(5);
     let clean = log.changed(&format!("{cut} DELETE FROM checkpoint WHERE size > 5"));
     fs::remove_file(clean.path().join("views.db")).unwrap();

@@ -10,6 +10,7 @@ use super::audit::checkpoints;
 use super::cli::{Serving, cli, on};
 use super::exports::{append_to, small_ledger};
 use super::insider::{copy_files, open};
+use super::rows::FOLLOW_THE_CUT;
 use super::wait::until;
 use super::{Client, noted};
 
@@ -76,6 +77,7 @@ pub fn cut(folder: &Path) {
     let cut = "DELETE FROM event WHERE position >= 10; DELETE FROM node WHERE number >= 18; \
                DELETE FROM checkpoint WHERE size > 10";
     conn.execute_batch(cut).unwrap();
+    conn.execute_batch(FOLLOW_THE_CUT).unwrap();
 }
 
 /// Checks that a server on the folder refuses writes and gives each of `words` as the reason, in answers and on stderr. Reads must

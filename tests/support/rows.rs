@@ -25,9 +25,28 @@ pub struct EventRow {
     pub recorded: i64,
 }
 
-/// SQL that turns a log into one of format 1: drops the tables and the index that later formats added.
-pub const FIRST_FORMAT: &str =
-    "DROP TABLE node; DROP TABLE checkpoint; DROP INDEX event_redaction; PRAGMA user_version = 1";
+/// SQL that turns a log into one of format 3, which finds a job's events by the index of a key.
+pub const THIRD_FORMAT: &str = "
+    DROP TRIGGER IF EXISTS event_begins_job; DROP TRIGGER IF EXISTS event_continues_job; DROP TABLE newest; DROP INDEX event_milestone;
+    CREATE UNIQUE INDEX event_prev ON event (job, prev);
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET name = 'sqlite_autoindex_event_2', sql = NULL WHERE name = 'event_prev';
+    UPDATE sqlite_schema SET sql = replace(sql, '  UNIQUE (source, id),',
+        '  UNIQUE (source, id),' || char(10) || '  UNIQUE (job, prev),') WHERE type = 'table' AND name = 'event';
+    PRAGMA writable_schema = RESET;
+    PRAGMA user_version = 3;";
+
+/// Turns a log into one of format 1: drops what later formats added.
+pub fn into_first_format(conn: &Connection) {
+    conn.execute_batch(THIRD_FORMAT).unwrap();
+    conn.execute_batch("DROP TABLE node; DROP TABLE checkpoint; DROP INDEX event_redaction; PRAGMA user_version = 1")
+        .unwrap();
+}
+
+/// Has the table `newest` name the newest event of each job that is left, as an insider does after cutting events off.
+pub const FOLLOW_THE_CUT: &str = "
+    DELETE FROM newest;
+    INSERT INTO newest SELECT job, max(position) FROM event WHERE job IS NOT NULL GROUP BY job;";
 
 /// Opens a log that no server has open, with the setting that the ledger itself uses.
 pub fn open(path: &Path) -> Connection {

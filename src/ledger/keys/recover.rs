@@ -61,6 +61,8 @@ pub fn continue_log(folder: &Folder, clock: &Clock) -> Result<Option<Continued>,
     let kept = anchor.keep(&data.origin)?;
     key_file::stage(folder, &key)?;
     log.begin()?;
+    // A log that lost its newest events still names them here.
+    log.find_newest_anew()?;
     append_own(&mut log, head.next(), clock(), LedgerContinued::TYPE, &data)?;
     let edge = log.grow_anew(|_, _| Ok::<(), OpenError>(()))?;
     Seal::new(&data.origin, vec![key], Frontier::EMPTY).sign(&log, edge)?;

@@ -13,7 +13,7 @@ use super::mirror::Mirror;
 use super::tools::{Tools, tools};
 use crate::support::cli::{cli, on};
 use crate::support::insider::{Log, copied, log, open, regrow, replaced};
-use crate::support::rows::{leaves, seal};
+use crate::support::rows::{FOLLOW_THE_CUT, leaves, seal};
 use crate::support::shell::lacking;
 use crate::support::{Client, TestServer, bundles, noted, skipped};
 
@@ -241,6 +241,7 @@ fn rows() -> Vec<Row> {
         row("the tail cut, with all that tells of it",  [5, 5, 5, 5, 5, 0, 0], |folder| {
             open(folder).execute_batch("DELETE FROM event WHERE position > 4; DELETE FROM node WHERE number > 7;
                 DELETE FROM checkpoint WHERE size > 5").unwrap();
+            open(folder).execute_batch(FOLLOW_THE_CUT).unwrap();
             without_views(folder);
         }),
         // By an insider with the key: only a checkpoint held outside tells.
