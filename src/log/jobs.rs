@@ -6,7 +6,7 @@ use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::reader::{Reader, Row};
-use super::stretch::{STRETCH, milestones};
+use super::section::{SECTION, milestones};
 use super::{Error, Types};
 use crate::job::{JobId, Kind, OrgId, Position};
 
@@ -43,7 +43,7 @@ impl Reader<'_> {
     /// Whether the job has more than about `limit` events. Counts milestones, `limit` / 16 of them at the most.
     pub fn is_longer_than(&self, job: StreamId, limit: u64) -> Result<bool, Error> {
         let (sql, count) = match self.has_milestones()? {
-            true => (concat!("SELECT EXISTS (", milestones!("1"), " LIMIT 1 OFFSET ?2)"), limit / STRETCH),
+            true => (concat!("SELECT EXISTS (", milestones!("1"), " LIMIT 1 OFFSET ?2)"), limit / SECTION),
             false => ("SELECT EXISTS (SELECT 1 FROM event WHERE job = ?1 LIMIT 1 OFFSET ?2)", limit),
         };
         Ok(self.prepare("count a job's events", sql)?.value(params![job, count])?)

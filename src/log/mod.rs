@@ -9,7 +9,7 @@ mod jobs;
 mod open;
 mod page;
 mod reader;
-mod stretch;
+mod section;
 mod tree;
 mod writer;
 

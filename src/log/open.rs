@@ -117,6 +117,9 @@ pub fn recover_file(path: &Path) -> Result<(), Error> {
 pub(super) fn upgrade(conn: &Connection) -> Result<(), Error> {
     let doing = || sqlite::Error::doing("bring the log to the newest format");
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(doing())?;
+    if found > 0 {
+        tracing::info!(from = found, to = FORMAT, "upgrading the log, which reads all of it");
+    }
     for sql in FORMATS.iter().skip(found as usize).copied().flatten() {
         conn.execute_batch(sql).map_err(doing())?;
     }

@@ -98,10 +98,10 @@ mod running;
 mod samples;
 mod schema;
 mod seals;
+mod sections;
 mod sessions;
 mod snapshots;
 mod starts;
-mod stretches;
 #[path = "../support/mod.rs"]
 mod support;
 mod tails;

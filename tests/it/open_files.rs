@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::support::cli::{Serving, on, token};
 use crate::support::exports::small_ledger;
 use crate::support::stalls::Stalls;
+use crate::support::wait::until;
 use crate::support::{Client, event, noted, problem, task_job};
 
 /// The time after the change from which no append may succeed, on a machine that delays no thread.
@@ -58,7 +59,7 @@ fn expect_refusals_after(name: &str, act: impl FnOnce(&Path, &Path)) {
     fs::create_dir(&older).unwrap();
     crate::support::insider::copy_files(&folder, &older);
     worker.append(&json!((0..50).map(|n| noted("a", &format!("{n}"))).collect::<Vec<_>>())).expect(201);
-    worker.get("/readyz").expect(200);
+    until("the views follow", || worker.get("/readyz").status == 200);
     let stalls = Stalls::watch();
     act(&folder, &older);
     append_until_refused(&worker, Instant::now(), &stalls);

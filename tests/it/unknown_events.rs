@@ -5,6 +5,7 @@ use jobledger::access::Role;
 use serde_json::{Value, json};
 
 use crate::support::rows::{EventRow, open, seal};
+use crate::support::wait::until;
 use crate::support::{Client, TestServer, noted, position, processed, started, task_job};
 
 /// A server on a log with the running jobs `b` and `a`. The event at position 5, of job `a`, is written by hand, so no ledger decided
@@ -133,6 +134,9 @@ fn a_job_that_folds_again_is_taken_back_at_the_next_start() {
         .unwrap();
     drop(views);
     server.restart();
-    assert_eq!(worker.at(&server.url).get("/ledger/jobs/a").expect(200).text(), before);
-    assert_eq!(worker.at(&server.url).get("/readyz").expect(200).json()["warnings"], Value::Null);
+    let worker = worker.at(&server.url);
+    // The projector takes the job back after readers have the views.
+    until("the job is taken back", || worker.get("/ledger/jobs/a").status == 200);
+    assert_eq!(worker.get("/ledger/jobs/a").expect(200).text(), before);
+    assert_eq!(worker.get("/readyz").expect(200).json()["warnings"], Value::Null);
 }

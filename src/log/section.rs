@@ -1,4 +1,4 @@
-//! The order of a job's events. The events between two milestones of a job are a stretch: the milestone, or the job's newest event,
+//! The order of a job's events. The events between two milestones of a job are a section: the milestone, or the job's newest event,
 //! ends it, and `prev` leads back from there. `schema/log.4.jobs.sql` says which events are milestones.
 
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use super::reader::{Reader, Row, borrow};
 use super::{Error, StreamId, open};
 use crate::job::Position;
 
-/// Events of a usual stretch.
-pub(super) const STRETCH: u64 = 16;
+/// Events of a usual section.
+pub(super) const SECTION: u64 = 16;
 
 /// The beginning of a statement that reads the milestones of the job `?1`. The condition is that of the index, word for word.
 macro_rules! milestones {
@@ -41,15 +41,15 @@ impl Reader<'_> {
     ) -> Result<(), E> {
         let sql = "SELECT position, leaf, data, salt, type FROM event WHERE position = ?1";
         let mut event = self.prepare("read an event of a job", sql)?;
-        let (mut after, mut stretch) = (after, Vec::new());
+        let (mut after, mut section) = (after, Vec::new());
         while after < upto
-            && let Some(end) = self.stretch_end(job, after)?
+            && let Some(end) = self.section_end(job, after)?
         {
             self.walk_back(end, after, |position| {
-                stretch.push(position);
+                section.push(position);
                 Ok(ControlFlow::Continue(()))
             })?;
-            for position in stretch.drain(..).rev().take_while(|position| *position <= upto) {
+            for position in section.drain(..).rev().take_while(|position| *position <= upto) {
                 let mut rows = event.rows([position]).map_err(Error::from)?;
                 if let Some((event_type, row)) = rows.read(typed).map_err(Error::from)?
                     && each(event_type, row)?.is_break()
@@ -89,9 +89,9 @@ impl Reader<'_> {
         Ok(self.prepare("find a job's newest event", sql)?.value_if_any([job])?)
     }
 
-    /// The event that ends the job's stretch after `after`; `None` if the job has no event after `after`.
-    fn stretch_end(&self, job: StreamId, after: Position) -> Result<Option<Position>, Error> {
-        let doing = "find the end of a stretch of a job's events";
+    /// The event that ends the job's section after `after`; `None` if the job has no event after `after`.
+    fn section_end(&self, job: StreamId, after: Position) -> Result<Option<Position>, Error> {
+        let doing = "find the end of a section of a job's events";
         let milestone = match self.has_milestones()? {
             true => {
                 let sql = concat!(milestones!("position"), " AND position > ?2 ORDER BY position LIMIT 1");
@@ -103,7 +103,7 @@ impl Reader<'_> {
                 let sql = "SELECT position FROM event WHERE job = ?1 AND position > ?2 \
                            AND prev >= (SELECT ifnull(max(prev), 0) FROM event WHERE job = ?1 AND prev < ?2) \
                            ORDER BY prev LIMIT 1 OFFSET ?3";
-                self.prepare(doing, sql)?.value_if_any(params![job, after, STRETCH - 1])?
+                self.prepare(doing, sql)?.value_if_any(params![job, after, SECTION - 1])?
             }
         };
         Ok(match milestone {
