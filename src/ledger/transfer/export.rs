@@ -103,7 +103,7 @@ fn events(
             }
             None => log.scan(next, STEP.min(head.get() + 1 - next.get().min(head.get() + 1)), line)?,
         }
-        // After the read: a pipe that nobody empties keeps no read open, and SQLite can begin the WAL anew.
+        // After the read: a pipe without a reader keeps no read open, and SQLite can begin the WAL anew.
         out.write_all(&lines)?;
         lines.clear();
         written += read;
