@@ -22,8 +22,9 @@ use super::token::{Secret, session_hash, token_hash};
 use crate::blocking::off_thread;
 use crate::job::Time;
 
-/// How long memory counts as current after a check of the file. A command that revokes a token takes longer than that.
-const FRESH: Duration = Duration::from_millis(1);
+/// How long memory counts as current after a check of the file. [`Access::revoke`] and [`Access::rotate`] return later than that
+/// after their commit, so a running server refuses the old secret from then on.
+pub(super) const FRESH: Duration = Duration::from_millis(1);
 /// How long memory counts as current while the file is locked against readers.
 const STALE: Duration = Duration::from_secs(1);
 /// How long a request waits for another request's check or reading of the file, before it goes on from memory.

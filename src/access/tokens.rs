@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::error::{AccessError, Stop, attempt};
+use super::live::FRESH;
 use super::role::Role;
 use super::store::{Access, word};
 use super::token::{Secret, token_hash};
@@ -99,9 +100,10 @@ impl Access {
         })
     }
 
-    /// Gives a token a new secret. The older secrets end after `overlap`, unless they end sooner.
+    /// Gives a token a new secret. The older secrets end after `overlap`, unless they end sooner. Running servers know this when
+    /// the call returns.
     pub fn rotate(&self, org: OrgId, name: &str, overlap: Duration, now: Time) -> Result<Secret, AccessError> {
-        self.change("rotate a token", |file| {
+        let secret = self.change("rotate a token", |file| {
             let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
             if newest.revoked {
                 return Err(AccessError::Revoked(name.to_owned()).into());
@@ -114,17 +116,22 @@ impl Access {
             let sql = "UPDATE secret SET ends_at = min(ifnull(ends_at, ?2), ?2) WHERE token = ?1";
             file.execute(sql, params![id, now.plus(overlap).micros()])?;
             new_secret(file, id, now)
-        })
+        })?;
+        wait_for_servers();
+        Ok(secret)
     }
 
-    /// Revokes a token for good, and frees its sources. A token that is revoked already stays as it is.
+    /// Revokes a token for good, and frees its sources. A token that is revoked already stays as it is. Running servers refuse the
+    /// token when the call returns.
     pub fn revoke(&self, org: OrgId, name: &str, now: Time) -> Result<(), AccessError> {
         self.change("revoke a token", |file| {
             let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
             let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
             file.execute(sql, params![newest.id, now.micros()])?;
             Ok(())
-        })
+        })?;
+        wait_for_servers();
+        Ok(())
     }
 
     /// Every token, revoked ones too, in the order in which they were made.
@@ -164,6 +171,12 @@ fn info(row: &Row<'_>, sources: &mut BTreeMap<i64, Vec<String>>) -> Result<Token
         rotated: time(9)?.filter(|newest| *newest != created),
         old_secret_until: time(10)?,
     })
+}
+
+/// Waits until every running server has to look at the file again before it believes a secret. A server whose file is locked is
+/// the exception: it goes on from memory for up to a second.
+fn wait_for_servers() {
+    std::thread::sleep(FRESH);
 }
 
 /// A token that has, or had, a certain name.
