@@ -7,6 +7,7 @@
 
 mod bells;
 pub mod frame;
+mod joined;
 mod late;
 mod publisher;
 mod ring;

@@ -14,11 +14,11 @@ const STEP: u64 = 512;
 /// Bytes of frames after which the publisher ends a step, 4 MiB.
 const STEP_BYTES: usize = 4 << 20;
 /// The publisher's pause after each ring of the bells, for each open tail. Waking 1,000 tails costs about 10 ms. Under load the
-/// publisher therefore wakes them 50 times a second, and each takes the events that have gathered. The first ring after a quiet
+/// publisher therefore wakes them 20 times a second, and each takes the events that have gathered. The first ring after a quiet
 /// time comes at once.
-const REST: Duration = Duration::from_micros(20);
+const REST: Duration = Duration::from_micros(50);
 /// The longest such pause.
-const LONGEST_REST: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_millis(50);
 /// The publisher's pause after a failed read of the log.
 const RETRY: Duration = Duration::from_secs(1);
 

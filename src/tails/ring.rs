@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::TailError;
 use super::bells::{Bell, Bells};
 use super::frame::{Frame, Stretch};
+use super::joined::Joined;
 use super::late::LateReads;
 use crate::blocking::off_thread;
 use crate::job::Position;
@@ -28,6 +29,7 @@ pub struct Tails {
     ring: RwLock<Ring>,
     /// The bytes of the frames in the ring.
     budget: Budget,
+    joined: Joined,
     late: LateReads,
     bells: Arc<Bells>,
     open: AtomicUsize,
@@ -55,8 +57,8 @@ impl Tails {
     /// An empty ring, and no open stream.
     pub fn new(memory: &Memory) -> Tails {
         let late = LateReads::new(memory.of(Share::LateReads));
-        let (ring, bells, open) = (RwLock::default(), Arc::default(), AtomicUsize::new(0));
-        Tails { ring, budget: memory.of(Share::Ring), late, bells, open, entered: Notify::new() }
+        let (ring, joined, bells, open) = (RwLock::default(), Joined::default(), Arc::default(), AtomicUsize::new(0));
+        Tails { ring, budget: memory.of(Share::Ring), joined, late, bells, open, entered: Notify::new() }
     }
 
     /// The number of open streams.
@@ -115,7 +117,12 @@ impl Tails {
         }
         let first = ring.frames.partition_point(|frame| frame.position <= cursor);
         let frames = ring.frames.range(first..).map(|frame| &**frame);
-        Some(Stretch::of(frames, filter, ring.end.max(cursor), TAKE))
+        let join = || Stretch::of(frames, filter, ring.end.max(cursor), TAKE);
+        // The frame of a quiet log is shared as it is.
+        match ring.frames.len() - first {
+            0 | 1 => Some(join()),
+            _ => Some(self.joined.get_or(ring.end, cursor, filter, join)),
+        }
     }
 
     /// The newest position in the ring.
@@ -133,6 +140,7 @@ impl Tails {
         let mut ring = self.ring.write();
         if ring.redacted < redacted {
             *ring = Ring { start: ring.end, end: ring.end, redacted, ..Ring::default() };
+            self.joined.clear();
             self.budget.hold(0);
         }
     }
@@ -157,6 +165,7 @@ impl Tails {
     pub(super) fn skip_to(&self, head: Position) {
         let mut ring = self.ring.write();
         *ring = Ring { start: head, end: head, redacted: ring.redacted, ..Ring::default() };
+        self.joined.clear();
         self.budget.hold(0);
         drop(ring);
         self.bells.ring_all(head);

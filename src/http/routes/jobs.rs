@@ -52,22 +52,7 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     let first = params.count("first", 50, 1000)?;
     let after = params.text("after")?;
     let min = params.one("min_position")?;
-    let label = params.text("label")?.map(|label| match label.split_once(':') {
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(Error::parameter("label", "expected `name:value`")),
-    });
-    let query = JobQuery {
-        org: caller.org_of_list(params.one("org")?)?,
-        kind: params.one("kind")?,
-        status: params.one("status")?,
-        job_type: params.one("job_type")?,
-        label: label.transpose()?,
-        created_by: params.text("created_by")?,
-        created_after: params.time("created_after")?,
-        created_before: params.time("created_before")?,
-        id_prefix: params.text("id_prefix")?.map(normalised),
-        ..JobQuery::default()
-    };
+    let query = job_query(&caller, &mut params)?;
     params.finish()?;
     let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
     let render = |list: &JobList| {
@@ -80,6 +65,30 @@ pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) ->
     let name = PageName { route: "/ledger/jobs", query: JobQuery { before, ..query.clone() }, limit: first };
     let shown = app.pages.get(&app.ledger, name, min, render).await?;
     Ok(page(shown))
+}
+
+/// Takes the filters of a list of jobs from the query.
+///
+/// # Errors
+///
+/// 400 for a filter that is not what was expected; 404 for an organisation that the caller may not see.
+pub fn job_query(caller: &Caller, params: &mut Params) -> Result<JobQuery, Error> {
+    let label = params.text("label")?.map(|label| match label.split_once(':') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(Error::parameter("label", "expected `name:value`")),
+    });
+    Ok(JobQuery {
+        org: caller.org_of_list(params.one("org")?)?,
+        kind: params.one("kind")?,
+        status: params.one("status")?,
+        job_type: params.one("job_type")?,
+        label: label.transpose()?,
+        created_by: params.text("created_by")?,
+        created_after: params.time("created_after")?,
+        created_before: params.time("created_before")?,
+        id_prefix: params.text("id_prefix")?.map(normalised),
+        ..JobQuery::default()
+    })
 }
 
 /// The prefix in the form of stored ids: a whole UUID in lower case. A part of a UUID stays as it is, because it may also begin

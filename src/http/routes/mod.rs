@@ -7,7 +7,7 @@ pub mod docs;
 mod events;
 mod export;
 mod job;
-mod jobs;
+pub mod jobs;
 pub mod metrics;
 mod ready;
 mod rebuild;
