@@ -73,7 +73,7 @@ impl Server {
             pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
             stopping: stopping.clone(),
-            scheme: serving.transport.scheme(),
+            origins: serving.origins(),
             requests: Requests::new(description.paths.paths.keys().map(String::as_str)),
             dropped_lines: serving.dropped_lines.clone(),
             openapi: text(&description),

@@ -12,7 +12,7 @@ use super::listen::Listen;
 use super::masking::Masking;
 use super::stop::{at_hangup, stop_signal};
 use super::{AnchorDir, Data, Failure, Outcome, logging};
-use crate::http::{HttpOptions, Tls, Transport};
+use crate::http::{HttpOptions, NotAnOrigin, Origin, Tls, Transport};
 use crate::ledger::{Identity, Options};
 use crate::server::Server;
 
@@ -60,8 +60,16 @@ pub(super) struct Serve {
     insecure_http: bool,
 
     /// A proxy in front of this server does TLS, so browsers use https; browsers then send cookies over https only
+    ///
+    /// The server then believes the headers `Forwarded` and `X-Forwarded-Proto`, which say how the client reached the proxy.
     #[arg(long, env = "JOBLEDGER_BEHIND_TLS")]
     behind_tls: bool,
+
+    /// The address under which browsers reach this server, if a proxy in front changes the header `Host`
+    ///
+    /// A write by cookie, and a sign-in by form, must come from a page of this server: from this address, or from the one in `Host`.
+    #[arg(long, env = "JOBLEDGER_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    public_url: Option<Origin>,
 
     /// The program that copies the WAL into log.db: the ledger itself (internal), or another one, such as Litestream (external)
     #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
@@ -112,6 +120,13 @@ impl Serve {
             (None, None) => Transport::Clear,
             _ => return Err(Failure::CouldNotRun("--tls-cert and --tls-key belong together; give both".into())),
         };
+        if let Some(public) = self.public_url.as_ref().filter(|public| public.scheme() != transport.scheme()) {
+            return Err(Failure::CouldNotRun(format!(
+                "--public-url {public} contradicts the way in which browsers reach this server, which is {}\n  hint: give \
+                 --behind-tls if a proxy in front does TLS",
+                transport.scheme()
+            )));
+        }
         if !self.listen.is_loopback() && matches!(transport, Transport::Clear) && !self.insecure_http {
             return Err(Failure::CouldNotRun(format!(
                 "other machines can reach {}, and without TLS they could read every token\n  hint: give --tls-cert and \
@@ -151,6 +166,7 @@ impl Serve {
         let scheme = if transport.tls().is_some() { "https" } else { "http" };
         let http = HttpOptions {
             transport,
+            public_url: self.public_url.clone(),
             bounds: self.limits.bounds(),
             stall_timeout: self.limits.stall_timeout,
             drain: self.drain,
@@ -184,6 +200,11 @@ impl Serve {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Reads an origin, also with a slash at its end.
+fn public_url(text: &str) -> Result<Origin, NotAnOrigin> {
+    text.strip_suffix('/').unwrap_or(text).parse()
 }
 
 /// Prints the first line on stdout and flushes: the program that started the server may wait for this line.

@@ -9,6 +9,7 @@ use crate::access::LiveAccess;
 use crate::http::answer::{Pages, RenderedEvents, RenderedJobs};
 use crate::http::limits::Limits;
 use crate::http::observe::Requests;
+use crate::http::request::OwnOrigins;
 use crate::ledger::Ledger;
 use crate::tails::Tails;
 
@@ -34,8 +35,8 @@ pub struct AppState {
     pub tails: Arc<Tails>,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
-    /// The scheme under which browsers know this server: with `https`, cookies are `Secure`.
-    pub scheme: &'static str,
+    /// The origins under which browsers know this server.
+    pub origins: OwnOrigins,
     /// Counters of requests.
     pub requests: Requests,
     /// Counts the log lines that the server dropped.

@@ -8,7 +8,7 @@ use ureq::http::Method;
 use crate::support::cli::{Serving, cli, on, token};
 use crate::support::raw::{connect, head, send};
 use crate::support::wait::until;
-use crate::support::{event, task_job};
+use crate::support::{Client, event, task_job};
 
 /// An organisation that is not the default one.
 const OTHER: &str = "11111111-1111-1111-1111-111111111111";
@@ -84,6 +84,16 @@ fn by_default_the_access_log_has_exports_refusals_and_reads_of_other_organisatio
     // A refused append has a line too.
     as_one(&auditor).append_with(&task_job("c"), &[("x-request-id", "append")]).expect(403);
     assert_eq!(logged.told("append")["actor"], "auditor");
+    // A form with a wrong token leads back to its page, and is a refusal all the same.
+    let form = |id, token: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-request-id", id)];
+        let body = format!("token={token}");
+        Client::new(&logged.server.url, None).send(Method::POST, "/session", &headers, body.as_bytes()).expect(303);
+    };
+    form("signed-in", &worker);
+    form("not-signed-in", nobody);
+    assert_eq!((&logged.told("not-signed-in")["status"], &logged.told("not-signed-in")["actor"]), (&json!(303), &none));
+    assert_eq!(logged.line("signed-in"), None);
     // A `HEAD` request for an export sends no bytes.
     let mut stream = connect(&logged.server.url);
     send(&mut stream, &head("HEAD /ledger/export", &auditor, "x-request-id: head\r\n"));

@@ -48,6 +48,7 @@ GET    /readyz                                    200   200 200 200 200   200 20
 GET    /schema/events/{name}                      200   200 200 200 200   200 200 200 200   -
 POST   /session                                   401   204 204 204 204   204 204 204 204   -
 DELETE /session                                   401   204 204 204 204   204 204 204 204   -
+POST   /sign-out                                  303   303 303 303 303   303 303 303 303   -
 ";
 
 const ROLES: [Role; 4] = [Role::Admin, Role::Worker, Role::Viewer, Role::Auditor];

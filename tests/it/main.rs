@@ -100,6 +100,7 @@ mod schema;
 mod seals;
 mod sections;
 mod sessions;
+mod sign_in;
 mod snapshots;
 mod starts;
 #[path = "../support/mod.rs"]

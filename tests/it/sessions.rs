@@ -31,7 +31,7 @@ fn a_browser_sends_the_cookie_to_this_server_only_and_shows_it_to_no_script() {
     let answer = server.client(Role::Viewer).send(Method::POST, "/session", &[], b"").expect(204);
     let cookie = answer.header("set-cookie");
     let (secret, rest) = cookie.strip_prefix("jobledger_session=").unwrap().split_once("; ").unwrap();
-    assert_eq!((secret.len(), rest), (43, "Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"));
+    assert_eq!((secret.len(), rest), (43, "Path=/; Max-Age=43200; HttpOnly; SameSite=Lax"));
     assert_eq!(answer.text(), "");
     assert_eq!(read(&server, &format!("theme=dark; jobledger_session={secret}; x=y")), 200);
     assert_eq!(read(&server, "jobledger_session="), 401);
@@ -149,7 +149,7 @@ fn signing_out_ends_this_session_and_no_other() {
     let answer = sign_out("same-origin").expect(204);
     assert_eq!(
         answer.header("set-cookie"),
-        "jobledger_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict",
+        "jobledger_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
         "the browser forgets it too"
     );
     assert_eq!((read(&server, &this), read(&server, &other)), (401, 200));

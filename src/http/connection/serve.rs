@@ -25,6 +25,7 @@ use super::handle::ConnectionHandle;
 use super::socket::ClientSocket;
 use super::tls::Tls;
 use crate::http::limits::Bounds;
+use crate::http::request::{Origin, OwnOrigins};
 use crate::http::site::Site;
 
 /// How long a client may take to send the head of a request, or for the TLS handshake.
@@ -73,6 +74,8 @@ impl Transport {
 pub struct HttpOptions {
     /// How clients reach the server.
     pub transport: Transport,
+    /// The origin under which a proxy in front serves this server, if the proxy changes `Host`.
+    pub public_url: Option<Origin>,
     /// The limits of concurrency.
     pub bounds: Bounds,
     /// How long a client may take no byte of an answer before the server closes the connection.
@@ -87,12 +90,21 @@ impl Default for HttpOptions {
     fn default() -> HttpOptions {
         HttpOptions {
             transport: Transport::Clear,
+            public_url: None,
             bounds: Bounds::default(),
             stall_timeout: Duration::from_secs(30),
             // Half the time that Docker gives a process to end.
             drain: Duration::from_secs(5),
             dropped_lines: Counter::default(),
         }
+    }
+}
+
+impl HttpOptions {
+    /// The origins under which browsers know the server.
+    pub fn origins(&self) -> OwnOrigins {
+        let behind_tls = matches!(self.transport, Transport::BehindTls);
+        OwnOrigins::new(self.transport.scheme(), behind_tls, self.public_url.clone())
     }
 }
 

@@ -34,6 +34,7 @@ tokio::task_local! {
 pub(super) struct Told {
     by: Option<(String, Role, OrgId)>,
     of_others: bool,
+    refused: bool,
 }
 
 /// Notes for the access log that the request comes with the token of `principal`, or with a session of this token.
@@ -45,6 +46,11 @@ pub fn asked_by(principal: &Principal) {
 /// Notes for the access log that the answer has data of other organisations.
 pub fn reads_of_others() {
     let _ = TOLD.try_with(|told| told.borrow_mut().of_others = true);
+}
+
+/// Notes for the access log that the request was refused, although its answer has the status of a success.
+pub fn refused() {
+    let _ = TOLD.try_with(|told| told.borrow_mut().refused = true);
 }
 
 /// Awaits `answer`, and returns it with the facts that were noted meanwhile.
@@ -96,8 +102,8 @@ impl AccessLine {
     fn is_notable(&self, response: &Response) -> bool {
         let content_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let taken_away = matches!(content_type, b"application/x-ndjson" | b"application/x-tar");
-        let refused = response.status().is_client_error() || response.status().is_server_error();
-        refused || self.told.of_others || taken_away
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        failed || self.told.refused || self.told.of_others || taken_away
     }
 }
 

@@ -7,7 +7,7 @@ mod access_log;
 mod requests;
 mod templates;
 
-pub use access_log::{ACCESS_LOG, asked_by, reads_of_others};
+pub use access_log::{ACCESS_LOG, asked_by, reads_of_others, refused};
 pub use requests::Requests;
 
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
@@ -117,7 +117,7 @@ impl FromRequestParts<App> for Caller {
             }
         } else if let Some(session) = session_cookie(&parts.headers) {
             if parts.method != Method::GET && parts.method != Method::HEAD {
-                same_origin(app.scheme, &parts.headers)?;
+                app.origins.check(&parts.headers)?;
             }
             app.access.session(session, now).await?
         } else {
@@ -153,29 +153,4 @@ pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
-}
-
-/// Checks that a write by cookie comes from a page of this server, because browsers also send cookies with requests that other
-/// sites make. The browser names the site in `Sec-Fetch-Site`, or the origin in `Origin`. `scheme` is the one of this server's URLs.
-///
-/// # Errors
-///
-/// 403 for a page of another origin.
-pub fn same_origin(scheme: &str, headers: &HeaderMap) -> Result<(), Error> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let same = match (text("sec-fetch-site"), text(ORIGIN.as_str()), text(HOST.as_str())) {
-        (Some(site), ..) => site == "same-origin",
-        (None, Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(named, authority)| {
-            // A browser writes the scheme's default port into neither header. A proxy may write it into `Host`.
-            let bare = |authority| without_default_port(scheme, authority);
-            named.eq_ignore_ascii_case(scheme) && bare(authority).eq_ignore_ascii_case(bare(host))
-        }),
-        _ => false,
-    };
-    if same { Ok(()) } else { Err(Error::forbidden("a write by cookie must come from a page of this server")) }
-}
-
-fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
-    let port = if scheme == "https" { ":443" } else { ":80" };
-    authority.strip_suffix(port).unwrap_or(authority)
 }

@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
@@ -78,18 +78,39 @@ impl<'a> Share<'a> {
 pub async fn read(budget: &Limit, caller: &Caller, body: Body) -> Result<ReceivedBody, Error> {
     match tokio::time::timeout(TIME, collect(budget, caller, body)).await {
         Ok(read) => read,
-        Err(_) => {
-            let detail = format!("expected the whole body within {} s", TIME.as_secs());
-            Err(Error::new(Code::BODY_TIMEOUT, detail))
-        }
+        Err(_) => Err(too_late()),
     }
+}
+
+/// Reads a body of at most `most` bytes, which is too small to count: for clients that have no token.
+///
+/// # Errors
+///
+/// 408 after 60 s, 413 over `most`, 400 if the body breaks off.
+pub async fn read_small(body: Body, most: usize) -> Result<Bytes, Error> {
+    match tokio::time::timeout(TIME, Limited::new(body, most).collect()).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Error::new(Code::TOO_LARGE, format!("expected a body of at most {most} bytes")))
+        }
+        Ok(Err(_)) => Err(broken_off()),
+        Err(_) => Err(too_late()),
+    }
+}
+
+fn broken_off() -> Error {
+    Error::bad_request("the body ended before it was complete")
+}
+
+fn too_late() -> Error {
+    Error::new(Code::BODY_TIMEOUT, format!("expected the whole body within {} s", TIME.as_secs()))
 }
 
 async fn collect(budget: &Limit, caller: &Caller, mut body: Body) -> Result<ReceivedBody, Error> {
     let (mut collected, mut share) = (BytesMut::new(), Share::new(budget, caller));
     let mut read = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::bad_request("the body ended before it was complete"))?;
+        let frame = frame.map_err(|_| broken_off())?;
         let Ok(data) = frame.into_data() else { continue };
         read += data.len();
         if read <= MAX_BODY {

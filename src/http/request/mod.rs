@@ -7,13 +7,15 @@ mod auth;
 pub mod body;
 pub mod cursor;
 mod encoding;
+mod origin;
 mod params;
 mod preconditions;
 mod segment;
 mod unambiguous;
 
-pub use auth::{COOKIE_NAME, Caller, bearer, same_origin, session_cookie};
+pub use auth::{COOKIE_NAME, Caller, bearer, session_cookie};
 pub use encoding::Encoding;
+pub use origin::{NotAnOrigin, Origin, OwnOrigins};
 pub use params::{JobRead, Params};
 pub use preconditions::precondition;
 pub use segment::Segment;
