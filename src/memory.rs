@@ -33,6 +33,8 @@ pub enum Share {
     Readers,
     /// Jobs that reads loaded from the views.
     Jobs,
+    /// Jobs that changed lately, for live lists.
+    RecentJobs,
     /// Pages of jobs.
     Pages,
     /// Rendered events of pages.
@@ -50,7 +52,7 @@ pub enum Share {
 /// The parts that all shares together have.
 const PARTS: u64 = 128;
 /// Each share: its name in `/metrics`, and how many of the 128 parts it has.
-const SHARES: [(Share, &str, u64); 13] = [
+const SHARES: [(Share, &str, u64); 14] = [
     // A job that is not cached costs an append a fold of up to 500 events.
     (Share::Admission, "admission", 8),
     // The largest request has 16 MiB, but requests wait for a commit only, which takes milliseconds.
@@ -63,9 +65,11 @@ const SHARES: [(Share, &str, u64); 13] = [
     // Two pools of up to 16 idle connections; the system's page cache backs them.
     (Share::Readers, "readers", 12),
     (Share::Jobs, "jobs", 7),
+    // A live list that falls behind them reads the log and the views.
+    (Share::RecentJobs, "recent_jobs", 1),
     (Share::Pages, "pages", 2),
     // The events of a page are the answer that is asked for the most. With the default budget 200,000 usual events fit.
-    (Share::RenderedEvents, "rendered_events", 31),
+    (Share::RenderedEvents, "rendered_events", 30),
     (Share::RenderedJobs, "rendered_jobs", 6),
     // A tail that falls behind the ring reads from the log.
     (Share::Ring, "ring", 6),

@@ -73,6 +73,18 @@ impl State {
         }
     }
 
+    /// The job's status before its newest events, if `had` says which types these events have. `None` if they created the job.
+    pub fn status_before(&self, had: impl Fn(EventType) -> bool) -> Option<Status> {
+        let ended = EventType::ALL.iter().any(|event_type| event_type.ends_job() && had(*event_type));
+        match self.started_at() {
+            _ if had(EventType::Created) => None,
+            _ if had(EventType::Started) => Some(Status::Pending),
+            Some(_) if ended => Some(Status::Running),
+            None if ended => Some(Status::Pending),
+            _ => Some(self.status()),
+        }
+    }
+
     /// When the job was started; `None` if it never was.
     pub fn started_at(&self) -> Option<Time> {
         match *self {

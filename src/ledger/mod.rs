@@ -37,7 +37,10 @@ pub use open::OpenError;
 pub use options::{Clock, Options, system_clock};
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
-pub use read::{AsOf, INLINE, NotAMoment, PointInTime, ReadError, Shown, Turn, Turns, hook_chunk, hook_output};
+pub use read::{
+    AsOf, ChangedSince, INLINE, JobWatch, NotAMoment, PageSince, PointInTime, ReadError, Shown, Turn, Turns,
+    hook_chunk, hook_output,
+};
 pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, LineFault, export, export_line, export_signed, import};
 

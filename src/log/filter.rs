@@ -25,6 +25,11 @@ impl Types {
         self.0 & other.0 != 0
     }
 
+    /// Whether the set has this type.
+    pub fn contains(self, event_type: EventType) -> bool {
+        self.meets(Types::one(event_type))
+    }
+
     /// The union of both sets.
     #[must_use]
     pub fn with(self, other: Types) -> Types {

@@ -3,6 +3,7 @@
 //! Not here: the meaning of an event. There is also no delete, no append without an expected position, and no update but a
 //! redaction: triggers in `schema/log.sql` refuse them.
 
+mod changed;
 mod error;
 mod filter;
 mod jobs;

@@ -6,6 +6,7 @@ mod changes;
 mod diff;
 mod job;
 mod line;
+mod list;
 mod parts;
 mod words;
 
@@ -13,6 +14,7 @@ pub use changes::{ChangeTracker, Difference, model};
 pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
 pub use job::{JobEntry, JobModel, SHOWN_OUTPUT};
 pub use line::line;
+pub use list::{ListChange, ListSnapshot, LiveEntry, live_row};
 pub use parts::raw;
 pub(crate) use words::described;
 pub use words::{ItemStatusName, KindName, ProviderName, StatusName, TaskTypeName};

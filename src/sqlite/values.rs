@@ -52,9 +52,21 @@ impl ToSql for OrgId {
     }
 }
 
+impl FromSql for OrgId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<OrgId> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
 impl ToSql for JobId {
     fn to_sql(&self) -> Bound<'_> {
         Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for JobId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<JobId> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
     }
 }
 

@@ -9,11 +9,13 @@ mod bells;
 pub mod frame;
 mod joined;
 mod late;
+mod list;
 mod publisher;
 mod ring;
 
 pub use bells::Bell;
 pub use frame::Stretch;
+pub use list::{ListOf, LiveList};
 pub use publisher::publish;
 pub use ring::{Open, Tails};
 

@@ -54,6 +54,34 @@ impl JobQuery {
     }
 }
 
+impl JobQuery {
+    /// Whether the query shows the job, as its statement decides it. Ignores `before`, which is a place in the list and no filter.
+    pub fn shows(&self, job: &Summary) -> bool {
+        self.shows_in(job, job.state.status())
+    }
+
+    /// The same for a job that was in another state, `status`.
+    pub fn shows_in(&self, job: &Summary, status: Status) -> bool {
+        let JobQuery { org, kind, status: asked, job_type, label, created_by, id_prefix, before: _, .. } = self;
+        let started_at = job.state.started_at();
+        let after =
+            |bound: Option<Time>, time: Option<Time>| bound.is_none_or(|bound| time.is_some_and(|at| at > bound));
+        let before =
+            |bound: Option<Time>, time: Option<Time>| bound.is_none_or(|bound| time.is_some_and(|at| at < bound));
+        org.is_none_or(|org| job.key.org == org)
+            && kind.is_none_or(|kind| job.kind == kind)
+            && asked.is_none_or(|asked| status == asked)
+            && (job_type.is_none() || *job_type == job.job_type)
+            && label.as_ref().is_none_or(|(key, value)| job.labels.get(key) == Some(value))
+            && created_by.as_ref().is_none_or(|by| job.created_by == *by)
+            && id_prefix.as_ref().is_none_or(|prefix| job.key.id.as_str().starts_with(prefix))
+            && after(self.created_after, Some(job.created_at))
+            && before(self.created_before, Some(job.created_at))
+            && after(self.started_after, started_at)
+            && before(self.started_before, started_at)
+    }
+}
+
 /// A page of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobList {

@@ -97,6 +97,15 @@ pub fn find_job(conn: &Connection, key: &JobKey) -> Result<Option<Found>, Error>
     unless_set_aside(conn, key, found)
 }
 
+/// The job's row as the views show it; `None` if there is no such job, or if it was set aside.
+///
+/// # Errors
+///
+/// The views cannot be read.
+pub fn read_job_row(conn: &Connection, key: &JobKey) -> Result<Option<Summary>, Error> {
+    Ok(read_row(conn, &NOW, &[&key.org.to_string(), &key.id.as_str()])?.map(|row| row.summary))
+}
+
 /// The whole job as the views show it, however large; `None` if there is no such job.
 ///
 /// # Errors

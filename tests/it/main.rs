@@ -65,6 +65,7 @@ mod ledger_reads;
 mod lifecycle;
 mod limits;
 mod lines;
+mod lists_live;
 mod log_lines;
 mod log_triggers;
 mod malformed;

@@ -27,6 +27,7 @@ mod stage;
 pub mod stalls;
 mod streams;
 pub mod wait;
+pub mod watching;
 
 pub use bodies::{compact, problem};
 pub use client::{Answer, Client, Frame, Stream};

@@ -15,6 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::http::answer::Problem;
 use crate::http::routes::tree;
+use crate::model::{ListChange, ListSnapshot};
 
 /// The head of the API description; the paths come with the routes.
 #[derive(OpenApi)]
@@ -37,7 +38,7 @@ use crate::http::routes::tree;
         (name = "description", description = "This description"),
     ),
     paths(tree::hashes, tree::entries),
-    components(schemas(EventType, Problem)),
+    components(schemas(EventType, Problem, ListSnapshot, ListChange)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]

@@ -1,6 +1,7 @@
 //! `GET /ledger/jobs`: the list of jobs of all kinds.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
@@ -9,10 +10,15 @@ use utoipa::ToSchema;
 use crate::access::Capability;
 use crate::http::answer::{Error, PageName, page};
 use crate::http::app::App;
-use crate::http::request::{Caller, Params, cursor};
+use crate::http::request::{Caller, Params, accept, cursor};
+use crate::http::tail::live_list;
 use crate::job::JobId;
 use crate::model::{JobEntry, KindName, StatusName, line};
+use crate::tails::ListOf;
 use crate::views::{JobList, JobQuery};
+
+/// The forms of an answer. A request that accepts none of them gets the first.
+const FORMS: [&str; 2] = ["application/json", "text/event-stream"];
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,6 +30,10 @@ pub struct JobPage {
 }
 
 /// List jobs of all kinds, newest first.
+///
+/// With `Accept: text/event-stream` the list is live: `event: snapshot` has the first page (`ListSnapshot`), and `event: changed`
+/// the rows that changed since (`ListChange`), at most five a second. After `Last-Event-ID` the first event is `changed`, or
+/// `snapshot` if too much has changed.
 #[utoipa::path(
     get, path = "/ledger/jobs", tag = "ledger", operation_id = "list_jobs",
     params(
@@ -41,19 +51,31 @@ pub struct JobPage {
         ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
     ),
     responses(
-        (status = 200, description = "A page", body = JobPage),
+        (status = 200, description = "A page, or a live list",
+            content((JobPage = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "`org` is not the caller's"),
         (status = 503, description = "The views have not reached the position in time"),
     )
 )]
-pub async fn list(State(app): State<App>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    mut params: Params,
+) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let first = params.count("first", 50, 1000)?;
     let after = params.text("after")?;
     let min = params.one("min_position")?;
     let query = job_query(&caller, &mut params)?;
     params.finish()?;
+    if accept::choose(&headers, &FORMS) == Some("text/event-stream") {
+        if after.is_some() {
+            return Err(Error::parameter("after", "expected none on a live list, which begins with the first page"));
+        }
+        return live_list(&app, &caller, &headers, ListOf { query, first, min, cursor: cursor::encode }).await;
+    }
     let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
     let render = |list: &JobList| {
         let last = list.jobs.last().filter(|_| list.more);

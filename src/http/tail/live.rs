@@ -1,14 +1,13 @@
 //! A live read: a job's read model at once, again after each change, then `closed`.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use async_stream::stream;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
-use super::{Ending, Woken, answer, last_event_id};
+use super::{Ending, PACE, Woken, answer, last_event_id};
 use crate::http::answer::RenderedJob;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
@@ -18,9 +17,6 @@ use crate::http::routes::single_job::{Representation, found, rendered};
 use crate::job::{JobKey, Position};
 use crate::log::Filter;
 use crate::tails::frame;
-
-/// Least time between two snapshots: at most five a second. The newest state is always sent.
-const PACE: Duration = Duration::from_millis(200);
 
 /// Answers with a live read of the job. A watcher that has seen the job end gets 204.
 pub async fn live(

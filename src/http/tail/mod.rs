@@ -1,11 +1,13 @@
-//! The streams of server-sent events: tails of the log, and live reads of single jobs.
+//! The streams of server-sent events: tails of the log, live lists, and live reads of single jobs.
 //!
 //! Not here: where the frames come from (`tails`).
 
 mod events;
+mod list;
 mod live;
 
 pub use events::{TailOf, tail};
+pub use list::live_list;
 pub use live::live;
 
 use std::convert::Infallible;
@@ -31,6 +33,8 @@ use crate::tails::{Bell, TailError};
 
 /// Longest silence of a stream: a heartbeat follows.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Least time between two messages of a live read: at most five a second. The newest state is always sent.
+const PACE: Duration = Duration::from_millis(200);
 
 /// An answer that streams `frames`. `head` is the head of the log at the start. No proxy may compress, buffer or store it.
 fn answer(head: Position, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {

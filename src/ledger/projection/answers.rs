@@ -3,7 +3,7 @@
 use crate::job::{JobKey, Position};
 use crate::ledger::read::ListLocks;
 use crate::memory::{Memory, Share};
-use crate::views::{ChangedJob, Found, RunningLists, ViewsCache};
+use crate::views::{ChangedJob, Found, RecentJobs, RunningLists, ViewsCache};
 
 /// The answers that readers found in the views.
 #[derive(Debug)]
@@ -12,18 +12,24 @@ pub(in crate::ledger) struct Answers {
     /// The lists of running background jobs, and the locks of the readers that make them.
     pub running: RunningLists,
     pub list_locks: ListLocks,
+    /// The jobs that changed lately, for live lists.
+    pub recent: RecentJobs,
 }
 
 impl Answers {
     pub(super) fn new(memory: &Memory) -> Answers {
         let jobs = ViewsCache::new(memory.of(Share::Jobs));
-        Answers { jobs, running: RunningLists::default(), list_locks: ListLocks::default() }
+        let recent = RecentJobs::new(memory.of(Share::RecentJobs));
+        Answers { jobs, running: RunningLists::default(), list_locks: ListLocks::default(), recent }
     }
 
     /// A commit of the views begins that changes these jobs.
     pub(super) fn begin_commit(&self, jobs: &mut dyn Iterator<Item = ChangedJob<'_>>) {
         self.jobs.begin_commit(|cached| {
-            self.running.begin_commit(jobs.inspect(|changed| drop(cached.take(changed.key))));
+            let jobs = jobs.inspect(|changed| drop(cached.take(changed.key)));
+            let mut changed = Vec::new();
+            self.running.begin_commit(jobs.inspect(|job| changed.push(*job)));
+            self.recent.begin_commit(changed.into_iter());
         });
     }
 
@@ -31,11 +37,13 @@ impl Answers {
     pub(super) fn end_commit(&self, position: Position) {
         self.jobs.end_commit(position);
         self.running.end_commit(position);
+        self.recent.end_commit(position);
     }
 
     /// Evicts every answer: other views take the place of these.
     pub(super) fn clear(&self) {
         self.jobs.clear();
         self.running.clear();
+        self.recent.clear();
     }
 }

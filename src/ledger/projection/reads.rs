@@ -38,6 +38,13 @@ impl Projection {
         }
     }
 
+    /// Waits until the views show `position`, for as long as that takes, and lets the projector gather events meanwhile.
+    pub(in crate::ledger) async fn reaches(&self, position: Position) {
+        let mut status = self.status.subscribe();
+        // The sender lives as long as this value.
+        let _ = status.wait_for(|status| status.position >= position).await;
+    }
+
     /// Has the projector project now what it gathers; `false` if the views have stopped.
     pub(super) fn hurry(&self) -> bool {
         let stopped = self.status.borrow().is_stopped();

@@ -2,12 +2,14 @@
 //!
 //! Not here: rows and queries of the views (`views`), and the members of an answer (`model`).
 
+mod changed;
 mod hook;
 mod moment;
 mod past;
 mod running;
 mod turns;
 
+pub use changed::{ChangedSince, JobWatch, PageSince};
 pub use hook::{hook_chunk, hook_output};
 pub use moment::{AsOf, NotAMoment, PointInTime};
 pub(super) use running::ListLocks;

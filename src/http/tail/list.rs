@@ -1,0 +1,70 @@
+//! A live list of jobs: its first page at once, then the rows that change.
+
+use std::pin::pin;
+
+use async_stream::stream;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::{Ending, PACE, Woken, answer, last_event_id};
+use crate::http::answer::Error;
+use crate::http::app::App;
+use crate::http::request::Caller;
+use crate::ledger::ReadError;
+use crate::log::Filter;
+use crate::tails::{ListOf, LiveList, frame};
+
+/// Answers with a live list. A client that names the last position that it saw gets the changes since.
+pub async fn live_list(app: &App, caller: &Caller, headers: &HeaderMap, of: ListOf) -> Result<Response, Error> {
+    let resumed = last_event_id(headers)?;
+    let (mut ending, bound) = Ending::new(app, caller);
+    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
+    // Entered before the page is read: from then on no change is missed.
+    let open = (app.tails.enter(&app.ledger), app.ledger.watch_jobs());
+    let mut bell = app.tails.bell(&Filter { org: of.query.org, kind: of.query.kind, ..Filter::default() });
+    let (mut list, first) = LiveList::begin(&app.ledger, of, resumed).await?;
+    Ok(answer(
+        list.position(),
+        stream! {
+            let _counted = (open, held);
+            yield frame::RETRY;
+            yield first;
+            ending.sent();
+            let mut looked = Instant::now();
+            loop {
+                match ending.wait(&mut bell, list.position()).await {
+                    Woken::Done(()) => {}
+                    Woken::Heartbeat => {
+                        list.skip_to(bell.skip_quiet(list.position()));
+                        yield frame::heartbeat(list.position());
+                        continue;
+                    }
+                    Woken::End => return,
+                }
+                let shown = list.position();
+                let next = {
+                    let mut next = pin!(list.next(looked + PACE));
+                    loop {
+                        match ending.during(next.as_mut()).await {
+                            Woken::Done(next) => break next,
+                            Woken::Heartbeat => yield frame::heartbeat(shown),
+                            Woken::End => return,
+                        }
+                    }
+                };
+                looked = Instant::now();
+                match next {
+                    Ok(Some(message)) => {
+                        ending.sent();
+                        yield message;
+                    }
+                    Ok(None) => {}
+                    // The bell has rung for an event that the list has not looked at, so the next wait ends at once.
+                    Err(ReadError::Busy) => {}
+                    Err(_) => return,
+                }
+            }
+        },
+    ))
+}
