@@ -3,7 +3,7 @@
 //! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
 //! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → `blocking` → [`sqlite`] → [`access`] →
 //! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] →
-//! [`server`] → [`cli`].
+//! `page` → [`server`] → [`cli`].
 
 // `println!` and `eprintln!` panic if their output is full or closed. The macros of `cli::output` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -25,6 +25,7 @@ pub mod log;
 pub mod mask;
 pub mod memory;
 pub mod model;
+mod page;
 pub mod server;
 pub mod sqlite;
 pub mod tails;

@@ -15,6 +15,7 @@ use crate::http::{
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
+use crate::page;
 use crate::tails::{self, Tails};
 
 /// How often the server looks for tokens that another process revoked, to end their tails.
@@ -74,11 +75,11 @@ impl Server {
             tails: Arc::new(Tails::new(&memory)),
             stopping: stopping.clone(),
             origins: serving.origins(),
-            requests: Requests::new(description.paths.paths.keys().map(String::as_str)),
+            requests: Requests::new(description.paths.paths.keys().map(String::as_str).chain(page::PATHS)),
             dropped_lines: serving.dropped_lines.clone(),
             openapi: text(&description),
         });
-        let site = Site::new(app.clone(), routes, styles);
+        let site = Site::new(app.clone(), routes.merge(page::routes()), styles);
         Ok(Server { app, site, serving, stopping, metrics: None })
     }
 

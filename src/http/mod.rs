@@ -17,8 +17,8 @@ mod site;
 mod tail;
 
 pub use answer::{
-    Code, Error, ErrorStyle, LongAnswer, PageName, Pages, Problem, RenderedEvents, RenderedJobs, json, page, streamed,
-    title,
+    Code, Error, ErrorStyle, KeepBody, LongAnswer, PageName, Pages, Problem, RenderedEvents, RenderedJobs, json, page,
+    streamed, title,
 };
 pub use app::{App, AppState};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
@@ -27,6 +27,7 @@ pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition};
+pub use routes::events::EventQuery;
 pub use routes::jobs::job_query;
 pub use routes::single_job::{Render, Representation, single_job};
 pub use site::Site;

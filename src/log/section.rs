@@ -80,6 +80,20 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The position after which the newest `count` events of a job lie, up to and with the job's event at `end`.
+    ///
+    /// # Errors
+    /// SQLite refuses a statement, or a row of the chain is missing.
+    pub fn before_newest(&self, end: Position, count: usize) -> Result<Position, Error> {
+        let (mut left, mut before) = (count, Position::GENESIS);
+        self.walk_back(end, Position::GENESIS, |position| {
+            before = position;
+            left = left.saturating_sub(1);
+            Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(Position::new(before.get().saturating_sub(1)))
+    }
+
     /// The job's newest event; `None` for a job without events.
     pub(super) fn newest(&self, job: StreamId) -> Result<Option<Position>, Error> {
         let sql = match self.has_milestones()? {

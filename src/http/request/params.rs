@@ -26,6 +26,12 @@ impl<S: Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
+    /// The parameters that have a value. A form sends each of its fields, the empty ones too.
+    pub fn without_empty(mut self) -> Params {
+        self.0.retain(|(_, value)| !value.is_empty());
+        self
+    }
+
     /// The distinct values of `name` in the order of the query.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 mod append;
 pub mod docs;
-mod events;
+pub mod events;
 mod export;
 mod job;
 pub mod jobs;

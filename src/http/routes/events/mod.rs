@@ -7,12 +7,12 @@ mod page;
 mod query;
 
 pub use one::visible_leaf;
+pub use query::EventQuery;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use self::query::EventQuery;
 use crate::access::Capability;
 use crate::http::answer::{Error, Lines, LongAnswer, Range, ndjson};
 use crate::http::app::App;

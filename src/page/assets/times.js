@@ -1,0 +1,47 @@
+// One switch for all times: UTC, local, or relative. The `datetime` of each element keeps the time with its zone.
+import { all, one } from "./dom.js";
+
+const KEY = "jobledger-times";
+const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [Infinity, "day"]];
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+let how = localStorage.getItem(KEY) ?? "utc";
+
+function ago(date) {
+  let amount = (date - Date.now()) / 1000;
+  for (const [size, unit] of STEPS) {
+    if (Math.abs(amount) < size) return relative.format(Math.round(amount), unit);
+    amount /= size;
+  }
+}
+
+function show(element) {
+  const date = new Date(element.dateTime);
+  if (!element.dateTime || Number.isNaN(date.getTime())) return;
+  element.title = element.dateTime;
+  element.textContent = how === "relative" ? ago(date)
+    : how === "local" ? date.toLocaleString()
+      : element.dateTime.replace("T", " ").replace(/\.\d+/, "");
+}
+
+export const showTimes = (root = document) => all("time", root).forEach(show);
+
+const choice = one("[data-times]");
+if (choice) {
+  choice.value = how;
+  choice.addEventListener("change", () => {
+    how = choice.value;
+    localStorage.setItem(KEY, how);
+    showTimes();
+  });
+}
+document.addEventListener("time", event => show(event.target));
+// A copied time is the RFC 3339 time with its zone, in each form.
+document.addEventListener("copy", event => {
+  const node = document.getSelection()?.anchorNode?.parentElement?.closest("time");
+  if (node?.dateTime && document.getSelection().toString().trim() === node.textContent.trim()) {
+    event.clipboardData.setData("text/plain", node.dateTime);
+    event.preventDefault();
+  }
+});
+setInterval(() => how === "relative" && document.visibilityState === "visible" && showTimes(), 10_000);
+showTimes();

@@ -1,0 +1,201 @@
+//! `GET /jobs/{id}`: one job, as it is now or as it stood after one of its events.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::chart::Chart;
+use super::refusal::Refusal;
+use super::row::{JobRow, segment};
+use super::shell::{Shell, answer};
+use super::terminal::{Line, Terminal};
+use super::timeline::{Entry, Story};
+use super::travel::Travel;
+use super::visitor::Visitor;
+use crate::blocking::off_thread;
+use crate::http::{App, Error, JobRead, Params, Segment};
+use crate::job::{Action, Detail, Item, Job, Note, Position, Redaction, Spec};
+use crate::ledger::{Ledger, ReadError, hook_chunk};
+
+/// Most items on the page. The API has all of them.
+const ITEMS: usize = 1000;
+/// Newest notes and redactions on the page.
+const REMARKS: usize = 100;
+
+#[derive(Template)]
+#[template(path = "job.html", config = "src/page/askama.toml")]
+struct JobPage {
+    shell: Shell,
+    row: JobRow,
+    /// The job's id as a segment of a path.
+    id_path: String,
+    org: String,
+    started_at: String,
+    message: String,
+    step: String,
+    labels: Vec<(String, String)>,
+    /// The newest event of the job as it is shown.
+    revision: u64,
+    items: Vec<ItemRow>,
+    items_left_out: usize,
+    blank_item: ItemRow,
+    notes: Vec<Remark>,
+    redactions: Vec<Remark>,
+    output: Option<Output>,
+    entries: Vec<Entry>,
+    blank_entry: Entry,
+    entries_left_out: u64,
+    chart: Chart,
+    travel: Travel,
+    /// Whether the page shows the job as it is now and the job has not ended.
+    live: bool,
+    /// Whether scripts may offer to cancel the job.
+    may_cancel: bool,
+}
+
+/// An item of the job.
+#[derive(Default)]
+struct ItemRow {
+    id: String,
+    status: &'static str,
+    message: String,
+    /// Where credentials are kept, or the result's JSON; of a rule's action its operation.
+    detail: String,
+    at: String,
+}
+
+/// A note or a redaction.
+struct Remark {
+    text: String,
+    by: String,
+    at: String,
+}
+
+/// The hook's output and its exit.
+struct Output {
+    lines: Vec<Line>,
+    left_out: usize,
+    bytes: u64,
+    exit: String,
+}
+
+/// The page of one job.
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Segment(id): Segment,
+    params: Params,
+) -> Result<Response, Refusal> {
+    let JobRead { key, as_of, min } = params.job_read(&visitor.0, &id)?;
+    // Held until the page is made: the reads below may be long.
+    let turn = app.ledger.turn(min).await?;
+    let now = app.ledger.whole_job(&turn, &key).await?.value.ok_or_else(Error::no_such_job)?;
+    let shown = match as_of {
+        None => now.clone(),
+        Some(moment) => app.ledger.job_as_of(&turn, &key, moment).await?.value.ok_or_else(Error::no_such_job)?,
+    };
+    let (ledger, shell) = (app.ledger.clone(), visitor.shell(key.id.to_string()));
+    let made = off_thread(move || {
+        let _turn = turn;
+        make(&ledger, shell, &now, &shown, as_of.is_some())
+    });
+    Ok(answer(StatusCode::OK, &made.await?))
+}
+
+fn make(ledger: &Ledger, shell: Shell, now: &Job, shown: &Arc<Job>, past: bool) -> Result<JobPage, ReadError> {
+    let story = Story::read(ledger, shown)?;
+    let travel = Travel::find(ledger, now, shown, past)?;
+    let output = output(ledger, shown)?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let newest = |all: usize| all.saturating_sub(REMARKS);
+    let ended = shown.state.ended_at().is_some();
+    let may_append = shell.visitor.as_ref().is_some_and(|visitor| visitor.may_append);
+    Ok(JobPage {
+        row: JobRow::from(&shown.summary),
+        id_path: segment(shown.key.id.as_str()),
+        org: shown.key.org.to_string(),
+        started_at: shown.state.started_at().map(|time| time.to_string()).unwrap_or_default(),
+        message: text(&shown.message),
+        step: text(&shown.current_step),
+        labels: shown.labels.clone().into_iter().collect(),
+        revision: shown.position.get(),
+        items: shown.items.as_slice().iter().take(ITEMS).map(|item| ItemRow::of(item, &shown.spec)).collect(),
+        items_left_out: shown.items.as_slice().len().saturating_sub(ITEMS),
+        blank_item: ItemRow::default(),
+        notes: shown.notes[newest(shown.notes.len())..].iter().map(Remark::from).collect(),
+        redactions: shown.redactions[newest(shown.redactions.len())..].iter().map(Remark::from).collect(),
+        output,
+        entries_left_out: shown.events.saturating_sub(story.entries.len() as u64),
+        chart: Chart::of(&story.points),
+        entries: story.entries,
+        blank_entry: Entry::default(),
+        travel,
+        live: !past && !ended,
+        may_cancel: !past && !ended && may_append,
+        shell,
+    })
+}
+
+/// The end of the hook's output, drawn as a terminal draws it; `None` for a job whose hook has written nothing.
+fn output(ledger: &Ledger, job: &Job) -> Result<Option<Output>, ReadError> {
+    let Some(hook) = &job.hook else { return Ok(None) };
+    let mut terminal = Terminal::default();
+    let mut after = Some(Position::GENESIS);
+    while let Some(from) = after {
+        let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position)?;
+        terminal.write(&chunk);
+        after = next;
+    }
+    let exit = hook.exit.map(|exit| format!("exit code {} after {} s", exit.code, exit.seconds));
+    let (lines, left_out) = terminal.finish();
+    Ok(Some(Output { lines, left_out, bytes: hook.len, exit: exit.unwrap_or_default() }))
+}
+
+impl ItemRow {
+    fn of(item: &Item, spec: &Spec) -> ItemRow {
+        let detail = match (&item.detail, spec) {
+            (Some(Detail::Credentials(kept)), _) => {
+                format!("{}: {} ({})", kept.provider, kept.secret_id, kept.secret_keys.join(", "))
+            }
+            (Some(Detail::Json(json)), _) => json.0.to_string(),
+            (None, Spec::Rule(rule)) => {
+                rule.actions.iter().find(|action| action.id == item.id).map(operation).unwrap_or_default()
+            }
+            (None, _) => String::new(),
+        };
+        ItemRow {
+            id: item.id.to_string(),
+            status: item.status.as_str(),
+            message: item.message.clone().unwrap_or_default(),
+            detail,
+            at: item.at.map(|time| time.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+fn operation(action: &Action) -> String {
+    action.action.to_string()
+}
+
+impl From<&Note> for Remark {
+    fn from(note: &Note) -> Remark {
+        Remark { text: note.text.clone(), by: note.by.clone(), at: note.at.to_string() }
+    }
+}
+
+impl From<&Redaction> for Remark {
+    fn from(redaction: &Redaction) -> Remark {
+        let text = format!("event {}: {}", redaction.position, redaction.reason);
+        Remark { text, by: redaction.by.clone(), at: redaction.at.to_string() }
+    }
+}
+
+impl JobPage {
+    /// The cancellation in words; empty for a job that was not cancelled.
+    fn ended_by(&self) -> &str {
+        if self.row.status == "cancelled" { &self.row.doing } else { "" }
+    }
+}

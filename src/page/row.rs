@@ -1,0 +1,67 @@
+//! A job as a row of the list, and as the head of its own page.
+
+use crate::job::{Counts, State, Summary};
+
+/// The texts of a job's row. `jobs.js` fills the same fields from the API's JSON.
+#[derive(Default)]
+pub(super) struct JobRow {
+    pub id: String,
+    /// The path of the job's page.
+    pub href: String,
+    pub kind: &'static str,
+    pub job_type: String,
+    pub status: &'static str,
+    /// The job's newest words: the cancellation, the message, or the step.
+    pub doing: String,
+    pub percent: u8,
+    /// Records, such as `650 of 1000`.
+    pub counts: String,
+    pub created_by: String,
+    pub created_at: String,
+    pub ended_at: String,
+}
+
+impl From<&Summary> for JobRow {
+    fn from(job: &Summary) -> JobRow {
+        JobRow {
+            id: job.key.id.to_string(),
+            href: format!("/jobs/{}", segment(job.key.id.as_str())),
+            kind: job.kind.as_str(),
+            job_type: job.job_type.as_ref().map(ToString::to_string).unwrap_or_default(),
+            status: job.state.status().as_str(),
+            doing: doing(job),
+            percent: job.percent(),
+            counts: counts(job.tally.counts),
+            created_by: job.created_by.clone(),
+            created_at: job.created_at.to_string(),
+            ended_at: job.state.ended_at().map(|time| time.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// A job's id as a segment of a path.
+pub(super) fn segment(id: &str) -> String {
+    // A form writes a space as `+`, which a path does not read as a space.
+    let form: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    form.replace('+', "%20")
+}
+
+fn doing(job: &Summary) -> String {
+    match &job.state {
+        State::Cancelled { by, reason: Some(reason), .. } => format!("cancelled by {by}: {reason}"),
+        State::Cancelled { by, .. } => format!("cancelled by {by}"),
+        state => {
+            let step = job.current_step.clone().filter(|_| state.ended_at().is_none());
+            step.or_else(|| job.message.clone()).unwrap_or_default()
+        }
+    }
+}
+
+fn counts(counts: Counts) -> String {
+    match (counts.processed, counts.total) {
+        (Some(processed), Some(total)) => format!("{processed} of {total}"),
+        (Some(processed), None) => processed.to_string(),
+        (None, Some(total)) => format!("0 of {total}"),
+        (None, None) => String::new(),
+    }
+}

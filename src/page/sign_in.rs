@@ -1,0 +1,33 @@
+//! `GET /sign-in`: a person trades a token for a session. The form goes to `POST /session`.
+
+use askama::Template;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use super::refusal::Refusal;
+use super::shell::{Shell, answer};
+use crate::http::Params;
+
+#[derive(Template)]
+#[template(path = "sign_in.html", config = "src/page/askama.toml")]
+struct SignInPage {
+    shell: Shell,
+    /// The path that the person goes to after signing in. `POST /session` checks it.
+    next: String,
+    failed: bool,
+}
+
+/// The sign-in page.
+pub(super) async fn page(mut params: Params) -> Result<Response, Refusal> {
+    let next = params.text("next")?.unwrap_or_else(|| "/".to_owned());
+    let failed = params.text("failed")?.is_some();
+    params.finish()?;
+    Ok(answer(StatusCode::OK, &SignInPage { shell: Shell::public("Sign in"), next, failed }))
+}
+
+/// The path of the sign-in page that leads back to `uri`.
+pub(super) fn path_to(uri: &Uri) -> String {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    format!("/sign-in?next={next}")
+}
