@@ -29,7 +29,8 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 8] = assets![
+static ASSETS: [Asset; 9] = assets![
+    "icon.svg" as "image/svg+xml",
     "page.css" as "text/css",
     "dom.js" as "text/javascript",
     "job.js" as "text/javascript",

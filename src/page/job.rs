@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::chart::Chart;
 use super::refusal::Refusal;
-use super::row::{JobRow, segment};
+use super::row::{JobRow, org_query, segment};
 use super::shell::{Shell, answer};
 use super::terminal::{Line, Terminal};
 use super::timeline::{Entry, Story};
@@ -17,8 +17,8 @@ use super::travel::Travel;
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
 use crate::http::{App, Error, JobRead, Params, Segment};
-use crate::job::{Action, Detail, Item, Job, Note, Position, Redaction, Spec};
-use crate::ledger::{Ledger, ReadError, hook_chunk};
+use crate::job::{Action, Detail, Item, Job, Note, OrgId, Position, Redaction, Spec};
+use crate::ledger::{AsOf, Ledger, ReadError, hook_chunk};
 
 /// Most items on the page. The API has all of them.
 const ITEMS: usize = 1000;
@@ -32,7 +32,8 @@ struct JobPage {
     row: JobRow,
     /// The job's id as a segment of a path.
     id_path: String,
-    org: String,
+    /// The parameter that names the organisation; empty for the person's own.
+    org_query: String,
     started_at: String,
     message: String,
     step: String,
@@ -87,25 +88,46 @@ pub(super) async fn page(
     State(app): State<App>,
     visitor: Visitor,
     Segment(id): Segment,
-    params: Params,
+    mut params: Params,
 ) -> Result<Response, Refusal> {
+    let event = params.one("event")?;
     let JobRead { key, as_of, min } = params.job_read(&visitor.0, &id)?;
+    if event.is_some() && as_of.is_some() {
+        return Err(Error::parameter("event", "expected none beside `as_of`").into());
+    }
     // Held until the page is made: the reads below may be long.
     let turn = app.ledger.turn(min).await?;
     let now = app.ledger.whole_job(&turn, &key).await?.value.ok_or_else(Error::no_such_job)?;
+    let as_of = match event {
+        Some(number) => Some(AsOf::Position(position_of(&app, &now, number).await?)),
+        None => as_of,
+    };
     let shown = match as_of {
         None => now.clone(),
         Some(moment) => app.ledger.job_as_of(&turn, &key, moment).await?.value.ok_or_else(Error::no_such_job)?,
     };
     let (ledger, shell) = (app.ledger.clone(), visitor.shell(key.id.to_string()));
+    let own = visitor.principal().org;
     let made = off_thread(move || {
         let _turn = turn;
-        make(&ledger, shell, &now, &shown, as_of.is_some())
+        make(&ledger, shell, own, &now, &shown, as_of.is_some())
     });
     Ok(answer(StatusCode::OK, &made.await?))
 }
 
-fn make(ledger: &Ledger, shell: Shell, now: &Job, shown: &Arc<Job>, past: bool) -> Result<JobPage, ReadError> {
+/// The position of the job's event with this number, counted from 1.
+async fn position_of(app: &App, job: &Arc<Job>, number: u64) -> Result<Position, Error> {
+    if !(1..=job.events).contains(&number) {
+        return Err(Error::parameter("event", format!("expected a number from 1 to {}, found {number}", job.events)));
+    }
+    let (ledger, newest) = (app.ledger.clone(), job.position);
+    // The chain leads back from the newest event.
+    let back = usize::try_from(job.events - number + 1).unwrap_or(usize::MAX);
+    let before = off_thread(move || ledger.log(|log| log.before_newest(newest, back))).await?;
+    Ok(before.next())
+}
+
+fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past: bool) -> Result<JobPage, ReadError> {
     let story = Story::read(ledger, shown)?;
     let travel = Travel::find(ledger, now, shown, past)?;
     let output = output(ledger, shown)?;
@@ -114,9 +136,9 @@ fn make(ledger: &Ledger, shell: Shell, now: &Job, shown: &Arc<Job>, past: bool) 
     let ended = shown.state.ended_at().is_some();
     let may_append = shell.visitor.as_ref().is_some_and(|visitor| visitor.may_append);
     Ok(JobPage {
-        row: JobRow::from(&shown.summary),
+        row: JobRow::of(&shown.summary, own),
+        org_query: org_query("", shown.key.org, own),
         id_path: segment(shown.key.id.as_str()),
-        org: shown.key.org.to_string(),
         started_at: shown.state.started_at().map(|time| time.to_string()).unwrap_or_default(),
         message: text(&shown.message),
         step: text(&shown.current_step),

@@ -21,6 +21,8 @@ const ROWS: usize = 50;
 #[template(path = "jobs.html", config = "src/page/askama.toml")]
 struct JobsPage {
     shell: Shell,
+    /// The person's organisation. Links to jobs of others name theirs.
+    own: String,
     rows: Vec<JobRow>,
     /// The row that scripts clone.
     blank: JobRow,
@@ -60,9 +62,11 @@ pub(super) async fn page(
     let last = shown.value.jobs.last().filter(|_| shown.value.more);
     let older = last.map(|job| filters.with("after", &encode_cursor(job.created_position, &query))).unwrap_or_default();
     let text = |name, label| TextFilter { name, label, value: filters.value(name) };
+    let own = visitor.principal().org;
     let page = JobsPage {
+        own: own.to_string(),
         shell: visitor.shell("Jobs"),
-        rows: shown.value.jobs.iter().map(JobRow::from).collect(),
+        rows: shown.value.jobs.iter().map(|job| JobRow::of(job, own)).collect(),
         blank: JobRow::default(),
         kinds: choices(Kind::ALL.iter().map(|kind| kind.as_str()), &filters.value("kind")),
         states: choices(Status::ALL.iter().map(|state| state.as_str()), &filters.value("status")),

@@ -1,6 +1,6 @@
 //! A job as a row of the list, and as the head of its own page.
 
-use crate::job::{Counts, State, Summary};
+use crate::job::{Counts, OrgId, State, Summary};
 
 /// The texts of a job's row. `jobs.js` fills the same fields from the API's JSON.
 #[derive(Default)]
@@ -21,11 +21,12 @@ pub(super) struct JobRow {
     pub ended_at: String,
 }
 
-impl From<&Summary> for JobRow {
-    fn from(job: &Summary) -> JobRow {
+impl JobRow {
+    /// The row of a job for a person of the organisation `own`.
+    pub fn of(job: &Summary, own: OrgId) -> JobRow {
         JobRow {
             id: job.key.id.to_string(),
-            href: format!("/jobs/{}", segment(job.key.id.as_str())),
+            href: format!("/jobs/{}{}", segment(job.key.id.as_str()), org_query("?", job.key.org, own)),
             kind: job.kind.as_str(),
             job_type: job.job_type.as_ref().map(ToString::to_string).unwrap_or_default(),
             status: job.state.status().as_str(),
@@ -44,6 +45,11 @@ pub(super) fn segment(id: &str) -> String {
     // A form writes a space as `+`, which a path does not read as a space.
     let form: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
     form.replace('+', "%20")
+}
+
+/// The parameter that names a job's organisation, after `mark`; empty for the person's own.
+pub(super) fn org_query(mark: &str, org: OrgId, own: OrgId) -> String {
+    if org == own { String::new() } else { format!("{mark}org={org}") }
 }
 
 fn doing(job: &Summary) -> String {

@@ -14,13 +14,18 @@ struct SignInPage {
     shell: Shell,
     /// The path that the person goes to after signing in. `POST /session` checks it.
     next: String,
-    failed: bool,
+    /// Why the last try failed; empty before the first.
+    failed: &'static str,
 }
 
 /// The sign-in page.
 pub(super) async fn page(mut params: Params) -> Result<Response, Refusal> {
     let next = params.text("next")?.unwrap_or_else(|| "/".to_owned());
-    let failed = params.text("failed")?.is_some();
+    let failed = match params.text("failed")?.as_deref() {
+        None => "",
+        Some("later") => "The ledger cannot read its tokens just now. Try again in a moment.",
+        Some(_) => "The ledger does not know this token, or the token was revoked or has expired.",
+    };
     params.finish()?;
     Ok(answer(StatusCode::OK, &SignInPage { shell: Shell::public("Sign in"), next, failed }))
 }

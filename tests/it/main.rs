@@ -82,6 +82,7 @@ mod operation;
 mod organisations;
 mod other_sqlite;
 mod overload;
+mod pages;
 mod panics;
 mod parameters;
 mod past;

@@ -4,8 +4,7 @@ import { follow } from "./live.js";
 
 const article = one("[data-job]");
 const path = `/ledger/jobs/${encodeURIComponent(article.dataset.job)}`;
-const query = new URLSearchParams(location.search).get("org");
-const org = query ? `org=${encodeURIComponent(query)}` : "";
+const org = article.dataset.org;
 const timeline = one("[data-timeline]");
 const ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)/g;
 const NEVER = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -91,7 +90,7 @@ async function grow() {
       const entry = clone("entry");
       entry.dataset.position = event.position;
       entry.dataset.type = event.type;
-      field(entry, "position", event.position).href = `?as_of=${event.position}`;
+      field(entry, "position", event.position).href = `?as_of=${event.position}&${org}`;
       field(entry, "type", event.type);
       field(entry, "actor", event.actor);
       field(entry, "time", event.time);
@@ -141,6 +140,16 @@ one("[data-note]")?.addEventListener("submit", async event => {
   event.preventDefault();
   if (await append("job.noted", { text: new FormData(event.target).get("text") })) event.target.reset();
 });
+
+// The slider shows the moment that it stands on; letting it go leads there.
+const slider = one("[data-slider]");
+slider?.addEventListener("input", ({ target }) => {
+  const place = `event ${target.value} of ${target.max}`;
+  target.setAttribute("aria-valuetext", place);
+  one("[data-place]").textContent = place;
+});
+slider?.addEventListener("change", () => slider.requestSubmit());
+if (slider) one("button", slider).hidden = true;
 
 // Arrow keys walk through the job's events.
 document.addEventListener("keydown", event => {

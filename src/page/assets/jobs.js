@@ -14,7 +14,7 @@ const doing = job => cancellation(job.cancelled)
 function fill(row, job) {
   row.dataset.id = job.id;
   state(row, job.status);
-  field(row, "id", job.id).href = `/jobs/${encodeURIComponent(job.id)}`;
+  field(row, "id", job.id).href = `/jobs/${encodeURIComponent(job.id)}${job.org_id === list.dataset.org ? "" : `?org=${job.org_id}`}`;
   for (const name of ["kind", "job_type", "created_by", "created_at", "ended_at"]) field(row, name, job[name]);
   field(row, "doing", doing(job));
   field(row, "percent", job.progress);
