@@ -6,6 +6,8 @@ use crate::job::{Counts, OrgId, State, Summary};
 #[derive(Default)]
 pub(super) struct JobRow {
     pub id: String,
+    /// The position of `job.created`, which orders the list.
+    pub created_position: u64,
     /// The path of the job's page.
     pub href: String,
     pub kind: &'static str,
@@ -26,6 +28,7 @@ impl JobRow {
     pub fn of(job: &Summary, own: OrgId) -> JobRow {
         JobRow {
             id: job.key.id.to_string(),
+            created_position: job.created_position.get(),
             href: format!("/jobs/{}{}", segment(job.key.id.as_str()), org_query("?", job.key.org, own)),
             kind: job.kind.as_str(),
             job_type: job.job_type.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -5,14 +5,13 @@ import { follow } from "./live.js";
 const list = one("[data-list]");
 const body = one("tbody", list);
 const fresh = one("[data-fresh]");
-const MOST = 200;
-const waiting = new Map();
 
 const doing = job => cancellation(job.cancelled)
   || (!job.ended_at && job.current_step) || job.message || "";
 
 function fill(row, job) {
   row.dataset.id = job.id;
+  row.dataset.created = job.created_position;
   state(row, job.status);
   field(row, "id", job.id).href = `/jobs/${encodeURIComponent(job.id)}${job.org_id === list.dataset.org ? "" : `?org=${job.org_id}`}`;
   for (const name of ["kind", "job_type", "created_by", "created_at", "ended_at"]) field(row, name, job[name]);
@@ -22,45 +21,59 @@ function fill(row, job) {
   return row;
 }
 
-const rowOf = id => body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+// The rows that are shown and the jobs of the page, both by the position at which the job was created.
+const shown = new Map(all("tr", body).map(row => [Number(row.dataset.created), row]));
+const jobs = new Map();
+let most = 50;
+
+// Nothing moves under the pointer, the focus, or the eyes of a reader who has scrolled.
 const busy = () => scrollY > 40 || body.contains(document.activeElement) || body.matches(":hover");
 
-function showWaiting() {
-  for (const job of [...waiting.values()].sort((a, b) => a.created_at < b.created_at ? -1 : 1)) {
-    body.prepend(fill(clone("job-row"), job));
+/** Shows the jobs of the page. New jobs wait behind the button while the reader is busy, unless `all` asks for them. */
+function render(everything) {
+  const page = [...jobs.values()].sort((a, b) => b.created_position - a.created_position);
+  page.splice(most).forEach(job => jobs.delete(job.created_position));
+  for (const [created, row] of shown) {
+    if (jobs.has(created)) continue;
+    row.remove();
+    shown.delete(created);
   }
-  waiting.clear();
-  all("tr", body).slice(MOST).forEach(row => row.remove());
-  label();
+  const wait = !everything && busy();
+  const top = Math.max(0, ...shown.keys());
+  let waiting = 0, below = body.firstElementChild;
+  for (const job of page) {
+    const row = shown.get(job.created_position);
+    if (row) {
+      fill(row, job);
+      below = row.nextElementSibling;
+    } else if (wait && job.created_position > top) {
+      waiting++;
+    } else {
+      const added = fill(clone("job-row"), job);
+      shown.set(job.created_position, added);
+      body.insertBefore(added, below);
+    }
+  }
+  fresh.hidden = waiting === 0;
+  fresh.textContent = `${waiting} new`;
+  one("[data-empty]").hidden = page.length > 0;
 }
 
-function label() {
-  fresh.hidden = waiting.size === 0;
-  fresh.textContent = `${waiting.size} new`;
-  one("[data-empty]").hidden = waiting.size > 0 || body.rows.length > 0;
+function changed({ jobs: rows, gone_created = [] }) {
+  for (const job of rows) jobs.set(job.created_position, job);
+  for (const created of gone_created) jobs.delete(created);
+  render(false);
 }
 
-function changed({ jobs = [], gone = [] }) {
-  for (const job of jobs) {
-    const row = rowOf(job.id);
-    if (row) fill(row, job);
-    else waiting.set(job.id, job);
-  }
-  for (const id of gone) {
-    waiting.delete(id);
-    rowOf(id)?.remove();
-  }
-  busy() ? label() : showWaiting();
-}
-
-function snapshot({ jobs }) {
-  const known = new Set(jobs.map(job => job.id));
-  all("tr", body).slice(0, jobs.length).forEach(row => known.has(row.dataset.id) || row.remove());
-  changed({ jobs });
+function snapshot({ jobs: rows, first }) {
+  most = first ?? most;
+  jobs.clear();
+  for (const job of rows) jobs.set(job.created_position, job);
+  render(false);
 }
 
 fresh.addEventListener("click", () => {
-  showWaiting();
+  render(true);
   scrollTo({ top: 0 });
 });
 

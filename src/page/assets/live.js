@@ -6,8 +6,9 @@ const SILENCE = 20_000;
 const PAUSES = [500, 1000, 2000, 5000];
 
 /**
- * Follows `path`. `events` are functions by the name of the event; each gets the parsed data and the id. The stream ends for good
- * after `closed`. Returns a function that pauses (true) and resumes (false).
+ * Follows `path`. `events` are functions by the name of the event; each gets the parsed data and the id. A tail has a position to
+ * start after, `from`, and resumes after the last event; other streams begin with a snapshot. The stream ends for good after
+ * `closed`. Returns a function that pauses (true) and resumes (false).
  */
 export function follow(path, events, from) {
   const banner = one("[data-live]");
@@ -50,7 +51,7 @@ export function follow(path, events, from) {
     if (ended || paused || document.visibilityState === "hidden") return;
     const url = new URL(path, location.href);
     url.searchParams.set("heartbeat", "5");
-    if (last !== undefined && last !== null) url.searchParams.set("after", last);
+    if (from !== undefined) url.searchParams.set("after", last);
     source = new EventSource(url);
     source.onopen = () => { heard = Date.now(); };
     source.onerror = retry;
