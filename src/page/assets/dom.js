@@ -6,6 +6,9 @@ export const all = (selector, root = document) => [...root.querySelectorAll(sele
 /** A copy of the first element in the template with this id. */
 export const clone = id => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
+/** Shows the time of a `<time>`. `times.js` replaces this with the form that the reader chose. */
+export const times = { show: element => { element.textContent = element.dateTime; } };
+
 /** Sets the text of the element that shows `name`. Does not touch an element that shows it already. */
 export function field(root, name, value) {
   const element = one(`[data-field="${name}"]`, root);
@@ -14,11 +17,11 @@ export function field(root, name, value) {
   if (element.tagName === "TIME") {
     if (element.dateTime !== text) {
       element.dateTime = text;
-      element.textContent = text;
-      element.dispatchEvent(new CustomEvent("time", { bubbles: true }));
+      times.show(element);
     }
   } else if (element.tagName === "PROGRESS") {
     element.value = Number(value) || 0;
+    element.textContent = `${text} %`;
   } else if (element.textContent !== text) {
     element.textContent = text;
   }

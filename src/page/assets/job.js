@@ -9,7 +9,9 @@ const timeline = one("[data-timeline]");
 const ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)/g;
 const NEVER = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 let revision = Number(article.dataset.revision);
-let job = {}, known = null, asking = false;
+// The bytes of output that the page shows.
+let known = Number(one("[data-output]").dataset.bytes);
+let job = {}, asking = false;
 
 function items(changes) {
   const section = one("[data-items]");
@@ -32,9 +34,12 @@ function items(changes) {
 
 function output({ offset, text }) {
   const terminal = one("[data-terminal]");
-  one("[data-output]").hidden = false;
-  if (known !== null && offset < known) text = text.slice(known - offset);
+  const bytes = new TextEncoder().encode(text);
+  if (offset > known || offset + bytes.length <= known) return;
+  text = new TextDecoder().decode(bytes.subarray(known - offset));
+  known = offset + bytes.length;
   const atEnd = terminal.scrollTop + terminal.clientHeight >= terminal.scrollHeight - 8;
+  one("[data-output]").hidden = false;
   terminal.append(text.replace(ESCAPES, "").replace(NEVER, ""));
   if (atEnd) terminal.scrollTop = terminal.scrollHeight;
 }
@@ -164,10 +169,7 @@ const take = changes => {
 };
 if ("follow" in article.dataset) {
   follow(`${path}?${org}`, {
-    snapshot: whole => {
-      known = whole.hook?.output ? whole.hook.output.length : 0;
-      take(whole);
-    },
+    snapshot: whole => take({ ...whole, output: { offset: 0, text: whole.hook?.output ?? "" } }),
     changed: take,
   });
 }

@@ -14,7 +14,7 @@ function fill(row, job) {
   row.dataset.created = job.created_position;
   state(row, job.status);
   field(row, "id", job.id).href = `/jobs/${encodeURIComponent(job.id)}${job.org_id === list.dataset.org ? "" : `?org=${job.org_id}`}`;
-  for (const name of ["kind", "job_type", "created_by", "created_at", "ended_at"]) field(row, name, job[name]);
+  for (const name of ["kind", "job_type", "created_by", "created_at", "ended_at"]) if (name in job) field(row, name, job[name]);
   field(row, "doing", doing(job));
   field(row, "percent", job.progress);
   field(row, "counts", counts(job));

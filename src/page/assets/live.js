@@ -1,8 +1,7 @@
 // One stream of server-sent events for a visible tab. A hidden tab lets its stream go; a tab that is shown again resumes behind the
-// last event that it has seen. A stream that stays silent is replaced, because a connection can die without a word.
+// last event that it has seen.
 import { one } from "./dom.js";
 
-const SILENCE = 20_000;
 const PAUSES = [500, 1000, 2000, 5000];
 
 /**
@@ -50,13 +49,13 @@ export function follow(path, events, from) {
     drop();
     if (ended || paused || document.visibilityState === "hidden") return;
     const url = new URL(path, location.href);
-    url.searchParams.set("heartbeat", "5");
     if (from !== undefined) url.searchParams.set("after", last);
     source = new EventSource(url);
-    source.onopen = () => { heard = Date.now(); };
+    source.onopen = () => {
+      heard = Date.now();
+      say("");
+    };
     source.onerror = retry;
-    source.addEventListener("heartbeat", alive);
-    source.addEventListener("busy", retry);
     source.addEventListener("reset", () => location.reload());
     for (const [name, take] of Object.entries(events)) {
       source.addEventListener(name, event => {
@@ -70,7 +69,6 @@ export function follow(path, events, from) {
       drop();
     });
   };
-  setInterval(() => source && Date.now() - heard > SILENCE && retry(), 2000);
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" ? drop() : ended || open());
   addEventListener("pagehide", drop);
   addEventListener("online", open);

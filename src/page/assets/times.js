@@ -1,5 +1,5 @@
 // One switch for all times: UTC, local, or relative. The `datetime` of each element keeps the time with its zone.
-import { all, one } from "./dom.js";
+import { all, one, times } from "./dom.js";
 
 const KEY = "jobledger-times";
 const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [Infinity, "day"]];
@@ -16,7 +16,10 @@ function ago(date) {
 
 function show(element) {
   const date = new Date(element.dateTime);
-  if (!element.dateTime || Number.isNaN(date.getTime())) return;
+  if (!element.dateTime || Number.isNaN(date.getTime())) {
+    element.textContent = "";
+    return;
+  }
   element.title = element.dateTime;
   element.textContent = how === "relative" ? ago(date)
     : how === "local" ? date.toLocaleString()
@@ -34,7 +37,7 @@ if (choice) {
     showTimes();
   });
 }
-document.addEventListener("time", event => show(event.target));
+times.show = show;
 // A copied time is the RFC 3339 time with its zone, in each form.
 document.addEventListener("copy", event => {
   const node = document.getSelection()?.anchorNode?.parentElement?.closest("time");
