@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, started, task_job};
 
 /// The routes that ignore parameters.
-const IGNORE_PARAMETERS: [&str; 6] =
+const IGNORE_PARAMETERS: [&str; 7] =
     ["/healthz", "/metrics", "/openapi.json", "/readyz", "/schema/events/{name}", "/session", "/sign-out"];
 
 #[test]
