@@ -11,17 +11,14 @@ const PAUSES = [500, 1000, 2000, 5000];
  */
 export function follow(path, events, from) {
   const banner = one("[data-live]");
-  let source = null, last = from, heard = Date.now(), tries = 0, timer = null, ended = false, paused = false;
+  let source = null, last = from, lost = null, tries = 0, timer = null, ended = false, paused = false;
 
   const say = text => {
     banner.textContent = text;
     banner.hidden = !text;
   };
-  const alive = event => {
-    heard = Date.now();
-    tries = 0;
+  const remember = event => {
     if (event.lastEventId) last = event.lastEventId;
-    say("");
   };
   const drop = () => {
     clearTimeout(timer);
@@ -30,7 +27,8 @@ export function follow(path, events, from) {
   };
   const retry = () => {
     drop();
-    say(`not live since ${new Date(heard).toLocaleTimeString()}`);
+    lost ??= new Date();
+    say(`not live since ${lost.toLocaleTimeString()}`);
     const pause = PAUSES[Math.min(tries++, PAUSES.length - 1)];
     timer = setTimeout(check, pause + Math.random() * pause / 2);
   };
@@ -52,19 +50,20 @@ export function follow(path, events, from) {
     if (from !== undefined) url.searchParams.set("after", last);
     source = new EventSource(url);
     source.onopen = () => {
-      heard = Date.now();
+      lost = null;
+      tries = 0;
       say("");
     };
     source.onerror = retry;
     source.addEventListener("reset", () => location.reload());
     for (const [name, take] of Object.entries(events)) {
       source.addEventListener(name, event => {
-        alive(event);
+        remember(event);
         take(JSON.parse(event.data), event.lastEventId);
       });
     }
     source.addEventListener("closed", event => {
-      alive(event);
+      remember(event);
       ended = true;
       drop();
     });
