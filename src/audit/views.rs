@@ -35,7 +35,7 @@ impl Views {
 
 /// Replays the log into new views in a temporary folder, up to the position of the views in the file `path`, and compares the
 /// two table by table. `progress` gets the position of the replay.
-pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) -> Result<Views, AuditError> {
+pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64) + Send) -> Result<Views, AuditError> {
     match read(log, path, progress) {
         Err(error) if error.is_beyond() => {
             let what = "log.db or views.db shows more rows than a file of its size can hold: its pages were forged";
@@ -45,7 +45,7 @@ pub(super) fn audit_views(log: &Path, path: &Path, progress: impl FnMut(u64)) ->
     }
 }
 
-fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64)) -> Result<Views, AuditError> {
+fn read(log: &Path, path: &Path, mut progress: impl FnMut(u64) + Send) -> Result<Views, AuditError> {
     if !is_documented(log)? {
         return Ok(Views::Unchecked("the views, because the log cannot be replayed".into()));
     }
@@ -84,7 +84,7 @@ fn compared(
     log: &Reader<'_>,
     conn: &Connection,
     upto: Position,
-    progress: &mut impl FnMut(u64),
+    progress: &mut (impl FnMut(u64) + Send),
 ) -> Result<Views, AuditError> {
     // The replay lacks data that was redacted after `upto`, which views at `upto` still show.
     let redacted = history::newest_redaction(log)?;

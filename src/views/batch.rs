@@ -13,8 +13,6 @@ use crate::log::Reader;
 pub(super) struct Batch {
     /// Jobs with their rows that changed.
     pub changed: HashMap<JobKey, JobRows>,
-    /// Jobs with a redaction in this batch. Their rows may show redacted data, so they are folded again.
-    pub redacted: HashSet<JobKey>,
     /// Jobs whose old rows the transaction removes before it writes new rows.
     pub removed: HashSet<JobKey>,
     /// Jobs to set aside, each with the first event that does not fold.
@@ -22,7 +20,8 @@ pub(super) struct Batch {
     /// The newest event of the batch, and its leaf, which the commit hashes.
     pub end: Option<Position>,
     pub leaf: Vec<u8>,
-    /// The bytes of the batch's events.
+    /// How many events the batch has, and their bytes.
+    pub count: u64,
     pub bytes: usize,
 }
 

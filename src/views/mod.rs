@@ -20,6 +20,7 @@ mod running;
 mod save;
 mod set_aside;
 mod snapshot;
+mod stretch;
 
 pub use cache::ViewsCache;
 pub use list::{JobList, JobQuery, each_running, list_jobs};
@@ -61,6 +62,9 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// The operating system refused a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// A job's events do not fold.
     #[error(transparent)]
     History(history::Error),
@@ -110,7 +114,7 @@ impl Error {
             Error::Damaged(_) => true,
             Error::File(error) => error.kind() == ErrorKind::Damaged,
             // New views would be made of the same log, by the same system.
-            Error::Log(_) | Error::Io { .. } | Error::History(_) | Error::SetAside { .. } => false,
+            Error::Log(_) | Error::Io { .. } | Error::Thread(_) | Error::History(_) | Error::SetAside { .. } => false,
         }
     }
 }

@@ -4,7 +4,6 @@
 //! batches, so most events cost no read of their job.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
@@ -13,14 +12,14 @@ use super::batch::{Batch, JobRows, fold_again};
 use super::load::load_job;
 use super::open::NewestEvent;
 use super::save::{ChangedRows, Saved, remove, save};
+use super::stretch::{ReadEvent, Stretch};
 use super::{ChangedJob, Error, SetAside, list_set_aside, open, set_aside};
 use crate::cache::JobCache;
-use crate::history::{fold_job, row_fact};
+use crate::history::fold_job;
 use crate::job::{Event, Fact, JobKey, Position};
-use crate::log::{Reader, Row, enough};
+use crate::log::Reader;
 use crate::memory::Budget;
 use crate::tree::leaf_hash;
-use crate::wire;
 
 /// Most bytes of events in a transaction, even with a larger budget: 32 MiB.
 const MOST_BATCH: usize = 32 << 20;
@@ -35,8 +34,6 @@ pub struct Projector {
     position: Option<Position>,
     /// Jobs that do not fold: the projector passes over their later events.
     aside: HashSet<JobKey>,
-    /// These are new views, so this projector has folded each of their rows from the log.
-    is_new: bool,
 }
 
 /// Shares the budget out: the cache of jobs, and the bytes of a transaction.
@@ -56,14 +53,14 @@ impl Projector {
         let position = open::newest_event(&conn)?.map(|newest| newest.position);
         let aside = list_set_aside(&conn, None, usize::MAX)?.into_iter().map(|job| job.key).collect();
         let (cache, batch) = room(budget);
-        Ok(Projector { conn, cache, batch, position, aside, is_new: false })
+        Ok(Projector { conn, cache, batch, position, aside })
     }
 
     /// Starts new views in a file of their own. In the log all redactions up to `scrubbed` have removed their data.
     pub(super) fn create(path: &Path, scrubbed: Position, budget: &Budget) -> Result<Projector, Error> {
         let conn = open::create(path, scrubbed, budget.part(4).limit())?;
         let (cache, batch) = room(budget);
-        Ok(Projector { conn, cache, batch, position: None, aside: HashSet::new(), is_new: true })
+        Ok(Projector { conn, cache, batch, position: None, aside: HashSet::new() })
     }
 
     /// Completes new views. The file can then take the place of the old one.
@@ -141,19 +138,15 @@ impl Projector {
     ) -> Result<bool, Error> {
         // The batch owns the jobs that it changes. If it fails, they are loaded again from their rows.
         let mut batch = Batch::default();
-        log.scan(self.next(), limit, |row| self.project(log, &mut batch, row))?;
-        let upto = batch.end.unwrap_or_default();
-        for key in std::mem::take(&mut batch.redacted) {
-            // A redaction may change every row and snapshot of its job, so the whole job is folded again. Other events need no
-            // fold of the whole job.
-            match fold_again(log, &key, upto) {
-                Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
-                Ok(None) => {}
-                Err(error) => self.set_aside(&mut batch, log, key.clone(), error)?,
+        while batch.count < limit && !self.is_full(&batch) {
+            let from = batch.end.map_or(self.next(), Position::next);
+            let stretch = Stretch::read(log, from, limit - batch.count)?;
+            if stretch.end.is_none() {
+                break;
             }
-            batch.removed.insert(key);
+            self.take(Some(log), &mut batch, stretch)?;
         }
-        self.commit(log, batch, announce)
+        self.commit(Some(log), batch, announce)
     }
 
     /// Projects the facts that come next in the log. They hold no redaction. `newest_leaf` is the leaf of the newest fact.
@@ -171,15 +164,49 @@ impl Projector {
         let mut batch = Batch::default();
         for fact in facts {
             batch.end = Some(fact.position);
-            self.fold(log, &mut batch, fact)?;
+            self.fold(Some(log), &mut batch, fact)?;
         }
         batch.leaf.extend_from_slice(newest_leaf);
-        self.commit(log, batch, announce)
+        self.commit(Some(log), batch, announce)
     }
 
-    fn commit(
+    /// Whether the batch has so many bytes of events that it must be committed.
+    pub(super) fn is_full(&self, batch: &Batch) -> bool {
+        batch.bytes >= self.batch
+    }
+
+    /// Folds the stretch, which comes next in the log, into the batch. `log` is `None` for new views.
+    pub(super) fn take(&mut self, log: Option<&Reader<'_>>, batch: &mut Batch, stretch: Stretch) -> Result<(), Error> {
+        for event in stretch.events {
+            match event {
+                ReadEvent::Fact(fact) => self.fold(log, batch, fact)?,
+                ReadEvent::Unreadable(key, _) if self.is_aside(batch, &key) => {}
+                ReadEvent::Unreadable(key, error) => self.set_aside(batch, log, key, error)?,
+            }
+        }
+        // A redaction may change every row and snapshot of its job, so the whole job is folded again. Other events need no fold of
+        // the whole job.
+        for (key, refolded) in stretch.refolded {
+            if self.is_aside(batch, &key) {
+                continue;
+            }
+            match refolded {
+                Ok(Some(rows)) => drop(batch.changed.insert(key.clone(), rows)),
+                Ok(None) => {}
+                Err(error) => self.set_aside(batch, log, key.clone(), error)?,
+            }
+            batch.removed.insert(key);
+        }
+        (batch.end, batch.leaf) = (stretch.end, stretch.leaf);
+        batch.count += stretch.count;
+        batch.bytes += stretch.bytes;
+        Ok(())
+    }
+
+    /// Writes the batch in one transaction. `false` if the batch has no event.
+    pub(super) fn commit(
         &mut self,
-        log: &Reader<'_>,
+        log: Option<&Reader<'_>>,
         mut batch: Batch,
         announce: impl FnOnce(&mut dyn Iterator<Item = ChangedJob<'_>>),
     ) -> Result<bool, Error> {
@@ -204,7 +231,7 @@ impl Projector {
 
     /// Writes the rows of the batch. First removes the old rows of jobs that were folded again or are set aside. Sets a job aside if the
     /// log creates it twice.
-    fn write(&self, transaction: &Transaction<'_>, log: &Reader<'_>, batch: &mut Batch) -> Result<(), Error> {
+    fn write(&self, transaction: &Transaction<'_>, log: Option<&Reader<'_>>, batch: &mut Batch) -> Result<(), Error> {
         for key in batch.removed.iter().chain(batch.aside.keys()) {
             remove(transaction, key)?;
         }
@@ -224,31 +251,14 @@ impl Projector {
         Ok(())
     }
 
-    /// Folds one event of the log into the batch, or sets its job aside if the event cannot be read. `Break` once the batch is full.
-    fn project(&mut self, log: &Reader<'_>, batch: &mut Batch, row: Row<'_>) -> Result<ControlFlow<()>, Error> {
-        match row_fact(log, row) {
-            Ok(Some(fact)) => self.fold(log, batch, fact)?,
-            Ok(None) => {}
-            Err(error) => match wire::job_of(row.leaf) {
-                Some(key) if self.aside.contains(&key) => {}
-                Some(key) => self.set_aside(batch, log, key, error.into())?,
-                // Without a job to set aside the views keep their position.
-                None => return Err(error.into()),
-            },
-        }
-        batch.end = Some(row.position);
-        batch.leaf.clear();
-        batch.leaf.extend_from_slice(row.leaf);
-        batch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
-        Ok(enough(batch.bytes, self.batch))
+    /// Whether the job was set aside before this batch or in it.
+    fn is_aside(&self, batch: &Batch, key: &JobKey) -> bool {
+        self.aside.contains(key) || batch.aside.contains_key(key)
     }
 
-    fn fold(&mut self, log: &Reader<'_>, batch: &mut Batch, fact: Fact) -> Result<(), Error> {
-        if self.aside.contains(&fact.key) || batch.aside.contains_key(&fact.key) {
+    fn fold(&mut self, log: Option<&Reader<'_>>, batch: &mut Batch, fact: Fact) -> Result<(), Error> {
+        if self.is_aside(batch, &fact.key) {
             return Ok(());
-        }
-        if let Event::Redacted(_) = fact.event {
-            batch.redacted.insert(fact.key.clone());
         }
         let key = fact.key.clone();
         let folded = match batch.changed.get_mut(&key) {
@@ -275,14 +285,17 @@ impl Projector {
     /// Sets the job aside if `error` says that its events do not fold; returns any other error.
     ///
     /// First folds the job from the log alone: if that succeeds, the rows of the views are damaged, and not the log. New views need
-    /// no such check, because this projector has folded all their rows from the log.
-    fn set_aside(&self, batch: &mut Batch, log: &Reader<'_>, key: JobKey, error: Error) -> Result<(), Error> {
+    /// no such check and have no `log`, because this projector has folded all their rows from the log.
+    fn set_aside(&self, batch: &mut Batch, log: Option<&Reader<'_>>, key: JobKey, error: Error) -> Result<(), Error> {
         let Some(position) = error.unfoldable() else { return Err(error) };
-        match fold_job(log, &key, None, position) {
-            _ if self.is_new => {}
-            Ok(_) => return Err(Error::Damaged(format!("event {position} fits the log, but not the rows of its job"))),
-            Err(error) if error.unfoldable().is_none() => return Err(error.into()),
-            Err(_) => {}
+        if let Some(log) = log {
+            match fold_job(log, &key, None, position) {
+                Ok(_) => {
+                    return Err(Error::Damaged(format!("event {position} fits the log, but not the rows of its job")));
+                }
+                Err(error) if error.unfoldable().is_none() => return Err(error.into()),
+                Err(_) => {}
+            }
         }
         let cause = &error as &dyn std::error::Error;
         tracing::error!(error = cause, job = %key.id, org = %key.org, "a job does not fold, and is set aside");

@@ -1,9 +1,13 @@
 //! Makes new views from the log alone, in a file beside the old views.
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::{panic, thread};
 
 use rusqlite::Connection;
 
+use super::batch::Batch;
+use super::stretch::Stretch;
 use super::{Error, Projector, open};
 use crate::job::Position;
 use crate::log::Reader;
@@ -11,14 +15,21 @@ use crate::memory::Budget;
 
 /// Most events of one transaction.
 const STEP: u64 = 20_000;
+/// Stretches that wait for the writer, each of about 1 MiB.
+const AHEAD: usize = 2;
 
 /// Makes views of the log in the new file `path`, with the events that arrive meanwhile, and syncs the file. First removes a file that
 /// an interrupted rebuild left there. Gives `progress` the position after each batch.
 ///
 /// # Errors
 ///
-/// The log cannot be read, or the file cannot be written.
-pub fn rebuild(log: &Reader<'_>, path: &Path, budget: &Budget, progress: impl FnMut(Position)) -> Result<(), Error> {
+/// The log cannot be read, the file cannot be written, or the operating system refuses a thread.
+pub fn rebuild(
+    log: &Reader<'_>,
+    path: &Path,
+    budget: &Budget,
+    progress: impl FnMut(Position) + Send,
+) -> Result<(), Error> {
     rebuild_to(log, Position::MAX, path, budget, progress)
 }
 
@@ -32,16 +43,64 @@ pub fn rebuild_to(
     upto: Position,
     path: &Path,
     budget: &Budget,
-    mut progress: impl FnMut(Position),
+    progress: impl FnMut(Position) + Send,
 ) -> Result<(), Error> {
     discard(path)?;
     // Reads the head before any event: a redaction after that head may name data that this rebuild has read by then.
-    let mut projector = Projector::create(path, log.head()?, budget)?;
-    let step = |projector: &Projector| STEP.min(upto.get().saturating_add(1).saturating_sub(projector.next().get()));
-    while projector.project_log(log, step(&projector), |_| {})? {
+    let projector = Projector::create(path, log.head()?, budget)?;
+    project(log, upto, projector, progress)?.finish(path)
+}
+
+/// Projects the events up to `upto` into new views. This thread reads the log, and a thread of its own folds and writes, which takes
+/// about as long.
+fn project(
+    log: &Reader<'_>,
+    upto: Position,
+    projector: Projector,
+    progress: impl FnMut(Position) + Send,
+) -> Result<Projector, Error> {
+    let (stretches, received) = sync_channel(AHEAD);
+    thread::scope(|scope| {
+        let writer = thread::Builder::new()
+            .name("rebuild-writer".into())
+            .spawn_scoped(scope, move || write(projector, &received, progress))
+            .map_err(Error::Thread)?;
+        read(log, upto, stretches);
+        writer.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    })
+}
+
+/// Sends the stretches of the log up to `upto`, and an error of the log as the last. Ends early if the writer has ended.
+fn read(log: &Reader<'_>, upto: Position, stretches: SyncSender<Result<Stretch, Error>>) {
+    let mut next = Some(Position::GENESIS);
+    while let Some(from) = next {
+        let stretch = Stretch::read(log, from, upto.get().saturating_add(1).saturating_sub(from.get()));
+        next = stretch.as_ref().ok().and_then(|stretch| stretch.end).map(Position::next);
+        let is_end = next.is_none() && stretch.is_ok();
+        if is_end || stretches.send(stretch).is_err() {
+            return;
+        }
+    }
+}
+
+/// Folds and writes the stretches that another thread read.
+fn write(
+    mut projector: Projector,
+    stretches: &Receiver<Result<Stretch, Error>>,
+    mut progress: impl FnMut(Position),
+) -> Result<Projector, Error> {
+    let mut batch = Batch::default();
+    for stretch in stretches {
+        projector.take(None, &mut batch, stretch?)?;
+        if batch.count >= STEP || projector.is_full(&batch) {
+            projector.commit(None, std::mem::take(&mut batch), |_| {})?;
+            progress(projector.position().unwrap_or_default());
+        }
+    }
+    if projector.commit(None, batch, |_| {})? {
         progress(projector.position().unwrap_or_default());
     }
-    projector.finish(path)
+    Ok(projector)
 }
 
 /// Copies only the rows of `views` into the new file `path`, and syncs the file.

@@ -4,12 +4,14 @@
 //! parses them. The document of the design, section 8, fixes the format.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::plain::read_plain;
 use crate::job::{EventType, JobId, JobKey, Kind, OrgId, Position, Time};
 
 /// Length of the salt that keys the digest of an event's data, in bytes.
@@ -37,6 +39,20 @@ impl BadLeaf {
 /// Parses the text of `member`.
 fn parsed<T: FromStr>(member: &str, text: &str) -> Result<T, BadLeaf> {
     text.parse().map_err(|_| BadLeaf::unexpected(member, text))
+}
+
+/// Whether `value` is written as `text`.
+fn is_spelled(value: impl fmt::Display, text: &str) -> bool {
+    /// The rest of the text, which the next part of the value must begin.
+    struct Rest<'t>(&'t str);
+    impl fmt::Write for Rest<'_> {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+    let mut rest = Rest(text);
+    fmt::write(&mut rest, format_args!("{value}")).is_ok() && rest.0.is_empty()
 }
 
 /// One leaf. All members are strings; they are written in the order of the fields.
@@ -103,39 +119,54 @@ impl<'a> Leaf<'a> {
     /// # Errors
     /// [`BadLeaf`] if `bytes` is longer than 16 KiB, or not a JSON object with these members.
     pub fn parse(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
+        Leaf::read(bytes).map(|(leaf, _)| leaf)
+    }
+
+    /// The leaf, and whether [`Leaf::to_bytes`] is known to give the same bytes again.
+    fn read(bytes: &'a [u8]) -> Result<(Leaf<'a>, bool), BadLeaf> {
         if bytes.len() > MAX_LEAF {
             return Err(BadLeaf(format!("expected at most {MAX_LEAF} bytes, found {}", bytes.len())));
         }
-        serde_json::from_slice(bytes).map_err(|error| BadLeaf(error.to_string()))
+        match read_plain(bytes) {
+            Some(leaf) => Ok((leaf, true)),
+            None => {
+                let leaf = serde_json::from_slice(bytes).map_err(|error| BadLeaf(error.to_string()))?;
+                Ok((leaf, false))
+            }
+        }
     }
 
     /// Reads bytes from outside this ledger, and checks that they are the bytes that a ledger would write.
     ///
-    /// The check parses each member and writes it again: two spellings of one position or time would be two leaves of
-    /// one event.
+    /// The check compares each member with the spelling of its value: two spellings of one position or time would be
+    /// two leaves of one event.
     ///
     /// # Errors
     /// [`BadLeaf`] as for [`Leaf::parse`], and for any other spelling.
     pub fn parse_strict(bytes: &'a [u8]) -> Result<Leaf<'a>, BadLeaf> {
-        let leaf = Leaf::parse(bytes)?;
-        let written = Leaf {
-            specversion: Cow::Borrowed("1.0"),
-            subject: leaf.job()?.map(|id| Cow::Owned(id.to_string())),
-            time: Cow::Owned(leaf.time()?.to_string()),
-            datacontenttype: Cow::Borrowed("application/json"),
-            dataschema: Cow::Owned(format!("/schema/events/{}.v{}.json", leaf.event_type, leaf.version()?)),
-            position: Cow::Owned(leaf.position()?.to_string()),
-            recordedtime: Cow::Owned(leaf.recorded()?.with_micros()),
-            orgid: leaf.org()?.map(|org| Cow::Owned(org.to_string())),
-            jobkind: leaf.kind()?.map(|kind| Cow::Borrowed(kind.as_str())),
-            datadigest: Cow::Owned(digits(leaf.digest()?)),
-            prev: leaf.prev()?.map(|prev| Cow::Owned(prev.to_string())),
-            ..leaf.clone()
-        };
-        if written.to_bytes() != bytes {
-            return Err(BadLeaf("expected the spelling that a ledger writes".into()));
+        let (leaf, is_plain) = Leaf::read(bytes)?;
+        if leaf.is_spelled_well()? && (is_plain || leaf.to_bytes() == bytes) {
+            Ok(leaf)
+        } else {
+            Err(BadLeaf("expected the spelling that a ledger writes".into()))
         }
-        Ok(leaf)
+    }
+
+    /// Whether each member has the one spelling of its value.
+    fn is_spelled_well(&self) -> Result<bool, BadLeaf> {
+        let subject = self.job()?.is_none_or(|id| self.subject.as_deref() == Some(id.as_str()));
+        let spelled = [
+            self.specversion == "1.0" && self.datacontenttype == "application/json" && subject,
+            is_spelled(self.time()?, &self.time),
+            is_spelled(format_args!("/schema/events/{}.v{}.json", self.event_type, self.version()?), &self.dataschema),
+            is_spelled(self.position()?, &self.position),
+            self.recorded()?.with_micros() == self.recordedtime,
+            self.org()?.is_none_or(|org| self.orgid.as_deref().is_some_and(|text| is_spelled(org, text))),
+            self.kind()?.is_none_or(|kind| self.jobkind.as_deref() == Some(kind.as_str())),
+            self.has_small_digits()?,
+            self.prev()?.is_none_or(|prev| self.prev.as_deref().is_some_and(|text| is_spelled(prev, text))),
+        ];
+        Ok(spelled.into_iter().all(|spelled| spelled))
     }
 
     /// Whether the event is of this type.
@@ -170,12 +201,13 @@ impl<'a> Leaf<'a> {
         self.subject.as_deref().map(|text| parsed("subject", text)).transpose()
     }
 
-    /// The digest of the data.
-    fn digest(&self) -> Result<[u8; DIGEST_LEN / 2], BadLeaf> {
-        let mut bytes = [0; DIGEST_LEN / 2];
-        hex::decode_to_slice(&*self.datadigest, &mut bytes)
-            .map_err(|_| BadLeaf::unexpected("datadigest", &self.datadigest))?;
-        Ok(bytes)
+    /// Whether the hex digits of the digest are lower-case.
+    fn has_small_digits(&self) -> Result<bool, BadLeaf> {
+        let digits = self.datadigest.as_bytes();
+        if digits.len() != DIGEST_LEN || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(BadLeaf::unexpected("datadigest", &self.datadigest));
+        }
+        Ok(!digits.iter().any(u8::is_ascii_uppercase))
     }
 
     /// The position.

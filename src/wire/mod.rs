@@ -18,6 +18,7 @@ mod incoming;
 mod leaf;
 mod ledger_events;
 mod lines;
+mod plain;
 mod reject;
 mod residue;
 mod shape;

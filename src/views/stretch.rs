@@ -1,0 +1,79 @@
+//! A stretch of the log, read for the projector. Reading needs the log alone and folding needs the views alone, so one thread may read
+//! the next stretch while another folds this one.
+
+use std::collections::HashSet;
+
+use super::Error;
+use super::batch::{JobRows, fold_again};
+use crate::history::row_fact;
+use crate::job::{Event, Fact, JobKey, Position};
+use crate::log::{Reader, Row, enough};
+use crate::wire;
+
+/// Most events of a stretch.
+const EVENTS: u64 = 1000;
+/// A stretch ends at about this many bytes of events, 1 MiB, or after one event that is larger.
+const BYTES: usize = 1 << 20;
+
+/// The events of a stretch, as the projector folds them.
+#[derive(Default)]
+pub(super) struct Stretch {
+    pub events: Vec<ReadEvent>,
+    /// The jobs with a redaction in the stretch, folded from the log alone as of the end of the stretch. Their rows may show
+    /// redacted data.
+    pub refolded: Vec<(JobKey, Result<Option<JobRows>, Error>)>,
+    /// The newest event, and its leaf. `None` if the log has no more events.
+    pub end: Option<Position>,
+    pub leaf: Vec<u8>,
+    /// How many events the stretch has, those of the ledger itself included.
+    pub count: u64,
+    /// The bytes of these events.
+    pub bytes: usize,
+}
+
+/// An event of a job.
+pub(super) enum ReadEvent {
+    Fact(Fact),
+    /// The event cannot be read, so its job is set aside.
+    Unreadable(JobKey, Error),
+}
+
+impl Stretch {
+    /// Reads the events from `from` on, `limit` at the most.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, or an event cannot be read and names no job.
+    pub(super) fn read(log: &Reader<'_>, from: Position, limit: u64) -> Result<Stretch, Error> {
+        let mut stretch = Stretch::default();
+        let mut redacted = HashSet::new();
+        log.scan(from, limit.min(EVENTS), |row| {
+            let event = read(log, row)?;
+            if let Some(ReadEvent::Fact(Fact { key, event: Event::Redacted(_), .. })) = &event {
+                redacted.insert(key.clone());
+            }
+            stretch.events.extend(event);
+            stretch.end = Some(row.position);
+            stretch.leaf.clear();
+            stretch.leaf.extend_from_slice(row.leaf);
+            stretch.count += 1;
+            stretch.bytes += row.leaf.len() + row.data.map_or(0, <[u8]>::len);
+            Ok::<_, Error>(enough(stretch.bytes, BYTES))
+        })?;
+        let upto = stretch.end.unwrap_or_default();
+        stretch.refolded = redacted.into_iter().map(|key| (key.clone(), fold_again(log, &key, upto))).collect();
+        Ok(stretch)
+    }
+}
+
+/// The event of a row; `None` for an event of the ledger itself.
+fn read(log: &Reader<'_>, row: Row<'_>) -> Result<Option<ReadEvent>, Error> {
+    match row_fact(log, row) {
+        Ok(fact) => Ok(fact.map(ReadEvent::Fact)),
+        Err(error) => match wire::job_of(row.leaf) {
+            Some(key) => Ok(Some(ReadEvent::Unreadable(key, error.into()))),
+            // Without a job to set aside the views keep their position.
+            None => Err(error.into()),
+        },
+    }
+}
