@@ -41,6 +41,8 @@ pub enum Share {
     RenderedEvents,
     /// Rendered answers of large jobs.
     RenderedJobs,
+    /// Long outputs of hooks, as reads of jobs show them.
+    HookOutputs,
     /// Recent frames, shared by all tails.
     Ring,
     /// Stretches of the log that late tails share.
@@ -52,7 +54,7 @@ pub enum Share {
 /// The parts that all shares together have.
 const PARTS: u64 = 128;
 /// Each share: its name in `/metrics`, and how many of the 128 parts it has.
-const SHARES: [(Share, &str, u64); 14] = [
+const SHARES: [(Share, &str, u64); 15] = [
     // A job that is not cached costs an append a fold of up to 500 events.
     (Share::Admission, "admission", 8),
     // The largest request has 16 MiB, but requests wait for a commit only, which takes milliseconds.
@@ -68,9 +70,11 @@ const SHARES: [(Share, &str, u64); 14] = [
     // A live list that falls behind them reads the log and the views.
     (Share::RecentJobs, "recent_jobs", 1),
     (Share::Pages, "pages", 2),
-    // The events of a page are the answer that is asked for the most. With the default budget 200,000 usual events fit.
-    (Share::RenderedEvents, "rendered_events", 30),
+    // The events of a page are the answer that is asked for the most. With the default budget 175,000 usual events fit.
+    (Share::RenderedEvents, "rendered_events", 28),
     (Share::RenderedJobs, "rendered_jobs", 6),
+    // An answer shows 1 MiB of output. An output that is not cached costs a read of all events of its job.
+    (Share::HookOutputs, "hook_outputs", 2),
     // A tail that falls behind the ring reads from the log.
     (Share::Ring, "ring", 6),
     (Share::LateReads, "late_reads", 3),

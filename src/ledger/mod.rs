@@ -75,6 +75,7 @@ struct Inner {
     projection: Arc<projection::Projection>,
     readers: sqlite::Pool,
     turns: Turns,
+    hook_outputs: read::HookOutputs,
     memory: Memory,
     mask: Mask,
     external_copy_back: bool,

@@ -13,6 +13,7 @@ use super::commit::{Commits, Loader, Seal, Shared, WriterThread};
 use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
 use super::keys::{self, Identity, KeyError, identity, key_file};
+use super::read::HookOutputs;
 use super::redactor::{self, Redactions};
 use super::trust::Trust;
 use super::{AnchorError, Inner, Ledger, Metrics, Options, SealError, Threads, Turns, clock, projection};
@@ -202,6 +203,7 @@ fn start_threads(
     let inner = Inner {
         readers: sqlite::Pool::new(&path, options.memory.of(Share::Readers).part(2).limit()),
         turns: Turns::new(options.turns),
+        hook_outputs: HookOutputs::new(options.memory.of(Share::HookOutputs)),
         running: Mutex::new(Some(Running { files, writer, loader, projector, redactor, copier })),
         clock: options.clock,
         memory: options.memory,

@@ -32,15 +32,17 @@ static ITEMS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {} FROM item WHERE job = ?1 AND since <= ?2 ORDER BY seq", ItemColumn::LIST));
 /// Reads the items of the job ?1 as they were after its event number ?2, at which a snapshot was made. If later events replaced an
 /// item's result, reads the replaced result that ended first after ?2.
+///
+/// `CROSS JOIN` keeps the order of the loops: for each item one search for its replaced result. SQLite's own plan reads the replaced
+/// results of all jobs. Both parts come in the order of `seq`, so SQLite merges them without a sort.
 static SNAPSHOT_ITEMS: LazyLock<String> = LazyLock::new(|| {
     let list = ItemColumn::LIST;
     format!(
-        "SELECT {list} FROM ( \
-         SELECT item.seq, {list} FROM item WHERE job = ?1 AND since <= ?2 \
-         UNION ALL SELECT item.seq, {list} FROM item AS now JOIN snapshot_item AS item ON item.job = now.job \
+        "SELECT {list}, item.seq AS seq FROM item WHERE job = ?1 AND since <= ?2 \
+         UNION ALL SELECT {list}, now.seq AS seq FROM item AS now CROSS JOIN snapshot_item AS item ON item.job = now.job \
          AND item.seq = now.seq AND item.until = (SELECT min(until) FROM snapshot_item AS next \
          WHERE next.job = now.job AND next.seq = now.seq AND next.until > ?2) \
-         WHERE now.job = ?1 AND now.since > ?2 AND item.since <= ?2) AS item ORDER BY seq"
+         WHERE now.job = ?1 AND now.since > ?2 AND item.since <= ?2 ORDER BY seq"
     )
 });
 
@@ -211,4 +213,26 @@ fn load_redactions(conn: &Connection, row: i64, most: u64) -> Result<Vec<Redacti
     conn.prepare_cached("SELECT position, reason, by, at FROM redaction WHERE job = ?1 ORDER BY seq LIMIT ?2")
         .and_then(|mut statement| statement.query_map([row, most as i64], redaction)?.collect())
         .map_err(Error::doing("read a job's redactions"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::TABLES;
+    use super::*;
+
+    /// SQLite's plan of a statement, a line for each step.
+    fn plan(sql: &str) -> Vec<String> {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(TABLES).unwrap();
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        statement.query_map([1, 500], |row| row.get(3)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn items_are_searched_by_key_and_not_sorted() {
+        for sql in [&ITEMS, &SNAPSHOT_ITEMS] {
+            let plan = plan(sql);
+            assert!(plan.iter().all(|step| !step.contains("SCAN") && !step.contains("TEMP")), "{plan:#?}");
+        }
+    }
 }

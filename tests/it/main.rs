@@ -86,6 +86,7 @@ mod pages;
 mod panics;
 mod parameters;
 mod past;
+mod past_laws;
 mod private_files;
 mod proofs;
 mod reads;

@@ -1,8 +1,8 @@
 //! Long histories: a read of the past folds a few events and not all, and a limited number of such reads run at once.
 
 use jobledger::access::Role;
-use jobledger::history::fold_job;
-use jobledger::job::{JobKey, OrgId, Position};
+use jobledger::history::{self, fold_job, job_facts};
+use jobledger::job::{Event, JobKey, OrgId, Position};
 use jobledger::ledger::{Options, system_clock};
 use jobledger::log::Reader;
 use jobledger::model::JobModel;
@@ -38,7 +38,7 @@ fn life(events: u64) -> Vec<Value> {
     life
 }
 
-fn append_all(client: &Client, events: &[Value]) {
+pub fn append_all(client: &Client, events: &[Value]) {
     for batch in events.chunks(700) {
         client.append(&json!(batch)).expect(201);
     }
@@ -56,11 +56,23 @@ fn folded(client: &Client) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
 }
 
-/// The job `a` at `position`, folded from the log alone.
-fn by_the_log(log: &Reader<'_>, position: u64) -> String {
-    let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
-    let job = fold_job(log, &key, None, Position::new(position)).unwrap().unwrap();
-    let output = job.hook.as_ref().map(|hook| hook.head.clone()).unwrap_or_default();
+/// The job that the tests read.
+pub fn key_of_a() -> JobKey {
+    JobKey { org: OrgId::default(), id: "a".parse().unwrap() }
+}
+
+/// The job `a` at `position`, folded from the log alone, with the whole output of its hook.
+pub fn by_the_log(log: &Reader<'_>, position: u64) -> String {
+    let (key, upto) = (key_of_a(), Position::new(position));
+    let job = fold_job(log, &key, None, upto).unwrap().unwrap();
+    let mut output = String::new();
+    job_facts(log, &key, Position::GENESIS, upto, |fact| {
+        if let Event::HookOutput(chunk) = fact.event {
+            output.push_str(chunk.output.as_deref().unwrap_or_default());
+        }
+        Ok::<_, history::Error>(())
+    })
+    .unwrap();
     serde_json::to_string(&JobModel::shown(&job, output)).unwrap()
 }
 

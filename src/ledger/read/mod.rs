@@ -10,6 +10,7 @@ mod running;
 mod turns;
 
 pub use changed::{ChangedSince, JobWatch, PageSince};
+pub(super) use hook::HookOutputs;
 pub use hook::{hook_chunk, hook_output};
 pub use moment::{AsOf, NotAMoment, PointInTime};
 pub(super) use running::ListLocks;
