@@ -22,6 +22,7 @@ CREATE TABLE job (
   job_type           TEXT,
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
+  recorded_at        INTEGER NOT NULL, -- when the ledger recorded the newest event
   events             INTEGER NOT NULL,
   bytes              INTEGER NOT NULL,
   -- Times are nanoseconds since 1970.
@@ -109,6 +110,20 @@ CREATE TABLE label (
   PRIMARY KEY (org, key, value, job)
 ) STRICT, WITHOUT ROWID;
 
+-- How many jobs are in each state: of an organisation (field and value are empty), of one kind, of one type, of one kind and type
+-- (`kind_type`, with a space between them), created by one name, and cancelled by one actor. A row that would count no job is missing.
+CREATE TABLE count (
+  field     TEXT NOT NULL,
+  value     TEXT NOT NULL,
+  org       TEXT NOT NULL,
+  pending   INTEGER NOT NULL,
+  running   INTEGER NOT NULL,
+  completed INTEGER NOT NULL,
+  failed    INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL,
+  PRIMARY KEY (field, value, org)
+) STRICT, WITHOUT ROWID;
+
 -- A copy of the job's row after each 500th event of the job: a read of the past begins at the newest copy before its moment.
 -- A snapshot shows the first notes and redactions of the job, as many as its columns say.
 CREATE TABLE snapshot (
@@ -119,6 +134,7 @@ CREATE TABLE snapshot (
   job_type           TEXT,
   status             TEXT NOT NULL,
   position           INTEGER NOT NULL,
+  recorded_at        INTEGER NOT NULL, -- when the ledger recorded the newest event
   events             INTEGER NOT NULL,
   bytes              INTEGER NOT NULL,
   created_at         INTEGER NOT NULL,

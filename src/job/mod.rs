@@ -13,6 +13,7 @@ mod lifecycle;
 mod plural;
 mod progress;
 mod size;
+mod span;
 mod spec;
 mod state;
 mod time;
@@ -28,6 +29,7 @@ pub use item::{Item, ItemStatus, Items};
 pub use lifecycle::{Conflict, State, Status};
 pub use plural::plural;
 pub use progress::Tally;
+pub use span::{BadSpan, Span};
 pub(crate) use spec::words;
 pub use spec::{
     Action, ActionType, DbRoleSpec, GenericSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType,

@@ -24,6 +24,8 @@ pub struct Summary {
     pub created_position: Position,
     /// The position of the newest event: the job's revision (`ETag`).
     pub position: Position,
+    /// When the ledger recorded the newest event.
+    pub recorded_at: Time,
     /// Number of the job's events, 1 or more.
     pub events: u64,
     /// Approximate size of spec, labels, items, notes and redactions as JSON, in bytes. [`super::MAX_BYTES`] bounds it.
@@ -157,6 +159,8 @@ pub struct Fact {
     pub position: Position,
     /// The event's `time`.
     pub time: Time,
+    /// When the ledger recorded the event.
+    pub recorded: Time,
     /// The actor.
     pub actor: String,
     /// The type and data.
@@ -201,6 +205,7 @@ impl Job {
             key: fact.key,
             created_position: fact.position,
             position: fact.position,
+            recorded_at: fact.recorded,
             events: 1,
             bytes,
             kind: created.spec.kind(),
@@ -241,6 +246,7 @@ impl Job {
             }
         }
         self.summary.position = fact.position;
+        self.summary.recorded_at = fact.recorded;
         self.summary.events += 1;
         self.summary.tally = self.summary.tally.after(&fact.event);
         Ok(match fact.event {

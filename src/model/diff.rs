@@ -175,7 +175,7 @@ mod tests {
     fn fact(position: u64, event: Event) -> Fact {
         let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
         let (position, time) = (Position::new(position), Time::from_micros(position as i64));
-        Fact { key, position, time, actor: "worker".into(), event }
+        Fact { key, position, time, recorded: time, actor: "worker".into(), event }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct JobEntry {
     reported: JobReported,
     /// The cancellation; null unless the job was cancelled.
     cancelled: Option<CancelledModel>,
+    /// When the ledger recorded the job's newest event.
+    last_event_at: String,
     /// The job's revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
@@ -69,6 +71,8 @@ pub struct JobModel {
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false, minimum = 1)]
     redactions_left_out: usize,
+    /// When the ledger recorded the job's newest event.
+    last_event_at: String,
     /// The job's revision: the position of its newest event.
     #[schema(minimum = 0)]
     position: u64,
@@ -181,6 +185,7 @@ impl From<&Summary> for JobEntry {
             head: job.into(),
             reported: job.into(),
             cancelled: CancelledModel::of(&job.state),
+            last_event_at: job.recorded_at.with_micros(),
             position: job.position.get(),
         }
     }
@@ -211,6 +216,7 @@ impl JobModel {
             notes_left_out,
             redactions: job.redactions[redactions_left_out..].iter().map(RedactionModel::from).collect(),
             redactions_left_out,
+            last_event_at: job.recorded_at.with_micros(),
             position: job.position.get(),
         }
     }

@@ -57,8 +57,8 @@ pub(super) async fn page(
     let after = params.text("after")?;
     let query = job_query(&visitor.0, &mut params)?;
     params.finish()?;
-    let before = after.as_deref().map(|after| decode_cursor(after, &query)).transpose()?;
-    let shown = app.ledger.jobs(&JobQuery { before, ..query.clone() }, ROWS, None).await?;
+    let beyond = after.as_deref().map(|after| decode_cursor(after, &query)).transpose()?;
+    let shown = app.ledger.jobs(&JobQuery { beyond, ..query.clone() }, ROWS, None).await?;
     let last = shown.value.jobs.last().filter(|_| shown.value.more);
     let older = last.map(|job| filters.with("after", &encode_cursor(job.created_position, &query))).unwrap_or_default();
     let text = |name, label| TextFilter { name, label, value: filters.value(name) };

@@ -55,7 +55,7 @@ columns! {
     /// The columns of `job` and `snapshot`.
     JobColumn, "job", "read a job's row":
     Id = "id", Org = "org", Subject = "subject", Kind = "kind", JobType = "job_type", Status = "status",
-    Position = "position", Events = "events", Bytes = "bytes", CreatedAt = "created_at", StartedAt = "started_at",
+    Position = "position", RecordedAt = "recorded_at", Events = "events", Bytes = "bytes", CreatedAt = "created_at", StartedAt = "started_at",
     EndedAt = "ended_at", CreatedBy = "created_by", Labels = "labels", CancelledBy = "cancelled_by",
     CancelledReason = "cancelled_reason", CancelledPosition = "cancelled_position", Message = "message",
     CurrentStep = "current_step", Percent = "percent", RecordsProcessed = "records_processed",

@@ -20,6 +20,7 @@ pub(super) fn read_summary(row: &Row<'_>) -> Result<Summary, Error> {
         key: JobKey { org: row.word(C::Org)?, id: row.word(C::Subject)? },
         created_position: row.position(C::Id)?,
         position: row.position(C::Position)?,
+        recorded_at: Time::from_nanos(row.get(C::RecordedAt)?),
         events: row.number(C::Events)?,
         bytes: row.number(C::Bytes)?,
         kind: row.word(C::Kind)?,
@@ -136,12 +137,13 @@ fn state_cells(state: &State) -> [Cell<'_, C>; 6] {
     ]
 }
 
-fn progress_cells(job: &Summary, parts: Parts) -> [Cell<'_, C>; 18] {
+fn progress_cells(job: &Summary, parts: Parts) -> [Cell<'_, C>; 19] {
     let counts = job.tally.counts;
     let hook = job.hook.as_ref();
     let exit = hook.and_then(|hook| hook.exit);
     [
         (C::Position, number(job.position.get())),
+        (C::RecordedAt, ValueRef::Integer(job.recorded_at.nanos())),
         (C::Events, number(job.events)),
         (C::Bytes, number(job.bytes)),
         (C::Message, text(job.message.as_deref())),

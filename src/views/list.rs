@@ -1,93 +1,21 @@
-//! Lists of jobs, newest first.
+//! Lists of jobs.
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::Error;
 use super::columns::JobColumn;
+use super::find::{Conditions, Lead};
 use super::job_row::read_summary;
-use crate::job::{JobType, Kind, OrgId, Position, Status, Summary, Time};
-
-/// Which jobs a list shows. A filter that is `None` lets every job through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct JobQuery {
-    /// The organisation.
-    pub org: Option<OrgId>,
-    /// The kind.
-    pub kind: Option<Kind>,
-    /// The state.
-    pub status: Option<Status>,
-    /// The type of a background or generic job.
-    pub job_type: Option<JobType>,
-    /// A label: its key and value.
-    pub label: Option<(String, String)>,
-    /// The name that the job was created for.
-    pub created_by: Option<String>,
-    /// Created strictly after.
-    pub created_after: Option<Time>,
-    /// Created strictly before.
-    pub created_before: Option<Time>,
-    /// Started strictly after.
-    pub started_after: Option<Time>,
-    /// Started strictly before.
-    pub started_before: Option<Time>,
-    /// A prefix of the id.
-    pub id_prefix: Option<String>,
-    /// Created before this position: where the last job of the previous page was created.
-    pub before: Option<Position>,
-}
-
-impl JobQuery {
-    /// Whether an index finds the jobs. A page then reads only the jobs that it shows.
-    pub fn is_indexed(&self) -> bool {
-        let times = [self.created_after, self.created_before, self.started_after, self.started_before];
-        let unindexed = times.iter().any(Option::is_some) || self.label.is_some() || self.id_prefix.is_some();
-        let (typed, by) = (self.job_type.is_some(), self.created_by.is_some());
-        // Every index begins with the organisation, and serves one of these.
-        let one_index = match (self.kind, self.status) {
-            (_, Some(_)) => !typed && !by,
-            (Some(_), None) => !by,
-            (None, None) => !(typed && by),
-        };
-        let every = self.kind.is_none() && self.status.is_none() && !typed && !by;
-        !unindexed && one_index && (self.org.is_some() || every)
-    }
-}
-
-impl JobQuery {
-    /// Whether the query shows the job, as its statement decides it. Ignores `before`, which is a place in the list and no filter.
-    pub fn shows(&self, job: &Summary) -> bool {
-        self.shows_in(job, job.state.status())
-    }
-
-    /// The same for a job that was in another state, `status`.
-    pub fn shows_in(&self, job: &Summary, status: Status) -> bool {
-        let JobQuery { org, kind, status: asked, job_type, label, created_by, id_prefix, before: _, .. } = self;
-        let started_at = job.state.started_at();
-        let after =
-            |bound: Option<Time>, time: Option<Time>| bound.is_none_or(|bound| time.is_some_and(|at| at > bound));
-        let before =
-            |bound: Option<Time>, time: Option<Time>| bound.is_none_or(|bound| time.is_some_and(|at| at < bound));
-        org.is_none_or(|org| job.key.org == org)
-            && kind.is_none_or(|kind| job.kind == kind)
-            && asked.is_none_or(|asked| status == asked)
-            && (job_type.is_none() || *job_type == job.job_type)
-            && label.as_ref().is_none_or(|(key, value)| job.labels.get(key) == Some(value))
-            && created_by.as_ref().is_none_or(|by| job.created_by == *by)
-            && id_prefix.as_ref().is_none_or(|prefix| job.key.id.as_str().starts_with(prefix))
-            && after(self.created_after, Some(job.created_at))
-            && before(self.created_before, Some(job.created_at))
-            && after(self.started_after, started_at)
-            && before(self.started_before, started_at)
-    }
-}
+use super::query::{JobQuery, Order};
+use crate::job::{Kind, OrgId, Status, Summary, Time};
 
 /// A page of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobList {
-    /// The jobs, newest first by the position of `job.created`.
+    /// The jobs, in the order of the query.
     pub jobs: Vec<Summary>,
-    /// Whether older jobs follow on the next page.
+    /// Whether more jobs follow on the next page.
     pub more: bool,
 }
 
@@ -95,13 +23,14 @@ pub struct JobList {
 const PAGE_BYTES: usize = 4 << 20;
 
 /// Reads a page of at most `limit` jobs. If [`JobQuery::is_indexed`] is false, may read every job of the views.
-/// Does not count the jobs of the whole list.
+/// Does not count the jobs of the whole list. `now` is the time by which jobs are quiet.
 ///
 /// # Errors
 ///
 /// The views cannot be read.
-pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<JobList, Error> {
-    let (sql, values) = statement(query, limit);
+pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize, now: Time) -> Result<JobList, Error> {
+    let lead = Lead::of(conn, query)?;
+    let (sql, values) = statement(lead, query, limit, now);
     read(conn, &sql, values, limit)
 }
 
@@ -112,7 +41,8 @@ pub fn list_jobs(conn: &Connection, query: &JobQuery, limit: usize) -> Result<Jo
 /// The views cannot be read.
 pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary)) -> Result<(), Error> {
     let (kind, status) = (Some(Kind::Task), Some(Status::Running));
-    let (sql, values) = statement(&JobQuery { org: Some(org), kind, status, ..JobQuery::default() }, usize::MAX);
+    let query = JobQuery { org: Some(org), kind, status, ..JobQuery::default() };
+    let (sql, values) = statement(Lead::Equal, &query, usize::MAX, Time::from_nanos(0));
     let doing = || Error::doing("list running jobs");
     let mut statement = conn.prepare_cached(&sql).map_err(doing())?;
     let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(doing())?;
@@ -124,34 +54,15 @@ pub fn each_running(conn: &Connection, org: OrgId, each: &mut dyn FnMut(&Summary
 
 /// The statement of a page, and the values to bind. The statement reads one job more than the page shows, to tell whether a next page
 /// follows.
-fn statement(query: &JobQuery, limit: usize) -> (String, Vec<Value>) {
-    let mut conditions = Conditions::default();
-    if let Some((key, value)) = &query.label {
-        conditions.add("label.key = ?", key.clone());
-        conditions.add("label.value = ?", value.clone());
-    }
-    let org = if query.label.is_some() { "label.org = ?" } else { "job.org = ?" };
-    conditions.maybe(org, query.org.map(|org| org.to_string()));
-    conditions.maybe("job.kind = ?", query.kind.map(|kind| kind.as_str().to_owned()));
-    conditions.maybe("job.status = ?", query.status.map(|status| status.as_str().to_owned()));
-    conditions.maybe("job.job_type = ?", query.job_type.as_ref().map(|job_type| job_type.as_str().to_owned()));
-    conditions.maybe("job.created_by = ?", query.created_by.clone());
-    conditions.maybe("job.created_at > ?", query.created_after.map(Time::nanos));
-    conditions.maybe("job.created_at < ?", query.created_before.map(Time::nanos));
-    conditions.maybe("job.started_at > ?", query.started_after.map(Time::nanos));
-    conditions.maybe("job.started_at < ?", query.started_before.map(Time::nanos));
-    conditions.maybe("job.id < ?", query.before.map(|position| position.get() as i64));
-    if let Some(prefix) = &query.id_prefix {
-        // `~` is above every character of an id, so this is the range of ids that start with the prefix.
-        conditions.add("job.subject >= ?", prefix.clone());
-        conditions.add("job.subject < ?", format!("{prefix}~"));
-    }
-    let from = if query.label.is_some() { "label JOIN job ON job.id = label.job" } else { "job" };
+fn statement(lead: Lead, query: &JobQuery, limit: usize, now: Time) -> (String, Vec<Value>) {
+    let conditions = Conditions::list(lead, query, now);
+    let direction = if query.order == Order::Newest { "DESC" } else { "ASC" };
     let sql = format!(
-        "SELECT {} FROM {from} {} ORDER BY {} DESC LIMIT {}",
+        "SELECT {} FROM {} WHERE {} ORDER BY {} {direction} LIMIT {}",
         JobColumn::LIST,
-        conditions.sql(),
-        if query.label.is_some() { "label.job" } else { "job.id" },
+        lead.from(),
+        conditions.all(),
+        lead.place(),
         limit.saturating_add(1).min(i64::MAX as usize),
     );
     (sql, conditions.values)
@@ -173,59 +84,131 @@ fn read(conn: &Connection, sql: &str, values: Vec<Value>, limit: usize) -> Resul
     Ok(JobList { jobs, more: false })
 }
 
-#[derive(Default)]
-struct Conditions {
-    sql: Vec<&'static str>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add(&mut self, sql: &'static str, value: impl Into<Value>) {
-        self.sql.push(sql);
-        self.values.push(value.into());
-    }
-
-    fn maybe(&mut self, sql: &'static str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.add(sql, value);
-        }
-    }
-
-    fn sql(&self) -> String {
-        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::find::FEW;
     use super::super::open::{INDEXES, TABLES};
     use super::*;
+    use crate::job::Position;
 
-    fn plan(query: &JobQuery) -> String {
+    fn views() -> Connection {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(&format!("{TABLES}{INDEXES}")).unwrap();
-        let (sql, values) = statement(query, 50);
+        conn
+    }
+
+    fn plan(lead: Lead, query: &JobQuery) -> String {
+        let conn = views();
+        let (sql, values) = statement(lead, query, 50, Time::from_nanos(0));
         let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = explain.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
         steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
     }
 
+    /// A query that has every filter.
+    fn every_filter() -> JobQuery {
+        let time = Some(Time::from_micros(0));
+        JobQuery {
+            org: Some(OrgId::default()),
+            kind: Some(Kind::Task),
+            status: Some(Status::Cancelled),
+            job_type: Some("full_sync".parse().unwrap()),
+            created_by: Some("ann".into()),
+            created_after: time,
+            created_before: time,
+            started_after: time,
+            started_before: time,
+            ended_after: time,
+            ended_before: time,
+            cancelled_by: Some("bob".into()),
+            quiet_for: Some("15m".parse().unwrap()),
+            id_prefix: Some("a".into()),
+            beyond: Some(Position::new(9)),
+            ..JobQuery::default()
+        }
+    }
+
     #[test]
     fn a_page_sorts_nothing_and_reads_no_jobs_of_others() {
         let org = Some(OrgId::default());
-        let before = Some(Position::new(9));
+        let beyond = Some(Position::new(9));
         let queries = [
             JobQuery { org, ..JobQuery::default() },
-            JobQuery { org, before, ..JobQuery::default() },
-            JobQuery { org, kind: Some(Kind::Task), before, ..JobQuery::default() },
-            JobQuery { org, status: Some(Status::Running), before, ..JobQuery::default() },
+            JobQuery { org, beyond, ..JobQuery::default() },
+            JobQuery { org, kind: Some(Kind::Task), beyond, ..JobQuery::default() },
+            JobQuery { org, status: Some(Status::Running), beyond, ..JobQuery::default() },
             JobQuery { org, kind: Some(Kind::Task), status: Some(Status::Running), ..JobQuery::default() },
-            JobQuery { org, created_by: Some("ann".into()), before, ..JobQuery::default() },
+            JobQuery { org, created_by: Some("ann".into()), beyond, ..JobQuery::default() },
             JobQuery { org, created_after: Some(Time::from_micros(0)), ..JobQuery::default() },
+            JobQuery { org, quiet_for: Some("1h".parse().unwrap()), ..JobQuery::default() },
+            JobQuery { org, cancelled_by: Some("ann".into()), beyond, ..JobQuery::default() },
+            every_filter(),
         ];
         for query in queries {
-            let plan = plan(&query);
-            assert!(plan.starts_with("SEARCH job USING INDEX") && !plan.contains("TEMP B-TREE"), "{query:?}: {plan}");
+            for order in [Order::Newest, Order::Oldest] {
+                let query = JobQuery { order, ..query.clone() };
+                let plan = plan(Lead::Equal, &query);
+                assert!(
+                    plan.starts_with("SEARCH job USING INDEX") && !plan.contains("TEMP B-TREE"),
+                    "{query:?}: {plan}"
+                );
+            }
+        }
+        let label = Some(("a".to_owned(), "b".to_owned()));
+        let plans =
+            [plan(Lead::CancelledBy, &every_filter()), plan(Lead::Label, &JobQuery { label, ..every_filter() })];
+        for (plan, index) in plans.iter().zip(["job_cancelled_by", "label USING PRIMARY KEY"]) {
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn a_range_leads_if_it_has_few_jobs() {
+        let conn = views();
+        let insert = |first: usize, last: usize, created: i64, ended: Option<i64>| {
+            let sql = "WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2) \
+                       INSERT INTO job (id, org, subject, kind, status, position, recorded_at, events, bytes, created_at, ended_at, \
+                       created_by, percent, items, notes, redactions) SELECT n, ?3, 'job-' || n, 'task', 'completed', n, 0, 1, 0, \
+                       ?4, ?5, 'ann', 0, 0, 0, 0 FROM n";
+            let org = OrgId::default().to_string();
+            conn.execute(sql, rusqlite::params![first as i64, last as i64, org, created, ended]).unwrap();
+        };
+        insert(1, FEW, 10, None);
+        insert(FEW + 1, FEW + 9, 20, Some(30));
+        let all = JobQuery { org: Some(OrgId::default()), ..JobQuery::default() };
+        let time = |nanos| Some(Time::from_nanos(nanos));
+        let lead = |query: JobQuery| Lead::of(&conn, &query).unwrap();
+        assert_eq!(lead(all.clone()), Lead::Equal);
+        assert_eq!(lead(JobQuery { created_after: time(5), ..all.clone() }), Lead::Equal, "all jobs");
+        assert_eq!(
+            lead(JobQuery { created_before: time(15), ..all.clone() }),
+            Lead::Created,
+            "as many as a range may have"
+        );
+        assert_eq!(lead(JobQuery { created_after: time(15), ..all.clone() }), Lead::Created);
+        assert_eq!(
+            lead(JobQuery { ended_after: time(0), created_before: time(15), ..all.clone() }),
+            Lead::Ended,
+            "the fewest"
+        );
+        assert_eq!(lead(JobQuery { id_prefix: Some("job-".into()), ..all.clone() }), Lead::Equal);
+        assert_eq!(lead(JobQuery { id_prefix: Some("job-99".into()), ..all.clone() }), Lead::Ids);
+        let by = JobQuery { cancelled_by: Some("ann".into()), ..all.clone() };
+        assert_eq!(lead(by.clone()), Lead::CancelledBy);
+        assert_eq!(lead(JobQuery { created_after: time(15), ..by }), Lead::Created);
+        assert_eq!(
+            lead(JobQuery { org: None, created_after: time(15), ..all }),
+            Lead::Equal,
+            "no organisation has jobs"
+        );
+    }
+
+    #[test]
+    fn the_index_of_a_range_serves_the_whole_range() {
+        for (lead, index) in [(Lead::Ids, "job_key"), (Lead::Created, "job_created"), (Lead::Ended, "job_ended")] {
+            let plan = plan(lead, &every_filter());
+            assert!(plan.starts_with(&format!("SEARCH job USING INDEX {index} (org=? AND ")), "{plan}");
+            assert!(plan.contains(">? AND") || plan.contains("<?)"), "{plan}");
         }
     }
 
@@ -250,7 +233,8 @@ mod tests {
                     query.kind.is_some(),
                 ];
                 let asked = asked.into_iter().filter(|asked| *asked).count();
-                assert_eq!(plan(&query).matches("=?").count(), asked, "{query:?}: {}", plan(&query));
+                let plan = plan(Lead::Equal, &query);
+                assert_eq!(plan.matches("=?").count(), asked, "{query:?}: {plan}");
                 indexed += 1;
             }
         }

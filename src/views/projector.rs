@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use super::batch::{Batch, JobRows, fold_again};
+use super::counts::CountChanges;
 use super::load::load_job;
 use super::open::NewestEvent;
 use super::save::{ChangedRows, Saved, remove, save};
@@ -119,7 +120,9 @@ impl Projector {
         let transaction = self.conn.unchecked_transaction().map_err(doing())?;
         set_aside::take_back(&transaction, key)?;
         if let Some(JobRows { job, changed }) = rows {
-            save(&transaction, &job, &changed)?;
+            let mut counts = CountChanges::default();
+            save(&transaction, &job, &changed, &mut counts)?;
+            counts.write(&transaction)?;
         }
         transaction.commit().map_err(doing())
     }
@@ -232,23 +235,24 @@ impl Projector {
     /// Writes the rows of the batch. First removes the old rows of jobs that were folded again or are set aside. Sets a job aside if the
     /// log creates it twice.
     fn write(&self, transaction: &Transaction<'_>, log: Option<&Reader<'_>>, batch: &mut Batch) -> Result<(), Error> {
+        let mut counts = CountChanges::default();
         for key in batch.removed.iter().chain(batch.aside.keys()) {
-            remove(transaction, key)?;
+            remove(transaction, key, &mut counts)?;
         }
         let mut created_twice = Vec::new();
         for (key, JobRows { job, changed }) in &batch.changed {
-            if save(transaction, job, changed)? == Saved::Exists {
+            if save(transaction, job, changed, &mut counts)? == Saved::Exists {
                 created_twice.push((key.clone(), job.created_position));
             }
         }
         for (key, position) in created_twice {
-            remove(transaction, &key)?;
+            remove(transaction, &key, &mut counts)?;
             self.set_aside(batch, log, key, Error::SetAside { position })?;
         }
         for (key, position) in &batch.aside {
             set_aside::add(transaction, &SetAside { key: key.clone(), position: *position })?;
         }
-        Ok(())
+        counts.write(transaction)
     }
 
     /// Whether the job was set aside before this batch or in it.
@@ -277,7 +281,8 @@ impl Projector {
             (None, _) => load_job(&self.conn, key)?,
         };
         let Some(job) = known else { return Ok(JobRows::begin(fact)?) };
-        let mut rows = JobRows { job, changed: ChangedRows::default() };
+        let changed = ChangedRows::of_saved(&job);
+        let mut rows = JobRows { job, changed };
         rows.fold(fact)?;
         Ok(rows)
     }

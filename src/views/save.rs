@@ -5,19 +5,18 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::Error;
+use super::counts::CountChanges;
 use super::item_row::{write_newest, write_replaced};
 use super::job_row::{Parts, insert, row_of, update_progress, update_state};
 use super::load::load_job;
 use super::snapshot::{self, Replaced, Snapshot};
-use crate::job::{Change, Conflict, Fact, Job, JobKey, Redaction};
+use crate::job::{Change, Conflict, Fact, Job, JobKey, Redaction, Status};
 
 /// The rows of a job that changed since it was last saved.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ChangedRows {
-    /// Whether the job has no rows yet.
-    new: bool,
-    /// Whether the job's state changed.
-    state: bool,
+    /// The state that the job's rows show; `None` if the job has no rows yet.
+    was: Option<Status>,
     /// Places of changed items.
     items: BTreeSet<usize>,
     /// How many new notes.
@@ -34,13 +33,22 @@ impl ChangedRows {
     /// The job that `fact` begins. All of its rows count as changed.
     pub(super) fn begin(fact: Fact) -> Result<(Job, ChangedRows), Conflict> {
         let job = Job::begin(fact)?;
-        let changed = ChangedRows { new: true, items: (0..job.items.len()).collect(), ..ChangedRows::default() };
+        let changed = ChangedRows { items: (0..job.items.len()).collect(), ..ChangedRows::none(None) };
         Ok((job, changed))
+    }
+
+    /// None of the rows of a job that is as its rows show it.
+    pub(super) fn of_saved(job: &Job) -> ChangedRows {
+        ChangedRows::none(Some(job.state.status()))
+    }
+
+    fn none(was: Option<Status>) -> ChangedRows {
+        let (snapshots, replaced) = (Vec::new(), Vec::new());
+        ChangedRows { was, items: BTreeSet::new(), notes: 0, redactions: 0, snapshots, replaced }
     }
 
     /// Folds `fact` into `job`, and notes which rows change.
     pub(super) fn fold(&mut self, job: &mut Job, fact: Fact) -> Result<(), Conflict> {
-        let before = job.state.status();
         let replaced = Replaced::by(&fact, job);
         match job.apply(fact)? {
             Change::Job => {}
@@ -48,7 +56,6 @@ impl ChangedRows {
             Change::Note => self.notes += 1,
             Change::Redaction => self.redactions += 1,
         }
-        self.state |= job.state.status() != before;
         self.replaced.extend(replaced);
         self.snapshots.extend(Snapshot::due(job));
         Ok(())
@@ -64,13 +71,23 @@ pub(super) enum Saved {
     Exists,
 }
 
-/// Writes the rows that changed.
-pub(super) fn save(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, Error> {
-    write(conn, job, changed).map_err(Error::doing("write a job's rows"))
+/// Writes the rows that changed, and notes in `counts` what that changes there.
+pub(super) fn save(
+    conn: &Connection,
+    job: &Job,
+    changed: &ChangedRows,
+    counts: &mut CountChanges,
+) -> Result<Saved, Error> {
+    let saved = write(conn, job, changed).map_err(Error::doing("write a job's rows"))?;
+    if saved == Saved::Written {
+        counts.saved(&job.summary, changed.was);
+    }
+    Ok(saved)
 }
 
 fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, rusqlite::Error> {
-    if changed.new && !insert_job(conn, job)? {
+    let new = changed.was.is_none();
+    if new && !insert_job(conn, job)? {
         return Ok(Saved::Exists);
     }
     for then in &changed.snapshots {
@@ -80,10 +97,10 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
     }
     // The row is up to date after `insert_job`, unless a snapshot has overwritten it with an older state since.
     let snapshots = !changed.snapshots.is_empty();
-    if snapshots || !changed.new {
+    if snapshots || !new {
         update_progress(conn, &job.summary, Parts::of(job))?;
     }
-    if snapshots || (changed.state && !changed.new) {
+    if snapshots || changed.was.is_some_and(|was| was != job.state.status()) {
         update_state(conn, &job.summary)?;
     }
     for place in &changed.items {
@@ -133,8 +150,9 @@ fn insert_redactions(conn: &Connection, job: &Job, new: usize) -> Result<(), rus
 }
 
 /// Removes every row of a job, so that the job may be written as a new one. Does nothing if the job has no rows.
-pub(super) fn remove(conn: &Connection, key: &JobKey) -> Result<(), Error> {
+pub(super) fn remove(conn: &Connection, key: &JobKey, counts: &mut CountChanges) -> Result<(), Error> {
     let Some(saved) = load_job(conn, key)? else { return Ok(()) };
+    counts.removed(&saved.summary);
     delete(conn, &saved).map_err(Error::doing("remove a job's rows"))
 }
 

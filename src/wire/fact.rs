@@ -48,5 +48,6 @@ fn read(position: Position, leaf: &[u8], data: Option<&[u8]>) -> Result<Option<F
     let leaf = Leaf::parse(leaf)?;
     let Some(key) = leaf.job_key()? else { return Ok(None) };
     let event = decode(&leaf.event_type, leaf.version()?, data.ok_or(UnreadableCause::Missing)?)?;
-    Ok(Some(Fact { key, position, time: leaf.time()?, actor: leaf.actor.into_owned(), event }))
+    let (time, recorded) = (leaf.time()?, leaf.recorded()?);
+    Ok(Some(Fact { key, position, time, recorded, actor: leaf.actor.into_owned(), event }))
 }

@@ -36,6 +36,7 @@ GET    /ledger/tile/{level}/{index}               401   200 200 200 200   200 20
 GET    /ledger/tile/entries/{index}               401   403 403 403 200   403 403 403 200   -
 GET    /ledger/export                             401   403 403 403 200   403 403 403 200   -
 GET    /ledger/jobs                               401   200 200 200 200   200 200 200 200   404 404 404 200
+GET    /ledger/jobs/counts                        401   200 200 200 200   200 200 200 200   404 404 404 200
 GET    /ledger/jobs/{id}                          401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/diff                     401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/evidence                 401   200 200 200 200   404 404 404 404   404 404 404 200

@@ -48,6 +48,7 @@ cases! {
     task_cancelled_half_way = "task.cancelled-half-way",
     task_cancelled_pending = "task.cancelled-pending",
     task_clock_skew = "task.clock-skew",
+    task_counts = "task.counts",
     task_failed_before_start = "task.failed-before-start",
     task_fractions = "task.fractions",
     task_guards = "task.guards",
@@ -130,19 +131,39 @@ fn same_history(recorded: &[Entry], fresh: &[Entry]) -> BTreeSet<(String, String
     random
 }
 
+/// A member that the ledger's own API has gained since most histories were recorded.
+const ADDED: &str = r#""last_event_at":""#;
+
+/// The body without the added member: a recording is never edited, and a client must not mind one member more.
+fn without_added_members(body: &str) -> String {
+    let mut rest = body;
+    let mut kept = String::with_capacity(body.len());
+    while let Some((before, behind)) = rest.split_once(ADDED) {
+        let (time, after) = behind.split_once("\",").expect("a time, and a member after it");
+        assert_eq!(time.len(), "2025-03-01T12:00:08.000000Z".len(), "{time}");
+        kept.push_str(before);
+        rest = after;
+    }
+    kept + rest
+}
+
 #[track_caller]
 fn same_answer(expected: &Answered, found: &Answered) {
     let asked = format!("{} as {}", expected.ask.get, expected.ask.role);
     let head = |answer: &Answered| (answer.status, answer.content_type.clone(), answer.etag.clone());
     assert_eq!(head(expected), head(found), "{asked}: {:.500}", found.body);
-    if expected.body != found.body {
+    let body = match expected.body.contains(ADDED) {
+        true => found.body.clone(),
+        false => without_added_members(&found.body),
+    };
+    if expected.body != body {
         // Bodies may have megabytes: only the place is shown.
-        let same = expected.body.bytes().zip(found.body.bytes()).take_while(|(a, b)| a == b).count();
-        let around = |body: &str| {
-            let from = body.floor_char_boundary(same.saturating_sub(60));
-            body[from..body.floor_char_boundary(same + 60)].to_owned()
+        let same = expected.body.bytes().zip(body.bytes()).take_while(|(a, b)| a == b).count();
+        let around = |text: &str| {
+            let from = text.floor_char_boundary(same.saturating_sub(60));
+            text[from..text.floor_char_boundary(same + 60)].to_owned()
         };
-        assert_eq!(around(&expected.body), around(&found.body), "{asked}: bodies differ at byte {same}");
+        assert_eq!(around(&expected.body), around(&body), "{asked}: bodies differ at byte {same}");
     }
 }
 

@@ -58,7 +58,7 @@ impl Given {
         let time = self.time.take().unwrap_or_else(|| dawn().plus(seconds * 1_000_000_000));
         let now = self.now.take().unwrap_or(time);
         let answer = decide(self.job.as_ref(), &self.key, &event, time, now);
-        let fact = Fact { key: self.key.clone(), position, time, actor: "worker".into(), event };
+        let fact = Fact { key: self.key.clone(), position, time, recorded: time, actor: "worker".into(), event };
         When { given: self, fact, answer }
     }
 }

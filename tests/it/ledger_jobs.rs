@@ -196,7 +196,7 @@ fn a_job_shows_everything_that_is_known_of_it() {
         "hook": {"output": "begin end", "exit_code": -1, "execution_time_sec": 5},
         "cancelled": {"by": "worker", "reason": "enough", "at": "2025-03-01T12:00:07Z"},
         "notes": [{"text": "a remark", "by": "worker", "at": "2025-03-01T12:00:08Z"}],
-        "position": 9,
+        "last_event_at": "2025-03-01T12:00:08.000000Z", "position": 9,
     });
     assert_eq!(answer.json(), expected);
     // A list shows the same, without the parts.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::watching::ListClient;
 use crate::support::{
-    Client, Frame, Stream, TestServer, completed, event, nil, noted, processed, rule_job, started, task_job,
+    Client, Frame, HandClock, Stream, TestServer, completed, event, nil, noted, processed, rule_job, started, task_job,
 };
 
 /// Opens a live list and reads its first page.
@@ -220,4 +220,49 @@ fn a_live_list_takes_no_cursor_and_minds_its_parameters() {
     // A browser that opens the address gets the page as JSON.
     let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     assert_eq!(worker.get_with("/ledger/jobs", &browser).expect(200).header("content-type"), "application/json");
+}
+
+#[test]
+fn a_live_list_has_the_filters_by_the_end_and_the_canceller() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    worker.append(&json!([task_job("a"), started("a"), task_job("b")])).expect(201);
+    let (mut ended, mut ends) = watch(&worker, "?ended_after=2020-01-01T00:00:00Z");
+    let (mut cancelled, mut cancels) = watch(&worker, "?cancelled_by=worker&ended_before=2100-01-01T00:00:00Z");
+    worker.append(&completed("a")).expect(201);
+    assert_eq!(ids(&ended.read(&mut ends)), ["a"]);
+    worker.append(&event("job.cancelled", "b", json!({}))).expect(201);
+    assert_eq!((ids(&ended.read(&mut ends)), ids(&cancelled.read(&mut cancels))), (vec!["b".into()], vec!["b".into()]));
+    assert_eq!(cancelled.jobs(), listed(&worker, "?cancelled_by=worker"));
+    // A client that comes back learns of the same.
+    let mut back = worker.tail("/ledger/jobs?ended_after=2020-01-01T00:00:00Z", &[("last-event-id", "4")]);
+    let frame = back.event();
+    assert_eq!((frame.event.as_str(), ids(&frame), gone(&frame)), ("changed", vec!["b".to_owned()], json!([])));
+    let problem = worker.get_with("/ledger/jobs?order=oldest", &[("accept", "text/event-stream")]).expect(400).json();
+    assert!(problem["detail"].as_str().unwrap().starts_with("parameter `order`: expected `newest`"), "{problem}");
+}
+
+#[test]
+fn jobs_come_to_a_live_list_by_their_silence() {
+    let clock = HandClock::new();
+    let server = TestServer::start_with(clock.clock());
+    let worker = server.client(Role::Worker);
+    let query = "?quiet_for=15m&first=2";
+    worker.append(&json!([task_job("a"), started("a"), task_job("b"), started("b"), task_job("c")])).expect(201);
+    let (mut page, mut stream) = watch(&worker, query);
+    assert_eq!(page.ids(), [""; 0]);
+    clock.pass(10 * 60 * 1_000_000);
+    worker.append(&processed("b", 1)).expect(201);
+    clock.pass(5 * 60 * 1_000_000);
+    // An event of any job wakes the list; without one a heartbeat does.
+    worker.append(&noted("c", "hello")).expect(201);
+    let frame = page.read(&mut stream);
+    assert_eq!((frame.event.as_str(), ids(&frame), gone(&frame)), ("changed", vec!["a".to_owned()], json!([])));
+    clock.pass(10 * 60 * 1_000_000);
+    worker.append(&json!([noted("a", "still here"), noted("c", "hello")])).expect(201);
+    let frame = page.read(&mut stream);
+    assert_eq!((ids(&frame), gone(&frame)), (vec!["b".to_owned()], json!(["a"])));
+    assert_eq!(page.jobs(), listed(&worker, query));
+    let mut back = worker.tail(&format!("/ledger/jobs{query}"), &[("last-event-id", "5")]);
+    assert_eq!(back.event().event, "snapshot", "a position does not tell which jobs were quiet then");
 }

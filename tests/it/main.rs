@@ -50,6 +50,7 @@ mod fault;
 mod fixtures;
 mod foreign_text;
 mod format;
+mod found_jobs;
 mod generic;
 mod given;
 mod golden;

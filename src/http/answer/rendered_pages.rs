@@ -26,7 +26,8 @@ struct RenderedPage {
     body: Bytes,
 }
 
-/// A cache of pages. A page holds until the views change; a later page of the same name replaces it.
+/// A cache of pages. A page holds until the views change; a later page of the same name replaces it. A page that
+/// depends on the time is not kept.
 #[derive(Debug)]
 pub struct Pages(RedactableCache<PageName, RenderedPage>);
 
@@ -48,6 +49,10 @@ impl Pages {
         min: Option<Position>,
         render: impl FnOnce(&JobList) -> Bytes,
     ) -> Result<Shown<Bytes>, ReadError> {
+        if name.query.depends_on_time() {
+            let list = ledger.jobs(&name.query, name.limit, min).await?;
+            return Ok(Shown { value: render(&list.value), position: list.position, now: list.now });
+        }
         let redaction = ledger.newest_redaction();
         let before = ledger.views_version_at(min).await?;
         if let Some(version) = before

@@ -7,7 +7,7 @@ mod schemas;
 mod shared;
 
 pub use complete::{complete, routes_with_errors};
-pub use schemas::{CloudEvent, CloudEventInOrBatch, EventPage, EventType};
+pub use schemas::{CloudEvent, CloudEventInOrBatch, EventPage, EventType, ListOrder};
 pub use shared::{ETagAnswers, EventReadAnswers, SingleJobAnswers, SingleJobParams};
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -38,7 +38,7 @@ use crate::model::{ListChange, ListSnapshot};
         (name = "description", description = "This description"),
     ),
     paths(tree::hashes, tree::entries),
-    components(schemas(EventType, Problem, ListSnapshot, ListChange)),
+    components(schemas(EventType, ListOrder, Problem, ListSnapshot, ListChange)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]

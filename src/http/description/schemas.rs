@@ -106,4 +106,6 @@ described! {
     ProducedType = job::EventType::sent_by_producers().map(job::EventType::as_str);
     /// An event that can be filtered for.
     EventType = job::EventType::shown().map(job::EventType::as_str);
+    /// The order of a list of jobs, by creation.
+    ListOrder = ["newest", "oldest"];
 }

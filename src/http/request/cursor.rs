@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::http::answer::Error;
 use crate::job::Position;
-use crate::views::JobQuery;
+use crate::views::{JobQuery, Order};
 
 /// The cursor of the page that follows the job created at `position`.
 pub fn encode(position: Position, query: &JobQuery) -> String {
@@ -45,8 +45,13 @@ fn fingerprint(query: &JobQuery) -> [u8; 8] {
         created_before,
         started_after,
         started_before,
+        ended_after,
+        ended_before,
+        cancelled_by,
+        quiet_for,
         id_prefix,
-        before: _,
+        order,
+        beyond: _,
     } = query;
     let mut hash = Sha256::new();
     let mut mark = |name: &str, value: Option<String>| {
@@ -66,7 +71,12 @@ fn fingerprint(query: &JobQuery) -> [u8; 8] {
     mark("created_before", created_before.map(|time| time.to_string()));
     mark("started_after", started_after.map(|time| time.to_string()));
     mark("started_before", started_before.map(|time| time.to_string()));
+    mark("ended_after", ended_after.map(|time| time.to_string()));
+    mark("ended_before", ended_before.map(|time| time.to_string()));
+    mark("cancelled_by", cancelled_by.clone());
+    mark("quiet_for", quiet_for.map(|quiet| quiet.to_string()));
     mark("id_prefix", id_prefix.clone());
+    mark("order", (*order == Order::Oldest).then(|| "oldest".to_owned()));
     hash.finalize().first_chunk().copied().expect("a hash has 32 bytes")
 }
 
@@ -84,10 +94,15 @@ mod tests {
         };
         let cursor = encode(Position::new(7), &query("a", "bc"));
         assert_eq!(decode(&cursor, &query("a", "bc")).unwrap(), Position::new(7));
-        for other in [query("ab", "c"), query("a", "b"), JobQuery { kind: None, ..query("a", "bc") }] {
+        for other in [
+            query("ab", "c"),
+            query("a", "b"),
+            JobQuery { kind: None, ..query("a", "bc") },
+            JobQuery { order: Order::Oldest, ..query("a", "bc") },
+        ] {
             assert!(decode(&cursor, &other).is_err(), "{other:?}");
         }
-        let first = JobQuery { before: Some(Position::new(9)), ..query("a", "bc") };
+        let first = JobQuery { beyond: Some(Position::new(9)), ..query("a", "bc") };
         assert!(decode(&cursor, &first).is_ok(), "the place itself is no filter");
     }
 }

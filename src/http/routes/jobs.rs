@@ -8,14 +8,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Capability;
-use crate::http::answer::{Error, PageName, page};
+use crate::http::answer::{Error, PageName, page, shortened};
 use crate::http::app::App;
+use crate::http::description::ListOrder;
 use crate::http::request::{Caller, Params, accept, cursor};
 use crate::http::tail::live_list;
 use crate::job::JobId;
 use crate::model::{JobEntry, KindName, StatusName, line};
 use crate::tails::ListOf;
-use crate::views::{JobList, JobQuery};
+use crate::views::{JobList, JobQuery, Order};
 
 /// The forms of an answer. A request that accepts none of them gets the first.
 const FORMS: [&str; 2] = ["application/json", "text/event-stream"];
@@ -23,13 +24,13 @@ const FORMS: [&str; 2] = ["application/json", "text/event-stream"];
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobPage {
-    /// Newest first.
+    /// In the order that was asked for, by default newest first.
     jobs: Vec<JobEntry>,
     /// `after` of the next page; null on the last.
     next: Option<String>,
 }
 
-/// List jobs of all kinds, newest first.
+/// List jobs of all kinds, newest first or oldest first.
 ///
 /// With `Accept: text/event-stream` the list is live: `event: snapshot` has the first page (`ListSnapshot`), and `event: changed`
 /// the rows that changed since (`ListChange`), at most five a second. After `Last-Event-ID` the first event is `changed`, or
@@ -44,7 +45,12 @@ pub struct JobPage {
         ("created_by" = Option<String>, Query, description = "Created for this name"),
         ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
         ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly before"),
+        ("ended_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly after"),
+        ("ended_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly before"),
+        ("cancelled_by" = Option<String>, Query, description = "Cancelled by this actor"),
+        ("quiet_for" = Option<String>, Query, pattern = "^[0-9]+[smhd]$", example = "15m", description = "Running, and the ledger recorded no event of the job for so long; at most 3650d"),
         ("id_prefix" = Option<String>, Query, description = "With an id that begins with this"),
+        ("order" = Option<ListOrder>, Query, description = "By creation; default `newest`"),
         ("first" = Option<u64>, Query, description = "Jobs on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
@@ -68,15 +74,18 @@ pub async fn list(
     let first = params.count("first", 50, 1000)?;
     let after = params.text("after")?;
     let min = params.one("min_position")?;
-    let query = job_query(&caller, &mut params)?;
+    let query = JobQuery { order: order(&mut params)?, ..job_query(&caller, &mut params)? };
     params.finish()?;
     if accept::choose(&headers, &FORMS) == Some("text/event-stream") {
+        if query.order == Order::Oldest {
+            return Err(Error::parameter("order", "expected `newest` on a live list"));
+        }
         if after.is_some() {
             return Err(Error::parameter("after", "expected none on a live list, which begins with the first page"));
         }
         return live_list(&app, &caller, &headers, ListOf { query, first, min, cursor: cursor::encode }).await;
     }
-    let before = after.map(|after| cursor::decode(&after, &query)).transpose()?;
+    let beyond = after.map(|after| cursor::decode(&after, &query)).transpose()?;
     let render = |list: &JobList| {
         let last = list.jobs.last().filter(|_| list.more);
         Bytes::from(line(&JobPage {
@@ -84,9 +93,20 @@ pub async fn list(
             jobs: list.jobs.iter().map(JobEntry::from).collect(),
         }))
     };
-    let name = PageName { route: "/ledger/jobs", query: JobQuery { before, ..query.clone() }, limit: first };
+    let name = PageName { route: "/ledger/jobs", query: JobQuery { beyond, ..query.clone() }, limit: first };
     let shown = app.pages.get(&app.ledger, name, min, render).await?;
     Ok(page(shown))
+}
+
+/// Takes the order of a list from the query.
+fn order(params: &mut Params) -> Result<Order, Error> {
+    match params.text("order")?.as_deref() {
+        None | Some("newest") => Ok(Order::Newest),
+        Some("oldest") => Ok(Order::Oldest),
+        Some(found) => {
+            Err(Error::parameter("order", format!("expected `newest` or `oldest`, found `{}`", shortened(found))))
+        }
+    }
 }
 
 /// Takes the filters of a list of jobs from the query.
@@ -108,6 +128,10 @@ pub fn job_query(caller: &Caller, params: &mut Params) -> Result<JobQuery, Error
         created_by: params.text("created_by")?,
         created_after: params.time("created_after")?,
         created_before: params.time("created_before")?,
+        ended_after: params.time("ended_after")?,
+        ended_before: params.time("ended_before")?,
+        cancelled_by: params.text("cancelled_by")?,
+        quiet_for: params.one("quiet_for")?,
         id_prefix: params.text("id_prefix")?.map(normalised),
         ..JobQuery::default()
     })

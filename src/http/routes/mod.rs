@@ -3,6 +3,7 @@
 //! Not here: the documented job APIs (`kinds`), and the loops of tails (`tail`).
 
 mod append;
+mod counts;
 pub mod docs;
 pub mod events;
 mod export;
@@ -39,6 +40,7 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .route("/ledger/tile/entries/{*index}", get(tree::entries))
         .route("/ledger/tile/{level}/{*index}", get(tree::hashes))
         .routes(routes!(jobs::list))
+        .routes(routes!(counts::counts))
         .routes(routes!(job::one))
         .routes(routes!(job::output))
         .routes(routes!(diff::diff))

@@ -38,7 +38,9 @@ pub async fn live_list(app: &App, caller: &Caller, headers: &HeaderMap, of: List
                     Woken::Heartbeat => {
                         list.skip_to(bell.skip_quiet(list.position()));
                         yield frame::heartbeat(list.position());
-                        continue;
+                        if !list.depends_on_time() {
+                            continue;
+                        }
                     }
                     Woken::End => return,
                 }

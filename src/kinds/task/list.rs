@@ -85,7 +85,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
         ..JobQuery::default()
     };
     params.finish()?;
-    let before = after.map(|after| decode_cursor(&after, &query)).transpose()?;
+    let beyond = after.map(|after| decode_cursor(&after, &query)).transpose()?;
     let render = |list: &JobList| {
         json(&TaskPage {
             page_info: PageInfo {
@@ -95,7 +95,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, mut params: Par
             jobs: list.jobs.iter().map(TaskEntry::of).collect(),
         })
     };
-    let name = PageName { route: "/api/v1/jobs", query: JobQuery { before, ..query.clone() }, limit: first };
+    let name = PageName { route: "/api/v1/jobs", query: JobQuery { beyond, ..query.clone() }, limit: first };
     let shown = app.pages.get(&app.ledger, name, min, render).await?;
     Ok(page(shown))
 }

@@ -240,7 +240,7 @@ impl Admission<'_> {
         let Recorded { leaf, position, time, before } = recorded;
         let Incoming { id, source, event, data, .. } = event.incoming;
         let subject = key.id.clone();
-        let fact = Fact { key, position, time, actor: self.append.actor.clone(), event };
+        let fact = Fact { key, position, time, recorded: self.stamp.recorded, actor: self.append.actor.clone(), event };
         match before {
             Some(_) => self.jobs.apply(&fact, data.len()),
             None => self.jobs.begin(&fact),

@@ -138,6 +138,7 @@ mod tests {
             key: JobKey { org: OrgId::default(), id: "job-1".parse().unwrap() },
             position: Position::new(position),
             time: Time::from_micros(0),
+            recorded: Time::from_micros(0),
             actor: "worker".into(),
             event: Event::Started(Started::default()),
         };

@@ -84,9 +84,10 @@ impl Ledger {
         after: Position,
         min: Option<Position>,
     ) -> Result<Shown<PageSince>, ReadError> {
+        let now = self.now();
         let read = |conn: &Connection| {
             tokio::task::block_in_place(|| {
-                let page = list_jobs(conn, query, limit)?;
+                let page = list_jobs(conn, query, limit, now)?;
                 Ok(PageSince { page, changed: self.changed_since(conn, query, after)? })
             })
         };

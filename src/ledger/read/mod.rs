@@ -28,7 +28,8 @@ use crate::history;
 use crate::job::{EventType, Job, JobKey, OrgId, Position, Time};
 use crate::sqlite;
 use crate::views::{
-    Found, JobList, JobQuery, SetAside, count_set_aside, find_job, list_jobs, list_set_aside, read_job,
+    Found, JobCounts, JobList, JobQuery, SetAside, count_jobs, count_set_aside, find_job, is_counted, list_jobs,
+    list_set_aside, read_job,
 };
 use crate::{log, views};
 
@@ -169,7 +170,7 @@ impl Ledger {
         self.log(|log| PointInTime::find(moment, name, log, self.now()))
     }
 
-    /// A page of at most `limit` jobs, newest first.
+    /// A page of at most `limit` jobs.
     ///
     /// # Errors
     ///
@@ -180,11 +181,27 @@ impl Ledger {
         limit: usize,
         min: Option<Position>,
     ) -> Result<Shown<JobList>, ReadError> {
+        let now = self.now();
         let read = |conn: &Connection| match query.is_indexed() && limit <= SHORT {
-            true => list_jobs(conn, query, limit),
+            true => list_jobs(conn, query, limit, now),
             // A long page takes milliseconds, and a filter without an index may look at every job. Another thread takes over this
             // one's tasks meanwhile.
-            false => tokio::task::block_in_place(|| list_jobs(conn, query, limit)),
+            false => tokio::task::block_in_place(|| list_jobs(conn, query, limit, now)),
+        };
+        self.view(min, |_| None, read, |_, _| ()).await
+    }
+
+    /// How many jobs of the query are in each state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::jobs`].
+    pub async fn job_counts(&self, query: &JobQuery, min: Option<Position>) -> Result<Shown<JobCounts>, ReadError> {
+        let now = self.now();
+        let read = |conn: &Connection| match is_counted(query) {
+            true => count_jobs(conn, query, now),
+            // Looks at thousands of rows.
+            false => tokio::task::block_in_place(|| count_jobs(conn, query, now)),
         };
         self.view(min, |_| None, read, |_, _| ()).await
     }

@@ -7,6 +7,7 @@
 
 mod page;
 mod since;
+mod timed;
 
 use std::sync::Arc;
 
@@ -15,8 +16,9 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use self::page::{Effect, ListPage, Missing};
+use self::timed::TimedRows;
 use super::frame::event_frame;
-use crate::job::Position;
+use crate::job::{JobId, Position};
 use crate::ledger::{Ledger, PageSince, ReadError, Shown};
 use crate::model::{ListChange, ListSnapshot, live_row};
 use crate::views::{JobList, JobQuery, RecentJob};
@@ -39,11 +41,27 @@ pub struct ListOf {
     pub cursor: fn(Position, &JobQuery) -> String,
 }
 
+/// A job that left the list.
+#[derive(Debug, Clone)]
+struct Gone {
+    id: JobId,
+    /// The position of `job.created`.
+    created: Position,
+}
+
+impl Gone {
+    fn of(job: &RecentJob) -> Gone {
+        Gone { id: job.job.key.id.clone(), created: job.job.created_position }
+    }
+}
+
 /// A live list, and what its client shows.
 pub struct LiveList {
     ledger: Ledger,
     of: ListOf,
     page: ListPage,
+    /// The rows of the page, if they depend on the time.
+    timed: TimedRows,
     /// The client's page shows every event up to here.
     position: Position,
     turns: u64,
@@ -61,13 +79,20 @@ impl LiveList {
     pub async fn begin(ledger: &Ledger, of: ListOf, seen: Option<Position>) -> Result<(LiveList, Bytes), ReadError> {
         let (page, position) = (ListPage::new(of.first, Vec::new(), false), Position::GENESIS);
         let (turns, stale, read_at) = (ledger.list_turns(), false, Instant::now());
-        let mut list = LiveList { ledger: ledger.clone(), of, page, position, turns, stale, read_at };
-        // A position beyond the head is of a ledger that was restored from an older copy since.
-        let first = match seen.filter(|seen| *seen <= ledger.head()) {
+        let timed = TimedRows::default();
+        let mut list = LiveList { ledger: ledger.clone(), of, page, timed, position, turns, stale, read_at };
+        // A position beyond the head is of a ledger that was restored from an older copy since. A position does not tell which jobs a
+        // client saw whose list depends on the time.
+        let first = match seen.filter(|seen| *seen <= ledger.head() && !list.depends_on_time()) {
             Some(seen) => list.resumed(seen).await?,
             None => list.snapshot().await?,
         };
         Ok((list, first))
+    }
+
+    /// Whether jobs come and go with the time: the list then has to be asked without an event too.
+    pub fn depends_on_time(&self) -> bool {
+        self.of.query.depends_on_time()
     }
 
     /// The client's page shows every event up to here.
@@ -90,6 +115,9 @@ impl LiveList {
         if self.stale || self.turns != self.ledger.list_turns() {
             return self.snapshot().await.map(Some);
         }
+        if self.depends_on_time() {
+            return self.compared().await;
+        }
         let Some(recent) = self.ledger.changed_jobs(&self.of.query, self.position).await? else {
             return self.snapshot().await.map(Some);
         };
@@ -98,7 +126,7 @@ impl LiveList {
         for recent in recent.jobs {
             match page.take(recent.job.created_position, self.of.query.shows(&recent.job)) {
                 Effect::Shown => rows.push(recent),
-                Effect::Gone => gone.push(recent),
+                Effect::Gone => gone.push(Gone::of(&recent)),
                 Effect::Outside => {}
             }
         }
@@ -110,6 +138,22 @@ impl LiveList {
             rows.extend(older.jobs.into_iter().map(|job| Arc::new(RecentJob::new(job))));
         }
         (self.page, self.position) = (page, recent.end);
+        if rows.is_empty() && gone.is_empty() {
+            return Ok(None);
+        }
+        self.changed(rows, &gone).await.map(Some)
+    }
+
+    /// What differs between the client's page and the page as it is now.
+    async fn compared(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let (of, turns, ledger) = (self.of.clone(), self.ledger.list_turns(), self.ledger.clone());
+        let Shown { value: list, position, .. } = self.slowly(ledger.jobs(&of.query, of.first, None)).await?;
+        let (rows, gone) = self.timed.changes(&list);
+        let first = self.page.first();
+        self.show(&list, position, turns);
+        if self.page.first() != first {
+            return self.snapshot().await.map(Some);
+        }
         if rows.is_empty() && gone.is_empty() {
             return Ok(None);
         }
@@ -150,7 +194,7 @@ impl LiveList {
     }
 
     /// A message of these changes, or the first page if their rows are too long.
-    async fn changed(&mut self, mut rows: Vec<Arc<RecentJob>>, gone: &[Arc<RecentJob>]) -> Result<Bytes, ReadError> {
+    async fn changed(&mut self, mut rows: Vec<Arc<RecentJob>>, gone: &[Gone]) -> Result<Bytes, ReadError> {
         rows.sort_by_key(|row| std::cmp::Reverse(row.job.created_position));
         if rows.iter().map(|row| row.row(live_row).get().len()).sum::<usize>() > MOST_BYTES {
             self.stale = true;
@@ -158,8 +202,8 @@ impl LiveList {
         }
         let message = ListChange {
             jobs: rows.iter().map(|row| row.row(live_row)).collect(),
-            gone: gone.iter().map(|gone| gone.job.key.id.as_str()).collect(),
-            gone_created: gone.iter().map(|gone| gone.job.created_position.get()).collect(),
+            gone: gone.iter().map(|gone| gone.id.as_str()).collect(),
+            gone_created: gone.iter().map(|gone| gone.created.get()).collect(),
             next: self.next_page(),
             position: self.position.get(),
         };
@@ -168,7 +212,7 @@ impl LiveList {
 
     /// The rows of the list that follow on the page.
     async fn older(&mut self, missing: Missing) -> Result<JobList, ReadError> {
-        let query = JobQuery { before: Some(missing.before), ..self.of.query.clone() };
+        let query = JobQuery { beyond: Some(missing.before), ..self.of.query.clone() };
         let ledger = self.ledger.clone();
         Ok(self.slowly(ledger.jobs(&query, missing.count, None)).await?.value)
     }
@@ -190,6 +234,9 @@ impl LiveList {
     fn show(&mut self, list: &JobList, position: Position, turns: u64) {
         let rows = list.jobs.iter().map(|job| job.created_position).collect();
         self.page = ListPage::new(self.of.first, rows, list.more);
+        if self.depends_on_time() {
+            self.timed = TimedRows::of(list);
+        }
         (self.position, self.turns, self.stale) = (position, turns, false);
     }
 

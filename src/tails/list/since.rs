@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::Gone;
 use crate::job::Position;
 use crate::ledger::ChangedSince;
 use crate::views::{JobList, JobQuery, RecentJob};
@@ -17,7 +18,7 @@ pub(super) fn changes(
     page: JobList,
     seen: Position,
     changed: Vec<ChangedSince>,
-) -> (Jobs, Jobs) {
+) -> (Jobs, Vec<Gone>) {
     let was_shown = |change: &ChangedSince| change.before.is_some_and(|status| query.shows_in(&change.job.job, status));
     let ids: HashSet<Position> = changed.iter().map(|change| change.job.job.created_position).collect();
     // Newest first, as the page.
@@ -39,5 +40,5 @@ pub(super) fn changes(
         rows.push(Arc::new(RecentJob::new(job)));
     }
     let gone = changed.into_iter().filter(|change| was_shown(change) && !query.shows(&change.job.job));
-    (rows, gone.map(|change| change.job).collect())
+    (rows, gone.map(|change| Gone::of(&change.job)).collect())
 }

@@ -114,6 +114,7 @@ mod tests {
             key: key.clone(),
             position: Position::new(position),
             time: Time::from_micros(0),
+            recorded: Time::from_micros(0),
             actor: "worker".into(),
             event,
         };
@@ -127,7 +128,8 @@ mod tests {
     fn ends(lists: &RunningLists, job: &mut Job, position: u64) {
         let (key, position) = (job.key.clone(), Position::new(position));
         let event = Event::Completed(Completed::default());
-        job.apply(Fact { key, position, time: Time::from_micros(0), actor: "worker".into(), event }).unwrap();
+        let (time, actor) = (Time::from_micros(0), "worker".into());
+        job.apply(Fact { key, position, time, recorded: time, actor, event }).unwrap();
         lists.begin_commit([ChangedJob { key: &job.key, job: Some(&job.summary) }].into_iter());
         lists.end_commit(position);
     }

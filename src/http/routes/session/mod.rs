@@ -17,7 +17,7 @@ use crate::access::{AccessError, Principal, SESSION_SECONDS};
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::observe::{asked_by, refused};
-use crate::http::request::{COOKIE_NAME, Caller, bearer, session_cookie};
+use crate::http::request::{COOKIE_NAME, Caller, Params, bearer, session_cookie};
 
 /// The page with the form.
 const SIGN_IN_PAGE: &str = "/sign-in";
@@ -100,11 +100,13 @@ pub async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMa
     responses(
         (status = 303, description = "Signed out; `Location` is the page that signs in",
             headers(("Location" = String, description = "`/sign-in`"))),
+        (status = 400, description = "A parameter, which the route does not take"),
         (status = 403, description = "The form is on a page of another site"),
         (status = 503, description = "The end of the session cannot be written just now; try again"),
     )
 )]
-pub async fn sign_out_by_form(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
+pub async fn sign_out_by_form(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, Error> {
+    params.finish()?;
     let cookie = end(&app, &headers).await?;
     Ok(see_other(SIGN_IN_PAGE, Some(cookie)))
 }
