@@ -16,7 +16,7 @@ use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
 use crate::page;
-use crate::tails::{self, Tails};
+use crate::tails::{self, LiveJobs, Tails};
 
 /// How often the server looks for tokens that another process revoked, to end their tails.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -73,6 +73,7 @@ impl Server {
             rendered_jobs: RenderedJobs::new(memory.of(Share::RenderedJobs)),
             pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
+            live_jobs: LiveJobs::default(),
             stopping: stopping.clone(),
             origins: serving.origins(),
             requests: Requests::new(description.paths.paths.keys().map(String::as_str).chain(page::PATHS)),

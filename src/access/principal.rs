@@ -32,6 +32,11 @@ impl Principal {
         self.id
     }
 
+    /// Whether the request carries the cookie of a browser session.
+    pub fn is_session(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The hash by which the principal is looked up: of the session, or of the secret.
     pub(super) fn key(&self) -> &[u8; 32] {
         self.session.as_ref().unwrap_or(&self.secret)

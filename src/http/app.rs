@@ -11,7 +11,7 @@ use crate::http::limits::Limits;
 use crate::http::observe::Requests;
 use crate::http::request::OwnOrigins;
 use crate::ledger::Ledger;
-use crate::tails::Tails;
+use crate::tails::{LiveJobs, Tails};
 
 /// The state of the server. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct AppState {
     pub pages: Pages,
     /// Open tails.
     pub tails: Arc<Tails>,
+    /// The jobs that are read live, with the messages that their watchers share.
+    pub live_jobs: LiveJobs,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
     /// The origins under which browsers know this server.

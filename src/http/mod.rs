@@ -26,7 +26,7 @@ pub use description::{ETagAnswers, SingleJobAnswers, SingleJobParams, routes_wit
 pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
-pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition};
+pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition, refuse_heartbeat};
 pub use routes::events::EventQuery;
 pub use routes::jobs::job_query;
 pub use routes::single_job::{Render, Representation, single_job};

@@ -44,6 +44,12 @@ impl Item {
         Item { id, status: ItemStatus::Pending, message: None, detail: None, at: None, since: 1 }
     }
 
+    /// An item with this result, which the job's event number `since` reports. The result replaces an earlier one whole.
+    pub fn reported(result: ItemResult, at: Time, since: u64) -> Item {
+        let ItemResult { item: id, status, message, detail } = result;
+        Item { id, status, message, detail, at: Some(at), since }
+    }
+
     /// Where the credentials are kept, if the item is a database role that has some.
     pub fn credentials(&self) -> Option<&Credentials> {
         match &self.detail {
@@ -108,14 +114,7 @@ impl Items {
     /// item's index.
     pub(super) fn report(&mut self, result: ItemResult, at: Time, since: u64) -> usize {
         let place = *self.index.entry(result.item.clone()).or_insert(self.list.len());
-        let item = Item {
-            id: result.item,
-            status: result.status,
-            message: result.message,
-            detail: result.detail,
-            at: Some(at),
-            since,
-        };
+        let item = Item::reported(result, at, since);
         self.completed += usize::from(item.status == ItemStatus::Completed);
         if place == self.list.len() {
             self.list.push(item);

@@ -11,7 +11,7 @@ use super::words::{KindName, StatusName};
 use crate::job::{Job, Summary};
 
 /// Most notes and most redactions in an answer: the newest 100 of each.
-const SHOWN: usize = 100;
+pub const SHOWN_PARTS: usize = 100;
 
 /// Most bytes of a hook's output in an answer, 1 MiB.
 pub const SHOWN_OUTPUT: usize = 1024 * 1024;
@@ -194,7 +194,7 @@ impl From<&Summary> for JobEntry {
 impl JobModel {
     /// The model of `job` for an answer, with the newest 100 notes and redactions. `output` is the hook's output.
     pub fn shown(job: &Job, output: String) -> JobModel {
-        JobModel::with(job, output, SHOWN)
+        JobModel::with(job, output, SHOWN_PARTS)
     }
 
     /// The model of `job` for a comparison, with all notes and redactions.

@@ -7,14 +7,16 @@ mod diff;
 mod job;
 mod line;
 mod list;
+mod live;
 mod parts;
 mod words;
 
 pub use changes::{ChangeTracker, Difference, model};
 pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
-pub use job::{JobEntry, JobModel, SHOWN_OUTPUT};
+pub use job::{JobEntry, JobModel, SHOWN_OUTPUT, SHOWN_PARTS};
 pub use line::line;
 pub use list::{ListChange, ListSnapshot, LiveEntry, live_row};
+pub use live::{JobChange, LiveBase};
 pub use parts::raw;
 pub(crate) use words::described;
 pub use words::{ItemStatusName, KindName, ProviderName, StatusName, TaskTypeName};

@@ -16,7 +16,7 @@ use super::timeline::{Entry, Story};
 use super::travel::Travel;
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
-use crate::http::{App, Error, JobRead, Params, Segment};
+use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
 use crate::job::{Action, Detail, Item, Job, Note, OrgId, Position, Redaction, Spec};
 use crate::ledger::{AsOf, Ledger, ReadError, hook_chunk};
 
@@ -91,7 +91,8 @@ pub(super) async fn page(
     mut params: Params,
 ) -> Result<Response, Refusal> {
     let event = params.one("event")?;
-    let JobRead { key, as_of, min } = params.job_read(&visitor.0, &id)?;
+    let JobRead { key, as_of, min, heartbeat } = params.job_read(&visitor.0, &id)?;
+    refuse_heartbeat(heartbeat)?;
     if event.is_some() && as_of.is_some() {
         return Err(Error::parameter("event", "expected none beside `as_of`").into());
     }

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::shell::{Shell, answer};
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
-use crate::http::{App, Error, EventQuery, Params};
+use crate::http::{App, Error, EventQuery, Params, refuse_heartbeat};
 use crate::job::{EventType, Kind, Position};
 use crate::ledger::Ledger;
 use crate::log::Filter;
@@ -52,6 +52,7 @@ pub(super) async fn page(
     params: Params,
 ) -> Result<Response, Refusal> {
     let query = EventQuery::of_log(params.without_empty(), &visitor.0)?;
+    refuse_heartbeat(query.heartbeat)?;
     query.reach(&app).await?;
     let ledger = app.ledger.clone();
     let read = off_thread(move || newest(&ledger, &query.filter));

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::job::{EventType, Position};
+use crate::job::{EventType, Position, Time};
 use crate::log::{Columns, Filter, Row, Types};
 use crate::wire::{self, Leaf};
 
@@ -121,6 +121,11 @@ pub fn event_frame(id: Option<Position>, event: &str, data: &[u8]) -> Bytes {
     frame.freeze()
 }
 
+/// A frame that says after how many milliseconds the client connects again.
+pub fn retry(milliseconds: u32) -> Bytes {
+    Bytes::from(format!("retry: {milliseconds}\n\n"))
+}
+
 /// A `closed` or `reset` frame. It carries `data`, because browsers drop frames without data.
 pub fn position_frame(event: &str, position: Position) -> Bytes {
     event_frame(Some(position), event, format!("{{\"position\":{position}}}").as_bytes())
@@ -135,4 +140,9 @@ pub fn start(cursor: Position) -> Bytes {
 /// A heartbeat: an `id` alone moves a browser's cursor and fires no event.
 pub fn heartbeat(cursor: Position) -> Bytes {
     Bytes::from(format!("id: {cursor}\n\n"))
+}
+
+/// A heartbeat for a client that asked for it, at the time `at`.
+pub fn heartbeat_event(cursor: Position, at: Time) -> Bytes {
+    event_frame(Some(cursor), "heartbeat", format!("{{\"position\":{cursor},\"at\":\"{at}\"}}").as_bytes())
 }

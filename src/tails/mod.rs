@@ -7,6 +7,7 @@
 
 mod bells;
 pub mod frame;
+mod job;
 mod joined;
 mod late;
 mod list;
@@ -15,11 +16,17 @@ mod ring;
 
 pub use bells::Bell;
 pub use frame::Stretch;
+pub use job::{LiveJob, LiveJobs, NextOfJob};
 pub use list::{ListOf, LiveList};
 pub use publisher::publish;
 pub use ring::{Open, Tails};
 
+use std::time::Duration;
+
 use crate::{log, wire};
+
+/// Least time between two messages of a live read: at most five a second. The newest state is always sent.
+pub const PACE: Duration = Duration::from_millis(200);
 
 /// Why a tail cannot be read.
 #[derive(Debug, thiserror::Error)]

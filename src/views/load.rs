@@ -55,7 +55,12 @@ pub enum Found {
     /// The job with its parts.
     Whole(Arc<Job>),
     /// A large job without its parts, because loading and rendering them takes long.
-    Large(Arc<Summary>),
+    Large {
+        /// The job's row.
+        row: Arc<Summary>,
+        /// How many notes the job has.
+        notes: usize,
+    },
 }
 
 impl Deref for Found {
@@ -64,17 +69,25 @@ impl Deref for Found {
     fn deref(&self) -> &Summary {
         match self {
             Found::Whole(job) => job,
-            Found::Large(row) => row,
+            Found::Large { row, .. } => row,
         }
     }
 }
 
 impl Found {
+    /// How many notes the job has.
+    pub fn notes(&self) -> usize {
+        match self {
+            Found::Whole(job) => job.notes.len(),
+            Found::Large { notes, .. } => *notes,
+        }
+    }
+
     /// About how many bytes this value takes in memory.
     pub fn weight(&self) -> usize {
         match self {
             Found::Whole(job) => job_weight(job),
-            Found::Large(row) => 2048 + row.text_len(),
+            Found::Large { row, .. } => 2048 + row.text_len(),
         }
     }
 }
@@ -92,7 +105,9 @@ pub fn is_large(job: &Summary) -> bool {
 /// [`Error::SetAside`] for a job that does not fold.
 pub fn find_job(conn: &Connection, key: &JobKey) -> Result<Option<Found>, Error> {
     let found = match read_row(conn, &NOW, &[&key.org.to_string(), &key.id.as_str()])? {
-        Some(row) if is_large(&row.summary) => Some(Found::Large(Arc::new(row.summary))),
+        Some(JobRow { summary, parts }) if is_large(&summary) => {
+            Some(Found::Large { row: Arc::new(summary), notes: parts.notes as usize })
+        }
         Some(row) => Some(Found::Whole(Arc::new(row.complete(conn, &ITEMS)?))),
         None => None,
     };
@@ -195,10 +210,28 @@ fn load_items(conn: &Connection, sql: &str, row: i64, events: u64) -> Result<Vec
 }
 
 fn load_notes(conn: &Connection, row: i64, most: u64) -> Result<Vec<Note>, Error> {
-    let note = |row: &Row<'_>| Ok(Note { text: row.get(0)?, by: row.get(1)?, at: Time::from_nanos(row.get(2)?) });
     conn.prepare_cached("SELECT text, by, at FROM note WHERE job = ?1 ORDER BY seq LIMIT ?2")
-        .and_then(|mut statement| statement.query_map([row, most as i64], note)?.collect())
+        .and_then(|mut statement| statement.query_map([row, most as i64], read_note)?.collect())
         .map_err(Error::doing("read a job's notes"))
+}
+
+fn read_note(row: &Row<'_>) -> Result<Note, rusqlite::Error> {
+    Ok(Note { text: row.get(0)?, by: row.get(1)?, at: Time::from_nanos(row.get(2)?) })
+}
+
+/// The newest `most` of the first `count` notes of a job, oldest first. `created` is the position of the job's `job.created`.
+///
+/// # Errors
+///
+/// The views cannot be read.
+pub fn newest_notes(conn: &Connection, created: Position, count: usize, most: usize) -> Result<Vec<Note>, Error> {
+    let first = count.saturating_sub(most);
+    let sql = "SELECT text, by, at FROM note WHERE job = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq";
+    conn.prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement.query_map(params![created, first as i64, count as i64], read_note)?.collect()
+        })
+        .map_err(Error::doing("read a job's newest notes"))
 }
 
 fn load_redactions(conn: &Connection, row: i64, most: u64) -> Result<Vec<Redaction>, Error> {

@@ -28,7 +28,7 @@ mod stretch;
 pub use cache::ViewsCache;
 pub use counts::{JobCounts, count_jobs, is_counted};
 pub use list::{JobList, each_running, list_jobs};
-pub use load::{Found, find_job, is_large, load_past, read_job, read_job_row};
+pub use load::{Found, find_job, is_large, load_past, newest_notes, read_job, read_job_row};
 pub use open::{Unfit, empty_views, fits, fits_log, is_of_today, position};
 pub use projector::Projector;
 pub use query::{JobQuery, Order};

@@ -164,6 +164,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Whether the frame is a heartbeat: its `id` alone, or the event that a client asked for.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(self.event.as_str(), "" | "heartbeat")
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {}", self.data))
     }

@@ -40,7 +40,17 @@ impl Stream {
     /// The next frame that is an event: no heartbeat.
     #[track_caller]
     pub fn event(&mut self) -> Frame {
-        self.find(|frame| !frame.event.is_empty()).expect("another event")
+        self.find(|frame| !frame.is_heartbeat()).expect("another event")
+    }
+
+    /// The events up to the heartbeat that says that the client has seen everything up to `position`. The stream has the parameter
+    /// `heartbeat`.
+    #[track_caller]
+    pub fn events_to(&mut self, position: u64) -> Vec<Frame> {
+        let seen = |frame: &Frame| frame.event == "heartbeat" && frame.json()["position"].as_u64().unwrap() >= position;
+        let mut events: Vec<Frame> = self.by_ref().take_while(|frame| !seen(frame)).collect();
+        events.retain(|frame| !frame.is_heartbeat());
+        events
     }
 
     /// The ids of the next `count` events.
@@ -61,6 +71,6 @@ impl Stream {
 
     /// The remaining events until the server ends the stream, without heartbeats.
     pub fn rest(self) -> Vec<Frame> {
-        self.filter(|frame| !frame.event.is_empty()).collect()
+        self.filter(|frame| !frame.is_heartbeat()).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::client::{Frame, Stream};
 
@@ -69,5 +69,57 @@ impl ListClient {
     /// The ids of the rows, newest first.
     pub fn ids(&self) -> Vec<String> {
         self.rows.values().rev().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A client of a live job in the ledger's own API: the job that it shows.
+#[derive(Debug, Default, Clone)]
+pub struct JobClient {
+    /// The job.
+    pub job: Value,
+}
+
+impl JobClient {
+    /// Takes a message of the stream.
+    #[track_caller]
+    pub fn take(&mut self, frame: &Frame) {
+        match (frame.event.as_str(), frame.json()) {
+            ("snapshot", job) => self.job = job,
+            ("changed", Value::Object(change)) => self.change(change),
+            other => panic!("an event of another kind: {other:?}"),
+        }
+        assert_eq!(frame.id, self.job["position"].as_u64());
+    }
+
+    fn change(&mut self, mut change: Map<String, Value>) {
+        let (items, output) = (change.remove("items"), change.remove("output"));
+        let job = self.job.as_object_mut().expect("a snapshot comes first");
+        for (name, value) in change {
+            match (name.as_str(), job.get_mut(&name), value) {
+                ("hook", Some(Value::Object(hook)), Value::Object(members)) => hook.extend(members),
+                (_, _, value) => drop(job.insert(name, value)),
+            }
+        }
+        let shown = job["items"].as_array_mut().unwrap();
+        for item in items.iter().flat_map(|items| items.as_array().unwrap()) {
+            match shown.iter_mut().find(|shown| shown["item"] == item["item"]) {
+                Some(shown) => *shown = item.clone(),
+                None => shown.push(item.clone()),
+            }
+        }
+        if let Some(added) = output {
+            let mut output = job["hook"]["output"].as_str().unwrap().to_owned();
+            output.truncate(added["offset"].as_u64().unwrap() as usize);
+            output.push_str(added["text"].as_str().unwrap());
+            job["hook"]["output"] = output.into();
+        }
+    }
+
+    /// Takes the next message, and returns it.
+    #[track_caller]
+    pub fn read(&mut self, stream: &mut Stream) -> Frame {
+        let frame = stream.event();
+        self.take(&frame);
+        frame
     }
 }

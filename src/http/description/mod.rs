@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::http::answer::Problem;
 use crate::http::routes::tree;
-use crate::model::{ListChange, ListSnapshot};
+use crate::model::{JobChange, ListChange, ListSnapshot};
 
 /// The head of the API description; the paths come with the routes.
 #[derive(OpenApi)]
@@ -38,7 +38,7 @@ use crate::model::{ListChange, ListSnapshot};
         (name = "description", description = "This description"),
     ),
     paths(tree::hashes, tree::entries),
-    components(schemas(EventType, ListOrder, Problem, ListSnapshot, ListChange)),
+    components(schemas(EventType, ListOrder, Problem, ListSnapshot, ListChange, JobChange)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]

@@ -14,6 +14,9 @@ pub struct SingleJobParams {
     min_position: Option<u64>,
     /// The job's organisation, for auditors.
     org: Option<uuid::Uuid>,
+    /// A live read sends `event: heartbeat` after so many seconds without another message.
+    #[param(minimum = 1, maximum = 60)]
+    heartbeat: Option<u64>,
 }
 
 /// What every single-job read answers besides the job.
@@ -32,7 +35,8 @@ pub enum SingleJobAnswers {
     /// `Accept` allows none of the forms
     #[response(status = 406)]
     NotAcceptable,
-    /// The views have not reached the position in time
+    /// The views have not reached the position in time, or there are too many streams (`too-many-tails`). A browser with a session
+    /// gets a stream with `event: busy` in place of the latter
     #[response(status = 503)]
     ViewsBehind,
 }
@@ -60,7 +64,7 @@ pub enum EventReadAnswers {
     #[response(status = 406)]
     NotAcceptable,
     /// The log has not reached `min_position`, or there are too many streams (`too-many-tails`), exports (`too-many-exports`) or
-    /// large answers (`too-many-answers`) at once
+    /// large answers (`too-many-answers`) at once. A browser with a session and one stream too many gets a stream with `event: busy`
     #[response(status = 503)]
     Busy,
 }

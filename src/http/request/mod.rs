@@ -16,7 +16,7 @@ mod unambiguous;
 pub use auth::{COOKIE_NAME, Caller, bearer, session_cookie};
 pub use encoding::Encoding;
 pub use origin::{NotAnOrigin, Origin, OwnOrigins};
-pub use params::{JobRead, Params};
+pub use params::{JobRead, Params, refuse_heartbeat};
 pub use preconditions::precondition;
 pub use segment::Segment;
 pub use unambiguous::check_unambiguous;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -91,6 +92,17 @@ impl Params {
         })
     }
 
+    /// The value of `heartbeat`: how often a stream sends one, 1 to 60 s.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other value.
+    pub fn heartbeat(&mut self) -> Result<Option<Duration>, Error> {
+        let given = self.0.iter().any(|(name, _)| name == "heartbeat");
+        let seconds = self.count("heartbeat", 1, 60)?;
+        Ok(given.then(|| Duration::from_secs(seconds as u64)))
+    }
+
     /// The value of `name` as an RFC 3339 time. An unescaped `+` decodes to a space, so a space stands for `+`.
     ///
     /// # Errors
@@ -119,9 +131,9 @@ impl Params {
     ///
     /// 400 for any other parameter; 404 for an id that no job can have and for a job that the caller may not see.
     pub fn job_read(mut self, caller: &Caller, id: &str) -> Result<JobRead, Error> {
-        let as_of = self.moment("as_of")?;
+        let (as_of, heartbeat) = (self.moment("as_of")?, self.heartbeat()?);
         let (key, min) = self.job(caller, id)?;
-        Ok(JobRead { key, as_of, min })
+        Ok(JobRead { key, as_of, min, heartbeat })
     }
 
     /// All parameters, as those of a read that compares the job `id` at two moments.
@@ -171,6 +183,20 @@ pub struct JobRead {
     pub as_of: Option<AsOf>,
     /// The position that the answer must show at least.
     pub min: Option<Position>,
+    /// How often the client of a stream asked for a heartbeat.
+    pub heartbeat: Option<Duration>,
+}
+
+/// Refuses `heartbeat` for an answer that is no stream.
+///
+/// # Errors
+///
+/// 400 if it is given.
+pub fn refuse_heartbeat(given: Option<Duration>) -> Result<(), Error> {
+    match given {
+        Some(_) => Err(Error::parameter("heartbeat", "expected `Accept: text/event-stream` with it")),
+        None => Ok(()),
+    }
 }
 
 /// The parameters of a read that compares a job at two moments.

@@ -14,7 +14,7 @@ use crate::http::POSITION;
 use crate::http::answer::{Error, LongAnswer, streamed};
 use crate::http::app::App;
 use crate::http::description::{ETagAnswers, SingleJobAnswers, SingleJobParams};
-use crate::http::request::{Caller, Params, Segment};
+use crate::http::request::{Caller, Params, Segment, refuse_heartbeat};
 use crate::job::Position;
 use crate::ledger::{ReadError, hook_chunk, hook_output};
 use crate::model::{JobModel, SHOWN_OUTPUT, line};
@@ -25,6 +25,7 @@ const REPRESENTATION: Representation = Representation {
     content_type: "application/json",
     also: &[],
     has_etag: true,
+    tells_changes: true,
     render: Render::Whole(|ledger, job| {
         let output = hook_output(ledger, job, SHOWN_OUTPUT)?;
         Ok(line(&JobModel::shown(job, output)))
@@ -34,7 +35,8 @@ const REPRESENTATION: Representation = Representation {
 /// Read one job: everything the ledger knows of it.
 ///
 /// With `as_of` (a position, or an RFC 3339 time of recording), the job as the ledger stood at that moment. With
-/// `Accept: text/event-stream`, a live read.
+/// `Accept: text/event-stream` a live read: `event: snapshot` has the job, and `event: changed` the members that changed since
+/// (`JobChange`), at most five a second. If too much has changed for that, `event: snapshot` has the whole job again.
 #[utoipa::path(
     get, path = "/ledger/jobs/{id}", tag = "ledger", operation_id = "get_job",
     params(("id" = String, Path, description = "The job"), SingleJobParams),
@@ -80,6 +82,7 @@ pub async fn output(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let read = params.job_read(&caller, &id)?;
+    refuse_heartbeat(read.heartbeat)?;
     let long = LongAnswer::new(&app, &caller, app.limits.exports.acquire(&caller, 1).await?);
     let (position, job) = match read.as_of {
         None => {

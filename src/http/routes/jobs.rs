@@ -11,8 +11,8 @@ use crate::access::Capability;
 use crate::http::answer::{Error, PageName, page, shortened};
 use crate::http::app::App;
 use crate::http::description::ListOrder;
-use crate::http::request::{Caller, Params, accept, cursor};
-use crate::http::tail::live_list;
+use crate::http::request::{Caller, Params, accept, cursor, refuse_heartbeat};
+use crate::http::tail::{live_list, or_busy};
 use crate::job::JobId;
 use crate::model::{JobEntry, KindName, StatusName, line};
 use crate::tails::ListOf;
@@ -55,13 +55,15 @@ pub struct JobPage {
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
+        ("heartbeat" = Option<u64>, Query, description = "A stream sends `event: heartbeat` after so many seconds without another message", minimum = 1, maximum = 60),
+        ("Last-Event-ID" = Option<String>, Header, description = "The position that the client of a live list has seen; pages ignore it"),
     ),
     responses(
         (status = 200, description = "A page, or a live list",
             content((JobPage = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "A parameter is not what was expected"),
         (status = 404, description = "`org` is not the caller's"),
-        (status = 503, description = "The views have not reached the position in time"),
+        (status = 503, description = "The views have not reached the position in time, or there are too many streams (`too-many-tails`)"),
     )
 )]
 pub async fn list(
@@ -73,7 +75,7 @@ pub async fn list(
     caller.require(Capability::ReadLedger)?;
     let first = params.count("first", 50, 1000)?;
     let after = params.text("after")?;
-    let min = params.one("min_position")?;
+    let (min, heartbeat) = (params.one("min_position")?, params.heartbeat()?);
     let query = JobQuery { order: order(&mut params)?, ..job_query(&caller, &mut params)? };
     params.finish()?;
     if accept::choose(&headers, &FORMS) == Some("text/event-stream") {
@@ -83,8 +85,10 @@ pub async fn list(
         if after.is_some() {
             return Err(Error::parameter("after", "expected none on a live list, which begins with the first page"));
         }
-        return live_list(&app, &caller, &headers, ListOf { query, first, min, cursor: cursor::encode }).await;
+        let of = ListOf { query, first, min, cursor: cursor::encode };
+        return or_busy(&app, &caller, live_list(&app, &caller, &headers, of, heartbeat).await);
     }
+    refuse_heartbeat(heartbeat)?;
     let beyond = after.map(|after| cursor::decode(&after, &query)).transpose()?;
     let render = |list: &JobList| {
         let last = list.jobs.last().filter(|_| list.more);

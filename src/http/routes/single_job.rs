@@ -11,8 +11,8 @@ use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Error, RenderedJob, RenderingKey};
 use crate::http::app::App;
-use crate::http::request::{Caller, JobRead, accept};
-use crate::http::tail::live;
+use crate::http::request::{Caller, JobRead, accept, refuse_heartbeat};
+use crate::http::tail::{live, live_changes, or_busy};
 use crate::job::{Job, JobKey, Kind, Position, Summary, Time};
 use crate::ledger::{AsOf, Found, Ledger, Shown, Turn};
 use crate::views::is_large;
@@ -31,6 +31,9 @@ pub struct Representation {
     /// Whether the answer follows from the job's revision alone, and so has an `ETag`. An answer that depends on the clock has
     /// none.
     pub has_etag: bool,
+    /// Whether a live read sends the members that change. Otherwise it sends the whole job after each change, as the documented
+    /// APIs do.
+    pub tells_changes: bool,
     /// Renders the job.
     pub render: Render,
 }
@@ -60,8 +63,13 @@ pub async fn single_job(
         if read.as_of.is_some() {
             return Err(Error::live_as_of());
         }
-        return live(&app, &caller, &headers, &read, representation).await;
+        let opened = match representation.tells_changes {
+            true => live_changes(&app, &caller, &headers, &read, representation).await,
+            false => live(&app, &caller, &headers, &read, representation).await,
+        };
+        return or_busy(&app, &caller, opened);
     }
+    refuse_heartbeat(read.heartbeat)?;
     let conditional = Conditional { headers: &headers, representation: &representation, content_type: chosen };
     match read.as_of {
         None => current(&app, &read, conditional).await,
@@ -181,7 +189,7 @@ pub async fn rendered(app: &App, representation: &Representation, shown: Shown<F
     let body = match (&shown.value, representation.render) {
         (job, Render::Row(render)) => render(job, shown.now),
         (Found::Whole(job), Render::Whole(render)) => render(&app.ledger, job)?,
-        (Found::Large(row), Render::Whole(_)) => {
+        (Found::Large { row, .. }, Render::Whole(_)) => {
             let job = row.key.clone();
             let key = RenderingKey { path: representation.path, key: job.clone(), revision: row.position, past: None };
             let render = async {

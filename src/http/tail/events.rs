@@ -1,5 +1,7 @@
 //! A tail of the log: all events after the cursor that the filter shows, then each new one.
 
+use std::time::Duration;
+
 use async_stream::stream;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,15 +21,14 @@ pub struct TailOf {
     pub filter: Filter,
     /// The cursor to start after, unless the watcher sends `Last-Event-ID`. Without both the tail starts at the head.
     pub after: Option<Position>,
+    /// How often the client asked for a heartbeat.
+    pub heartbeat: Option<Duration>,
 }
 
 /// Answers with a tail. A watcher that has seen its one job end gets 204, which stops an EventSource.
 pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    // The stream is counted before its first read of the log: from then on the publisher renders every event.
-    let (mut ending, bound) = Ending::new(app, caller);
-    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
-    let open = app.tails.enter(&app.ledger);
+    let (mut ending, held) = Ending::open(app, caller, of.heartbeat)?;
     let one_job = of.filter.one_job();
     let mut bell = app.tails.bell(&of.filter);
     // Read before the job's end: a job that ends in between ends after the cursor, and the tail shows its end.
@@ -50,7 +51,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
     Ok(answer(
         known,
         stream! {
-            let _counted = (open, held);
+            let _held = held;
             yield if given { frame::RETRY } else { frame::start(cursor) };
             if cursor > head {
                 // The cursor is beyond the head: the log was restored from an older copy.
@@ -79,7 +80,7 @@ pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Resu
                 cursor = bell.skip_quiet(cursor);
                 match woken {
                     Woken::Done(()) => {}
-                    Woken::Heartbeat => yield frame::heartbeat(cursor),
+                    Woken::Heartbeat => yield ending.beat(cursor),
                     Woken::End => return,
                 }
             }

@@ -1,33 +1,39 @@
 //! A live list of jobs: its first page at once, then the rows that change.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use async_stream::stream;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use tokio::time::Instant;
 
-use super::{Ending, PACE, Woken, answer, last_event_id};
+use super::{Ending, Woken, answer, last_event_id};
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::ledger::ReadError;
 use crate::log::Filter;
-use crate::tails::{ListOf, LiveList, frame};
+use crate::tails::{ListOf, LiveList, PACE, frame};
 
 /// Answers with a live list. A client that names the last position that it saw gets the changes since.
-pub async fn live_list(app: &App, caller: &Caller, headers: &HeaderMap, of: ListOf) -> Result<Response, Error> {
+pub async fn live_list(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    of: ListOf,
+    heartbeat: Option<Duration>,
+) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let (mut ending, bound) = Ending::new(app, caller);
-    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
-    // Entered before the page is read: from then on no change is missed.
-    let open = (app.tails.enter(&app.ledger), app.ledger.watch_jobs());
+    let (mut ending, held) = Ending::open(app, caller, heartbeat)?;
+    // Before the page is read: from then on no change is missed.
+    let held = (held, app.ledger.watch_jobs());
     let mut bell = app.tails.bell(&Filter { org: of.query.org, kind: of.query.kind, ..Filter::default() });
     let (mut list, first) = LiveList::begin(&app.ledger, of, resumed).await?;
     Ok(answer(
         list.position(),
         stream! {
-            let _counted = (open, held);
+            let _held = held;
             yield frame::RETRY;
             yield first;
             ending.sent();
@@ -37,7 +43,7 @@ pub async fn live_list(app: &App, caller: &Caller, headers: &HeaderMap, of: List
                     Woken::Done(()) => {}
                     Woken::Heartbeat => {
                         list.skip_to(bell.skip_quiet(list.position()));
-                        yield frame::heartbeat(list.position());
+                        yield ending.beat(list.position());
                         if !list.depends_on_time() {
                             continue;
                         }
@@ -50,7 +56,7 @@ pub async fn live_list(app: &App, caller: &Caller, headers: &HeaderMap, of: List
                     loop {
                         match ending.during(next.as_mut()).await {
                             Woken::Done(next) => break next,
-                            Woken::Heartbeat => yield frame::heartbeat(shown),
+                            Woken::Heartbeat => yield ending.beat(shown),
                             Woken::End => return,
                         }
                     }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
-use super::{Ending, PACE, Woken, answer, last_event_id};
+use super::{Ending, Woken, answer, last_event_id};
 use crate::http::answer::RenderedJob;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
@@ -16,7 +16,7 @@ use crate::http::request::JobRead;
 use crate::http::routes::single_job::{Representation, found, rendered};
 use crate::job::{JobKey, Position};
 use crate::log::Filter;
-use crate::tails::frame;
+use crate::tails::{PACE, frame};
 
 /// Answers with a live read of the job. A watcher that has seen the job end gets 204.
 pub async fn live(
@@ -27,9 +27,7 @@ pub async fn live(
     view: Representation,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let (mut ending, bound) = Ending::new(app, caller);
-    let held = (bound, app.limits.tails.try_acquire(caller, 1)?);
-    let open = app.tails.enter(&app.ledger);
+    let (mut ending, held) = Ending::open(app, caller, reading.heartbeat)?;
     // The bell is taken before the job is read: an event in between rings it.
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter::of_job(&key));
@@ -43,7 +41,7 @@ pub async fn live(
     Ok(answer(
         first.position,
         stream! {
-            let _counted = (open, held);
+            let _held = held;
             yield frame::RETRY;
             let mut shown = first;
             loop {
@@ -61,7 +59,7 @@ pub async fn live(
                     match ending.wait(&mut bell, seen).await {
                         Woken::Done(()) => {}
                         Woken::Heartbeat => {
-                            yield frame::heartbeat(revision);
+                            yield ending.beat_of(revision, bell.skip_quiet(seen));
                             continue;
                         }
                         Woken::End => return,
@@ -70,7 +68,7 @@ pub async fn live(
                     let next = loop {
                         match ending.during(next.as_mut()).await {
                             Woken::Done(next) => break next,
-                            Woken::Heartbeat => yield frame::heartbeat(revision),
+                            Woken::Heartbeat => yield ending.beat_of(revision, seen),
                             Woken::End => return,
                         }
                     };

@@ -2,10 +2,15 @@
 //!
 //! Not here: where the frames come from (`tails`).
 
+mod beats;
+mod busy;
+mod changes;
 mod events;
 mod list;
 mod live;
 
+pub use busy::or_busy;
+pub use changes::live_changes;
 pub use events::{TailOf, tail};
 pub use list::live_list;
 pub use live::live;
@@ -22,19 +27,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 
+use self::beats::{Beat, Beats};
 use crate::http::POSITION;
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::connection::Lease;
 use crate::http::connection::LeaseGuard;
+use crate::http::limits::Permit;
 use crate::http::request::Caller;
 use crate::job::Position;
-use crate::tails::{Bell, TailError};
-
-/// Longest silence of a stream: a heartbeat follows.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Least time between two messages of a live read: at most five a second. The newest state is always sent.
-const PACE: Duration = Duration::from_millis(200);
+use crate::tails::{Bell, Open, TailError, frame};
 
 /// An answer that streams `frames`. `head` is the head of the log at the start. No proxy may compress, buffer or store it.
 fn answer(head: Position, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
@@ -67,8 +69,7 @@ struct Ending {
     app: App,
     lease: Lease,
     stopping: watch::Receiver<bool>,
-    /// When the next heartbeat is due.
-    heartbeat: Instant,
+    beats: Beats,
 }
 
 /// Why a wait ended.
@@ -76,26 +77,54 @@ struct Ending {
 enum Woken<T> {
     /// The awaited work is done.
     Done(T),
-    /// The stream was silent for [`HEARTBEAT`].
+    /// A heartbeat is due.
     Heartbeat,
     /// The stream must end.
     End,
 }
 
+/// What a stream holds as long as it is open.
+struct Held {
+    _bound: LeaseGuard,
+    _permit: Permit,
+    _open: Open,
+}
+
 impl Ending {
-    /// Binds the connection of `caller` to the stream, and makes its send buffer small: a watcher that does not read then costs
-    /// little memory.
-    fn new(app: &App, caller: &Caller) -> (Ending, LeaseGuard) {
+    /// Opens a stream for `caller`: binds its connection to the stream, and makes the connection's send buffer small, so that a watcher
+    /// that does not read costs little memory. `heartbeat` is how often the client asked for a heartbeat.
+    ///
+    /// The stream is counted before its first read of the log: from then on the publisher renders every event.
+    ///
+    /// # Errors
+    ///
+    /// 503 `too-many-tails`.
+    fn open(app: &App, caller: &Caller, heartbeat: Option<Duration>) -> Result<(Ending, Held), Error> {
+        let permit = app.limits.tails.try_acquire(caller, 1)?;
         let lease = Lease::new(app, caller);
         let bound = caller.connection().bind(lease.clone());
         caller.connection().shrink_send_buffer();
+        let held = Held { _bound: bound, _permit: permit, _open: app.tails.enter(&app.ledger) };
         let (app, stopping) = (app.clone(), app.stopping.clone());
-        (Ending { app, lease, stopping, heartbeat: Instant::now() + HEARTBEAT }, bound)
+        Ok((Ending { app, lease, stopping, beats: Beats::new(heartbeat, Instant::now()) }, held))
     }
 
-    /// Restarts the heartbeat after a frame was sent.
+    /// A message was sent.
     fn sent(&mut self) {
-        self.heartbeat = Instant::now() + HEARTBEAT;
+        self.beats.sent(Instant::now());
+    }
+
+    /// The heartbeat that is due. `seen` is the position up to which the client has seen everything.
+    fn beat(&mut self, seen: Position) -> Bytes {
+        self.beat_of(seen, seen)
+    }
+
+    /// The same for a stream whose messages have another `id`: `id` is that of the newest one.
+    fn beat_of(&mut self, id: Position, seen: Position) -> Bytes {
+        match self.beats.beat(Instant::now()) {
+            Beat::Event => frame::heartbeat_event(seen, self.app.ledger.now()),
+            Beat::IdAlone => frame::heartbeat(id),
+        }
     }
 
     /// Waits until `bell` rings for an event after `cursor`, a heartbeat is due, or the stream must end.
@@ -111,18 +140,14 @@ impl Ending {
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Woken<T> {
         let expiry = self.time_left();
         let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
-        let woken = tokio::select! {
+        tokio::select! {
             biased;
             _ = stopped => Woken::End,
             () = self.lease.over() => Woken::End,
             () = tokio::time::sleep(expiry) => Woken::End,
             done = work => Woken::Done(done),
-            () = tokio::time::sleep_until(self.heartbeat) => Woken::Heartbeat,
-        };
-        if matches!(woken, Woken::Heartbeat) {
-            self.sent();
+            () = tokio::time::sleep_until(self.beats.due()) => Woken::Heartbeat,
         }
-        woken
     }
 
     /// Whether the stream must end now. A long replay asks between two stretches, because it never waits.

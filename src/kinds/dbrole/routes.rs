@@ -18,6 +18,7 @@ const REPRESENTATION: Representation = Representation {
     content_type: "application/json",
     also: &[],
     has_etag: true,
+    tells_changes: false,
     render: Render::Whole(|_, job| Ok(serde_json::to_vec(&DbRoleJob::of(job)).expect("the model is JSON"))),
 };
 

@@ -18,6 +18,7 @@ const JOB: Representation = Representation {
     content_type: "application/vnd.sas.authorization.rule.job+json",
     also: &["application/json"],
     has_etag: true,
+    tells_changes: false,
     render: Render::Whole(|_, job| Ok(serde_json::to_vec(&RuleJob::of(job)).expect("the model is JSON"))),
 };
 

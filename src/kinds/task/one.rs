@@ -18,6 +18,7 @@ const JOB: Representation = Representation {
     content_type: "application/json",
     also: &[],
     has_etag: true,
+    tells_changes: false,
     render: Render::Row(|job, _| serde_json::to_vec(&TaskJob::of(job)).expect("the model is JSON")),
 };
 
@@ -25,6 +26,7 @@ const PROGRESS: Representation = Representation {
     path: "/api/v1/jobs/{id}/progress",
     // `elapsed_ms` depends on the clock, so the answer has no `ETag`.
     has_etag: false,
+    tells_changes: false,
     render: Render::Row(|job, now| serde_json::to_vec(&TaskProgress::of(job, now)).expect("the model is JSON")),
     ..JOB
 };

@@ -3,6 +3,7 @@
 //! Not here: rows and queries of the views (`views`), and the members of an answer (`model`).
 
 mod changed;
+mod facts;
 mod hook;
 mod moment;
 mod past;

@@ -3,6 +3,9 @@
 import { one } from "./dom.js";
 
 const PAUSES = [500, 1000, 2000, 5000];
+// The server sends a heartbeat after 5 s without another message. A stream that is silent for 20 s is lost, even if its connection
+// looks open: the network went away, or the machine slept.
+const HEARTBEAT = 5, SILENCE = 20_000;
 
 /**
  * Follows `path`. `events` are functions by the name of the event; each gets the parsed data and the id. A tail has a position to
@@ -11,13 +14,14 @@ const PAUSES = [500, 1000, 2000, 5000];
  */
 export function follow(path, events, from) {
   const banner = one("[data-live]");
-  let source = null, last = from, lost = null, tries = 0, timer = null, ended = false, paused = false;
+  let source = null, last = from, lost = null, heard = 0, tries = 0, timer = null, ended = false, paused = false;
 
   const say = text => {
     banner.textContent = text;
     banner.hidden = !text;
   };
   const remember = event => {
+    heard = Date.now();
     if (event.lastEventId) last = event.lastEventId;
   };
   const drop = () => {
@@ -34,7 +38,7 @@ export function follow(path, events, from) {
   };
   // The browser does not tell scripts why a stream failed, so a request of its own asks whether the session is over.
   const check = async () => {
-    const answer = await fetch("/ledger/jobs?first=1").catch(() => null);
+    const answer = await fetch("/ledger/jobs?first=1", { signal: AbortSignal.timeout(5000) }).catch(() => null);
     if (answer?.status === 401) {
       location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
     } else if (answer?.ok) {
@@ -47,15 +51,26 @@ export function follow(path, events, from) {
     drop();
     if (ended || paused || document.visibilityState === "hidden") return;
     const url = new URL(path, location.href);
+    url.searchParams.set("heartbeat", HEARTBEAT);
     if (from !== undefined) url.searchParams.set("after", last);
     source = new EventSource(url);
+    heard = Date.now();
     source.onopen = () => {
+      heard = Date.now();
       lost = null;
       tries = 0;
       say("");
     };
     source.onerror = retry;
     source.addEventListener("reset", () => location.reload());
+    source.addEventListener("heartbeat", remember);
+    // The server has no room for one more stream. An EventSource would ask again by itself, and `retry` too early.
+    source.addEventListener("busy", () => {
+      drop();
+      lost ??= new Date();
+      say(`not live since ${lost.toLocaleTimeString()}: too many pages are open at once`);
+      timer = setTimeout(open, 5000 + Math.random() * 10_000);
+    });
     for (const [name, take] of Object.entries(events)) {
       source.addEventListener(name, event => {
         remember(event);
@@ -69,6 +84,7 @@ export function follow(path, events, from) {
     });
   };
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" ? drop() : ended || open());
+  setInterval(() => source && Date.now() - heard > SILENCE && retry(), 5000);
   addEventListener("pagehide", drop);
   addEventListener("online", open);
   open();

@@ -17,8 +17,8 @@ use crate::access::Capability;
 use crate::http::answer::{Error, Lines, LongAnswer, Range, ndjson};
 use crate::http::app::App;
 use crate::http::description::{EventPage, EventReadAnswers, EventType};
-use crate::http::request::{Caller, Params, Segment, accept};
-use crate::http::tail::{TailOf, tail};
+use crate::http::request::{Caller, Params, Segment, accept, refuse_heartbeat};
+use crate::http::tail::{or_busy, tail};
 use crate::job::{JobId, OrgId, Position};
 use crate::log::{Filter, Reader, enough};
 use crate::model::KindName;
@@ -45,6 +45,7 @@ const FORMS: [&str; 3] = ["application/json", "application/x-ndjson", "text/even
         ("type" = Option<Vec<EventType>>, Query, description = "Of these types; may repeat"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
+        ("heartbeat" = Option<u64>, Query, description = "A stream sends `event: heartbeat` after so many seconds without another message", minimum = 1, maximum = 60),
         ("Last-Event-ID" = Option<String>, Header, description = "The position after which a tail goes on; pages and exports ignore it"),
     ),
     responses(
@@ -81,6 +82,7 @@ pub async fn list(
         ("org" = Option<uuid::Uuid>, Query, description = "The job's organisation, for auditors"),
         ("as_of" = Option<String>, Query, description = "A position or an RFC 3339 time of recording"),
         ("min_position" = Option<u64>, Query, description = "Answer only when the log has reached this position"),
+        ("heartbeat" = Option<u64>, Query, description = "A stream sends `event: heartbeat` after so many seconds without another message", minimum = 1, maximum = 60),
         ("Last-Event-ID" = Option<String>, Header, description = "The position after which a tail goes on; pages and exports ignore it"),
     ),
     responses(
@@ -125,7 +127,11 @@ fn existed(log: &Reader<'_>, org: OrgId, job: &JobId, upto: Option<Position>) ->
 
 /// Answers in the form that `Accept` asks for.
 async fn answer(app: App, caller: Caller, headers: HeaderMap, query: EventQuery) -> Result<Response, Error> {
-    match accept::choose(&headers, &FORMS) {
+    let form = accept::choose(&headers, &FORMS);
+    if form.is_some_and(|form| form != "text/event-stream") {
+        refuse_heartbeat(query.heartbeat)?;
+    }
+    match form {
         Some("application/json") => page::page(app, &caller, query).await,
         Some("application/x-ndjson") => {
             let long = LongAnswer::new(&app, &caller, app.limits.exports.try_acquire(&caller, 1)?);
@@ -134,7 +140,7 @@ async fn answer(app: App, caller: Caller, headers: HeaderMap, query: EventQuery)
             Ok(ndjson(app, long, range, move |app, range| export(app, range, &query.filter)))
         }
         Some(_) if query.filter.upto.is_some() => Err(Error::live_as_of()),
-        Some(_) => tail(&app, &caller, &headers, TailOf { filter: query.filter, after: query.after }),
+        Some(_) => or_busy(&app, &caller, tail(&app, &caller, &headers, query.tail())),
         None => Err(Error::not_acceptable(&FORMS.join(", "))),
     }
 }

@@ -1,8 +1,11 @@
 //! The parameters of a read of events.
 
+use std::time::Duration;
+
 use crate::http::answer::{Error, shortened};
 use crate::http::app::App;
 use crate::http::request::{Caller, Params};
+use crate::http::tail::TailOf;
 use crate::job::{EventType, JobId, OrgId, Position, listed};
 use crate::log::{Filter, Types};
 
@@ -19,6 +22,8 @@ pub struct EventQuery {
     pub limit: u64,
     /// The position that the log must have reached.
     min: Option<Position>,
+    /// How often the client of a tail asked for a heartbeat.
+    pub heartbeat: Option<Duration>,
 }
 
 impl EventQuery {
@@ -43,12 +48,18 @@ impl EventQuery {
         let limit = params.count("limit", 50, 1000)? as u64;
         let (kind, types) = (params.one("kind")?, types(&params.many("type", MOST_TYPES)?)?);
         let filter = Filter { kind, types, ..Filter::default() };
-        Ok(EventQuery { filter, after, limit, min: params.one("min_position")? })
+        let (min, heartbeat) = (params.one("min_position")?, params.heartbeat()?);
+        Ok(EventQuery { filter, after, limit, min, heartbeat })
     }
 
     fn finish(self, params: Params) -> Result<EventQuery, Error> {
         params.finish()?;
         Ok(self)
+    }
+
+    /// The tail of these events.
+    pub fn tail(self) -> TailOf {
+        TailOf { filter: self.filter, after: self.after, heartbeat: self.heartbeat }
     }
 
     /// Waits until the log has reached `min_position`.
