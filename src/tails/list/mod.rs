@@ -105,7 +105,8 @@ impl LiveList {
         self.position = self.position.max(position);
     }
 
-    /// The next message, not before `at`; `None` if nothing changed that the page shows. After an error the list is as before.
+    /// The next message, not before `at`; `None` if neither a row nor the next page's cursor changed. After an error the list is as
+    /// before.
     ///
     /// # Errors
     /// Those of [`LiveList::begin`].
@@ -137,11 +138,9 @@ impl LiveList {
             page.fill(older.jobs.iter().map(|job| job.created_position), older.more);
             rows.extend(older.jobs.into_iter().map(|job| Arc::new(RecentJob::new(job))));
         }
+        let next = self.next_page();
         (self.page, self.position) = (page, recent.end);
-        if rows.is_empty() && gone.is_empty() {
-            return Ok(None);
-        }
-        self.changed(rows, &gone).await.map(Some)
+        self.message(rows, &gone, next).await
     }
 
     /// What differs between the client's page and the page as it is now.
@@ -149,15 +148,25 @@ impl LiveList {
         let (of, turns, ledger) = (self.of.clone(), self.ledger.list_turns(), self.ledger.clone());
         let Shown { value: list, position, .. } = self.slowly(ledger.jobs(&of.query, of.first, None)).await?;
         let (rows, gone) = self.timed.changes(&list);
-        let first = self.page.first();
+        let (first, next) = (self.page.first(), self.next_page());
         self.show(&list, position, turns);
         if self.page.first() != first {
             return self.snapshot().await.map(Some);
         }
-        if rows.is_empty() && gone.is_empty() {
+        self.message(rows, &gone, next).await
+    }
+
+    /// A message of these changes; `None` if there are none and the cursor of the next page is still `next`.
+    async fn message(
+        &mut self,
+        rows: Vec<Arc<RecentJob>>,
+        gone: &[Gone],
+        next: Option<String>,
+    ) -> Result<Option<Bytes>, ReadError> {
+        if rows.is_empty() && gone.is_empty() && next == self.next_page() {
             return Ok(None);
         }
-        self.changed(rows, &gone).await.map(Some)
+        self.changed(rows, gone).await.map(Some)
     }
 
     /// The first page, as a message that replaces what the client shows.
