@@ -9,6 +9,7 @@ mod bare;
 mod figures;
 mod load;
 mod long_job;
+mod postgres;
 mod processor;
 mod server;
 mod work;
@@ -17,6 +18,7 @@ pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_ser
 pub use figures::{Table, latency, median, of, per_second, percent, probe, thousands};
 pub use load::{Connection, Request, Round, Series, client, run_paced, run_round};
 pub use long_job::{LongJob, Reports};
+pub use postgres::Postgres;
 pub use processor::{Processor, Spent};
 pub use server::{BenchServer, Running, token};
 pub use work::{Jobs, LIFE, Life, fill, get, open_jobs, post, progress_at_random, singles};
