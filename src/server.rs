@@ -10,7 +10,8 @@ use tokio::task::AbortHandle;
 use crate::access::{Access, AccessError, LiveAccess};
 use crate::blocking::off_thread;
 use crate::http::{
-    self, App, AppState, HttpOptions, Limits, Pages, RenderedEvents, RenderedJobs, Requests, Site, Tls, Transport,
+    self, App, AppState, HttpOptions, Limits, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith, Site, Tls,
+    Transport,
 };
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
@@ -76,6 +77,7 @@ impl Server {
             live_jobs: LiveJobs::default(),
             stopping: stopping.clone(),
             origins: serving.origins(),
+            shared_with: SharedWith::new(&serving.cors_origins),
             requests: Requests::new(description.paths.paths.keys().map(String::as_str).chain(page::PATHS)),
             dropped_lines: serving.dropped_lines.clone(),
             openapi: text(&description),

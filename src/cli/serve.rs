@@ -68,8 +68,14 @@ pub(super) struct Serve {
     /// The address under which browsers reach this server, if a proxy in front changes the header `Host`
     ///
     /// A write by cookie, and a sign-in by form, must come from a page of this server: from this address, or from the one in `Host`.
-    #[arg(long, env = "JOBLEDGER_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    #[arg(long, env = "JOBLEDGER_PUBLIC_URL", value_name = "URL", value_parser = origin)]
     public_url: Option<Origin>,
+
+    /// An origin whose pages may read and append with a token, such as https://portal.example; may repeat
+    ///
+    /// By default no page of another origin may. A page of another origin never uses this server's cookie.
+    #[arg(long, env = "JOBLEDGER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    cors_origin: Vec<Origin>,
 
     /// The program that copies the WAL into log.db: the ledger itself (internal), or another one, such as Litestream (external)
     #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
@@ -167,6 +173,7 @@ impl Serve {
         let http = HttpOptions {
             transport,
             public_url: self.public_url.clone(),
+            cors_origins: self.cors_origin.clone(),
             bounds: self.limits.bounds(),
             stall_timeout: self.limits.stall_timeout,
             drain: self.drain,
@@ -203,7 +210,7 @@ impl Serve {
 }
 
 /// Reads an origin, also with a slash at its end.
-fn public_url(text: &str) -> Result<Origin, NotAnOrigin> {
+fn origin(text: &str) -> Result<Origin, NotAnOrigin> {
     text.strip_suffix('/').unwrap_or(text).parse()
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::access::LiveAccess;
 use crate::http::answer::{Pages, RenderedEvents, RenderedJobs};
+use crate::http::cors::SharedWith;
 use crate::http::limits::Limits;
 use crate::http::observe::Requests;
 use crate::http::request::OwnOrigins;
@@ -39,6 +40,8 @@ pub struct AppState {
     pub stopping: watch::Receiver<bool>,
     /// The origins under which browsers know this server.
     pub origins: OwnOrigins,
+    /// The other origins whose pages may use the API.
+    pub shared_with: SharedWith,
     /// Counters of requests.
     pub requests: Requests,
     /// Counts the log lines that the server dropped.

@@ -6,6 +6,7 @@
 mod answer;
 mod app;
 mod connection;
+mod cors;
 mod description;
 mod diff;
 mod evidence;
@@ -22,6 +23,7 @@ pub use answer::{
 };
 pub use app::{App, AppState};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
+pub use cors::SharedWith;
 pub use description::{ETagAnswers, SingleJobAnswers, SingleJobParams, routes_with_errors};
 pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};

@@ -14,6 +14,7 @@ use tower::Service;
 use crate::http::answer::{self, ErrorStyle};
 use crate::http::app::App;
 use crate::http::connection::ArrivingBody;
+use crate::http::cors;
 use crate::http::observe;
 use crate::http::request::body;
 use crate::http::request::check_unambiguous;
@@ -51,16 +52,19 @@ impl Site {
     /// future that held the request would be larger by the request, and futures are copied more than once.
     pub(super) fn answer(self, request: Request<ArrivingBody>, peer: SocketAddr) -> impl Future<Output = Response> {
         let Site { app, mut routes, styles } = self;
+        let shared_with = app.shared_with.clone();
         observe::observe(app, peer, request, move |request| {
             body::read_the_rest(request, move |request| {
-                unless_said(answer::render(styles, request, move |request| {
-                    let answered = check_unambiguous(&request).map(|()| routes.call(request));
-                    async {
-                        match answered {
-                            Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),
-                            Err(error) => error.into_response(),
+                unless_said(cors::share(shared_with, request, move |request| {
+                    answer::render(styles, request, move |request| {
+                        let answered = check_unambiguous(&request).map(|()| routes.call(request));
+                        async {
+                            match answered {
+                                Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),
+                                Err(error) => error.into_response(),
+                            }
                         }
-                    }
+                    })
                 }))
             })
         })

@@ -80,6 +80,19 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The positions of the newest `count` events of a job, newest first, from the job's event at `end` on.
+    ///
+    /// # Errors
+    /// SQLite refuses a statement, or a row of the chain is missing.
+    pub fn newest_positions(&self, end: Position, count: usize) -> Result<Vec<Position>, Error> {
+        let mut positions = Vec::with_capacity(count);
+        self.walk_back(end, Position::GENESIS, |position| {
+            positions.push(position);
+            Ok(if positions.len() == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(positions)
+    }
+
     /// The position after which the newest `count` events of a job lie, up to and with the job's event at `end`.
     ///
     /// # Errors

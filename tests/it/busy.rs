@@ -8,11 +8,12 @@ use ureq::http::Method;
 use crate::support::wait::until_metric;
 use crate::support::{Client, Frame, TestServer, problem, rule_job, task_job};
 
-const STREAMS: [&str; 6] = [
+const STREAMS: [&str; 7] = [
     "/ledger/events",
     "/ledger/jobs/a/events",
     "/ledger/jobs",
     "/ledger/jobs/a",
+    "/ledger/jobs/a/output",
     "/api/v1/jobs/a",
     "/authorization/rules/jobs/rule/state",
 ];

@@ -6,12 +6,13 @@ use serde_json::json;
 use crate::support::{HandClock, ROLE_JOB, TestServer, noted, role_job, rule_job, started, task_job};
 
 /// Every stream of a server with the jobs `task`, `rule` and [`ROLE_JOB`], which have not ended.
-const STREAMS: [&str; 10] = [
+const STREAMS: [&str; 11] = [
     "/ledger/events",
     "/ledger/jobs/task/events",
     "/ledger/jobs",
     "/ledger/jobs?status=failed",
     "/ledger/jobs/task",
+    "/ledger/jobs/task/output",
     "/dbroles/jobs/67d7d053-3caf-430e-97ba-6d4933d3fd5b",
     "/api/v1/jobs/task",
     "/api/v1/jobs/task/progress",

@@ -76,6 +76,8 @@ pub struct HttpOptions {
     pub transport: Transport,
     /// The origin under which a proxy in front serves this server, if the proxy changes `Host`.
     pub public_url: Option<Origin>,
+    /// The other origins whose pages may use the API.
+    pub cors_origins: Vec<Origin>,
     /// The limits of concurrency.
     pub bounds: Bounds,
     /// How long a client may take no byte of an answer before the server closes the connection.
@@ -91,6 +93,7 @@ impl Default for HttpOptions {
         HttpOptions {
             transport: Transport::Clear,
             public_url: None,
+            cors_origins: Vec::new(),
             bounds: Bounds::default(),
             stall_timeout: Duration::from_secs(30),
             // Half the time that Docker gives a process to end.

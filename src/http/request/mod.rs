@@ -10,6 +10,7 @@ mod encoding;
 mod origin;
 mod params;
 mod preconditions;
+mod range;
 mod segment;
 mod unambiguous;
 
@@ -18,5 +19,6 @@ pub use encoding::Encoding;
 pub use origin::{NotAnOrigin, Origin, OwnOrigins};
 pub use params::{JobRead, Params, refuse_heartbeat};
 pub use preconditions::precondition;
+pub use range::ByteRange;
 pub use segment::Segment;
 pub use unambiguous::check_unambiguous;

@@ -85,9 +85,18 @@ impl Params {
     ///
     /// 400 for any other value.
     pub fn count(&mut self, name: &str, default: usize, max: usize) -> Result<usize, Error> {
-        let Some(value) = self.text(name)? else { return Ok(default) };
+        Ok(self.count_if_any(name, max)?.unwrap_or(default))
+    }
+
+    /// The value of `name` as a whole number from 1 to `max`, if it is given.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other value.
+    pub fn count_if_any(&mut self, name: &str, max: usize) -> Result<Option<usize>, Error> {
+        let Some(value) = self.text(name)? else { return Ok(None) };
         let digits = value.bytes().all(|b| b.is_ascii_digit());
-        value.parse().ok().filter(|n| digits && (1..=max).contains(n)).ok_or_else(|| {
+        value.parse().ok().filter(|n| digits && (1..=max).contains(n)).map(Some).ok_or_else(|| {
             Error::parameter(name, format!("expected a whole number from 1 to {max}, found `{}`", shortened(&value)))
         })
     }
@@ -98,9 +107,7 @@ impl Params {
     ///
     /// 400 for any other value.
     pub fn heartbeat(&mut self) -> Result<Option<Duration>, Error> {
-        let given = self.0.iter().any(|(name, _)| name == "heartbeat");
-        let seconds = self.count("heartbeat", 1, 60)?;
-        Ok(given.then(|| Duration::from_secs(seconds as u64)))
+        Ok(self.count_if_any("heartbeat", 60)?.map(|seconds| Duration::from_secs(seconds as u64)))
     }
 
     /// The value of `name` as an RFC 3339 time. An unescaped `+` decodes to a space, so a space stands for `+`.

@@ -10,6 +10,7 @@ mod export;
 mod job;
 pub mod jobs;
 pub mod metrics;
+pub mod output;
 mod ready;
 mod rebuild;
 mod session;
@@ -42,7 +43,7 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::list))
         .routes(routes!(counts::counts))
         .routes(routes!(job::one))
-        .routes(routes!(job::output))
+        .routes(routes!(output::output))
         .routes(routes!(diff::diff))
         .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))

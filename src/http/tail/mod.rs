@@ -8,12 +8,14 @@ mod changes;
 mod events;
 mod list;
 mod live;
+mod output;
 
 pub use busy::or_busy;
 pub use changes::live_changes;
 pub use events::{TailOf, tail};
 pub use list::live_list;
 pub use live::live;
+pub use output::live_output;
 
 use std::convert::Infallible;
 use std::time::Duration;

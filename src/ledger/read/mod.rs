@@ -6,6 +6,7 @@ mod changed;
 mod facts;
 mod hook;
 mod moment;
+mod output_start;
 mod past;
 mod running;
 mod turns;
@@ -14,6 +15,7 @@ pub use changed::{ChangedSince, JobWatch, PageSince};
 pub(super) use hook::HookOutputs;
 pub use hook::{hook_chunk, hook_output};
 pub use moment::{AsOf, NotAMoment, PointInTime};
+pub use output_start::{FromEnd, OutputStart, output_start};
 pub(super) use running::ListLocks;
 pub use turns::{Turn, Turns};
 

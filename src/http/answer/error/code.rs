@@ -57,6 +57,7 @@ codes! {
         UNSUPPORTED_MEDIA_TYPE "unsupported-media-type"
         UNSUPPORTED_ENCODING "unsupported-encoding"
     }
+    RANGE_NOT_SATISFIABLE { RANGE_NOT_SATISFIABLE "range-not-satisfiable" }
     UNPROCESSABLE_ENTITY {
         INVALID "invalid"
         SECRET "secret"
