@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::value::RawValue;
+use ureq::Body;
+use ureq::http::Response;
 
-use super::client::{Remote, failed, is_hopeless, placed, problem, refused, unexpected};
+use super::client::{placed, refused, unexpected};
 use super::masking::Masking;
 use super::output::{remark, say, shown};
+use super::server::{Server, text};
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
@@ -21,10 +23,6 @@ use crate::wire::{self, MAX_BATCH};
 
 /// The command sends a batch once it has this many bytes, 4 MiB; a request may have 16 MiB.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// The longest answer that the command reads, 64 MiB: it has the id and source of each event of a batch.
-const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
-/// How often the command sends a batch while the server is busy or does not answer.
-const TRIES: u32 = 8;
 
 /// Append events from files, in order
 ///
@@ -85,7 +83,7 @@ impl Append {
                 let options = Options { create: self.create, mask: self.masking.rules()?, ..Options::default() };
                 Box::new(Local::open(folder, self.org, &self.actor, options)?)
             }
-            Target::Server(remote) => Box::new(Server { agent: remote.agent(Duration::from_secs(60))?, remote }),
+            Target::Server(remote) => Box::new(Server::new(remote)?),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
         let bar = progress::bytes(size);
@@ -214,60 +212,16 @@ impl Drop for Local {
     }
 }
 
-/// A running server.
-struct Server {
-    remote: Remote,
-    agent: ureq::Agent,
-}
-
-impl Server {
-    fn post(&self, body: &[u8]) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-        self.agent
-            .post(self.remote.at("/ledger/events"))
-            .header("authorization", self.remote.bearer())
-            .content_type("application/cloudevents-batch+json")
-            .send(body)
-    }
-}
-
 impl Sink for Server {
-    /// Sends the batch again after a 503 or a broken connection. The ledger records events with the same ids once.
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
-        let body = array(batch);
-        let mut wait = Duration::from_millis(200);
-        for attempt in 1.. {
-            let text = match self.post(&body) {
-                Ok(mut answer) if answer.status().is_success() => return counts(&mut answer, batch.len()),
-                Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
-                    // A read-only ledger stays read-only, so the command does not try again.
-                    (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
-                    (text, _) => text,
-                },
-                Ok(mut answer) => return Err(refused(&mut answer)),
-                Err(error) if is_hopeless(&error) => return Err(failed(error)),
-                Err(error) => shown(&error.to_string()).into_owned(),
-            };
-            if attempt == TRIES {
-                return Err(Failure::CouldNotRun(format!("tried {TRIES} times: {text}")));
-            }
-            // All waits that remain: this one and its doubles.
-            let rest = wait * ((1 << (TRIES - attempt)) - 1);
-            remark!(
-                "jobledger: {text}; waiting {:.1} s (try {attempt} of {TRIES}, gives up after {:.0} s more of waiting)",
-                wait.as_secs_f64(),
-                rest.as_secs_f64().ceil()
-            );
-            std::thread::sleep(wait);
-            wait *= 2;
-        }
-        unreachable!("the last try answers")
+        let mut answer = self.append(&array(batch))?;
+        if answer.status().is_success() { counts(answer, batch.len()) } else { Err(refused(&mut answer)) }
     }
 }
 
 /// Counts the events in the server's answer, which must name each event of the batch.
-fn counts(answer: &mut ureq::http::Response<ureq::Body>, sent: usize) -> Result<Counts, Failure> {
-    let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string().map_err(failed)?;
-    let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+fn counts(answer: Response<Body>, sent: usize) -> Result<Counts, Failure> {
+    let body: serde_json::Value = serde_json::from_str(&text(answer)?).unwrap_or_default();
     match (body["events"].as_array(), body["position"].as_u64()) {
         (Some(events), Some(position)) if events.len() == sent => {
             let known = events.iter().filter(|event| event["duplicate"] == true).count() as u64;

@@ -1,6 +1,5 @@
 //! Requests to a running server, and its answers.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,18 +138,36 @@ pub(super) fn unexpected(what: &str) -> Failure {
     Failure::CouldNotRun(format!("the answer is not that of a ledger: {what}; check --url"))
 }
 
+/// A problem as a server tells it.
+#[derive(Default)]
+struct Problem {
+    /// The place, `detail` and status.
+    text: String,
+    code: String,
+    /// The state of the job that the problem is about.
+    state: Option<String>,
+}
+
+impl Problem {
+    fn of(answer: &mut Response<Body>) -> Problem {
+        let status = answer.status();
+        let body = answer.body_mut().read_to_string().unwrap_or_default();
+        let Ok(problem) = serde_json::from_str::<Value>(&body) else {
+            return Problem { text: status.to_string(), ..Problem::default() };
+        };
+        let text = |name: &str| problem[name].as_str().map(|text| shown(text).into_owned());
+        let detail = text("detail").unwrap_or(status.to_string());
+        let placed = placed(detail, text("pointer").as_deref(), problem["index"].as_u64());
+        let code = text("code").unwrap_or_default();
+        let text_of = if code.is_empty() { placed } else { format!("{placed} ({} {code})", status.as_u16()) };
+        Problem { text: text_of, code, state: text("state") }
+    }
+}
+
 /// Returns the text of a refusal (its place, `detail` and status), and its `code`.
 pub(super) fn problem(answer: &mut Response<Body>) -> (String, String) {
-    let status = answer.status();
-    let body = answer.body_mut().read_to_string().unwrap_or_default();
-    let Ok(problem) = serde_json::from_str::<Value>(&body) else { return (status.to_string(), String::new()) };
-    let text = |name: &str| problem[name].as_str().map(shown);
-    let detail = text("detail").map_or(status.to_string(), Cow::into_owned);
-    let placed = placed(detail, text("pointer").as_deref(), problem["index"].as_u64());
-    match text("code") {
-        Some(code) => (format!("{placed} ({} {code})", status.as_u16()), code.into_owned()),
-        None => (placed, String::new()),
-    }
+    let Problem { text, code, .. } = Problem::of(answer);
+    (text, code)
 }
 
 /// A refusal with its place: the event of a batch, and the field.
@@ -161,6 +178,12 @@ pub(super) fn placed(detail: String, pointer: Option<&str>, index: Option<u64>) 
 
 /// A refusal (4xx) is exit code 1. Every other error of the server is exit code 2.
 pub(super) fn refused(answer: &mut Response<Body>) -> Failure {
-    let (text, _) = problem(answer);
-    if answer.status().is_client_error() { Failure::Refused(text) } else { Failure::CouldNotRun(text) }
+    refusal(answer).0
+}
+
+/// [`refused`], and the state of the job that the refusal is about.
+pub(super) fn refusal(answer: &mut Response<Body>) -> (Failure, Option<String>) {
+    let Problem { text, state, .. } = Problem::of(answer);
+    let failure = if answer.status().is_client_error() { Failure::Refused(text) } else { Failure::CouldNotRun(text) };
+    (failure, state)
 }

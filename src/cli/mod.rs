@@ -5,6 +5,7 @@
 
 mod append;
 mod backup;
+mod cancel;
 mod checkpoint;
 mod client;
 mod config;
@@ -13,24 +14,32 @@ mod duration;
 mod evidence;
 mod exit;
 mod export;
+mod filters;
 mod history;
+mod jobs;
 mod key;
 mod limits;
 mod listen;
 mod logging;
 mod masking;
+mod note;
 mod output;
 mod progress;
 mod rebuild;
 mod recover;
 mod replay;
 mod serve;
+mod server;
+mod show;
 mod size;
 mod stop;
+mod table;
 mod tail;
 mod target;
+mod telling;
 mod token;
 mod verify;
+mod whoami;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +68,11 @@ enum Command {
     Demo(demo::Demo),
     Token(token::Token),
     Append(append::Append),
+    Jobs(jobs::Jobs),
+    Show(show::Show),
+    Note(note::Note),
+    Cancel(cancel::Cancel),
+    Whoami(whoami::Whoami),
     Tail(tail::Tail),
     Replay(replay::Replay),
     Evidence(evidence::Evidence),
@@ -193,6 +207,11 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Token(token) => token.run(),
         Command::Append(append) => append.run(),
+        Command::Jobs(jobs) => jobs.run(),
+        Command::Show(show) => show.run(),
+        Command::Note(note) => note.run(),
+        Command::Cancel(cancel) => cancel.run(),
+        Command::Whoami(whoami) => whoami.run(),
         Command::Tail(tail) => tail.run(),
         Command::Replay(replay) => replay.run(),
         Command::Evidence(evidence) => evidence.run(),

@@ -51,7 +51,7 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(ready::healthz))
         .routes(routes!(ready::readyz))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::caller, session::sign_in, session::sign_out))
         .routes(routes!(session::sign_out_by_form))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::event_schema))

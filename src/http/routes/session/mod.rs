@@ -1,5 +1,5 @@
 //! `POST /session`, `DELETE /session`, `POST /sign-out`: a browser trades its token for a cookie, because EventSource cannot send
-//! headers.
+//! headers. `GET /session` tells a client what its token is.
 //!
 //! Not here: the page that shows the form, and the sessions themselves (`access`).
 
@@ -11,10 +11,12 @@ use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::form::SignInForm;
 use crate::access::{AccessError, Principal, SESSION_SECONDS};
-use crate::http::answer::Error;
+use crate::http::answer::{Error, JsonLine};
 use crate::http::app::App;
 use crate::http::observe::{asked_by, refused};
 use crate::http::request::{COOKIE_NAME, Caller, Params, bearer, session_cookie};
@@ -78,6 +80,41 @@ async fn trade(app: &App, token: &str) -> Result<Option<String>, AccessError> {
     asked_by(&principal);
     let session = app.access.sign_in(&principal, now).await?;
     Ok(Some(cookie(app, session.reveal(), SESSION_SECONDS)))
+}
+
+/// The token of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallerModel {
+    /// The token's name: the actor of the events that it appends.
+    name: String,
+    /// The token's role: `admin`, `worker`, `viewer` or `auditor`.
+    role: &'static str,
+    /// The token's organisation. An auditor reads the others too.
+    org_id: String,
+    /// When the token, its secret or the session ends; null if none of them ends.
+    expires_at: Option<String>,
+    /// The sources that the token's events may have; empty for a token that is bound to none.
+    sources: Vec<String>,
+}
+
+/// Read what the request's token is: its name, role and organisation.
+#[utoipa::path(
+    get, path = "/session", tag = "session", operation_id = "read_session",
+    responses(
+        (status = 200, description = "The token, or the one that the session was made with", body = CallerModel),
+        (status = 400, description = "A parameter, which the route does not take"),
+    )
+)]
+pub async fn caller(caller: Caller, params: Params) -> Result<JsonLine<CallerModel>, Error> {
+    params.finish()?;
+    let principal = caller.0;
+    Ok(JsonLine(CallerModel {
+        name: principal.name,
+        role: principal.role.as_str(),
+        org_id: principal.org.to_string(),
+        expires_at: principal.expires.map(|time| time.to_string()),
+        sources: principal.sources.to_vec(),
+    }))
 }
 
 /// Sign the browser out.
