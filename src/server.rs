@@ -80,6 +80,7 @@ impl Server {
             shared_with: SharedWith::new(&serving.cors_origins),
             requests: Requests::new(description.paths.paths.keys().map(String::as_str).chain(page::PATHS)),
             dropped_lines: serving.dropped_lines.clone(),
+            once: serving.once.clone(),
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes.merge(page::routes()), styles);

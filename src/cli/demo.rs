@@ -1,19 +1,24 @@
 //! `jobledger demo`: a ledger in a temporary folder that plays recorded histories.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::signal::unix::SignalKind;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::exit::Exit;
 use super::listen::Listen;
 use super::output::say;
 use super::stop::stop_signal;
 use super::{Failure, Outcome, logging};
 use crate::access::{Access, NewToken, Role};
-use crate::http::HttpOptions;
+use crate::http::{HttpOptions, OnceLink};
 use crate::job::OrgId;
 use crate::ledger::{Append, AppendError, Folder, Identity, Ledger, Options};
 use crate::server::Server;
@@ -32,6 +37,8 @@ const HISTORIES: [&str; 6] = [
 const LASTING: &str = "cancel-me";
 /// How long answers may take to end once the demo ends.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How long after the signal the process ends, even if a thread of the demo never does.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause after a history that was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
@@ -55,33 +62,64 @@ impl Demo {
             return Err(Failure::CouldNotRun("a demo listens on this machine only; use `jobledger serve`".into()));
         }
         logging::start("warn", false)?;
+        let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
+        let stopping = stopping(dir.path().to_owned())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let played = runtime.block_on(self.play());
+        let played = runtime.block_on(self.play(dir, stopping));
         runtime.shutdown_background();
         played
     }
 
-    async fn play(self) -> Outcome {
-        // The demo also ends when its terminal closes (SIGHUP).
-        let stopping = stop_signal(Some(SignalKind::hangup()))?;
-        let dir = tempfile::Builder::new().prefix("jobledger-demo-").tempdir()?;
+    async fn play(self, dir: TempDir, stopping: watch::Receiver<bool>) -> Outcome {
         let listener = self.listen.bind().await?;
-        let http = HttpOptions { drain: DRAIN, dropped_lines: logging::dropped(), ..HttpOptions::default() };
+        let once = OnceLink::new();
+        let (dropped_lines, link) = (logging::dropped(), Some(once.clone()));
+        let http = HttpOptions { drain: DRAIN, dropped_lines, once: link, ..HttpOptions::default() };
         let options = Options { end: logging::end, ..Options::default() };
-        let server = Server::open(Folder::new(dir.path()), options, http, stopping)?;
+        let server = Server::open(Folder::new(dir.path()), options, http, stopping.clone())?;
         let url = format!("http://{}", listener.local_addr()?);
         let tokens = tokens(&server)?;
         let ledger = server.ledger().clone();
         start_lasting(&ledger).await?;
+        once.give(tokens[&Role::Admin].clone());
+        say!("watch it: {url}{}", once.path());
+        say!("          this link signs in once; later, sign in at {url} with a token from below\n");
         print_help(&url, &tokens, dir.path(), ledger.identity());
         let pace = Duration::from_millis(self.pace);
         let players = (0..2).map(|lane| tokio::spawn(play_for_ever(ledger.clone(), lane, pace)));
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
+        tokio::spawn(end(players, stopping));
         server.run(listener).await;
-        players.iter().for_each(tokio::task::JoinHandle::abort);
         say!("\nthe demo has ended, and its ledger is deleted");
         Ok(())
     }
+}
+
+/// Ends the players at the signal, so that they append nothing to a ledger that closes.
+async fn end(players: Vec<JoinHandle<()>>, mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the demo with it.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    players.iter().for_each(JoinHandle::abort);
+}
+
+/// Turns true at the first signal. The signals have a thread of their own, which no other work of the demo can keep busy. If the
+/// demo has not ended [`PATIENCE`] after the first one, the thread deletes `folder` and ends the process.
+fn stopping(folder: PathBuf) -> Result<watch::Receiver<bool>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The demo also ends when its terminal closes (SIGHUP).
+    let stopping = runtime.block_on(async { stop_signal(Some(SignalKind::hangup())) })?;
+    let mut signalled = stopping.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            if signalled.wait_for(|stopping| *stopping).await.is_ok() {
+                tokio::time::sleep(PATIENCE).await;
+                // Whether or not the folder can be deleted, the demo ends.
+                let _ = std::fs::remove_dir_all(&folder);
+                std::process::exit(Exit::Interrupted.code().into());
+            }
+        });
+    });
+    Ok(stopping)
 }
 
 /// A token for each role, shown once.

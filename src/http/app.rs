@@ -11,6 +11,7 @@ use crate::http::cors::SharedWith;
 use crate::http::limits::Limits;
 use crate::http::observe::Requests;
 use crate::http::request::OwnOrigins;
+use crate::http::routes::session::OnceLink;
 use crate::ledger::Ledger;
 use crate::tails::{LiveJobs, Tails};
 
@@ -42,6 +43,8 @@ pub struct AppState {
     pub origins: OwnOrigins,
     /// The other origins whose pages may use the API.
     pub shared_with: SharedWith,
+    /// A link that signs one browser in, once; `None` for a server that has none.
+    pub once: Option<OnceLink>,
     /// Counters of requests.
     pub requests: Requests,
     /// Counts the log lines that the server dropped.

@@ -9,7 +9,7 @@ use crate::blocking::off_thread;
 use crate::history::{self, job_facts};
 use crate::http::answer::{Error, page};
 use crate::http::app::App;
-use crate::http::request::{Caller, Params, Segment};
+use crate::http::request::{Caller, Params, Segment, Span};
 use crate::job::{JobKey, Position};
 use crate::ledger::{Ledger, PointInTime, ReadError, Shown};
 use crate::model::{Differ, JobDiff, line};
@@ -42,6 +42,20 @@ pub async fn diff(
 ) -> Result<Response, Error> {
     caller.require(Capability::ReadLedger)?;
     let span = params.span(&caller, &id)?;
+    let (diff, to) = job_diff(&app, span, |diff| Bytes::from(line(&diff))).await?;
+    Ok(page(Shown { value: diff, position: to.position, now: to.time }))
+}
+
+/// Compares a job at two moments, gives the diff to `render`, which runs off the async threads, and answers the later moment too.
+///
+/// # Errors
+///
+/// 400 if `from` is after `to`; 404 if the job did not exist at `to`; 503 if the log is not there yet.
+pub async fn job_diff<T: Send + 'static>(
+    app: &App,
+    span: Span,
+    render: impl FnOnce(JobDiff) -> T + Send + 'static,
+) -> Result<(T, PointInTime), Error> {
     if let Some(min) = span.min {
         app.ledger.reach(min).await?;
     }
@@ -56,12 +70,12 @@ pub async fn diff(
     let (ledger, key) = (app.ledger.clone(), span.key);
     let found = off_thread(move || {
         let differ = compared(&ledger, &key, from.position, to.position)?;
-        let diff = differ.finish(from, to).as_ref().map(|diff| Bytes::from(line(diff)));
+        let diff = differ.finish(from, to).map(render);
         drop(turn);
         Ok::<_, ReadError>(diff)
     });
     let diff = found.await?.ok_or_else(Error::no_such_job)?;
-    Ok(page(Shown { value: diff, position: to.position, now: to.time }))
+    Ok((diff, to))
 }
 
 fn shown(place: PointInTime) -> String {

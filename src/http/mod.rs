@@ -25,12 +25,14 @@ pub use app::{App, AppState};
 pub use connection::{HttpOptions, Tls, TlsError, Transport, serve};
 pub use cors::SharedWith;
 pub use description::{ETagAnswers, SingleJobAnswers, SingleJobParams, routes_with_errors};
+pub use diff::job_diff;
 pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition, refuse_heartbeat};
 pub use routes::events::EventQuery;
-pub use routes::jobs::job_query;
+pub use routes::jobs::{job_query, order as job_order};
+pub use routes::session::{OnceLink, sign_in_once};
 pub use routes::single_job::{Render, Representation, single_job};
 pub use site::Site;
 

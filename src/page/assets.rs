@@ -29,9 +29,13 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 9] = assets![
+static ASSETS: [Asset; 14] = assets![
     "icon.svg" as "image/svg+xml",
     "page.css" as "text/css",
+    "ansi.js" as "text/javascript",
+    "append.js" as "text/javascript",
+    "audit.js" as "text/javascript",
+    "bulk.js" as "text/javascript",
     "dom.js" as "text/javascript",
     "job.js" as "text/javascript",
     "jobs.js" as "text/javascript",
@@ -39,6 +43,7 @@ static ASSETS: [Asset; 9] = assets![
     "log.js" as "text/javascript",
     "shell.js" as "text/javascript",
     "times.js" as "text/javascript",
+    "tree.js" as "text/javascript",
 ];
 
 /// Hexadecimal digits of the version in a path.

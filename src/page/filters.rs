@@ -31,8 +31,23 @@ impl Filters {
 
     /// The query with `value` as the only value of `name`.
     pub fn with(&self, name: &str, value: &str) -> String {
-        let others = self.0.iter().filter(|(key, _)| key != name);
-        Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
+        let mut query = self.others(&[name]);
+        query.append_pair(name, value).finish()
+    }
+
+    /// The query of the first page with `value` as the only value of `name`, or without `name` for an empty value.
+    pub fn first_page_with(&self, name: &str, value: &str) -> String {
+        let mut query = self.others(&[name, "after"]);
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+        query.finish()
+    }
+
+    fn others(&self, without: &[&str]) -> Serializer<'static, String> {
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(key, _)| !without.contains(&key.as_str())));
+        query
     }
 }
 

@@ -8,17 +8,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::chart::Chart;
+use super::filters::{Choice, choices};
+use super::output::Output;
 use super::refusal::Refusal;
 use super::row::{JobRow, org_query, segment};
 use super::shell::{Shell, answer};
-use super::terminal::{Line, Terminal};
 use super::timeline::{Entry, Story};
 use super::travel::Travel;
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
 use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
-use crate::job::{Action, Detail, Item, Job, Note, OrgId, Position, Redaction, Spec};
-use crate::ledger::{AsOf, Ledger, ReadError, hook_chunk};
+use crate::job::{Action, Detail, EventType, Item, Job, Note, OrgId, Position, Redaction, Spec};
+use crate::ledger::{AsOf, Ledger, ReadError};
 
 /// Most items on the page. The API has all of them.
 const ITEMS: usize = 1000;
@@ -48,7 +49,17 @@ struct JobPage {
     output: Option<Output>,
     entries: Vec<Entry>,
     blank_entry: Entry,
-    entries_left_out: u64,
+    /// The position up to which older events lie; 0 if the page shows all.
+    older: u64,
+    /// The types by which the timeline can be filtered.
+    types: Vec<Choice>,
+    /// Whether the timeline shows failures alone.
+    failures: bool,
+    /// The position of the moment that the person asked for; empty for now.
+    moment: String,
+    /// The moments that the person may compare.
+    from: u64,
+    to: u64,
     chart: Chart,
     travel: Travel,
     /// Whether the page shows the job as it is now and the job has not ended.
@@ -73,14 +84,6 @@ struct Remark {
     text: String,
     by: String,
     at: String,
-}
-
-/// The hook's output and its exit.
-struct Output {
-    lines: Vec<Line>,
-    left_out: usize,
-    bytes: u64,
-    exit: String,
 }
 
 /// The page of one job.
@@ -131,7 +134,7 @@ async fn position_of(app: &App, job: &Arc<Job>, number: u64) -> Result<Position,
 fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past: bool) -> Result<JobPage, ReadError> {
     let story = Story::read(ledger, shown)?;
     let travel = Travel::find(ledger, now, shown, past)?;
-    let output = output(ledger, shown)?;
+    let output = Output::of(ledger, shown, None)?;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let newest = |all: usize| all.saturating_sub(REMARKS);
     let ended = shown.state.ended_at().is_some();
@@ -151,7 +154,12 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
         notes: shown.notes[newest(shown.notes.len())..].iter().map(Remark::from).collect(),
         redactions: shown.redactions[newest(shown.redactions.len())..].iter().map(Remark::from).collect(),
         output,
-        entries_left_out: shown.events.saturating_sub(story.entries.len() as u64),
+        older: story.older(shown),
+        failures: false,
+        moment: if past { shown.position.to_string() } else { String::new() },
+        from: shown.created_position.get(),
+        to: shown.position.get(),
+        types: choices(EventType::sent_by_producers().map(EventType::as_str), ""),
         chart: Chart::of(&story.points),
         entries: story.entries,
         blank_entry: Entry::default(),
@@ -160,21 +168,6 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
         may_cancel: !past && !ended && may_append,
         shell,
     })
-}
-
-/// The end of the hook's output, drawn as a terminal draws it; `None` for a job whose hook has written nothing.
-fn output(ledger: &Ledger, job: &Job) -> Result<Option<Output>, ReadError> {
-    let Some(hook) = &job.hook else { return Ok(None) };
-    let mut terminal = Terminal::default();
-    let mut after = Some(Position::GENESIS);
-    while let Some(from) = after {
-        let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position)?;
-        terminal.write(&chunk);
-        after = next;
-    }
-    let exit = hook.exit.map(|exit| format!("exit code {} after {} s", exit.code, exit.seconds));
-    let (lines, left_out) = terminal.finish();
-    Ok(Some(Output { lines, left_out, bytes: hook.len, exit: exit.unwrap_or_default() }))
 }
 
 impl ItemRow {

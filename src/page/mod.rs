@@ -4,11 +4,15 @@
 //! Not here: the API itself (`http`, `kinds`), and writes. A page cancels and notes with the appends that any client sends.
 
 mod assets;
+mod audit;
 mod chart;
+mod compare;
+mod events;
 mod filters;
 mod job;
 mod jobs;
 mod log;
+mod output;
 mod refusal;
 mod row;
 mod shell;
@@ -24,15 +28,31 @@ use axum::routing::get;
 use crate::http::App;
 
 /// The paths of the pages, as templates of routes.
-pub const PATHS: [&str; 5] = ["/", "/jobs/{id}", "/log", "/sign-in", "/assets/{version}/{name}"];
+pub const PATHS: [&str; 10] = [
+    "/",
+    "/jobs/{id}",
+    "/jobs/{id}/events",
+    "/jobs/{id}/output",
+    "/jobs/{id}/diff",
+    "/log",
+    "/audit",
+    "/sign-in",
+    "/sign-in/{code}",
+    "/assets/{version}/{name}",
+];
 
 /// The routes of the pages. They are not in the API description, because they answer people.
 pub fn routes() -> Router<App> {
-    let [jobs, job, log, sign_in, assets] = PATHS;
+    let [jobs, job, events, output, diff, log, audit, sign_in, once, assets] = PATHS;
     Router::new()
         .route(jobs, get(jobs::page))
         .route(job, get(job::page))
+        .route(events, get(self::events::page))
+        .route(output, get(self::output::page))
+        .route(diff, get(compare::page))
         .route(log, get(self::log::page))
+        .route(audit, get(self::audit::page))
         .route(sign_in, get(self::sign_in::page))
+        .route(once, get(self::sign_in::once))
         .route(assets, get(self::assets::asset))
 }

@@ -21,6 +21,7 @@ pub(super) struct JobRow {
     pub created_by: String,
     pub created_at: String,
     pub ended_at: String,
+    pub last_event_at: String,
 }
 
 impl JobRow {
@@ -39,6 +40,7 @@ impl JobRow {
             created_by: job.created_by.clone(),
             created_at: job.created_at.to_string(),
             ended_at: job.state.ended_at().map(|time| time.to_string()).unwrap_or_default(),
+            last_event_at: job.recorded_at.to_string(),
         }
     }
 }

@@ -26,6 +26,19 @@ pub(super) struct Span {
     pub text: String,
 }
 
+/// What is on the screen.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    /// The newest lines.
+    pub lines: Vec<Line>,
+    /// The number of older lines, which are not kept.
+    pub left_out: usize,
+    /// Whether the last line has no end yet, so that more output continues it.
+    pub open: bool,
+    /// The classes of the next character.
+    pub style: String,
+}
+
 /// Draws output line by line.
 #[derive(Default)]
 pub(super) struct Terminal {
@@ -38,6 +51,8 @@ struct Screen {
     lines: VecDeque<Line>,
     /// Lines that were finished, also those that are not kept.
     finished: usize,
+    /// No line with this number or a higher one is kept.
+    before: Option<usize>,
     spans: Vec<Span>,
     width: usize,
     /// A carriage return was the last character: the next one begins the line again.
@@ -63,20 +78,29 @@ impl Terminal {
         }
     }
 
-    /// The newest lines, and the number of older ones.
-    pub fn finish(mut self) -> (Vec<Line>, usize) {
-        if !self.screen.spans.is_empty() {
+    /// A terminal that keeps the lines before this number alone.
+    pub fn before(line: Option<usize>) -> Terminal {
+        Terminal { screen: Screen { before: line, ..Screen::default() }, ..Terminal::default() }
+    }
+
+    /// What is on the screen after the last part.
+    pub fn finish(mut self) -> Drawn {
+        let open = !self.screen.spans.is_empty();
+        if open {
             self.screen.end_line();
         }
-        let left_out = self.screen.finished - self.screen.lines.len();
-        (self.screen.lines.into(), left_out)
+        let left_out = self.screen.lines.front().map_or(0, |line| line.number - 1);
+        Drawn { left_out, open, style: self.screen.style.class(), lines: self.screen.lines.into() }
     }
 }
 
 impl Screen {
     fn end_line(&mut self) {
         self.finished += 1;
-        self.lines.push_back(Line { number: self.finished, spans: std::mem::take(&mut self.spans) });
+        let spans = std::mem::take(&mut self.spans);
+        if self.before.is_none_or(|before| self.finished < before) {
+            self.lines.push_back(Line { number: self.finished, spans });
+        }
         if self.lines.len() > LINES {
             self.lines.pop_front();
         }
@@ -200,7 +224,7 @@ mod tests {
     fn drawn(output: &str) -> Vec<Vec<(String, String)>> {
         let mut terminal = Terminal::default();
         terminal.write(output);
-        let (lines, _) = terminal.finish();
+        let lines = terminal.finish().lines;
         lines.into_iter().map(|line| line.spans.into_iter().map(|span| (span.class, span.text)).collect()).collect()
     }
 
@@ -230,8 +254,17 @@ mod tests {
     fn the_newest_lines_are_kept_with_their_numbers() {
         let mut terminal = Terminal::default();
         (1..=LINES + 5).for_each(|n| terminal.write(&format!("line {n}\n")));
-        let (lines, left_out) = terminal.finish();
-        assert_eq!((lines.len(), left_out, lines[0].number), (LINES, 5, 6));
+        let Drawn { lines, left_out, open, .. } = terminal.finish();
+        assert_eq!((lines.len(), left_out, lines[0].number, open), (LINES, 5, 6, false));
         assert_eq!(lines[0].spans[0].text, "line 6");
+    }
+
+    #[test]
+    fn older_lines_end_before_the_line_that_is_named_and_keep_their_style() {
+        let mut terminal = Terminal::before(Some(3));
+        terminal.write("one\n\x1b[32mtwo\nthree\nfour");
+        let drawn = terminal.finish();
+        assert_eq!(drawn.lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((drawn.lines[1].spans[0].class.as_str(), drawn.style.as_str(), drawn.open), ("fg-2", "fg-2", true));
     }
 }

@@ -78,7 +78,7 @@ fn changes(ledger: &Ledger, job: &Job) -> Result<Vec<Changed>, ReadError> {
 }
 
 /// A value as people read it: a text without quotes, nothing for null.
-fn excerpt(value: &serde_json::Value) -> String {
+pub(super) fn excerpt(value: &serde_json::Value) -> String {
     let text = match value {
         serde_json::Value::Null => String::new(),
         serde_json::Value::String(text) => text.clone(),

@@ -91,6 +91,7 @@ mod other_sqlite;
 mod output;
 mod overload;
 mod pages;
+mod pages_parts;
 mod panics;
 mod parameters;
 mod past;

@@ -62,7 +62,9 @@ fn the_files_of_the_pages_are_public_and_kept_for_good() {
         assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
     }
     let base = paths[0].rsplit_once('/').unwrap().0;
-    for script in ["dom.js", "job.js", "jobs.js", "live.js", "log.js", "times.js"] {
+    for script in
+        ["ansi.js", "audit.js", "bulk.js", "dom.js", "job.js", "jobs.js", "live.js", "log.js", "times.js", "tree.js"]
+    {
         let answer = stranger.get(&format!("{base}/{script}")).expect(200);
         assert_eq!(answer.header("content-type"), "text/javascript; charset=utf-8");
         assert!(!answer.text().contains("innerHTML"), "{script}");
@@ -109,7 +111,7 @@ fn a_list_of_many_jobs_has_older_pages() {
     let older = page(&viewer, &older.replace("&#38;", "&").replace("&amp;", "&"));
     assert!(newest.contains("/jobs/job-10\"") && !newest.contains("/jobs/job-9\""));
     assert!(older.contains("/jobs/job-9\"") && older.contains("/jobs/nightly\"") && !older.contains("job-10"));
-    assert!(newest.contains("data-newest") && !older.contains("data-newest"), "an older page is not live");
+    assert!(newest.contains("data-follow") && !older.contains("data-follow"), "an older page is not live");
 }
 
 #[test]
@@ -204,7 +206,18 @@ fn the_log_shows_the_newest_events_first() {
 #[test]
 fn a_page_lets_a_browser_load_nothing_from_elsewhere_and_run_no_text() {
     let (server, viewer) = server();
-    for path in ["/", "/jobs/nightly", "/jobs/nightly?as_of=3", "/jobs/none", "/log", "/sign-in"] {
+    for path in [
+        "/",
+        "/jobs/nightly",
+        "/jobs/nightly?as_of=3",
+        "/jobs/nightly/events",
+        "/jobs/nightly/output",
+        "/jobs/nightly/diff?from=1",
+        "/jobs/none",
+        "/log",
+        "/audit?job=nightly",
+        "/sign-in",
+    ] {
         let answer = viewer.get(path);
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{path}: {policy}");
@@ -227,7 +240,15 @@ fn redacted_data_is_on_no_page() {
     admin.append(&event("job.completed", JOB, json!({}))).expect(201);
     admin.append(&redacted(JOB, 6)).expect(201);
     admin.append(&redacted(JOB, 4)).expect(201);
-    for path in ["/", "/jobs/nightly", "/jobs/nightly?as_of=6", "/jobs/nightly?as_of=4", "/log"] {
+    for path in [
+        "/",
+        "/jobs/nightly",
+        "/jobs/nightly?as_of=6",
+        "/jobs/nightly?as_of=4",
+        "/jobs/nightly/events",
+        "/jobs/nightly/diff?from=1",
+        "/log",
+    ] {
         let shown = page(&viewer, path);
         assert!(!shown.contains("alert(1)") && !shown.contains("next line"), "{path}: {shown}");
     }

@@ -26,6 +26,7 @@ use super::socket::ClientSocket;
 use super::tls::Tls;
 use crate::http::limits::Bounds;
 use crate::http::request::{Origin, OwnOrigins};
+use crate::http::routes::session::OnceLink;
 use crate::http::site::Site;
 
 /// How long a client may take to send the head of a request, or for the TLS handshake.
@@ -86,6 +87,8 @@ pub struct HttpOptions {
     pub drain: Duration,
     /// Lines of the server's log that were dropped, for `/metrics`.
     pub dropped_lines: Counter,
+    /// A link that signs one browser in, once.
+    pub once: Option<OnceLink>,
 }
 
 impl Default for HttpOptions {
@@ -99,6 +102,7 @@ impl Default for HttpOptions {
             // Half the time that Docker gives a process to end.
             drain: Duration::from_secs(5),
             dropped_lines: Counter::default(),
+            once: None,
         }
     }
 }

@@ -17,7 +17,7 @@ mod unambiguous;
 pub use auth::{COOKIE_NAME, Caller, bearer, session_cookie};
 pub use encoding::Encoding;
 pub use origin::{NotAnOrigin, Origin, OwnOrigins};
-pub use params::{JobRead, Params, refuse_heartbeat};
+pub use params::{JobRead, Params, Span, refuse_heartbeat};
 pub use preconditions::precondition;
 pub use range::ByteRange;
 pub use segment::Segment;

@@ -103,7 +103,11 @@ pub async fn list(
 }
 
 /// Takes the order of a list from the query.
-fn order(params: &mut Params) -> Result<Order, Error> {
+///
+/// # Errors
+///
+/// 400 for any other word.
+pub fn order(params: &mut Params) -> Result<Order, Error> {
     match params.text("order")?.as_deref() {
         None | Some("newest") => Ok(Order::Newest),
         Some("oldest") => Ok(Order::Oldest),

@@ -13,7 +13,7 @@ pub mod metrics;
 pub mod output;
 mod ready;
 mod rebuild;
-mod session;
+pub mod session;
 pub mod single_job;
 pub mod tree;
 

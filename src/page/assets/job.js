@@ -1,13 +1,17 @@
 // One job, live: the read model changes in place, output is added at its end, and the timeline grows at its top.
-import { all, cancellation, clone, counts, field, one, state } from "./dom.js";
+import { Terminal } from "./ansi.js";
+import { append } from "./append.js";
+import { all, cancellation, clone, counts, field, one, state, times } from "./dom.js";
 import { follow } from "./live.js";
 
 const article = one("[data-job]");
 const path = `/ledger/jobs/${encodeURIComponent(article.dataset.job)}`;
 const org = article.dataset.org;
 const timeline = one("[data-timeline]");
+const pre = one("[data-terminal]");
+const terminal = new Terminal(pre);
+const filter = one("[data-filter]");
 const ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)/g;
-const NEVER = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 let revision = Number(article.dataset.revision);
 // The bytes of output that the page shows.
 let known = Number(one("[data-output]").dataset.bytes);
@@ -33,15 +37,15 @@ function items(changes) {
 }
 
 function output({ offset, text }) {
-  const terminal = one("[data-terminal]");
   const bytes = new TextEncoder().encode(text);
   if (offset > known || offset + bytes.length <= known) return;
   text = new TextDecoder().decode(bytes.subarray(known - offset));
   known = offset + bytes.length;
-  const atEnd = terminal.scrollTop + terminal.clientHeight >= terminal.scrollHeight - 8;
+  const atEnd = pre.scrollTop + pre.clientHeight >= pre.scrollHeight - 8;
   one("[data-output]").hidden = false;
-  terminal.append(text.replace(ESCAPES, "").replace(NEVER, ""));
-  if (atEnd) terminal.scrollTop = terminal.scrollHeight;
+  terminal.write(text);
+  // The output follows its end until the reader scrolls up.
+  if (atEnd) pre.scrollTop = pre.scrollHeight;
 }
 
 function show(changes) {
@@ -70,7 +74,7 @@ const WORDS = {
   "job.created": data => data.created_by ? `for ${data.created_by}` : "",
   "job.item_result": data => `${data.item} ${data.status}${data.message ? `: ${data.message}` : ""}`,
   "job.hook_output": data => data.exit_code !== undefined ? `exit code ${data.exit_code} after ${data.execution_time_sec} s`
-    : (data.output ?? "").split("\n")[0].replace(ESCAPES, "").replace(NEVER, ""),
+    : (data.output ?? "").split("\n")[0].replace(ESCAPES, ""),
   "job.cancelled": data => data.reason ?? "",
   "job.noted": data => data.text,
   "job.redacted": data => `event ${data.position}: ${data.reason}`,
@@ -80,6 +84,10 @@ const WORDS = {
     data.current_step, data.message,
   ].filter(Boolean).join(", "),
 };
+
+const failed = ({ type, data }) => type === "job.failed" || type === "job.item_result" && data?.status === "failed"
+  || type === "job.hook_output" && Boolean(data?.exit_code);
+const wanted = event => (!filter.type.value || filter.type.value === event.type) && (!filter.failures.checked || failed(event));
 
 /** Adds the events after the newest one in the timeline. Calls meanwhile are one call afterwards. */
 async function grow() {
@@ -92,18 +100,19 @@ async function grow() {
     for (const event of events) {
       const position = Number(event.position);
       if (position <= revision) continue;
+      revision = position;
+      one("[data-place]").textContent = `event ${event.position}, ${event.type} by ${event.actor}`;
+      if (!wanted(event) || one(`[data-position="${position}"]`, timeline)) continue;
       const entry = clone("entry");
       entry.dataset.position = event.position;
       entry.dataset.type = event.type;
-      field(entry, "position", event.position).href = `?as_of=${event.position}&${org}`;
+      field(entry, "position", event.position).href = `${location.pathname}?as_of=${event.position}&${org}`;
       field(entry, "type", event.type);
       field(entry, "actor", event.actor);
       field(entry, "time", event.time);
       field(entry, "text", event.data ? (WORDS[event.type] ?? (data => data.message ?? ""))(event.data) : "data redacted");
       one('[data-field="json"]', entry).href = `/ledger/events/${event.position}`;
       timeline.prepend(entry);
-      revision = position;
-      one("[data-place]").textContent = `event ${event.position}, ${event.type} by ${event.actor}`;
     }
   } finally {
     asking = false;
@@ -120,30 +129,68 @@ timeline.addEventListener("toggle", async event => {
   shown.textContent = answer?.ok ? JSON.stringify(await answer.json(), null, 2) : "the event cannot be read just now";
 }, true);
 
-/** Appends an event, as any client does. The page's own source keeps its ids apart from those of workers. */
-async function append(type, data) {
-  const event = {
-    specversion: "1.0", id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, source: "/page", type,
-    subject: article.dataset.job, data,
-  };
-  const answer = await fetch("/ledger/events", {
-    method: "POST", headers: { "content-type": "application/cloudevents+json" }, body: JSON.stringify(event),
-  }).catch(() => null);
-  const said = one("[data-said]");
-  if (answer?.ok) said.textContent = type === "job.noted" ? "The note is recorded." : "The cancellation is recorded.";
-  else said.textContent = answer ? (await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}` : "the server does not answer";
-  return answer?.ok;
+/** The parts of another page of this server. The browser parses the page and runs none of its scripts. */
+const page = url => new Promise((resolve, reject) => {
+  const asked = new XMLHttpRequest();
+  asked.responseType = "document";
+  asked.onload = () => asked.status === 200 && asked.response ? resolve(asked.response) : reject(new Error(`status ${asked.status}`));
+  asked.onerror = reject;
+  asked.open("GET", url);
+  asked.send();
+});
+
+/** Adds what the page behind a link has, `more` of its elements, and makes the link lead to the next one. */
+async function extend(name, more) {
+  const link = one(`[${name}]`);
+  const found = await page(link.href).catch(() => null);
+  if (!found) return;
+  more(found);
+  const next = one(`[${name}]`, found);
+  next ? link.href = next.href : link.remove();
+  all("time", timeline).forEach(times.show);
+}
+
+document.addEventListener("click", async event => {
+  if (event.target.matches("[data-older]")) {
+    event.preventDefault();
+    await extend("data-older", found => timeline.append(...all("[data-timeline] > li", found)));
+  } else if (event.target.matches("[data-older-lines]")) {
+    event.preventDefault();
+    await extend("data-older-lines", found => {
+      const fromEnd = pre.scrollHeight - pre.scrollTop;
+      pre.prepend(...all("[data-line]", found));
+      pre.scrollTop = pre.scrollHeight - fromEnd;
+    });
+  }
+});
+
+// The filter takes its entries from the page that it leads to without scripts.
+one("button", filter).hidden = true;
+filter.addEventListener("change", async () => {
+  const found = await page(`${filter.action}?${new URLSearchParams(new FormData(filter))}`).catch(() => null);
+  if (!found) return;
+  timeline.replaceChildren(...all("[data-timeline] > li", found));
+  one("[data-older]")?.parentElement.remove();
+  const older = one("[data-older]", found);
+  if (older) timeline.after(older.parentElement);
+  all("time", timeline).forEach(times.show);
+});
+
+async function send(type, data, recorded) {
+  const { ok, said } = await append(type, article.dataset.job, data, recorded);
+  one("[data-said]").textContent = said;
+  return ok;
 }
 
 one("[data-actions]").hidden = false;
 one("[data-cancel]")?.addEventListener("submit", async event => {
   event.preventDefault();
   const reason = new FormData(event.target).get("reason");
-  await append("job.cancelled", reason ? { reason } : {});
+  await send("job.cancelled", reason ? { reason } : {}, "The cancellation is recorded.");
 });
 one("[data-note]")?.addEventListener("submit", async event => {
   event.preventDefault();
-  if (await append("job.noted", { text: new FormData(event.target).get("text") })) event.target.reset();
+  if (await send("job.noted", { text: new FormData(event.target).get("text") }, "The note is recorded.")) event.target.reset();
 });
 
 // The slider shows the moment that it stands on; letting it go leads there.
@@ -173,5 +220,4 @@ if ("follow" in article.dataset) {
     changed: take,
   });
 }
-const terminal = one("[data-terminal]");
-terminal.scrollTop = terminal.scrollHeight;
+if (!location.hash) pre.scrollTop = pre.scrollHeight;

@@ -1,5 +1,6 @@
 // The list of jobs, live. Rows change where they are; new jobs wait behind a button while the reader is busy further down.
 import { all, cancellation, clone, counts, field, one, state } from "./dom.js";
+import { offer } from "./bulk.js";
 import { follow } from "./live.js";
 
 const list = one("[data-list]");
@@ -14,7 +15,7 @@ function fill(row, job) {
   row.dataset.created = job.created_position;
   state(row, job.status);
   field(row, "id", job.id).href = `/jobs/${encodeURIComponent(job.id)}${job.org_id === list.dataset.org ? "" : `?org=${job.org_id}`}`;
-  for (const name of ["kind", "job_type", "created_by", "created_at", "ended_at"]) if (name in job) field(row, name, job[name]);
+  for (const name of ["kind", "job_type", "created_by", "created_at", "last_event_at", "ended_at"]) if (name in job) field(row, name, job[name]);
   field(row, "doing", doing(job));
   field(row, "percent", job.progress);
   field(row, "counts", counts(job));
@@ -59,10 +60,32 @@ function render(everything) {
   one("[data-empty]").hidden = page.length > 0;
 }
 
+// The numbers above the list follow it, at most one request in two seconds.
+const filters = new URLSearchParams(location.search);
+[...filters].forEach(([name, value]) => value || filters.delete(name));
+const counted = new URLSearchParams(filters);
+["status", "order", "after"].forEach(name => counted.delete(name));
+let asked = false;
+
+function count() {
+  if (asked) return;
+  asked = true;
+  setTimeout(async () => {
+    asked = false;
+    const answer = await fetch(`/ledger/jobs/counts?${counted}`).catch(() => null);
+    if (!answer?.ok) return;
+    const { at_least, ...states } = await answer.json();
+    one("[data-at-least]").hidden = !at_least;
+    const total = Object.values(states).reduce((sum, jobs) => sum + jobs, 0);
+    for (const link of all("[data-count]")) one("b", link).textContent = states[link.dataset.count] ?? total;
+  }, 2000);
+}
+
 function changed({ jobs: rows, gone_created = [] }) {
   for (const job of rows) jobs.set(job.created_position, job);
   for (const created of gone_created) jobs.delete(created);
   render(false);
+  count();
 }
 
 function snapshot({ jobs: rows, first }) {
@@ -70,6 +93,7 @@ function snapshot({ jobs: rows, first }) {
   jobs.clear();
   for (const job of rows) jobs.set(job.created_position, job);
   render(false);
+  count();
 }
 
 fresh.addEventListener("click", () => {
@@ -77,10 +101,12 @@ fresh.addEventListener("click", () => {
   scrollTo({ top: 0 });
 });
 
-// An older page is not live: its jobs have a fixed place in the list.
-if ("newest" in list.dataset) {
-  const filters = new URLSearchParams(location.search);
-  [...filters].forEach(([name, value]) => value || filters.delete(name));
+const bulk = one("[data-bulk]");
+if (bulk) offer(bulk, new URLSearchParams([...filters].filter(([name]) => name !== "after")));
+
+// An older page is not live: its jobs have a fixed place in the list. Neither is a list that begins with the oldest job.
+if ("follow" in list.dataset) {
+  filters.delete("order");
   const pause = follow(`/ledger/jobs?${filters}`, { snapshot, changed });
   const box = one("[data-pause]");
   box.hidden = false;

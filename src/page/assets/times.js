@@ -21,7 +21,7 @@ function show(element) {
     return;
   }
   element.title = element.dateTime;
-  element.textContent = how === "relative" ? ago(date)
+  element.textContent = how === "relative" || "ago" in element.dataset ? ago(date)
     : how === "local" ? date.toLocaleString()
       : element.dateTime.replace("T", " ").replace(/\.\d+/, "");
 }
@@ -46,5 +46,5 @@ document.addEventListener("copy", event => {
     event.preventDefault();
   }
 });
-setInterval(() => how === "relative" && document.visibilityState === "visible" && showTimes(), 10_000);
+setInterval(() => document.visibilityState === "visible" && (how === "relative" ? showTimes() : all("time[data-ago]").forEach(show)), 5000);
 showTimes();

@@ -5,6 +5,7 @@
 
 mod form;
 mod next;
+mod once;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,6 +14,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use self::once::{OnceLink, sign_in_once};
 
 use self::form::SignInForm;
 use crate::access::{AccessError, Principal, SESSION_SECONDS};

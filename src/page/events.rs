@@ -1,0 +1,91 @@
+//! `GET /jobs/{id}/events`: the timeline of a job by itself, filtered, as of a moment. The page of the job takes its entries.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::filters::{Choice, choices};
+use super::refusal::Refusal;
+use super::row::{org_query, segment};
+use super::shell::{Shell, answer};
+use super::timeline::{Entries, Entry, Wanted};
+use super::visitor::Visitor;
+use crate::blocking::off_thread;
+use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
+use crate::job::EventType;
+
+#[derive(Template)]
+#[template(path = "events.html", config = "src/page/askama.toml")]
+struct EventsPage {
+    shell: Shell,
+    id: String,
+    id_path: String,
+    org_query: String,
+    /// The position of the moment that the person asked for; empty for now.
+    moment: String,
+    types: Vec<Choice>,
+    failures: bool,
+    /// The filters as parameters, each with an ampersand after it.
+    filters: String,
+    entries: Vec<Entry>,
+    older: u64,
+}
+
+/// The page of a job's events.
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Segment(id): Segment,
+    params: Params,
+) -> Result<Response, Refusal> {
+    let mut params = params.without_empty();
+    let wanted = wanted(&mut params)?;
+    let JobRead { key, as_of, min, heartbeat } = params.job_read(&visitor.0, &id)?;
+    refuse_heartbeat(heartbeat)?;
+    let turn = app.ledger.turn(min).await?;
+    let shown = match as_of {
+        None => app.ledger.whole_job(&turn, &key).await?.value,
+        Some(moment) => app.ledger.job_as_of(&turn, &key, moment).await?.value,
+    };
+    let job = shown.ok_or_else(Error::no_such_job)?;
+    let moment = as_of.map(|_| job.position.to_string()).unwrap_or_default();
+    let ledger = app.ledger.clone();
+    let read = off_thread(move || {
+        let _turn = turn;
+        Entries::read(&ledger, &job, wanted)
+    });
+    let Entries { entries, older } = read.await?;
+    let chosen = wanted.event_type.map_or("", EventType::as_str);
+    let mut filters = wanted.event_type.map(|event_type| format!("type={event_type}&")).unwrap_or_default();
+    if wanted.failures {
+        filters += "failures=1&";
+    }
+    let page = EventsPage {
+        shell: visitor.shell(format!("Events of {}", key.id)),
+        id: key.id.to_string(),
+        id_path: segment(key.id.as_str()),
+        org_query: org_query("", key.org, visitor.principal().org),
+        moment,
+        types: choices(EventType::sent_by_producers().map(EventType::as_str), chosen),
+        failures: wanted.failures,
+        filters,
+        entries,
+        older,
+    };
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// Takes the filters of a timeline from the query.
+fn wanted(params: &mut Params) -> Result<Wanted, Error> {
+    let event_type = params.text("type")?.map(|word| {
+        let unknown = || Error::parameter("type", "expected the type of a job's event, such as `job.progress`");
+        EventType::named(&word).ok_or_else(unknown)
+    });
+    let failures = match params.text("failures")?.as_deref() {
+        None => false,
+        Some("1") => true,
+        Some(_) => return Err(Error::parameter("failures", "expected `1`")),
+    };
+    Ok(Wanted { event_type: event_type.transpose()?, failures })
+}
