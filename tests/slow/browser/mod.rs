@@ -1,0 +1,27 @@
+//! The pages in a real browser: live, lost and found again, on a narrow screen, in the dark, without scripts.
+//!
+//! Each test drives a Chromium of its own. `target/screenshots/` shows each page as the newest run saw it.
+
+mod audit;
+mod driven;
+mod job;
+mod ledger;
+mod list;
+mod lost;
+mod screens;
+
+use jobledger::access::Role;
+
+use crate::support::{Client, TestServer};
+use driven::Browser;
+
+/// A server with a filled ledger, a client that writes, and a browser that is signed in as `role` on `path`.
+fn signed_in(role: Role, path: &str) -> Option<(TestServer, Client, Browser)> {
+    let browser = Browser::start()?;
+    let server = TestServer::start();
+    let worker = server.client_named(Role::Worker, "sync");
+    ledger::fill(&worker);
+    let reader = server.client_named(role, "jana");
+    browser.sign_in(&server.url, path, &reader.token.unwrap());
+    Some((server, worker, browser))
+}
