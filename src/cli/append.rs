@@ -27,8 +27,12 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Append events from files, in order
 ///
 /// Files hold CloudEvents: one JSON object, several one after the other (NDJSON), or arrays of them. They are appended in
-/// batches, each all or nothing. The command skips events that the ledger has, so it may run again.
+/// batches, each all or nothing. The command skips events that the ledger has, so it may run again. --data needs a folder that no
+/// server has open.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger append --data ledger events.ndjson
+  jobledger append --url http://127.0.0.1:8347 -")]
 pub(super) struct Append {
     /// Files of events; - is stdin
     #[arg(required = true, value_name = "FILE")]

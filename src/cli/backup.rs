@@ -1,24 +1,32 @@
 //! `jobledger backup`.
 
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rusqlite::Connection;
 
+use super::export::remote_export;
 use super::output::say;
-use super::{Data, Failure, Outcome, progress};
-use crate::ledger::Folder;
+use super::server::Server;
+use super::target::Target;
+use super::{Failure, Outcome, progress};
+use crate::ledger::{Folder, import};
 use crate::log::Reader;
 use crate::sqlite::{copy_database, open_to_read};
 
 /// Copy the ledger to another folder, as of one moment, while the server writes at full speed
 ///
 /// Copies the log and the tokens. The anchor stays where it is, and so does the key: keep a copy of ledger.key elsewhere, or
-/// continue the backup under a new name with `jobledger recover`.
+/// continue the backup under a new name with `jobledger recover`. With --url the command asks a server with a token of the role
+/// auditor, and copies the log alone: no tokens and no checkpoints.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger backup --data ledger /mnt/backup/ledger-2026-11-28
+  jobledger backup --url https://ledger.example copy")]
 pub(super) struct Backup {
     #[command(flatten)]
-    data: Data,
+    target: Target,
 
     /// The folder to make; it must not hold a ledger
     #[arg(value_name = "DEST")]
@@ -27,24 +35,43 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) fn run(self) -> Outcome {
-        let (source, dest) = (self.data.folder(), Folder::new(&self.dest));
+        let dest = Folder::new(&self.dest);
         if dest.log().exists() || dest.access().exists() {
             return Err(Failure::Refused(format!(
                 "`{}` holds a ledger already; give a new folder",
                 self.dest.display()
             )));
         }
-        let log = Reader::open(&source.log())?;
-        dest.create()?;
-        copy(&log, &dest.log())?;
-        if source.access().exists() {
-            let access = open_to_read(&source.access())?;
-            copy(&access, &dest.access())?;
+        match &self.target {
+            Target::Folder(data) => local(&Folder::new(data), &dest),
+            Target::Server(remote) => self.remote(&Server::new(remote.clone())?, &dest),
         }
-        let copied = Reader::open(&dest.log())?;
-        say!("copied everything up to position {}", Reader::new(&copied).head()?);
+    }
+
+    /// Fetches an export into a file beside the folder, and imports it.
+    fn remote(&self, server: &Server, dest: &Folder) -> Outcome {
+        let parent = self.dest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut export = tempfile::NamedTempFile::new_in(parent)?;
+        remote_export(server, None, &mut BufWriter::new(export.as_file_mut()))?;
+        let bar = progress::bytes(2 * export.as_file().metadata()?.len());
+        let imported = import(dest, export.path(), |read| bar.inc(read))?;
+        bar.finish_and_clear();
+        say!("copied everything up to position {}; no tokens and no checkpoints", imported.head);
         Ok(())
     }
+}
+
+fn local(source: &Folder, dest: &Folder) -> Outcome {
+    let log = Reader::open(&source.log())?;
+    dest.create()?;
+    copy(&log, &dest.log())?;
+    if source.access().exists() {
+        let access = open_to_read(&source.access())?;
+        copy(&access, &dest.access())?;
+    }
+    let copied = Reader::open(&dest.log())?;
+    say!("copied everything up to position {}", Reader::new(&copied).head()?);
+    Ok(())
 }
 
 /// Copies into a file beside `dest`, and renames the file once it is whole and on disk.

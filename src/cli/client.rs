@@ -14,17 +14,13 @@ use super::Failure;
 use super::output::shown;
 
 /// A running server, and the token for it.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone)]
 pub(super) struct Remote {
-    /// The server, such as http://127.0.0.1:8347
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL", value_parser = server)]
+    /// The address, such as `http://127.0.0.1:8347`.
     pub url: String,
-
-    /// The token
-    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    /// The token.
     pub token: String,
-
-    #[command(flatten)]
+    /// The authorities that vouch for the server.
     pub authorities: Authorities,
 }
 
@@ -33,7 +29,7 @@ pub(super) struct Remote {
 pub(super) struct Authorities {
     /// Certificates (PEM) of the authorities that vouch for the server, instead of the public authorities
     #[arg(long, env = "JOBLEDGER_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
 }
 
 /// The text is no address of a server.
@@ -71,6 +67,11 @@ impl Remote {
 }
 
 impl Authorities {
+    /// These authorities, or those in the file `ca` if none were given.
+    pub(super) fn or(self, ca: Option<PathBuf>) -> Authorities {
+        Authorities { ca: self.ca.or(ca) }
+    }
+
     fn roots(&self) -> Result<RootCerts, Failure> {
         let Some(path) = &self.ca else { return Ok(RootCerts::WebPki) };
         let wrong = |why: String| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display()));

@@ -26,6 +26,9 @@ use crate::tree::Size;
 /// Reads a data folder, even while a server runs, or asks a running server: both give the same bytes. The bundle is a tar. It
 /// has all files for a check by hand, `verify.py`, and a timeline to read. `jobledger verify bundle` checks it too.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger evidence sync-9 --data ledger -o sync-9.tar
+  jobledger evidence sync-9 --server prod --since auditor.checkpoint -o -")]
 pub(super) struct Evidence {
     /// The job
     #[arg(value_name = "JOB")]

@@ -1,36 +1,60 @@
 //! The exit codes of every command: the one list.
 
-/// How a command ended. The number is the exit code.
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
 pub(super) enum Exit {
-    /// Done. Of `verify`: verified.
-    Done = 0,
+    /// Done. Of `verify`: verified. Of `wait`: every job reached what was waited for.
+    Done,
     /// Refused, or not found. Of `verify`: a mistake on the command line.
-    Refused = 1,
+    Refused,
     /// Could not run, or a mistake on the command line. Of `verify`: a file that cannot be read.
-    CouldNotRun = 2,
+    CouldNotRun,
     /// `verify`: content was tampered with.
-    Tampered = 3,
+    Tampered,
     /// `verify`: a signature or key is not the log's.
-    Signature = 4,
+    Signature,
     /// `verify`: rolled back or forked.
-    Forked = 5,
+    Forked,
     /// `verify`: data is missing without a redaction.
-    Missing = 6,
+    Missing,
     /// `verify`: consistent, but not signed by a pinned key.
-    NotPinned = 7,
+    NotPinned,
+    /// `wait`: a job failed.
+    JobFailed,
+    /// `wait`: a job was cancelled.
+    JobCancelled,
+    /// `wait`: the time was over before every job had ended.
+    TimedOut,
     /// A second signal ended the server while it was stopping.
-    Interrupted = 130,
+    Interrupted,
 }
 
 impl Exit {
     /// The exit codes of most commands, for their help.
-    pub(super) const HELP: &'static str =
-        "Exit codes: 0 done, 1 refused or not found, 2 could not run. `jobledger verify --help` lists its own codes.";
+    pub(super) const HELP: &'static str = "Exit codes: 0 done, 1 refused or not found, 2 could not run. `jobledger verify \
+                                           --help` and `jobledger wait --help` list their own codes.";
 
-    /// The number.
+    /// [`Exit::HELP`], and what to try first.
+    pub(super) const LONG_HELP: &'static str =
+        "Exit codes: 0 done, 1 refused or not found, 2 could not run. `jobledger \
+                                                verify --help` and `jobledger wait --help` list their own codes.
+
+Examples:
+  jobledger serve --create --data ledger
+  jobledger tail --url http://127.0.0.1:8347";
+
+    /// The exit code. `verify` and `wait` use 3, 4 and 5 for different ends.
     pub(super) fn code(self) -> u8 {
-        self as u8
+        match self {
+            Exit::Done => 0,
+            Exit::Refused => 1,
+            Exit::CouldNotRun => 2,
+            Exit::Tampered | Exit::JobFailed => 3,
+            Exit::Signature | Exit::JobCancelled => 4,
+            Exit::Forked | Exit::TimedOut => 5,
+            Exit::Missing => 6,
+            Exit::NotPinned => 7,
+            Exit::Interrupted => 130,
+        }
     }
 }

@@ -1,22 +1,32 @@
 //! `jobledger export` and `jobledger import`.
 
 use std::fs::File;
-use std::io::{BufWriter, Error, Write};
+use std::io::{BufReader, BufWriter, Error, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::client::{Remote, expect_type};
 use super::output::say;
+use super::server::Server;
+use super::target::Target;
 use super::{Data, Failure, Outcome, progress};
 use crate::job::{JobId, JobKey, OrgId, Position, plural};
 use crate::ledger::{ExportError, Folder, ImportError, export, export_signed, import};
 use crate::log::Reader;
+use crate::wire::Lines;
 
-/// Write every event as a line that restores it; works while a server runs
+/// Write every event as a line that restores it, from a data folder or from a running server
+///
+/// Reads a data folder, even while a server runs, or asks a server with a token of the role auditor. A server exports the log of
+/// all organisations, without --job and --checkpoint.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger export --data ledger --checkpoint -o log.ndjson
+  jobledger export --url https://ledger.example --after 41 -o - | gzip > newer.ndjson.gz")]
 pub(super) struct Export {
     #[command(flatten)]
-    data: Data,
+    target: Target,
 
     /// Only events after this position; without --after all events, the genesis event too
     #[arg(long, value_name = "POSITION")]
@@ -42,10 +52,37 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Outcome {
-        let conn = Reader::open(&self.data.folder().log())?;
+        match &self.target {
+            Target::Folder(data) => self.local(&Folder::new(data)),
+            Target::Server(remote) => self.remote(remote.clone()),
+        }
+    }
+
+    fn remote(&self, remote: Remote) -> Outcome {
+        let only =
+            |option: &str| Failure::CouldNotRun(format!("{option}: expected --data; a server exports whole logs only"));
+        match (&self.job, self.checkpoint) {
+            (Some(_), _) => return Err(only("--job")),
+            (None, true) => return Err(only("--checkpoint")),
+            (None, false) => {}
+        }
+        let server = Server::new(remote)?;
+        let events = match self.output.as_deref().filter(|path| !is_stdout(path)) {
+            None => {
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                return remote_export(&server, self.after, &mut out).map(|_| ());
+            }
+            Some(path) => to_file(path, |file| remote_export(&server, self.after, &mut BufWriter::new(file)))?,
+        };
+        say!("exported {}", plural(events, "event", "events"));
+        Ok(())
+    }
+
+    fn local(&self, folder: &Folder) -> Outcome {
+        let conn = Reader::open(&folder.log())?;
         let log = Reader::new(&conn);
         let bar = progress::bar(log.head()?.get(), "events");
-        let key = self.job.map(|id| JobKey { org: self.org, id });
+        let key = self.job.clone().map(|id| JobKey { org: self.org, id });
         let write = |out: &mut dyn Write| {
             let mut out = BufWriter::with_capacity(1 << 20, out);
             let progress = |position: Position| bar.set_position(position.get());
@@ -73,6 +110,25 @@ impl Export {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Writes the export of a running server. Returns the number of events.
+pub(super) fn remote_export(server: &Server, after: Option<Position>, out: &mut impl Write) -> Result<u64, Failure> {
+    let from: Vec<_> = after.map(|after| ("from", after.next().to_string())).into_iter().collect();
+    let answer = server.get("/ledger/export", &from)?;
+    expect_type(&answer, "application/x-ndjson")?;
+    let bar = progress::bar(0, "events");
+    let (mut lines, mut events) = (Lines::new(BufReader::new(answer.into_body().into_reader())), 0);
+    // A stream that breaks off ends with an error, because its length is not announced but chunked.
+    while let Some(line) = lines.next_line()? {
+        out.write_all(line.bytes)?;
+        out.write_all(b"\n")?;
+        events += 1;
+        bar.set_position(events);
+    }
+    bar.finish_and_clear();
+    out.flush()?;
+    Ok(events)
 }
 
 /// Whether the path of an output file means stdout.
@@ -108,6 +164,9 @@ pub(super) fn to_file<T, E: From<std::io::Error>>(
 /// The copy is read-only until `jobledger recover` continues it under a new name and key. The command checks the whole export
 /// before it writes a byte, and refuses a file that is no export or is of another ledger.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger import --data copy log.ndjson
+  jobledger import --data copy newer.ndjson")]
 pub(super) struct Import {
     #[command(flatten)]
     data: Data,

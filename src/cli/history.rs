@@ -1,17 +1,20 @@
-//! Where a command reads a job's events: a data folder, beside a running server too, or an export.
+//! Where a command reads a job's events: a data folder, beside a running server too, an export, or a running server.
 
 use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
+use tempfile::NamedTempFile;
 
+use super::server::{Server, job_path};
+use super::target::{Origin, Target};
 use super::{Failure, Outcome};
 use crate::history::{ExportResidues, job_facts};
-use crate::job::{Fact, JobKey, Position, Time};
+use crate::job::{Fact, JobId, JobKey, OrgId, Position, Time};
 use crate::ledger::{AsOf, Folder, PointInTime, ReadError, system_clock};
 use crate::log::Reader;
-use crate::wire::{self, Entry, ExportedLine, Leaf, Lines};
+use crate::wire::{self, Entry, ExportedLine, Leaf, Lines, NotAnExportLine, NotShown, entry_of};
 
 /// The events of jobs.
 pub(super) enum History<'a> {
@@ -19,15 +22,28 @@ pub(super) enum History<'a> {
     Log(Connection),
     /// In an export.
     Export(&'a Path),
+    /// In the events of one job as a server showed them, one a line.
+    Shown(NamedTempFile),
 }
 
 impl History<'_> {
-    pub(super) fn open<'a>(data: Option<&Path>, export: Option<&'a Path>) -> Result<History<'a>, Failure> {
-        match (export, data) {
-            (Some(file), _) => Ok(History::Export(file)),
-            (None, Some(data)) => Ok(History::Log(Reader::open(&Folder::new(data).log())?)),
-            (None, None) => Err(Failure::CouldNotRun("expected --data or --file".into())),
+    pub(super) fn open<'a>(origin: &'a Origin, job: &JobId, org: Option<OrgId>) -> Result<History<'a>, Failure> {
+        match origin {
+            Origin::File(file) => Ok(History::Export(file)),
+            Origin::Ledger(Target::Folder(data)) => Ok(History::Log(Reader::open(&Folder::new(data).log())?)),
+            Origin::Ledger(Target::Server(remote)) => shown_events(&Server::new(remote.clone())?, job, org),
         }
+    }
+
+    /// The organisation of the events that a server showed: that of the token, if none was named.
+    pub(super) fn org(&self) -> Result<Option<OrgId>, Failure> {
+        let History::Shown(file) = self else { return Ok(None) };
+        let mut org = None;
+        lines(file.path(), Form::Shown, |_, leaf, _, wrong| {
+            org = leaf.org().map_err(|error| wrong(error.to_string()))?;
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(org)
     }
 
     /// The position and time of a moment; `None` is the newest event. `name` is the option that gives the moment, for errors.
@@ -40,7 +56,8 @@ impl History<'_> {
                     error => error.into(),
                 })
             }
-            History::Export(file) => in_export(file, moment),
+            History::Export(file) => in_lines(file, Form::Export, moment),
+            History::Shown(file) => in_lines(file.path(), Form::Shown, moment),
         }
     }
 
@@ -54,20 +71,68 @@ impl History<'_> {
     ) -> Outcome {
         match self {
             History::Log(conn) => job_facts(&Reader::new(conn), key, after, upto, each),
-            History::Export(file) => exported_facts(file, key, after, upto, &mut each),
+            History::Export(file) => facts_of(file, Form::Export, key, after, upto, &mut each),
+            History::Shown(file) => facts_of(file.path(), Form::Shown, key, after, upto, &mut each),
         }
     }
 }
 
-fn exported_facts(
+/// Fetches the events of a job.
+fn shown_events(server: &Server, job: &JobId, org: Option<OrgId>) -> Result<History<'static>, Failure> {
+    let org: Vec<_> = org.map(|org| ("org", org.to_string())).into_iter().collect();
+    let answer = server.ndjson(&format!("{}/events", job_path(job)), &org)?;
+    let mut file = NamedTempFile::new()?;
+    std::io::copy(&mut answer.into_body().into_reader(), file.as_file_mut())?;
+    Ok(History::Shown(file))
+}
+
+/// What the lines of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Export,
+    Shown,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum BadLine {
+    #[error(transparent)]
+    Export(#[from] NotAnExportLine),
+    #[error(transparent)]
+    Shown(#[from] NotShown),
+}
+
+impl Form {
+    /// The event of a line; `None` for a line that is no event.
+    fn read(self, text: &str) -> Result<Option<Entry>, BadLine> {
+        match self {
+            Form::Shown => Ok(Some(entry_of(text)?)),
+            Form::Export => match ExportedLine::parse(text)? {
+                ExportedLine::Entry(entry) => Ok(Some(entry)),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// The name of the file in errors.
+    fn name(self, file: &Path) -> String {
+        match self {
+            Form::Export => format!("`{}`", file.display()),
+            Form::Shown => "the answer of the server".into(),
+        }
+    }
+}
+
+fn facts_of(
     file: &Path,
+    form: Form,
     key: &JobKey,
     after: Position,
     upto: Position,
     each: &mut impl FnMut(Fact) -> Outcome,
 ) -> Outcome {
     let mut residues = ExportResidues::of(file);
-    lines(file, |line, leaf, position, wrong| {
+    lines(file, form, |line, leaf, position, wrong| {
         // An export may hold many jobs. Only this job's events are parsed.
         let ours = leaf.subject.as_deref() == Some(key.id.as_str()) && leaf.org().ok().flatten() == Some(key.org);
         if position > upto {
@@ -85,11 +150,11 @@ fn exported_facts(
     })
 }
 
-/// The position and time of a moment in an export. An export may hold one job only, so it does not show the events between its
-/// lines or after its end.
-fn in_export(file: &Path, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
+/// The position and time of a moment in a file. A file may hold one job only, so it does not show the events between its lines or
+/// after its end.
+fn in_lines(file: &Path, form: Form, moment: Option<AsOf>) -> Result<PointInTime, Failure> {
     let mut last: Option<PointInTime> = None;
-    lines(file, |_, leaf, position, wrong| {
+    lines(file, form, |_, leaf, position, wrong| {
         let time = leaf.recorded().map_err(|error| wrong(error.to_string()))?;
         let past = match moment {
             None => false,
@@ -110,22 +175,23 @@ fn in_export(file: &Path, moment: Option<AsOf>) -> Result<PointInTime, Failure> 
     })
 }
 
-/// Gives `each` the lines of an export, until `each` breaks. `each` also gets a function that makes the error for a wrong line.
+/// Gives `each` the events of a file, until `each` breaks. `each` also gets a function that makes the error for a wrong line.
 fn lines(
     file: &Path,
+    form: Form,
     mut each: impl FnMut(&Entry, &Leaf<'_>, Position, &dyn Fn(String) -> Failure) -> Result<ControlFlow<()>, Failure>,
 ) -> Outcome {
     let cannot_read = |error: &dyn std::error::Error| {
-        Failure::CouldNotRun(format!("cannot read `{}`: {}", file.display(), crate::chain(error)))
+        Failure::CouldNotRun(format!("cannot read {}: {}", form.name(file), crate::chain(error)))
     };
-    let mut read = Lines::new(BufReader::new(std::fs::File::open(file).map_err(|error| cannot_read(&error))?));
-    while let Some(line) = read.next_line().map_err(|error| cannot_read(&error))? {
-        let wrong = |why: String| Failure::Refused(format!("`{}`, line {}: {why}", file.display(), line.number));
+    let mut found = Lines::new(BufReader::new(std::fs::File::open(file).map_err(|error| cannot_read(&error))?));
+    while let Some(line) = found.next_line().map_err(|error| cannot_read(&error))? {
+        let wrong = |why: String| Failure::Refused(format!("{}, line {}: {why}", form.name(file), line.number));
         let line = line
             .text()
             .map_err(|error| error.to_string())
-            .and_then(|text| ExportedLine::parse(text).map_err(|error| error.to_string()));
-        let ExportedLine::Entry(line) = line.map_err(wrong)? else { continue };
+            .and_then(|text| form.read(text).map_err(|error| error.to_string()));
+        let Some(line) = line.map_err(wrong)? else { continue };
         let leaf = Leaf::parse(&line.leaf).map_err(|error| wrong(error.to_string()))?;
         let position = leaf.position().map_err(|error| wrong(error.to_string()))?;
         if each(&line, &leaf, position, &wrong)?.is_break() {

@@ -9,6 +9,9 @@ use crate::log::Reader;
 
 /// The key that signs for the ledger
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger key show --data ledger
+  jobledger key rotate --data ledger")]
 pub(super) struct Key {
     #[command(subcommand)]
     command: KeyCommand,
@@ -17,6 +20,9 @@ pub(super) struct Key {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     /// Print the verifier key, `name+hash+base64`; after a rotation the earlier ones too, the newest first
+    #[command(after_long_help = "Examples:
+  jobledger key show --data ledger
+  jobledger key show --data ledger > vkey")]
     Show(Data),
     /// Add a key that signs for the ledger; no server may have the folder. The previous key signs too until you move its file
     /// away
@@ -24,6 +30,9 @@ enum KeyCommand {
     /// An event of the log names the new verifier key, and both keys sign a checkpoint that covers the event. So a verifier
     /// that trusts the old key learns the new one. Once all verifiers know the new key, move `ledger.key.previous` out of the
     /// folder and start the server again. Keep that file as long as backups of its time.
+    #[command(after_long_help = "Examples:
+  jobledger key rotate --data ledger
+  jobledger key rotate --data ledger --anchor /mnt/anchor")]
     Rotate(Rotated),
 }
 

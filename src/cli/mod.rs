@@ -10,23 +10,28 @@ mod checkpoint;
 mod client;
 mod config;
 mod demo;
+mod describe;
 mod duration;
 mod evidence;
 mod exit;
 mod export;
 mod filters;
+mod follow;
 mod history;
 mod jobs;
 mod key;
 mod limits;
 mod listen;
 mod logging;
+mod login;
+mod logins;
 mod masking;
 mod note;
 mod output;
 mod progress;
 mod rebuild;
 mod recover;
+mod remote;
 mod replay;
 mod serve;
 mod server;
@@ -39,6 +44,7 @@ mod target;
 mod telling;
 mod token;
 mod verify;
+mod wait;
 mod whoami;
 
 use std::path::PathBuf;
@@ -51,7 +57,13 @@ use crate::ledger::Folder;
 
 /// An append-only, event-sourced ledger of access-governance jobs.
 #[derive(Debug, Parser)]
-#[command(name = "jobledger", version, max_term_width = 100, after_help = Exit::HELP)]
+#[command(
+    name = "jobledger",
+    version,
+    max_term_width = 100,
+    after_help = Exit::HELP,
+    after_long_help = Exit::LONG_HELP
+)]
 struct Cli {
     /// Options from a TOML file, with the names of the command line; the command line and the environment override the file
     #[arg(long, global = true, env = "JOBLEDGER_CONFIG", value_name = "FILE")]
@@ -72,6 +84,9 @@ enum Command {
     Show(show::Show),
     Note(note::Note),
     Cancel(cancel::Cancel),
+    Wait(wait::Wait),
+    Login(login::SignIn),
+    Logout(login::Logout),
     Whoami(whoami::Whoami),
     Tail(tail::Tail),
     Replay(replay::Replay),
@@ -83,6 +98,8 @@ enum Command {
     Recover(recover::Recover),
     Key(key::Key),
     Verify(verify::Verify),
+    Completions(describe::Completions),
+    Man(describe::ManPages),
 }
 
 /// The folder of the ledger.
@@ -124,7 +141,7 @@ enum Failure {
     Refused(String),
     /// Could not run.
     CouldNotRun(String),
-    /// The verdict of `verify`, with its exit code.
+    /// The verdict of `verify` or `wait`, with its exit code.
     Verdict(Exit, String),
 }
 
@@ -211,6 +228,9 @@ pub fn main() -> ExitCode {
         Command::Show(show) => show.run(),
         Command::Note(note) => note.run(),
         Command::Cancel(cancel) => cancel.run(),
+        Command::Wait(wait) => wait.run(),
+        Command::Login(login) => login.run(),
+        Command::Logout(logout) => logout.run(),
         Command::Whoami(whoami) => whoami.run(),
         Command::Tail(tail) => tail.run(),
         Command::Replay(replay) => replay.run(),
@@ -222,6 +242,8 @@ pub fn main() -> ExitCode {
         Command::Recover(recover) => recover.run(),
         Command::Key(key) => key.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(pages) => pages.run(),
     };
     logging::flush();
     let failure = match (outcome, output::failed()) {

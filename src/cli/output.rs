@@ -86,7 +86,14 @@ pub(super) use remark;
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
+
+    /// Examples of C0, DEL and C1, and every character that sets the direction of text, breaks a line, or marks an order of bytes.
+    const OBEYED: &str = "\0\u{7}\u{8}\t\r\u{1b}\u{7f}\u{80}\u{9b}\u{9d}\u{9f}\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}\u{feff}";
 
     #[test]
     fn control_characters_are_written_out() {
@@ -97,6 +104,32 @@ mod tests {
         }
         assert_eq!(drawn("\u{1b}[2K\u{9b}1m \u{202e}x\nGröße: 10 €"), "\\u001b[2K\\u009b1m \\u202ex\nGröße: 10 €");
         assert_eq!(shown("one\ntwo"), "one\\ntwo");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Any text, most of it of characters that a terminal obeys.
+        #[test]
+        fn what_is_drawn_controls_no_terminal_and_hides_nothing(
+            text in vec(prop_oneof![any::<char>(), select(OBEYED.chars().collect::<Vec<_>>()), select(vec!['a', 'ü', '\n'])], 0..40),
+        ) {
+            let text: String = text.into_iter().collect();
+            let (drawn, shown) = (drawn(&text), shown(&text));
+            prop_assert!(!drawn.contains(|c: char| c != '\n' && (c.is_control() || OBEYED.contains(c))));
+            prop_assert!(!shown.contains(|c: char| c.is_control() || OBEYED.contains(c)));
+            // Every other character stands where it stood.
+            let kept = |text: &str| text.replace(|c: char| c.is_control() || OBEYED.contains(c), "");
+            let mut rest = &shown[..];
+            for c in kept(&text).chars() {
+                let at = rest.find(c);
+                prop_assert!(at.is_some(), "{} is lost", c);
+                rest = &rest[at.unwrap() + c.len_utf8()..];
+            }
+            // A text without such characters is drawn as it is.
+            let plain = kept(&text);
+            prop_assert_eq!(&super::shown(&plain), &plain);
+        }
     }
 
     #[test]

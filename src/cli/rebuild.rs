@@ -19,6 +19,9 @@ use crate::views;
 /// With --data no server may have the folder. With --url a running server makes new views beside the old ones, and answers from
 /// the old ones until the new ones are complete.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger rebuild --data ledger
+  jobledger rebuild --url http://127.0.0.1:8347")]
 pub(super) struct Rebuild {
     #[command(flatten)]
     target: Target,

@@ -8,6 +8,9 @@ use crate::ledger::{Continued, continue_log, system_clock};
 
 /// Continue a copy (an import, a backup, an older state) under a new name and key; an event in its log names both
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger recover --data copy
+  jobledger recover --data copy --anchor /mnt/anchor")]
 pub(super) struct Recover {
     #[command(flatten)]
     data: Data,

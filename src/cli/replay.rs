@@ -1,6 +1,5 @@
 //! `jobledger replay`: shows a job event by event, at one moment, or as the difference of two moments.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -9,32 +8,32 @@ use serde_json::value::RawValue;
 
 use super::history::History;
 use super::output::{say, shown};
+use super::target::Origin;
 use super::{Failure, Outcome};
 use crate::job::{Fact, Job, JobId, JobKey, OrgId, Position};
 use crate::kinds;
 use crate::ledger::{AsOf, NotAMoment};
 use crate::model::{ChangeTracker, Differ, Difference, FieldChange, JobDiff, model};
 
-/// Replay one job from a data folder, even while a server runs, or from an export
+/// Replay one job from a data folder, even while a server runs, from an export, or from a running server
 ///
-/// Shows the stored events and checks no signature. `jobledger verify` checks that the ledger recorded and signed them.
+/// Shows the stored events and checks no signature. `jobledger verify` checks that the ledger recorded and signed them. A job
+/// with redacted data can only be replayed from a folder or an export, because a server shows none of what remains.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger replay sync-9 --data ledger
+  jobledger replay sync-9 --server prod --diff 3..")]
 pub(super) struct Replay {
     /// The job
     #[arg(value_name = "JOB")]
     job: JobId,
 
-    /// The data folder
-    #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    origin: Origin,
 
-    /// An export instead of a data folder
-    #[arg(long, value_name = "EXPORT")]
-    file: Option<PathBuf>,
-
-    /// The job's organisation
-    #[arg(long, env = "JOBLEDGER_ORG", default_value_t = OrgId::default(), value_name = "UUID")]
-    org: OrgId,
+    /// The job's organisation. Default: with --url that of the token, else the default organisation
+    #[arg(long, env = "JOBLEDGER_ORG", value_name = "UUID")]
+    org: Option<OrgId>,
 
     /// Show only the job at this moment: a position, or an RFC 3339 time of recording
     #[arg(long, value_name = "POSITION|TIME")]
@@ -69,8 +68,9 @@ impl FromStr for Between {
 
 impl Replay {
     pub(super) fn run(self) -> Outcome {
-        let key = JobKey { org: self.org, id: self.job.clone() };
-        let history = History::open(self.data.as_deref(), self.file.as_deref())?;
+        let history = History::open(&self.origin, &self.job, self.org)?;
+        let org = self.org.or(history.org()?).unwrap_or_default();
+        let key = JobKey { org, id: self.job.clone() };
         let done = match (self.diff, self.as_of) {
             (Some(between), _) => self.diff(&history, &key, between)?,
             (None, Some(moment)) => self.stood(&history, &key, moment)?,

@@ -22,6 +22,9 @@ use crate::server::Server;
 /// create` has made a token. Ctrl-C and SIGTERM end the server cleanly. At SIGHUP the server reads again the certificate, its
 /// key, and the option `log` in the file of --config.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger serve --create --data ledger
+  jobledger serve --data ledger --listen 0.0.0.0:8347 --tls-cert cert.pem --tls-key key.pem")]
 pub(super) struct Serve {
     #[command(flatten)]
     data: Data,

@@ -1,13 +1,15 @@
 //! A running server, as commands ask it: reads, and appends that are tried again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::Failure;
 use super::client::{Remote, expect_type, failed, is_hopeless, problem, refused, unexpected};
+use super::follow::rest;
 use super::output::{remark, shown};
 use crate::job::JobId;
 
@@ -15,6 +17,8 @@ use crate::job::JobId;
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 /// How often a command sends an append while the server is busy or does not answer.
 const TRIES: u32 = 8;
+/// The pause before a read that got no answer is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A running server.
 pub(super) struct Server {
@@ -33,9 +37,39 @@ impl Server {
 
     /// The answer to a read, with status 200.
     pub(super) fn get(&self, path: &str, query: &[Parameter]) -> Result<Response<Body>, Failure> {
-        let request = self.agent.get(self.remote.at(path)).query_pairs(query.iter().map(|(name, text)| (name, text)));
-        let mut answer = request.header("authorization", self.remote.bearer()).call().map_err(failed)?;
+        let mut answer = self.read(path, query).call().map_err(failed)?;
         if answer.status() == 200 { Ok(answer) } else { Err(refused(&mut answer)) }
+    }
+
+    /// The answer to a read of events, one a line.
+    pub(super) fn ndjson(&self, path: &str, query: &[Parameter]) -> Result<Response<Body>, Failure> {
+        let mut answer = self.read(path, query).header("accept", "application/x-ndjson").call().map_err(failed)?;
+        if answer.status() != 200 {
+            return Err(refused(&mut answer));
+        }
+        expect_type(&answer, "application/x-ndjson")?;
+        Ok(answer)
+    }
+
+    /// The value of a read that answers JSON; `None` if there is no such thing (404).
+    pub(super) fn found(&self, path: &str, query: &[Parameter]) -> Result<Option<Value>, Failure> {
+        let mut answer = self.read(path, query).call().map_err(failed)?;
+        match answer.status().as_u16() {
+            200 => serde_json::from_str(&text(answer)?).map(Some).map_err(|_| unexpected("expected JSON")),
+            404 => Ok(None),
+            _ => Err(refused(&mut answer)),
+        }
+    }
+
+    /// The newest position of the log.
+    pub(super) fn head(&self) -> Result<u64, Failure> {
+        let page = self.json("/ledger/events", &[("limit", "1".into())])?;
+        page["head"].as_u64().ok_or_else(|| unexpected("expected a page of events with its head"))
+    }
+
+    fn read(&self, path: &str, query: &[Parameter]) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(self.remote.at(path)).query_pairs(query.iter().map(|(name, text)| (name, text)));
+        request.header("authorization", self.remote.bearer())
     }
 
     /// The text of a read that answers JSON.
@@ -48,6 +82,42 @@ impl Server {
     /// The value of a read that answers JSON.
     pub(super) fn json(&self, path: &str, query: &[Parameter]) -> Result<Value, Failure> {
         serde_json::from_str(&self.json_text(path, query)?).map_err(|_| unexpected("expected JSON"))
+    }
+
+    /// The value of a read that answers JSON. While the server does not answer or answers 5xx, asks again; `None` once `until` has
+    /// come.
+    pub(super) fn patient_json(
+        &self,
+        path: &str,
+        query: &[Parameter],
+        until: Option<Instant>,
+    ) -> Result<Option<Value>, Failure> {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+            let request = self.read(path, query).config().timeout_global(left).build();
+            let why = match request.call() {
+                Ok(answer) if answer.status() == 200 => {
+                    expect_type(&answer, "application/json")?;
+                    match text(answer) {
+                        Ok(text) => {
+                            return serde_json::from_str(&text).map(Some).map_err(|_| unexpected("expected JSON"));
+                        }
+                        Err(failure) => failure.to_string(),
+                    }
+                }
+                Ok(mut answer) if answer.status().is_client_error() => return Err(refused(&mut answer)),
+                Ok(mut answer) => problem(&mut answer).0,
+                Err(error) if is_hopeless(&error) => return Err(failed(error)),
+                Err(error) => error.to_string(),
+            };
+            if until.is_none_or(|until| Instant::now() < until) {
+                remark!("jobledger: {why}; trying again");
+                rest(PAUSE, until);
+            }
+        }
     }
 
     /// Appends a batch, and returns the answer of any status but a passing one. Sends the batch again after a 503 or a broken

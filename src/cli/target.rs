@@ -1,12 +1,13 @@
-//! `--data`, or `--url` and `--token`: a data folder, or a running server.
+//! `--data`, or `--url` or `--server`: a data folder, or a running server.
 
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::client::{Authorities, Remote, server};
+use super::client::{Authorities, Remote};
+use super::logins::name;
+use super::remote::{Named, as_mistake, strongest};
 
 /// Which ledger a command works on.
 #[derive(Debug, Clone)]
@@ -17,9 +18,53 @@ pub(super) enum Target {
     Server(Remote),
 }
 
+/// Where a command reads: a ledger, or an export.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// A folder or a server.
+    Ledger(Target),
+    /// The file of an export.
+    File(PathBuf),
+}
+
+#[derive(Debug, Args)]
+struct FileOption {
+    /// An export instead of a ledger
+    #[arg(long, value_name = "EXPORT")]
+    file: Option<PathBuf>,
+}
+
+impl FromArgMatches for Origin {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Origin, Error> {
+        match FileOption::from_arg_matches(matches)?.file {
+            Some(file) => Ok(Origin::File(file)),
+            None if strongest(matches, &["data", "url", "server"])?.is_none() => {
+                let what = "expected --data, --file, or --url and --token, or --server\n";
+                Err(Error::raw(ErrorKind::MissingRequiredArgument, what))
+            }
+            None => Target::from_arg_matches(matches).map(Origin::Ledger),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Origin::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Origin {
+    fn augment_args(command: Command) -> Command {
+        FileOption::augment_args(Target::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        FileOption::augment_args_for_update(Target::augment_args_for_update(command))
+    }
+}
+
 #[derive(Debug, Args)]
 struct Options {
-    /// The data folder; stop its server before a command that writes
+    /// The data folder
     #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -27,7 +72,11 @@ struct Options {
     #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
     url: Option<String>,
 
-    /// The token for the server of --url
+    /// A running server by the name that `jobledger login` gave it
+    #[arg(long, env = "JOBLEDGER_SERVER", value_name = "NAME", value_parser = name)]
+    server: Option<String>,
+
+    /// The token for the server. Default: that of its login
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 
@@ -36,38 +85,20 @@ struct Options {
 }
 
 impl FromArgMatches for Target {
-    /// If both a folder and a server are given, the stronger source wins: the command line over the environment, and the
-    /// environment over the file. So `--url` works although `JOBLEDGER_DATA` is set. clap's own conflicts do not compare
-    /// sources, so this code does.
     fn from_arg_matches(matches: &ArgMatches) -> Result<Target, Error> {
-        let near = |name| match matches.value_source(name) {
-            Some(ValueSource::CommandLine) => 2,
-            Some(ValueSource::EnvVariable) => 1,
-            _ => 0,
-        };
-        let Options { data, url, token, authorities } = Options::from_arg_matches(matches)?;
-        let told = match (data, url) {
-            (Some(_), Some(_)) if near("data") == near("url") => {
-                let what = match near("data") {
-                    1 => {
-                        "expected JOBLEDGER_DATA or JOBLEDGER_URL in the environment, found both; give --data or --url\n"
-                    }
-                    _ => "expected --data or --url, found both\n",
-                };
-                return Err(Error::raw(ErrorKind::ArgumentConflict, what));
+        let strongest = strongest(matches, &["data", "url", "server"])?;
+        let Options { data, url, server, token, authorities } = Options::from_arg_matches(matches)?;
+        let named = match (strongest, data, url, server) {
+            (Some("data"), Some(data), _, _) => return Ok(Target::Folder(data)),
+            (Some("url"), _, Some(url), _) => Named::Url(url),
+            (Some(_), _, _, Some(server)) => Named::Server(server),
+            // A login alone chooses no server here: without its options the command may have been meant for a folder.
+            _ => {
+                let what = "expected --data, or --url and --token, or --server\n";
+                return Err(Error::raw(ErrorKind::MissingRequiredArgument, what));
             }
-            (Some(_), Some(url)) if near("url") > near("data") => (None, Some(url)),
-            (Some(data), _) => (Some(data), None),
-            (None, url) => (None, url),
         };
-        match (told, token) {
-            ((Some(data), _), _) => Ok(Target::Folder(data)),
-            ((None, Some(url)), Some(token)) => match server(&url) {
-                Ok(url) => Ok(Target::Server(Remote { url, token, authorities })),
-                Err(why) => Err(Error::raw(ErrorKind::ValueValidation, format!("--url: {why}, found `{url}`\n"))),
-            },
-            _ => Err(Error::raw(ErrorKind::MissingRequiredArgument, "expected --data, or --url and --token\n")),
-        }
+        Remote::of(named, token, authorities).map(Target::Server).map_err(as_mistake)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -15,6 +15,9 @@ use crate::ledger::system_clock;
 
 /// Make, list and revoke tokens
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger token create --data ledger --name gateway --role worker
+  jobledger token list --data ledger")]
 pub(super) struct Token {
     #[command(subcommand)]
     command: TokenCommand,
@@ -33,6 +36,9 @@ enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger token create --data ledger --name gateway --role worker
+  jobledger token create --data ledger --name watch --role viewer --expires 2026-12-31")]
 struct Create {
     #[command(flatten)]
     data: Data,
@@ -78,6 +84,9 @@ struct Named {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger token rotate --data ledger --name gateway --overlap 1h
+  jobledger token rotate --data ledger --name gateway --overlap 0s")]
 struct Rotate {
     #[command(flatten)]
     token: Named,
@@ -88,6 +97,9 @@ struct Rotate {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger token list --data ledger
+  jobledger token list --data ledger --json")]
 struct List {
     #[command(flatten)]
     data: Data,
@@ -98,6 +110,9 @@ struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger token revoke --data ledger --name gateway
+  jobledger token revoke --data ledger --name gateway --org 00000000-0000-0000-0000-000000000001")]
 struct Revoke {
     #[command(flatten)]
     token: Named,

@@ -22,6 +22,7 @@ mod plain;
 mod reject;
 mod residue;
 mod shape;
+mod shown;
 mod stored;
 mod v1;
 
@@ -35,4 +36,5 @@ pub use ledger_events::{LEDGER, LedgerContinued, LedgerCreated, LedgerKeyAdded, 
 pub use lines::{Line, LineError, Lines, MAX_LINE};
 pub use reject::{BatchReject, Reject};
 pub use residue::{StoredRedaction, residue, with_residue};
+pub use shown::{NotShown, entry_of};
 pub use stored::{EventData, Undecodable, decode, parse, read_spec};

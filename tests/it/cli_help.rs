@@ -75,6 +75,9 @@ fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
         "note",
         "cancel",
         "whoami",
+        "wait",
+        "login",
+        "logout",
         "tail",
         "replay",
         "export",
@@ -90,6 +93,8 @@ fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
         "verify receipt",
         "verify bundle",
         "evidence",
+        "completions",
+        "man",
     ] {
         assert!(names.iter().any(|found| found == name), "`{name}` is not in {names:?}");
     }
@@ -98,9 +103,26 @@ fn every_command_has_help_and_none_runs_without_being_told_what_to_do() {
             help.contains(&format!("Usage: {}", [&["jobledger".to_owned()], &path[..]].concat().join(" "))),
             "{help}"
         );
-        if path.first().is_none_or(|first| first != "demo") {
+        // These do something useful as they are.
+        if path.first().is_none_or(|first| !["demo", "logout", "man"].contains(&first.as_str())) {
             cli(path).run().expect(usage(path));
         }
+    }
+}
+
+#[test]
+fn every_long_help_ends_with_two_examples_of_the_command() {
+    // The demo has nothing to choose.
+    for Described { path, help } in commands().iter().filter(|command| command.path != ["demo"]) {
+        let lines: Vec<&str> = help.trim_end().lines().rev().take(3).collect();
+        let [second, first, heading] = lines[..] else { panic!("{help}") };
+        assert_eq!(heading, "Examples:", "{path:?}");
+        let command = [&["jobledger".to_owned()], &path[..]].concat().join(" ");
+        for example in [first, second] {
+            // In a pipe the command may stand second.
+            assert!(example.starts_with("  jobledger ") && example.contains(&command), "{path:?}: {example}");
+        }
+        assert_ne!(first, second);
     }
 }
 

@@ -90,6 +90,12 @@ impl Cli {
         self
     }
 
+    /// Takes stdin from `from`. Without this call stdin is empty.
+    pub fn stdin(mut self, from: impl Into<Stdio>) -> Cli {
+        self.0.stdin(from);
+        self
+    }
+
     /// Sends stderr to `to` instead of the pipe that [`Running`] reads.
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Cli {
         self.0.stderr(to);

@@ -26,6 +26,7 @@ pub mod shell;
 mod stage;
 pub mod stalls;
 mod streams;
+pub mod terminal;
 pub mod wait;
 pub mod watching;
 

@@ -18,6 +18,9 @@ use crate::job::plural;
 /// byte for byte those of this program. Never run the verify.py of a bundle that you received; take that file from a source
 /// that you trust.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify bundle sync-9.tar --vkey KEY
+  jobledger verify bundle sync-9.tar --vkey KEY --json")]
 pub(super) struct BundleFile {
     /// The bundle
     #[arg(value_name = "FILE")]

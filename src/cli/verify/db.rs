@@ -11,6 +11,9 @@ use crate::ledger::Folder;
 
 /// Check a data folder; reads only, and works while a server runs
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify db ledger --vkey KEY
+  jobledger verify db ledger --vkey KEY --anchor /mnt/anchor --json")]
 pub(super) struct Db {
     /// The data folder
     #[arg(value_name = "DIR", env = "JOBLEDGER_DATA")]

@@ -15,6 +15,9 @@ use crate::cli::{Outcome, progress};
 /// An export has no signature, unless `jobledger export --checkpoint` made it. Otherwise give a checkpoint that you hold by
 /// --since or --anchor.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify export log.ndjson --vkey KEY
+  jobledger verify export log.ndjson --vkey KEY --json")]
 pub(super) struct ExportFile {
     /// The export
     #[arg(value_name = "FILE")]

@@ -19,6 +19,9 @@ use super::Outcome;
 /// Exit codes: 0 verified, 1 usage, 2 unreadable, 3 content tampered with, 4 signature or key, 5 rolled back or forked, 6 data
 /// missing without a redaction, 7 consistent, but not signed by a key that --vkey pins.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify db ledger --vkey KEY
+  jobledger verify bundle sync-9.tar --vkey KEY")]
 pub(super) struct Verify {
     #[command(subcommand)]
     what: What,

@@ -19,6 +19,9 @@ use crate::wire::Leaf;
 /// FILE holds a receipt (a tlog-proof with its leaf in `extra`, as `/ledger/events/{position}/proof` answers), or the answer of
 /// `POST /ledger/events` with `Prefer: return=receipt`, or one entry of its `events`.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify receipt receipt.tlog-proof --vkey KEY
+  jobledger verify receipt answer.json --vkey KEY --json")]
 pub(super) struct ReceiptFile {
     /// The file
     file: PathBuf,

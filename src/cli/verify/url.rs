@@ -9,18 +9,22 @@ use clap::Args;
 use super::trust::Trust;
 use crate::audit;
 use crate::cli::client::{Authorities, Remote, failed, problem, server};
+use crate::cli::remote::Named;
 use crate::cli::{Failure, Outcome, progress};
 
 /// Check a running server with a token of the role auditor; the command fetches the whole log and recomputes it
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger verify url https://ledger.example --vkey KEY
+  jobledger verify url https://ledger.example --vkey KEY --anchor auditor.checkpoint")]
 pub(super) struct Url {
     /// The server, such as http://127.0.0.1:8347
     #[arg(value_name = "URL", env = "JOBLEDGER_URL", value_parser = server)]
     url: String,
 
-    /// The token of an auditor
+    /// The token of an auditor. Default: that of the login at this address
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: String,
+    token: Option<String>,
 
     #[command(flatten)]
     authorities: Authorities,
@@ -36,7 +40,8 @@ pub(super) struct Url {
 impl Url {
     pub(super) fn run(self) -> Outcome {
         let mut auditor = self.trust.auditor(self.anchor.as_deref(), None)?;
-        let remote = Remote { url: self.url, token: self.token, authorities: self.authorities };
+        let remote = Remote::of(Named::Url(self.url), self.token, self.authorities);
+        let remote = remote.map_err(|error| Failure::Refused(error.to_string()))?;
         let agent = remote.agent(Duration::from_secs(60))?;
         let get = |path: &str| -> Result<Box<dyn Read>, Failure> {
             let mut answer =
