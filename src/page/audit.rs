@@ -9,6 +9,7 @@ use super::refusal::Refusal;
 use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
 use super::visitor::Visitor;
+use crate::blocking::off_thread;
 use crate::http::{App, Error, Params};
 use crate::job::{JobId, Kind};
 
@@ -51,7 +52,8 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, params: Param
             None
         }
     };
-    let checkpoint = app.ledger.log(|log| log.checkpoint()).map_err(Error::from)?;
+    let ledger = app.ledger.clone();
+    let checkpoint = off_thread(move || ledger.log(|log| log.checkpoint())).await.map_err(Error::from)?;
     let identity = app.ledger.identity();
     let page = AuditPage {
         shell: visitor.shell("Audit"),

@@ -46,7 +46,7 @@ pub fn output_start(ledger: &Ledger, job: &Summary, part: FromEnd) -> Result<Out
     let mut end = job.position;
     loop {
         let positions = ledger.log(|log| log.newest_positions(end, STEP + 1))?;
-        let Some(oldest) = positions.iter().take(STEP).last() else { return Ok(OutputStart::at(0)) };
+        let Some(oldest) = positions.iter().take(STEP).next_back() else { return Ok(OutputStart::at(0)) };
         let after = Position::new(oldest.get() - 1);
         let text = output_between(ledger, job, after, end)?;
         if let Some(skip) = search.begins_in(&text) {
