@@ -27,6 +27,7 @@ mod login;
 mod logins;
 mod masking;
 mod note;
+mod open_files;
 mod output;
 mod progress;
 mod rebuild;

@@ -10,6 +10,7 @@ use super::duration::duration;
 use super::limits::Limits;
 use super::listen::Listen;
 use super::masking::Masking;
+use super::open_files;
 use super::stop::{at_hangup, stop_signal};
 use super::{AnchorDir, Data, Failure, Outcome, logging};
 use crate::http::{HttpOptions, NotAnOrigin, Origin, Tls, Transport};
@@ -118,6 +119,7 @@ impl Serve {
     pub(super) fn run(self, warnings: &[String]) -> Outcome {
         logging::start(&self.log, self.json)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        open_files::make_room_for(self.limits.bounds().tails.total);
         let transport = match (&self.tls_cert, &self.tls_key) {
             (Some(_), Some(_)) if self.behind_tls => {
                 let why =

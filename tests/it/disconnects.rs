@@ -9,6 +9,7 @@ use jobledger::job::{JobKey, OrgId, Position, Summary};
 use jobledger::ledger::{AsOf, Folder, Ledger, Options, system_clock};
 use serde_json::json;
 
+use crate::support::wait::until_some;
 use crate::support::{TestServer, started, task_job};
 
 /// Runs `test` with a ledger that has one turn and one running job, where one thread does all blocking work.
@@ -19,8 +20,9 @@ fn with_one_thread(test: impl AsyncFnOnce(&Ledger, &JobKey)) {
     let threads =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build();
     threads.unwrap().block_on(async {
-        let options = Options { turns: 1, clock: system_clock(), ..Options::default() };
-        let ledger = Ledger::open(Folder::new(server.path()), options).unwrap();
+        let options = || Options { turns: 1, clock: system_clock(), ..Options::default() };
+        // A child of another test may hold the lock between its fork and its exec.
+        let ledger = until_some("the folder is free", || Ledger::open(Folder::new(server.path()), options()).ok());
         let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
         // From here on the views show the whole log.
         assert!(ledger.job(&key, None).await.unwrap().value.is_some());

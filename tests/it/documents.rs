@@ -29,7 +29,9 @@ fn documents() -> BTreeMap<PathBuf, String> {
             let path = folder.join(entry.unwrap().file_name());
             match root().join(&path).is_dir() {
                 true => folders.push(path),
-                false => found.push(path),
+                false if path.extension().is_some_and(|extension| extension == "md") => found.push(path),
+                // A picture.
+                false => {}
             }
         }
     }

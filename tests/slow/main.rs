@@ -3,7 +3,6 @@
 //!
 //! `cargo test` runs them; `cargo test --test it` does not.
 
-mod browser;
 mod demo;
 mod evidence;
 mod foreign;

@@ -52,6 +52,14 @@ pub fn cli<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Cli {
     Cli(command)
 }
 
+/// `jobledger` with these arguments, started by a shell that first runs `limits`, such as `ulimit -n 100`.
+pub fn cli_under<A: AsRef<OsStr>>(limits: &str, args: impl IntoIterator<Item = A>) -> Cli {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!(r#"{limits}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_jobledger")]);
+    command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Cli(command)
+}
+
 /// Runs `jobledger COMMAND --data FOLDER MORE…` and waits for its end. `command` may be two words.
 pub fn on(folder: &Path, command: &str, more: &[&str]) -> Done {
     cli(command.split(' ')).arg("--data").arg(folder).args(more).run()
@@ -268,6 +276,11 @@ impl Serving {
     /// A client with this token.
     pub fn client(&self, token: &str) -> Client {
         Client::new(&self.url, Some(token))
+    }
+
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().child.id()
     }
 
     /// Sends a signal, by name.
