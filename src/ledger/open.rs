@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -49,6 +50,9 @@ pub enum OpenError {
     Thread(#[source] std::io::Error),
 }
 
+/// Longest wait for the views of a new ledger. After it the ledger opens without them.
+const FIRST_VIEWS: Duration = Duration::from_secs(5);
+
 impl Ledger {
     /// Opens the ledger in `folder`, and starts its threads. Makes a new ledger in a folder that is empty or holds tokens alone;
     /// `options` may allow more.
@@ -67,7 +71,13 @@ impl Ledger {
         close_to_others(&folder);
         let log = OpenLog::open(&folder, &options, &origin)?;
         let trust = Trust::examine(&folder, &log.writer.reader(), &log.identity)?;
-        start_threads(folder, options, lock, log, trust)
+        let new = log.new;
+        let ledger = start_threads(folder, options, lock, log, trust)?;
+        if new {
+            // Its views are made within milliseconds. Without this wait the first reads would be told to come back.
+            ledger.inner.projection.wait_until_readable(FIRST_VIEWS);
+        }
+        Ok(ledger)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads of the views, and the waits until the views show what a read asks for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -20,6 +20,14 @@ impl Projection {
     /// The version of the views; `None` while a commit or a swap is under way.
     pub(in crate::ledger) fn version(&self) -> Option<ViewsVersion> {
         self.status.borrow().version()
+    }
+
+    /// Blocks this thread until the views can be read, or `most` has passed.
+    pub(in crate::ledger) fn wait_until_readable(&self, most: Duration) {
+        let until = Instant::now() + most;
+        while self.readers.read().is_none() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until the views show `position`; `false` if they do not by `until`, or stop before it.
