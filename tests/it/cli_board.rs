@@ -130,6 +130,7 @@ fn a_token_that_is_typed_is_not_shown() {
     let (server, token, _) = serve(dir.path());
     let mut login = Terminal::start(cli(["login", "--url", &server.url]).env("HOME", dir.path().join("home")), 12, 200);
     login.until("the question", |rows| rows.iter().any(|row| row.starts_with("Token for http://")));
+    login.until_hidden();
     login.type_in(&format!("{token}\n"));
     let rows = login.until("the answer", |rows| rows.iter().any(|row| row.contains("`default`: admin, role admin")));
     assert!(!rows.concat().contains(&token), "{rows:?}");

@@ -141,7 +141,7 @@ fn a_moment_shows_nothing_newer_and_what_its_event_changed() {
     let (_server, viewer) = server();
     for path in ["/jobs/nightly?as_of=3", "/jobs/nightly?event=3"] {
         let past = page(&viewer, path);
-        for newer in ["source-a", "42 entries", "alert(1)", "slow tonight", "next line", "65"] {
+        for newer in ["source-a", "42 entries", "alert(1)", "slow tonight", "next line", "65 %"] {
             assert!(!past.contains(newer), "{path} shows {newer}: {past}");
         }
         assert!(past.contains("event 3 of 7, job.progress by"), "{past}");

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::cli::{Cli, Running};
-use super::wait::until_some;
+use super::wait::{until, until_some};
 
 /// A command on a terminal. Dropping the value kills the command.
 pub struct Terminal {
@@ -60,6 +60,12 @@ impl Terminal {
     pub fn resize(&self, rows: u16, columns: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
         tcsetwinsize(&self.keys, size(rows, columns)).unwrap();
+    }
+
+    /// Waits until the terminal no longer shows what is typed. Keys before that would be lost.
+    #[track_caller]
+    pub fn until_hidden(&self) {
+        until("typed text is hidden", || !tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO));
     }
 
     /// Types a text.
