@@ -31,7 +31,7 @@ const SIGN_IN_PAGE: &str = "/sign-in";
 ///
 /// The token stands in `Authorization`, or in a form.
 #[utoipa::path(
-    post, path = "/session", tag = "session",
+    post, path = "/session", tag = "session", security(("bearer" = []), ()),
     request_body(content = Option<SignInForm>, content_type = "application/x-www-form-urlencoded",
         description = "The form of a page of this server; not read if the request has `Authorization`"),
     responses(
