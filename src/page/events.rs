@@ -9,10 +9,11 @@ use super::filters::{Choice, choices};
 use super::refusal::Refusal;
 use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
+use super::shown::ShownJob;
 use super::timeline::{Entries, Entry, Wanted};
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
-use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
+use crate::http::{App, Error, Params, Segment};
 use crate::job::EventType;
 
 #[derive(Template)]
@@ -41,15 +42,9 @@ pub(super) async fn page(
 ) -> Result<Response, Refusal> {
     let mut params = params.without_empty();
     let wanted = wanted(&mut params)?;
-    let JobRead { key, as_of, min, heartbeat } = params.job_read(&visitor.0, &id)?;
-    refuse_heartbeat(heartbeat)?;
-    let turn = app.ledger.turn(min).await?;
-    let shown = match as_of {
-        None => app.ledger.whole_job(&turn, &key).await?.value,
-        Some(moment) => app.ledger.job_as_of(&turn, &key, moment).await?.value,
-    };
-    let job = shown.ok_or_else(Error::no_such_job)?;
-    let moment = as_of.map(|_| job.position.to_string()).unwrap_or_default();
+    let ShownJob { turn, job, is_past } = ShownJob::read(&app, &visitor, params, &id).await?;
+    let key = job.key.clone();
+    let moment = if is_past { job.position.to_string() } else { String::new() };
     let ledger = app.ledger.clone();
     let read = off_thread(move || {
         let _turn = turn;

@@ -16,6 +16,7 @@ mod output;
 mod refusal;
 mod row;
 mod shell;
+mod shown;
 mod sign_in;
 mod terminal;
 mod timeline;

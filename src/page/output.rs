@@ -8,10 +8,11 @@ use axum::response::Response;
 use super::refusal::Refusal;
 use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
+use super::shown::ShownJob;
 use super::terminal::{Drawn, Terminal};
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
-use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
+use crate::http::{App, Error, Params, Segment};
 use crate::job::{Job, Position};
 use crate::ledger::{Ledger, ReadError, hook_chunk};
 
@@ -44,15 +45,9 @@ pub(super) async fn page(
 ) -> Result<Response, Refusal> {
     let mut params = params.without_empty();
     let before = params.one("before")?;
-    let JobRead { key, as_of, min, heartbeat } = params.job_read(&visitor.0, &id)?;
-    refuse_heartbeat(heartbeat)?;
-    let turn = app.ledger.turn(min).await?;
-    let shown = match as_of {
-        None => app.ledger.whole_job(&turn, &key).await?.value,
-        Some(moment) => app.ledger.job_as_of(&turn, &key, moment).await?.value,
-    };
-    let job = shown.ok_or_else(Error::no_such_job)?;
-    let moment = as_of.map(|_| format!("as_of={}&", job.position)).unwrap_or_default();
+    let ShownJob { turn, job, is_past } = ShownJob::read(&app, &visitor, params, &id).await?;
+    let key = job.key.clone();
+    let moment = if is_past { format!("as_of={}&", job.position) } else { String::new() };
     let ledger = app.ledger.clone();
     let drawn = off_thread(move || {
         let _turn = turn;

@@ -3,11 +3,11 @@
 use std::pin::pin;
 
 use async_stream::stream;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Ending, Woken, answer, last_event_id};
+use super::{Ending, Woken, answer, last_event_id, seen_to_the_end};
 use crate::http::answer::{Code, Error, RenderedJob};
 use crate::http::app::App;
 use crate::http::request::{Caller, JobRead};
@@ -33,10 +33,8 @@ pub async fn live_changes(
     // Taken before the job is rendered: the messages begin at or before the revision that the client gets.
     let messages = app.live_jobs.of(&now.value);
     let first = rendered(app, &view, now).await?;
-    if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
-        && resumed >= ended
-    {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if let Some(answer) = seen_to_the_end(app, &key, resumed)? {
+        return Ok(answer);
     }
     let app = app.clone();
     Ok(answer(

@@ -3,11 +3,11 @@
 use std::pin::pin;
 
 use async_stream::stream;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use tokio::time::Instant;
 
-use super::{Ending, Woken, answer, last_event_id};
+use super::{Ending, Woken, answer, last_event_id, seen_to_the_end};
 use crate::http::answer::RenderedJob;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
@@ -32,10 +32,8 @@ pub async fn live(
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter::of_job(&key));
     let first = rendered(app, &view, found(app, &view, &key, reading.min).await?).await?;
-    if let (Some(resumed), Some(ended)) = (resumed, app.ledger.final_position(&key)?)
-        && resumed >= ended
-    {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if let Some(answer) = seen_to_the_end(app, &key, resumed)? {
+        return Ok(answer);
     }
     let app = app.clone();
     Ok(answer(

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -37,7 +37,7 @@ use crate::http::connection::Lease;
 use crate::http::connection::LeaseGuard;
 use crate::http::limits::Permit;
 use crate::http::request::Caller;
-use crate::job::Position;
+use crate::job::{JobKey, Position};
 use crate::tails::{Bell, Open, TailError, frame};
 
 /// An answer that streams `frames`. `head` is the head of the log at the start. No proxy may compress, buffer or store it.
@@ -64,6 +64,13 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Error> {
         },
         None => Err(Error::bad_request("`Last-Event-ID`: expected a position")),
     }
+}
+
+/// The answer to a client that comes back after the job's final event, which it has seen: 204 stops an `EventSource`.
+fn seen_to_the_end(app: &App, key: &JobKey, seen: Option<Position>) -> Result<Option<Response>, Error> {
+    let Some(seen) = seen else { return Ok(None) };
+    let ended = app.ledger.final_position(key)?;
+    Ok(ended.filter(|ended| seen >= *ended).map(|_| StatusCode::NO_CONTENT.into_response()))
 }
 
 /// A stream's view of the events that end it: the server stops, or its token or session ends.

@@ -3,14 +3,14 @@
 use std::pin::pin;
 
 use async_stream::stream;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::Stream;
 
-use super::{Ending, Woken, answer, last_event_id};
+use super::{Ending, Woken, answer, last_event_id, seen_to_the_end};
 use crate::blocking::off_thread;
 use crate::http::answer::Error;
 use crate::http::app::App;
@@ -37,11 +37,8 @@ pub async fn live_output(
     // The bell is taken before the job is read: an event in between rings it.
     let bell = app.tails.bell(&Filter::of_job(&key));
     let job = app.ledger.job(&key, reading.min).await?.value.ok_or_else(Error::no_such_job)?;
-    let ended = app.ledger.final_position(&key)?;
-    if let (Some(resumed), Some(ended)) = (resumed, ended)
-        && resumed >= ended
-    {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if let Some(answer) = seen_to_the_end(app, &key, resumed)? {
+        return Ok(answer);
     }
     let reader = Reader::new(app, &job, resumed, lines).await?;
     let messages = messages(app.clone(), reader, bell, ending);
