@@ -103,7 +103,7 @@ static PROBLEM: ErrorStyle = ErrorStyle {
     schema: <Problem as ToSchema>::name,
 };
 
-/// An extension of a response: [`render`] keeps its body although the status is that of an error.
+/// An extension of a response: the middleware of this module keeps its body although the status is that of an error.
 #[derive(Debug, Clone, Copy)]
 pub struct KeepBody;
 
