@@ -40,6 +40,7 @@ mod cli_token;
 mod cli_verify;
 mod cli_verify_url;
 mod cli_wait;
+mod clients;
 mod clock;
 mod cors;
 mod damage;

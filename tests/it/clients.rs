@@ -1,0 +1,89 @@
+//! The Python client passes its own tests, and the worker of the guide reports what it did.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::support::cli::{Serving, token};
+use crate::support::shell::{lacking, said};
+use crate::support::skipped;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A command that finds the Python client, and gets no other variables of the test's process than `PATH`.
+fn command(program: impl Into<PathBuf>) -> Command {
+    let mut command = Command::new(program.into());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("PYTHONPATH", root().join("clients/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+#[track_caller]
+fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}{}", said(&output), String::from_utf8_lossy(&output.stderr));
+    said(&output)
+}
+
+/// A ledger with a token for a worker.
+struct Ledger {
+    dir: tempfile::TempDir,
+    server: Serving,
+    token: String,
+}
+
+impl Ledger {
+    fn start() -> Ledger {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("ledger");
+        let server = Serving::start(&folder);
+        let token = token(&folder, "worker");
+        Ledger { dir, server, token }
+    }
+
+    /// Runs a worker in a temporary folder, and returns what it printed.
+    fn run(&self, mut worker: Command) -> String {
+        let worker = worker.env("JOBLEDGER_URL", &self.server.url).env("JOBLEDGER_TOKEN", &self.token);
+        succeeded(worker.current_dir(self.dir.path()).output().unwrap())
+    }
+
+    fn read(&self, path: &str) -> Value {
+        self.server.client(&self.token).get(path).expect(200).json()
+    }
+}
+
+#[test]
+fn the_python_client_passes_its_tests() {
+    if let Some(tool) = lacking(&["python3", "openssl"]) {
+        return skipped(tool);
+    }
+    let mut tests = command("python3");
+    tests.arg(root().join("clients/python/test_jobledger.py"));
+    succeeded(tests.env("JOBLEDGER_TEST_PROGRAM", env!("CARGO_BIN_EXE_jobledger")).output().unwrap());
+}
+
+#[test]
+fn the_python_client_has_the_version_of_the_ledger() {
+    let project = fs::read_to_string(root().join("clients/python/pyproject.toml")).unwrap();
+    assert!(project.contains(&format!("\nversion = \"{}\"\n", env!("CARGO_PKG_VERSION"))), "{project}");
+}
+
+#[test]
+fn the_worker_of_the_guide_is_recorded() {
+    if let Some(tool) = lacking(&["python3"]) {
+        return skipped(tool);
+    }
+    let page = fs::read_to_string(root().join("docs/guide/worker.md")).unwrap();
+    let worker = page.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    assert_eq!(worker.lines().filter(|line| !line.is_empty()).count(), 10, "the guide promises ten lines");
+    let ledger = Ledger::start();
+    let mut python = command("python3");
+    python.args(["-c", worker]);
+    assert_eq!(ledger.run(python), "");
+    let jobs = ledger.read("/ledger/jobs");
+    let job = &jobs["jobs"][0];
+    assert_eq!((&job["status"], &job["records_processed"]), (&json!("completed"), &json!(3)), "{jobs}");
+}
