@@ -1,9 +1,10 @@
-//! The Python client passes its own tests, and the worker of the guide reports what it did.
+//! The Python client passes its own tests, and the examples report what they did.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::cli::{Serving, token};
@@ -53,6 +54,25 @@ impl Ledger {
     fn read(&self, path: &str) -> Value {
         self.server.client(&self.token).get(path).expect(200).json()
     }
+
+    /// Fails unless the import that printed `printed` is recorded, and its people are in the SQLite file.
+    #[track_caller]
+    fn expect_import(&self, printed: &str) {
+        let job = printed.trim_end().rsplit('/').next().unwrap();
+        let shown = self.read(&format!("/ledger/jobs/{job}"));
+        let counts = [&shown["records_processed"], &shown["total_records"], &shown["records_created"]];
+        assert_eq!(counts, [1000, 1000, 999], "{shown}");
+        assert_eq!((&shown["status"], &shown["progress"]), (&json!("completed"), &json!(100)), "{shown}");
+        let items = shown["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{shown}");
+        let item = [&items[0]["item"], &items[0]["status"], &items[0]["message"]];
+        assert_eq!(item, ["person-617", "failed", "no e-mail address"]);
+        let output = "people.csv has 1000 records\n999 of 1000 records are in people.db\n";
+        assert_eq!(shown["hook"]["output"], output);
+        let people = Connection::open(self.dir.path().join("people.db")).unwrap();
+        let count: i64 = people.query_row("SELECT count(*) FROM person", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 999);
+    }
 }
 
 #[test]
@@ -69,6 +89,28 @@ fn the_python_client_passes_its_tests() {
 fn the_python_client_has_the_version_of_the_ledger() {
     let project = fs::read_to_string(root().join("clients/python/pyproject.toml")).unwrap();
     assert!(project.contains(&format!("\nversion = \"{}\"\n", env!("CARGO_PKG_VERSION"))), "{project}");
+}
+
+#[test]
+fn the_import_in_python_is_recorded() {
+    if let Some(tool) = lacking(&["python3"]) {
+        return skipped(tool);
+    }
+    let ledger = Ledger::start();
+    let mut import = command("python3");
+    import.arg(root().join("examples/import.py")).args(["people.csv", "people.db"]);
+    ledger.expect_import(&ledger.run(import));
+}
+
+#[test]
+fn the_import_in_shell_is_recorded() {
+    if let Some(tool) = lacking(&["curl", "sqlite3"]) {
+        return skipped(tool);
+    }
+    let ledger = Ledger::start();
+    let mut import = command(root().join("examples/import.sh"));
+    import.args(["people.csv", "people.db"]);
+    ledger.expect_import(&ledger.run(import));
 }
 
 #[test]
