@@ -60,7 +60,7 @@ impl SignIn {
     }
 }
 
-/// The first line of stdin. On a terminal it asks, and does not show what is typed.
+/// Reads the token from the first line of stdin. On a terminal the command asks for the token, and the terminal hides the keys.
 fn read_token(url: &str) -> Result<String, Failure> {
     let token = if stdin().is_terminal() {
         let terminal = Term::stderr();

@@ -68,28 +68,29 @@ impl Remote {
     }
 }
 
+/// The options that choose a server.
 #[derive(Debug, Args)]
-struct Options {
+pub(super) struct ServerOptions {
     /// The server, such as http://127.0.0.1:8347
     #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
-    url: Option<String>,
+    pub url: Option<String>,
 
     /// A server by the name that `jobledger login` gave it. Default: that of the newest login
     #[arg(long, env = "JOBLEDGER_SERVER", value_name = "NAME", value_parser = name)]
-    server: Option<String>,
+    pub server: Option<String>,
 
-    /// The token. Default: that of the login
+    /// The token for the server. Default: that of its login
     #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    pub token: Option<String>,
 
     #[command(flatten)]
-    authorities: Authorities,
+    pub authorities: Authorities,
 }
 
 impl FromArgMatches for Remote {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Remote, Error> {
         let strongest = strongest(matches, &["url", "server"])?;
-        let Options { url, server, token, authorities } = Options::from_arg_matches(matches)?;
+        let ServerOptions { url, server, token, authorities } = ServerOptions::from_arg_matches(matches)?;
         let named = match (strongest, url, server) {
             (Some("url"), Some(url), _) => Named::Url(url),
             (Some(_), _, Some(server)) => Named::Server(server),
@@ -106,11 +107,11 @@ impl FromArgMatches for Remote {
 
 impl Args for Remote {
     fn augment_args(command: Command) -> Command {
-        Options::augment_args(command)
+        ServerOptions::augment_args(command)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        ServerOptions::augment_args_for_update(command)
     }
 }
 

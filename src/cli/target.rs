@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::client::{Authorities, Remote};
-use super::logins::name;
-use super::remote::{Named, as_mistake, strongest};
+use super::client::Remote;
+use super::remote::{Named, ServerOptions, as_mistake, strongest};
 
 /// Which ledger a command works on.
 #[derive(Debug, Clone)]
@@ -68,26 +67,22 @@ struct Options {
     #[arg(long, env = "JOBLEDGER_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// A running server, instead of --data
-    #[arg(long, env = "JOBLEDGER_URL", value_name = "URL")]
-    url: Option<String>,
-
-    /// A running server by the name that `jobledger login` gave it
-    #[arg(long, env = "JOBLEDGER_SERVER", value_name = "NAME", value_parser = name)]
-    server: Option<String>,
-
-    /// The token for the server. Default: that of its login
-    #[arg(long, env = "JOBLEDGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
-
     #[command(flatten)]
-    authorities: Authorities,
+    server: ServerOptions,
+}
+
+/// Says in the help that a server takes the place of a folder. No login is chosen by default here.
+fn instead_of_data(command: Command) -> Command {
+    command
+        .mut_arg("url", |arg| arg.help("A running server, instead of --data"))
+        .mut_arg("server", |arg| arg.help("A running server by the name that `jobledger login` gave it"))
 }
 
 impl FromArgMatches for Target {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Target, Error> {
         let strongest = strongest(matches, &["data", "url", "server"])?;
-        let Options { data, url, server, token, authorities } = Options::from_arg_matches(matches)?;
+        let Options { data, server: ServerOptions { url, server, token, authorities } } =
+            Options::from_arg_matches(matches)?;
         let named = match (strongest, data, url, server) {
             (Some("data"), Some(data), _, _) => return Ok(Target::Folder(data)),
             (Some("url"), _, Some(url), _) => Named::Url(url),
@@ -109,10 +104,10 @@ impl FromArgMatches for Target {
 
 impl Args for Target {
     fn augment_args(command: Command) -> Command {
-        Options::augment_args(command)
+        instead_of_data(Options::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        instead_of_data(Options::augment_args_for_update(command))
     }
 }

@@ -104,7 +104,7 @@ impl Goal {
     }
 }
 
-/// The jobs of a command, and what is known of them.
+/// A command with the exit codes and positions that its jobs have reported so far.
 struct Waiting<'w> {
     command: &'w Wait,
     /// The exit code of each job, once it is known.

@@ -38,8 +38,8 @@ pub use options::{Clock, Options, system_clock};
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
 pub use read::{
-    AsOf, ChangedSince, FromEnd, INLINE, JobWatch, NotAMoment, OutputStart, PageSince, PointInTime, ReadError, Shown,
-    Turn, Turns, hook_chunk, hook_output, output_start,
+    AsOf, ChangedSince, FromEnd, HookChunk, INLINE, JobWatch, NotAMoment, OutputStart, PageSince, PointInTime,
+    ReadError, Shown, Turn, Turns, hook_chunk, hook_chunks, hook_output, output_start,
 };
 pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, LineFault, export, export_line, export_signed, import};

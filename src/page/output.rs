@@ -14,7 +14,7 @@ use super::visitor::Visitor;
 use crate::blocking::off_thread;
 use crate::http::{App, Error, Params, Segment};
 use crate::job::{Job, Position};
-use crate::ledger::{Ledger, ReadError, hook_chunk};
+use crate::ledger::{Ledger, ReadError, hook_chunks};
 
 /// The hook's output and its exit.
 pub(super) struct Output {
@@ -74,11 +74,8 @@ impl Output {
     pub fn of(ledger: &Ledger, job: &Job, before: Option<usize>) -> Result<Option<Output>, ReadError> {
         let Some(hook) = &job.hook else { return Ok(None) };
         let mut terminal = Terminal::before(before);
-        let mut after = Some(Position::GENESIS);
-        while let Some(from) = after {
-            let (chunk, next) = hook_chunk(ledger, &job.key, from, job.position)?;
-            terminal.write(&chunk);
-            after = next;
+        for chunk in hook_chunks(ledger, &job.key, Position::GENESIS, job.position) {
+            terminal.write(&chunk?.text);
         }
         let exit = hook.exit.map(|exit| format!("exit code {} after {} s", exit.code, exit.seconds));
         Ok(Some(Output { drawn: terminal.finish(), bytes: hook.len, exit: exit.unwrap_or_default() }))

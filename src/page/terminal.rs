@@ -26,7 +26,7 @@ pub(super) struct Span {
     pub text: String,
 }
 
-/// What is on the screen.
+/// The drawn lines of a screen.
 #[derive(Debug)]
 pub(super) struct Drawn {
     /// The newest lines.
@@ -83,7 +83,7 @@ impl Terminal {
         Terminal { screen: Screen { before: line, ..Screen::default() }, ..Terminal::default() }
     }
 
-    /// What is on the screen after the last part.
+    /// Returns the lines of the screen, after the last part.
     pub fn finish(mut self) -> Drawn {
         let open = !self.screen.spans.is_empty();
         if open {

@@ -48,7 +48,7 @@ fn a_page_of_a_named_origin_reads_and_appends() {
         said(&worker.get_with("/ledger/jobs", &[("origin", "http://localhost:5173")])).0,
         "http://localhost:5173"
     );
-    // A refusal can be read too: without it a page cannot say what is wrong.
+    // A page can read a refusal too, so that it can show the error.
     let refused = server.anonymous().get_with("/ledger/jobs", &[("origin", PORTAL)]).expect(401);
     assert_eq!((said(&refused), refused.json()["code"].as_str()), ((PORTAL, true), Some("unauthorized")));
 }

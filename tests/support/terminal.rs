@@ -62,7 +62,7 @@ impl Terminal {
         tcsetwinsize(&self.keys, size(rows, columns)).unwrap();
     }
 
-    /// Waits until the terminal no longer shows what is typed. Keys before that would be lost.
+    /// Waits until the terminal hides the keys. The command discards keys that arrive earlier.
     #[track_caller]
     pub fn until_hidden(&self) {
         until("typed text is hidden", || !tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO));

@@ -8,7 +8,7 @@ mod shared;
 
 pub use complete::{complete, routes_with_errors};
 pub use schemas::{CloudEvent, CloudEventInOrBatch, EventPage, EventType, ListOrder};
-pub use shared::{ETagAnswers, EventReadAnswers, SingleJobAnswers, SingleJobParams};
+pub use shared::{ETagAnswers, EventReadAnswers, JobFilterParams, SingleJobAnswers, SingleJobParams};
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};

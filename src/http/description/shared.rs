@@ -1,6 +1,9 @@
 //! Parameters and answers that several routes share. A route that needs other words for an answer lists it after the shared type.
 
+use chrono::{DateTime, Utc};
 use utoipa::{IntoParams, IntoResponses};
+
+use crate::model::KindName;
 
 /// The parameters of every single-job read.
 #[derive(IntoParams)]
@@ -17,6 +20,42 @@ pub struct SingleJobParams {
     /// A live read sends `event: heartbeat` after so many seconds without another message.
     #[param(minimum = 1, maximum = 60)]
     heartbeat: Option<u64>,
+}
+
+/// The filters of a list of jobs, and of its counts. `status` is not here: it means another thing in each.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the parameters that `job_query` parses")]
+pub struct JobFilterParams {
+    /// Of one kind
+    kind: Option<KindName>,
+    /// Background and generic jobs of one type
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    job_type: Option<String>,
+    /// With this label, `name:value`
+    #[param(pattern = "^[^:]*:")]
+    label: Option<String>,
+    /// Created for this name
+    created_by: Option<String>,
+    /// Created strictly after
+    created_after: Option<DateTime<Utc>>,
+    /// Created strictly before
+    created_before: Option<DateTime<Utc>>,
+    /// Ended strictly after
+    ended_after: Option<DateTime<Utc>>,
+    /// Ended strictly before
+    ended_before: Option<DateTime<Utc>>,
+    /// Cancelled by this actor
+    cancelled_by: Option<String>,
+    /// Running, and the ledger recorded no event of the job for so long; at most 3650d
+    #[param(pattern = "^[0-9]+[smhd]$", example = "15m")]
+    quiet_for: Option<String>,
+    /// With an id that begins with this
+    id_prefix: Option<String>,
+    /// Of one organisation, for auditors
+    org: Option<uuid::Uuid>,
+    /// Answer only when the views show this position
+    min_position: Option<u64>,
 }
 
 /// What every single-job read answers besides the job.

@@ -9,10 +9,11 @@ use super::jobs::job_query;
 use crate::access::Capability;
 use crate::http::answer::{Error, page};
 use crate::http::app::App;
+use crate::http::description::JobFilterParams;
 use crate::http::request::{Caller, Params};
 use crate::job::Status;
 use crate::ledger::Shown;
-use crate::model::{KindName, StatusName, line};
+use crate::model::{StatusName, line};
 use crate::views::JobCounts;
 
 /// How many jobs are in each state.
@@ -59,20 +60,8 @@ impl From<JobCounts> for CountsModel {
 #[utoipa::path(
     get, path = "/ledger/jobs/counts", tag = "ledger", operation_id = "count_jobs",
     params(
-        ("kind" = Option<KindName>, Query, description = "Of one kind"),
+        JobFilterParams,
         ("status" = Option<StatusName>, Query, description = "In one state; the others are 0"),
-        ("job_type" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "Background and generic jobs of one type"),
-        ("label" = Option<String>, Query, pattern = "^[^:]*:", description = "With this label, `name:value`"),
-        ("created_by" = Option<String>, Query, description = "Created for this name"),
-        ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
-        ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly before"),
-        ("ended_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly after"),
-        ("ended_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly before"),
-        ("cancelled_by" = Option<String>, Query, description = "Cancelled by this actor"),
-        ("quiet_for" = Option<String>, Query, pattern = "^[0-9]+[smhd]$", example = "15m", description = "Running, and the ledger recorded no event of the job for so long; at most 3650d"),
-        ("id_prefix" = Option<String>, Query, description = "With an id that begins with this"),
-        ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
     ),
     responses(
         (status = 200, description = "The numbers", body = CountsModel),

@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use crate::access::Capability;
 use crate::http::answer::{Error, PageName, page, shortened};
 use crate::http::app::App;
-use crate::http::description::ListOrder;
+use crate::http::description::{JobFilterParams, ListOrder};
 use crate::http::request::{Caller, Params, accept, cursor, refuse_heartbeat};
 use crate::http::tail::{live_list, or_busy};
 use crate::job::JobId;
-use crate::model::{JobEntry, KindName, StatusName, line};
+use crate::model::{JobEntry, StatusName, line};
 use crate::tails::ListOf;
 use crate::views::{JobList, JobQuery, Order};
 
@@ -38,23 +38,11 @@ pub struct JobPage {
 #[utoipa::path(
     get, path = "/ledger/jobs", tag = "ledger", operation_id = "list_jobs",
     params(
-        ("kind" = Option<KindName>, Query, description = "Of one kind"),
+        JobFilterParams,
         ("status" = Option<StatusName>, Query, description = "In one state"),
-        ("job_type" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "Background and generic jobs of one type"),
-        ("label" = Option<String>, Query, pattern = "^[^:]*:", description = "With this label, `name:value`"),
-        ("created_by" = Option<String>, Query, description = "Created for this name"),
-        ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly after"),
-        ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Created strictly before"),
-        ("ended_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly after"),
-        ("ended_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Ended strictly before"),
-        ("cancelled_by" = Option<String>, Query, description = "Cancelled by this actor"),
-        ("quiet_for" = Option<String>, Query, pattern = "^[0-9]+[smhd]$", example = "15m", description = "Running, and the ledger recorded no event of the job for so long; at most 3650d"),
-        ("id_prefix" = Option<String>, Query, description = "With an id that begins with this"),
         ("order" = Option<ListOrder>, Query, description = "By creation; default `newest`"),
         ("first" = Option<u64>, Query, description = "Jobs on a page, 1 to 1000; default 50", minimum = 1, maximum = 1000),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("org" = Option<uuid::Uuid>, Query, description = "Of one organisation, for auditors"),
-        ("min_position" = Option<u64>, Query, description = "Answer only when the views show this position"),
         ("heartbeat" = Option<u64>, Query, description = "A stream sends `event: heartbeat` after so many seconds without another message", minimum = 1, maximum = 60),
         ("Last-Event-ID" = Option<String>, Header, description = "The position that the client of a live list has seen; pages ignore it"),
     ),

@@ -1,4 +1,4 @@
-//! A hook's output, live: what there is, then what is added, then `closed`.
+//! A hook's output, live: first the stored output, then each addition, then the event `closed`.
 
 use std::pin::pin;
 

@@ -46,10 +46,13 @@ impl HookOutputs {
             return Ok(known);
         }
         let mut output = KeptOutput::clone(&known);
-        while output.text.len() < wanted && output.upto < job.position {
-            let (chunk, next) = hook_chunk(ledger, &job.key, output.upto, job.position)?;
-            output.text.push_str(&chunk);
-            output.upto = next.unwrap_or(job.position);
+        for chunk in hook_chunks(ledger, &job.key, output.upto, job.position) {
+            let chunk = chunk?;
+            output.text.push_str(&chunk.text);
+            output.upto = chunk.upto;
+            if output.text.len() >= wanted {
+                break;
+            }
         }
         output.text.shrink_to_fit();
         let output = Arc::new(output);
@@ -73,6 +76,31 @@ pub fn hook_output(ledger: &Ledger, job: &Job, limit: usize) -> Result<String, R
     let wanted = usize::try_from(hook.len).map_or(limit, |len| len.min(limit));
     let output = ledger.inner.hook_outputs.get(ledger, job, wanted)?;
     Ok(output.text[..output.text.floor_char_boundary(wanted)].to_owned())
+}
+
+/// A piece of a hook's output.
+pub struct HookChunk {
+    /// The output of whole events.
+    pub text: String,
+    /// The position of the newest event that was read.
+    pub upto: Position,
+}
+
+/// Reads the hook output in the job's events after `after`, up to `upto`, one piece after another. The iterator ends after an error.
+pub fn hook_chunks(
+    ledger: &Ledger,
+    key: &JobKey,
+    after: Position,
+    upto: Position,
+) -> impl Iterator<Item = Result<HookChunk, ReadError>> {
+    let mut after = (after < upto).then_some(after);
+    std::iter::from_fn(move || {
+        let read = hook_chunk(ledger, key, after.take()?, upto);
+        Some(read.map(|(text, next)| {
+            after = next;
+            HookChunk { text, upto: next.unwrap_or(upto) }
+        }))
+    })
 }
 
 /// The hook output in the job's next events after `after`, up to `upto`, and the position to continue after; `None` at the end.

@@ -13,7 +13,7 @@ mod turns;
 
 pub use changed::{ChangedSince, JobWatch, PageSince};
 pub(super) use hook::HookOutputs;
-pub use hook::{hook_chunk, hook_output};
+pub use hook::{HookChunk, hook_chunk, hook_chunks, hook_output};
 pub use moment::{AsOf, NotAMoment, PointInTime};
 pub use output_start::{FromEnd, OutputStart, output_start};
 pub(super) use running::ListLocks;

@@ -1,7 +1,7 @@
 //! Where a part of a hook's output begins that is counted from the output's end. The search walks back from the job's newest event, so
 //! it costs the part and not the whole output.
 
-use super::{ReadError, hook_chunk};
+use super::{ReadError, hook_chunks};
 use crate::job::{Position, Summary};
 use crate::ledger::Ledger;
 
@@ -48,7 +48,8 @@ pub fn output_start(ledger: &Ledger, job: &Summary, part: FromEnd) -> Result<Out
         let positions = ledger.log(|log| log.newest_positions(end, STEP + 1))?;
         let Some(oldest) = positions.iter().take(STEP).next_back() else { return Ok(OutputStart::at(0)) };
         let after = Position::new(oldest.get() - 1);
-        let text = output_between(ledger, job, after, end)?;
+        let chunks = hook_chunks(ledger, &job.key, after, end);
+        let text = chunks.map(|chunk| Ok(chunk?.text)).collect::<Result<String, ReadError>>()?;
         if let Some(skip) = search.begins_in(&text) {
             let (skip, read) = (skip as u64, search.read);
             return Ok(OutputStart { after, skip, offset: (whole + skip).saturating_sub(read) });
@@ -60,19 +61,9 @@ pub fn output_start(ledger: &Ledger, job: &Summary, part: FromEnd) -> Result<Out
     }
 }
 
-fn output_between(ledger: &Ledger, job: &Summary, after: Position, upto: Position) -> Result<String, ReadError> {
-    let (mut text, mut after) = (String::new(), Some(after));
-    while let Some(from) = after {
-        let (chunk, next) = hook_chunk(ledger, &job.key, from, upto)?;
-        text.push_str(&chunk);
-        after = next;
-    }
-    Ok(text)
-}
-
 /// A search from the end of an output to its beginning.
 struct Search {
-    /// What is still wanted.
+    /// The part of the output that the search has not found yet.
     part: FromEnd,
     /// Bytes of output that were read.
     read: u64,
