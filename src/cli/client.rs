@@ -141,16 +141,19 @@ pub(super) fn unexpected(what: &str) -> Failure {
 
 /// A problem as a server tells it.
 #[derive(Default)]
-struct Problem {
+pub(super) struct Problem {
     /// The place, `detail` and status.
-    text: String,
-    code: String,
+    pub text: String,
+    pub code: String,
     /// The state of the job that the problem is about.
-    state: Option<String>,
+    pub state: Option<String>,
+    /// The event of the batch that the problem is about, from 0.
+    pub index: Option<u64>,
 }
 
 impl Problem {
-    fn of(answer: &mut Response<Body>) -> Problem {
+    /// Reads the body of an answer. A body that is no problem gives the status as the text.
+    pub(super) fn of(answer: &mut Response<Body>) -> Problem {
         let status = answer.status();
         let body = answer.body_mut().read_to_string().unwrap_or_default();
         let Ok(problem) = serde_json::from_str::<Value>(&body) else {
@@ -158,10 +161,11 @@ impl Problem {
         };
         let text = |name: &str| problem[name].as_str().map(|text| shown(text).into_owned());
         let detail = text("detail").unwrap_or(status.to_string());
-        let placed = placed(detail, text("pointer").as_deref(), problem["index"].as_u64());
+        let index = problem["index"].as_u64();
+        let placed = placed(detail, text("pointer").as_deref(), index);
         let code = text("code").unwrap_or_default();
         let text_of = if code.is_empty() { placed } else { format!("{placed} ({} {code})", status.as_u16()) };
-        Problem { text: text_of, code, state: text("state") }
+        Problem { text: text_of, code, state: text("state"), index }
     }
 }
 

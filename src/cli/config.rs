@@ -10,6 +10,8 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
+use super::exec::JOB_VARIABLE;
+
 /// The beginning of each environment variable of the program.
 const PREFIX: &str = "JOBLEDGER_";
 /// The least Jaro-Winkler similarity (0 to 1) of two names at which a warning suggests one for the other.
@@ -43,7 +45,8 @@ pub(super) fn parse<C: CommandFactory + FromArgMatches>(
 pub(super) fn unknown_variables<C: CommandFactory>() -> Vec<String> {
     let known = variables(&C::command());
     let set = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().filter(|_| !value.is_empty()));
-    let unknown = set.filter(|name| name.starts_with(PREFIX) && !known.values().any(|known| known == name));
+    let unknown = set
+        .filter(|name| name.starts_with(PREFIX) && name != JOB_VARIABLE && !known.values().any(|known| known == name));
     let told = |name: String| {
         let alike = known.values().map(|known| (strsim::jaro_winkler(&name, known), known));
         match alike.max_by(|(a, _), (b, _)| a.total_cmp(b)) {

@@ -3,7 +3,7 @@
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exit {
-    /// Done. Of `verify`: verified. Of `wait`: every job reached what was waited for.
+    /// Done. Of `verify`: verified. Of `wait`: every job reached the wanted state.
     Done,
     /// Refused, or not found. Of `verify`: a mistake on the command line.
     Refused,
@@ -25,6 +25,8 @@ pub(super) enum Exit {
     JobCancelled,
     /// `wait`: the time was over before every job had ended.
     TimedOut,
+    /// `exec`: the command failed, with this code.
+    OfCommand(u8),
     /// A second signal ended the server while it was stopping.
     Interrupted,
 }
@@ -54,6 +56,7 @@ Examples:
             Exit::Forked | Exit::TimedOut => 5,
             Exit::Missing => 6,
             Exit::NotPinned => 7,
+            Exit::OfCommand(code) => code,
             Exit::Interrupted => 130,
         }
     }

@@ -52,6 +52,12 @@ pub(super) enum LoginsError {
 #[error("expected 1 to {LONGEST_NAME} of A-Z a-z 0-9 . _ -")]
 pub(super) struct NotAName;
 
+/// The folder that the environment variable names, or that folder in the home of the user (XDG Base Directory Specification).
+pub(super) fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    folder(variable).or_else(|| Some(folder("HOME")?.join(in_home)))
+}
+
 /// Reads the name of a server.
 pub(super) fn name(text: &str) -> Result<String, NotAName> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -64,9 +70,7 @@ pub(super) fn name(text: &str) -> Result<String, NotAName> {
 impl Logins {
     /// Where the file is; `None` if the environment names no folder.
     pub(super) fn path() -> Option<PathBuf> {
-        let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let settings = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
-        Some(settings.join("jobledger/servers.toml"))
+        Some(user_folder("XDG_CONFIG_HOME", ".config")?.join("jobledger/servers.toml"))
     }
 
     /// Reads the file. Without a file there are no servers.

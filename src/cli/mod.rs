@@ -13,6 +13,7 @@ mod demo;
 mod describe;
 mod duration;
 mod evidence;
+mod exec;
 mod exit;
 mod export;
 mod filters;
@@ -86,6 +87,7 @@ enum Command {
     Note(note::Note),
     Cancel(cancel::Cancel),
     Wait(wait::Wait),
+    Exec(exec::Exec),
     Login(login::SignIn),
     Logout(login::Logout),
     Whoami(whoami::Whoami),
@@ -199,7 +201,7 @@ fn filter_now() -> Result<String, Failure> {
 pub fn main() -> ExitCode {
     // Every folder that a command makes gets mode 0700, and every file 0600, also those that SQLite makes: logs, exports and
     // backups hold the events of every organisation.
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let callers_umask = rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = match config::parse::<Cli>(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -230,6 +232,7 @@ pub fn main() -> ExitCode {
         Command::Note(note) => note.run(),
         Command::Cancel(cancel) => cancel.run(),
         Command::Wait(wait) => wait.run(),
+        Command::Exec(exec) => exec.run(callers_umask),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),
         Command::Whoami(whoami) => whoami.run(),

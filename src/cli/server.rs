@@ -151,7 +151,8 @@ impl Server {
         unreachable!("the last try answers")
     }
 
-    fn post(&self, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
+    /// Appends a batch, once.
+    pub(super) fn post(&self, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
         self.agent
             .post(self.remote.at("/ledger/events"))
             .header("authorization", self.remote.bearer())

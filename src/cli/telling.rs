@@ -14,7 +14,7 @@ use crate::job::JobId;
 pub(super) struct Source {
     /// The `source` of the event; a token that is bound to sources needs one of them
     #[arg(long, env = "JOBLEDGER_SOURCE", value_name = "SOURCE", default_value = "/cli")]
-    source: String,
+    pub source: String,
 }
 
 impl Source {

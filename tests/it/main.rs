@@ -24,6 +24,7 @@ mod cli_cancel;
 mod cli_config;
 mod cli_demo;
 mod cli_describe;
+mod cli_exec;
 mod cli_export;
 mod cli_help;
 mod cli_import;

@@ -1,0 +1,49 @@
+//! Spools that an earlier `exec` left behind: a thread delivers them beside the command.
+
+use std::path::Path;
+use std::sync::mpsc::Sender;
+
+use super::courier;
+use super::spool::Spool;
+use crate::cli::Failure;
+use crate::cli::client::Remote;
+use crate::cli::output::{remark, shown};
+use crate::cli::server::Server;
+
+/// Starts to deliver every spool in `folder` that no process has. Drops `done` at the end.
+///
+/// # Errors
+/// The authorities that vouch for the server cannot be read.
+pub(super) fn deliver(remote: &Remote, folder: &Path, done: Sender<()>) -> Result<(), Failure> {
+    let (server, folder) = (Server::new(remote.clone())?, folder.to_owned());
+    std::thread::spawn(move || {
+        let _done = done;
+        if let Err(error) = deliver_all(&server, &folder) {
+            remark!("jobledger: cannot deliver what waits in `{}`: {error}", shown(&folder.to_string_lossy()));
+        }
+    });
+    Ok(())
+}
+
+fn deliver_all(server: &Server, folder: &Path) -> Result<(), std::io::Error> {
+    let mut paths = Vec::new();
+    for entry in folder.read_dir()? {
+        paths.push(entry?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    // Their names are time-ordered.
+    paths.sort();
+    for path in paths {
+        let spool = match Spool::reopen(&path) {
+            Ok(Some(spool)) => spool,
+            Ok(None) => continue,
+            // Another `exec` has delivered it meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if courier::run(server, &spool, None) {
+            spool.remove();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! The main thread of `exec`: from the start of the command until its reports are delivered.
+
+use std::io::{stderr, stdout};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::courier;
+use super::gather::Gather;
+use super::lines::{Stream, follow};
+use super::marks::{BadMark, Mark};
+use super::program::{End, Group, NotStarted, Program};
+use super::spool::Spool;
+use crate::cli::client::Remote;
+use crate::cli::exit::Exit;
+use crate::cli::follow::{Follow, Message};
+use crate::cli::output::remark;
+use crate::cli::server::Server;
+use crate::cli::{Failure, Outcome};
+use crate::job::plural;
+
+/// How often the gathered reports go into the spool. With one event of output a stream that is at most eight a second.
+const TICK: Duration = Duration::from_millis(250);
+/// Messages from the threads that wait for the main thread. Each has at most 64 KiB.
+const MOST_HEARD: usize = 16;
+/// How long the streams may stay open after the command has ended, because a process that it left behind holds them.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the threads tell the main thread.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Text from a stream of the command.
+    Output(Stream, String),
+    /// A line that is a report, or a wrong one.
+    Mark(Result<Mark, BadMark>),
+    /// A stream has ended.
+    StreamEnded,
+    /// The command has ended.
+    Ended(End),
+    /// `exec` got a signal.
+    Signal(Signal),
+    /// The job was cancelled in the ledger.
+    Cancelled,
+}
+
+/// How far the command is.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Running,
+    /// The job was cancelled; the command has until then to end.
+    Stopping(Instant),
+    /// The command got SIGKILL.
+    Killed,
+    /// The command has ended; its streams have until then to end.
+    Ended(End, Instant),
+}
+
+/// The times and choices of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Whether lines of stdout may be reports.
+    pub has_marks: bool,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// How long to wait for the server at the end.
+    pub deliver_timeout: Duration,
+}
+
+/// A run of a command.
+pub(super) struct Run {
+    gather: Gather,
+    spool: Spool,
+    manner: Manner,
+    /// Whether the job was cancelled in the ledger, which then takes no outcome.
+    cancelled: bool,
+}
+
+impl Run {
+    /// A run whose reports go into `spool`.
+    pub(super) fn new(gather: Gather, spool: Spool, manner: Manner) -> Run {
+        Run { gather, spool, manner, cancelled: false }
+    }
+
+    /// Runs the command to its end and delivers its reports. The courier thread drops `done` at its end, and
+    /// `all_done` disconnects when other deliveries have ended too.
+    ///
+    /// # Errors
+    /// The command fails, with its own exit code.
+    pub(super) fn run(
+        mut self,
+        program: Result<Program, NotStarted>,
+        server: Server,
+        done: Sender<()>,
+        all_done: &Receiver<()>,
+    ) -> Outcome {
+        let (sender, heard) = sync_channel(MOST_HEARD);
+        let (remote, spool, tell) = (server.remote.clone(), self.spool.clone(), sender.clone());
+        thread::spawn(move || {
+            let _done = done;
+            if courier::run(&server, &spool, Some(&tell)) {
+                spool.remove();
+            }
+        });
+        let (code, end) = match program {
+            Ok(program) => {
+                let end = self.follow(program, remote, sender, &heard);
+                (end.code(), end.to_string())
+            }
+            Err(error) => {
+                self.spool.push(&[self.gather.event("job.failed", json!({ "message": error.to_string() }))]);
+                (error.code(), error.to_string())
+            }
+        };
+        self.spool.close();
+        // A courier that has a message must not wait for the main thread.
+        drop(heard);
+        self.wait_for_delivery(all_done);
+        match code {
+            0 => Ok(()),
+            code => Err(Failure::Verdict(Exit::OfCommand(code), format!("job {}: {end}", self.gather.job()))),
+        }
+    }
+
+    /// Follows the command to its end, and reports its outcome.
+    fn follow(
+        &mut self,
+        mut program: Program,
+        remote: Remote,
+        sender: SyncSender<Heard>,
+        heard: &Receiver<Heard>,
+    ) -> End {
+        let (started, group) = (Instant::now(), program.group());
+        let (out, err) = program.streams();
+        let (has_marks, tell) = (self.manner.has_marks, sender.clone());
+        thread::spawn(move || follow(Stream::Stdout, out, stdout(), has_marks, &tell));
+        let tell = sender.clone();
+        thread::spawn(move || follow(Stream::Stderr, err, stderr(), false, &tell));
+        watch_signals(sender.clone());
+        watch_job(remote, self.gather.job().to_string(), sender.clone());
+        thread::spawn(move || {
+            let end = program.wait().unwrap_or_else(|error| {
+                remark!("jobledger: the command is lost: {error}");
+                End::Signal(0)
+            });
+            let _ = sender.send(Heard::Ended(end));
+        });
+        let end = self.until_over(group, heard);
+        self.outcome(end, started.elapsed());
+        end
+    }
+
+    /// Gathers reports until the command and its streams have ended.
+    fn until_over(&mut self, group: Group, heard: &Receiver<Heard>) -> End {
+        let (mut phase, mut open, mut tick) = (Phase::Running, 2, Instant::now() + TICK);
+        loop {
+            let now = Instant::now();
+            if tick <= now {
+                self.flush();
+                tick = now + TICK;
+            }
+            let until = match phase {
+                Phase::Ended(end, _) if open == 0 => return end,
+                Phase::Ended(end, until) if until <= now => return end,
+                Phase::Stopping(until) if until <= now => {
+                    group.signal(Signal::KILL);
+                    phase = Phase::Killed;
+                    tick
+                }
+                Phase::Stopping(until) | Phase::Ended(_, until) => tick.min(until),
+                Phase::Running | Phase::Killed => tick,
+            };
+            if self.gather.is_full() {
+                // The pipes fill meanwhile, and the command waits.
+                thread::sleep(until.saturating_duration_since(now));
+                continue;
+            }
+            match heard.recv_timeout(until.saturating_duration_since(now)) {
+                Ok(Heard::Output(stream, text)) => self.gather.output(stream, &text),
+                Ok(Heard::Mark(Ok(mark))) => self.gather.mark(mark),
+                Ok(Heard::Mark(Err(why))) => remark!("jobledger: a report is left out: {why}"),
+                Ok(Heard::StreamEnded) => open -= 1,
+                Ok(Heard::Ended(end)) => phase = Phase::Ended(end, Instant::now() + LINGER),
+                Ok(Heard::Signal(signal)) => group.signal(signal),
+                Ok(Heard::Cancelled) => phase = self.cancel(phase, group),
+                Err(RecvTimeoutError::Timeout) => {}
+                // No thread is left but the streams' and the command's, and one of them has panicked.
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(until.saturating_duration_since(now)),
+            }
+        }
+    }
+
+    /// The job was cancelled in the ledger: a running command gets SIGTERM.
+    fn cancel(&mut self, phase: Phase, group: Group) -> Phase {
+        self.cancelled = true;
+        match phase {
+            Phase::Running => {
+                remark!("jobledger: job {} is cancelled: the command gets SIGTERM", self.gather.job());
+                group.signal(Signal::TERM);
+                Phase::Stopping(Instant::now() + self.manner.grace)
+            }
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) {
+        let events = self.gather.take();
+        if !events.is_empty() {
+            self.spool.push(&events);
+        }
+    }
+
+    /// Reports the end of the command. A cancelled job has its outcome already.
+    fn outcome(&mut self, end: End, took: Duration) {
+        self.flush();
+        if self.cancelled {
+            return;
+        }
+        let mut events = Vec::new();
+        let left_out = self.spool.left_out();
+        if left_out > 0 {
+            let text =
+                format!("{} of output found no room in the spool and were left out", plural(left_out, "byte", "bytes"));
+            events.push(self.gather.event("job.noted", json!({ "text": text })));
+        }
+        let exit = json!({ "exit_code": end.code(), "execution_time_sec": took.as_secs() });
+        events.push(self.gather.event("job.hook_output", exit));
+        events.push(match end {
+            End::Code(0) => self.gather.event("job.completed", json!({})),
+            end => self.gather.event("job.failed", json!({ "message": end.to_string() })),
+        });
+        self.spool.push(&events);
+    }
+
+    /// Waits until everything is delivered, at most as long as `--deliver-timeout`.
+    fn wait_for_delivery(&self, all_done: &Receiver<()>) {
+        // Nothing is ever sent. The channel disconnects when the last thread has ended.
+        let _ = all_done.recv_timeout(self.manner.deliver_timeout);
+        let (waiting, lost) = (self.spool.waiting(), self.spool.only_in_memory());
+        if waiting > lost {
+            remark!(
+                "jobledger: {} not delivered; the next `jobledger exec` with this spool delivers them, or `jobledger append`: {}",
+                plural(waiting - lost, "report is", "reports are"),
+                courier::place(&self.spool)
+            );
+        }
+        if lost > 0 {
+            remark!("jobledger: {} lost", plural(lost, "report is", "reports are"));
+        }
+    }
+}
+
+/// Passes Ctrl-C and SIGTERM on.
+fn watch_signals(heard: SyncSender<Heard>) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            loop {
+                let signal = tokio::select! {
+                    _ = interrupt.recv() => Signal::INT,
+                    _ = terminate.recv() => Signal::TERM,
+                };
+                if heard.send(Heard::Signal(signal)).is_err() {
+                    return Ok::<_, std::io::Error>(());
+                }
+            }
+        })
+    });
+}
+
+/// Waits for a cancellation in the tail of the job. A courier whose reports are refused tells of it too.
+fn watch_job(remote: Remote, job: String, heard: SyncSender<Heard>) {
+    thread::spawn(move || {
+        let query = vec![("job", job), ("type", "job.cancelled".to_owned()), ("after", "0".to_owned())];
+        let mut tail = Follow::new(&remote, query, |_| {})?;
+        loop {
+            match tail.next(None)? {
+                Some(Message::Event(_)) => {
+                    let _ = heard.send(Heard::Cancelled);
+                    return Ok(());
+                }
+                Some(Message::Closed) => return Ok::<_, Failure>(()),
+                Some(Message::Reset) | None => {}
+            }
+        }
+    });
+}
