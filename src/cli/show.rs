@@ -11,6 +11,7 @@ use super::output::{say, shown};
 use super::server::{Server, job_path};
 use crate::job::{JobId, OrgId, plural};
 use crate::ledger::AsOf;
+use crate::model::SHOWN_OUTPUT;
 
 /// Most items that the command names: those that did not succeed come first.
 const MOST_ITEMS: usize = 50;
@@ -142,7 +143,9 @@ fn hook(hook: &Value) -> Option<String> {
         (Some(code), seconds) => format!("exit code {code} after {} s", seconds.unwrap_or(0)),
         (None, _) => "runs".into(),
     };
-    Some(format!("{ended}, {} lines of output", output.lines().count()))
+    // The answer has the beginning of a longer output, cut on a character.
+    let more = if output.len() + char::MAX.len_utf8() > SHOWN_OUTPUT { "more than " } else { "" };
+    Some(format!("{ended}, {more}{} lines of output", output.lines().count()))
 }
 
 /// The items, those that failed first.

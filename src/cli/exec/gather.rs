@@ -69,17 +69,12 @@ impl Gather {
 
     /// Takes the events: at most one of output for each stream, the items and notes, and at most one of progress.
     pub(super) fn take(&mut self) -> Vec<Value> {
-        let mut events = Vec::new();
-        for (stream, text) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
-            let output = std::mem::take(text);
-            if !output.is_empty() {
-                events.push((stream, output));
-            }
-        }
+        let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
         let output = |(stream, output): (Stream, String)| {
             self.event("job.hook_output", json!({ "output": output, "stream": stream.name() }))
         };
-        let mut events: Vec<Value> = events.into_iter().map(output).collect();
+        let streams = [(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
+        let mut events: Vec<Value> = streams.into_iter().filter(|(_, output)| !output.is_empty()).map(output).collect();
         events.append(&mut self.marks);
         if !self.progress.is_empty() {
             let data = std::mem::take(&mut self.progress);
