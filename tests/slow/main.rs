@@ -8,6 +8,7 @@ mod evidence;
 mod foreign;
 mod generated;
 mod kills;
+mod python;
 // `tests/it` compiles the same files without this exception, so the compiler still finds helpers that no test uses.
 #[allow(dead_code, unused_imports, reason = "the slow tests use a part of the shared helpers")]
 #[path = "../support/mod.rs"]

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::python::python;
 use crate::support::cli::Done;
 use crate::support::skipped;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/foreign");
 /// Where Debian's `golang-golang-x-mod-dev` lies.
 const GOPATH: &str = "/usr/share/gocode";
-/// The variable that names a Python with the packages of `requirements.txt`. Without it the tests look for the Python that `.ci/run`
-/// makes.
+/// The variable that names a Python with the packages of `requirements.txt`.
 const PYTHON: &str = "JOBLEDGER_TEST_PYTHON";
 
 /// Both verifiers, ready to run.
@@ -25,7 +25,8 @@ pub fn tools() -> Option<&'static Tools> {
     static TOOLS: OnceLock<Result<Tools, &str>> = OnceLock::new();
     let found = TOOLS.get_or_init(|| {
         let go = go().ok_or("Debian's golang-go and golang-golang-x-mod-dev")?;
-        let python = python().ok_or("a Python in target/verifiers with tests/slow/foreign/requirements.txt")?;
+        let python =
+            python_with_verifiers().ok_or("a Python in target/verifiers with tests/slow/foreign/requirements.txt")?;
         Ok(Tools { go, python })
     });
     found.as_ref().map_err(|needs| skipped(needs)).ok()
@@ -58,9 +59,8 @@ fn go() -> Option<PathBuf> {
     Some(program)
 }
 
-fn python() -> Option<PathBuf> {
-    let made = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("verifiers").join("bin/python");
-    let python = std::env::var_os(PYTHON).map_or_else(made, PathBuf::from);
+fn python_with_verifiers() -> Option<PathBuf> {
+    let python = python(PYTHON, "verifiers");
     let has = Command::new(&python).args(["-c", "import cryptography, pymerkle"]).output();
     has.is_ok_and(|has| has.status.success()).then_some(python)
 }

@@ -5,17 +5,16 @@ use std::process::Command;
 
 use jobledger::access::Role;
 
+use crate::python::python;
 use crate::support::{TestServer, skipped};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slow/generated");
-/// The variable that names a Python with the packages of `requirements.txt`. Without it the test looks for the Python that `.ci/run`
-/// makes.
+/// The variable that names a Python with the packages of `requirements.txt`.
 const PYTHON: &str = "JOBLEDGER_TEST_GENERATORS";
 
 /// The folder with the generators' programs. If one is missing, says so on stderr and returns `None`.
 fn generators() -> Option<PathBuf> {
-    let made = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("generators").join("bin/python");
-    let python = std::env::var_os(PYTHON).map_or_else(made, PathBuf::from);
+    let python = python(PYTHON, "generators");
     let has = Command::new(&python)
         .args(["-c", "import openapi_generator_cli, openapi_python_client, dateutil, urllib3"])
         .output();
