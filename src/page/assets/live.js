@@ -1,8 +1,9 @@
 // One stream of server-sent events for a visible tab. A hidden tab lets its stream go; a tab that is shown again resumes behind the
 // last event that it has seen.
 import { one } from "./dom.js";
+import { clock } from "./times.js";
 
-const PAUSES = [500, 1000, 2000, 5000];
+const PAUSES = [500, 1000, 2000, 4000];
 // The server sends a heartbeat after 5 s without another message. A stream that is silent for 20 s is lost, even if its connection
 // looks open: the network went away, or the machine slept.
 const HEARTBEAT = 5, SILENCE = 20_000;
@@ -29,10 +30,14 @@ export function follow(path, events, from) {
     source?.close();
     source = null;
   };
-  const retry = () => {
+  const gone = (since, why = "") => {
     drop();
-    lost ??= new Date();
-    say(`not live since ${lost.toLocaleTimeString()}`);
+    lost ??= new Date(since);
+    say(`not live since ${clock(lost)}${why}`);
+  };
+  // The page has all of the stream up to `since`.
+  const retry = since => {
+    gone(since);
     const pause = PAUSES[Math.min(tries++, PAUSES.length - 1)];
     timer = setTimeout(check, pause + Math.random() * pause / 2);
   };
@@ -44,7 +49,7 @@ export function follow(path, events, from) {
     } else if (answer?.ok) {
       open();
     } else {
-      retry();
+      retry(Date.now());
     }
   };
   const open = () => {
@@ -61,14 +66,12 @@ export function follow(path, events, from) {
       tries = 0;
       say("");
     };
-    source.onerror = retry;
+    source.onerror = () => retry(Date.now());
     source.addEventListener("reset", () => location.reload());
     source.addEventListener("heartbeat", remember);
     // The server has no room for one more stream. An EventSource would ask again by itself, and `retry` too early.
     source.addEventListener("busy", () => {
-      drop();
-      lost ??= new Date();
-      say(`not live since ${lost.toLocaleTimeString()}: too many pages are open at once`);
+      gone(Date.now(), ": too many pages are open at once");
       timer = setTimeout(open, 5000 + Math.random() * 10_000);
     });
     for (const [name, take] of Object.entries(events)) {
@@ -84,7 +87,7 @@ export function follow(path, events, from) {
     });
   };
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" ? drop() : ended || open());
-  setInterval(() => source && Date.now() - heard > SILENCE && retry(), 5000);
+  setInterval(() => source && Date.now() - heard > SILENCE && retry(heard), 5000);
   addEventListener("pagehide", drop);
   addEventListener("online", open);
   open();

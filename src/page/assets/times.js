@@ -26,6 +26,9 @@ function show(element) {
       : element.dateTime.replace("T", " ").replace(/\.\d+/, "");
 }
 
+/** The time of day of a moment. Its zone is the reader's, or UTC where the reader chose UTC. */
+export const clock = date => how === "utc" ? `${date.toISOString().slice(11, 19)} UTC` : date.toTimeString().slice(0, 8);
+
 export const showTimes = (root = document) => all("time", root).forEach(show);
 
 const choice = one("[data-times]");
