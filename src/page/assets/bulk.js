@@ -29,17 +29,21 @@ async function matching(filters) {
 export function offer(button, filters) {
   const dialog = one("[data-bulk-dialog]"), form = one("form", dialog), said = one("[data-bulk-said]", dialog);
   const list = one("[data-bulk-results]", dialog), stop = one("[data-bulk-stop]", dialog), close = one("[data-bulk-close]", dialog);
-  let jobs = [], stopped = false;
+  let jobs = [], stopped = false, asking = false;
   const phase = running => {
     form.hidden = running !== null;
     stop.hidden = !running;
     close.hidden = running !== false;
+    // The focus stays in the dialog when the button that had it goes.
+    (running ? stop : close).focus();
   };
   button.hidden = false;
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    // A disabled button would lose the focus, which comes back to it when the dialog closes.
+    if (asking) return;
+    asking = true;
     jobs = await matching(filters).catch(error => ({ error }));
-    button.disabled = false;
+    asking = false;
     one("h2", dialog).textContent = jobs.error ? "The jobs cannot be listed just now"
       : jobs.length ? `Cancel ${jobs.length === 1 ? "1 job" : `all ${jobs.length} jobs`} that match?` : "No job that matches can be cancelled";
     said.textContent = "";
