@@ -7,3 +7,11 @@ for (const form of all("form.filters")) {
     for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
   });
 }
+
+// A browser may keep a page that a person left, and show it again on the way back. Its stream is closed then, and its session may have
+// ended, so the page asks the server again.
+addEventListener("pageshow", event => {
+  if (!event.persisted) return;
+  document.body.hidden = true;
+  location.reload();
+});
