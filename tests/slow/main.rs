@@ -3,6 +3,7 @@
 //!
 //! `cargo test` runs them; `cargo test --test it` does not.
 
+mod browser;
 mod demo;
 mod evidence;
 mod foreign;
