@@ -2,6 +2,7 @@
 //!
 //! Each test drives a Chromium of its own. `target/screens/` shows each page as the newest run saw it.
 
+mod accessibility;
 mod audit;
 mod bulk;
 mod driven;
