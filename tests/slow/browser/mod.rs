@@ -14,6 +14,7 @@ mod keyboard;
 mod killed;
 mod ledger;
 mod list;
+mod load;
 mod nginx;
 mod pages;
 mod past;
