@@ -46,6 +46,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 ///
 /// Ctrl-C ends the demo and deletes the folder.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger demo
+  jobledger demo --listen 127.0.0.1:8347 --pace 100")]
 pub(super) struct Demo {
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "JOBLEDGER_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT", value_parser = Listen::parse)]

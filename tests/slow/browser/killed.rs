@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::driven::Browser;
 use super::ledger::numbered;
-use super::nginx::Nginx;
+use crate::nginx::Nginx;
 use crate::support::cli::{Cli, Serving, cli, token};
 use crate::support::{Client, event, started};
 

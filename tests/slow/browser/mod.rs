@@ -15,7 +15,6 @@ mod killed;
 mod ledger;
 mod list;
 mod load;
-mod nginx;
 mod pages;
 mod past;
 mod plain;
