@@ -1,11 +1,11 @@
 //! `jobledger serve`: how it starts, stops, and refuses to start.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
 
 use ureq::http::Method;
 
+use crate::support::certificates::certificate;
 use crate::support::cli::{Serving, cli, cli_under, on, token};
 use crate::support::wait::until;
 use crate::support::{Client, named, skipped, task_job};
@@ -119,28 +119,6 @@ fn behind_a_proxy_that_encrypts_browsers_know_the_server_as_https() {
     server.end("TERM").expect(0);
     let both = ["--behind-tls", "--tls-cert", "c.pem", "--tls-key", "k.pem"];
     on(&folder, "serve", &both).refused(2, &["--behind-tls", "--tls-cert"]);
-}
-
-/// Makes a self-signed certificate for 127.0.0.1 and its key in `dir`. Replaces existing files, the certificate first. Returns `None` if
-/// this machine lacks openssl.
-fn certificate(dir: &Path) -> Option<(String, String)> {
-    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let (certificate, key) = (path("cert.pem"), path("key.pem"));
-    let (new_certificate, new_key) = (path("cert.new"), path("key.new"));
-    let made = Command::new("openssl")
-        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test".split(' '))
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", &new_key, "-out", &new_certificate])
-        .output();
-    match made {
-        Ok(made) => {
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-            std::fs::rename(&new_certificate, &certificate).unwrap();
-            std::fs::rename(&new_key, &key).unwrap();
-            Some((certificate, key))
-        }
-        Err(_) => None,
-    }
 }
 
 /// Whether the server uses the certificate in this file for a new connection.

@@ -5,6 +5,7 @@ pub mod answers;
 pub mod audit;
 mod bodies;
 pub mod bundles;
+pub mod certificates;
 pub mod cli;
 mod client;
 mod clock;
