@@ -183,7 +183,7 @@ impl Serve {
             stall_timeout: self.limits.stall_timeout,
             drain: self.drain,
             dropped_lines: logging::dropped(),
-            once: None,
+            ..HttpOptions::default()
         };
         // Binds before it opens the folder, so that a start at a taken address does not change the folder.
         let listener = self.listen.bind().await?;

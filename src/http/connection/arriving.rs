@@ -1,13 +1,19 @@
-//! How much of the newest request on a connection has arrived. A server that stops waits for requests that have arrived whole,
-//! and for no others.
+//! How much of a request has arrived. A server that stops waits for requests that have arrived whole, and for no others.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+/// How long a server that stops waits for the rest of a request whose head has arrived: bytes that the client has sent may
+/// still be on their way through the machine.
+const REST_TIMEOUT: Duration = Duration::from_millis(100);
+/// How often the server looks for that rest.
+const REST_POLL: Duration = Duration::from_millis(5);
 
 /// Nothing, or a part of a request's head.
 const NOTHING: u8 = 0;
@@ -16,9 +22,15 @@ const HEAD: u8 = 1;
 /// All of the newest request.
 const WHOLE: u8 = 2;
 
-/// What has arrived on one connection. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+/// What has arrived of the newest request on a connection. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(super) struct Arrival(Arc<AtomicU8>);
+
+impl Default for Arrival {
+    fn default() -> Arrival {
+        Arrival(Arc::new(AtomicU8::new(NOTHING)))
+    }
+}
 
 impl Arrival {
     /// The head of a request has arrived. Returns its body, which notes here when it has arrived too.
@@ -32,9 +44,14 @@ impl Arrival {
         self.0.load(Ordering::Relaxed) == WHOLE
     }
 
-    /// Whether not even the head of a request has arrived.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == NOTHING
+    /// Waits for the rest of a request whose head has arrived, up to [`REST_TIMEOUT`].
+    pub(super) async fn rest(&self) {
+        let arrived = async {
+            while self.0.load(Ordering::Relaxed) == HEAD {
+                tokio::time::sleep(REST_POLL).await;
+            }
+        };
+        let _ = tokio::time::timeout(REST_TIMEOUT, arrived).await;
     }
 }
 

@@ -7,6 +7,7 @@ mod arriving;
 mod error_bodies;
 mod exchanges;
 mod handle;
+mod http1;
 mod hyper_answer;
 mod lease;
 mod serve;

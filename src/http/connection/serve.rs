@@ -2,25 +2,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
-use super::arriving::Arrival;
-use super::error_bodies::ErrorBodies;
-use super::exchanges::Exchanges;
 use super::handle::ConnectionHandle;
 use super::socket::ClientSocket;
 use super::tls::Tls;
@@ -29,15 +20,6 @@ use crate::http::request::{Origin, OwnOrigins};
 use crate::http::routes::session::OnceLink;
 use crate::http::site::Site;
 
-/// How long a client may take to send the head of a request, or for the TLS handshake.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest head of a request, and how much of an answer hyper buffers before the client takes some: 128 KiB.
-const BUFFER: usize = 128 << 10;
-/// How long a server that stops waits for the rest of a request whose head has arrived: bytes that the client has sent may
-/// still be on their way through the machine.
-const REST_TIMEOUT: Duration = Duration::from_millis(100);
-/// How often the server looks for that rest.
-const REST_POLL: Duration = Duration::from_millis(5);
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -81,6 +63,9 @@ pub struct HttpOptions {
     pub cors_origins: Vec<Origin>,
     /// The limits of concurrency.
     pub bounds: Bounds,
+    /// How long a client may take for the TLS handshake, and to send the head of a request. A connection on which the client asks for
+    /// nothing ends after this time too.
+    pub head_timeout: Duration,
     /// How long a client may take no byte of an answer before the server closes the connection.
     pub stall_timeout: Duration,
     /// How long answers may take to end once the server stops.
@@ -98,6 +83,7 @@ impl Default for HttpOptions {
             public_url: None,
             cors_origins: Vec::new(),
             bounds: Bounds::default(),
+            head_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             // Half the time that Docker gives a process to end.
             drain: Duration::from_secs(5),
@@ -158,13 +144,13 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
 }
 
 /// One connection.
-struct Connection {
-    peer: SocketAddr,
-    site: Site,
-    stopping: watch::Receiver<bool>,
+pub(super) struct Connection {
+    pub peer: SocketAddr,
+    pub site: Site,
+    pub stopping: watch::Receiver<bool>,
     /// Counts connections that were closed before the client had taken its answer.
-    cut_off: Arc<AtomicU64>,
-    handle: ConnectionHandle,
+    pub cut_off: Arc<AtomicU64>,
+    pub handle: ConnectionHandle,
 }
 
 impl Connection {
@@ -175,60 +161,22 @@ impl Connection {
         let mut stream = TimeoutStream::new(ClientSocket::new(stream, self.handle.clone()));
         stream.set_write_timeout(Some(options.stall_timeout));
         let stream = Box::pin(stream);
-        let Some(tls) = options.transport.tls() else { return self.serve(stream, options.drain).await };
+        let Some(tls) = options.transport.tls() else { return self.serve_http1(stream, options).await };
         let handshake = tokio::select! {
-            handshake = timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream)) => handshake,
+            handshake = timeout(options.head_timeout, tls.acceptor().accept(stream)) => handshake,
             _ = self.stopping.wait_for(|stopping| *stopping) => return,
         };
         if let Ok(Ok(stream)) = handshake {
-            self.serve(stream, options.drain).await;
-        }
-    }
-
-    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, drain: Duration) {
-        let (arrival, exchanges) = (Arrival::default(), Exchanges::default());
-        let service = service_fn(|mut request: Request<Incoming>| {
-            let exchange = exchanges.begin();
-            request.extensions_mut().insert(self.handle.clone());
-            let answer = self.site.clone().answer(request.map(|body| arrival.body(body)), self.peer);
-            async { Ok::<_, Infallible>(answer.await.map(|body| exchange.until_dropped(body))) }
-        });
-        let stream = TokioIo::new(ErrorBodies::new(stream, self.site.styles(), exchanges.clone()));
-        let mut server = hyper::server::conn::http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
-        let mut served = pin!(server.serve_connection(stream, service));
-        let stopped = self.stopping.wait_for(|stopping| *stopping);
-        let mut ended = unless(stopped, served.as_mut()).await;
-        if ended.is_none() {
-            ended = unless(arrived(&arrival), served.as_mut()).await;
-        }
-        if ended.is_none() && arrival.is_whole() {
-            served.as_mut().graceful_shutdown();
-            ended = timeout(drain, served).await.ok();
-            self.cut_off.fetch_add(u64::from(ended.is_none()), Ordering::Relaxed);
-        }
-        // A connection without a whole request has nothing to answer: the drop closes it.
-        if let Some(Err(error)) = ended {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+            self.serve_http1(stream, options).await;
         }
     }
 }
 
 /// The result of `work`; `None` if `end` comes first.
-async fn unless<T>(end: impl Future, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless<T>(end: impl Future, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),
         _ = end => None,
     }
-}
-
-/// Waits for the rest of a request whose head has arrived, up to [`REST_TIMEOUT`].
-async fn arrived(arrival: &Arrival) {
-    let whole = async {
-        while !arrival.is_whole() && !arrival.is_nothing() {
-            tokio::time::sleep(REST_POLL).await;
-        }
-    };
-    let _ = timeout(REST_TIMEOUT, whole).await;
 }
