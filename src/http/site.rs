@@ -17,7 +17,7 @@ use crate::http::connection::ArrivingBody;
 use crate::http::cors;
 use crate::http::observe;
 use crate::http::request::body;
-use crate::http::request::check_unambiguous;
+use crate::http::request::{check_size, check_unambiguous};
 use crate::http::routes::{docs, metrics};
 
 /// Answers every request.
@@ -57,7 +57,8 @@ impl Site {
             body::read_the_rest(request, move |request| {
                 unless_said(cors::share(shared_with, request, move |request| {
                     answer::render(styles, request, move |request| {
-                        let answered = check_unambiguous(&request).map(|()| routes.call(request));
+                        let checked = check_size(&request).and_then(|()| check_unambiguous(&request));
+                        let answered = checked.map(|()| routes.call(request));
                         async {
                             match answered {
                                 Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),

@@ -14,6 +14,7 @@ mod events;
 pub mod exports;
 mod gate;
 pub mod hostile;
+pub mod http2;
 pub mod insider;
 mod jobs;
 pub mod published;

@@ -70,7 +70,8 @@ impl TestServer {
             runtime.block_on(async {
                 let server = opened(&folder, &options, &http, &stopping);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                send_url.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+                let scheme = if http.transport.tls().is_some() { "https" } else { "http" };
+                send_url.send(format!("{scheme}://{}", listener.local_addr().unwrap())).unwrap();
                 server.run(listener).await;
             });
         });
@@ -108,6 +109,11 @@ impl TestServer {
     /// A client without a token.
     pub fn anonymous(&self) -> Client {
         Client::new(&self.url, None)
+    }
+
+    /// Tells the server to stop, and does not wait for its end.
+    pub fn tell_to_stop(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Stops the server cleanly. The folder stays until the value is dropped.

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 /// How long a server that stops waits for the rest of a request whose head has arrived: bytes that the client has sent may
 /// still be on their way through the machine.
-const REST_TIMEOUT: Duration = Duration::from_millis(100);
+pub(super) const REST_TIMEOUT: Duration = Duration::from_millis(100);
 /// How often the server looks for that rest.
 const REST_POLL: Duration = Duration::from_millis(5);
 
@@ -22,7 +22,7 @@ const HEAD: u8 = 1;
 /// All of the newest request.
 const WHOLE: u8 = 2;
 
-/// What has arrived of the newest request on a connection. Cheap to clone.
+/// What has arrived of a request: on a connection of HTTP/1.1 of its newest one, on HTTP/2 of the stream's only one. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Arrival(Arc<AtomicU8>);
 

@@ -1,5 +1,6 @@
 //! What a long answer changes of the connection that it is sent on: the connection closes soon after the answer's lease ends,
-//! and a stream gets a small send buffer.
+//! and a stream gets a small send buffer. Over HTTP/2 all this goes for the stream of the request: the stream is reset, and the other
+//! streams of the connection go on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::lease::Lease;
 /// that does not read can only be cut off.
 const GRACE: Duration = Duration::from_millis(400);
 
-/// A connection, as the handlers of its requests know it. Cheap to clone; each request carries one among its extensions.
+/// A connection, as the handlers of its requests know it; over HTTP/2 the stream of one request. Cheap to clone; each request carries
+/// one among its extensions.
 #[derive(Clone)]
 pub struct ConnectionHandle(Arc<State>);
 
@@ -46,6 +48,8 @@ impl ConnectionHandle {
     }
 
     /// Asks for a small send buffer. The kernel buffers megabytes for a client that does not read, and does so for every stream.
+    ///
+    /// Over HTTP/2 this does nothing: the client gives each stream its window, and the socket has a bound from its beginning.
     pub fn shrink_send_buffer(&self) {
         self.0.small_buffer_wanted.store(true, Ordering::Relaxed);
     }

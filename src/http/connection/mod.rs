@@ -1,5 +1,5 @@
-//! From a listening socket to requests and back: TLS, errors that hyper answers, and connections that end with their answer's
-//! lease.
+//! From a listening socket to requests and back: TLS, HTTP/1.1 and HTTP/2, errors that hyper answers, and answers that end with
+//! their lease.
 //!
 //! Not here: what a request means (`request`), which handler answers it (`routes`), and what is logged and counted (`observe`).
 
@@ -8,6 +8,7 @@ mod error_bodies;
 mod exchanges;
 mod handle;
 mod http1;
+mod http2;
 mod hyper_answer;
 mod lease;
 mod serve;

@@ -14,7 +14,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::handle::ConnectionHandle;
 use super::socket::ClientSocket;
-use super::tls::Tls;
+use super::tls::{HTTP2, Tls};
 use crate::http::limits::Bounds;
 use crate::http::request::{Origin, OwnOrigins};
 use crate::http::routes::session::OnceLink;
@@ -66,7 +66,7 @@ pub struct HttpOptions {
     /// How long a client may take for the TLS handshake, and to send the head of a request. A connection on which the client asks for
     /// nothing ends after this time too.
     pub head_timeout: Duration,
-    /// How long a client may take no byte of an answer before the server closes the connection.
+    /// How long a client may take no byte of an answer before the server closes the connection, or resets the stream of HTTP/2.
     pub stall_timeout: Duration,
     /// How long answers may take to end once the server stops.
     pub drain: Duration,
@@ -126,9 +126,8 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
         failing = false;
         let (open, options, handle) = (open.clone(), options.clone(), ConnectionHandle::default());
         let (site, stopping, cut_off) = (site.clone(), stopping.clone(), cut_off.clone());
-        let connection = Connection { peer, site, stopping, cut_off, handle: handle.clone() };
+        let connection = Connection { peer, site, stopping, cut_off, handle: handle.clone(), open };
         tokio::spawn(async move {
-            let _open = open;
             tokio::select! {
                 () = connection.accept(stream, &options) => {}
                 () = handle.overdue() => tracing::debug!("a connection was closed: its answer's token has ended"),
@@ -143,7 +142,7 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
     }
 }
 
-/// One connection.
+/// One connection. Its protocol serves it: `serve_http1` or `serve_http2`.
 pub(super) struct Connection {
     pub peer: SocketAddr,
     pub site: Site,
@@ -151,6 +150,8 @@ pub(super) struct Connection {
     /// Counts connections that were closed before the client had taken its answer.
     pub cut_off: Arc<AtomicU64>,
     pub handle: ConnectionHandle,
+    /// As long as a sender lives, the server does not end.
+    pub open: mpsc::Sender<Infallible>,
 }
 
 impl Connection {
@@ -166,8 +167,15 @@ impl Connection {
             handshake = timeout(options.head_timeout, tls.acceptor().accept(stream)) => handshake,
             _ = self.stopping.wait_for(|stopping| *stopping) => return,
         };
-        if let Ok(Ok(stream)) = handshake {
-            self.serve_http1(stream, options).await;
+        let Ok(Ok(stream)) = handshake else { return };
+        let (socket, session) = stream.get_ref();
+        match session.alpn_protocol() {
+            Some(HTTP2) => {
+                socket.get_ref().bound_unsent();
+                // On the heap, so that a connection of HTTP/1.1 is not larger for it.
+                Box::pin(self.serve_http2(stream, options)).await;
+            }
+            _ => self.serve_http1(stream, options).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The socket of a connection, whose send buffer shrinks when a handler asks for it.
+//! The socket of a connection: how much the kernel buffers of what is sent.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +13,11 @@ use super::handle::ConnectionHandle;
 /// Bytes that the kernel buffers of a stream that the client does not read; Linux doubles the figure.
 const SMALL_BUFFER: usize = 32 << 10;
 
+/// Bytes of a connection of HTTP/2 that the kernel holds before it sends them, 64 KiB. A frame of a tail waits behind no more than
+/// that of a large answer, and a client that does not read costs no more.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 << 10;
+
 /// The socket of a client.
 pub struct ClientSocket {
     stream: TcpStream,
@@ -23,6 +28,14 @@ impl ClientSocket {
     /// The socket of the connection `handle`.
     pub fn new(stream: TcpStream, handle: ConnectionHandle) -> ClientSocket {
         ClientSocket { stream, handle }
+    }
+
+    /// Bounds the bytes that the kernel holds and has not sent. Bytes under way do not count: a small send buffer, as a tail over HTTP/1.1
+    /// asks for, would slow the other streams of the connection down.
+    pub fn bound_unsent(&self) {
+        // Where the system has no such bound, the buffer has its usual size.
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&self.stream).set_tcp_notsent_lowat(UNSENT);
     }
 
     fn ready_to_write(&mut self) -> Pin<&mut TcpStream> {

@@ -10,6 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
+/// The name of HTTP/2 in the TLS handshake (ALPN).
+pub(super) const HTTP2: &[u8] = b"h2";
+/// The protocols that the server offers, the best first. A client that names none of its own speaks HTTP/1.1.
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+
 /// Why a certificate or a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the TLS certificate or key `{}`: {why}", .path.display())]
@@ -88,9 +93,10 @@ fn acceptor(certificates: &Path, chain: &[u8], key: &Path, secret: &[u8]) -> Res
     let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>();
     let chain = chain.map_err(|error| wrong(certificates, error))?;
     let secret = PrivateKeyDer::from_pem_slice(secret).map_err(|error| wrong(key, error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
         .map_err(|error| wrong(key, error))?;
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -23,7 +23,7 @@ pub const COOKIE_NAME: &str = "jobledger_session";
 pub struct Caller(pub Principal, ConnectionHandle);
 
 impl Caller {
-    /// The connection of the request.
+    /// The connection of the request; over HTTP/2 its stream.
     pub fn connection(&self) -> &ConnectionHandle {
         &self.1
     }

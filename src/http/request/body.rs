@@ -150,7 +150,8 @@ pub fn decoded(budget: &Limit, caller: &Caller, body: ReceivedBody, encoding: En
 
 /// Middleware: reads and drops the rest of a body that no handler has read, before the answer goes out. Otherwise the
 /// connection would break under the client's next request, or under this one while the client still writes. If that would take
-/// too long, or the client waits for `100 Continue`, the answer announces that the connection ends.
+/// too long, or the client waits for `100 Continue`, the answer announces that the connection ends. Over HTTP/2 hyper leaves this
+/// announcement out, and resets the stream after the answer; no other stream needs the end of this body.
 pub fn read_the_rest<F: Future<Output = Response>>(
     request: Request<ArrivingBody>,
     next: impl FnOnce(Request) -> F,

@@ -12,6 +12,7 @@ mod params;
 mod preconditions;
 mod range;
 mod segment;
+mod size;
 mod unambiguous;
 
 pub use auth::{COOKIE_NAME, Caller, bearer, session_cookie};
@@ -21,4 +22,5 @@ pub use params::{JobRead, Params, Span, refuse_heartbeat};
 pub use preconditions::precondition;
 pub use range::ByteRange;
 pub use segment::Segment;
+pub use size::{MAX_HEADERS, check_size};
 pub use unambiguous::check_unambiguous;
