@@ -121,14 +121,13 @@ async fn answer(
     let mut request = in_origin_form(request.map(|body| arrival.body(body)));
     // Each stream has a handle of its own, so that an answer whose lease ends takes no other answer with it.
     request.extensions_mut().insert(stream.handle().clone());
-    tokio::select! {
+    let answered = tokio::select! {
         biased;
-        answer = site.answer(request, peer) => {
-            unanswered.answered();
-            Ok(answer.map(|body| Pieces::new(body, stream)))
-        }
+        answer = site.answer(request, peer) => Ok(answer.map(|body| Pieces::new(body, stream))),
         () = never_whole(&mut stopping, &arrival) => Err(Reason::REFUSED_STREAM.into()),
-    }
+    };
+    unanswered.answered();
+    answered
 }
 
 /// Waits until the server stops, and then for the rest of the request. Ends only if that rest does not arrive in time.
