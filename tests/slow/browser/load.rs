@@ -15,7 +15,7 @@ const RATE: u32 = 10;
 /// The variable that gives the load another length, in seconds.
 const SECONDS: &str = "JOBLEDGER_BROWSER_LOAD_SECONDS";
 /// Most megabytes that the page's scripts may hold more than at the start, and how many times its nodes.
-const MORE_MEGABYTES: f64 = 20.0;
+const MORE_MEGABYTES: f64 = 1.0;
 const TIMES_NODES: f64 = 2.0;
 
 fn job(n: usize) -> String {
