@@ -5,16 +5,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, LIFE, Series, Table, client, fill, folder, get, option, probe, run_round, singles, size,
-    token,
+    BenchServer, Connection, LIFE, Memory, Series, Serving, Table, client, fill, folder, get, option, probe, run_round,
+    singles, size, token,
 };
 
 fn main() {
@@ -105,7 +103,7 @@ fn copy(from: &Path, to: &Path) {
 /// `jobledger serve` in a process of its own.
 struct Served {
     log: Log,
-    process: Child,
+    process: Serving,
     address: SocketAddr,
     token: String,
     /// From the start of the process to the first answer about a job.
@@ -120,17 +118,8 @@ impl Served {
     fn start(client: &tokio::runtime::Runtime, log: Log) -> Served {
         let token = token(&log.path, Role::Admin);
         let started = Instant::now();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_jobledger"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
-            .arg(&log.path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let out = process.stdout.take().expect("its first line");
-        BufReader::new(out).read_line(&mut line).expect("its first line");
-        let address =
-            line.trim().strip_prefix("listening on http://").expect("an address").parse().expect("an address");
+        let process = Serving::start(&log.path, &[]);
+        let address = process.address;
         client.block_on(async {
             let request = get(&format!("/ledger/jobs/{}", log.jobs[0]), &token, "application/json");
             Connection::open(address).await.ask(&request).await;
@@ -154,20 +143,9 @@ impl Served {
         self.page.add(client.block_on(run_round(self.address, reads(1, 500))));
     }
 
-    /// Resident memory, and the part of that memory that holds pages of files. The kernel can take those pages back.
+    /// Resident memory, and the part of that memory that holds pages of files.
     fn memory(&self) -> String {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
-        let mib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) >> 10
-        };
-        format!("{} ({})", mib("VmRSS:"), mib("RssFile:"))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let Memory { all, files, .. } = self.process.memory();
+        format!("{} ({})", all >> 10, files >> 10)
     }
 }

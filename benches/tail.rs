@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, Life, Series, Table, client, folder, get, median, percent, post, probe, run_round,
+    BenchServer, Connection, Series, Table, client, folder, get, median, percent, probe, run_round, running_jobs,
     singles, size, thousands, token,
 };
 use tokio::io::AsyncReadExt;
@@ -30,14 +30,8 @@ fn main() {
     let server = BenchServer::start(&server_folder);
     let client = client();
     // The jobs have not ended, because the server closes a tail of an ended job at once.
-    let (jobs, created): (Vec<String>, Vec<Vec<u8>>) = (0..1_000)
-        .map(|_| {
-            let mut life = Life::new();
-            let created = post("/ledger/events", &server.token, &life.next().expect("it is created"));
-            (life.job, created)
-        })
-        .unzip();
-    client.block_on(run_round(server.address(), vec![created]));
+    let jobs = client
+        .block_on(async { running_jobs(&mut Connection::open(server.address()).await, &server.token, 1_000).await });
     probe("before");
 
     println!("\nwatchers of the whole log, {CONNECTIONS} connections that append one event a request");

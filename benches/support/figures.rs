@@ -38,10 +38,15 @@ pub fn thousands(rate: f64) -> String {
     }
 }
 
+/// The `p`-th part (0.5, 0.99) of latencies; `None` if there are none.
+pub fn percentile(sorted: &[Duration], p: f64) -> Option<Duration> {
+    let at = ((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied()
+}
+
 /// The `p`-th part (0.5, 0.99) of latencies, in milliseconds.
 pub fn latency(sorted: &[Duration], p: f64) -> String {
-    let at = ((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map_or("–".into(), |found| format!("{:.2}", found.as_secs_f64() * 1e3))
+    percentile(sorted, p).map_or("–".into(), |found| format!("{:.2}", found.as_secs_f64() * 1e3))
 }
 
 /// Prints the time of a 4 KiB write with `fdatasync` on this disk: no commit can be faster.

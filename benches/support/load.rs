@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
 use super::figures::{latency, median, per_second};
+use super::to::Stream;
 
 /// The client's runtime: one thread for all connections.
 pub fn client() -> tokio::runtime::Runtime {
@@ -18,8 +19,8 @@ pub fn client() -> tokio::runtime::Runtime {
 }
 
 /// One keep-alive connection.
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -27,12 +28,19 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
+        Connection::over(stream)
+    }
+}
+
+impl<S: Stream> Connection<S> {
+    pub fn over(stream: S) -> Connection<S> {
         Connection { stream, buffer: Vec::with_capacity(64 * 1024) }
     }
 
     /// Sends a request and reads its whole answer; returns the length of the body.
     pub async fn ask(&mut self, request: &[u8]) -> usize {
         self.stream.write_all(request).await.expect("the server reads");
+        self.stream.flush().await.expect("the server reads");
         self.buffer.clear();
         loop {
             let read = self.stream.read_buf(&mut self.buffer).await.expect("the server answers");
@@ -52,7 +60,7 @@ impl Connection {
     }
 
     /// Sends a request whose answer does not end.
-    pub async fn start(mut self, request: &[u8]) -> TcpStream {
+    pub async fn start(mut self, request: &[u8]) -> S {
         self.stream.write_all(request).await.expect("the server reads");
         self.stream
     }
@@ -138,10 +146,21 @@ pub async fn run_round<R: Into<Request> + Send + 'static>(address: SocketAddr, r
 /// Sends a request on each connection every `pause`, whether or not the connection's last answer has come. A latency counts from the
 /// time at which the request was due.
 pub async fn run_paced(address: SocketAddr, requests: Vec<Vec<Request>>, pause: Duration) -> Round {
-    let (count, connections) = (requests.iter().map(Vec::len).sum(), requests.len() as u32);
+    run_paced_while(address, requests, pause, || true).await
+}
+
+/// [`run_paced`] that sends no more requests once `go_on` is false.
+pub async fn run_paced_while(
+    address: SocketAddr,
+    requests: Vec<Vec<Request>>,
+    pause: Duration,
+    go_on: impl Fn() -> bool + Clone + Send + 'static,
+) -> Round {
+    let connections = requests.len() as u32;
     let started = Instant::now() + Duration::from_millis(100);
     let mut running = tokio::task::JoinSet::new();
     for (requests, place) in requests.into_iter().zip(0..) {
+        let go_on = go_on.clone();
         running.spawn(async move {
             let mut connection = Connection::open(address).await;
             let mut latencies = Vec::with_capacity(requests.len());
@@ -149,6 +168,9 @@ pub async fn run_paced(address: SocketAddr, requests: Vec<Vec<Request>>, pause: 
             for (mut request, n) in requests.into_iter().zip(0..) {
                 let due = first + pause * n;
                 tokio::time::sleep_until(due.into()).await;
+                if !go_on() {
+                    break;
+                }
                 request.name();
                 connection.ask(&request.bytes).await;
                 latencies.push(due.elapsed());
@@ -158,7 +180,7 @@ pub async fn run_paced(address: SocketAddr, requests: Vec<Vec<Request>>, pause: 
     }
     let mut latencies: Vec<Duration> = running.join_all().await.concat();
     latencies.sort();
-    Round { requests: count, took: started.elapsed(), latencies }
+    Round { requests: latencies.len(), took: started.elapsed(), latencies }
 }
 
 /// The rounds of one measured thing.
@@ -183,6 +205,11 @@ impl Series {
     /// The median, the 99th and the 99.9th percentile, and the longest of the latencies of all rounds.
     pub fn latencies(&mut self) -> String {
         self.latencies.sort();
-        [0.5, 0.99, 0.999, 1.0].map(|part| latency(&self.latencies, part)).join(" / ")
+        latencies(&self.latencies)
     }
+}
+
+/// The median, the 99th and the 99.9th percentile, and the longest of these latencies.
+pub fn latencies(sorted: &[Duration]) -> String {
+    [0.5, 0.99, 0.999, 1.0].map(|part| latency(sorted, part)).join(" / ")
 }

@@ -12,16 +12,27 @@ mod long_job;
 mod postgres;
 mod processor;
 mod server;
+mod serving;
+mod tail_reader;
+mod to;
+mod watching;
 mod work;
 
 pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_server};
-pub use figures::{Table, latency, median, of, per_second, percent, probe, thousands};
-pub use load::{Connection, Request, Round, Series, client, run_paced, run_round};
+pub use figures::{Table, latency, median, of, per_second, percent, percentile, probe, thousands};
+pub use load::{Connection, Request, Round, Series, client, latencies, run_paced, run_paced_while, run_round};
 pub use long_job::{LongJob, Reports};
 pub use postgres::Postgres;
 pub use processor::{Processor, Spent};
 pub use server::{BenchServer, Running, token};
-pub use work::{Jobs, LIFE, Life, fill, get, open_jobs, post, progress_at_random, singles};
+pub use serving::{Memory, Serving, connections_within_limit};
+pub use tail_reader::{Follows, TailReader};
+pub use to::{Certificate, Stream, To};
+pub use watching::Watchers;
+pub use work::{
+    Jobs, LIFE, Life, fill, get, get_after, open_jobs, post, progress_at_random, progress_of_each, running_jobs,
+    singles,
+};
 
 use std::path::PathBuf;
 

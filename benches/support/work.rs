@@ -8,7 +8,8 @@ use jobledger::mask::Mask;
 use jobledger::wire;
 use uuid::Uuid;
 
-use super::load::Request;
+use super::load::{Connection, Request};
+use super::to::Stream;
 
 /// Events of one job.
 pub const LIFE: usize = 10;
@@ -108,17 +109,42 @@ fn single(event: &str, token: &str) -> Request {
 
 /// For each connection `each` requests with one event, the progress of one of `jobs` at random.
 pub fn progress_at_random(connections: usize, each: usize, token: &str, jobs: &[String]) -> Vec<Vec<Request>> {
-    let request = |n: usize| {
-        let (id, job) = (id(), &jobs[fastrand::usize(..jobs.len())]);
-        let data = format!(r#"{{"current_step":"Processing accounts of the directory","records_processed":{n}}}"#);
-        single(
-            &format!(
-                r#"{{"specversion":"1.0","id":"{id}","source":"/workers/sync-1","type":"job.progress","subject":"{job}","data":{data}}}"#
-            ),
-            token,
-        )
-    };
+    let request = |n: usize| progress_of(&jobs[fastrand::usize(..jobs.len())], n, token);
     (0..connections).map(|_| (0..each).map(request).collect()).collect()
+}
+
+fn progress_of(job: &str, records: usize, token: &str) -> Request {
+    single(&progress_event(job, records), token)
+}
+
+fn progress_event(job: &str, records: usize) -> String {
+    let data = format!(r#"{{"current_step":"Processing accounts of the directory","records_processed":{records}}}"#);
+    let id = id();
+    format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"/workers/sync-1","type":"job.progress","subject":"{job}","data":{data}}}"#
+    )
+}
+
+/// Creates and starts jobs over HTTP that go on running. Returns their ids.
+pub async fn running_jobs<S: Stream>(connection: &mut Connection<S>, token: &str, jobs: usize) -> Vec<String> {
+    let lives: Vec<Life> = std::iter::repeat_with(Life::new).take(jobs).collect();
+    let ids = lives.iter().map(|life| life.job.clone()).collect();
+    append_all(connection, token, lives.into_iter().flat_map(|life| life.take(2))).await;
+    ids
+}
+
+/// Appends one progress of each job.
+pub async fn progress_of_each<S: Stream>(connection: &mut Connection<S>, token: &str, jobs: &[String]) {
+    append_all(connection, token, jobs.iter().map(|job| progress_event(job, 1))).await;
+}
+
+/// Appends `events` over HTTP, many in a request.
+async fn append_all<S: Stream>(connection: &mut Connection<S>, token: &str, events: impl Iterator<Item = String>) {
+    const BATCH: usize = 500;
+    let events: Vec<String> = events.collect();
+    for batch in events.chunks(BATCH) {
+        connection.ask(&post("/ledger/events", token, &format!("[{}]", batch.join(",")))).await;
+    }
 }
 
 /// Creates and starts jobs that go on running. Returns their ids.
@@ -145,6 +171,11 @@ pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
         body.len()
     );
     [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// A request for a stream of a client that has seen the events up to `seen`.
+pub fn get_after(path: &str, token: &str, seen: u64) -> Vec<u8> {
+    get(path, token, &format!("text/event-stream\r\nlast-event-id: {seen}"))
 }
 
 /// A `GET`.
