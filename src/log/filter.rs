@@ -36,11 +36,11 @@ impl Types {
         Types(self.0 | other.0)
     }
 
-    /// The types as a parameter of a statement, such as `,job.started,job.failed,`; `None` for [`Types::ALL`].
+    /// The types as a parameter of a statement, a JSON array; `None` for [`Types::ALL`].
     pub(super) fn parameter(self) -> Option<String> {
-        let spelled = |text: String, one: &EventType| text + one.as_str() + ",";
         let named = EventType::ALL.iter().filter(|one| self.meets(Types::one(**one)));
-        (self != Types::ALL).then(|| named.fold(",".to_owned(), spelled))
+        let quoted: Vec<String> = named.map(|one| format!("\"{}\"", one.as_str())).collect();
+        (self != Types::ALL).then(|| format!("[{}]", quoted.join(",")))
     }
 
     fn one(event_type: EventType) -> Types {
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_parameter_spells_the_types_and_is_absent_for_all() {
         let types: Types = [EventType::Started, EventType::Failed].into_iter().collect();
-        assert_eq!(types.parameter().as_deref(), Some(",job.started,job.failed,"));
+        assert_eq!(types.parameter().as_deref(), Some(r#"["job.started","job.failed"]"#));
         assert_eq!(Types::ALL.parameter(), None);
     }
 }

@@ -126,7 +126,7 @@ impl Reader<'_> {
         let sql = "SELECT position, leaf, data, salt FROM event WHERE position > ?1 AND position <= ?2 \
                    AND (?3 IS NULL OR org = (SELECT id FROM org WHERE uuid = ?3)) \
                    AND (?4 IS NULL OR job IN (SELECT job.id FROM org JOIN job ON job.org = org.id AND subject = ?4)) \
-                   AND (?5 IS NULL OR kind = ?5) AND (?6 IS NULL OR instr(?6, ',' || type || ',') > 0) \
+                   AND (?5 IS NULL OR kind = ?5) AND (?6 IS NULL OR type IN (SELECT value FROM json_each(?6))) \
                    ORDER BY position LIMIT ?7";
         let types = filter.types.parameter();
         let parameters = params![after, end, filter.org, filter.job, filter.kind, types, limit];
