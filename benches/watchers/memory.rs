@@ -11,7 +11,7 @@ pub fn measure(bench: &Bench) {
     let mut table = Table::new(["tails", "of", "TLS", "open", "after an event each", "after a heartbeat each"]);
     let certificate = Certificate::make(bench.folder.path());
     if certificate.is_none() {
-        println!("skipped: TLS needs openssl");
+        println!("skipped: needs openssl");
     }
     let with_tls = certificate.as_ref().map(Some);
     for (name, certificate) in [("no", None)].into_iter().chain(with_tls.map(|made| ("yes", made))) {
