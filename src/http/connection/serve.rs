@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -155,14 +156,21 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    async fn accept(mut self, stream: TcpStream, options: &HttpOptions) {
+    async fn accept(self, stream: TcpStream, options: &HttpOptions) {
         // Answers are small and clients wait for them: send each at once instead of filling packets.
         let _ = stream.set_nodelay(true);
         // If the client stops reading, a write stays pending and times out.
         let mut stream = TimeoutStream::new(ClientSocket::new(stream, self.handle.clone()));
         stream.set_write_timeout(Some(options.stall_timeout));
         let stream = Box::pin(stream);
-        let Some(tls) = options.transport.tls() else { return self.serve_http1(stream, options).await };
+        match options.transport.tls() {
+            None => self.serve_http1(stream, options).await,
+            // On the heap, so that a connection in clear is not larger for it.
+            Some(tls) => Box::pin(self.serve_tls(stream, tls, options)).await,
+        }
+    }
+
+    async fn serve_tls(mut self, stream: Pin<Box<TimeoutStream<ClientSocket>>>, tls: &Tls, options: &HttpOptions) {
         let handshake = tokio::select! {
             handshake = timeout(options.head_timeout, tls.acceptor().accept(stream)) => handshake,
             _ = self.stopping.wait_for(|stopping| *stopping) => return,
