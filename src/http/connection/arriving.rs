@@ -36,7 +36,12 @@ impl Arrival {
     /// The head of a request has arrived. Returns its body, which notes here when it has arrived too.
     pub(super) fn body(&self, body: Incoming) -> ArrivingBody {
         self.0.store(if body.is_end_stream() { WHOLE } else { HEAD }, Ordering::Relaxed);
-        ArrivingBody { body, arrival: self.clone() }
+        ArrivingBody { body, arrival: self.clone(), may_be_reset: false }
+    }
+
+    /// The same for a request of HTTP/2, whose client may reset the stream.
+    pub(super) fn stream_body(&self, body: Incoming) -> ArrivingBody {
+        ArrivingBody { may_be_reset: true, ..self.body(body) }
     }
 
     /// Whether the newest request has arrived whole.
@@ -59,6 +64,7 @@ impl Arrival {
 pub struct ArrivingBody {
     body: Incoming,
     arrival: Arrival,
+    may_be_reset: bool,
 }
 
 impl Body for ArrivingBody {
@@ -67,6 +73,11 @@ impl Body for ArrivingBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if self.may_be_reset && frame.is_none() && !self.body.is_end_stream() {
+            // hyper ends the body of a stream that the client cancels, as if the body were whole. A part of a request must not be
+            // answered, so this body never ends: hyper sees the reset next, and drops the request.
+            return Poll::Pending;
+        }
         if frame.is_none() || self.body.is_end_stream() {
             self.arrival.0.store(WHOLE, Ordering::Relaxed);
         }

@@ -1,9 +1,9 @@
 //! HTTP/2 on one connection: many requests at once, each in a stream of its own. A client chooses HTTP/2 in the TLS handshake
 //! (ALPN); in clear the server speaks HTTP/1.1 alone.
 //!
-//! HTTP/1.1 has helpers that HTTP/2 does not need. `ErrorBodies` and `Exchanges` give a body to the answers that hyper writes
-//! itself: HTTP/2 answers a malformed request with a reset of its stream, which has no body. `max_buf_size` bounds what hyper
-//! buffers of one answer: HTTP/2 has [`SEND_BUFFER`] for it.
+//! Not here: HTTP/1.1 (`http1`), which has helpers that HTTP/2 does not need. `ErrorBodies` and `Exchanges` give a body to the
+//! answers that hyper writes itself: HTTP/2 answers a malformed request with a reset of its stream, which has no body.
+//! `max_buf_size` bounds what hyper buffers of one answer: HTTP/2 has [`SEND_BUFFER`] for it.
 
 mod abandoned;
 mod origin_form;
@@ -118,7 +118,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Pieces>, h2::Error> {
     let (stream, arrival) = (Stream::current(), Arrival::default());
-    let mut request = in_origin_form(request.map(|body| arrival.body(body)));
+    let mut request = in_origin_form(request.map(|body| arrival.stream_body(body)));
     // Each stream has a handle of its own, so that an answer whose lease ends takes no other answer with it.
     request.extensions_mut().insert(stream.handle().clone());
     let answered = tokio::select! {
