@@ -74,7 +74,7 @@ impl Demo {
     }
 
     async fn play(self, dir: TempDir, stopping: watch::Receiver<bool>) -> Outcome {
-        let listener = self.listen.bind().await?;
+        let listener = self.listen.bind()?;
         let once = OnceLink::new();
         let (dropped_lines, link) = (logging::dropped(), Some(once.clone()));
         let http = HttpOptions { drain: DRAIN, dropped_lines, once: link, ..HttpOptions::default() };

@@ -2,9 +2,13 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::Failure;
+
+/// Connections that may wait until the server accepts them. After a restart all watchers come at once, and a connection for which there
+/// is no room takes seconds or is lost. The system lowers the figure to its own limit (`net.core.somaxconn`).
+const WAITING: u32 = 16_384;
 
 /// `ADDRESS:PORT` as the option has it, and the addresses of its name.
 #[derive(Debug, Clone)]
@@ -39,10 +43,25 @@ impl Listen {
     }
 
     /// Listens on the first address that the system allows.
-    pub(super) async fn bind(&self) -> Result<TcpListener, Failure> {
-        let bound = TcpListener::bind(&self.addresses[..]).await;
-        bound.map_err(|error| Failure::CouldNotRun(format!("cannot listen on {}: {error}", self.text)))
+    pub(super) fn bind(&self) -> Result<TcpListener, Failure> {
+        let mut refused = None;
+        for address in &self.addresses {
+            match listen(*address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => refused = Some(error),
+            }
+        }
+        let why = refused.map(|error| format!(": {error}")).unwrap_or_default();
+        Err(Failure::CouldNotRun(format!("cannot listen on {}{why}", self.text)))
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that starts again takes its address although connections to the one before still close.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 impl std::fmt::Display for Listen {

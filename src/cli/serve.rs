@@ -186,9 +186,9 @@ impl Serve {
             ..HttpOptions::default()
         };
         // Binds before it opens the folder, so that a start at a taken address does not change the folder.
-        let listener = self.listen.bind().await?;
+        let listener = self.listen.bind()?;
         let metrics = match &self.metrics_listen {
-            Some(listen) => Some(listen.bind().await?),
+            Some(listen) => Some(listen.bind()?),
             None => None,
         };
         let metrics_url = metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
