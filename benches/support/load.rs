@@ -156,15 +156,17 @@ pub async fn run_paced_while(
     pause: Duration,
     go_on: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Round {
-    let connections = requests.len() as u32;
-    let started = Instant::now() + Duration::from_millis(100);
+    let mut connections = Vec::with_capacity(requests.len());
+    for _ in &requests {
+        connections.push(Connection::open(address).await);
+    }
+    let (count, started) = (connections.len() as u32, Instant::now());
     let mut running = tokio::task::JoinSet::new();
-    for (requests, place) in requests.into_iter().zip(0..) {
+    for ((requests, mut connection), place) in requests.into_iter().zip(connections).zip(0..) {
         let go_on = go_on.clone();
         running.spawn(async move {
-            let mut connection = Connection::open(address).await;
             let mut latencies = Vec::with_capacity(requests.len());
-            let first = started + pause * place / connections;
+            let first = started + pause * place / count;
             for (mut request, n) in requests.into_iter().zip(0..) {
                 let due = first + pause * n;
                 tokio::time::sleep_until(due.into()).await;

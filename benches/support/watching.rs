@@ -16,8 +16,8 @@ use super::client;
 use super::tail_reader::{Follows, TailReader};
 use super::to::{Stream, To};
 
-/// Watchers that connect at the same time: as many as wait in the queue of a socket that listens.
-const AT_ONCE: usize = 1024;
+/// Watchers that connect at the same time. They fit in the queue of a socket that listens.
+const AT_ONCE: usize = 512;
 /// Longest wait for the watchers to see something.
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::support::{
     Connection, Follows, Round, Table, Watchers, get_after, latencies, percentile, progress_at_random,
     progress_of_each, run_paced_while,
@@ -54,14 +56,20 @@ async fn row(bench: &Bench, missed: u64) -> [String; 6] {
         .iter()
         .zip(&seen)
         .map(|(job, seen)| get_after(&format!("/ledger/jobs/{job}/events"), &served.token, *seen));
-    let started = Instant::now();
-    let watchers = Watchers::open(&served.to, requests.collect(), Follows::Some, &seen);
-    let are_back = Arc::new(AtomicBool::new(false));
+    let requests: Vec<_> = requests.collect();
+    let (appending, are_back) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
     let go_on = {
-        let are_back = are_back.clone();
-        move || !are_back.load(Ordering::Relaxed)
+        let (appending, are_back) = (appending.clone(), are_back.clone());
+        move || {
+            appending.notify_one();
+            !are_back.load(Ordering::Relaxed)
+        }
     };
     let back = async {
+        // The clients that append are connected before the watchers come.
+        appending.notified().await;
+        let started = Instant::now();
+        let watchers = Watchers::open(&served.to, requests, Follows::Some, &seen);
         watchers.all_begin().await;
         watchers.all_see(missed * quiet.len() as u64).await;
         are_back.store(true, Ordering::Relaxed);
