@@ -1,5 +1,6 @@
 //! How much of a request has arrived. A server that stops waits for requests that have arrived whole, and for no others.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -67,15 +68,29 @@ pub struct ArrivingBody {
     may_be_reset: bool,
 }
 
+impl ArrivingBody {
+    /// Whether the client has reset the stream before the body ended. hyper ends the body of a stream that is reset with `NO_ERROR` as
+    /// if it were whole.
+    fn is_given_up(&self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) -> bool {
+        match frame {
+            None => !self.body.is_end_stream(),
+            Some(Ok(_)) => false,
+            Some(Err(error)) => {
+                let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+                cause.is_some_and(|cause| cause.is_reset() && cause.is_remote())
+            }
+        }
+    }
+}
+
 impl Body for ArrivingBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if self.may_be_reset && frame.is_none() && !self.body.is_end_stream() {
-            // hyper ends the body of a stream that the client cancels, as if the body were whole. A part of a request must not be
-            // answered, so this body never ends: hyper sees the reset next, and drops the request.
+        if self.may_be_reset && self.is_given_up(frame.as_ref()) {
+            // No answer reaches this client, so the body never ends: hyper looks for the reset next, and drops the request.
             return Poll::Pending;
         }
         if frame.is_none() || self.body.is_end_stream() {
