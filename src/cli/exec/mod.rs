@@ -160,9 +160,9 @@ impl Exec {
             leftovers::deliver(&self.remote, folder, done.clone())?;
         }
         rustix::process::umask(callers_umask);
-        let program = Program::start(&self.command, &job);
         let manner = Manner { has_marks: !self.no_commands, grace: self.grace, deliver_timeout: self.deliver_timeout };
-        Run::new(gather, spool, manner).run(program, server, done, &all_done)
+        let run = Run::new(gather, spool, manner);
+        run.run(Program::start(&self.command, &job), server, done, &all_done)
     }
 
     /// The spec of the job.

@@ -1,7 +1,7 @@
 //! The main thread of `exec`: from the start of the command until its reports are delivered.
 
 use std::io::{stderr, stdout};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,12 +77,16 @@ pub(super) struct Run {
     manner: Manner,
     /// Whether the job was cancelled in the ledger, which then takes no outcome.
     cancelled: bool,
+    sender: SyncSender<Heard>,
+    heard: Receiver<Heard>,
 }
 
 impl Run {
-    /// A run whose reports go into `spool`.
+    /// A run whose reports go into `spool`. From here on signals wait for the command.
     pub(super) fn new(gather: Gather, spool: Spool, manner: Manner) -> Run {
-        Run { gather, spool, manner, cancelled: false }
+        let (sender, heard) = sync_channel(MOST_HEARD);
+        watch_signals(sender.clone());
+        Run { gather, spool, manner, cancelled: false, sender, heard }
     }
 
     /// Runs the command to its end and delivers its reports. The courier thread drops `done` at its end, and
@@ -97,8 +101,7 @@ impl Run {
         done: Sender<()>,
         all_done: &Receiver<()>,
     ) -> Outcome {
-        let (sender, heard) = sync_channel(MOST_HEARD);
-        let (remote, spool, tell) = (server.remote.clone(), self.spool.clone(), sender.clone());
+        let (remote, spool, tell) = (server.remote.clone(), self.spool.clone(), self.sender.clone());
         thread::spawn(move || {
             let _done = done;
             if courier::run(&server, &spool, Some(&tell)) {
@@ -107,7 +110,7 @@ impl Run {
         });
         let (code, end) = match program {
             Ok(program) => {
-                let end = self.follow(program, remote, sender, &heard);
+                let end = self.follow(program, remote);
                 (end.code(), end.to_string())
             }
             Err(error) => {
@@ -117,29 +120,24 @@ impl Run {
         };
         self.spool.close();
         // A courier that has a message must not wait for the main thread.
+        let Run { gather, spool, manner, heard, .. } = self;
         drop(heard);
-        self.wait_for_delivery(all_done);
+        wait_for_delivery(&spool, all_done, manner.deliver_timeout);
         match code {
             0 => Ok(()),
-            code => Err(Failure::Verdict(Exit::OfCommand(code), format!("job {}: {end}", self.gather.job()))),
+            code => Err(Failure::Verdict(Exit::OfCommand(code), format!("job {}: {end}", gather.job()))),
         }
     }
 
     /// Follows the command to its end, and reports its outcome.
-    fn follow(
-        &mut self,
-        mut program: Program,
-        remote: Remote,
-        sender: SyncSender<Heard>,
-        heard: &Receiver<Heard>,
-    ) -> End {
+    fn follow(&mut self, mut program: Program, remote: Remote) -> End {
         let (started, group) = (Instant::now(), program.group());
         let (out, err) = program.streams();
-        let (has_marks, tell) = (self.manner.has_marks, sender.clone());
+        let (has_marks, sender) = (self.manner.has_marks, self.sender.clone());
+        let tell = sender.clone();
         thread::spawn(move || follow(Stream::Stdout, out, stdout(), has_marks, &tell));
         let tell = sender.clone();
         thread::spawn(move || follow(Stream::Stderr, err, stderr(), false, &tell));
-        watch_signals(sender.clone());
         watch_job(remote, self.gather.job().to_string(), sender.clone());
         thread::spawn(move || {
             let end = program.wait().unwrap_or_else(|error| {
@@ -148,13 +146,13 @@ impl Run {
             });
             let _ = sender.send(Heard::Ended(end));
         });
-        let end = self.until_over(group, heard);
+        let end = self.until_over(group);
         self.outcome(end, started.elapsed());
         end
     }
 
     /// Gathers reports until the command and its streams have ended.
-    fn until_over(&mut self, group: Group, heard: &Receiver<Heard>) -> End {
+    fn until_over(&mut self, group: Group) -> End {
         let (mut phase, mut open, mut tick) = (Phase::Running, 2, Instant::now() + TICK);
         loop {
             let now = Instant::now();
@@ -178,7 +176,7 @@ impl Run {
                 thread::sleep(until.saturating_duration_since(now));
                 continue;
             }
-            match heard.recv_timeout(until.saturating_duration_since(now)) {
+            match self.heard.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(Heard::Output(stream, text)) => self.gather.output(stream, &text),
                 Ok(Heard::Mark(Ok(mark))) => self.gather.mark(mark),
                 Ok(Heard::Mark(Err(why))) => remark!("jobledger: a report is left out: {why}"),
@@ -234,31 +232,33 @@ impl Run {
         });
         self.spool.push(&events);
     }
+}
 
-    /// Waits until everything is delivered, at most as long as `--deliver-timeout`.
-    fn wait_for_delivery(&self, all_done: &Receiver<()>) {
-        // Nothing is ever sent. The channel disconnects when the last thread has ended.
-        let _ = all_done.recv_timeout(self.manner.deliver_timeout);
-        let (waiting, lost) = (self.spool.waiting(), self.spool.only_in_memory());
-        if waiting > lost {
-            remark!(
-                "jobledger: {} not delivered; the next `jobledger exec` with this spool delivers them, or `jobledger append`: {}",
-                plural(waiting - lost, "report is", "reports are"),
-                courier::place(&self.spool)
-            );
-        }
-        if lost > 0 {
-            remark!("jobledger: {} lost", plural(lost, "report is", "reports are"));
-        }
+/// Waits until everything is delivered, at most for `longest`.
+fn wait_for_delivery(spool: &Spool, all_done: &Receiver<()>, longest: Duration) {
+    // Nothing is ever sent. The channel disconnects when the last thread has ended.
+    let _ = all_done.recv_timeout(longest);
+    let (waiting, lost) = (spool.waiting(), spool.only_in_memory());
+    if waiting > lost {
+        remark!(
+            "jobledger: {} not delivered; the next `jobledger exec` with this spool delivers them, or `jobledger append`: {}",
+            plural(waiting - lost, "report is", "reports are"),
+            courier::place(spool)
+        );
+    }
+    if lost > 0 {
+        remark!("jobledger: {} lost", plural(lost, "report is", "reports are"));
     }
 }
 
-/// Passes Ctrl-C and SIGTERM on.
+/// Passes Ctrl-C and SIGTERM on. Returns when both are caught.
 fn watch_signals(heard: SyncSender<Heard>) {
+    let (ready, is_ready) = channel::<()>();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            drop(ready);
             loop {
                 let signal = tokio::select! {
                     _ = interrupt.recv() => Signal::INT,
@@ -270,6 +270,8 @@ fn watch_signals(heard: SyncSender<Heard>) {
             }
         })
     });
+    // Nothing is ever sent. The channel disconnects when the signals are caught, or cannot be.
+    let _ = is_ready.recv();
 }
 
 /// Waits for a cancellation in the tail of the job. A courier whose reports are refused tells of it too.
