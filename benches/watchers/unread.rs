@@ -8,14 +8,15 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::{Connection, Follows, Series, Table, Watchers, progress_at_random, run_round, thousands};
 use crate::{Bench, CONNECTIONS, Served};
 
-/// Watchers that do not read.
+/// Watchers that do not read, if the limits of the run allow so many.
 const UNREAD: usize = 100;
 /// The server closes a connection that takes nothing for so long.
 const STALL_TIMEOUT: &str = "2s";
 
 pub fn measure(bench: &Bench) {
+    let unread = UNREAD.min(bench.tails);
     println!(
-        "\n{UNREAD} watchers of all events do not read, --stall-timeout {STALL_TIMEOUT}; {CONNECTIONS} connections append"
+        "\n{unread} watchers of all events do not read, --stall-timeout {STALL_TIMEOUT}; {CONNECTIONS} connections append"
     );
     let served = bench.serve("unread", &["--stall-timeout", STALL_TIMEOUT], None);
     let mut table = Table::new([
@@ -26,11 +27,11 @@ pub fn measure(bench: &Bench) {
         "memory after",
         "closed after, s",
     ]);
-    table.row(bench.client.block_on(row(bench, &served)));
+    table.row(bench.client.block_on(row(bench, &served, unread)));
     table.print();
 }
 
-async fn row(bench: &Bench, served: &Served) -> [String; 6] {
+async fn row(bench: &Bench, served: &Served, unread: usize) -> [String; 6] {
     let jobs = served.running_jobs(100).await;
     let requests = || progress_at_random(CONNECTIONS, bench.appends / CONNECTIONS, &served.token, &jobs);
     let all_events = |count| served.tails(count, |_| "/ledger/events".to_owned());
@@ -40,10 +41,10 @@ async fn row(bench: &Bench, served: &Served) -> [String; 6] {
     without.add(run_round(served.serving.address, requests()).await);
     let before = served.serving.memory();
     let mut open = Vec::new();
-    for request in all_events(UNREAD) {
+    for request in all_events(unread) {
         open.push(Connection::over(narrow(served.serving.address).await).start(&request).await);
     }
-    served.until_open(UNREAD + 1).await;
+    served.until_open(unread + 1).await;
     with.add(run_round(served.serving.address, requests()).await);
     let appended = Instant::now();
     served.until_open(1).await;
