@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use jobledger::access::Role;
 use support::{
-    BenchServer, Connection, Series, Table, client, folder, get, median, percent, probe, run_round, running_jobs,
-    singles, size, thousands, token,
+    BenchServer, Compared, Connection, Table, client, folder, get, median, probe, run_round, running_jobs, singles,
+    size, thousands, token,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -51,7 +51,7 @@ fn main() {
             thousands(median(&seen.delivered)),
             thousands(seen.with.rate()),
             thousands(seen.without.rate()),
-            slower(&seen),
+            seen.slower(),
             format!("{:.0}", 1e3 * median(&seen.behind)),
         ]);
     }
@@ -79,27 +79,10 @@ fn main() {
     for (name, token, path) in idle {
         let seen = client.block_on(compare(&server, token, 1_000, 32_000 / scale, rounds, path, false));
         let (with, without) = (thousands(seen.with.rate()), thousands(seen.without.rate()));
-        table.row(["1000".to_owned(), name.to_owned(), with, without, slower(&seen)]);
+        table.row(["1000".to_owned(), name.to_owned(), with, without, seen.slower()]);
     }
     table.print();
     probe("after");
-}
-
-/// Rounds of appends without and with watchers.
-#[derive(Default)]
-struct Seen {
-    with: Series,
-    without: Series,
-    /// Events delivered a second, to all watchers together.
-    delivered: Vec<f64>,
-    /// Seconds from the last append until the last watcher had read its event.
-    behind: Vec<f64>,
-}
-
-fn slower(seen: &Seen) -> String {
-    let pairs = seen.with.rates.iter().zip(&seen.without.rates);
-    let slower: Vec<f64> = pairs.map(|(with, without)| 1.0 - with / without).collect();
-    percent(median(&slower), 1.0)
 }
 
 async fn compare(
@@ -110,8 +93,8 @@ async fn compare(
     rounds: usize,
     path: Path<'_>,
     expects: bool,
-) -> Seen {
-    let mut seen = Seen::default();
+) -> Compared {
+    let mut seen = Compared::default();
     for _ in 0..rounds {
         seen.without.add(run_round(server.address(), singles(CONNECTIONS, appends / CONNECTIONS, &server.token)).await);
         let frames = Arc::new(AtomicU64::new(0));

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports, reason = "not every bench needs everything")]
 
 mod bare;
+mod compared;
 mod figures;
 mod load;
 mod long_job;
@@ -19,6 +20,7 @@ mod watching;
 mod work;
 
 pub use bare::{BARE_COMMIT, BareWriter, bare_commits, constant_server, queue_server};
+pub use compared::Compared;
 pub use figures::{Table, latency, median, of, per_second, percent, percentile, probe, thousands};
 pub use load::{Connection, Request, Round, Series, client, latencies, run_paced, run_paced_while, run_round};
 pub use long_job::{LongJob, Reports};

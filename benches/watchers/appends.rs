@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Follows, Round, Series, Table, Watchers, median, percent, progress_at_random, run_paced, run_round, size, thousands,
+    Compared, Follows, Round, Table, Watchers, median, progress_at_random, run_paced, run_round, size, thousands,
 };
 use crate::{Bench, CONNECTIONS, Served};
 
@@ -41,7 +41,7 @@ pub fn measure(bench: &Bench) {
             watching.name.to_owned(),
             thousands(seen.with.rate()),
             thousands(seen.without.rate()),
-            slower(&seen),
+            seen.slower(),
             thousands(median(&seen.delivered)),
             format!("{:.0}", 1e3 * median(&seen.behind)),
         ]);
@@ -92,23 +92,6 @@ fn paced(bench: &Bench, served: &Served, jobs: &[String]) {
         ]);
     }
     table.print();
-}
-
-/// Rounds of appends without and with watchers.
-#[derive(Default)]
-struct Compared {
-    with: Series,
-    without: Series,
-    /// Events delivered a second, to all watchers together.
-    delivered: Vec<f64>,
-    /// Seconds from the last answer to an append until the last watcher had its event.
-    behind: Vec<f64>,
-}
-
-fn slower(seen: &Compared) -> String {
-    let pairs = seen.with.rates.iter().zip(&seen.without.rates);
-    let slower: Vec<f64> = pairs.map(|(with, without)| 1.0 - with / without).collect();
-    percent(median(&slower), 1.0)
 }
 
 async fn compare(bench: &Bench, served: &Served, jobs: &[String], watching: &Watching) -> Compared {

@@ -12,17 +12,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::http2::{H2, Http2, PREFACE, Reading, TlsServer, frame, frames, literal, read_all, with_tls};
+use crate::support::raw::STUCK;
 use crate::support::{nil, noted, output, started, task_job};
-
-/// The requests of clients that read no answer: the path, the media type, and the limit that counts the answer.
-const STUCK: [(&str, &str, &str); 6] = [
-    ("/ledger/events?after=0", "text/event-stream", "tails"),
-    ("/ledger/jobs/a/events?after=0", "text/event-stream", "tails"),
-    ("/ledger/events", "application/x-ndjson", "exports"),
-    ("/ledger/jobs/a/output", "*/*", "exports"),
-    ("/ledger/jobs/a/evidence", "*/*", "bundles"),
-    ("/ledger/events?limit=1000", "application/json", "answers"),
-];
 
 fn stalling(stall_timeout: Duration) -> HttpOptions {
     HttpOptions { stall_timeout, ..HttpOptions::default() }

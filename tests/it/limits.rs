@@ -11,7 +11,7 @@ use jobledger::ledger::system_clock;
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::raw::{connect_narrow, head};
+use crate::support::raw::{STUCK, connect_narrow, head};
 use crate::support::wait::{until, until_metric};
 use crate::support::{Answer, Client, TestServer, event, nil, noted, output, problem, started, task_job};
 
@@ -88,16 +88,6 @@ fn large_bodies_are_read_in_turns_and_small_ones_meanwhile() {
     let output = worker.get("/ledger/jobs/a/output").expect(200).text();
     assert!(output.starts_with("password=[masked:password]\n") && !output.contains("abcdefgh"));
 }
-
-/// The requests of clients that read no answer: the path, the media type, and the limit that counts the answer.
-const STUCK: [(&str, &str, &str); 6] = [
-    ("/ledger/events?after=0", "text/event-stream", "tails"),
-    ("/ledger/jobs/a/events?after=0", "text/event-stream", "tails"),
-    ("/ledger/events", "application/x-ndjson", "exports"),
-    ("/ledger/jobs/a/output", "*/*", "exports"),
-    ("/ledger/jobs/a/evidence", "*/*", "bundles"),
-    ("/ledger/events?limit=1000", "application/json", "answers"),
-];
 
 /// Records a job with 12 MiB of output: more than the buffers of a connection take.
 fn large_job(server: &TestServer) -> Client {

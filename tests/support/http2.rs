@@ -172,7 +172,7 @@ pub struct Reading {
     pub status: u16,
     pub headers: HeaderMap,
     body: RecvStream,
-    /// What was read of the body.
+    /// The part of the body that the test has read.
     pub text: Vec<u8>,
 }
 

@@ -6,6 +6,16 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+/// The requests of clients that read no answer: the path, the media type, and the limit that counts the answer.
+pub const STUCK: [(&str, &str, &str); 6] = [
+    ("/ledger/events?after=0", "text/event-stream", "tails"),
+    ("/ledger/jobs/a/events?after=0", "text/event-stream", "tails"),
+    ("/ledger/events", "application/x-ndjson", "exports"),
+    ("/ledger/jobs/a/output", "*/*", "exports"),
+    ("/ledger/jobs/a/evidence", "*/*", "bundles"),
+    ("/ledger/events?limit=1000", "application/json", "answers"),
+];
+
 /// Opens a connection to the server at `url`.
 pub fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();

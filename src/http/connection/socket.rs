@@ -1,4 +1,4 @@
-//! The socket of a connection: how much the kernel buffers of what is sent.
+//! The socket of a connection, with bounds for the bytes of an answer that the kernel buffers.
 
 use std::io;
 use std::pin::Pin;

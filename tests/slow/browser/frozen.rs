@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{NaiveTime, Utc};
 
 use super::driven::Browser;
-use super::killed::{JOB, begin, expect_live_again};
+use super::killed::{JOB, begin, expect_live, expect_live_again};
 use super::ledger::numbered;
 use crate::support::cli::{Serving, token};
 use crate::support::wait::until_paced;
@@ -34,9 +34,7 @@ fn a_page_notices_a_server_that_stands_still_and_goes_on_with_it() {
     let worker = server.client(&token(dir.path(), "worker"));
     begin(&worker);
     browser.sign_in(&server.url, &format!("/jobs/{JOB}"), &token(dir.path(), "viewer"));
-    browser.run("window.witness = true");
-    worker.append(&numbered(JOB, 6..=10)).expect(201);
-    browser.until_shows(".timeline", "step 10");
+    expect_live(&browser, &worker);
     server.signal("STOP");
     let (stopped, clock) = (Instant::now(), Utc::now().time());
     browser.until_shows("[data-live]", "not live since");

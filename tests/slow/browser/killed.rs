@@ -23,6 +23,14 @@ pub fn begin(worker: &Client) {
     worker.append(&numbered(JOB, 1..=5)).expect(201);
 }
 
+/// Expects that the page is live: it shows the numbered events up to 10. Leaves a witness by which a reload is noticed.
+#[track_caller]
+pub fn expect_live(browser: &Browser, worker: &Client) {
+    browser.run("window.witness = true");
+    worker.append(&numbered(JOB, 6..=10)).expect(201);
+    browser.until_shows(".timeline", "step 10");
+}
+
 /// Expects that the page is live within [`AGAIN`] of `since`, and that its timeline has each numbered event up to `newest` once.
 #[track_caller]
 pub fn expect_live_again(browser: &Browser, since: Instant, newest: u64) {
@@ -44,9 +52,7 @@ fn serve(folder: &Path, address: &str) -> Cli {
 
 /// Kills the server while `browser` shows the job, starts `again` on the same port, and expects each event once.
 fn survive_a_kill(browser: &Browser, server: Serving, again: Cli, worker: &Client) {
-    browser.run("window.witness = true");
-    worker.append(&numbered(JOB, 6..=10)).expect(201);
-    browser.until_shows(".timeline", "step 10");
+    expect_live(browser, worker);
     server.end("KILL");
     browser.until_shows("[data-live]", "not live since");
     let server = Serving::of(again);
