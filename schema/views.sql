@@ -48,7 +48,15 @@ CREATE TABLE job (
   hook_seconds       INTEGER,
   items              INTEGER NOT NULL,
   notes              INTEGER NOT NULL,
-  redactions         INTEGER NOT NULL
+  redactions         INTEGER NOT NULL,
+  not_before         INTEGER,
+  retry_max          INTEGER,
+  retry_backoff_sec  INTEGER,
+  retried_as         TEXT,
+  worker             TEXT,
+  worker_lost        INTEGER, -- 1 if the ledger ended the job, because no report came for too long
+  lease_sec          INTEGER,
+  lease_since        INTEGER  -- the position of job.started
 ) STRICT;
 
 -- Not in views-indexes.sql, because a rebuild finds jobs by this index.
@@ -160,6 +168,14 @@ CREATE TABLE snapshot (
   items              INTEGER NOT NULL,
   notes              INTEGER NOT NULL,
   redactions         INTEGER NOT NULL,
+  not_before         INTEGER,
+  retry_max          INTEGER,
+  retry_backoff_sec  INTEGER,
+  retried_as         TEXT,
+  worker             TEXT,
+  worker_lost        INTEGER,
+  lease_sec          INTEGER,
+  lease_since        INTEGER,
   PRIMARY KEY (id, position)
 ) STRICT;
 

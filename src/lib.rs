@@ -2,7 +2,8 @@
 //!
 //! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
 //! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → `blocking` → [`sqlite`] → [`access`] →
-//! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] → [`http`] → [`kinds`] →
+//! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] →
+//! [`workers`] → [`http`] → [`kinds`] →
 //! `page` → [`server`] → [`cli`].
 
 // `println!` and `eprintln!` panic if their output is full or closed. The macros of `cli::output` do not.
@@ -32,5 +33,6 @@ pub mod tails;
 pub mod tree;
 pub mod views;
 pub mod wire;
+pub mod workers;
 
 pub use chain::chain;

@@ -13,11 +13,13 @@ use crate::http::{
     self, App, AppState, HttpOptions, Limits, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith, Site, Tls,
     Transport,
 };
+use crate::job::Span;
 use crate::kinds;
 use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
 use crate::page;
 use crate::tails::{self, LiveJobs, Tails};
+use crate::workers::{self, Claims};
 
 /// How often the server looks for tokens that another process revoked, to end their tails.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -44,6 +46,8 @@ pub struct Server {
     serving: HttpOptions,
     stopping: watch::Receiver<bool>,
     metrics: Option<TcpListener>,
+    /// After how long a running job without a lease and without a report ends; `None` for never.
+    stale_after: Option<Span>,
 }
 
 impl Server {
@@ -62,7 +66,7 @@ impl Server {
                 Err(error) => return Err(error.into()),
             }
         }
-        let memory = options.memory.clone();
+        let (memory, stale_after) = (options.memory.clone(), options.stale_after);
         let ledger = Ledger::open(folder, options)?;
         let access = LiveAccess::open(&tokens)?;
         let (routes, description, styles) = http::described(kinds::apis());
@@ -75,6 +79,7 @@ impl Server {
             pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
             live_jobs: LiveJobs::default(),
+            claims: Claims::default(),
             stopping: stopping.clone(),
             origins: serving.origins(),
             shared_with: SharedWith::new(&serving.cors_origins),
@@ -84,7 +89,7 @@ impl Server {
             openapi: text(&description),
         });
         let site = Site::new(app.clone(), routes.merge(page::routes()), styles);
-        Ok(Server { app, site, serving, stopping, metrics: None })
+        Ok(Server { app, site, serving, stopping, metrics: None, stale_after })
     }
 
     /// Serves the metrics on `listener` too, in clear and without a token.
@@ -103,7 +108,13 @@ impl Server {
             self.start("publisher of the tails", tails::publish(self.app.ledger.clone(), self.app.tails.clone())),
             self.start("watcher of the tokens", watch_access(self.app.clone())),
             self.start("writer of the tokens' use", note_use(self.app.clone())),
+            self.start("reader of the leases", workers::resume_leases(self.app.ledger.clone())),
+            self.start("watcher of the leases", workers::end_lost_jobs(self.app.ledger.clone())),
+            self.start("repeater of failed jobs", workers::repeat_failed_jobs(self.app.ledger.clone())),
         ];
+        if let Some(after) = self.stale_after {
+            tasks.push(self.start("watcher of stale jobs", workers::end_stale_jobs(self.app.ledger.clone(), after)));
+        }
         if let Some(tls) = self.serving.transport.tls().cloned() {
             tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
         }

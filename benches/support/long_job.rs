@@ -35,7 +35,7 @@ impl LongJob {
         for start in (0..events).step_by(BATCH as usize) {
             let events = (start..events.min(start + BATCH)).map(|n| event(&id, reports, n));
             let events = events.map(|event| wire::single(event.as_bytes(), &Mask::default()).expect("valid")).collect();
-            let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None };
+            let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None, lease: None };
             ledger.append(append).await.expect("the events are taken");
         }
         LongJob { id, first, events }

@@ -157,7 +157,7 @@ pub async fn open_jobs(ledger: &Ledger, jobs: usize) -> Vec<String> {
             ids.push(life.job.clone());
             events.extend(life.take(2).map(|event| wire::single(event.as_bytes(), &Mask::default()).expect("valid")));
         }
-        let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None };
+        let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None, lease: None };
         ledger.append(append).await.expect("the events are taken");
     }
     ids
@@ -206,7 +206,7 @@ pub async fn fill(ledger: &Ledger, jobs: usize) -> Vec<String> {
         }
         let ledger = ledger.clone();
         running.spawn(async move {
-            let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None };
+            let append = Append { org: OrgId::default(), actor: "bench".into(), events, guard: None, lease: None };
             ledger.append(append).await.expect("the events are taken");
         });
     }

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use ureq::Body;
-use ureq::http::Response;
 
 use super::client::{placed, refused, unexpected};
 use super::masking::Masking;
 use super::output::{remark, say, shown};
-use super::server::{Server, text};
+use super::server::{Server, newest_lease, text};
 use super::target::Target;
 use super::{AnchorDir, Failure, Outcome, progress};
 use crate::access::{AccessError, check_name};
@@ -87,7 +86,7 @@ impl Append {
                 let options = Options { create: self.create, mask: self.masking.rules()?, ..Options::default() };
                 Box::new(Local::open(folder, self.org, &self.actor, options)?)
             }
-            Target::Server(remote) => Box::new(Server::new(remote)?),
+            Target::Server(remote) => Box::new(Away { server: Server::new(remote)?, lease: None }),
         };
         let size = self.files.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
         let bar = progress::bytes(size);
@@ -187,7 +186,7 @@ impl Sink for Local {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
         let events = wire::batch(&array(batch), self.ledger.mask())
             .map_err(|refused| refusal(refused.index, refused.reject.pointer(), &refused.reject))?;
-        let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None };
+        let append = Request { org: self.org, actor: self.actor.clone(), events, guard: None, lease: None };
         match self.runtime.block_on(self.ledger.append(append)) {
             Ok(appended) => {
                 let known = appended.events.iter().filter(|event| event.duplicate).count() as u64;
@@ -216,16 +215,27 @@ impl Drop for Local {
     }
 }
 
-impl Sink for Server {
+/// A running server, and the lease under which its newest job was started.
+struct Away {
+    server: Server,
+    /// The token of the lease; `None` before an event begins one.
+    lease: Option<String>,
+}
+
+impl Sink for Away {
     fn send(&mut self, batch: &[Box<RawValue>]) -> Result<Counts, Failure> {
-        let mut answer = self.append(&array(batch))?;
-        if answer.status().is_success() { counts(answer, batch.len()) } else { Err(refused(&mut answer)) }
+        let mut answer = self.server.append(&array(batch), self.lease.as_deref())?;
+        if !answer.status().is_success() {
+            return Err(refused(&mut answer));
+        }
+        let body: Value = serde_json::from_str(&text(answer)?).unwrap_or_default();
+        self.lease = newest_lease(&body).or(self.lease.take());
+        counts(&body, batch.len())
     }
 }
 
 /// Counts the events in the server's answer, which must name each event of the batch.
-fn counts(answer: Response<Body>, sent: usize) -> Result<Counts, Failure> {
-    let body: serde_json::Value = serde_json::from_str(&text(answer)?).unwrap_or_default();
+fn counts(body: &Value, sent: usize) -> Result<Counts, Failure> {
     match (body["events"].as_array(), body["position"].as_u64()) {
         (Some(events), Some(position)) if events.len() == sent => {
             let known = events.iter().filter(|event| event["duplicate"] == true).count() as u64;

@@ -10,7 +10,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
-use super::exec::JOB_VARIABLE;
+use super::exec::JOB_VARIABLES;
 
 /// The beginning of each environment variable of the program.
 const PREFIX: &str = "JOBLEDGER_";
@@ -45,8 +45,9 @@ pub(super) fn parse<C: CommandFactory + FromArgMatches>(
 pub(super) fn unknown_variables<C: CommandFactory>() -> Vec<String> {
     let known = variables(&C::command());
     let set = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().filter(|_| !value.is_empty()));
-    let unknown = set
-        .filter(|name| name.starts_with(PREFIX) && name != JOB_VARIABLE && !known.values().any(|known| known == name));
+    let unknown = set.filter(|name| {
+        name.starts_with(PREFIX) && !name.starts_with(JOB_VARIABLES) && !known.values().any(|known| known == name)
+    });
     let told = |name: String| {
         let alike = known.values().map(|known| (strsim::jaro_winkler(&name, known), known));
         match alike.max_by(|(a, _), (b, _)| a.total_cmp(b)) {

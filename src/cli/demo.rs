@@ -248,6 +248,6 @@ async fn append(ledger: &Ledger, events: &[Value]) -> Result<(), AppendError> {
         refusal: crate::job::Refusal::Invalid { pointer: "", detail: refused.to_string() },
         standing: None,
     })?;
-    let append = Append { org: OrgId::default(), actor: "demo-worker".into(), events, guard: None };
+    let append = Append { org: OrgId::default(), actor: "demo-worker".into(), events, guard: None, lease: None };
     ledger.append(append).await.map(|_| ())
 }

@@ -14,6 +14,7 @@ use super::open_files;
 use super::stop::{at_hangup, stop_signal};
 use super::{AnchorDir, Data, Failure, Outcome, logging};
 use crate::http::{HttpOptions, NotAnOrigin, Origin, Tls, Transport};
+use crate::job::Span;
 use crate::ledger::{Identity, Options};
 use crate::server::Server;
 
@@ -88,6 +89,12 @@ pub(super) struct Serve {
     /// Appends that may wait for the writer; one more is answered 503
     #[arg(long, env = "JOBLEDGER_QUEUE", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
+
+    /// End a running job without a lease after so long without a report, such as 24h; by default never
+    ///
+    /// The ledger appends `job.failed`. The time begins with the job's newest event. Jobs with a lease end by their lease.
+    #[arg(long, env = "JOBLEDGER_STALE_AFTER", value_name = "DURATION")]
+    stale_after: Option<Span>,
 
     /// How long the server waits for open answers when it stops
     #[arg(long, env = "JOBLEDGER_DRAIN", default_value = "5s", value_name = "DURATION", value_parser = duration)]
@@ -168,6 +175,7 @@ impl Serve {
             new_ledger: self.new_ledger,
             external_copy_back: self.checkpoint == Checkpoint::External,
             queue: self.queue as usize,
+            stale_after: self.stale_after,
             memory: self.limits.memory.clone(),
             mask: self.masking.rules()?,
             end: logging::end,

@@ -13,6 +13,8 @@ use super::follow::rest;
 use super::output::{remark, shown};
 use crate::job::JobId;
 
+/// The header that names a worker's lease.
+const LEASE: &str = "ledger-lease";
 /// The longest answer that a command reads, 64 MiB: that of an append has the id and source of each event of a batch.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 /// How often a command sends an append while the server is busy or does not answer.
@@ -120,12 +122,12 @@ impl Server {
         }
     }
 
-    /// Appends a batch, and returns the answer of any status but a passing one. Sends the batch again after a 503 or a broken
+    /// Appends a batch under a lease, if there is one, and returns the answer of any status but a passing one. Sends the batch again after a 503 or a broken
     /// connection: the ledger records events with the same ids once.
-    pub(super) fn append(&self, batch: &[u8]) -> Result<Response<Body>, Failure> {
+    pub(super) fn append(&self, batch: &[u8], lease: Option<&str>) -> Result<Response<Body>, Failure> {
         let mut wait = Duration::from_millis(200);
         for attempt in 1.. {
-            let text = match self.post(batch) {
+            let text = match self.post(batch, lease) {
                 Ok(mut answer) if answer.status() == 503 => match problem(&mut answer) {
                     // A read-only ledger stays read-only, so the command does not try again.
                     (text, code) if code == "read-only" => return Err(Failure::Refused(text)),
@@ -151,14 +153,30 @@ impl Server {
         unreachable!("the last try answers")
     }
 
-    /// Appends a batch, once.
-    pub(super) fn post(&self, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
-        self.agent
-            .post(self.remote.at("/ledger/events"))
-            .header("authorization", self.remote.bearer())
-            .content_type("application/cloudevents-batch+json")
-            .send(body)
+    /// Appends a batch, once, under a lease if there is one.
+    pub(super) fn post(&self, body: &[u8], lease: Option<&str>) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.post(self.remote.at("/ledger/events")).header("authorization", self.remote.bearer());
+        let request = lease.into_iter().fold(request, |request, lease| request.header(LEASE, lease));
+        request.content_type("application/cloudevents-batch+json").send(body)
     }
+
+    /// Renews the lease of a job, once.
+    pub(super) fn renew(&self, job: &JobId, lease: &str) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.put(self.remote.at(&format!("{}/lease", job_path(job))));
+        request.header("authorization", self.remote.bearer()).header(LEASE, lease).send_empty()
+    }
+
+    /// Claims a job, once.
+    pub(super) fn claim(&self, claim: &Value) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.post(self.remote.at("/ledger/claims")).header("authorization", self.remote.bearer());
+        request.content_type("application/json").send(claim.to_string())
+    }
+}
+
+/// The token of the newest lease in the answer to an append; `None` if none of its events began one.
+pub(super) fn newest_lease(answer: &Value) -> Option<String> {
+    let events = answer["events"].as_array().into_iter().flatten();
+    events.filter_map(|event| event["lease"]["token"].as_str()).next_back().map(str::to_owned)
 }
 
 /// The body of an answer.

@@ -45,7 +45,7 @@ impl Told {
     /// # Errors
     /// The token may append nothing, or the server cannot be reached: other events would fail too.
     pub(super) fn by(server: &Server, event: &Value) -> Result<Told, Failure> {
-        let mut answer = server.append(json!([event]).to_string().as_bytes())?;
+        let mut answer = server.append(json!([event]).to_string().as_bytes(), None)?;
         if !answer.status().is_success() {
             let status = answer.status().as_u16();
             let (failure, state) = refusal(&mut answer);

@@ -14,6 +14,7 @@ use crate::http::request::OwnOrigins;
 use crate::http::routes::session::OnceLink;
 use crate::ledger::Ledger;
 use crate::tails::{LiveJobs, Tails};
+use crate::workers::Claims;
 
 /// The state of the server. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct AppState {
     pub tails: Arc<Tails>,
     /// The jobs that are read live, with the messages that their watchers share.
     pub live_jobs: LiveJobs,
+    /// The claims that are under way.
+    pub claims: Claims,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
     /// The origins under which browsers know this server.

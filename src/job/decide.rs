@@ -3,7 +3,7 @@
 
 use super::event::{Detail, Event, ItemResult, Redacted};
 use super::event_type::EventType;
-use super::id::{JobKey, Position};
+use super::id::{JobId, JobKey, Position};
 use super::item::{Item, ItemStatus};
 use super::lifecycle::{Conflict, Moment, Status, Step, step};
 use super::progress::Tally;
@@ -50,6 +50,16 @@ pub enum Refusal {
         /// The reason, as a clause of the message.
         reason: String,
     },
+    /// Another worker holds the job's lease, or the sender's lease has run out.
+    #[error("`{event}` is not possible: {reason}")]
+    LeaseLost {
+        /// The job's state.
+        state: Status,
+        /// The type of the event.
+        event: EventType,
+        /// The reason, as a clause of the message.
+        reason: String,
+    },
     /// The event would exceed a limit of the job.
     #[error("{detail}")]
     Full {
@@ -73,18 +83,35 @@ impl Refusal {
     pub fn pointer(&self) -> Option<&'static str> {
         match self {
             Refusal::Full { pointer, .. } | Refusal::Invalid { pointer, .. } => Some(pointer),
-            Refusal::NoSuchJob(_) | Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => None,
+            Refusal::NoSuchJob(_) | Refusal::Lifecycle(_) | Refusal::RuledOut { .. } | Refusal::LeaseLost { .. } => {
+                None
+            }
         }
     }
 }
 
-/// Decides whether `event`, which happened at `time`, may be appended to `job`; `now` is the ledger's clock. `job` is
-/// `None` before the job's first event.
+/// An event that is to be appended, with what is known about its sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// When the event happened.
+    pub time: Time,
+    /// The ledger's clock.
+    pub now: Time,
+    /// The lease of this job that the sender holds, by the position of its `job.started`. `None` if the sender names no
+    /// lease of this job.
+    pub lease: Option<Position>,
+}
+
+/// Decides whether the event of `attempt` may be appended to `job`, which is `None` before the job's first event.
 ///
 /// # Errors
-/// A [`Refusal`] if the state machine, a limit, or an earlier event of the job rules the event out.
-pub fn decide(job: Option<&Job>, key: &JobKey, event: &Event, time: Time, now: Time) -> Result<Decision, Refusal> {
+/// A [`Refusal`] if the state machine, a lease, a limit, or an earlier event of the job rules the event out.
+pub fn decide(job: Option<&Job>, key: &JobKey, attempt: Attempt<'_>) -> Result<Decision, Refusal> {
+    let Attempt { event, time, now, lease } = attempt;
     check_time(job, time, now)?;
+    job.map_or(Ok(()), |job| check_lease(job, event, lease))?;
     // Actor and position are stored in the new state but do not decide whether the step is allowed.
     let moment = Moment { time, actor: "", position: Position::GENESIS };
     let step = match (job, step(job.map(|job| &job.state), event, moment)) {
@@ -153,6 +180,34 @@ fn check_time(job: Option<&Job>, time: Time, now: Time) -> Result<(), Refusal> {
     }
 }
 
+/// Checks that only the holder of the job's lease reports, and that the lease has not run out. Notes, cancellations and
+/// redactions stay open to every sender.
+fn check_lease(job: &Job, event: &Event, held: Option<Position>) -> Result<(), Refusal> {
+    use Event as E;
+    match event {
+        E::Started(_) | E::Progress(_) | E::ItemResult(_) | E::HookOutput(_) | E::Completed(_) | E::Failed(_) => {}
+        E::Created(_) | E::Cancelled(_) | E::Noted(_) | E::Redacted(_) | E::Retried(_) => return Ok(()),
+    }
+    let status = job.state.status();
+    let lost = |reason| Err(Refusal::LeaseLost { state: status, event: event.event_type(), reason });
+    let worker = job.worker.as_ref();
+    let name = || worker.map_or("", |worker| &worker.name);
+    let since = worker.and_then(|worker| worker.lease).map(|lease| lease.since);
+    match (status, held) {
+        (Status::Running, held) if held == since => Ok(()),
+        (Status::Running, _) if since.is_none() => lost("the job runs without a lease".into()),
+        (Status::Running, None) => lost(format!(
+            "worker `{}` holds the job's lease; its reports have the header `Ledger-Lease` with the lease's token",
+            name()
+        )),
+        (Status::Running, Some(_)) => lost(format!("worker `{}` holds the job's lease under another token", name())),
+        (_, Some(_)) if held == since && worker.is_some_and(|worker| worker.lost) => {
+            lost("the lease ran out, and the ledger ended the job; stop this work".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks what only a `job.created` can get wrong.
 fn check_new(key: &JobKey, event: &Event) -> Result<(), Refusal> {
     match event {
@@ -178,6 +233,10 @@ fn check_parts(job: &Job, event: &Event) -> Result<(), Refusal> {
         }
         Event::Completed(_) if job.spec.kind() == Kind::Rule && !job.items.all_completed() => {
             ruled_out("not every action of the rule job is completed".into())
+        }
+        Event::Retried(_) if job.retried_as.is_some() => {
+            let retried_as = job.retried_as.as_ref().map_or("", JobId::as_str);
+            ruled_out(format!("the job was retried before, as `{retried_as}`"))
         }
         Event::Noted(_) if job.notes.len() >= MAX_NOTES => {
             Err(Refusal::Full { pointer: "/data/text", detail: format!("expected at most {MAX_NOTES} notes on a job") })

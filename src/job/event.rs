@@ -1,9 +1,11 @@
 //! The events of a job, as the fold takes them. [`crate::wire`] has their stored shapes and versions.
 
 use super::event_type::EventType;
-use super::id::{ItemId, Position};
+use super::id::{ItemId, JobId, Position};
 use super::item::ItemStatus;
+use super::run::Retry;
 use super::spec::{Labels, RawJson, Spec, words};
+use super::time::Time;
 
 /// One event of a job, with its data. [`EventType`] has the row of each variant in the table of types.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,8 @@ pub enum Event {
     Noted(Noted),
     /// The data of one event was redacted; moves nothing.
     Redacted(Redacted),
+    /// The ledger created a job that repeats this one; moves nothing.
+    Retried(Retried),
 }
 
 impl Event {
@@ -44,6 +48,7 @@ impl Event {
             Event::Cancelled(_) => EventType::Cancelled,
             Event::Noted(_) => EventType::Noted,
             Event::Redacted(_) => EventType::Redacted,
+            Event::Retried(_) => EventType::Retried,
         }
     }
 
@@ -69,6 +74,10 @@ pub struct Created {
     pub created_by: Option<String>,
     /// Up to 16 labels by which a list of jobs can be filtered.
     pub labels: Labels,
+    /// No claim takes the job before this time.
+    pub not_before: Option<Time>,
+    /// How often the ledger repeats the job after a failure; `None` for never.
+    pub retry: Option<Retry>,
 }
 
 /// Data of `job.started`.
@@ -78,6 +87,12 @@ pub struct Started {
     pub message: Option<String>,
     /// Number of records to process, 0 to 2^53.
     pub total_records: Option<u64>,
+    /// The name of the worker, 1 to 128 bytes.
+    pub worker: Option<String>,
+    /// How long, in seconds, the worker's lease lasts after each report, 1 to 86,400; `None` for a job without a lease.
+    pub lease_sec: Option<u32>,
+    /// When the lease runs out if no report follows, as a claim said.
+    pub lease_until: Option<Time>,
 }
 
 /// Record counts. Each is a total so far, 0 to 2^53, never an increment.
@@ -218,4 +233,11 @@ pub struct Redacted {
     pub position: Position,
     /// Why the data is redacted. The reason itself can never be redacted.
     pub reason: String,
+}
+
+/// Data of `job.retried`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// The job that repeats this one.
+    pub retried_as: JobId,
 }

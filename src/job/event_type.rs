@@ -11,6 +11,8 @@ enum Phase {
     End,
     /// It may also follow the end.
     AfterEnd,
+    /// It follows the end. Only the ledger itself appends it.
+    FollowUp,
     /// It belongs to the ledger and to no job. Only the ledger itself appends it.
     Ledger,
 }
@@ -30,7 +32,7 @@ macro_rules! event_types {
                 match self { $(EventType::$variant => $word),+ }
             }
 
-            /// The newest version of the stored data: what an append stores today.
+            /// The newest version of the stored data. An append stores the oldest version that has a place for all members.
             pub const fn version(self) -> u32 {
                 match self { $(EventType::$variant => $version),+ }
             }
@@ -44,9 +46,9 @@ macro_rules! event_types {
 
 event_types! {
     /// The job exists.
-    Created = "job.created", version 1, Open;
+    Created = "job.created", version 2, Open;
     /// A worker started the job.
-    Started = "job.started", version 1, Open;
+    Started = "job.started", version 2, Open;
     /// A worker reports how far the job is.
     Progress = "job.progress", version 1, Open;
     /// An item has a result.
@@ -63,6 +65,8 @@ event_types! {
     Noted = "job.noted", version 1, AfterEnd;
     /// The data of one event was redacted; moves nothing.
     Redacted = "job.redacted", version 1, AfterEnd;
+    /// The ledger created a job that repeats this one; moves nothing.
+    Retried = "job.retried", version 1, FollowUp;
     /// The genesis event, at position 0.
     LedgerCreated = "ledger.created", version 1, Ledger;
     /// A copy of the log continues under a new origin and key.
@@ -77,8 +81,13 @@ impl EventType {
         EventType::ALL.iter().copied().find(|event_type| event_type.as_str() == word)
     }
 
-    /// The types that a producer may send, in documented order: those of a job's events.
+    /// The types that a producer may send, in documented order.
     pub fn sent_by_producers() -> impl Iterator<Item = EventType> + Clone {
+        EventType::of_jobs().filter(|event_type| event_type.phase() != Phase::FollowUp)
+    }
+
+    /// The types of a job's events, in documented order.
+    pub fn of_jobs() -> impl Iterator<Item = EventType> + Clone {
         EventType::ALL.iter().copied().filter(|event_type| event_type.phase() != Phase::Ledger)
     }
 
@@ -99,7 +108,7 @@ impl EventType {
 
     /// Whether an event of this type may follow the end of its job.
     pub fn may_follow_end(self) -> bool {
-        self.phase() == Phase::AfterEnd
+        matches!(self.phase(), Phase::AfterEnd | Phase::FollowUp)
     }
 }
 

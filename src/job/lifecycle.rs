@@ -171,6 +171,7 @@ pub fn step(state: Option<&State>, event: &Event, moment: Moment<'_>) -> Result<
         (Some(_), E::Noted(_)) => Step::Stay,
         // Only an ended job can be redacted: the worker of an open job still acts on the data.
         (Some(S::Completed { .. } | S::Failed { .. } | S::Cancelled { .. }), E::Redacted(_)) => Step::Stay,
+        (Some(S::Failed { .. } | S::Cancelled { .. }), E::Retried(_)) => Step::Stay,
 
         (state, event) => return Err(Conflict { state: state.map(State::status), event: event.event_type() }),
     })

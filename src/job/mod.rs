@@ -7,32 +7,36 @@
 mod decide;
 mod event;
 mod event_type;
+mod hook;
 mod id;
 mod item;
 mod lifecycle;
 mod plural;
 mod progress;
+mod run;
 mod size;
 mod span;
 mod spec;
 mod state;
 mod time;
 
-pub use decide::{Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, RedactionTarget, Refusal, decide, may_redact};
+pub use decide::{Attempt, Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, RedactionTarget, Refusal, decide, may_redact};
 pub use event::{
     Cancelled, Completed, Counts, Created, Credentials, Detail, Event, Failed, HookExit, HookOutput, ItemResult, Noted,
-    Progress, Provider, Redacted, Started, Stream,
+    Progress, Provider, Redacted, Retried, Started, Stream,
 };
 pub use event_type::{EventType, listed};
+pub use hook::{HOOK_HEAD, Hook};
 pub use id::{BadId, ItemId, JobId, JobKey, JobType, OrgId, Position};
 pub use item::{Item, ItemStatus, Items};
 pub use lifecycle::{Conflict, State, Status};
 pub use plural::plural;
 pub use progress::Tally;
+pub use run::{Lease, Retry, Worker};
 pub use span::{BadSpan, Span};
 pub(crate) use spec::words;
 pub use spec::{
     Action, ActionType, DbRoleSpec, GenericSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType,
 };
-pub use state::{Change, Fact, HOOK_HEAD, Hook, Job, Note, Redaction, Summary};
+pub use state::{Change, Fact, Job, LEDGER, Note, RETRY_OF, Redaction, Summary};
 pub use time::{BadTime, Time};

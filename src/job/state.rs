@@ -3,17 +3,22 @@
 
 use std::ops::Deref;
 
-use super::event::{Event, HookExit, HookOutput, Redacted};
-use super::id::{JobKey, JobType, Position};
+use super::event::{Event, Redacted};
+use super::hook::Hook;
+use super::id::{JobId, JobKey, JobType, Position};
 use super::item::{Item, Items};
 use super::lifecycle::{Conflict, Moment, State, Step, step};
 use super::progress::Tally;
+use super::run::{Lease, Retry, Worker};
 use super::size;
 use super::spec::{Kind, Labels, RawJson, Spec};
 use super::time::Time;
 
-/// Maximum length, in bytes, of hook output that the fold keeps, 4 KiB. Readers take the whole output from the log.
-pub const HOOK_HEAD: usize = 4096;
+/// The actor and the source of the events that the ledger itself appends. No token may have this name, and no token this source.
+pub const LEDGER: &str = "ledger";
+
+/// The label of a job that repeats another one. Its value is the other job's id.
+pub const RETRY_OF: &str = "retry_of";
 
 /// A job without its spec, items, notes and redactions: one row of the views, and what lists show.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +55,14 @@ pub struct Summary {
     pub tally: Tally,
     /// The hook; `None` before the first `job.hook_output`.
     pub hook: Option<Hook>,
+    /// No claim takes the job before this time.
+    pub not_before: Option<Time>,
+    /// How often the ledger repeats the job after a failure; `None` for never.
+    pub retry: Option<Retry>,
+    /// The job that repeats this one.
+    pub retried_as: Option<JobId>,
+    /// The worker, if `job.started` named one.
+    pub worker: Option<Worker>,
 }
 
 /// One job at one position: its [`Summary`], to which it dereferences, and its parts.
@@ -89,6 +102,22 @@ impl Summary {
         texts + self.hook.as_ref().map_or(0, |hook| hook.head.len())
     }
 
+    /// The worker's lease, while the job runs under one.
+    pub fn lease(&self) -> Option<Lease> {
+        let is_running = matches!(self.state, State::Running { .. });
+        self.worker.as_ref().filter(|_| is_running).and_then(|worker| worker.lease)
+    }
+
+    /// The job that this one repeats: the label `retry_of`.
+    pub fn retry_of(&self) -> Option<&str> {
+        self.labels.get(RETRY_OF).map(String::as_str)
+    }
+
+    /// Whether the ledger is to repeat the job: the job failed, has retries left, and was not repeated yet.
+    pub fn is_to_be_retried(&self) -> bool {
+        matches!(self.state, State::Failed { .. }) && self.retry.is_some() && self.retried_as.is_none()
+    }
+
     /// Whole milliseconds from start to end, or to `now` while the job runs; `None` for a job that was never started.
     pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
         Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
@@ -100,29 +129,6 @@ impl Deref for Job {
 
     fn deref(&self) -> &Summary {
         &self.summary
-    }
-}
-
-/// A job's hook: the command whose output and exit `job.hook_output` reports.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hook {
-    /// The beginning of the output: at most [`HOOK_HEAD`] bytes, and no half character at the end.
-    pub head: String,
-    /// Length of the whole output, in bytes.
-    pub len: u64,
-    /// How the hook ended; `None` while it runs.
-    pub exit: Option<HookExit>,
-}
-
-impl Hook {
-    fn take(&mut self, chunk: &HookOutput) {
-        let text = chunk.output.as_deref().unwrap_or("");
-        // A chunk that did not fit closes the head for good: a later, shorter chunk must not follow the gap.
-        if self.head.len() as u64 == self.len {
-            self.head.push_str(&text[..text.floor_char_boundary(HOOK_HEAD - self.head.len())]);
-        }
-        self.len += text.len() as u64;
-        self.exit = chunk.exit.or(self.exit);
     }
 }
 
@@ -218,6 +224,10 @@ impl Job {
             current_step: None,
             tally: Tally::of_total(total),
             hook: None,
+            not_before: created.not_before,
+            retry: created.retry,
+            retried_as: None,
+            worker: None,
         };
         Ok(Job {
             summary,
@@ -251,13 +261,21 @@ impl Job {
         self.summary.tally = self.summary.tally.after(&fact.event);
         Ok(match fact.event {
             Event::Created(_) | Event::Cancelled(_) => Change::Job,
-            Event::Started(started) => self.set_message(started.message),
+            Event::Started(started) => {
+                let lease = started.lease_sec.map(|seconds| Lease { seconds, since: fact.position });
+                self.summary.worker = started.worker.map(|name| Worker { name, lease, lost: false });
+                self.set_message(started.message)
+            }
             Event::Progress(progress) => {
                 self.summary.current_step = progress.current_step.or(self.summary.current_step.take());
                 self.set_message(progress.message)
             }
             Event::Completed(completed) => self.set_message(completed.message),
-            Event::Failed(failed) => self.set_message(Some(failed.message)),
+            Event::Failed(failed) => {
+                let by_ledger = fact.actor == LEDGER;
+                self.summary.worker.iter_mut().for_each(|worker| worker.lost = by_ledger);
+                self.set_message(Some(failed.message))
+            }
             Event::ItemResult(result) => {
                 let before = self.items.get(&result.item).map_or(0, size::of_item);
                 let place = self.items.report(result, fact.time, self.summary.events);
@@ -280,6 +298,10 @@ impl Job {
                 self.redactions.push(redaction);
                 Change::Redaction
             }
+            Event::Retried(retried) => {
+                self.summary.retried_as = Some(retried.retried_as);
+                Change::Job
+            }
         })
     }
 
@@ -299,32 +321,5 @@ impl Job {
             self.summary.message = message;
         }
         Change::Job
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(output: &str) -> HookOutput {
-        HookOutput { output: Some(output.into()), ..HookOutput::default() }
-    }
-
-    #[test]
-    fn the_head_is_cut_on_a_character_and_stays_closed() {
-        let mut hook = Hook::default();
-        hook.take(&chunk(&"x".repeat(HOOK_HEAD - 1)));
-        hook.take(&chunk("é"));
-        hook.take(&chunk("y"));
-        assert_eq!(hook.head.len(), HOOK_HEAD - 1);
-        assert_eq!(hook.len, HOOK_HEAD as u64 + 2);
-    }
-
-    #[test]
-    fn a_head_filled_exactly_keeps_every_byte() {
-        let mut hook = Hook::default();
-        hook.take(&chunk(&"x".repeat(HOOK_HEAD - 2)));
-        hook.take(&chunk("é"));
-        assert_eq!((hook.head.len() as u64, hook.len), (4096, 4096));
     }
 }

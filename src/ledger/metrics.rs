@@ -60,6 +60,14 @@ pub struct Metrics {
     pub view_lag: Gauge,
     /// Open tails.
     pub tails: Gauge,
+    /// Claims under way, those that wait for a job included.
+    pub claims: Gauge,
+    /// Leases that last.
+    pub leases: Gauge,
+    /// Jobs that the ledger ended because no report of their worker came.
+    pub lost: Counter,
+    /// Failed jobs that the ledger repeated.
+    pub repeated: Counter,
     /// Bytes of large request bodies that are held.
     pub body_bytes: Gauge,
     /// Bytes of `log.db-wal`.
@@ -93,6 +101,10 @@ impl Metrics {
             tree_size: Gauge::default(),
             view_lag: Gauge::default(),
             tails: Gauge::default(),
+            claims: Gauge::default(),
+            leases: Gauge::default(),
+            lost: Counter::default(),
+            repeated: Counter::default(),
             body_bytes: Gauge::default(),
             wal_bytes: Gauge::default(),
         }
@@ -134,6 +146,12 @@ impl Metrics {
         registry.register("jobledger_anchor_failures", help, self.failed_anchors.clone());
         registry.register("jobledger_view_lag_events", "Events that the views are behind", self.view_lag.clone());
         registry.register("jobledger_tails_open", "Open tails", self.tails.clone());
+        let help = "Claims under way, those that wait for a job included";
+        registry.register("jobledger_claims_open", help, self.claims.clone());
+        registry.register("jobledger_leases", "Leases that last", self.leases.clone());
+        let help = "Jobs that the ledger ended because no report of their worker came";
+        registry.register("jobledger_workers_lost", help, self.lost.clone());
+        registry.register("jobledger_jobs_repeated", "Failed jobs that the ledger repeated", self.repeated.clone());
         let help = "Bytes of large request bodies in the memory that they share";
         registry.register("jobledger_body_bytes", help, self.body_bytes.clone());
         registry.register("jobledger_wal_bytes", "Size of log.db-wal", self.wal_bytes.clone());

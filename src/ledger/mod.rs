@@ -14,6 +14,7 @@ mod commit;
 mod copier;
 mod folder;
 mod keys;
+mod leases;
 mod metrics;
 mod open;
 mod options;
@@ -32,14 +33,15 @@ pub use clock::CLOCK_BEHIND_MS;
 pub use commit::{Doubt, SealError};
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, rotate_key};
+pub use leases::{BadLeaseToken, HeldLease, LeaseSecretError, LeaseToken, Overdue, Renewal};
 pub use metrics::Metrics;
 pub use open::OpenError;
 pub use options::{Clock, Options, system_clock};
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
 pub use prove::{ProveError, consistency, receipt, receipt_of_many, tile};
 pub use read::{
-    AsOf, ChangedSince, FromEnd, HookChunk, INLINE, JobWatch, NotAMoment, OutputStart, PageSince, PointInTime,
-    ReadError, Shown, Turn, Turns, hook_chunk, hook_chunks, hook_output, output_start,
+    AsOf, ChangedSince, Claimable, FromEnd, HookChunk, INLINE, JobWatch, NotAMoment, OutputStart, PageSince,
+    PointInTime, ReadError, Shown, Turn, Turns, hook_chunk, hook_chunks, hook_output, output_start,
 };
 pub use threads::{Threads, panic_text};
 pub use transfer::{ExportError, ImportError, Imported, LineFault, export, export_line, export_signed, import};
@@ -72,6 +74,7 @@ struct Inner {
     queue: append::Queue,
     commits: Arc<commit::Commits>,
     redactions: Arc<redactor::Redactions>,
+    leases: Arc<leases::Leases>,
     projection: Arc<projection::Projection>,
     readers: sqlite::Pool,
     turns: Turns,

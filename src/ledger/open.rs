@@ -14,6 +14,7 @@ use super::commit::{Commits, Loader, Seal, Shared, WriterThread};
 use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
 use super::keys::{self, Identity, KeyError, identity, key_file};
+use super::leases::{LeaseSecret, LeaseSecretError, Leases};
 use super::read::HookOutputs;
 use super::redactor::{self, Redactions};
 use super::trust::Trust;
@@ -36,6 +37,9 @@ pub enum OpenError {
     /// The key file.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The secret of the lease tokens.
+    #[error(transparent)]
+    LeaseSecret(#[from] LeaseSecretError),
     /// The log's own events.
     #[error("the ledger's own events cannot be read: {0}")]
     Identity(String),
@@ -185,6 +189,7 @@ fn start_threads(
     let OpenLog { writer, identity, head, new } = log;
     let (projection, projector) = projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
     let redactions = Arc::new(Redactions::new(newest_redaction(&writer.reader())?));
+    let leases = Arc::new(Leases::new(LeaseSecret::of_file(&folder.lease_secret())?));
     let redactor = redactor::start(redactions.clone(), projection.clone(), path.clone(), &options, &threads);
     let redactor = redactor.map_err(OpenError::Thread)?;
     let copier = start_copier(&writer, &path, &options, &threads)?;
@@ -197,6 +202,7 @@ fn start_threads(
         clock: options.clock.clone(),
         commits: commits.clone(),
         redactions: redactions.clone(),
+        leases: leases.clone(),
         projection: projection.clone(),
         head: head_sender,
         metrics: metrics.clone(),
@@ -226,6 +232,7 @@ fn start_threads(
         queue,
         commits,
         redactions,
+        leases,
         projection,
         head,
         metrics,

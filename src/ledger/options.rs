@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::Time;
+use crate::job::{Span, Time};
 use crate::mask::Mask;
 use crate::memory::Memory;
 
@@ -30,6 +30,8 @@ pub struct Options {
     pub queue: usize,
     /// Most reads of the past and of large jobs at once. More wait for their turn.
     pub turns: usize,
+    /// After how long a running job without a lease and without a report ends; `None` for never.
+    pub stale_after: Option<Span>,
     /// The memory that caches and queues share.
     pub memory: Memory,
     /// The secrets that the ledger stops in appends.
@@ -48,6 +50,7 @@ impl Default for Options {
             external_copy_back: false,
             queue: 4096,
             turns: 4,
+            stale_after: None,
             memory: Memory::default(),
             mask: Mask::default(),
             end: || std::process::exit(2),

@@ -53,6 +53,7 @@ impl ChangeTracker {
             _ => None,
         };
         let (status, is_output) = (job.state.status(), matches!(&fact.event, Event::HookOutput(_)));
+        let is_retry = matches!(&fact.event, Event::Retried(_));
         let change = job.apply(fact)?;
         let mut found = Vec::new();
         match change {
@@ -60,8 +61,8 @@ impl ChangeTracker {
             Change::Job => {
                 let part = match (job.state.status() == status, is_output) {
                     (true, true) => value(&JobHook::new(job, output(job))),
-                    (true, false) => value(&JobReported::from(&job.summary)),
-                    (false, _) => core(job),
+                    (true, false) if !is_retry => value(&JobReported::from(&job.summary)),
+                    _ => core(job),
                 };
                 replace(&mut self.core, part, &mut found);
             }

@@ -182,7 +182,14 @@ mod tests {
     fn a_diff_of_many_fields_names_few_events_for_each() {
         let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
         let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
-        let created = Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new() });
+        let created = Event::Created(Created {
+            spec,
+            spec_json,
+            created_by: None,
+            labels: Labels::new(),
+            not_before: None,
+            retry: None,
+        });
         let mut differ = Differ { in_all: 100, ..Differ::new(None) };
         differ.take(fact(1, created)).unwrap();
         differ.take(fact(2, Event::Started(Started::default()))).unwrap();

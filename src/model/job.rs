@@ -118,6 +118,40 @@ struct JobHead {
     created_by: String,
     /// Labels, by which lists find the job.
     labels: BTreeMap<String, String>,
+    /// No claim takes the job before this time; absent if none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    /// How often the ledger repeats the job after a failure; absent for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<RetryModel>,
+    /// The job that this one repeats; absent if it repeats none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<String>,
+    /// The job that repeats this one; absent if none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried_as: Option<String>,
+    /// The worker's name; absent if `job.started` named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
+    /// Present, and true, if the ledger ended the job because no report of the worker came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    worker_lost: bool,
+    /// How long the worker's lease lasts after each report, in seconds; absent for a job without a lease.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    lease_sec: Option<u32>,
+}
+
+/// How often the ledger repeats a job after a failure.
+#[derive(Debug, Serialize, ToSchema)]
+struct RetryModel {
+    /// The retries that are left.
+    #[schema(minimum = 1, maximum = 100)]
+    max: u32,
+    /// The pause before the next retry, in seconds. Each further pause is twice as long, up to a day.
+    #[schema(minimum = 0, maximum = 86400)]
+    backoff_sec: u32,
 }
 
 /// The newest report on a job as a whole.
@@ -149,6 +183,7 @@ pub(crate) struct JobReported {
 
 impl From<&Summary> for JobHead {
     fn from(job: &Summary) -> JobHead {
+        let worker = job.worker.as_ref();
         JobHead {
             id: job.key.id.to_string(),
             org_id: job.key.org.to_string(),
@@ -159,6 +194,13 @@ impl From<&Summary> for JobHead {
             ended_at: job.state.ended_at().map(|time| time.to_string()),
             created_by: job.created_by.clone(),
             labels: job.labels.clone(),
+            not_before: job.not_before.map(|time| time.to_string()),
+            retry: job.retry.map(|retry| RetryModel { max: retry.max, backoff_sec: retry.backoff_sec }),
+            retry_of: job.retry_of().map(str::to_owned),
+            retried_as: job.retried_as.as_ref().map(|id| id.to_string()),
+            worker: worker.map(|worker| worker.name.clone()),
+            worker_lost: worker.is_some_and(|worker| worker.lost),
+            lease_sec: worker.and_then(|worker| worker.lease).map(|lease| lease.seconds),
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn page(
         id_path: segment(key.id.as_str()),
         org_query: org_query("", key.org, visitor.principal().org),
         moment,
-        types: choices(EventType::sent_by_producers().map(EventType::as_str), chosen),
+        types: choices(EventType::of_jobs().map(EventType::as_str), chosen),
         failures: wanted.failures,
         filters,
         entries,

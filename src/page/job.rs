@@ -12,13 +12,14 @@ use super::filters::{Choice, choices};
 use super::output::Output;
 use super::refusal::Refusal;
 use super::row::{JobRow, org_query, segment};
+use super::run::RunRow;
 use super::shell::{Shell, answer};
 use super::timeline::{Entry, Story};
 use super::travel::Travel;
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
 use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
-use crate::job::{Action, Detail, EventType, Item, Job, Note, OrgId, Position, Redaction, Spec};
+use crate::job::{Action, Detail, EventType, Item, Job, Note, OrgId, Position, Redaction, Spec, Status, Summary};
 use crate::ledger::{AsOf, Ledger, ReadError};
 
 /// Most items on the page. The API has all of them.
@@ -31,6 +32,7 @@ const REMARKS: usize = 100;
 struct JobPage {
     shell: Shell,
     row: JobRow,
+    run: RunRow,
     /// The job's id as a segment of a path.
     id_path: String,
     /// The parameter that names the organisation; empty for the person's own.
@@ -66,6 +68,8 @@ struct JobPage {
     live: bool,
     /// Whether scripts may offer to cancel the job.
     may_cancel: bool,
+    /// Whether scripts may offer to repeat the job.
+    may_retry: bool,
 }
 
 /// An item of the job.
@@ -141,6 +145,7 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
     let may_append = shell.visitor.as_ref().is_some_and(|visitor| visitor.may_append);
     Ok(JobPage {
         row: JobRow::of(&shown.summary, own),
+        run: RunRow::of(ledger, &shown.summary, own, past),
         org_query: org_query("", shown.key.org, own),
         id_path: segment(shown.key.id.as_str()),
         started_at: shown.state.started_at().map(|time| time.to_string()).unwrap_or_default(),
@@ -159,15 +164,21 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
         moment: if past { shown.position.to_string() } else { String::new() },
         from: shown.created_position.get(),
         to: shown.position.get(),
-        types: choices(EventType::sent_by_producers().map(EventType::as_str), ""),
+        types: choices(EventType::of_jobs().map(EventType::as_str), ""),
         chart: Chart::of(&story.points),
         entries: story.entries,
         blank_entry: Entry::default(),
         travel,
         live: !past && !ended,
         may_cancel: !past && !ended && may_append,
+        may_retry: !past && may_append && may_retry(&shown.summary),
         shell,
     })
+}
+
+/// Whether a job may be repeated.
+fn may_retry(job: &Summary) -> bool {
+    matches!(job.state.status(), Status::Failed | Status::Cancelled) && job.retried_as.is_none()
 }
 
 impl ItemRow {

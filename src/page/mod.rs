@@ -15,6 +15,7 @@ mod log;
 mod output;
 mod refusal;
 mod row;
+mod run;
 mod shell;
 mod shown;
 mod sign_in;

@@ -159,7 +159,11 @@ fn text(event: &Event) -> String {
     let message = |message: &Option<String>| message.clone().unwrap_or_default();
     match event {
         Event::Created(created) => created.created_by.clone().map(|by| format!("for {by}")).unwrap_or_default(),
-        Event::Started(started) => message(&started.message),
+        Event::Started(started) => {
+            let worker = started.worker.as_ref().map(|worker| format!("by worker {worker}"));
+            let parts = [worker, started.message.clone()];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+        }
         Event::Progress(progress) => {
             let percent = progress.percent.map(|percent| format!("{percent} %"));
             let counted = progress.counts.processed.map(|processed| format!("{processed} records"));
@@ -179,5 +183,6 @@ fn text(event: &Event) -> String {
         Event::Cancelled(cancelled) => message(&cancelled.reason),
         Event::Noted(noted) => noted.text.clone(),
         Event::Redacted(redacted) => format!("event {}: {}", redacted.position, redacted.reason),
+        Event::Retried(retried) => format!("as {}", retried.retried_as),
     }
 }

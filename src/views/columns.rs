@@ -62,7 +62,9 @@ columns! {
     TotalRecords = "total_records", RecordsCreated = "records_created", RecordsUpdated = "records_updated",
     RecordsDeleted = "records_deleted", HookHead = "hook_head", HookLen = "hook_len",
     HookExitCode = "hook_exit_code", HookSeconds = "hook_seconds", Items = "items", Notes = "notes",
-    Redactions = "redactions"
+    Redactions = "redactions", NotBefore = "not_before", RetryMax = "retry_max", RetryBackoff = "retry_backoff_sec",
+    RetriedAs = "retried_as", Worker = "worker", WorkerLost = "worker_lost", LeaseSec = "lease_sec",
+    LeaseSince = "lease_since"
 }
 
 columns! {

@@ -7,7 +7,10 @@ use rusqlite::{Connection, Row};
 
 use super::Error;
 use super::columns::{Cell, Columns, JobColumn as C, count, number, signed, text, write};
-use crate::job::{Counts, Hook, HookExit, Job, JobKey, JobType, Labels, Position, State, Status, Summary, Tally, Time};
+use crate::job::{
+    Counts, Hook, HookExit, Job, JobId, JobKey, JobType, Labels, Lease, Position, Retry, State, Status, Summary, Tally,
+    Time, Worker,
+};
 
 /// Reads a row of [`C::LIST`].
 pub(super) fn read_summary(row: &Row<'_>) -> Result<Summary, Error> {
@@ -42,7 +45,23 @@ pub(super) fn read_summary(row: &Row<'_>) -> Result<Summary, Error> {
             },
         },
         hook: read_hook(&row)?,
+        not_before: row.time(C::NotBefore)?,
+        retry: read_retry(&row)?,
+        retried_as: row.word_if(C::RetriedAs)?,
+        worker: read_worker(&row)?,
     })
+}
+
+fn read_retry(row: &Columns<'_, '_, C>) -> Result<Option<Retry>, Error> {
+    let pair = row.count(C::RetryMax)?.zip(row.count(C::RetryBackoff)?);
+    Ok(pair.map(|(max, backoff)| Retry { max: max as u32, backoff_sec: backoff as u32 }))
+}
+
+fn read_worker(row: &Columns<'_, '_, C>) -> Result<Option<Worker>, Error> {
+    let Some(name) = row.get::<Option<String>>(C::Worker)? else { return Ok(None) };
+    let lease = row.count(C::LeaseSec)?.zip(row.count(C::LeaseSince)?);
+    let lease = lease.map(|(seconds, since)| Lease { seconds: seconds as u32, since: Position::new(since) });
+    Ok(Some(Worker { name, lease, lost: row.count(C::WorkerLost)? == Some(1) }))
 }
 
 fn read_state(row: &Columns<'_, '_, C>) -> Result<State, Error> {
@@ -86,8 +105,11 @@ pub(super) fn insert(conn: &Connection, job: &Summary, parts: Parts) -> Result<b
         (C::CreatedAt, ValueRef::Integer(job.created_at.nanos())),
         (C::CreatedBy, text(Some(&job.created_by))),
         (C::Labels, text(labels.as_deref())),
+        (C::NotBefore, signed(job.not_before.map(Time::nanos))),
+        (C::RetryMax, count(job.retry.map(|retry| retry.max.into()))),
+        (C::RetryBackoff, count(job.retry.map(|retry| retry.backoff_sec.into()))),
     ];
-    cells.extend(state_cells(&job.state));
+    cells.extend(state_cells(job));
     cells.extend(progress_cells(job, parts));
     let compose = |names: &[&str]| {
         let (names, values) = (names.join(", "), vec!["?"; names.len()].join(", "));
@@ -96,11 +118,11 @@ pub(super) fn insert(conn: &Connection, job: &Summary, parts: Parts) -> Result<b
     Ok(write(conn, &SQL, compose, &[], &cells)? > 0)
 }
 
-/// Writes the state into the job's row. A statement of its own, because the status is indexed: SQLite writes the index again whenever
+/// Writes the state into the job's row, with the worker and the job that repeats this one. A statement of its own, because the status is indexed: SQLite writes the index again whenever
 /// a statement sets the status, even to the same value.
 pub(super) fn update_state(conn: &Connection, job: &Summary) -> Result<(), rusqlite::Error> {
     static SQL: OnceLock<String> = OnceLock::new();
-    update(conn, &SQL, job, &state_cells(&job.state))
+    update(conn, &SQL, job, &state_cells(job))
 }
 
 /// Writes the columns that any event may change into the job's row.
@@ -122,7 +144,9 @@ fn update(
     write(conn, sql, compose, &[job.created_position.get() as i64], cells).map(drop)
 }
 
-fn state_cells(state: &State) -> [Cell<'_, C>; 6] {
+fn state_cells(job: &Summary) -> [Cell<'_, C>; 11] {
+    let (state, worker) = (&job.state, job.worker.as_ref());
+    let lease = worker.and_then(|worker| worker.lease);
     let (by, reason, position) = match state {
         State::Cancelled { by, reason, position, .. } => (Some(by.as_str()), reason.as_deref(), Some(position.get())),
         _ => (None, None, None),
@@ -134,6 +158,11 @@ fn state_cells(state: &State) -> [Cell<'_, C>; 6] {
         (C::CancelledBy, text(by)),
         (C::CancelledReason, text(reason)),
         (C::CancelledPosition, count(position)),
+        (C::RetriedAs, text(job.retried_as.as_ref().map(JobId::as_str))),
+        (C::Worker, text(worker.map(|worker| worker.name.as_str()))),
+        (C::WorkerLost, count(worker.map(|worker| worker.lost.into()))),
+        (C::LeaseSec, count(lease.map(|lease| lease.seconds.into()))),
+        (C::LeaseSince, count(lease.map(|lease| lease.since.get()))),
     ]
 }
 

@@ -24,6 +24,7 @@ mod save;
 mod set_aside;
 mod snapshot;
 mod stretch;
+mod work;
 
 pub use cache::ViewsCache;
 pub use counts::{JobCounts, count_jobs, is_counted};
@@ -37,6 +38,7 @@ pub use recent::{Recent, RecentJob, RecentJobs};
 pub use running::{ChangedJob, ListPieces, RenderRow, RunningList, RunningLists};
 pub use set_aside::{SetAside, count_set_aside, list_set_aside};
 pub use snapshot::EVENTS_PER_SNAPSHOT;
+pub use work::{Candidate, Wanted, claimable, leased, next_claimable, stale, to_retry};
 
 use std::path::{Path, PathBuf};
 

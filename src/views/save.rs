@@ -10,13 +10,15 @@ use super::item_row::{write_newest, write_replaced};
 use super::job_row::{Parts, insert, row_of, update_progress, update_state};
 use super::load::load_job;
 use super::snapshot::{self, Replaced, Snapshot};
-use crate::job::{Change, Conflict, Fact, Job, JobKey, Redaction, Status};
+use crate::job::{Change, Conflict, Event, Fact, Job, JobKey, Redaction, Status};
 
 /// The rows of a job that changed since it was last saved.
 #[derive(Debug)]
 pub(super) struct ChangedRows {
     /// The state that the job's rows show; `None` if the job has no rows yet.
     was: Option<Status>,
+    /// Whether a job that repeats this one was named.
+    retried: bool,
     /// Places of changed items.
     items: BTreeSet<usize>,
     /// How many new notes.
@@ -44,12 +46,13 @@ impl ChangedRows {
 
     fn none(was: Option<Status>) -> ChangedRows {
         let (snapshots, replaced) = (Vec::new(), Vec::new());
-        ChangedRows { was, items: BTreeSet::new(), notes: 0, redactions: 0, snapshots, replaced }
+        ChangedRows { was, retried: false, items: BTreeSet::new(), notes: 0, redactions: 0, snapshots, replaced }
     }
 
     /// Folds `fact` into `job`, and notes which rows change.
     pub(super) fn fold(&mut self, job: &mut Job, fact: Fact) -> Result<(), Conflict> {
         let replaced = Replaced::by(&fact, job);
+        self.retried |= matches!(fact.event, Event::Retried(_));
         match job.apply(fact)? {
             Change::Job => {}
             Change::Item(place) => drop(self.items.insert(place)),
@@ -100,7 +103,8 @@ fn write(conn: &Connection, job: &Job, changed: &ChangedRows) -> Result<Saved, r
     if snapshots || !new {
         update_progress(conn, &job.summary, Parts::of(job))?;
     }
-    if snapshots || changed.was.is_some_and(|was| was != job.state.status()) {
+    let moved = changed.retried || changed.was.is_some_and(|was| was != job.state.status());
+    if snapshots || moved {
         update_state(conn, &job.summary)?;
     }
     for place in &changed.items {

@@ -68,6 +68,40 @@ impl<'de, const MAX: u64> Deserialize<'de> for Whole<MAX> {
     }
 }
 
+/// A whole number from `MIN` to `MAX`, which fits 32 bits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Between<const MIN: u64, const MAX: u64>(u32);
+
+impl<const MIN: u64, const MAX: u64> Between<MIN, MAX> {
+    /// The number.
+    pub(super) fn as_u32(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Between<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number<const MIN: u64, const MAX: u64>;
+        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
+            type Value = Between<MIN, MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from {MIN} to {MAX}")
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Between<MIN, MAX>, E> {
+                let small = u32::try_from(n).ok().filter(|_| (MIN..=MAX).contains(&n));
+                small.map(Between).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))
+            }
+        }
+        deserializer.deserialize_u64(Number)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Serialize for Between<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(self.0)
+    }
+}
+
 impl<const MAX: u64> Serialize for Whole<MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::envelope::Envelope;
 use super::reject::{BatchReject, Reject};
 use super::stored::{self, EventData};
-use crate::job::{Event, EventType, ItemId, JobId, Time};
+use crate::job::{Event, EventType, ItemId, JobId, LEDGER, Time};
 use crate::json;
 use crate::mask::Mask;
 
@@ -36,10 +36,24 @@ pub struct Incoming {
     pub time: Option<Time>,
     /// The type and data.
     pub event: Event,
-    /// The data to store, secrets masked: compact JSON in the newest version of the type's stored shape.
+    /// The data to store, secrets masked: compact JSON in the stored shape of `version`.
     pub data: Vec<u8>,
+    /// The version of the stored shape.
+    pub version: u32,
     /// The name of a rule for each secret that was masked in `data`.
     pub masked: Vec<Arc<str>>,
+}
+
+impl Incoming {
+    /// An event that the ledger itself appends to `job`, in the name of `id`. `data` is the event's data, whose secrets are masked
+    /// already.
+    ///
+    /// # Errors
+    /// A [`Reject`] if `data` does not have the shape of its type.
+    pub fn own(event_type: EventType, id: String, job: JobId, data: &str) -> Result<Incoming, Reject> {
+        let EventData { event, data, version, masked } = stored::own(event_type, data)?;
+        Ok(Incoming { source: LEDGER.into(), id, subject: Some(job), time: None, event, data, version, masked })
+    }
 }
 
 /// Reads one event in structured mode: `body` is a CloudEvent in JSON.
@@ -114,8 +128,8 @@ impl Envelope<'_> {
             return Err(Reject::TooLarge { found: data.len() });
         }
         let action_id = |n| action_id(&source, &id, n);
-        let EventData { event, data, masked } = stored::parse(&event_type, data, &action_id, mask)?;
-        Ok(Incoming { source, id, subject, time, event, data, masked })
+        let EventData { event, data, version, masked } = stored::parse(&event_type, data, &action_id, mask)?;
+        Ok(Incoming { source, id, subject, time, event, data, version, masked })
     }
 }
 

@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::EventType;
 
-/// The actor and the source of the ledger's own events. No token may have this name, and no token this source.
-pub const LEDGER: &str = "ledger";
-
 /// `ledger.created`, version 1: the genesis event, leaf 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,14 +25,16 @@ mod shape;
 mod shown;
 mod stored;
 mod v1;
+mod v2;
 
+pub use crate::job::LEDGER;
 pub use binary::binary;
 pub use cloudevent::{REDACTED, cloudevent, write_cloudevent};
 pub use export::{Entry, ExportedLine, NotAnExportLine};
 pub use fact::{Unreadable, UnreadableCause, fact, job_of};
 pub use incoming::{Incoming, MAX_BATCH, MAX_DATA, batch, check_source, single};
 pub use leaf::{BadLeaf, DIGEST_LEN, Leaf, SALT_LEN, datadigest};
-pub use ledger_events::{LEDGER, LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
+pub use ledger_events::{LedgerContinued, LedgerCreated, LedgerKeyAdded, PreviousLog};
 pub use lines::{Line, LineError, Lines, MAX_LINE};
 pub use reject::{BatchReject, Reject};
 pub use residue::{StoredRedaction, residue, with_residue};

@@ -37,6 +37,11 @@ pub(super) trait Shape: Serialize {
         Ok(())
     }
 
+    /// The oldest version that has a place for every member of this shape.
+    fn version(&self) -> u32 {
+        1
+    }
+
     /// The event as the fold takes it today.
     fn into_event(self) -> Event;
 

@@ -6,8 +6,9 @@ use super::reject::Reject;
 use super::shape::{DATA, Shape, read_object};
 use super::v1::{
     Cancelled1, Completed1, Created1, Failed1, HookOutput1, ItemResult1, Noted1, Progress1, Redacted1,
-    RedactedWithResidue1, Spec1, Started1,
+    RedactedWithResidue1, Retried1, Spec1, Started1,
 };
+use super::v2::{Created2, Started2};
 use crate::job::{Detail, Event, EventType, ItemId, Kind, Spec, listed};
 use crate::json;
 use crate::mask::Mask;
@@ -17,9 +18,11 @@ use crate::mask::Mask;
 pub struct EventData {
     /// The type and data.
     pub event: Event,
-    /// The data to store: compact JSON in the newest version of the type's stored shape, secrets masked. Equal content
-    /// gives equal bytes.
+    /// The data to store: compact JSON in the stored shape of `version`, secrets masked. Equal content gives equal
+    /// bytes.
     pub data: Vec<u8>,
+    /// The version of the stored shape: the oldest that has a place for every member of the data.
+    pub version: u32,
     /// The name of a rule for each secret that was masked.
     pub masked: Vec<Arc<str>>,
 }
@@ -73,6 +76,19 @@ pub fn parse(
     match mask.secret_member(data) {
         Some(pointer) => Err(Reject::Secret { pointer }),
         None => parsed,
+    }
+}
+
+/// Makes the data of an event that the ledger itself appends. `data` has the shape of the newest version of the type, and its secrets
+/// are masked already.
+///
+/// # Errors
+/// A [`Reject`] if `data` does not have its shape.
+pub fn own(event_type: EventType, data: &str) -> Result<EventData, Reject> {
+    match with_shape(event_type, event_type.version(), Origin::Log, data, Own) {
+        Ok(accepted) => Ok(accepted),
+        Err(ReadFailure::UnknownVersion) => unreachable!("the newest version of a type has a shape"),
+        Err(ReadFailure::Rejected(reject)) => Err(reject),
     }
 }
 
@@ -132,8 +148,21 @@ impl ShapeVisitor for Accept<'_> {
         shape.check()?;
         let mut masked = Vec::new();
         shape.mask(self.0, &mut masked);
-        let data = shape.to_bytes();
-        Ok(EventData { event: shape.into_event(), data, masked })
+        let (data, version) = (shape.to_bytes(), shape.version());
+        Ok(EventData { event: shape.into_event(), data, version, masked })
+    }
+}
+
+/// Takes data of the ledger itself, which is not masked again.
+struct Own;
+
+impl ShapeVisitor for Own {
+    type Output = EventData;
+
+    fn visit<S: Shape>(self, shape: S) -> Result<EventData, Reject> {
+        shape.check()?;
+        let (data, version) = (shape.to_bytes(), shape.version());
+        Ok(EventData { event: shape.into_event(), data, version, masked: Vec::new() })
     }
 }
 
@@ -188,7 +217,9 @@ fn with_shape<V: ShapeVisitor>(
     use EventType as T;
     Ok(match (event_type, version) {
         (T::Created, 1) => visitor.visit(Created1::read(data, origin)?)?,
+        (T::Created, 2) => visitor.visit(Created2::read(data, origin)?)?,
         (T::Started, 1) => visitor.visit(read_object::<Started1>(DATA, data)?)?,
+        (T::Started, 2) => visitor.visit(read_object::<Started2>(DATA, data)?)?,
         (T::Progress, 1) => visitor.visit(read_object::<Progress1>(DATA, data)?)?,
         (T::ItemResult, 1) => visitor.visit(ItemResult1::read(data)?)?,
         (T::HookOutput, 1) => visitor.visit(read_object::<HookOutput1>(DATA, data)?)?,
@@ -200,6 +231,7 @@ fn with_shape<V: ShapeVisitor>(
             Origin::Producer { .. } => read_object::<Redacted1>(DATA, data)?,
             Origin::Log => read_object::<RedactedWithResidue1>(DATA, data)?.without_residue(),
         })?,
+        (T::Retried, 1) => visitor.visit(read_object::<Retried1>(DATA, data)?)?,
         _ => return Err(ReadFailure::UnknownVersion),
     })
 }

@@ -313,3 +313,118 @@ fn the_id_of_a_new_job_is_the_first_line_on_stderr() {
     let job = place.client().get(&format!("/ledger/jobs/{id}")).expect(200).json();
     assert_eq!((&job["status"], &job["spec"]["job_type"]), (&json!("completed"), &json!("true")));
 }
+
+#[test]
+fn the_job_runs_under_a_lease_that_exec_renews() {
+    let place = Place::new();
+    let (stdin, go) = std::io::pipe().unwrap();
+    let running = place.exec(&["--lease", "1s", "--worker", "host-7"], "read line; echo late").stdin(stdin).start();
+    until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
+    let job = place.job();
+    assert_eq!((&job["worker"], &job["lease_sec"]), (&json!("host-7"), &json!(1)));
+    // A silent command, for longer than the lease.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    place.client().append(&event("job.progress", "j", json!({"progress": 1}))).expect(409);
+    drop(go);
+    running.wait().expect(0);
+    assert_eq!((place.job()["status"].as_str(), place.output().as_str()), (Some("completed"), "late\n"));
+    place.nothing_waits();
+}
+
+#[test]
+fn a_killed_exec_leaves_no_job_running() {
+    let place = Place::new();
+    let (stdin, _open) = std::io::pipe().unwrap();
+    let running = place.exec(&["--lease", "1s", "--worker", "host-7"], "read line").stdin(stdin).start();
+    until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
+    running.signal("KILL");
+    until("the job ends", || place.job()["status"] == "failed");
+    assert_eq!(place.job()["message"], "worker host-7 was lost: no report for 1 s");
+}
+
+#[test]
+fn a_lost_lease_ends_the_command_and_keeps_its_reports() {
+    let mut place = Place::new();
+    let (ledger, address) =
+        (place.dir.path().join("ledger"), place.server.url.strip_prefix("http://").unwrap().to_owned());
+    let (stdin, _open) = std::io::pipe().unwrap();
+    let script = "trap 'echo stopped; exit 7' TERM; read line & wait";
+    let running = place.exec(&["--lease", "2s", "--grace", "60s"], script).stdin(stdin).start();
+    until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
+    // `exec` cannot reach the server for longer than the lease, which the stopped process stands for.
+    running.signal("STOP");
+    until("the job ends", || place.job()["status"] == "failed");
+    running.signal("CONT");
+    let done = running.wait();
+    assert!(done.stderr.contains("lost to this worker: the command gets SIGTERM"), "{}", done.stderr);
+    done.refused(7, &["reports that came too late are in"]);
+    let late: Vec<_> = place.spool().read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(std::fs::read_to_string(&late[0]).unwrap().contains("stopped"), "{late:?}");
+    place.server.signal("TERM");
+    place.server.ended();
+    place.server = Serving::on(&ledger, &address);
+    assert_eq!(place.job()["status"], "failed");
+}
+
+/// `jobledger exec --claim` of a script, for two jobs of the type `nightly`.
+fn claiming(place: &Place, options: &[&str], script: &str) -> Cli {
+    let words =
+        ["exec", "--url", &place.server.url, "--token", &place.token, "--claim", "--job-type", "nightly", "--spool"];
+    cli(words).arg(place.spool()).args(options).args(["--", "/bin/sh", "-c", script])
+}
+
+fn nightly(job: &str) -> Value {
+    event("job.created", job, json!({"kind": "generic", "spec": {"job_type": "nightly", "parameters": {"n": job}}}))
+}
+
+#[test]
+fn with_claim_the_command_runs_for_each_job() {
+    let place = Place::new();
+    place.client().append(&json!([nightly("a"), nightly("b"), nightly("c")])).expect(201);
+    let script = r#"read -r job; echo "$JOBLEDGER_JOB_ID $JOBLEDGER_JOB_KIND $JOBLEDGER_JOB_TYPE $job"
+        test "$JOBLEDGER_JOB_ID" != b"#;
+    let done = claiming(&place, &["--max-jobs", "2", "--worker", "w"], script).run().expect(0);
+    for line in done.stdout.lines() {
+        let (names, job) = line.split_at(line.find('{').unwrap());
+        let job: Value = serde_json::from_str(job).unwrap();
+        assert_eq!(names, format!("{} generic nightly ", job["id"].as_str().unwrap()));
+        assert_eq!((&job["status"], &job["spec"]["parameters"]["n"]), (&json!("running"), &job["id"]));
+    }
+    let status = |job: &str| place.client().get(&format!("/ledger/jobs/{job}")).expect(200).json()["status"].clone();
+    assert_eq!([status("a"), status("b"), status("c")], ["completed", "failed", "pending"]);
+    assert!(done.stderr.contains("the command ended with exit code 1"), "{}", done.stderr);
+    place.nothing_waits();
+}
+
+#[test]
+fn claims_wait_for_jobs_and_for_the_server_and_end_with_a_signal() {
+    let mut place = Place::new();
+    let (ledger, address) =
+        (place.dir.path().join("ledger"), place.server.url.strip_prefix("http://").unwrap().to_owned());
+    let running = claiming(&place, &["--concurrency", "2"], "echo done").start();
+    place.client().append(&nightly("a")).expect(201);
+    let ended =
+        |place: &Place, job: &str| place.client().get(&format!("/ledger/jobs/{job}")).text().contains("completed");
+    until("the job ends", || ended(&place, "a"));
+    place.server.signal("KILL");
+    place.server.ended();
+    place.server = Serving::on(&ledger, &address);
+    place.client().append(&nightly("b")).expect(201);
+    until("the second job ends", || ended(&place, "b"));
+    running.signal("TERM");
+    running.wait().expect(0);
+}
+
+#[test]
+fn claims_that_the_server_refuses_end_exec() {
+    let place = Place::new();
+    let viewer = token(&place.dir.path().join("ledger"), "viewer");
+    let words = ["exec", "--url", &place.server.url, "--token", &viewer, "--claim", "--", "/bin/true"];
+    cli(words).run().refused(1, &["403"]);
+    for (option, value) in
+        [("--lease", "0s"), ("--lease", "1500ms"), ("--lease", "2days"), ("--concurrency", "0"), ("--job", "x")]
+    {
+        claiming(&place, &[option, value], "true").run().refused(2, &[option]);
+    }
+    place.exec(&["--concurrency", "2"], "true").run().refused(2, &["--claim"]);
+}

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jobledger::job::{
-    Action, ActionType, Cancelled, Completed, Conflict, Counts, Created, DbRoleSpec, Decision, Event, Fact, Failed,
-    GenericSpec, HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position, Progress,
-    RawJson, Redacted, Refusal, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
+    Action, ActionType, Attempt, Cancelled, Completed, Conflict, Counts, Created, DbRoleSpec, Decision, Event, Fact,
+    Failed, GenericSpec, HookExit, HookOutput, ItemResult, ItemStatus, Job, JobKey, Kind, Noted, OrgId, Position,
+    Progress, RawJson, Redacted, Refusal, Retried, RuleSpec, Spec, Started, TaskSpec, TaskType, Time, decide,
 };
 
 /// The time of the first event in each test. Later events follow at intervals of a second.
@@ -20,12 +20,21 @@ pub struct Given {
     pub job: Option<Job>,
     time: Option<Time>,
     now: Option<Time>,
+    lease: Option<Position>,
+    actor: &'static str,
 }
 
 /// A job to which `events` happened, each of them legal.
 pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
     let id = "67d7d053-3caf-430e-97ba-6d4933d3fd5b".parse().unwrap();
-    let nothing = Given { key: JobKey { org: OrgId::default(), id }, job: None, time: None, now: None };
+    let nothing = Given {
+        key: JobKey { org: OrgId::default(), id },
+        job: None,
+        time: None,
+        now: None,
+        lease: None,
+        actor: "worker",
+    };
     events.into_iter().fold(nothing, |given, event| given.when(event).recorded())
 }
 
@@ -46,6 +55,16 @@ impl Given {
         Given { now: Some(now), ..self }
     }
 
+    /// The sender of the next event holds the lease that began at `since`.
+    pub fn under_lease(self, since: u64) -> Given {
+        Given { lease: Some(Position::new(since)), ..self }
+    }
+
+    /// The next events have the actor `actor`.
+    pub fn by(self, actor: &'static str) -> Given {
+        Given { actor, ..self }
+    }
+
     /// The job, which must exist.
     pub fn job(self) -> Job {
         self.job.expect("a job")
@@ -57,8 +76,9 @@ impl Given {
         let seconds = i64::try_from(position.get() - 1).unwrap();
         let time = self.time.take().unwrap_or_else(|| dawn().plus(seconds * 1_000_000_000));
         let now = self.now.take().unwrap_or(time);
-        let answer = decide(self.job.as_ref(), &self.key, &event, time, now);
-        let fact = Fact { key: self.key.clone(), position, time, recorded: time, actor: "worker".into(), event };
+        let answer =
+            decide(self.job.as_ref(), &self.key, Attempt { event: &event, time, now, lease: self.lease.take() });
+        let fact = Fact { key: self.key.clone(), position, time, recorded: time, actor: self.actor.into(), event };
         When { given: self, fact, answer }
     }
 }
@@ -113,6 +133,15 @@ impl When {
         reason
     }
 
+    /// Expects a refusal because the sender holds no lease of the job. Returns the reason.
+    #[track_caller]
+    pub fn lost(self) -> String {
+        let Err(Refusal::LeaseLost { state, event, reason }) = self.answer else { panic!("{:?}", self.answer) };
+        assert_eq!(Some(state), self.given.job.map(|job| job.state.status()));
+        assert_eq!(event, self.fact.event.event_type());
+        reason
+    }
+
     /// Expects a refusal because the job has no room. Returns the pointer of the member.
     #[track_caller]
     pub fn full(self) -> &'static str {
@@ -144,7 +173,14 @@ pub fn created(kind: Kind) -> Event {
 pub fn created_with(spec: Spec) -> Event {
     // Only the code that stores and shows the spec looks at its text.
     let spec_json = RawJson(Arc::from("{}"));
-    Event::Created(Created { spec, spec_json, created_by: None, labels: Default::default() })
+    Event::Created(Created {
+        spec,
+        spec_json,
+        created_by: None,
+        labels: Default::default(),
+        not_before: None,
+        retry: None,
+    })
 }
 
 fn action(id: &str) -> Action {
@@ -190,4 +226,13 @@ pub fn redacted(position: u64) -> Event {
 
 pub fn noted() -> Event {
     Event::Noted(Noted { text: "a remark".into() })
+}
+
+pub fn retried(id: &str) -> Event {
+    Event::Retried(Retried { retried_as: id.parse().unwrap() })
+}
+
+/// `job.started` by a worker with a lease of 30 s.
+pub fn leased(worker: &str) -> Event {
+    Event::Started(Started { worker: Some(worker.into()), lease_sec: Some(30), ..Started::default() })
 }

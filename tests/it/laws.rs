@@ -48,7 +48,8 @@ fn event() -> impl Strategy<Value = Event> {
     let progress = (of(0..=100_u8), text(), counts(), text()).prop_map(|(percent, current_step, counts, message)| {
         Event::Progress(Progress { percent, current_step, counts, message })
     });
-    let started = (text(), count()).prop_map(|(message, total_records)| Started { message, total_records });
+    let started = (text(), count());
+    let started = started.prop_map(|(message, total_records)| Started { message, total_records, ..Started::default() });
     let exit = prop_oneof![9 => Just(None), 1 => Just(Some(HookExit { code: 1, seconds: 2 }))];
     let chunk = (text(), exit).prop_map(|(output, exit)| HookOutput { output, stream: None, exit });
     prop_oneof![
@@ -98,6 +99,7 @@ proptest! {
                 Err(Refusal::Lifecycle(conflict)) => prop_assert_eq!(folded, Err(conflict)),
                 // The state allows these; what forbids them is asked once, at append, and never by the fold.
                 Err(Refusal::RuledOut { .. } | Refusal::Full { .. }) => prop_assert!(folded.is_ok()),
+                Err(Refusal::LeaseLost { .. }) => unreachable!("no event here names a worker"),
                 Err(Refusal::Invalid { .. }) => {}
             }
         }

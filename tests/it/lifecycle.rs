@@ -23,21 +23,24 @@ use Status::{Cancelled, Completed as Done, Failed, Pending, Running};
 
 /// The whole table: a line for each state, a column for each event.
 #[rustfmt::skip]
-const TABLE: [(Option<Status>, [Does; 10]); 6] = [
-    //                created      started      progress     item_result  hook_output  completed failed      cancelled      noted          redacted
-    (None,            [To(Pending), No,          No,          No,          No,          No,       No,         No,            No,            No]),
-    (Some(Pending),   [No,          To(Running), No,          No,          No,          No,       To(Failed), To(Cancelled), To(Pending),   No]),
-    (Some(Running),   [No,          No,          To(Running), To(Running), To(Running), To(Done), To(Failed), To(Cancelled), To(Running),   No]),
-    (Some(Done),      [No,          No,          No,          No,          No,          No,       No,         No,            To(Done),      To(Done)]),
-    (Some(Failed),    [No,          No,          No,          No,          No,          No,       No,         No,            To(Failed),    To(Failed)]),
-    (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled), To(Cancelled)]),
+const TABLE: [(Option<Status>, [Does; 11]); 6] = [
+    //                created      started      progress     item_result  hook_output  completed failed      cancelled      noted          redacted        retried
+    (None,            [To(Pending), No,          No,          No,          No,          No,       No,         No,            No,            No,             No]),
+    (Some(Pending),   [No,          To(Running), No,          No,          No,          No,       To(Failed), To(Cancelled), To(Pending),   No,             No]),
+    (Some(Running),   [No,          No,          To(Running), To(Running), To(Running), To(Done), To(Failed), To(Cancelled), To(Running),   No,             No]),
+    (Some(Done),      [No,          No,          No,          No,          No,          No,       No,         No,            To(Done),      To(Done),       No]),
+    (Some(Failed),    [No,          No,          No,          No,          No,          No,       No,         No,            To(Failed),    To(Failed),     To(Failed)]),
+    (Some(Cancelled), [No,          No,          No,          No,          No,          No,       No,         Repeat,        To(Cancelled), To(Cancelled),  To(Cancelled)]),
 ];
 
 /// Every event, in the order of the columns. Each is valid by itself for a job of that kind.
-fn events(kind: Kind) -> [Event; 10] {
+fn events(kind: Kind) -> [Event; 11] {
     let progress = counted(Some(1), Some(2));
     let result = item("a", ItemStatus::Completed);
-    [created(kind), started(), progress, result, hook("x"), completed(), failed(), cancelled(), noted(), redacted(1)]
+    let (created, started, hook) = (created(kind), started(), hook("x"));
+    let (completed, failed, cancelled) = (completed(), failed(), cancelled());
+    let (noted, redacted, retried) = (noted(), redacted(1), retried("b"));
+    [created, started, progress, result, hook, completed, failed, cancelled, noted, redacted, retried]
 }
 
 /// A job of that kind in that state. Its items are completed, if the job could complete.
@@ -88,6 +91,7 @@ fn the_columns_of_the_table_are_every_event_once() {
         "job.cancelled",
         "job.noted",
         "job.redacted",
+        "job.retried",
     ];
     assert_eq!(names, expected);
 }
@@ -316,4 +320,39 @@ fn the_bytes_of_a_job_are_limited() {
     }
     assert_eq!(full.clone().when(redacted()).full(), "/data/reason");
     assert!(full.job().redactions.len() > 160);
+}
+
+#[test]
+fn only_the_holder_of_a_lease_reports_and_every_sender_may_note_and_cancel() {
+    let job = given([created(Kind::Task), leased("w")]);
+    for report in [started(), counted(Some(1), None), item("a", ItemStatus::Running), hook("x"), completed(), failed()]
+    {
+        let name = report.event_type();
+        assert!(job.clone().when(report.clone()).lost().contains("worker `w` holds"), "{name}");
+        assert!(job.clone().under_lease(1).when(report.clone()).lost().contains("under another token"), "{name}");
+        if name.as_str() != "job.started" {
+            job.clone().under_lease(2).when(report).recorded();
+        }
+    }
+    job.clone().when(noted()).recorded();
+    let cancelled = job.clone().when(cancelled()).recorded();
+    // The holder learns the state, as every late reporter does.
+    assert_eq!(cancelled.under_lease(2).when(counted(Some(1), None)).conflict().state, Some(Cancelled));
+    let free = given([created(Kind::Task), started()]);
+    assert!(free.under_lease(2).when(hook("x")).lost().contains("without a lease"));
+}
+
+#[test]
+fn a_lease_that_ran_out_is_lost_to_its_holder_alone() {
+    let job = given([created(Kind::Task), leased("w")]).under_lease(2).by("ledger").when(failed()).recorded();
+    assert!(job.clone().job().worker.as_ref().unwrap().lost);
+    assert!(job.clone().under_lease(2).when(completed()).lost().contains("ran out"));
+    assert_eq!(job.when(completed()).conflict().state, Some(Failed));
+}
+
+#[test]
+fn a_job_is_repeated_once() {
+    let job = given([created(Kind::Task), failed(), retried("b")]);
+    assert_eq!(job.clone().job().retried_as.as_ref().unwrap().as_str(), "b");
+    assert!(job.when(retried("c")).part().contains("retried before, as `b`"));
 }

@@ -8,16 +8,38 @@ pub struct Sample {
     pub event_type: &'static str,
     /// As a producer sends it: any order, white space, `null` for absent.
     pub sent: &'static str,
-    /// As version 1 stores it.
+    /// As `version` stores it.
     pub stored: &'static str,
+    /// The version that the ledger stores.
+    pub version: u32,
 }
 
 const fn sample(event_type: &'static str, sent: &'static str, stored: &'static str) -> Sample {
-    Sample { event_type, sent, stored }
+    Sample { event_type, sent, stored, version: 1 }
+}
+
+const fn of_version_2(event_type: &'static str, sent: &'static str, stored: &'static str) -> Sample {
+    Sample { event_type, sent, stored, version: 2 }
 }
 
 /// Every member of every type at least once, and the smallest valid data of each type.
 pub const JOB_EVENTS: &[Sample] = &[
+    of_version_2(
+        "job.created",
+        r#"{"retry":{"backoff_sec":30,"max":3},"not_before":"2025-03-01T01:00:00+01:00","kind":"task","spec":{"job_type":"full_sync"}}"#,
+        r#"{"kind":"task","spec":{"job_type":"full_sync"},"not_before":"2025-03-01T00:00:00Z","retry":{"max":3,"backoff_sec":30}}"#,
+    ),
+    of_version_2(
+        "job.created",
+        r#"{"retry":{"max":100,"backoff_sec":86400},"kind":"task","spec":{"job_type":"full_sync"}}"#,
+        r#"{"kind":"task","spec":{"job_type":"full_sync"},"retry":{"max":100,"backoff_sec":86400}}"#,
+    ),
+    of_version_2(
+        "job.started",
+        r#"{"lease_sec":86400,"worker":"w-1","lease_until":"2025-03-01T00:00:00.5Z","message":"go"}"#,
+        r#"{"message":"go","worker":"w-1","lease_sec":86400,"lease_until":"2025-03-01T00:00:00.500Z"}"#,
+    ),
+    of_version_2("job.started", r#"{"worker":"w-1"}"#, r#"{"worker":"w-1"}"#),
     sample(
         "job.created",
         r#"{"spec":{"db_engine":"postgres","db_arn":"arn:db"},"kind":"dbrole"}"#,

@@ -21,8 +21,13 @@ fn schema(event_type: &str, version: u32) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The newest version of a type. Producers send data of this version.
+fn newest(event_type: &str) -> u32 {
+    EventType::named(event_type).unwrap().version()
+}
+
 fn validator(event_type: &str) -> Validator {
-    let schema = schema(event_type, 1);
+    let schema = schema(event_type, newest(event_type));
     jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{event_type}: {error}"));
     jsonschema::draft202012::new(&schema).unwrap()
 }
@@ -49,14 +54,17 @@ fn every_type() -> BTreeSet<&'static str> {
     let known = |event: &Event| match event {
         Event::Created(_) | Event::Started(_) | Event::Progress(_) | Event::ItemResult(_) | Event::HookOutput(_) => {}
         Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) | Event::Noted(_) | Event::Redacted(_) => {}
+        Event::Retried(_) => {}
     };
-    let mut types = BTreeSet::from([LedgerCreated::TYPE, LedgerContinued::TYPE, LedgerKeyAdded::TYPE]);
+    // The ledger itself appends these.
+    let own = [LedgerCreated::TYPE, LedgerContinued::TYPE, LedgerKeyAdded::TYPE, EventType::Retried.as_str()];
+    let mut types = BTreeSet::from(own);
     for sample in JOB_EVENTS {
         let event = wire::parse(sample.event_type, sample.stored, &mint, &Mask::default()).unwrap().event;
         known(&event);
         types.insert(event.event_type().as_str());
     }
-    assert_eq!(types.len(), 3 + 10, "a sample of every type");
+    assert_eq!(types.len(), 4 + 10, "a sample of every type");
     types
 }
 
@@ -76,11 +84,13 @@ fn every_schema_is_known_to_the_code_and_every_shape_has_its_schema() {
 #[test]
 fn a_schema_says_where_it_is_served_and_refuses_what_it_does_not_name() {
     for event_type in every_type() {
-        let schema = schema(event_type, 1);
-        assert_eq!(schema["$id"], format!("/schema/events/{event_type}.v1.json"));
-        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-        assert_eq!(schema["additionalProperties"], false, "{event_type}");
-        assert!(schema["title"].is_string() && schema["description"].is_string(), "{event_type}");
+        for version in 1..=newest(event_type) {
+            let schema = schema(event_type, version);
+            assert_eq!(schema["$id"], format!("/schema/events/{event_type}.v{version}.json"));
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+            assert_eq!(schema["additionalProperties"], false, "{event_type}");
+            assert!(schema["title"].is_string() && schema["description"].is_string(), "{event_type}");
+        }
     }
 }
 
@@ -304,7 +314,9 @@ fn the_table_of_events_in_the_guide_lists_the_members_of_each() {
         let row = guide.lines().find_map(|line| line.strip_prefix(&row)).unwrap_or_else(|| panic!("no {event_type}"));
         let members = row.split(" | ").next().unwrap();
         let named: BTreeSet<&str> = members.split('`').skip(1).step_by(2).collect();
-        let schema = std::fs::read_to_string(root.join(format!("schema/events/{event_type}.v1.json"))).unwrap();
+        let schema =
+            std::fs::read_to_string(root.join(format!("schema/events/{event_type}.v{}.json", event_type.version())))
+                .unwrap();
         let schema: Value = serde_json::from_str(&schema).unwrap();
         // The residue is the ledger's own.
         let there = schema["properties"].as_object().unwrap().keys().map(String::as_str);

@@ -22,7 +22,7 @@ pub struct Request {
 impl Request {
     pub fn append(&self, mask: &Mask) -> Append {
         let events = wire::batch(&self.body, mask).expect("well-formed");
-        Append { org: OrgId::default(), actor: "worker".into(), events, guard: None }
+        Append { org: OrgId::default(), actor: "worker".into(), events, guard: None, lease: None }
     }
 }
 

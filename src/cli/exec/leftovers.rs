@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
-use super::courier;
+use super::courier::Courier;
+use super::lease::HeldLease;
 use super::spool::Spool;
 use crate::cli::Failure;
 use crate::cli::client::Remote;
@@ -15,17 +16,19 @@ use crate::cli::server::Server;
 /// # Errors
 /// The authorities that vouch for the server cannot be read.
 pub(super) fn deliver(remote: &Remote, folder: &Path, done: Sender<()>) -> Result<(), Failure> {
-    let (server, folder) = (Server::new(remote.clone())?, folder.to_owned());
+    let (remote, folder) = (remote.clone(), folder.to_owned());
+    // Checked here, so that a mistake is said at once.
+    Server::new(remote.clone())?;
     std::thread::spawn(move || {
         let _done = done;
-        if let Err(error) = deliver_all(&server, &folder) {
+        if let Err(error) = deliver_all(&remote, &folder) {
             remark!("jobledger: cannot deliver what waits in `{}`: {error}", shown(&folder.to_string_lossy()));
         }
     });
     Ok(())
 }
 
-fn deliver_all(server: &Server, folder: &Path) -> Result<(), std::io::Error> {
+fn deliver_all(remote: &Remote, folder: &Path) -> Result<(), std::io::Error> {
     let mut paths = Vec::new();
     for entry in folder.read_dir()? {
         paths.push(entry?.path());
@@ -41,9 +44,9 @@ fn deliver_all(server: &Server, folder: &Path) -> Result<(), std::io::Error> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if courier::run(server, &spool, None) {
-            spool.remove();
-        }
+        let Ok(server) = Server::new(remote.clone()) else { return Ok(()) };
+        // The first events of the file started the job. Sent again, their answer has the lease, if the lease still lasts.
+        Courier { server, spool, lease: HeldLease::default(), heard: None }.run();
     }
     Ok(())
 }

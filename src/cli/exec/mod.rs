@@ -3,15 +3,20 @@
 //! The main thread gathers what the command writes into events, a few times a second, and puts them into the spool. The courier
 //! thread takes them from there to the server. So the command never waits for the server.
 //!
-//! Not here: leases. If `exec` itself is killed, the job stays running until an administrator cancels it.
+//! The job runs under a lease, which a thread renews. If `exec` itself is killed, the lease runs out, and the ledger ends the job.
+//!
+//! Not here: how the ledger hands out jobs and ends those of lost workers (`workers`).
 
+mod claims;
 mod courier;
 mod gather;
+mod lease;
 mod leftovers;
 mod lines;
 mod marks;
 mod program;
 mod run;
+mod signals;
 mod spool;
 
 use std::ffi::OsString;
@@ -24,12 +29,14 @@ use rustix::fs::Mode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use self::courier::Courier;
 use self::gather::Gather;
-use self::program::Program;
+use self::lease::HeldLease;
+use self::program::{Program, Task};
 use self::run::{Manner, Run};
 use self::spool::Spool;
 use super::client::Remote;
-use super::duration::up_to;
+use super::duration::{BadDuration, up_to};
 use super::logins::user_folder;
 use super::output::remark;
 use super::server::Server;
@@ -40,8 +47,10 @@ use crate::job::{JobId, JobType, Kind};
 
 /// Longest `--grace` and `--deliver-timeout`.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The variable in which the command finds the id of its job.
-pub(super) const JOB_VARIABLE: &str = "JOBLEDGER_JOB_ID";
+/// The variables in which the command finds its job begin with this.
+pub(super) const JOB_VARIABLES: &str = "JOBLEDGER_JOB_";
+/// Most commands at once with `--claim`.
+const MOST_AT_ONCE: u32 = 256;
 
 /// Run a command as a job
 ///
@@ -52,12 +61,19 @@ pub(super) const JOB_VARIABLE: &str = "JOBLEDGER_JOB_ID";
 /// If the job is cancelled in the ledger, the command's process group gets SIGTERM, and SIGKILL after --grace. While the server is
 /// away, reports wait in a file of --spool, in order. The ledger records each of them once, however often it is sent.
 ///
+/// The job runs under a lease, which `exec` renews: if `exec` dies, the ledger ends the job after --lease. If the ledger has ended the
+/// job meanwhile, the command gets SIGTERM too.
+///
+/// With --claim, `exec` runs the command for each pending job that fits, until a signal ends it. The command finds the job as JSON on
+/// its stdin, and its id, kind and type in JOBLEDGER_JOB_ID, JOBLEDGER_JOB_KIND and JOBLEDGER_JOB_TYPE.
+///
 /// These lines on the command's stdout are reports: `::progress records_processed=650 total_records=1000 step="Accounts"`,
 /// `::item NAME completed message="…"` (or running, or failed), and `::note TEXT`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger exec --job-type nightly -- ./enrich.sh
-  jobledger exec --kind task --job-type full_sync --label ticket:A-17 -- python3 sync.py --all")]
+  jobledger exec --kind task --job-type full_sync --label ticket:A-17 -- python3 sync.py --all
+  jobledger exec --claim --kind task --job-type full_sync --concurrency 4 -- ./sync.sh")]
 pub(super) struct Exec {
     /// The command and its arguments, after --
     #[arg(required = true, last = true, value_name = "COMMAND")]
@@ -68,6 +84,26 @@ pub(super) struct Exec {
 
     #[command(flatten)]
     source: Source,
+
+    /// Run the command for each pending job of this kind, type and labels, instead of creating a job
+    #[arg(long, conflicts_with_all = ["job", "spec"])]
+    claim: bool,
+
+    /// With --claim: how many commands run at once
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "claim", value_parser = clap::value_parser!(u32).range(1..=MOST_AT_ONCE as i64))]
+    concurrency: u32,
+
+    /// With --claim: end after so many jobs
+    #[arg(long, value_name = "N", requires = "claim", value_parser = clap::value_parser!(u64).range(1..))]
+    max_jobs: Option<u64>,
+
+    /// The name under which the job shows this worker. Default: the host's name and the process id
+    #[arg(long, env = "JOBLEDGER_WORKER", value_name = "NAME")]
+    worker: Option<String>,
+
+    /// How long the ledger waits for a sign of life before it ends the job: 1s to 1day, in whole seconds
+    #[arg(long, env = "JOBLEDGER_LEASE", value_name = "TIME", default_value = "30s", value_parser = lease_seconds)]
+    lease: u32,
 
     /// The id of the job. Default: a new UUID, which is the first line on stderr
     #[arg(long, value_name = "JOB")]
@@ -120,6 +156,21 @@ fn object(text: &str) -> Result<Map<String, Value>, NotAnObject> {
     Ok(serde_json::from_str(text)?)
 }
 
+/// A time that no lease has.
+#[derive(Debug, thiserror::Error)]
+enum BadLease {
+    #[error(transparent)]
+    Unreadable(#[from] BadDuration),
+    #[error("expected whole seconds, from 1s to 1day")]
+    OutOfRange,
+}
+
+fn lease_seconds(text: &str) -> Result<u32, BadLease> {
+    let time = up_to(DAY, text)?;
+    let seconds = u32::try_from(time.as_secs()).ok().filter(|seconds| *seconds > 0 && time.subsec_nanos() == 0);
+    seconds.ok_or(BadLease::OutOfRange)
+}
+
 /// A text that is no label.
 #[derive(Debug, thiserror::Error)]
 #[error("expected `name:value`")]
@@ -133,7 +184,16 @@ fn label(text: &str) -> Result<(String, Value), NotALabel> {
 impl Exec {
     /// `callers_umask` is the umask for the command.
     pub(super) fn run(self, callers_umask: Mode) -> Outcome {
-        let server = Server::new(self.remote.clone())?;
+        let folder =
+            self.spool.clone().or_else(|| Some(user_folder("XDG_STATE_HOME", ".local/state")?.join("jobledger/spool")));
+        let (done, all_done) = channel();
+        if self.claim {
+            if let Some(folder) = &folder {
+                leftovers::deliver(&self.remote, folder, done)?;
+            }
+            rustix::process::umask(callers_umask);
+            return claims::run(&self, folder.as_deref());
+        }
         let job = match &self.job {
             Some(job) => job.clone(),
             None => {
@@ -142,27 +202,47 @@ impl Exec {
                 job.parse().expect("a UUID is an id of a job")
             }
         };
-        let mut created = json!({ "kind": self.kind.as_str(), "spec": self.spec()? });
+        let spec = self.spec()?;
+        let job_type = spec["job_type"].as_str().map(str::to_owned);
+        let mut created = json!({ "kind": self.kind.as_str(), "spec": spec });
         if !self.labels.is_empty() {
             created["labels"] = self.labels.iter().cloned().collect::<Map<_, _>>().into();
         }
         let gather = Gather::new(self.source.clone(), job.clone());
-        let first = [gather.event("job.created", created), gather.event("job.started", json!({}))];
-        let folder =
-            self.spool.clone().or_else(|| Some(user_folder("XDG_STATE_HOME", ".local/state")?.join("jobledger/spool")));
-        let spool = Spool::new(folder.as_deref(), self.spool_limit);
-        if let Err(failure) = courier::begin(&server, &spool, &first) {
-            spool.remove();
+        let started = json!({ "worker": self.worker_name(), "lease_sec": self.lease });
+        let first = [gather.event("job.created", created), gather.event("job.started", started)];
+        let (server, spool) = (Server::new(self.remote.clone())?, Spool::new(folder.as_deref(), self.spool_limit));
+        let courier = Courier { server, spool, lease: HeldLease::default(), heard: None };
+        if let Err(failure) = courier.begin(&first) {
+            courier.spool.remove();
             return Err(failure);
         }
-        let (done, all_done) = channel();
         if let Some(folder) = &folder {
             leftovers::deliver(&self.remote, folder, done.clone())?;
         }
         rustix::process::umask(callers_umask);
-        let manner = Manner { has_marks: !self.no_commands, grace: self.grace, deliver_timeout: self.deliver_timeout };
-        let run = Run::new(gather, spool, manner);
-        run.run(Program::start(&self.command, &job), server, done, &all_done)
+        let Courier { server, spool, lease, .. } = courier;
+        let run = Run::new(gather, spool, lease, self.manner());
+        let task = Task { id: job.to_string(), kind: self.kind.to_string(), job_type, stdin: None };
+        run.run(Program::start(&self.command, &task), server, done, &all_done)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            has_marks: !self.no_commands,
+            grace: self.grace,
+            deliver_timeout: self.deliver_timeout,
+            lease_sec: self.lease,
+        }
+    }
+
+    /// The worker's name.
+    fn worker_name(&self) -> String {
+        self.worker.clone().unwrap_or_else(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let host = if host.trim().is_empty() { "exec" } else { host.trim() };
+            format!("{host}:{}", std::process::id())
+        })
     }
 
     /// The spec of the job.

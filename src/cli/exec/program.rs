@@ -1,7 +1,7 @@
 //! The command as a process: its start, its signals and its end.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
@@ -9,14 +9,27 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::output::shown;
-use super::JOB_VARIABLE;
-use crate::job::{JobId, JobType};
+use super::JOB_VARIABLES;
+use crate::job::JobType;
 
 /// The command, started in a process group of its own.
 #[derive(Debug)]
 pub(super) struct Program {
     child: Child,
     group: Group,
+}
+
+/// What a command learns of its job.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    /// The id, for the variable `JOBLEDGER_JOB_ID`.
+    pub id: String,
+    /// The kind, for `JOBLEDGER_JOB_KIND`.
+    pub kind: String,
+    /// The type, for `JOBLEDGER_JOB_TYPE`; `None` for kinds without types.
+    pub job_type: Option<String>,
+    /// The text for the command's stdin; `None` for the stdin of `exec`.
+    pub stdin: Option<String>,
 }
 
 /// The process group of the command.
@@ -39,24 +52,34 @@ pub(super) enum End {
 }
 
 impl Program {
-    /// Starts `command` for `job`. Its stdin is that of `exec`, but for a terminal: in a process group of its own a command that
+    /// Starts `command` for `task`. Its stdin is that of `exec`, but for a terminal: in a process group of its own a command that
     /// reads from a terminal would stop.
     ///
     /// # Errors
     /// There is no such program, or it may not run.
-    pub(super) fn start(command: &[OsString], job: &JobId) -> Result<Program, NotStarted> {
+    pub(super) fn start(command: &[OsString], task: &Task) -> Result<Program, NotStarted> {
         let (program, arguments) = command.split_first().expect("clap requires a command");
         let not_started = |source| NotStarted { name: program.to_string_lossy().into_owned(), source };
-        let stdin = if std::io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() };
-        let child = Command::new(program)
+        let stdin = match task.stdin {
+            Some(_) => Stdio::piped(),
+            None if std::io::stdin().is_terminal() => Stdio::null(),
+            None => Stdio::inherit(),
+        };
+        let mut child = Command::new(program)
             .args(arguments)
-            .env(JOB_VARIABLE, job.as_str())
+            .env(format!("{JOB_VARIABLES}ID"), &task.id)
+            .env(format!("{JOB_VARIABLES}KIND"), &task.kind)
+            .envs(task.job_type.as_ref().map(|job_type| (format!("{JOB_VARIABLES}TYPE"), job_type)))
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(not_started)?;
+        if let (Some(text), Some(mut stdin)) = (task.stdin.clone(), child.stdin.take()) {
+            // A command that does not read its stdin is no fault.
+            std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+        }
         let group = Group(Pid::from_child(&child));
         Ok(Program { child, group })
     }

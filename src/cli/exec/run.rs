@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::courier;
+use super::courier::{self, Courier};
 use super::gather::Gather;
+use super::lease::{self, HeldLease};
 use super::lines::{Stream, follow};
 use super::marks::{BadMark, Mark};
 use super::program::{End, Group, NotStarted, Program};
+use super::signals;
 use super::spool::Spool;
 use crate::cli::client::Remote;
 use crate::cli::exit::Exit;
@@ -45,13 +46,22 @@ pub(super) enum Heard {
     Signal(Signal),
     /// The job was cancelled in the ledger.
     Cancelled,
+    /// The lease of the job is lost, or the job has ended otherwise.
+    Lost,
+}
+
+impl Heard {
+    /// What the main thread hears of a job in this final state.
+    pub(super) fn of_state(state: String) -> Heard {
+        if state == "cancelled" { Heard::Cancelled } else { Heard::Lost }
+    }
 }
 
 /// How far the command is.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Running,
-    /// The job was cancelled; the command has until then to end.
+    /// The job was cancelled or lost; the command has until then to end.
     Stopping(Instant),
     /// The command got SIGKILL.
     Killed,
@@ -68,6 +78,8 @@ pub(super) struct Manner {
     pub grace: Duration,
     /// How long to wait for the server at the end.
     pub deliver_timeout: Duration,
+    /// How long the lease lasts after each report, in seconds.
+    pub lease_sec: u32,
 }
 
 /// A run of a command.
@@ -75,18 +87,21 @@ pub(super) struct Run {
     gather: Gather,
     spool: Spool,
     manner: Manner,
-    /// Whether the job was cancelled in the ledger, which then takes no outcome.
-    cancelled: bool,
+    /// The lease of the job.
+    lease: HeldLease,
+    /// Whether the job has ended in the ledger, which then takes no outcome.
+    is_over: bool,
     sender: SyncSender<Heard>,
     heard: Receiver<Heard>,
 }
 
 impl Run {
     /// A run whose reports go into `spool`. From here on signals wait for the command.
-    pub(super) fn new(gather: Gather, spool: Spool, manner: Manner) -> Run {
+    pub(super) fn new(gather: Gather, spool: Spool, lease: HeldLease, manner: Manner) -> Run {
         let (sender, heard) = sync_channel(MOST_HEARD);
-        watch_signals(sender.clone());
-        Run { gather, spool, manner, cancelled: false, sender, heard }
+        let tell = sender.clone();
+        signals::watch(move |signal| tell.send(Heard::Signal(signal)).is_ok());
+        Run { gather, spool, manner, lease, is_over: false, sender, heard }
     }
 
     /// Runs the command to its end and delivers its reports. The courier thread drops `done` at its end, and
@@ -101,12 +116,16 @@ impl Run {
         done: Sender<()>,
         all_done: &Receiver<()>,
     ) -> Outcome {
-        let (remote, spool, tell) = (server.remote.clone(), self.spool.clone(), self.sender.clone());
+        let remote = server.remote.clone();
+        let (job, lease, heard) = (self.gather.job().clone(), self.lease.clone(), self.sender.clone());
+        let (_ends, ended) = channel();
+        if let Ok(server) = Server::new(remote.clone()) {
+            lease::keep(server, job, lease.clone(), self.manner.lease_sec, ended, heard.clone());
+        }
+        let courier = Courier { server, spool: self.spool.clone(), lease, heard: Some(heard) };
         thread::spawn(move || {
             let _done = done;
-            if courier::run(&server, &spool, Some(&tell)) {
-                spool.remove();
-            }
+            courier.run();
         });
         let (code, end) = match program {
             Ok(program) => {
@@ -183,7 +202,8 @@ impl Run {
                 Ok(Heard::StreamEnded) => open -= 1,
                 Ok(Heard::Ended(end)) => phase = Phase::Ended(end, Instant::now() + LINGER),
                 Ok(Heard::Signal(signal)) => group.signal(signal),
-                Ok(Heard::Cancelled) => phase = self.cancel(phase, group),
+                Ok(Heard::Cancelled) => phase = self.stop("is cancelled", phase, group),
+                Ok(Heard::Lost) => phase = self.stop("is lost to this worker", phase, group),
                 Err(RecvTimeoutError::Timeout) => {}
                 // No thread is left but the streams' and the command's, and one of them has panicked.
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(until.saturating_duration_since(now)),
@@ -191,12 +211,13 @@ impl Run {
         }
     }
 
-    /// The job was cancelled in the ledger: a running command gets SIGTERM.
-    fn cancel(&mut self, phase: Phase, group: Group) -> Phase {
-        self.cancelled = true;
+    /// The job has ended in the ledger: a running command gets SIGTERM. Work that goes on after a lost lease could be done twice,
+    /// because the ledger may have repeated the job.
+    fn stop(&mut self, why: &str, phase: Phase, group: Group) -> Phase {
+        self.is_over = true;
         match phase {
             Phase::Running => {
-                remark!("jobledger: job {} is cancelled: the command gets SIGTERM", self.gather.job());
+                remark!("jobledger: job {} {why}: the command gets SIGTERM", self.gather.job());
                 group.signal(Signal::TERM);
                 Phase::Stopping(Instant::now() + self.manner.grace)
             }
@@ -211,10 +232,10 @@ impl Run {
         }
     }
 
-    /// Reports the end of the command. A cancelled job has its outcome already.
+    /// Reports the end of the command. A job that is over has its outcome already.
     fn outcome(&mut self, end: End, took: Duration) {
         self.flush();
-        if self.cancelled {
+        if self.is_over {
             return;
         }
         let mut events = Vec::new();
@@ -249,29 +270,6 @@ fn wait_for_delivery(spool: &Spool, all_done: &Receiver<()>, longest: Duration) 
     if lost > 0 {
         remark!("jobledger: {} lost", plural(lost, "report is", "reports are"));
     }
-}
-
-/// Passes Ctrl-C and SIGTERM on. Returns when both are caught.
-fn watch_signals(heard: SyncSender<Heard>) {
-    let (ready, is_ready) = channel::<()>();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            drop(ready);
-            loop {
-                let signal = tokio::select! {
-                    _ = interrupt.recv() => Signal::INT,
-                    _ = terminate.recv() => Signal::TERM,
-                };
-                if heard.send(Heard::Signal(signal)).is_err() {
-                    return Ok::<_, std::io::Error>(());
-                }
-            }
-        })
-    });
-    // Nothing is ever sent. The channel disconnects when the signals are caught, or cannot be.
-    let _ = is_ready.recv();
 }
 
 /// Waits for a cancellation in the tail of the job. A courier whose reports are refused tells of it too.

@@ -42,11 +42,16 @@ struct State {
     /// The part of the file that waits, in bytes.
     from: u64,
     to: u64,
+    /// The events that created and started the job stay at the beginning of the file, in so many bytes: sent again, they bring the
+    /// lease back.
+    head: u64,
     waiting: VecDeque<Place>,
     in_memory: u64,
     /// Bytes of output that found no room.
     left_out: u64,
     closed: bool,
+    /// Whether the ledger takes no more reports.
+    is_late: bool,
 }
 
 /// Where an event waits.
@@ -111,6 +116,13 @@ impl Spool {
         self.0.path.as_deref()
     }
 
+    /// Adds the events that create and start the job, which stay in the file also when they are delivered.
+    pub(super) fn begin(&self, first: &[Value]) {
+        self.push(first);
+        let mut state = self.0.state.lock();
+        state.head = state.to;
+    }
+
     /// Adds events. Output that finds no room is left out; everything else is kept.
     pub(super) fn push(&self, events: &[Value]) {
         let mut state = self.0.state.lock();
@@ -157,6 +169,20 @@ impl Spool {
         self.0.state.lock().left_out
     }
 
+    /// Renames the file, because the ledger takes its reports no more. Later events are dropped.
+    pub(super) fn set_aside(&self) {
+        let mut state = self.0.state.lock();
+        state.is_late = true;
+        state.waiting.clear();
+        drop(state);
+        let Some(path) = self.path() else { return };
+        let late = path.with_extension(LATE);
+        match std::fs::rename(path, &late) {
+            Ok(()) => remark!("jobledger: reports that came too late are in `{}`", shown(&late.to_string_lossy())),
+            Err(error) => remark!("jobledger: cannot rename `{}`: {error}", shown(&path.to_string_lossy())),
+        }
+    }
+
     /// Removes the file of a spool from which everything was delivered.
     pub(super) fn remove(&self) {
         if let Some(path) = self.path()
@@ -167,8 +193,14 @@ impl Spool {
     }
 }
 
+/// The ending of the name of a file whose reports came too late.
+const LATE: &str = "late";
+
 impl State {
     fn push(&mut self, event: &Value, limit: u64) {
+        if self.is_late {
+            return;
+        }
         let line = format!("{event}\n");
         let bytes = line.len() as u64;
         let output = event["data"]["output"].as_str().map_or(0, str::len) as u64;
@@ -236,10 +268,10 @@ impl State {
                 Place::Memory(line) => self.in_memory -= line.len() as u64,
             }
         }
-        if self.waiting.is_empty() && self.to > 0 {
-            let emptied = self.file.as_ref().is_some_and(|file| file.set_len(0).is_ok());
+        if self.waiting.is_empty() && self.to > self.head {
+            let emptied = self.file.as_ref().is_some_and(|file| file.set_len(self.head).is_ok());
             if emptied {
-                (self.from, self.to) = (0, 0);
+                (self.from, self.to) = (self.head, self.head);
             }
         }
     }

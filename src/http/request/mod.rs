@@ -7,6 +7,7 @@ mod auth;
 pub mod body;
 pub mod cursor;
 mod encoding;
+mod lease;
 mod origin;
 mod params;
 mod preconditions;
@@ -17,6 +18,7 @@ mod unambiguous;
 
 pub use auth::{COOKIE_NAME, Caller, bearer, session_cookie};
 pub use encoding::Encoding;
+pub use lease::lease_token;
 pub use origin::{NotAnOrigin, Origin, OwnOrigins};
 pub use params::{JobRead, Params, Span, refuse_heartbeat};
 pub use preconditions::precondition;

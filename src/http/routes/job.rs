@@ -13,7 +13,8 @@ use crate::http::request::{Caller, Params, Segment};
 use crate::ledger::hook_output;
 use crate::model::{JobModel, SHOWN_OUTPUT, line};
 
-const REPRESENTATION: Representation = Representation {
+/// The ledger's own model of a job.
+pub(super) const REPRESENTATION: Representation = Representation {
     path: "/ledger/jobs/{id}",
     kind: None,
     content_type: "application/json",

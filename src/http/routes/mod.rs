@@ -3,16 +3,19 @@
 //! Not here: the documented job APIs (`kinds`), and the loops of tails (`tail`).
 
 mod append;
+mod claims;
 mod counts;
 pub mod docs;
 pub mod events;
 mod export;
 mod job;
 pub mod jobs;
+mod lease;
 pub mod metrics;
 pub mod output;
 mod ready;
 mod rebuild;
+mod retry;
 pub mod session;
 pub mod single_job;
 pub mod tree;
@@ -44,6 +47,9 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(counts::counts))
         .routes(routes!(job::one))
         .routes(routes!(output::output))
+        .routes(routes!(claims::claim))
+        .routes(routes!(lease::renew))
+        .routes(routes!(retry::retry))
         .routes(routes!(diff::diff))
         .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))

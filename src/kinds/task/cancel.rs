@@ -59,7 +59,7 @@ pub(super) async fn cancel(
     });
     let incoming = wire::single(event.to_string().as_bytes(), app.ledger.mask())
         .map_err(|reject| Error::rejected(None, reject))?;
-    let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard };
+    let append = Append { org: key.org, actor: caller.0.name, events: vec![incoming], guard, lease: None };
     match app.ledger.append(append).await {
         Ok(appended) => {
             let position = HeaderValue::from(appended.position().get());

@@ -16,8 +16,9 @@ use self::place::Place;
 use self::redaction::residue;
 use super::append::{AppendError, AppendedEvent, Guard, PreparedAppend, PreparedEvent, ROW_BYTES, Standing};
 use super::commit::{Jobs, Stamp};
+use super::leases::HeldLease;
 use crate::history;
-use crate::job::{Decision, Event, Fact, JobId, JobKey, Position, Refusal, Time, decide};
+use crate::job::{Attempt, Decision, Event, Fact, Job, JobId, JobKey, Position, Refusal, Time, decide};
 use crate::log::{self, NewEvent, Writer};
 use crate::sqlite::ErrorKind;
 use crate::wire::{Incoming, datadigest, with_residue};
@@ -30,6 +31,8 @@ pub(super) struct Admission<'c> {
     pub append: &'c PreparedAppend,
     /// The newest position, events of the open commit and of this append included.
     pub head: Position,
+    /// The newest position before this append.
+    pub before: Position,
     /// The events of this append that the open transaction holds.
     pub written: Vec<Written>,
 }
@@ -166,9 +169,10 @@ impl Admission<'_> {
         self.load(index, key)?;
         let job = self.jobs.get(key);
         check_guard(guard, job.map(|job| job.position))?;
-        let decision = decide(job, key, &incoming.event, time, self.stamp.now);
+        let lease = held_lease(self.append.lease.as_ref(), job, key, self.before);
+        let decision = decide(job, key, Attempt { event: &incoming.event, time, now: self.stamp.now, lease });
         let kind = job.map(|job| job.kind);
-        let before = job.map(Standing::of);
+        let before = job.map(|job| Standing::of(job));
         match decision {
             Ok(Decision::Record) => {}
             Ok(Decision::AlreadyCancelled(position)) => return Ok(Decided::AlreadyCancelled(position)),
@@ -229,7 +233,7 @@ impl Admission<'_> {
             source: &incoming.source,
             id: &incoming.id,
             event_type: event_type.as_str(),
-            version: event_type.version(),
+            version: incoming.version,
             recorded: self.stamp.recorded,
         })?;
         Ok(leaf)
@@ -253,10 +257,10 @@ impl Admission<'_> {
     /// A refusal. If the job's state is the reason, the refusal shows the state before this append.
     fn refused(&mut self, index: usize, key: &JobKey, refusal: Refusal) -> Error {
         let standing = match refusal {
-            Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => {
+            Refusal::Lifecycle(_) | Refusal::RuledOut { .. } | Refusal::LeaseLost { .. } => {
                 match self.written.iter().find(|written| written.fact.key == *key) {
                     Some(first) => first.before,
-                    None => self.jobs.get(key).map(Standing::of),
+                    None => self.jobs.get(key).map(|job| Standing::of(job)),
                 }
             }
             _ => None,
@@ -274,6 +278,17 @@ impl Admission<'_> {
             }
         }
     }
+}
+
+/// The lease of the job `key` that the sender holds, by the position of its `job.started`. An append that begins a lease holds it for
+/// its later events; `before` is the newest position before the append. A token of no job in the append is a lease that no job has.
+fn held_lease(named: Option<&HeldLease>, job: Option<&Job>, key: &JobKey, before: Position) -> Option<Position> {
+    let begun = job.and_then(|job| job.lease()).map(|lease| lease.since).filter(|since| *since > before);
+    begun.or(match named {
+        Some(HeldLease::OfJob { job, since }) if *job == key.id => Some(*since),
+        Some(HeldLease::Foreign) => Some(Position::GENESIS),
+        _ => None,
+    })
 }
 
 /// The answer to an event that records nothing.

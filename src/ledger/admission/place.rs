@@ -36,7 +36,7 @@ impl Place<'_> {
             // Most producers leave the time to the ledger.
             time: if self.time == stamp.recorded { text(&stamp.text) } else { Cow::Owned(self.time.to_string()) },
             datacontenttype: text("application/json"),
-            dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{}.json", event_type.version())),
+            dataschema: Cow::Owned(format!("/schema/events/{event_type}.v{}.json", incoming.version)),
             position: Cow::Owned(self.position.to_string()),
             recordedtime: text(&stamp.with_micros),
             actor: text(actor),

@@ -10,7 +10,8 @@ pub use error::AppendError;
 pub(super) use prepared::{PreparedAppend, PreparedEvent, salt};
 pub(super) use queue::{Queue, Queued, ROW_BYTES, Waiting};
 
-use crate::job::{Job, JobId, OrgId, Position, Status, Time};
+use super::leases::HeldLease;
+use crate::job::{JobId, OrgId, Position, Status, Summary, Time};
 use crate::wire::Incoming;
 
 /// Events to append, all or none.
@@ -24,6 +25,8 @@ pub struct Append {
     pub events: Vec<Incoming>,
     /// A condition on the job. Only an append to one job may have a guard.
     pub guard: Option<Guard>,
+    /// The lease that the sender names.
+    pub lease: Option<HeldLease>,
 }
 
 impl Append {
@@ -91,7 +94,7 @@ pub struct Standing {
 
 impl Standing {
     /// The state of `job`.
-    pub fn of(job: &Job) -> Standing {
+    pub fn of(job: &Summary) -> Standing {
         Standing { state: job.state.status(), position: job.position, ended_at: job.state.ended_at() }
     }
 }

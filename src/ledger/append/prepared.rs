@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 
 use super::Guard;
 use crate::job::{JobId, JobKey, OrgId};
+use crate::ledger::leases::HeldLease;
 use crate::wire::{Incoming, SALT_LEN, datadigest};
 
 /// An append, ready for the writer thread.
@@ -14,6 +15,7 @@ pub(in crate::ledger) struct PreparedAppend {
     pub actor: String,
     pub events: Vec<PreparedEvent>,
     pub guard: Option<Guard>,
+    pub lease: Option<HeldLease>,
     /// Jobs whose events do not fold, as the loader thread found.
     pub unfoldable: Vec<JobKey>,
 }

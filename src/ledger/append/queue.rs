@@ -116,13 +116,13 @@ impl Ledger {
     /// Computes what needs no position, and puts the append into the queue. The answer's sender is dropped unused if the writer
     /// thread ends before it answers.
     async fn enqueue(&self, append: Append) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
-        let Append { org, actor, events, guard } = append;
+        let Append { org, actor, events, guard, lease } = append;
         let bytes: usize = events.iter().map(|event| event.data.len()).sum();
         let reserved = self.inner.queue.reserve(bytes + events.len() * ROW_BYTES)?;
         let prepare = move || Ok::<Vec<_>, AppendError>(events.into_iter().map(PreparedEvent::new).collect());
         let events = if bytes > INLINE { off_thread(prepare).await? } else { prepare()? };
         let (answer, answered) = oneshot::channel();
-        let append = PreparedAppend { org, actor, events, guard, unfoldable: Vec::new() };
+        let append = PreparedAppend { org, actor, events, guard, lease, unfoldable: Vec::new() };
         let queued = Queued { append, loaded: None, waiting: Waiting { answer, _bytes: reserved } };
         let sender = self.inner.queue.sender().ok_or(AppendError::Stopping)?;
         // Counted first: the writer thread may take the append at once, and the gauge never shows less than 0.

@@ -13,6 +13,7 @@ use crate::job::Position;
 use crate::ledger::Copier;
 use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::folder::Files;
+use crate::ledger::leases::Leases;
 use crate::ledger::projection::Projection;
 use crate::ledger::redactor::Redactions;
 use crate::ledger::{Clock, Identity, Metrics, Threads};
@@ -31,6 +32,7 @@ pub(in crate::ledger) struct Shared {
     pub clock: Clock,
     pub commits: Arc<Commits>,
     pub redactions: Arc<Redactions>,
+    pub leases: Arc<Leases>,
     pub projection: Arc<Projection>,
     pub head: watch::Sender<Position>,
     pub metrics: Arc<Metrics>,
@@ -191,8 +193,11 @@ impl WriterThread {
         if committed.events > 0 {
             let head = self.state.head();
             shared.metrics.committed(committed.events, started.elapsed());
+            // Before the answers: a worker may renew its lease at once.
+            shared.leases.committed(&committed.facts.facts, Instant::now());
             // The projector first: a read that the new head wakes finds the projector at work.
-            shared.projection.committed(committed.facts, head);
+            let facts = (!committed.redacted).then_some(committed.facts);
+            shared.projection.committed(facts, head);
             shared.head.send_replace(head);
         }
         for (waiting, answer) in waiting.into_iter().zip(committed.answers) {
@@ -230,6 +235,7 @@ impl WriterThread {
         self.shared.files.look();
         // The commit may have happened: its redactions, facts and head count then.
         self.shared.redactions.record(newest_redaction(&self.state.reader()).unwrap_or_default());
+        self.shared.leases.lost_track();
         self.shared.metrics.failed_commits.inc();
         self.shared.projection.committed(None, self.state.head());
         self.shared.head.send_replace(self.state.head());

@@ -87,9 +87,9 @@ pub(super) struct Committed {
     pub answers: Vec<Result<Appended, AppendError>>,
     /// How many events the commit added to the log.
     pub events: u64,
-    /// The facts of the new events; `None` if the projector has to read the log.
-    pub facts: Option<CommittedFacts>,
-    /// Whether the commit redacted data.
+    /// The facts of the new events.
+    pub facts: CommittedFacts,
+    /// Whether the commit redacted data. The projector then has to read the log, because only the log holds the residue.
     pub redacted: bool,
 }
 
@@ -108,7 +108,7 @@ impl Transaction<'_> {
             log.savepoint()?;
         }
         let (stamp, append, written) = (&self.stamp, &append, Vec::with_capacity(events.len()));
-        let mut admission = Admission { log, jobs, stamp, append, head: self.head, written };
+        let mut admission = Admission { log, jobs, stamp, append, head: self.head, before: self.head, written };
         let answer = match admission.admit(events) {
             Ok(events) => {
                 if several {
@@ -141,7 +141,7 @@ impl Transaction<'_> {
         let Some(newest) = written.last() else {
             // Every answer rests on events that are durable already.
             state.log.rollback().map_err(SealError::Log)?;
-            return Ok(Committed { answers, events: 0, facts: None, redacted: false });
+            return Ok(Committed { answers, events: 0, facts: CommittedFacts::default(), redacted: false });
         };
         let newest_leaf = newest.leaf.clone();
         let sealed = seal.close(&state.log, written.iter().map(|written| written.leaf.as_slice()))?;
@@ -151,12 +151,11 @@ impl Transaction<'_> {
         (state.head, state.recorded) = (head, stamp.recorded);
         let redactions = written.iter().filter(|written| matches!(written.fact.event, Event::Redacted(_)));
         let redacted = redactions.inspect(|written| state.jobs.evict(&written.fact.key)).count() > 0;
-        // A redacted event is folded again, and only the log holds its residue.
-        let facts = (!redacted).then(|| CommittedFacts {
+        let facts = CommittedFacts {
             bytes: written.iter().map(|written| written.bytes).sum(),
             facts: written.into_iter().map(|written| written.fact).collect(),
             newest_leaf,
-        });
+        };
         Ok(Committed { answers, events, facts, redacted })
     }
 }

@@ -87,6 +87,9 @@ pub(super) const KEY_FILE: &str = "ledger.key";
 /// The name of the previous key's file.
 pub(super) const PREVIOUS_KEY_FILE: &str = "ledger.key.previous";
 
+/// The name of the file with the secret of the lease tokens.
+pub(super) const LEASE_FILE: &str = "lease.key";
+
 /// The name under which `file` is kept when the ledger takes the name `origin`: `*.before-…`.
 pub(super) fn before(file: &Path, origin: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
@@ -171,6 +174,11 @@ impl Folder {
     /// The previous key. It signs beside the newest one as long as its file is here.
     pub fn previous_key(&self) -> PathBuf {
         self.path.join(PREVIOUS_KEY_FILE)
+    }
+
+    /// The secret that lease tokens are made with.
+    pub(super) fn lease_secret(&self) -> PathBuf {
+        self.path.join(LEASE_FILE)
     }
 
     /// A key that an event names, or is about to name, and that does not sign yet.

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::{BEFORE, Folder, FolderError, KEY_FILE, Lock, PREVIOUS_KEY_FILE, before};
+use super::{BEFORE, Folder, FolderError, KEY_FILE, LEASE_FILE, Lock, PREVIOUS_KEY_FILE, before};
 use crate::ledger::anchor::Anchor;
 use crate::ledger::{OpenError, Options};
 
@@ -143,7 +143,8 @@ impl Found {
 
 /// Whether a file of this name in a data folder is a ledger's.
 pub(in crate::ledger) fn is_ledgers(name: &str) -> bool {
-    name == "lock" || ["log.db", "views.db", "access.db", KEY_FILE].iter().any(|file| name.starts_with(file))
+    name == "lock"
+        || ["log.db", "views.db", "access.db", KEY_FILE, LEASE_FILE].iter().any(|file| name.starts_with(file))
 }
 
 /// Whether a file of this name does not show that there was a log: a start that was cut off leaves such files, `--new-ledger`
@@ -153,6 +154,7 @@ fn is_no_trace(name: &str) -> bool {
     key || name.contains(BEFORE)
         || name.starts_with('.')
         || name.starts_with("access.db-")
+        || name == LEASE_FILE
         || name.ends_with(".partial")
         || ["lock", "anchor", "lost+found"].contains(&name)
 }

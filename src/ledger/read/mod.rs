@@ -10,6 +10,7 @@ mod output_start;
 mod past;
 mod running;
 mod turns;
+mod work;
 
 pub use changed::{ChangedSince, JobWatch, PageSince};
 pub(super) use hook::HookOutputs;
@@ -18,6 +19,7 @@ pub use moment::{AsOf, NotAMoment, PointInTime};
 pub use output_start::{FromEnd, OutputStart, output_start};
 pub(super) use running::ListLocks;
 pub use turns::{Turn, Turns};
+pub use work::Claimable;
 
 use std::sync::Arc;
 use std::time::Instant;

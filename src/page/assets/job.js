@@ -48,6 +48,13 @@ function output({ offset, text }) {
   if (atEnd) pre.scrollTop = pre.scrollHeight;
 }
 
+/** Shows a field that most jobs lack. */
+function optional(name, value) {
+  if (value === undefined || value === null) return false;
+  field(article, name, value).closest("[data-optional]").hidden = !value;
+  return Boolean(value);
+}
+
 function show(changes) {
   Object.assign(job, changes);
   if ("status" in changes) {
@@ -57,6 +64,9 @@ function show(changes) {
   for (const name of ["message", "current_step", "started_at", "ended_at"]) {
     if (name in changes) field(article, name, job[name]);
   }
+  optional("worker", job.worker && (job.worker_lost ? `${job.worker}, lost` : job.worker));
+  optional("lease", job.lease_sec && !job.ended_at ? `${job.lease_sec} s after each report` : "");
+  if (optional("retried_as", job.retried_as)) one('[data-field="retried_as"]').href = `/jobs/${encodeURIComponent(job.retried_as)}?${org}`;
   field(article, "percent", job.progress);
   field(article, "progress", `${job.progress} %`);
   field(article, "counts", counts(job));
@@ -77,6 +87,8 @@ const WORDS = {
     : (data.output ?? "").split("\n")[0].replace(ESCAPES, ""),
   "job.cancelled": data => data.reason ?? "",
   "job.noted": data => data.text,
+  "job.retried": data => `as ${data.retried_as}`,
+  "job.started": data => [data.worker && `by worker ${data.worker}`, data.message].filter(Boolean).join(": "),
   "job.redacted": data => `event ${data.position}: ${data.reason}`,
   "job.progress": data => [
     data.progress === undefined ? null : `${data.progress} %`,
@@ -187,6 +199,13 @@ one("[data-cancel]")?.addEventListener("submit", async event => {
   event.preventDefault();
   const reason = new FormData(event.target).get("reason");
   await send("job.cancelled", reason ? { reason } : {}, "The cancellation is recorded.");
+});
+one("[data-retry]")?.addEventListener("submit", async event => {
+  event.preventDefault();
+  const answer = await fetch(`${path}/retry`, { method: "POST" }).catch(() => null);
+  const said = answer ? await answer.json().catch(() => ({})) : { detail: "the server does not answer" };
+  if (answer?.ok) location.assign(`/jobs/${encodeURIComponent(said.job.id)}`);
+  else one("[data-said]").textContent = said.detail ?? `status ${answer.status}`;
 });
 one("[data-note]")?.addEventListener("submit", async event => {
   event.preventDefault();

@@ -118,7 +118,14 @@ mod tests {
             actor: "worker".into(),
             event,
         };
-        let created = Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new() });
+        let created = Event::Created(Created {
+            spec,
+            spec_json,
+            created_by: None,
+            labels: Labels::new(),
+            not_before: None,
+            retry: None,
+        });
         let mut job = Job::begin(fact(position, created)).unwrap();
         job.apply(fact(position + 1, Event::Started(Started::default()))).unwrap();
         job

@@ -81,18 +81,27 @@ pub struct Task1 {
 impl Created1 {
     /// Reads data from a producer or from the log.
     pub fn read(data: &str, origin: Origin<'_>) -> Result<Created1, Reject> {
-        let head: CreatedHead1<'_> = read_object(DATA, data)?;
-        let (kind, text) = (head.kind.0, head.spec.get());
+        let CreatedHead1 { kind, spec, created_by, labels } = read_object(DATA, data)?;
+        Created1::of_members(kind, spec.get(), created_by, labels.unwrap_or_default().0, origin)
+    }
+
+    /// Reads the spec in the shape of its kind.
+    pub fn of_members(
+        kind: Word<Kind>,
+        text: &str,
+        created_by: Option<Text<256>>,
+        labels: BTreeMap<String, String>,
+        origin: Origin<'_>,
+    ) -> Result<Created1, Reject> {
         let (read, spec) = match origin {
             Origin::Producer { action_id } => {
-                let spec = Spec1::read_sent(kind, text, action_id)?;
+                let spec = Spec1::read_sent(kind.0, text, action_id)?;
                 let json = spec.to_json();
                 (spec, json)
             }
-            Origin::Log => (Spec1::read_stored(kind, text)?, RawJson(Arc::from(text))),
+            Origin::Log => (Spec1::read_stored(kind.0, text)?, RawJson(Arc::from(text))),
         };
-        let labels = head.labels.unwrap_or_default().0;
-        Ok(Created1 { kind: head.kind, spec: CompactJson(spec), read, created_by: head.created_by, labels })
+        Ok(Created1 { kind, spec: CompactJson(spec), read, created_by, labels })
     }
 }
 
@@ -136,6 +145,8 @@ impl Shape for Created1 {
             spec_json: self.spec.0,
             created_by: into_text(self.created_by),
             labels: self.labels,
+            not_before: None,
+            retry: None,
         })
     }
 }

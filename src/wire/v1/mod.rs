@@ -14,19 +14,20 @@ mod rule;
 pub use created::{Created1, Spec1};
 pub use item::ItemResult1;
 pub use reports::{
-    Cancelled1, Completed1, Failed1, HookOutput1, Noted1, Progress1, Redacted1, RedactedWithResidue1, Started1,
+    Cancelled1, Completed1, Failed1, HookOutput1, Noted1, Progress1, Redacted1, RedactedWithResidue1, Retried1,
+    Started1,
 };
 
 use super::fields::{Count, Text};
 
-fn text_mut<const MAX: usize>(text: &mut Option<Text<MAX>>) -> Option<&mut String> {
+pub(super) fn text_mut<const MAX: usize>(text: &mut Option<Text<MAX>>) -> Option<&mut String> {
     text.as_mut().map(|text| &mut text.0)
 }
 
-fn into_text<const MAX: usize>(text: Option<Text<MAX>>) -> Option<String> {
+pub(super) fn into_text<const MAX: usize>(text: Option<Text<MAX>>) -> Option<String> {
     text.map(|text| text.0)
 }
 
-fn into_count(count: Option<Count>) -> Option<u64> {
+pub(super) fn into_count(count: Option<Count>) -> Option<u64> {
     count.map(|count| count.0)
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{into_count, into_text, text_mut};
 use crate::job::{
-    Cancelled, Completed, Counts, Event, Failed, HookExit, HookOutput, Noted, Position, Progress, Redacted, Started,
-    Stream,
+    Cancelled, Completed, Counts, Event, Failed, HookExit, HookOutput, JobId, Noted, Position, Progress, Redacted,
+    Retried, Started, Stream,
 };
 use crate::wire::fields::{CompactJson, Count, MAX_CHUNK, MAX_COUNT, MAX_TEXT, Percent, Text, Whole, Word};
 use crate::wire::reject::Reject;
@@ -103,6 +103,12 @@ pub struct Noted1 {
     text: Text<MAX_TEXT>,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retried1 {
+    retried_as: Word<JobId>,
+}
+
 /// `job.redacted` as a producer sends it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,7 +132,8 @@ impl Shape for Started1 {
     }
 
     fn into_event(self) -> Event {
-        Event::Started(Started { message: into_text(self.message), total_records: into_count(self.total_records) })
+        let (message, total_records) = (into_text(self.message), into_count(self.total_records));
+        Event::Started(Started { message, total_records, ..Started::default() })
     }
 }
 
@@ -234,6 +241,17 @@ impl Shape for Redacted1 {
 
     fn into_event(self) -> Event {
         Event::Redacted(Redacted { position: Position::new(self.position.0), reason: self.reason.0 })
+    }
+}
+
+impl Shape for Retried1 {
+    fn texts(&mut self) -> Vec<&mut String> {
+        // The id of a job is part of leaves, so it can never be redacted.
+        Vec::new()
+    }
+
+    fn into_event(self) -> Event {
+        Event::Retried(Retried { retried_as: self.retried_as.0 })
     }
 }
 

@@ -48,6 +48,8 @@ codes! {
     REQUEST_TIMEOUT { BODY_TIMEOUT "body-timeout" }
     CONFLICT {
         LIFECYCLE "lifecycle"
+        LEASE_LOST "lease-lost"
+        NOT_REPEATABLE "not-repeatable"
         ID_REUSED "id-reused"
     }
     PRECONDITION_FAILED { PRECONDITION_FAILED "precondition-failed" }
@@ -85,5 +87,6 @@ codes! {
         TOO_MANY_EXPORTS "too-many-exports"
         TOO_MANY_BUNDLES "too-many-bundles"
         TOO_MANY_ANSWERS "too-many-answers"
+        TOO_MANY_CLAIMS "too-many-claims"
     }
 }

@@ -27,9 +27,13 @@ impl Error {
             AppendError::Refused { index, refusal, standing } => {
                 let pointer = match refusal {
                     Refusal::Full { pointer, .. } | Refusal::Invalid { pointer, .. } => Some(pointer.into()),
-                    Refusal::NoSuchJob(_) | Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => None,
+                    Refusal::NoSuchJob(_)
+                    | Refusal::Lifecycle(_)
+                    | Refusal::RuledOut { .. }
+                    | Refusal::LeaseLost { .. } => None,
                 };
-                let standing = standing.filter(|_| answer.code == Code::LIFECYCLE).map(Box::new);
+                let tells = [Code::LIFECYCLE, Code::LEASE_LOST].contains(&answer.code);
+                let standing = standing.filter(|_| tells).map(Box::new);
                 Error { standing, ..answer.at(batch.then_some(index), pointer) }
             }
             AppendError::IdReused { index, .. } | AppendError::Unreadable { index } => {
@@ -46,6 +50,7 @@ fn append_code(error: &AppendError) -> Code {
         AppendError::Refused { refusal, .. } => match refusal {
             Refusal::NoSuchJob(_) => Code::NO_SUCH_JOB,
             Refusal::Lifecycle(_) | Refusal::RuledOut { .. } => Code::LIFECYCLE,
+            Refusal::LeaseLost { .. } => Code::LEASE_LOST,
             Refusal::Full { .. } => Code::JOB_FULL,
             Refusal::Invalid { .. } => Code::INVALID,
         },

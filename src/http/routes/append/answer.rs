@@ -1,5 +1,7 @@
 //! The answer of an append: where each event is, with its receipt if the request prefers one.
 
+use std::time::Duration;
+
 use axum::http::header::HeaderValue;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,8 +12,8 @@ use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Error, JsonLine};
 use crate::http::app::App;
-use crate::job::Position;
-use crate::ledger::{Appended, ProveError, receipt};
+use crate::job::{JobKey, OrgId, Position, Time};
+use crate::ledger::{Appended, AppendedEvent, ProveError, receipt};
 use crate::log::Reader;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -47,10 +49,41 @@ struct EventAnswer {
     /// A receipt proves the event for ever; `jobledger verify receipt` checks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
+    /// The lease that a `job.started` with `lease_sec` began; absent once the lease is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<LeaseAnswer>,
+}
+
+/// A worker's lease of a job.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lease)]
+pub struct LeaseAnswer {
+    /// What the holder sends as the header `Ledger-Lease`.
+    token: String,
+    /// When the lease runs out if the holder neither reports nor renews it.
+    until: String,
+}
+
+impl LeaseAnswer {
+    /// The lease that the `job.started` at `since` began; `left` is how long it lasts.
+    pub fn new(app: &App, key: &JobKey, since: Position, left: Duration) -> LeaseAnswer {
+        let left = i64::try_from(left.as_nanos()).unwrap_or(i64::MAX);
+        // Whole milliseconds are exact enough for a time that each report moves.
+        let until = Time::from_micros(app.ledger.now().plus(left).micros() / 1000 * 1000).to_string();
+        LeaseAnswer { token: app.ledger.lease_token(key, since).to_string(), until }
+    }
+
+    /// The lease that the event began; `None` once the lease is over.
+    pub(super) fn of_start(app: &App, org: OrgId, event: &AppendedEvent) -> Option<LeaseAnswer> {
+        let key = JobKey { org, id: event.subject.clone() };
+        let left = app.ledger.lease_left(&key, event.position)?;
+        Some(LeaseAnswer::new(app, &key, event.position, left))
+    }
 }
 
 impl AppendAnswer {
-    pub(super) fn new(appended: Appended) -> AppendAnswer {
+    /// The answer to `appended`, with the lease of each event that began one, by the event's place.
+    pub(super) fn new(appended: Appended, leases: Vec<(usize, Option<LeaseAnswer>)>) -> AppendAnswer {
         let position = appended.position().get();
         let events = appended.events.into_iter().map(|event| EventAnswer {
             id: event.id,
@@ -59,8 +92,11 @@ impl AppendAnswer {
             position: event.position.get(),
             duplicate: event.duplicate,
             receipt: None,
+            lease: None,
         });
-        AppendAnswer { events: events.collect(), position }
+        let mut events: Vec<EventAnswer> = events.collect();
+        leases.into_iter().for_each(|(place, lease)| events[place].lease = lease);
+        AppendAnswer { events, position }
     }
 
     /// The answer without receipts.

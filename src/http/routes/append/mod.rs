@@ -9,15 +9,17 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+pub use self::answer::LeaseAnswer;
 use self::answer::{AppendAnswer, prefers_receipt};
 use self::events::{Events, received};
 use crate::access::Capability;
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::description::CloudEventInOrBatch;
-use crate::http::request::{Caller, Params, precondition};
+use crate::http::request::{Caller, Params, lease_token, precondition};
 use crate::job::Event;
 use crate::ledger::Append;
+use crate::wire::Incoming;
 
 /// Append events.
 ///
@@ -32,6 +34,7 @@ use crate::ledger::Append;
         ("If-Match" = Option<String>, Header, pattern = "^([*]|\"[0-9]{1,18}\")$", description = "Quoted position: the newest event of the one job appended to; `*`: the job exists"),
         ("Prefer" = Option<String>, Header, description = "`return=receipt`: a proof with each event, which the answer's `Preference-Applied` confirms"),
         ("If-None-Match" = Option<String>, Header, pattern = "^[*]$", description = "`*`: the job does not exist yet"),
+        ("Ledger-Lease" = Option<String>, Header, pattern = "^jll_[0-9]{1,18}_[0-9a-f]{32}$", description = "The token of the lease under which the worker reports"),
     ),
     // One content type: of several that overlap, generated clients choose the wrong one, or fail.
     request_body(
@@ -46,7 +49,7 @@ use crate::ledger::Append;
         (status = 403, description = "The role may not append, or not redact; `source-owned`: the source belongs to another token; `source-not-yours`: the token is bound to other sources"),
         (status = 404, description = "No such job"),
         (status = 408, description = "The body took too long"),
-        (status = 409, description = "The job's state does not allow the event, or the id belongs to an event with other content"),
+        (status = 409, description = "The job's state does not allow the event, another worker holds the job's lease (`lease-lost`), or the id belongs to an event with other content"),
         (status = 412, description = "The precondition does not hold"),
         (status = 413, description = "A body over 16 MiB, or an event with data over 8 MiB"),
         (status = 415, description = "A content type that is none of the above, or a content encoding other than gzip and zstd, which `Accept-Encoding` then names"),
@@ -69,7 +72,10 @@ pub async fn append(
     let events = Events::parse(&app, &caller, &headers, body).await?;
     let redacts = check_rights(&app, &caller, &events)?;
     let is_batch = events.is_batch;
-    let append = Append { org: caller.0.org, actor: caller.0.name, events: events.list, guard };
+    let org = caller.0.org;
+    let lease = lease_token(&headers)?.map(|token| app.ledger.held_lease(org, &events.list, &token));
+    let leased = leased(&events.list);
+    let append = Append { org, actor: caller.0.name, events: events.list, guard, lease };
     let appended = app.ledger.append(append).await.map_err(|error| Error::append(error, is_batch))?;
     let status = match appended.all_known() {
         // The redaction is recorded, but its bytes stay in the WAL until the external program has copied it back.
@@ -77,11 +83,19 @@ pub async fn append(
         true => StatusCode::OK,
         false => StatusCode::CREATED,
     };
-    let answer = AppendAnswer::new(appended);
+    let lease = |place| (place, LeaseAnswer::of_start(&app, org, &appended.events[place]));
+    let leases = leased.into_iter().map(lease).collect();
+    let answer = AppendAnswer::new(appended, leases);
     match prefers_receipt(&headers) {
         true => answer.respond_with_receipts(app, status).await,
         false => Ok(answer.respond(status)),
     }
+}
+
+/// The places of the events that begin a lease.
+fn leased(events: &[Incoming]) -> Vec<usize> {
+    let begins = |event: &Incoming| matches!(&event.event, Event::Started(started) if started.lease_sec.is_some());
+    events.iter().enumerate().filter(|(_, event)| begins(event)).map(|(place, _)| place).collect()
 }
 
 /// Checks that the caller may append these events. Answers whether one of them is a redaction.

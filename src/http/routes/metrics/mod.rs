@@ -73,6 +73,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     counted.tree_size.set(signed as i64);
     counted.anchor_size.set(anchored.size as i64);
     counted.anchor_lag.set(signed.saturating_sub(anchored.size) as i64);
+    counted.leases.set(app.ledger.count_leases() as i64);
     counted.view_lag.set(head.saturating_sub(views.get()) as i64);
     let mut registry = Registry::default();
     counted.register(&mut registry);
