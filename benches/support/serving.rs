@@ -28,8 +28,13 @@ pub struct Memory {
 impl Serving {
     /// Starts a server on a free port of loopback, and reads its first line. `options` follow those that every bench needs.
     pub fn start(folder: &Path, options: &[&str]) -> Serving {
+        Serving::on(folder, "127.0.0.1:0", options)
+    }
+
+    /// Starts a server on `address`.
+    pub fn on(folder: &Path, address: &str, options: &[&str]) -> Serving {
         let mut process = Command::new(env!("CARGO_BIN_EXE_jobledger"))
-            .args(["serve", "--create", "--listen", "127.0.0.1:0", "--log", "error", "--data"])
+            .args(["serve", "--create", "--listen", address, "--log", "error", "--data"])
             .arg(folder)
             .args(options)
             .stdout(Stdio::piped())

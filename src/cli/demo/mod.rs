@@ -1,4 +1,8 @@
-//! `jobledger demo`: a ledger in a temporary folder that plays recorded histories.
+//! `jobledger demo`: a ledger in a temporary folder that plays recorded histories, beside real jobs.
+//!
+//! Not here: the recorded histories themselves (`replay-fixtures`).
+
+mod real;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::real::RealJobs;
 use super::exit::Exit;
 use super::listen::Listen;
 use super::output::say;
@@ -26,12 +31,12 @@ use crate::wire;
 
 /// Recorded requests of workers; see `replay-fixtures/README.md`.
 const HISTORIES: [&str; 6] = [
-    include_str!("../../replay-fixtures/task.sample/sent.ndjson"),
-    include_str!("../../replay-fixtures/dbrole.vault/sent.ndjson"),
-    include_str!("../../replay-fixtures/rule.failed/sent.ndjson"),
-    include_str!("../../replay-fixtures/dbrole.vault-failed/sent.ndjson"),
-    include_str!("../../replay-fixtures/task.cancelled-half-way/sent.ndjson"),
-    include_str!("../../replay-fixtures/dbrole.hook-failed/sent.ndjson"),
+    include_str!("../../../replay-fixtures/task.sample/sent.ndjson"),
+    include_str!("../../../replay-fixtures/dbrole.vault/sent.ndjson"),
+    include_str!("../../../replay-fixtures/rule.failed/sent.ndjson"),
+    include_str!("../../../replay-fixtures/dbrole.vault-failed/sent.ndjson"),
+    include_str!("../../../replay-fixtures/task.cancelled-half-way/sent.ndjson"),
+    include_str!("../../../replay-fixtures/dbrole.hook-failed/sent.ndjson"),
 ];
 /// The id of a job that runs until a user cancels it.
 const LASTING: &str = "cancel-me";
@@ -44,7 +49,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Start a ledger in a temporary folder, play recorded histories live, and print what to try
 ///
-/// Ctrl-C ends the demo and deletes the folder.
+/// Beside the histories the demo runs a small script as a job, with `jobledger exec`. Ctrl-C ends the demo and deletes the folder.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger demo
@@ -91,8 +96,10 @@ impl Demo {
         let pace = Duration::from_millis(self.pace);
         let players = (0..2).map(|lane| tokio::spawn(play_for_ever(ledger.clone(), lane, pace)));
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();
+        let real = RealJobs::start(&url, &tokens[&Role::Worker], dir.path(), pace);
         tokio::spawn(end(players, stopping));
         server.run(listener).await;
+        drop(real);
         say!("\nthe demo has ended, and its ledger is deleted");
         Ok(())
     }
