@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterator
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
-from jobledger import CHUNK, Cancelled, Job, Ledger, Refused, Unavailable, new_id
+from jobledger import CHUNK, Cancelled, Job, LeaseLost, Ledger, Refused, Unavailable, new_id
 
 PROGRAM = os.environ["JOBLEDGER_TEST_PROGRAM"]
 PATIENCE = 60.0
@@ -74,6 +74,7 @@ class Gateway(http.server.ThreadingHTTPServer):
         self.appends: list[tuple[float, list[dict[str, Any]]]] = []
         # For the number of an append, from 0: the status of the answer, or -1 to lose the answer, or 0 to pass it on.
         self.instead: Callable[[int], int] = lambda _count: 0
+        self.renewals, self.renews = 0, True  # Whether a renewal of a lease is passed on.
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -85,8 +86,15 @@ class Passing(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(*self.passed_on(None))
 
+    def do_PUT(self) -> None:
+        self.server.renewals += 1
+        self.answer(*(self.passed_on(None) if self.server.renews else (503, b"{}")))
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path != "/ledger/events":
+            self.answer(*self.passed_on(body))
+            return
         status = self.server.instead(len(self.server.appends))
         self.server.appends.append((time.monotonic(), json.loads(body)))
         if status > 0:
@@ -98,7 +106,8 @@ class Passing(http.server.BaseHTTPRequestHandler):
 
     def passed_on(self, body: bytes | None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.server.server.address)
-        headers = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
+        names = ("Authorization", "Content-Type", "Ledger-Lease")
+        headers = {name: self.headers[name] for name in names if name in self.headers}
         connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
         result = answer.status, answer.read()
@@ -150,7 +159,7 @@ class Case(unittest.TestCase):
         return gateway
 
     def read(self, path: str) -> dict[str, Any]:
-        return Ledger(self.server.url, self.admin).ask(path, None, PATIENCE)
+        return dict(Ledger(self.server.url, self.admin).ask(path))
 
     def events(self, job: Job) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self.read(f"/ledger/jobs/{job.id}/events?limit=1000")["events"]
@@ -165,7 +174,7 @@ class Case(unittest.TestCase):
     def cancel(self, job: Job) -> None:
         event = {"specversion": "1.0", "source": "/admins", "id": new_id(), "type": "job.cancelled", "subject": job.id,
                  "data": {"reason": "wrong target"}}
-        Ledger(self.server.url, self.admin).deliver([event])
+        Ledger(self.server.url, self.admin).ask("/ledger/events", [event])
 
 
 class Reports(Case):
@@ -338,7 +347,7 @@ class Retries(Case):
             gateway.instead = lambda _count: -1
             job.output("one")
             for _ in attempts():
-                if job._error:
+                if job._errors:
                     break
             gateway.instead = lambda _count: 0
             with self.assertRaises(Unavailable):
@@ -350,7 +359,7 @@ class Retries(Case):
 class Pace(Case):
     def test_progress_is_joined_and_the_last_one_is_sent(self) -> None:
         begin = time.monotonic()
-        with self.client(progress_rate=5).job("generic", spec=SPEC) as job:
+        with self.client(pace=0.2).job("generic", spec=SPEC) as job:
             for count in range(20_000):
                 job.progress(records_processed=count + 1)
         shown = [event for event in self.events(job) if event["type"] == "job.progress"]
@@ -359,7 +368,7 @@ class Pace(Case):
 
     def test_a_progress_that_waits_keeps_its_other_members(self) -> None:
         gateway = self.gateway()
-        with self.client(gateway.url, progress_rate=0.1).job("generic", spec=SPEC) as job:
+        with self.client(gateway.url, pace=2).job("generic", spec=SPEC) as job:
             job.progress(progress=1)
             for _ in attempts():
                 if any(event["type"] == "job.progress" for _, events in gateway.appends for event in events):
@@ -376,11 +385,13 @@ class Pace(Case):
                 job.output(line)
             job.output("x" * (3 * CHUNK))
             job.output("oops", stream="stderr")
+            job.report("job.hook_output", output="", stream="stderr", exit_code=7, execution_time_sec=1)
         outputs = [event["data"] for event in self.events(job) if event["type"] == "job.hook_output"]
         self.assertEqual("".join(data["output"] for data in outputs), "".join(lines) + "x" * 3 * CHUNK + "\noops\n")
         self.assertLess(len(outputs), 100)
         self.assertTrue(all(data["output"].endswith("\n") for data in outputs if "line" in data["output"]))
-        self.assertEqual(outputs[-1], {"output": "oops\n", "stream": "stderr"})
+        self.assertEqual(outputs[-2], {"output": "oops\n", "stream": "stderr"})
+        self.assertEqual(self.state(job)["hook"]["exit_code"], 7)
 
     def test_reports_keep_their_order(self) -> None:
         with self.ledger.job("generic", spec=SPEC) as job:
@@ -397,65 +408,82 @@ class Pace(Case):
         self.assertEqual(self.state(job)["hook"]["output"], "caf?\n")
 
 
-class Spool(Case):
-    def test_the_next_ledger_delivers_the_spool_first_and_once(self) -> None:
-        gateway, spool = self.gateway(), self.folder / "spool"
-        ledger = self.client(gateway.url, deadline=0.2, spool=str(spool))
-        with ledger.job("generic", spec=SPEC) as lost:
-            lost.output("one")
-            lost.flush()
-            gateway.instead = lambda _count: -1  # The server records the events, and the answer is lost.
-            lost.output("two")
-            lost.flush()
-            gateway.instead = lambda _count: 503
-            lost.output("three")
-        self.assertEqual(self.types(lost), ["created", "started", "hook_output", "hook_output"])
-        self.assertTrue(list(spool.glob("*.ndjson")))
-        with self.client(spool=str(spool)).job("generic", spec=SPEC) as job:
-            pass
-        self.assertEqual(self.types(lost), ["created", "started", *["hook_output"] * 3, "completed"])
-        self.assertEqual(self.state(lost)["hook"]["output"], "one\ntwo\nthree\n")
-        self.assertLess(int(self.events(lost)[-1]["position"]), int(self.events(job)[0]["position"]))
-        self.assertEqual(list(spool.iterdir()), [])
+class Leases(Case):
+    def pending(self, job_type: str) -> str:
+        """The id of a new job that no worker has."""
+        event = {"specversion": "1.0", "source": "/platform", "id": new_id(), "type": "job.created",
+                 "data": {"kind": "generic", "spec": {"job_type": job_type}}}
+        answer = Ledger(self.server.url, self.worker).ask("/ledger/events", event)
+        return str(answer["events"][0]["subject"])
 
-    def test_a_cancelled_job_raises_with_a_spool_too(self) -> None:
-        ledger = self.client(spool=str(self.folder / "spool"))
-        with self.assertRaises(Cancelled), ledger.job("generic", spec=SPEC) as job:
-            job.start()
-            job.flush()
+    def claimed(self, job_type: str, url: str = "", lease_sec: int = 60) -> Job:
+        job = self.client(url, deadline=0.2).claim("generic", "worker-1", lease_sec=lease_sec, job_type=job_type)
+        assert job
+        return job
+
+    def test_a_claim_takes_a_pending_job_and_starts_it(self) -> None:
+        id = self.pending("claimed")
+        job = self.claimed("claimed")
+        self.assertEqual((job.id, job.state["status"], job.state["spec"]["job_type"]), (id, "running", "claimed"))
+        with job:
+            job.item("a")
+        state = self.state(job)
+        self.assertEqual((state["status"], state["worker"], state["lease_sec"]), ("completed", "worker-1", 60))
+        self.assertEqual(self.types(job), ["created", "started", "item_result", "completed"])
+
+    def test_a_claim_ends_if_there_is_no_job(self) -> None:
+        self.assertIsNone(self.ledger.claim("generic", "worker-1", wait_sec=0, job_type="nothing"))
+
+    def test_a_claim_waits_for_a_job(self) -> None:
+        threading.Timer(0.3, self.pending, ["later"]).start()
+        with self.claimed("later") as job:
+            self.assertEqual(job.state["status"], "running")
+
+    def test_the_thread_renews_the_lease(self) -> None:
+        gateway = self.gateway()
+        self.pending("renewed")
+        with self.claimed("renewed", gateway.url, lease_sec=1) as job:
+            for _ in attempts():  # Six renewals take two leases.
+                if gateway.renewals >= 6:
+                    break
+            job.item("a")
+        self.assertEqual(self.types(job), ["created", "started", "item_result", "completed"])
+
+    def test_a_lost_lease_stops_the_work(self) -> None:
+        gateway = self.gateway()
+        gateway.renews = False
+        self.pending("lost")
+        with self.assertRaises(LeaseLost) as raised:
+            with self.claimed("lost", gateway.url, lease_sec=1) as job:
+                for _ in attempts():
+                    if self.state(job)["status"] == "failed":
+                        break
+                job._errors.clear()  # The renewals had no answer.
+                job.item("a")
+                job.flush()
+        self.assertEqual((raised.exception.status, raised.exception.state), (409, "failed"))
+        self.assertIn("worker-1 was lost", self.state(job)["message"])
+        self.assertEqual(self.types(job), ["created", "started", "failed"])
+
+    def test_a_cancellation_reaches_a_worker_that_reports_nothing(self) -> None:
+        self.pending("silent")
+        with self.assertRaises(Cancelled), self.claimed("silent", lease_sec=1) as job:
             self.cancel(job)
-        self.assertEqual(list((self.folder / "spool").iterdir()), [])
+            for _ in attempts():
+                if job._errors:
+                    break
+            job.item("a")
+        self.assertEqual(self.types(job), ["created", "started", "cancelled"])
 
-    def test_a_refused_event_does_not_block_the_spool(self) -> None:
-        spool = str(self.folder / "spool")
-        self.server.end()
-        with self.client(deadline=0, spool=spool).job("generic", spec=SPEC) as lost:
-            lost.item("a", "unknown")
-            lost.item("b")
-        self.server.start()
-        with self.assertLogs("jobledger", "ERROR"), self.client(spool=spool).job("generic", spec=SPEC):
-            pass
-        self.assertEqual(self.types(lost), ["created", "started", "item_result", "completed"])
-
-    def test_a_worker_with_a_bad_token_keeps_its_spool(self) -> None:
-        spool = str(self.folder / "spool")
-        self.server.end()
-        with self.client(deadline=0, spool=spool).job("generic", spec=SPEC) as lost:
-            pass
-        self.server.start()
-        with self.assertRaises(Refused), Ledger(self.server.url, "jl_old", spool=spool).job("generic", spec=SPEC):
-            self.fail("the block began")
-        with self.client(spool=spool).job("generic", spec=SPEC):
-            pass
-        self.assertEqual(self.types(lost), ["created", "started", "completed"])
-
-    def test_a_full_spool_is_an_error(self) -> None:
-        self.server.end()
-        with self.assertRaisesRegex(Unavailable, "full"):
-            ledger = self.client(deadline=0, spool=str(self.folder / "spool"), spool_bytes=2000)
-            with ledger.job("generic", spec=SPEC) as job:
-                job.output("x" * 2000)
-        self.server.start()
+    def test_a_start_with_a_lease_keeps_others_out(self) -> None:
+        with self.ledger.job("generic", spec=SPEC) as job:
+            job.start(worker="worker-1", lease_sec=60)
+            job.flush()
+            with self.assertRaises(LeaseLost), self.ledger.resume(job.id) as other:
+                other.item("b")
+                other.flush()
+            job.item("a")
+        self.assertEqual(self.types(job), ["created", "started", "item_result", "completed"])
 
 
 class Connections(Case):

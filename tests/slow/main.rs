@@ -9,6 +9,7 @@ mod evidence;
 mod foreign;
 mod generated;
 mod kills;
+mod kinds;
 mod nginx;
 mod python;
 mod streams;
