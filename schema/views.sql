@@ -132,6 +132,15 @@ CREATE TABLE count (
   PRIMARY KEY (field, value, org)
 ) STRICT, WITHOUT ROWID;
 
+-- Which event types and which kinds of jobs occur in each block of 4096 positions of the log. A read of events with a filter passes
+-- over the blocks without any of its types, or without its kind.
+CREATE TABLE occurrence (
+  field TEXT NOT NULL, -- `type` or `kind`
+  value TEXT NOT NULL,
+  block INTEGER NOT NULL, -- the position divided by 4096
+  PRIMARY KEY (field, value, block)
+) STRICT, WITHOUT ROWID;
+
 -- A copy of the job's row after each 500th event of the job: a read of the past begins at the newest copy before its moment.
 -- A snapshot shows the first notes and redactions of the job, as many as its columns say.
 CREATE TABLE snapshot (

@@ -3,8 +3,7 @@
 //! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
 //! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → `blocking` → [`sqlite`] → [`access`] →
 //! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`evidence`] → [`tails`] →
-//! [`workers`] → [`http`] → [`kinds`] →
-//! `page` → [`server`] → [`cli`].
+//! [`workers`] → [`webhooks`] → [`http`] → [`kinds`] → `page` → [`server`] → [`cli`].
 
 // `println!` and `eprintln!` panic if their output is full or closed. The macros of `cli::output` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -32,6 +31,7 @@ pub mod sqlite;
 pub mod tails;
 pub mod tree;
 pub mod views;
+pub mod webhooks;
 pub mod wire;
 pub mod workers;
 

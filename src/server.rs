@@ -19,6 +19,7 @@ use crate::ledger::{Folder, Ledger, OpenError, Options};
 use crate::memory::Share;
 use crate::page;
 use crate::tails::{self, LiveJobs, Tails};
+use crate::webhooks::{WebhookError, Webhooks};
 use crate::workers::{self, Claims};
 
 /// How often the server looks for tokens that another process revoked, to end their tails.
@@ -37,6 +38,9 @@ pub enum StartError {
     /// The tokens cannot be read.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The webhooks cannot be read.
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
 }
 
 /// A server that is ready to serve.
@@ -66,6 +70,7 @@ impl Server {
                 Err(error) => return Err(error.into()),
             }
         }
+        let webhooks = Webhooks::open(&folder.webhooks(), serving.webhooks.clone())?;
         let (memory, stale_after) = (options.memory.clone(), options.stale_after);
         let ledger = Ledger::open(folder, options)?;
         let access = LiveAccess::open(&tokens)?;
@@ -80,6 +85,7 @@ impl Server {
             tails: Arc::new(Tails::new(&memory)),
             live_jobs: LiveJobs::default(),
             claims: Claims::default(),
+            webhooks,
             stopping: stopping.clone(),
             origins: serving.origins(),
             shared_with: SharedWith::new(&serving.cors_origins),
@@ -118,6 +124,19 @@ impl Server {
         if let Some(tls) = self.serving.transport.tls().cloned() {
             tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
         }
+        // Dropped when the deliveries have ended.
+        let (delivering, mut delivered) = watch::channel(());
+        let webhooks = self.app.webhooks.clone().run(
+            self.app.ledger.clone(),
+            self.app.tails.clone(),
+            self.stopping.clone(),
+            self.serving.drain,
+        );
+        let deliverer = async move {
+            webhooks.await;
+            drop(delivering);
+        };
+        tasks.push(self.start("deliverer of the webhooks", deliverer));
         let metrics = async {
             if let Some(listener) = self.metrics {
                 let options = HttpOptions { transport: Transport::Clear, ..self.serving.clone() };
@@ -126,6 +145,8 @@ impl Server {
         };
         let main = http::serve(listener, self.site, self.serving.clone(), self.stopping.clone());
         tokio::join!(main, metrics);
+        // Returns an error when the sender is dropped.
+        let _ = delivered.changed().await;
         tasks.iter().for_each(AbortHandle::abort);
         if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");

@@ -29,6 +29,10 @@ pub enum Capability {
     ReadJobs,
     /// Read and cancel background jobs (the document of `/api/v1/jobs`: "This endpoint requires Administrator role").
     Tasks,
+    /// Create database-role jobs through their documented API.
+    CreateRoleJobs,
+    /// Add, list, remove and replay webhooks.
+    Webhooks,
     /// Make the views again.
     Rebuild,
     /// Read the metrics, which count all organisations.
@@ -43,7 +47,8 @@ impl Role {
         match capability {
             Capability::Append => matches!(self, Role::Admin | Role::Worker),
             Capability::ReadLedger | Capability::ReadJobs => true,
-            Capability::Redact | Capability::Tasks | Capability::Rebuild => self == Role::Admin,
+            Capability::Redact | Capability::Tasks | Capability::CreateRoleJobs => self == Role::Admin,
+            Capability::Webhooks | Capability::Rebuild => self == Role::Admin,
             Capability::Metrics => matches!(self, Role::Admin | Role::Auditor),
             Capability::AllOrganisations => self == Role::Auditor,
         }

@@ -20,8 +20,8 @@ pub const MAX_TOKENS: i64 = 10_000;
 pub const MAX_SOURCES: usize = 64;
 /// How long an old secret may stay valid beside the new one: 30 days.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Sources of the ledger itself: of its own events, and of cancellations through the documented API.
-const RESERVED_SOURCES: [&str; 2] = [LEDGER, "/api/v1/jobs"];
+/// Sources of the ledger itself: of its own events, and of the events that the documented APIs append.
+const RESERVED_SOURCES: [&str; 4] = [LEDGER, "/api/v1/jobs", "/authorization/rules/jobs", "/dbroles/jobs"];
 
 /// The properties of a new token.
 #[derive(Debug, Clone)]

@@ -17,9 +17,9 @@ use crate::sqlite::{copy_database, open_to_read};
 
 /// Copy the ledger to another folder, as of one moment, while the server writes at full speed
 ///
-/// Copies the log and the tokens. The anchor stays where it is, and so does the key: keep a copy of ledger.key elsewhere, or
+/// Copies the log, the tokens and the webhooks. The anchor stays where it is, and so does the key: keep a copy of ledger.key elsewhere, or
 /// continue the backup under a new name with `jobledger recover`. With --url the command asks a server with a token of the role
-/// auditor, and copies the log alone: no tokens and no checkpoints.
+/// auditor, and copies the log alone: no tokens, no webhooks and no checkpoints.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger backup --data ledger /mnt/backup/ledger-2026-11-28
@@ -52,7 +52,7 @@ impl Backup {
     fn remote(&self, server: &Server, dest: &Folder) -> Outcome {
         let parent = self.dest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut export = tempfile::NamedTempFile::new_in(parent)?;
-        remote_export(server, None, &mut BufWriter::new(export.as_file_mut()))?;
+        remote_export(server, &[], &mut BufWriter::new(export.as_file_mut()))?;
         let bar = progress::bytes(2 * export.as_file().metadata()?.len());
         let imported = import(dest, export.path(), |read| bar.inc(read))?;
         bar.finish_and_clear();
@@ -64,6 +64,10 @@ impl Backup {
 fn local(source: &Folder, dest: &Folder) -> Outcome {
     let log = Reader::open(&source.log())?;
     dest.create()?;
+    if source.webhooks().exists() {
+        // Before the log, so that no webhook is ahead of it.
+        copy(&open_to_read(&source.webhooks())?, &dest.webhooks())?;
+    }
     copy(&log, &dest.log())?;
     if source.access().exists() {
         let access = open_to_read(&source.access())?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::client::{Remote, expect_type};
 use super::output::say;
-use super::server::Server;
+use super::server::{Parameter, Server};
 use super::target::Target;
 use super::{Data, Failure, Outcome, progress};
 use crate::job::{JobId, JobKey, OrgId, Position, plural};
@@ -18,8 +18,7 @@ use crate::wire::Lines;
 
 /// Write every event as a line that restores it, from a data folder or from a running server
 ///
-/// Reads a data folder, even while a server runs, or asks a server with a token of the role auditor. A server exports the log of
-/// all organisations, without --job and --checkpoint.
+/// Reads a data folder, even while a server runs, or asks a server with a token of the role auditor.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger export --data ledger --checkpoint -o log.ndjson
@@ -59,23 +58,26 @@ impl Export {
     }
 
     fn remote(&self, remote: Remote) -> Outcome {
-        let only =
-            |option: &str| Failure::CouldNotRun(format!("{option}: expected --data; a server exports whole logs only"));
-        match (&self.job, self.checkpoint) {
-            (Some(_), _) => return Err(only("--job")),
-            (None, true) => return Err(only("--checkpoint")),
-            (None, false) => {}
-        }
         let server = Server::new(remote)?;
-        let events = match self.output.as_deref().filter(|path| !is_stdout(path)) {
+        let query = self.query();
+        let lines = match self.output.as_deref().filter(|path| !is_stdout(path)) {
             None => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
-                return remote_export(&server, self.after, &mut out).map(|_| ());
+                return remote_export(&server, &query, &mut out).map(|_| ());
             }
-            Some(path) => to_file(path, |file| remote_export(&server, self.after, &mut BufWriter::new(file)))?,
+            Some(path) => to_file(path, |file| remote_export(&server, &query, &mut BufWriter::new(file)))?,
         };
-        say!("exported {}", plural(events, "event", "events"));
+        // The last line may be the checkpoint, which is no event.
+        say!("exported {}", plural(lines - u64::from(self.checkpoint).min(lines), "event", "events"));
         Ok(())
+    }
+
+    /// The parameters of the server's route for these options.
+    fn query(&self) -> Vec<Parameter> {
+        let from = self.after.map(|after| ("from", after.next().to_string()));
+        let job = self.job.as_ref().map(|job| [("job", job.to_string()), ("org", self.org.to_string())]);
+        let checkpoint = self.checkpoint.then(|| ("checkpoint", "true".to_owned()));
+        from.into_iter().chain(job.into_iter().flatten()).chain(checkpoint).collect()
     }
 
     fn local(&self, folder: &Folder) -> Outcome {
@@ -112,23 +114,22 @@ impl Export {
     }
 }
 
-/// Writes the export of a running server. Returns the number of events.
-pub(super) fn remote_export(server: &Server, after: Option<Position>, out: &mut impl Write) -> Result<u64, Failure> {
-    let from: Vec<_> = after.map(|after| ("from", after.next().to_string())).into_iter().collect();
-    let answer = server.get("/ledger/export", &from)?;
+/// Writes the export of a running server. Returns the number of lines: one for each event, and one for a checkpoint.
+pub(super) fn remote_export(server: &Server, query: &[Parameter], out: &mut impl Write) -> Result<u64, Failure> {
+    let answer = server.get("/ledger/export", query)?;
     expect_type(&answer, "application/x-ndjson")?;
     let bar = progress::bar(0, "events");
-    let (mut lines, mut events) = (Lines::new(BufReader::new(answer.into_body().into_reader())), 0);
+    let (mut lines, mut written) = (Lines::new(BufReader::new(answer.into_body().into_reader())), 0);
     // A stream that breaks off ends with an error, because its length is not announced but chunked.
     while let Some(line) = lines.next_line()? {
         out.write_all(line.bytes)?;
         out.write_all(b"\n")?;
-        events += 1;
-        bar.set_position(events);
+        written += 1;
+        bar.set_position(written);
     }
     bar.finish_and_clear();
     out.flush()?;
-    Ok(events)
+    Ok(written)
 }
 
 /// Whether the path of an output file means stdout.

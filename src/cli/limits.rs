@@ -40,7 +40,8 @@ pub(super) struct Limits {
     #[arg(long, env = "JOBLEDGER_MAX_BUNDLES_PER_TOKEN", default_value_t = Bounds::default().bundles.per_token, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     max_bundles_per_token: u32,
 
-    /// How long a client may take nothing of an answer before its connection is closed
+    /// How long a client may take nothing of an answer before its connection is closed, or its stream of HTTP/2 is reset. A watcher
+    /// that stops reading loses its tail so, and resumes after the last event that it got; a tail that has nothing to send stays open
     #[arg(long, env = "JOBLEDGER_STALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = some_time)]
     pub(super) stall_timeout: Duration,
 }

@@ -47,6 +47,7 @@ mod telling;
 mod token;
 mod verify;
 mod wait;
+mod webhook;
 mod whoami;
 
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ enum Command {
     Logout(login::Logout),
     Whoami(whoami::Whoami),
     Tail(tail::Tail),
+    Webhook(webhook::Webhooks),
     Replay(replay::Replay),
     Evidence(evidence::Evidence),
     Export(export::Export),
@@ -103,6 +105,40 @@ enum Command {
     Verify(verify::Verify),
     Completions(describe::Completions),
     Man(describe::ManPages),
+}
+
+impl Command {
+    /// Runs the command. Only `serve` logs the `warnings`, and only `exec` needs the umask of its caller.
+    fn run(self, warnings: &[String], callers_umask: rustix::fs::Mode) -> Outcome {
+        match self {
+            Command::Serve(serve) => serve.run(warnings),
+            Command::Demo(demo) => demo.run(),
+            Command::Token(token) => token.run(),
+            Command::Append(append) => append.run(),
+            Command::Jobs(jobs) => jobs.run(),
+            Command::Show(show) => show.run(),
+            Command::Note(note) => note.run(),
+            Command::Cancel(cancel) => cancel.run(),
+            Command::Wait(wait) => wait.run(),
+            Command::Exec(exec) => exec.run(callers_umask),
+            Command::Login(login) => login.run(),
+            Command::Logout(logout) => logout.run(),
+            Command::Whoami(whoami) => whoami.run(),
+            Command::Tail(tail) => tail.run(),
+            Command::Webhook(webhook) => webhook.run(),
+            Command::Replay(replay) => replay.run(),
+            Command::Evidence(evidence) => evidence.run(),
+            Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
+            Command::Rebuild(rebuild) => rebuild.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Recover(recover) => recover.run(),
+            Command::Key(key) => key.run(),
+            Command::Verify(verify) => verify.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(pages) => pages.run(),
+        }
+    }
 }
 
 /// The folder of the ledger.
@@ -222,33 +258,7 @@ pub fn main() -> ExitCode {
     if !matches!(cli.command, Command::Serve(_)) {
         warnings.iter().for_each(|warning| output::remark!("jobledger: {warning}"));
     }
-    let outcome = match cli.command {
-        Command::Serve(serve) => serve.run(&warnings),
-        Command::Demo(demo) => demo.run(),
-        Command::Token(token) => token.run(),
-        Command::Append(append) => append.run(),
-        Command::Jobs(jobs) => jobs.run(),
-        Command::Show(show) => show.run(),
-        Command::Note(note) => note.run(),
-        Command::Cancel(cancel) => cancel.run(),
-        Command::Wait(wait) => wait.run(),
-        Command::Exec(exec) => exec.run(callers_umask),
-        Command::Login(login) => login.run(),
-        Command::Logout(logout) => logout.run(),
-        Command::Whoami(whoami) => whoami.run(),
-        Command::Tail(tail) => tail.run(),
-        Command::Replay(replay) => replay.run(),
-        Command::Evidence(evidence) => evidence.run(),
-        Command::Export(export) => export.run(),
-        Command::Import(import) => import.run(),
-        Command::Rebuild(rebuild) => rebuild.run(),
-        Command::Backup(backup) => backup.run(),
-        Command::Recover(recover) => recover.run(),
-        Command::Key(key) => key.run(),
-        Command::Verify(verify) => verify.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(pages) => pages.run(),
-    };
+    let outcome = cli.command.run(&warnings, callers_umask);
     logging::flush();
     let failure = match (outcome, output::failed()) {
         (Err(failure), _) => failure,

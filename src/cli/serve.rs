@@ -17,6 +17,7 @@ use crate::http::{HttpOptions, NotAnOrigin, Origin, Tls, Transport};
 use crate::job::Span;
 use crate::ledger::{Identity, Options};
 use crate::server::Server;
+use crate::webhooks::Settings;
 
 /// Serve the ledger over HTTP
 ///
@@ -81,6 +82,12 @@ pub(super) struct Serve {
     /// By default no page of another origin may. A page of another origin never uses this server's cookie.
     #[arg(long, env = "JOBLEDGER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<Origin>,
+
+    /// Let webhooks call loopback and private addresses, and receivers without TLS
+    ///
+    /// By default an administrator cannot make the server call the machines of its own network.
+    #[arg(long, env = "JOBLEDGER_WEBHOOK_ALLOW_PRIVATE")]
+    webhook_allow_private: bool,
 
     /// The program that copies the WAL into log.db: the ledger itself (internal), or another one, such as Litestream (external)
     #[arg(long, env = "JOBLEDGER_CHECKPOINT", value_enum, default_value_t = Checkpoint::Internal)]
@@ -191,6 +198,7 @@ impl Serve {
             stall_timeout: self.limits.stall_timeout,
             drain: self.drain,
             dropped_lines: logging::dropped(),
+            webhooks: Settings { allow_private: self.webhook_allow_private, ..Settings::default() },
             ..HttpOptions::default()
         };
         // Binds before it opens the folder, so that a start at a taken address does not change the folder.

@@ -7,10 +7,10 @@ use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::Failure;
 use super::client::{Remote, expect_type, failed, is_hopeless, problem, refused, unexpected};
 use super::follow::rest;
 use super::output::{remark, shown};
+use super::{Failure, Outcome};
 use crate::job::JobId;
 
 /// The header that names a worker's lease.
@@ -67,6 +67,25 @@ impl Server {
     pub(super) fn head(&self) -> Result<u64, Failure> {
         let page = self.json("/ledger/events", &[("limit", "1".into())])?;
         page["head"].as_u64().ok_or_else(|| unexpected("expected a page of events with its head"))
+    }
+
+    /// The answer to a write with a JSON body. The command sends it once, because the server may have done it.
+    pub(super) fn post_json(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.agent.post(self.remote.at(path)).header("authorization", self.remote.bearer());
+        written(request.content_type("application/json").send(body.to_string()).map_err(failed)?)
+    }
+
+    /// The answer to a write without a body. The command sends it once.
+    pub(super) fn post_empty(&self, path: &str, query: &[Parameter]) -> Result<Value, Failure> {
+        let request = self.agent.post(self.remote.at(path)).query_pairs(query.iter().map(|(name, text)| (name, text)));
+        written(request.header("authorization", self.remote.bearer()).send_empty().map_err(failed)?)
+    }
+
+    /// Deletes what is at `path`.
+    pub(super) fn delete(&self, path: &str) -> Outcome {
+        let request = self.agent.delete(self.remote.at(path)).header("authorization", self.remote.bearer());
+        let mut answer = request.call().map_err(failed)?;
+        if answer.status().is_success() { Ok(()) } else { Err(refused(&mut answer)) }
     }
 
     fn read(&self, path: &str, query: &[Parameter]) -> RequestBuilder<WithoutBody> {
@@ -177,6 +196,15 @@ impl Server {
 pub(super) fn newest_lease(answer: &Value) -> Option<String> {
     let events = answer["events"].as_array().into_iter().flatten();
     events.filter_map(|event| event["lease"]["token"].as_str()).next_back().map(str::to_owned)
+}
+
+/// The JSON of a write that went well.
+fn written(mut answer: Response<Body>) -> Result<Value, Failure> {
+    if !answer.status().is_success() {
+        return Err(refused(&mut answer));
+    }
+    expect_type(&answer, "application/json")?;
+    serde_json::from_str(&text(answer)?).map_err(|_| unexpected("expected JSON"))
 }
 
 /// The body of an answer.

@@ -14,6 +14,7 @@ use crate::http::request::OwnOrigins;
 use crate::http::routes::session::OnceLink;
 use crate::ledger::Ledger;
 use crate::tails::{LiveJobs, Tails};
+use crate::webhooks::Webhooks;
 use crate::workers::Claims;
 
 /// The state of the server. Cheap to clone.
@@ -40,6 +41,8 @@ pub struct AppState {
     pub live_jobs: LiveJobs,
     /// The claims that are under way.
     pub claims: Claims,
+    /// Who is told of events by HTTP.
+    pub webhooks: Webhooks,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
     /// The origins under which browsers know this server.

@@ -30,6 +30,7 @@ pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use observe::{ACCESS_LOG, Requests};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition, refuse_heartbeat};
+pub use routes::append::{Creation, NewJob, create_job, read_document};
 pub use routes::events::EventQuery;
 pub use routes::jobs::{job_query, order as job_order};
 pub use routes::session::{OnceLink, sign_in_once};

@@ -36,14 +36,19 @@ impl Types {
         Types(self.0 | other.0)
     }
 
+    /// The known types of the set.
+    pub fn each(self) -> impl Iterator<Item = EventType> {
+        EventType::ALL.iter().copied().filter(move |one| self.contains(*one))
+    }
+
     /// The types as a parameter of a statement, a JSON array; `None` for [`Types::ALL`].
     pub(super) fn parameter(self) -> Option<String> {
-        let named = EventType::ALL.iter().filter(|one| self.meets(Types::one(**one)));
-        let quoted: Vec<String> = named.map(|one| format!("\"{}\"", one.as_str())).collect();
+        let quoted: Vec<String> = self.each().map(|one| format!("\"{}\"", one.as_str())).collect();
         (self != Types::ALL).then(|| format!("[{}]", quoted.join(",")))
     }
 
-    fn one(event_type: EventType) -> Types {
+    /// The set with this one type.
+    pub fn one(event_type: EventType) -> Types {
         Types(1 << event_type as u32)
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::{Error, FileState, file_state};
-use crate::job::{OrgId, Position, Time};
+use super::{Error, FileState, Types, file_state};
+use crate::job::{Kind, OrgId, Position, Time};
 use crate::sqlite::{self, Statement};
 
 /// An event as stored, borrowed from the statement that reads it.
@@ -98,6 +98,28 @@ impl<'c> Reader<'c> {
         self.until("read events", sql, params![from, limit], each)
     }
 
+    /// As [`Reader::scan`], with the type and the kind by which filters find each event.
+    ///
+    /// # Errors
+    /// SQLite refuses a statement, or `each` fails.
+    pub fn scan_with_columns<E: From<Error>>(
+        &self,
+        from: Position,
+        limit: u64,
+        mut each: impl FnMut(Types, Option<Kind>, Row<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let sql =
+            "SELECT position, leaf, data, salt, type, kind FROM event WHERE position >= ?1 ORDER BY position LIMIT ?2";
+        let mut statement = self.prepare("read events", sql)?;
+        let mut rows = statement.rows(params![from, limit]).map_err(Error::from)?;
+        while let Some((types, kind, row)) = rows.read(with_columns).map_err(Error::from)? {
+            if each(types, kind, row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives `each` the events of the ledger itself, the genesis event first.
     pub fn scan_own<E: From<Error>>(&self, each: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
         let sql = "SELECT position, leaf, data, salt FROM event \
@@ -161,6 +183,12 @@ impl<'c> Reader<'c> {
 /// Ends a read (`Break`) that has gathered at least `limit` bytes, and lets a smaller one go on.
 pub fn enough(size: usize, limit: usize) -> ControlFlow<()> {
     if size >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// The row, its type, and its kind. A kind that this program does not know counts as none, because no filter can name it.
+fn with_columns<'r>(row: &'r rusqlite::Row<'_>) -> Result<(Types, Option<Kind>, Row<'r>), rusqlite::Error> {
+    let kind = row.get_ref(5)?.as_str_or_null()?.and_then(|kind| kind.parse().ok());
+    Ok((Types::spelled(row.get_ref(4)?.as_str()?), kind, borrow(row)?))
 }
 
 pub(super) fn borrow<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {

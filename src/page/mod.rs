@@ -23,14 +23,16 @@ mod terminal;
 mod timeline;
 mod travel;
 mod visitor;
+mod webhooks;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::get;
 
 use crate::http::App;
 
 /// The paths of the pages, as templates of routes.
-pub const PATHS: [&str; 10] = [
+pub const PATHS: [&str; 11] = [
     "/",
     "/jobs/{id}",
     "/jobs/{id}/events",
@@ -38,6 +40,7 @@ pub const PATHS: [&str; 10] = [
     "/jobs/{id}/diff",
     "/log",
     "/audit",
+    "/webhooks",
     "/sign-in",
     "/sign-in/{code}",
     "/assets/{version}/{name}",
@@ -45,7 +48,7 @@ pub const PATHS: [&str; 10] = [
 
 /// The routes of the pages. They are not in the API description, because they answer people.
 pub fn routes() -> Router<App> {
-    let [jobs, job, events, output, diff, log, audit, sign_in, once, assets] = PATHS;
+    let [jobs, job, events, output, diff, log, audit, webhooks, sign_in, once, assets] = PATHS;
     Router::new()
         .route(jobs, get(jobs::page))
         .route(job, get(job::page))
@@ -54,7 +57,9 @@ pub fn routes() -> Router<App> {
         .route(diff, get(compare::page))
         .route(log, get(self::log::page))
         .route(audit, get(self::audit::page))
+        .route(webhooks, get(self::webhooks::page))
         .route(sign_in, get(self::sign_in::page))
         .route(once, get(self::sign_in::once))
         .route(assets, get(self::assets::asset))
+        .layer(from_fn(refusal::render))
 }

@@ -27,6 +27,8 @@ pub(super) struct Signed {
     pub role: &'static str,
     pub org: String,
     pub may_append: bool,
+    /// Whether the person may see the webhooks.
+    pub may_manage: bool,
 }
 
 impl Shell {
@@ -42,6 +44,7 @@ impl Shell {
             role: principal.role.as_str(),
             org: principal.org.to_string(),
             may_append: principal.role.may(Capability::Append),
+            may_manage: principal.role.may(Capability::Webhooks),
         };
         Shell { visitor: Some(visitor), ..Shell::public(title) }
     }

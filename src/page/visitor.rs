@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::refusal::Refusal;
+use super::refusal::{AskedBy, Refusal};
 use super::shell::Shell;
 use super::sign_in;
 use crate::access::{Capability, Principal};
@@ -31,6 +31,9 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Visitor, Response> {
         let found = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await;
+        if let (Ok(caller), Some(asked_by)) = (&found, parts.extensions.get::<AskedBy>()) {
+            asked_by.is(&caller.0);
+        }
         let readable = found.and_then(|caller| caller.require(Capability::ReadLedger).map(|()| caller));
         readable.map(Visitor).map_err(|error: Error| match error.status() {
             StatusCode::UNAUTHORIZED => Redirect::to(&sign_in::path_to(&parts.uri)).into_response(),

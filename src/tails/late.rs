@@ -33,9 +33,10 @@ impl LateReads {
         // Taken before the read: a redaction during the read makes the stretch useless for the cache.
         let redacted = ledger.newest_redaction();
         let read = filter.with_ends();
+        let from = ledger.quiet_after(cursor, &read);
         let (mut frames, mut size) = (Vec::new(), 0);
         let page = ledger.log(|log| {
-            log.page(cursor, STEP, &read, |row| {
+            log.page(from, STEP, &read, |row| {
                 let frame = Frame::new(row)?;
                 size += frame.bytes.len();
                 frames.push(frame);

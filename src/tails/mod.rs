@@ -19,7 +19,7 @@ pub use frame::Stretch;
 pub use job::{LiveJob, LiveJobs, NextOfJob};
 pub use list::{ListOf, LiveList};
 pub use publisher::publish;
-pub use ring::{Open, Tails};
+pub use ring::{Listening, Open, Tails};
 
 use std::time::Duration;
 

@@ -61,7 +61,7 @@ impl Tails {
         Tails { ring, budget: memory.of(Share::Ring), joined, late, bells, open, entered: Notify::new() }
     }
 
-    /// The number of open streams.
+    /// The number of open streams and of other readers that listen.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
@@ -69,11 +69,17 @@ impl Tails {
     /// Counts a stream until the returned value is dropped. A stream enters before its first read of the log: from then on the
     /// publisher renders every event.
     pub fn enter(self: &Arc<Tails>, ledger: &Ledger) -> Open {
+        ledger.metrics().tails.inc();
+        Open { _listening: self.listen(), ledger: ledger.clone() }
+    }
+
+    /// Makes the bells ring for a reader that is no stream, until the returned value is dropped. The reader listens before its first
+    /// read of the log, as a stream enters.
+    pub fn listen(self: &Arc<Tails>) -> Listening {
         if self.open.fetch_add(1, Ordering::SeqCst) == 0 {
             self.entered.notify_one();
         }
-        ledger.metrics().tails.inc();
-        Open { tails: self.clone(), ledger: ledger.clone() }
+        Listening(self.clone())
     }
 
     /// Waits until a stream enters while no other is open. Returns at once if one has entered since the last call.
@@ -182,14 +188,22 @@ impl Tails {
 
 /// An open stream, counted while this value lives.
 pub struct Open {
-    tails: Arc<Tails>,
+    _listening: Listening,
     ledger: Ledger,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.tails.open.fetch_sub(1, Ordering::SeqCst);
         self.ledger.metrics().tails.dec();
+    }
+}
+
+/// A reader for which the bells ring while this value lives.
+pub struct Listening(Arc<Tails>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Error;
+use super::occurrence::Occurrences;
 use super::save::ChangedRows;
 use crate::history::{self, job_facts};
 use crate::job::{Fact, Job, JobKey, Position};
@@ -17,6 +18,8 @@ pub(super) struct Batch {
     pub removed: HashSet<JobKey>,
     /// Jobs to set aside, each with the first event that does not fold.
     pub aside: HashMap<JobKey, Position>,
+    /// What occurs in the batch.
+    pub occurrences: Occurrences,
     /// The newest event of the batch, and its leaf, which the commit hashes.
     pub end: Option<Position>,
     pub leaf: Vec<u8>,

@@ -12,7 +12,7 @@ use crate::sqlite;
 use crate::tree::{Hash, leaf_hash};
 
 /// The version of the tables. A change of `schema/views*.sql` raises it, and views of another version are made again.
-const VERSION: i64 = 9;
+const VERSION: i64 = 10;
 /// The page cache of a connection that reads a few rows, 2 MiB.
 const SMALL_CACHE: usize = 2 << 20;
 /// "jobv": marks the file as views.

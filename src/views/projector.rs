@@ -18,7 +18,7 @@ use super::{ChangedJob, Error, SetAside, list_set_aside, open, set_aside};
 use crate::cache::JobCache;
 use crate::history::fold_job;
 use crate::job::{Event, Fact, JobKey, Position};
-use crate::log::Reader;
+use crate::log::{Reader, Types};
 use crate::memory::Budget;
 use crate::tree::leaf_hash;
 
@@ -166,8 +166,14 @@ impl Projector {
     ) -> Result<bool, Error> {
         let mut batch = Batch::default();
         for fact in facts {
-            batch.end = Some(fact.position);
+            let (position, key, types) = (fact.position, fact.key.clone(), Types::one(fact.event.event_type()));
             self.fold(Some(log), &mut batch, fact)?;
+            let kind = match batch.changed.get(&key) {
+                Some(rows) => Some(rows.job.kind),
+                None => log.job_kind(key.org, &key.id)?,
+            };
+            batch.occurrences.add(position, types, kind);
+            batch.end = Some(position);
         }
         batch.leaf.extend_from_slice(newest_leaf);
         self.commit(Some(log), batch, announce)
@@ -200,6 +206,7 @@ impl Projector {
             }
             batch.removed.insert(key);
         }
+        batch.occurrences.append(stretch.occurrences);
         (batch.end, batch.leaf) = (stretch.end, stretch.leaf);
         batch.count += stretch.count;
         batch.bytes += stretch.bytes;
@@ -252,6 +259,7 @@ impl Projector {
         for (key, position) in &batch.aside {
             set_aside::add(transaction, &SetAside { key: key.clone(), position: *position })?;
         }
+        batch.occurrences.write(transaction)?;
         counts.write(transaction)
     }
 

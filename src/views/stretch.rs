@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::Error;
 use super::batch::{JobRows, fold_again};
+use super::occurrence::Occurrences;
 use crate::history::row_fact;
 use crate::job::{Event, Fact, JobKey, Position};
 use crate::log::{Reader, Row, enough};
@@ -22,6 +23,8 @@ pub(super) struct Stretch {
     /// The jobs with a redaction in the stretch, folded from the log alone as of the end of the stretch. Their rows may show
     /// redacted data.
     pub refolded: Vec<(JobKey, Result<Option<JobRows>, Error>)>,
+    /// What occurs in the stretch, by the columns that filters compare.
+    pub occurrences: Occurrences,
     /// The newest event, and its leaf. `None` if the log has no more events.
     pub end: Option<Position>,
     pub leaf: Vec<u8>,
@@ -47,7 +50,8 @@ impl Stretch {
     pub(super) fn read(log: &Reader<'_>, from: Position, limit: u64) -> Result<Stretch, Error> {
         let mut stretch = Stretch::default();
         let mut redacted = HashSet::new();
-        log.scan(from, limit.min(EVENTS), |row| {
+        log.scan_with_columns(from, limit.min(EVENTS), |types, kind, row| {
+            stretch.occurrences.add(row.position, types, kind);
             let event = read(log, row)?;
             if let Some(ReadEvent::Fact(Fact { key, event: Event::Redacted(_), .. })) = &event {
                 redacted.insert(key.clone());

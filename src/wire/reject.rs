@@ -80,7 +80,7 @@ impl Reject {
     }
 
     /// Masks secrets in the message, which may quote the producer's text, and cuts the message to [`MAX_DETAIL`] bytes.
-    pub(super) fn masked(mut self, mask: &Mask) -> Reject {
+    pub fn masked(mut self, mask: &Mask) -> Reject {
         match &mut self {
             Reject::Malformed { detail, .. } | Reject::Invalid { detail, .. } => {
                 mask.text(detail, &mut Vec::new());

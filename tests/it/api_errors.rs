@@ -119,13 +119,11 @@ fn a_job_that_is_not_shown_has_one_answer_for_every_reason() {
 fn an_unknown_path_is_not_found_in_the_form_of_its_api() {
     let ledger = ledger();
     for (api, path) in [
-        (ROLES, "/dbroles/jobs".to_owned()),
         (ROLES, "/dbroles/jobs/".to_owned()),
         (ROLES, format!("/dbroles/jobs/{ROLE_JOB}/state")),
         (TASKS, "/api/v1/jobs/".to_owned()),
         (TASKS, format!("/api/v1/jobs/{TASK}/state")),
         (TASKS, format!("/api/v1/jobs/{TASK}/progress/x")),
-        (RULES, "/authorization/rules/jobs".to_owned()),
         (RULES, format!("/authorization/rules/jobs/{RULE}/progress")),
         (RULES, format!("/authorization/rules/jobs/{RULE}/state/")),
     ] {
@@ -186,6 +184,13 @@ fn another_method_is_refused_and_the_answer_lists_the_allowed_ones() {
             allow.sort_unstable();
             assert_eq!(allow, allowed, "{path}");
             api.message(answer, 405, &path);
+        }
+    }
+    for (api, path) in [(ROLES, "/dbroles/jobs"), (RULES, "/authorization/rules/jobs")] {
+        for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            let answer = ledger.admin.send(method, path, &[], b"");
+            assert_eq!(answer.header("allow"), "POST", "{path}");
+            api.message(answer, 405, path);
         }
     }
 }

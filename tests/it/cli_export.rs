@@ -128,6 +128,42 @@ fn an_export_beside_a_running_server_is_what_the_server_shows() {
 }
 
 #[test]
+fn a_server_exports_what_its_folder_exports() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_ledger(dir.path());
+    let server = Serving::start(&folder);
+    let auditor = token(&folder, "auditor");
+    let export = |more: &[&str]| cli(["export", "--url", &server.url, "--token", &auditor]).args(more).run();
+    for more in [
+        &[][..],
+        &["--checkpoint"],
+        &["--after", "6"],
+        &["--after", "999"],
+        &["--job", "a"],
+        &["--job", "a", "--after", "4"],
+        &["--job", ROLE_JOB, "--org", OTHER],
+    ] {
+        assert_eq!(export(more).expect(0).stdout, exported(&folder, more), "{more:?}");
+    }
+    assert!(export(&["--checkpoint"]).expect(0).stdout.lines().last().unwrap().starts_with("{\"checkpoint\":"));
+    export(&["--job", ROLE_JOB]).refused(1, &["no such job"]);
+    export(&["--job", "a", "--checkpoint"]).refused(2, &["--checkpoint"]);
+    let file = dir.path().join("signed.ndjson");
+    let path = file.to_str().unwrap();
+    assert_eq!(export(&["--checkpoint", "-o", path]).expect(0).stdout, "exported 9 events\n");
+    let client = server.client(&auditor);
+    for (query, named) in [
+        ("org=37eebc20-d8df-416b-8ac2-01b6eb456318", "`org`"),
+        ("checkpoint=true&from=1", "`checkpoint`"),
+        ("checkpoint=1", "`checkpoint`"),
+    ] {
+        let refused = client.get(&format!("/ledger/export?{query}")).expect(400).json();
+        assert!(refused["detail"].as_str().unwrap().contains(named), "{refused}");
+    }
+    client.get("/ledger/export?job=nobody").expect(404);
+}
+
+#[test]
 fn a_longer_export_continues_a_copy_whole_or_from_where_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let original = small_ledger(dir.path());

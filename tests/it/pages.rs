@@ -93,6 +93,27 @@ fn the_list_shows_each_job_and_its_filters_are_those_of_the_api() {
 }
 
 #[test]
+fn a_refusal_has_the_header_of_every_page_for_a_person_who_is_signed_in() {
+    let (server, viewer) = server();
+    let header = |text: &str| text.split_once("<header>").unwrap().1.split_once("</header>").unwrap().0.to_owned();
+    let usual = header(&page(&viewer, "/"));
+    assert!(usual.contains("<nav") && usual.contains("Sign out"), "{usual}");
+    for (status, path) in [
+        (404, "/jobs/none"),
+        (400, "/?status=odd"),
+        (400, "/log?type=odd"),
+        (404, "/audit?job=none"),
+        (404, "/jobs/none/output"),
+    ] {
+        let refused = viewer.get(path).expect(status);
+        assert_eq!(refused.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(header(&refused.text()), usual, "{path}");
+    }
+    let stranger = server.anonymous().get("/sign-in?odd=1").expect(400).text();
+    assert!(!header(&stranger).contains("<nav"), "{stranger}");
+}
+
+#[test]
 fn an_empty_ledger_says_how_to_append_the_first_event() {
     let server = TestServer::start();
     let empty = page(&server.client(Role::Viewer), "/");
@@ -165,7 +186,8 @@ fn an_unknown_job_and_one_of_another_organisation_are_the_same_page() {
     let (server, viewer) = server();
     let foreign = "11111111-1111-1111-1111-111111111111".parse().unwrap();
     let other = Client::new(&server.url, Some(&server.token("other", Role::Viewer, foreign)));
-    let body = |answer: Answer| answer.expect(404).text();
+    // The header names the person who asks.
+    let body = |answer: Answer| answer.expect(404).text().split_once("</header>").unwrap().1.to_owned();
     assert_eq!(body(viewer.get("/jobs/none")), body(other.get("/jobs/nightly")));
     assert_eq!(
         body(other.get("/jobs/nightly?org=00000000-0000-0000-0000-000000000000")),

@@ -3,7 +3,9 @@
 use jobledger::access::Role;
 use jobledger::http::{HttpOptions, OnceLink};
 use serde_json::{Value, json};
+use ureq::http::Method;
 
+use crate::support::wait::until_some;
 use crate::support::{Client, TestServer, event, output, result};
 
 const JOB: &str = "long";
@@ -160,4 +162,48 @@ fn a_link_signs_one_browser_in_and_no_second_one() {
     assert_eq!(list["jobs"], json!([]));
     refused(&once.path());
     assert!(page(&anyone, "/sign-in?failed=opened").contains("was opened before"));
+}
+
+#[test]
+fn administrators_see_the_webhooks_and_others_are_not_offered_them() {
+    let server = TestServer::start();
+    let (admin, viewer) = (server.client(Role::Admin), server.client(Role::Viewer));
+    assert!(page(&admin, "/webhooks").contains("No receiver is told of events"));
+    let body = json!({"url": "https://receiver.example/hook", "types": ["job.failed"], "kind": "task"}).to_string();
+    let json = [("content-type", "application/json")];
+    let added = admin.send(Method::POST, "/ledger/webhooks", &json, body.as_bytes()).expect(201).json();
+    let shown = page(&admin, "/webhooks");
+    for text in ["https://receiver.example/hook", "job.failed of task jobs", "active", added["id"].as_str().unwrap()] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert!(!shown.contains(added["secret"].as_str().unwrap()));
+    assert!(page(&admin, "/").contains("href=\"/webhooks\"") && !page(&viewer, "/").contains("/webhooks"));
+    assert!(viewer.get("/webhooks").expect(403).text().contains("webhooks need the role admin"));
+}
+
+#[test]
+fn a_job_shows_its_worker_its_lease_and_its_retries() {
+    let server = TestServer::start();
+    let worker = server.client(Role::Worker);
+    let spec = json!({"job_type": "sync"});
+    let retry = json!({"max": 2, "backoff_sec": 0});
+    let created = event("job.created", "first", json!({"kind": "generic", "spec": spec, "retry": retry}));
+    let started = event("job.started", "first", json!({"worker": "host-7", "lease_sec": 60}));
+    let answer = worker.append(&json!([created, started])).expect(201).json();
+    let shown = page(&worker, "/jobs/first");
+    for text in ["host-7", "60 s after each report, ", " s left", "2 left, the next after 0 s"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let lease = [("ledger-lease", answer["events"][1]["lease"]["token"].as_str().unwrap())];
+    worker.append_with(&event("job.failed", "first", json!({"message": "no"})), &lease).expect(201);
+    let next = until_some("the retry", || {
+        let job = worker.get("/ledger/jobs/first").expect(200).json();
+        job["retried_as"].as_str().map(str::to_owned)
+    });
+    let shown = page(&worker, "/jobs/first");
+    assert!(shown.contains(&format!("href=\"/jobs/{next}\">{next}</a>")), "{shown}");
+    assert!(!shown.contains("Repeat the job"), "it is repeated already");
+    assert!(page(&worker, &format!("/jobs/{next}")).contains("href=\"/jobs/first\">first</a>"));
+    worker.append(&event("job.cancelled", &next, json!({}))).expect(201);
+    assert!(page(&worker, &format!("/jobs/{next}")).contains("Repeat the job"));
 }

@@ -1,10 +1,10 @@
-//! The ends of tails: of one job that ends, and of a token that is no longer valid.
+//! The ends of tails: of one job that ends, of a token that is no longer valid, and of a server that stops.
 
 use jobledger::access::{Access, NewToken, Role};
 use jobledger::ledger::{Folder, system_clock};
 use serde_json::json;
 
-use crate::support::{Client, Frame, HandClock, TestServer, completed, event, nil, noted, started, task_job};
+use crate::support::{Client, Frame, HandClock, TestServer, completed, event, nil, noted, output, started, task_job};
 
 /// Appends a job that ends at position 3, notes on it at 4 and 5, and an event of another job at 6.
 fn ended(worker: &Client) {
@@ -147,6 +147,45 @@ fn a_revoked_token_ends_its_streams_and_no_others() {
     viewer.get("/ledger/jobs/a").expect(401);
     worker.append(&noted("a", "2")).expect(201);
     assert_eq!(staying.ids(1), [2]);
+}
+
+/// One stream of each sort, with the job `a`.
+const STREAMS: [&str; 7] = [
+    "/ledger/events",
+    "/ledger/events?after=0",
+    "/ledger/jobs/a/events",
+    "/ledger/jobs",
+    "/ledger/jobs/a",
+    "/ledger/jobs/a/output",
+    "/api/v1/jobs/a",
+];
+
+#[test]
+fn a_server_that_stops_ends_every_stream_cleanly_and_each_client_resumes() {
+    let mut server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    admin.append(&json!([task_job("a"), started("a"), output("a", "one\n")])).expect(201);
+    let streams = STREAMS.map(|path| admin.tail(path, &[]));
+    server.tell_to_stop();
+    for (path, stream) in STREAMS.iter().zip(streams) {
+        // A stream that breaks off inside a chunk fails here. `closed` or `reset` would keep a client from resuming where it was.
+        let last = stream.rest();
+        assert!(
+            last.iter().all(|frame| !["closed", "reset", "busy"].contains(&frame.event.as_str())),
+            "{path}: {last:?}"
+        );
+    }
+    server.restart();
+    let admin = admin.at(&server.url);
+    admin.append(&json!([noted("a", "4"), output("a", "two\n")])).expect(201);
+    for path in STREAMS {
+        let mut resumed = admin.resume(path, 3);
+        let first = resumed.event();
+        match path.contains("/events") {
+            true => assert_eq!([first.id.unwrap(), resumed.event().id.unwrap()], [4, 5], "{path}"),
+            false => assert_eq!(first.id, Some(5), "{path}"),
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jobledger::job::OrgId;
 use jobledger::ledger::system_clock;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestServer, nil, noted, started, task_job, with};
+use crate::support::{Client, TestServer, nil, noted, role_document, rule_document, started, task_job, with};
 
 /// A client whose token is bound to `sources`.
 fn bound(server: &TestServer, name: &str, role: Role, org: OrgId, sources: &[&str]) -> Client {
@@ -60,13 +60,15 @@ fn a_source_that_a_token_owns_is_refused_to_others_and_a_bound_token_has_no_othe
 }
 
 #[test]
-fn an_admin_that_is_bound_is_not_exempt_but_cancels_through_the_documented_route() {
+fn an_admin_that_is_bound_is_not_exempt_but_uses_the_documented_routes() {
     let server = TestServer::start();
     server.client(Role::Worker).append(&json!([task_job("a"), started("a")])).expect(201);
     let admin = bound(&server, "ada", Role::Admin, nil(), &["/consoles/ada"]);
     refused(&admin, &noted("a", "n"), "source-not-yours", None);
     admin.append(&from("/consoles/ada", noted("a", "n"))).expect(201);
     admin.delete("/api/v1/jobs/a").expect(204);
+    admin.post_json("/dbroles/jobs", &role_document()).expect(202);
+    admin.post_json("/authorization/rules/jobs", &rule_document()).expect(202);
 }
 
 #[test]
@@ -139,6 +141,8 @@ fn sources_that_no_event_can_have_or_that_are_the_ledgers_own_are_refused() {
         (&"s".repeat(2000), "--source: expected"),
         ("ledger", "the ledger itself"),
         ("/api/v1/jobs", "the ledger itself"),
+        ("/dbroles/jobs", "the ledger itself"),
+        ("/authorization/rules/jobs", "the ledger itself"),
     ] {
         let said = create(vec![source.to_owned()]);
         assert!(said.contains(words), "{said}");

@@ -97,6 +97,11 @@ impl Client {
         self.send(Method::POST, "/ledger/events", &[("content-type", content_type)], body)
     }
 
+    /// Posts JSON to `path`.
+    pub fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+
     /// The newest position of the log.
     pub fn head(&self) -> u64 {
         self.get("/ledger/events?limit=1").expect(200).json()["head"].as_u64().unwrap()

@@ -26,6 +26,33 @@ pub fn rule_job(job: &str, actions: &[&str]) -> Value {
     event("job.created", job, json!({"kind": "rule", "spec": {"actions": actions}}))
 }
 
+/// A database-role job as hoop's web page asks for it.
+pub fn role_document() -> Value {
+    json!({
+        "agent_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        "aws": {
+            "instance_arn": "arn:aws:rds:us-west-2:123456789012:db:my-instance",
+            "default_security_group": {"ingress_cidr": "192.168.1.0/24"},
+        },
+        "connection_prefix_name": "prod-postgres-",
+        "job_steps": ["create-connections", "send-webhook"],
+        "vault_provider": {"secret_id": "dbsecrets/data"},
+    })
+}
+
+/// A rule job as a client of SAS Viya asks for it.
+pub fn rule_document() -> Value {
+    let rule = json!({"type": "grant", "permissions": ["read"], "principal": "ann", "objectUri": "/test/**"});
+    let update = json!({"id": "0ee67d20-7b22-4d0f-af3e-fe29ef5b72ed", "type": "prohibit", "enabled": true});
+    json!({
+        "status": "notStarted", "version": 2, "state": "pending",
+        "actions": [
+            {"rule": rule, "type": "create", "status": "notStarted", "state": "pending", "priority": 1},
+            {"rule": update, "type": "update", "status": "notStarted", "state": "pending", "priority": 1},
+        ],
+    })
+}
+
 /// The job is started.
 pub fn started(job: &str) -> Value {
     event("job.started", job, json!({}))

@@ -19,6 +19,7 @@ pub mod insider;
 mod jobs;
 pub mod published;
 pub mod raw;
+pub mod receiver;
 mod recording;
 pub mod redactions;
 pub mod rows;
@@ -38,8 +39,8 @@ pub use clock::HandClock;
 pub use events::{event, nil};
 pub use gate::Gate;
 pub use jobs::{
-    ROLE_JOB, at, completed, named, noted, output, processed, reports, result, role_job, rule_job, started, task_job,
-    with,
+    ROLE_JOB, at, completed, named, noted, output, processed, reports, result, role_document, role_job, rule_document,
+    rule_job, started, task_job, with,
 };
 pub use recording::{Answered, Recording};
 pub use server::TestServer;

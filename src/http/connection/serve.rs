@@ -20,6 +20,7 @@ use crate::http::limits::Bounds;
 use crate::http::request::{Origin, OwnOrigins};
 use crate::http::routes::session::OnceLink;
 use crate::http::site::Site;
+use crate::webhooks::Settings;
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -73,6 +74,8 @@ pub struct HttpOptions {
     pub drain: Duration,
     /// Lines of the server's log that were dropped, for `/metrics`.
     pub dropped_lines: Counter,
+    /// How webhooks are delivered.
+    pub webhooks: Settings,
     /// A link that signs one browser in, once.
     pub once: Option<OnceLink>,
 }
@@ -89,6 +92,7 @@ impl Default for HttpOptions {
             // Half the time that Docker gives a process to end.
             drain: Duration::from_secs(5),
             dropped_lines: Counter::default(),
+            webhooks: Settings::default(),
             once: None,
         }
     }

@@ -32,6 +32,7 @@ use crate::model::{JobChange, ListChange, ListSnapshot};
         (name = "dbrole", description = "Database-role jobs"),
         (name = "task", description = "Background jobs"),
         (name = "rule", description = "Authorization-rule jobs"),
+        (name = "webhooks", description = "Events by HTTP POST, for receivers that hold no stream"),
         (name = "tree", description = "What the ledger has signed, and proofs of it: C2SP tlog-tiles, tlog-checkpoint, tlog-proof"),
         (name = "operation", description = "Operation"),
         (name = "session", description = "Browsers"),

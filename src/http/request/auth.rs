@@ -46,6 +46,10 @@ impl Caller {
             Capability::Tasks => {
                 "background jobs need the role admin; `/ledger/jobs` shows the same jobs to every role"
             }
+            Capability::CreateRoleJobs => {
+                "creating a database-role job here needs the role admin; a worker appends `job.created` to `/ledger/events`"
+            }
+            Capability::Webhooks => "webhooks need the role admin",
             Capability::Rebuild => "rebuilding the views needs the role admin",
             Capability::Metrics => {
                 "metrics count all organisations and need the role admin or auditor; `--metrics-listen` shows them without a token"

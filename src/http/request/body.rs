@@ -82,7 +82,7 @@ pub async fn read(budget: &Limit, caller: &Caller, body: Body) -> Result<Receive
     }
 }
 
-/// Reads a body of at most `most` bytes, which is too small to count: for clients that have no token.
+/// Reads a body of at most `most` bytes, which is too small to count.
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@
 //!
 //! Not here: the documented job APIs (`kinds`), and the loops of tails (`tail`).
 
-mod append;
+pub mod append;
 mod claims;
 mod counts;
 pub mod docs;
@@ -19,6 +19,7 @@ mod retry;
 pub mod session;
 pub mod single_job;
 pub mod tree;
+mod webhooks;
 
 use axum::routing::get;
 use utoipa::OpenApi;
@@ -53,6 +54,9 @@ pub fn own_routes() -> OpenApiRouter<App> {
         .routes(routes!(diff::diff))
         .routes(routes!(evidence::evidence))
         .routes(routes!(events::of_job))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(rebuild::rebuild))
         .routes(routes!(ready::healthz))
         .routes(routes!(ready::readyz))

@@ -1,7 +1,9 @@
-//! The documented API of database-role jobs, `/dbroles/jobs`. Its document has one read.
+//! The documented API of database-role jobs, `/dbroles/jobs`: the read of its document, and the creation of a job as hoop's public
+//! source has it.
 //!
-//! Not here: lists and writes, which the document does not have.
+//! Not here: lists, which the document does not have, and reports, which are events of workers (`/ledger/events`).
 
+mod create;
 mod model;
 mod routes;
 
@@ -26,7 +28,7 @@ struct ErrorBody<'a> {
 /// The routes and the error body of this API.
 pub(super) fn api() -> Api {
     Api {
-        routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)),
+        routes: routes_with_errors::<ErrorBody>().routes(routes!(create::create)).routes(routes!(routes::get)),
         errors: ErrorStyle {
             prefix: "/dbroles/jobs",
             content_type: "application/json",

@@ -1,7 +1,8 @@
-//! The documented API of authorization-rule jobs, `/authorization/rules/jobs`. Its document has a job and its state.
+//! The documented API of authorization-rule jobs, `/authorization/rules/jobs`: a job, its state, and the creation of a job.
 //!
-//! Not here: times and reports, which the document does not show.
+//! Not here: times, which the document does not show, and reports, which are events of workers (`/ledger/events`).
 
+mod create;
 mod model;
 mod routes;
 
@@ -36,7 +37,10 @@ struct ErrorBody<'a> {
 /// The routes and the error body of this API.
 pub(super) fn api() -> Api {
     Api {
-        routes: routes_with_errors::<ErrorBody>().routes(routes!(routes::get)).routes(routes!(routes::state)),
+        routes: routes_with_errors::<ErrorBody>()
+            .routes(routes!(create::create))
+            .routes(routes!(routes::get))
+            .routes(routes!(routes::state)),
         errors: ErrorStyle {
             prefix: "/authorization/rules/jobs",
             content_type: "application/vnd.sas.error+json",

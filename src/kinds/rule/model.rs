@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::job::{Action, Items, Job, Spec, Status};
+use crate::job::{Action, Items, Job, JobId, RuleSpec, Spec, Status};
 use crate::model::raw;
 
 /// The version of the representation; never a counter.
@@ -94,7 +94,7 @@ struct ActionModel {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(dead_code, reason = "describes the words of an action's `type`")]
-enum RuleActionType {
+pub(super) enum RuleActionType {
     Create,
     Update,
     Delete,
@@ -103,24 +103,33 @@ enum RuleActionType {
 impl RuleJob {
     /// The model of a rule job.
     pub(in crate::kinds) fn of(job: &Job) -> RuleJob {
-        let id = job.key.id.to_string();
-        let path = format!("/authorization/rules/jobs/{id}");
         let actions = match &job.spec {
             Spec::Rule(spec) => spec.actions.iter().map(|action| ActionModel::of(action, &job.items)).collect(),
             // `View::kind` admits rule jobs only.
             Spec::DbRole(_) | Spec::Task(_) | Spec::Generic(_) => Vec::new(),
         };
+        RuleJob::new(&job.key.id, &job.created_by, job.state.status(), actions)
+    }
+
+    /// The model of a rule job that was created just now.
+    pub(super) fn pending(id: &JobId, created_by: &str, spec: &RuleSpec) -> RuleJob {
+        let actions = spec.actions.iter().map(|action| ActionModel::of(action, &Items::default())).collect();
+        RuleJob::new(id, created_by, Status::Pending, actions)
+    }
+
+    fn new(id: &JobId, created_by: &str, status: Status, actions: Vec<ActionModel>) -> RuleJob {
+        let path = format!("/authorization/rules/jobs/{id}");
         RuleJob {
-            created_by: job.created_by.clone(),
-            status: status_word(job.state.status()),
+            id: id.to_string(),
+            created_by: created_by.to_owned(),
+            status: status_word(status),
             version: VERSION,
-            state: state_word(job.state.status()),
+            state: state_word(status),
             links: [
                 Link::get("self", path.clone(), "application/vnd.sas.authorization.rule.job"),
                 Link::get("ruleJobState", format!("{path}/state"), "text/plain"),
             ],
             actions,
-            id,
         }
     }
 }

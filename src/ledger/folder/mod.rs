@@ -166,6 +166,11 @@ impl Folder {
         self.path.join("access.db")
     }
 
+    /// Webhooks, with their secrets.
+    pub fn webhooks(&self) -> PathBuf {
+        self.path.join("webhooks.db")
+    }
+
     /// The signing key, readable by its owner alone.
     pub fn key(&self) -> PathBuf {
         self.path.join(KEY_FILE)

@@ -144,7 +144,9 @@ impl Found {
 /// Whether a file of this name in a data folder is a ledger's.
 pub(in crate::ledger) fn is_ledgers(name: &str) -> bool {
     name == "lock"
-        || ["log.db", "views.db", "access.db", KEY_FILE, LEASE_FILE].iter().any(|file| name.starts_with(file))
+        || ["log.db", "views.db", "access.db", "webhooks.db", KEY_FILE, LEASE_FILE]
+            .iter()
+            .any(|file| name.starts_with(file))
 }
 
 /// Whether a file of this name does not show that there was a log: a start that was cut off leaves such files, `--new-ledger`

@@ -8,6 +8,7 @@ mod hook;
 mod moment;
 mod output_start;
 mod past;
+mod quiet;
 mod running;
 mod turns;
 mod work;

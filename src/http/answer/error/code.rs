@@ -40,6 +40,7 @@ codes! {
         NO_SUCH_EVENT "no-such-event"
         NO_SUCH_TILE "no-such-tile"
         NO_SUCH_SCHEMA "no-such-schema"
+        NO_SUCH_WEBHOOK "no-such-webhook"
         NO_CHECKPOINT "no-checkpoint"
         NOT_COVERED "not-covered"
     }
@@ -65,6 +66,7 @@ codes! {
         SECRET "secret"
         JOB_FULL "job-full"
         BUNDLE_TOO_LARGE "bundle-too-large"
+        TOO_MANY_WEBHOOKS "too-many-webhooks"
     }
     REQUEST_HEADER_FIELDS_TOO_LARGE { HEADERS_TOO_LARGE "headers-too-large" }
     INTERNAL_SERVER_ERROR {
@@ -83,6 +85,7 @@ codes! {
         READS_BUSY "reads-busy"
         UNSETTLED "unsettled"
         ACCESS_UNAVAILABLE "access-unavailable"
+        WEBHOOKS_UNAVAILABLE "webhooks-unavailable"
         TOO_MANY_TAILS "too-many-tails"
         TOO_MANY_EXPORTS "too-many-exports"
         TOO_MANY_BUNDLES "too-many-bundles"

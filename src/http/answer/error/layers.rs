@@ -3,6 +3,7 @@
 use crate::access::AccessError;
 use crate::job::Refusal;
 use crate::ledger::{AppendError, ProveError, ReadError};
+use crate::webhooks::WebhookError;
 use crate::{log, wire};
 
 use super::{Code, Error};
@@ -116,5 +117,21 @@ impl From<AccessError> for Error {
         }
         let detail = "the server cannot read or write tokens and sessions now; try again, and see the server's log";
         Error::new(Code::ACCESS_UNAVAILABLE, detail)
+    }
+}
+
+impl From<WebhookError> for Error {
+    fn from(error: WebhookError) -> Error {
+        let code = match error {
+            WebhookError::Unknown(_) => Code::NO_SUCH_WEBHOOK,
+            WebhookError::TooMany => Code::TOO_MANY_WEBHOOKS,
+            WebhookError::BeyondHead { .. } => Code::BEYOND_HEAD,
+            _ => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "webhooks.db cannot be read or written");
+                let detail = "the server cannot read or write webhooks now; try again, and see the server's log";
+                return Error::new(Code::WEBHOOKS_UNAVAILABLE, detail);
+            }
+        };
+        Error::new(code, error.to_string())
     }
 }

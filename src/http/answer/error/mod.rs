@@ -63,6 +63,11 @@ impl Error {
         Error::new(Code::BAD_REQUEST, detail)
     }
 
+    /// 422 for the member at `pointer` of the body.
+    pub fn invalid(pointer: impl Into<Cow<'static, str>>, detail: impl Display) -> Error {
+        Error::new(Code::INVALID, detail.to_string()).at(None, Some(pointer.into()))
+    }
+
     /// 401: the request has no token or session that is valid.
     pub fn unauthorized() -> Error {
         let detail = "expected `Authorization: Bearer jl_…` with a token that is neither revoked nor expired; \

@@ -1,9 +1,12 @@
-//! `POST /ledger/events`: appends one event or a batch, all or none.
+//! `POST /ledger/events`: appends one event or a batch, all or none. The routes of documented APIs that create a job append here too.
 //!
 //! Not here: what a CloudEvent must look like (`wire`), and whether the job's state allows the event (`job`, `ledger`).
 
 mod answer;
+mod create;
 mod events;
+
+pub use create::{Creation, NewJob, create_job, read_document};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;

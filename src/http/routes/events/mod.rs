@@ -148,7 +148,7 @@ async fn answer(app: App, caller: Caller, headers: HeaderMap, query: EventQuery)
 /// The first lines of `range`, about [`EXPORT_BYTES`] at most.
 fn export(app: &App, range: Range, filter: &Filter) -> Result<Lines, Error> {
     let mut text = Vec::new();
-    let after = Position::new(range.from.get().saturating_sub(1));
+    let after = app.ledger.quiet_after(Position::new(range.from.get().saturating_sub(1)), filter);
     let page = app.ledger.log(|log| {
         log.page(after, EXPORT_STEP, filter, |row| {
             if row.position <= range.to {

@@ -43,7 +43,8 @@ fn short_page(app: &App, query: &EventQuery) -> Result<Option<Response>, Error> 
     if query.limit > SHORT_LIMIT {
         return Ok(None);
     }
-    let (after, mut builder) = (query.after.unwrap_or_default(), PageBuilder::new(query.limit));
+    let mut builder = PageBuilder::new(query.limit);
+    let after = app.ledger.quiet_after(query.after.unwrap_or_default(), &query.filter);
     let state = LogState { redacted: app.ledger.newest_redaction(), head: app.ledger.head() };
     let page = app.ledger.log(|log| match &query.filter {
         Filter { org, job: None, kind: None, types: Types::ALL, upto: None } => {
@@ -62,8 +63,9 @@ fn short_page(app: &App, query: &EventQuery) -> Result<Option<Response>, Error> 
 
 fn long_page(app: &App, query: &EventQuery, permit: Permit) -> Result<Response, Error> {
     let mut builder = PageBuilder::new(query.limit);
+    let after = app.ledger.quiet_after(query.after.unwrap_or_default(), &query.filter);
     let page = app.ledger.log(|log| {
-        log.page(query.after.unwrap_or_default(), query.limit, &query.filter, |row| {
+        log.page(after, query.limit, &query.filter, |row| {
             Ok::<_, Error>(enough(builder.push(|body| wire::write_cloudevent(body, row.leaf, row.data)), PAGE_BYTES))
         })
     })?;

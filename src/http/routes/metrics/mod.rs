@@ -1,6 +1,6 @@
 //! `GET /metrics`, for Prometheus: in OpenMetrics, or in the older text format where that is asked for.
 //!
-//! Not here: the counters of the ledger (`ledger`), of requests (`observe`) and of limits (`limits`).
+//! Not here: the counters of the ledger (`ledger`), of requests (`observe`), of limits (`limits`) and of webhooks (`webhooks`).
 
 mod memory;
 mod plain;
@@ -80,6 +80,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     app.limits.register(app.ledger.turns(), &mut registry);
     let help = "Lines of the log that were dropped, because stderr did not take them";
     registry.register("jobledger_log_lines_dropped", help, app.dropped_lines.clone());
+    app.webhooks.register(app.ledger.head(), &mut registry);
     memory::register(app, &mut registry);
     app.requests.register(&mut registry);
     process::register(&mut registry);
