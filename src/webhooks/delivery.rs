@@ -263,7 +263,10 @@ impl Delivery {
 
     /// Waits for an event that the webhook sends. Meanwhile notes the position.
     async fn wait(&mut self, bell: &mut Bell) -> ControlFlow<Next> {
-        self.note_soon |= self.position.get().saturating_sub(self.noted.get()) >= NOTE_AFTER;
+        // Everything is sent, so an event that failed is gone: the log was restored from an older copy.
+        let failure_is_over = std::mem::take(&mut self.failures) > 0;
+        let is_far = self.position.get().saturating_sub(self.noted.get()) >= NOTE_AFTER;
+        self.note_soon |= failure_is_over || is_far;
         self.status.wait(true);
         let flow = loop {
             let due = self.note_soon.then(|| self.noted_at + NOTE_EVERY);
@@ -290,9 +293,13 @@ impl Delivery {
         flow
     }
 
-    /// Notes the position in the file. Breaks if the webhook was removed or replayed. If the file cannot be written, a later note
-    /// has this position too.
+    /// Notes the position in the file, unless a failure has noted it. Breaks if the webhook was removed or replayed. If the file
+    /// cannot be written, a later note has this position too.
     async fn note(&mut self) -> ControlFlow<Next> {
+        // A note says that the newest try went well. A stop must not make the file forget the failures.
+        if self.failures > 0 {
+            return Continue(());
+        }
         let (shared, webhook, position) = (self.around.shared.clone(), self.webhook.clone(), self.position);
         match off_thread(move || shared.with_file(|file| file.reached(&webhook, position))).await {
             Ok(true) => self.is_noted(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jobledger::access::Role;
 use jobledger::http::HttpOptions;
-use jobledger::ledger::Options;
-use jobledger::webhooks::Settings;
+use jobledger::ledger::{Folder, Options};
+use jobledger::webhooks::{Settings, WebhookFile};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -200,11 +200,11 @@ fn an_event_that_is_redacted_while_it_waits_arrives_without_its_data() {
 #[test]
 fn a_stop_and_a_start_go_on_where_the_receiver_stands() {
     let dir = tempfile::tempdir().unwrap();
-    let start = || {
-        let http = HttpOptions { webhooks: quick(Duration::from_secs(3600)), ..HttpOptions::default() };
+    let start = |drain: Duration| {
+        let http = HttpOptions { webhooks: quick(Duration::from_secs(3600)), drain, ..HttpOptions::default() };
         TestServer::open_serving(dir.path(), Options::default(), http)
     };
-    let mut server = start();
+    let mut server = start(Duration::from_millis(100));
     let (worker, admin) = (server.client(Role::Worker), server.client(Role::Admin));
     let receiver = Receiver::start();
     add_all(&admin, &receiver);
@@ -213,15 +213,22 @@ fn a_stop_and_a_start_go_on_where_the_receiver_stands() {
     receiver.answer(500);
     worker.append(&json!([noted("a", "1"), noted("a", "2")])).expect(201);
     until("a try has failed", || receiver.messages().len() > 2);
+    receiver.hang();
+    receiver.until_hanging(1);
+    // The message under way is not answered in time.
     server.stop();
+    let stored = WebhookFile::open(&Folder::new(dir.path()).webhooks()).unwrap().list(None).unwrap().remove(0);
+    assert!(stored.failures >= 1 && stored.position.get() == 2, "a stop forgets no failure: {stored:?}");
+    receiver.answer(500);
+    receiver.until_hanging(0);
     receiver.answer(200);
-    let mut server = start();
+    let mut server = start(Duration::from_secs(5));
     worker.at(&server.url).append(&noted("a", "3")).expect(201);
     receiver.until_taken(5);
     assert_eq!(receiver.positions(), [1, 2, 3, 4, 5]);
     server.stop();
     // A clean stop notes the position, so nothing arrives twice.
-    let server = start();
+    let server = start(Duration::from_secs(5));
     worker.at(&server.url).append(&noted("a", "4")).expect(201);
     receiver.until_taken(6);
     assert_eq!(receiver.positions(), [1, 2, 3, 4, 5, 6]);
