@@ -194,11 +194,12 @@ impl WriterThread {
             let head = self.state.head();
             shared.metrics.committed(committed.events, started.elapsed());
             // Before the answers: a worker may renew its lease at once.
-            shared.leases.committed(&committed.facts.facts, Instant::now());
+            let work = shared.leases.committed(&committed.facts.facts, Instant::now());
             // The projector first: a read that the new head wakes finds the projector at work.
             let facts = (!committed.redacted).then_some(committed.facts);
             shared.projection.committed(facts, head);
             shared.head.send_replace(head);
+            shared.leases.ring(work);
         }
         for (waiting, answer) in waiting.into_iter().zip(committed.answers) {
             shared.metrics.answered(&answer);

@@ -59,6 +59,13 @@ pub struct Overdue {
     pub newest: Position,
 }
 
+/// What a commit brings for claims and retries: the positions of its newest `job.created` and `job.failed`.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct Work {
+    created: Option<Position>,
+    failed: Option<Position>,
+}
+
 /// The answer to a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
@@ -92,26 +99,32 @@ impl Leases {
     }
 
     /// Takes over the events of a commit. The writer thread calls this before it answers their appends.
-    pub(in crate::ledger) fn committed(&self, facts: &[Fact], now: Instant) {
+    pub(in crate::ledger) fn committed(&self, facts: &[Fact], now: Instant) -> Work {
         let mut state = self.state.lock();
-        let (mut begun, mut created, mut failed) = (false, None, None);
+        let (mut begun, mut work) = (false, Work::default());
         for fact in facts {
             match fact.event {
-                Event::Created(_) => created = Some(fact.position),
-                Event::Failed(_) => failed = Some(fact.position),
+                Event::Created(_) => work.created = Some(fact.position),
+                Event::Failed(_) => work.failed = Some(fact.position),
                 _ => {}
             }
             begun |= state.take(fact, now);
         }
         drop(state);
-        if let Some(position) = created {
-            self.created.send_replace(position);
-        }
-        if let Some(position) = failed {
-            self.failed.send_replace(position);
-        }
         if begun {
             self.changed.notify_one();
+        }
+        work
+    }
+
+    /// Wakes the claims and the retries that wait for `work`. The writer thread calls this after it has shown the new head: a read
+    /// that one of them begins at once waits for that head.
+    pub(in crate::ledger) fn ring(&self, work: Work) {
+        if let Some(position) = work.created {
+            self.created.send_replace(position);
+        }
+        if let Some(position) = work.failed {
+            self.failed.send_replace(position);
         }
     }
 
