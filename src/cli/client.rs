@@ -1,17 +1,18 @@
 //! Requests to a running server, and its answers.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 use ureq::http::{Response, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error};
 
 use super::Failure;
 use super::output::shown;
+pub(super) use crate::client::is_hopeless;
+use crate::client::roots;
 
 /// A running server, and the token for it.
 #[derive(Debug, Clone)]
@@ -74,33 +75,7 @@ impl Authorities {
 
     fn roots(&self) -> Result<RootCerts, Failure> {
         let Some(path) = &self.ca else { return Ok(RootCerts::WebPki) };
-        let wrong = |why: String| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display()));
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let roots = parse_pem(&pem).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-            Ok(_) => None,
-            Err(error) => Some(Err(error)),
-        });
-        let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-        match roots.is_empty() {
-            true => Err(wrong("expected a certificate in PEM, found none".into())),
-            false => Ok(RootCerts::Specific(Arc::new(roots))),
-        }
-    }
-}
-
-/// Whether another try would fail too: the request cannot be sent, or the server cannot prove its name.
-pub(super) fn is_hopeless(error: &Error) -> bool {
-    use rustls::Error::{InvalidCertificate, InvalidMessage};
-    match error {
-        Error::Http(_) | Error::BadUri(_) | Error::Protocol(_) | Error::Tls(_) => true,
-        Error::TooManyRedirects | Error::RedirectFailed => true,
-        Error::Rustls(error) => matches!(error, InvalidCertificate(_) | InvalidMessage(_)),
-        Error::Io(error) => {
-            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-            matches!(cause, Some(InvalidCertificate(_) | InvalidMessage(_)))
-        }
-        _ => false,
+        roots(path).map_err(|why| Failure::CouldNotRun(format!("--ca: cannot use `{}`: {why}", path.display())))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Python client passes its own tests, and the examples report what they did.
+//! The Python client passes its own tests, and the examples report what they did. `client_rust.rs` tests the client in Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,18 @@ fn the_import_in_shell_is_recorded() {
     }
     let ledger = Ledger::start();
     let mut import = command(root().join("examples/import.sh"));
+    import.args(["people.csv", "people.db"]);
+    ledger.expect_import(&ledger.run(import));
+}
+
+#[test]
+fn the_import_in_rust_is_recorded() {
+    let ledger = Ledger::start();
+    // `cargo test` builds the examples beside the folder of this test's program; `cargo test --test it` does not.
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().with_file_name("examples").join("import");
+    assert!(program.exists(), "run `cargo build --example import` first");
+    let mut import = command(program);
     import.args(["people.csv", "people.db"]);
     ledger.expect_import(&ledger.run(import));
 }

@@ -43,6 +43,7 @@ mod cli_verify;
 mod cli_verify_url;
 mod cli_wait;
 mod cli_webhook;
+mod client_rust;
 mod clients;
 mod clock;
 mod cors;

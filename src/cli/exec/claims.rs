@@ -16,7 +16,6 @@ use super::lease::HeldLease;
 use super::program::{Program, Task};
 use super::run::Run;
 use super::signals;
-use super::spool::Spool;
 use crate::cli::client::{Problem, failed, is_hopeless, unexpected};
 use crate::cli::output::{remark, shown};
 use crate::cli::server::{Server, text};
@@ -141,7 +140,7 @@ fn run_one(exec: &Exec, folder: Option<&Path>, server: Server, claimed: Claimed)
     };
     remark!("jobledger: job {}", task.id);
     let (done, all_done) = channel();
-    let spool = Spool::new(folder, exec.spool_limit);
+    let spool = exec.new_spool(folder);
     let run = Run::new(Gather::new(exec.source.clone(), id), spool, HeldLease::of(token), exec.manner());
     if let Err(failure) = run.run(Program::start(&exec.command, &task), server, done, &all_done) {
         remark!("jobledger: {failure}");

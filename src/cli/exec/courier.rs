@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use super::lease::HeldLease;
 use super::run::Heard;
-use super::spool::Spool;
 use crate::cli::Failure;
 use crate::cli::client::{Problem, failed, is_hopeless};
 use crate::cli::output::{remark, shown};
 use crate::cli::server::Server;
+use crate::client::Spool;
 
 /// The shortest and the longest pause between two tries.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
@@ -46,7 +46,7 @@ impl Courier {
     /// # Errors
     /// The server refuses the job, or is none.
     pub(super) fn begin(&self, first: &[Value]) -> Result<(), Failure> {
-        self.spool.begin(first);
+        kept(self.spool.begin(first));
         match self.send(&serde_json::to_vec(first).expect("JSON")) {
             Sent::Recorded => {
                 self.spool.delivered(first.len());
@@ -61,13 +61,30 @@ impl Courier {
         }
     }
 
+    /// Removes the file of the spool.
+    pub(super) fn remove(&self) {
+        if let Err(error) = self.spool.remove() {
+            remark!("jobledger: cannot remove the file {}: {error}", place(&self.spool));
+        }
+    }
+
+    fn set_aside(&self) {
+        match self.spool.set_aside() {
+            Ok(Some(late)) => {
+                remark!("jobledger: reports that came too late are in `{}`", shown(&late.to_string_lossy()))
+            }
+            Ok(None) => {}
+            Err(error) => remark!("jobledger: cannot rename the file {}: {error}", place(&self.spool)),
+        }
+    }
+
     /// Delivers events until the spool is closed and empty, and then removes its file. If the lease is lost, the file stays under
     /// another name, because the ledger takes none of its reports.
     pub(super) fn run(&self) {
         loop {
             let events = match self.spool.next() {
                 Ok(Some(events)) => events,
-                Ok(None) => return self.spool.remove(),
+                Ok(None) => return self.remove(),
                 Err(error) => return remark!("jobledger: cannot read the spool: {error}"),
             };
             let count = events.len();
@@ -78,7 +95,7 @@ impl Courier {
                     // The main thread may be past listening.
                     let _ = self.heard.as_ref().map(|heard| heard.send(told));
                     if is_lost {
-                        return self.spool.set_aside();
+                        return self.set_aside();
                     }
                 }
                 Err(failure) => return remark!("jobledger: {failure}; reports wait {}", place(&self.spool)),
@@ -141,6 +158,13 @@ impl Courier {
             (409 | 422, _, Some(index)) => Sent::Without(usize::try_from(index).unwrap_or(usize::MAX), text),
             _ => Sent::Never(Failure::Refused(text)),
         }
+    }
+}
+
+/// Says why the file of a spool takes no more events.
+pub(super) fn kept(pushed: Result<(), std::io::Error>) {
+    if let Err(error) = pushed {
+        remark!("jobledger: cannot write the spool: {error}; reports wait in memory");
     }
 }
 

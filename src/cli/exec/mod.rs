@@ -17,10 +17,9 @@ mod marks;
 mod program;
 mod run;
 mod signals;
-mod spool;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -34,21 +33,23 @@ use self::gather::Gather;
 use self::lease::HeldLease;
 use self::program::{Program, Task};
 use self::run::{Manner, Run};
-use self::spool::Spool;
 use super::client::Remote;
 use super::duration::{BadDuration, up_to};
 use super::logins::user_folder;
-use super::output::remark;
+use super::output::{remark, shown};
 use super::server::Server;
 use super::size::size;
 use super::telling::Source;
 use super::{Failure, Outcome};
+use crate::client::{MAX_BATCH, Spool};
 use crate::job::{JobId, JobType, Kind};
 
 /// Longest `--grace` and `--deliver-timeout`.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The variables in which the command finds its job begin with this.
 pub(super) const JOB_VARIABLES: &str = "JOBLEDGER_JOB_";
+// What a spool sends in one request, the ledger takes.
+const _: () = assert!(MAX_BATCH == crate::wire::MAX_BATCH);
 /// Most commands at once with `--claim`.
 const MOST_AT_ONCE: u32 = 256;
 
@@ -211,10 +212,10 @@ impl Exec {
         let gather = Gather::new(self.source.clone(), job.clone());
         let started = json!({ "worker": self.worker_name(), "lease_sec": self.lease });
         let first = [gather.event("job.created", created), gather.event("job.started", started)];
-        let (server, spool) = (Server::new(self.remote.clone())?, Spool::new(folder.as_deref(), self.spool_limit));
+        let (server, spool) = (Server::new(self.remote.clone())?, self.new_spool(folder.as_deref()));
         let courier = Courier { server, spool, lease: HeldLease::default(), heard: None };
         if let Err(failure) = courier.begin(&first) {
-            courier.spool.remove();
+            courier.remove();
             return Err(failure);
         }
         if let Some(folder) = &folder {
@@ -234,6 +235,15 @@ impl Exec {
             deliver_timeout: self.deliver_timeout,
             lease_sec: self.lease,
         }
+    }
+
+    /// An empty spool for one job. If the folder cannot be used, reports wait in memory.
+    fn new_spool(&self, folder: Option<&Path>) -> Spool {
+        let Some(folder) = folder else { return Spool::in_memory(self.spool_limit) };
+        Spool::in_folder(folder, self.spool_limit).unwrap_or_else(|error| {
+            remark!("jobledger: cannot use `{}`: {error}; reports wait in memory", shown(&folder.to_string_lossy()));
+            Spool::in_memory(self.spool_limit)
+        })
     }
 
     /// The worker's name.

@@ -15,13 +15,13 @@ use super::lines::{Stream, follow};
 use super::marks::{BadMark, Mark};
 use super::program::{End, Group, NotStarted, Program};
 use super::signals;
-use super::spool::Spool;
 use crate::cli::client::Remote;
 use crate::cli::exit::Exit;
 use crate::cli::follow::{Follow, Message};
 use crate::cli::output::remark;
 use crate::cli::server::Server;
 use crate::cli::{Failure, Outcome};
+use crate::client::Spool;
 use crate::job::plural;
 
 /// How often the gathered reports go into the spool. With one event of output a stream that is at most eight a second.
@@ -133,7 +133,8 @@ impl Run {
                 (end.code(), end.to_string())
             }
             Err(error) => {
-                self.spool.push(&[self.gather.event("job.failed", json!({ "message": error.to_string() }))]);
+                let failed = self.gather.event("job.failed", json!({ "message": error.to_string() }));
+                courier::kept(self.spool.push(&[failed]));
                 (error.code(), error.to_string())
             }
         };
@@ -228,7 +229,7 @@ impl Run {
     fn flush(&mut self) {
         let events = self.gather.take();
         if !events.is_empty() {
-            self.spool.push(&events);
+            courier::kept(self.spool.push(&events));
         }
     }
 
@@ -251,7 +252,7 @@ impl Run {
             End::Code(0) => self.gather.event("job.completed", json!({})),
             end => self.gather.event("job.failed", json!({ "message": end.to_string() })),
         });
-        self.spool.push(&events);
+        courier::kept(self.spool.push(&events));
     }
 }
 

@@ -1,23 +1,24 @@
 //! The spool: the reports of one job that the server does not have yet, in order.
 //!
 //! It is a file with one event a line, which `jobledger append` reads too. The ledger records an event once, so a file may be sent
-//! again although its first events were delivered. An event that the file does not take waits in memory.
+//! again although its first events were delivered. An event that the file does not take waits in memory. `jobledger exec` keeps its
+//! reports in a spool too.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::FileExt;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Error};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::super::output::{remark, shown};
-use crate::wire::MAX_BATCH;
-
+/// Most events in one request.
+pub(crate) const MAX_BATCH: usize = 1000;
 /// Most bytes that wait in memory, 64 MiB.
 const MOST_IN_MEMORY: u64 = 64 << 20;
 /// A batch takes no further event once it has so many bytes, 4 MiB.
@@ -25,7 +26,7 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// A spool. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Spool(Arc<Shared>);
+pub(crate) struct Spool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -52,6 +53,8 @@ struct State {
     closed: bool,
     /// Whether the ledger takes no more reports.
     is_late: bool,
+    /// Whether no more tries are made, so that what waits stays in the file.
+    given_up: bool,
 }
 
 /// Where an event waits.
@@ -63,34 +66,34 @@ enum Place {
 }
 
 impl Spool {
-    /// An empty spool with a new file in `folder`, which is made if it is missing. `limit` is for all that waits, in bytes.
-    pub(super) fn new(folder: Option<&Path>, limit: u64) -> Spool {
-        let path = folder.map(|folder| folder.join(format!("{}.ndjson", Uuid::now_v7())));
-        let made = path.as_deref().map(|path| {
-            std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-            let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-            // Another `exec` delivers only files that it can lock.
-            file.try_lock().map_err(std::io::Error::from)?;
-            Ok::<_, std::io::Error>(file)
-        });
-        let file = match (made, &path) {
-            (Some(Ok(file)), _) => Some(file),
-            (Some(Err(error)), Some(path)) => {
-                remark!("jobledger: cannot use `{}`: {error}; reports wait in memory", shown(&path.to_string_lossy()));
-                None
-            }
-            _ => None,
-        };
-        let path = path.filter(|_| file.is_some());
-        let state = State { file, ..State::default() };
+    /// An empty spool with a new file in `folder`, which is made if it is missing. Other users may not read them. `limit` is for all
+    /// that waits, in bytes.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be made.
+    pub(crate) fn in_folder(folder: &Path, limit: u64) -> Result<Spool, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let path = folder.join(format!("{}.ndjson", Uuid::now_v7()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        // Another process delivers only files that it can lock.
+        file.try_lock().map_err(Error::from)?;
+        Ok(Spool::of(Some(path), limit, State { file: Some(file), ..State::default() }))
+    }
+
+    /// An empty spool without a file.
+    pub(crate) fn in_memory(limit: u64) -> Spool {
+        Spool::of(None, limit, State::default())
+    }
+
+    fn of(path: Option<PathBuf>, limit: u64, state: State) -> Spool {
         Spool(Arc::new(Shared { path, limit, state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// A spool that another `exec` left behind, closed; `None` while another process has it.
+    /// A spool that another process left behind, closed; `None` while another process has it.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn reopen(path: &Path) -> Result<Option<Spool>, std::io::Error> {
+    pub(crate) fn reopen(path: &Path) -> Result<Option<Spool>, Error> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -107,33 +110,41 @@ impl Spool {
             line.clear();
         }
         state.file = Some(file);
-        let (path, state) = (Some(path.to_owned()), Mutex::new(state));
-        Ok(Some(Spool(Arc::new(Shared { path, limit: 0, state, changed: Condvar::new() }))))
+        Ok(Some(Spool::of(Some(path.to_owned()), 0, state)))
     }
 
     /// The file, if there is one.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
     /// Adds the events that create and start the job, which stay in the file also when they are delivered.
-    pub(super) fn begin(&self, first: &[Value]) {
-        self.push(first);
+    ///
+    /// # Errors
+    /// As [`Spool::push`].
+    pub(crate) fn begin(&self, first: &[Value]) -> Result<(), Error> {
+        let pushed = self.push(first);
         let mut state = self.0.state.lock();
         state.head = state.to;
+        pushed
     }
 
     /// Adds events. Output that finds no room is left out; everything else is kept.
-    pub(super) fn push(&self, events: &[Value]) {
+    ///
+    /// # Errors
+    /// The file cannot be written: these events and all later ones wait in memory. The error comes once.
+    pub(crate) fn push(&self, events: &[Value]) -> Result<(), Error> {
         let mut state = self.0.state.lock();
+        let mut pushed = Ok(());
         for event in events {
-            state.push(event, self.0.limit);
+            pushed = pushed.and(state.push(event, self.0.limit));
         }
         self.0.changed.notify_all();
+        pushed
     }
 
     /// No event follows.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.state.lock().closed = true;
         self.0.changed.notify_all();
     }
@@ -143,53 +154,83 @@ impl Spool {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn next(&self) -> Result<Option<Vec<Box<RawValue>>>, std::io::Error> {
+    pub(crate) fn next(&self) -> Result<Option<Vec<Box<RawValue>>>, Error> {
         let mut state = self.0.state.lock();
         self.0.changed.wait_while(&mut state, |state| state.waiting.is_empty() && !state.closed);
-        if state.waiting.is_empty() { Ok(None) } else { state.batch().map(Some) }
+        if state.waiting.is_empty() || state.given_up { Ok(None) } else { state.batch().map(Some) }
     }
 
     /// Drops the first `events`.
-    pub(super) fn delivered(&self, events: usize) {
+    pub(crate) fn delivered(&self, events: usize) {
         self.0.state.lock().delivered(events);
+        self.0.changed.notify_all();
+    }
+
+    /// Ends the deliveries. The events that wait in the file stay there.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.0.state.lock();
+        (state.closed, state.given_up) = (true, true);
+        // Another process may deliver the file from here on. If it cannot be unlocked, it is when it is closed.
+        let _ = state.file.as_ref().map(File::unlock);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits for the time before the next try. Returns whether there is one.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let mut state = self.0.state.lock();
+        self.0.changed.wait_while_for(&mut state, |state| !state.given_up, pause);
+        !state.given_up
+    }
+
+    /// Waits until at most `most` events wait, or no more tries are made. Returns false if `longest` is over before.
+    pub(crate) fn wait_for(&self, most: usize, longest: Duration) -> bool {
+        let mut state = self.0.state.lock();
+        let waits = |state: &mut State| state.waiting.len() > most && !state.given_up;
+        !self.0.changed.wait_while_for(&mut state, waits, longest).timed_out()
+    }
+
+    /// Whether no more tries are made.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.state.lock().given_up
     }
 
     /// How many events wait.
-    pub(super) fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         self.0.state.lock().waiting.len() as u64
     }
 
     /// How many of the events that wait are in memory alone.
-    pub(super) fn only_in_memory(&self) -> u64 {
+    pub(crate) fn only_in_memory(&self) -> u64 {
         self.0.state.lock().waiting.iter().filter(|place| matches!(place, Place::Memory(_))).count() as u64
     }
 
     /// How many bytes of output found no room.
-    pub(super) fn left_out(&self) -> u64 {
+    pub(crate) fn left_out(&self) -> u64 {
         self.0.state.lock().left_out
     }
 
-    /// Renames the file, because the ledger takes its reports no more. Later events are dropped.
-    pub(super) fn set_aside(&self) {
+    /// Renames the file, because the ledger takes its reports no more, and returns its new path. Later events are dropped.
+    ///
+    /// # Errors
+    /// The file cannot be renamed.
+    pub(crate) fn set_aside(&self) -> Result<Option<PathBuf>, Error> {
         let mut state = self.0.state.lock();
         state.is_late = true;
         state.waiting.clear();
+        self.0.changed.notify_all();
         drop(state);
-        let Some(path) = self.path() else { return };
+        let Some(path) = self.path() else { return Ok(None) };
         let late = path.with_extension(LATE);
-        match std::fs::rename(path, &late) {
-            Ok(()) => remark!("jobledger: reports that came too late are in `{}`", shown(&late.to_string_lossy())),
-            Err(error) => remark!("jobledger: cannot rename `{}`: {error}", shown(&path.to_string_lossy())),
-        }
+        std::fs::rename(path, &late)?;
+        Ok(Some(late))
     }
 
     /// Removes the file of a spool from which everything was delivered.
-    pub(super) fn remove(&self) {
-        if let Some(path) = self.path()
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            remark!("jobledger: cannot remove `{}`: {error}", shown(&path.to_string_lossy()));
-        }
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        self.path().map_or(Ok(()), std::fs::remove_file)
     }
 }
 
@@ -197,49 +238,50 @@ impl Spool {
 const LATE: &str = "late";
 
 impl State {
-    fn push(&mut self, event: &Value, limit: u64) {
+    fn push(&mut self, event: &Value, limit: u64) -> Result<(), Error> {
         if self.is_late {
-            return;
+            return Ok(());
         }
         let line = format!("{event}\n");
         let bytes = line.len() as u64;
         let output = event["data"]["output"].as_str().map_or(0, str::len) as u64;
         if output > 0 && self.to - self.from + self.in_memory + bytes > limit {
             self.left_out += output;
-            return;
+            return Ok(());
         }
-        match self.write(&line) {
-            true => self.waiting.push_back(Place::File(line.len())),
-            false if output > 0 && self.in_memory + bytes > MOST_IN_MEMORY => self.left_out += output,
-            false => {
+        let written = self.write(&line);
+        match written {
+            Ok(true) => self.waiting.push_back(Place::File(line.len())),
+            _ if output > 0 && self.in_memory + bytes > MOST_IN_MEMORY => self.left_out += output,
+            _ => {
                 self.in_memory += bytes;
                 self.waiting.push_back(Place::Memory(line.into()));
             }
         }
+        written.map(|_| ())
     }
 
     /// Writes a line at the end of the file. Returns whether the file took all of it. After an error the file is not written again,
     /// so that its events stay in order.
-    fn write(&mut self, line: &str) -> bool {
-        let Some(file) = &self.file else { return false };
+    fn write(&mut self, line: &str) -> Result<bool, Error> {
+        let Some(file) = &self.file else { return Ok(false) };
         if self.in_memory > 0 {
-            return false;
+            return Ok(false);
         }
         match file.write_all_at(line.as_bytes(), self.to) {
             Ok(()) => {
                 self.to += line.len() as u64;
-                true
+                Ok(true)
             }
             Err(error) => {
-                remark!("jobledger: cannot write the spool: {error}; reports wait in memory");
                 // A part of the line may have been written.
                 let _ = file.set_len(self.to);
-                false
+                Err(error)
             }
         }
     }
 
-    fn batch(&self) -> Result<Vec<Box<RawValue>>, std::io::Error> {
+    fn batch(&self) -> Result<Vec<Box<RawValue>>, Error> {
         let (mut batch, mut bytes, mut at) = (Vec::new(), 0, self.from);
         for place in self.waiting.iter().take(MAX_BATCH) {
             if bytes >= BATCH_BYTES {
@@ -252,7 +294,7 @@ impl State {
                     let file = self.file.as_ref().expect("events in a file have one");
                     file.read_exact_at(&mut line, at)?;
                     at += *len as u64;
-                    String::from_utf8(line).map_err(std::io::Error::other)?
+                    String::from_utf8(line).map_err(Error::other)?
                 }
             };
             bytes += line.len();
@@ -262,6 +304,9 @@ impl State {
     }
 
     fn delivered(&mut self, events: usize) {
+        if self.given_up || self.is_late {
+            return;
+        }
         for place in self.waiting.drain(..events) {
             match place {
                 Place::File(len) => self.from += len as u64,
@@ -295,25 +340,25 @@ mod tests {
     #[test]
     fn events_come_out_in_order_and_stay_until_they_are_delivered() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::new(Some(folder.path()), 1 << 20);
-        spool.push(&[event(1), event(2), event(3)]);
+        let spool = Spool::in_folder(folder.path(), 1 << 20).unwrap();
+        spool.push(&[event(1), event(2), event(3)]).unwrap();
         assert_eq!(ids(&spool), [1, 2, 3]);
         spool.delivered(2);
-        spool.push(&[event(4)]);
+        spool.push(&[event(4)]).unwrap();
         assert_eq!(ids(&spool), [3, 4]);
         spool.delivered(2);
         assert_eq!(spool.path().unwrap().metadata().unwrap().len(), 0);
         spool.close();
         assert!(spool.next().unwrap().is_none());
-        spool.remove();
+        spool.remove().unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]
-    fn a_later_exec_reads_what_an_earlier_one_left() {
+    fn a_later_process_reads_what_an_earlier_one_left() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::new(Some(folder.path()), 1 << 20);
-        spool.push(&[event(1), event(2)]);
+        let spool = Spool::in_folder(folder.path(), 1 << 20).unwrap();
+        spool.push(&[event(1), event(2)]).unwrap();
         let path = spool.path().unwrap().to_owned();
         assert!(Spool::reopen(&path).unwrap().is_none(), "its owner lives");
         drop(spool);
@@ -326,8 +371,8 @@ mod tests {
 
     #[test]
     fn without_a_folder_events_wait_in_memory_and_output_beyond_the_limit_is_left_out() {
-        let spool = Spool::new(None, 300);
-        spool.push(&[event(1), event(2), event(3), json!({"id": 4, "data": {"text": "a note has room"}})]);
+        let spool = Spool::in_memory(300);
+        spool.push(&[event(1), event(2), event(3), json!({"id": 4, "data": {"text": "a note has room"}})]).unwrap();
         assert_eq!(ids(&spool), [1, 2, 4]);
         assert_eq!((spool.left_out(), spool.only_in_memory(), spool.waiting()), (100, 3, 3));
     }
