@@ -124,7 +124,7 @@ impl Courier {
                 self.status.refused(refusal);
                 None
             }
-            _ => Some(Error::Refused(refusal)),
+            _ => Some(Error::Refused(Box::new(refusal))),
         }
     }
 

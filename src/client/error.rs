@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// The ledger refused a request. A refused report is left out, and later ones go on.
     #[error("the ledger refused {0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The job was cancelled: stop the work.
     #[error("job {0} was cancelled: stop its work")]
     Cancelled(String),

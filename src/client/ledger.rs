@@ -147,7 +147,7 @@ impl Ledger {
                     refusal.event = Some("job.created".into());
                     // The file is empty of anything that the ledger takes.
                     let _ = reporting.spool.remove();
-                    return Err(Error::Refused(refusal));
+                    return Err(Error::Refused(Box::new(refusal)));
                 }
                 Answer::Never(error) => {
                     let _ = reporting.spool.remove();
@@ -197,7 +197,7 @@ impl Ledger {
                 }
                 // An answer was lost, and the job of that claim has ended meanwhile.
                 Answer::Refused(refusal) if refusal.code == "id-reused" => id = Uuid::now_v7(),
-                Answer::Refused(refusal) => return Err(Error::Refused(refusal)),
+                Answer::Refused(refusal) => return Err(Error::Refused(Box::new(refusal))),
                 Answer::Never(error) => return Err(error),
             }
         }

@@ -48,6 +48,7 @@ mod reports;
 mod request;
 mod spool;
 mod status;
+mod waiting;
 
 pub use cancellation::{Cancellation, Stop};
 pub use claim::Claim;
@@ -60,4 +61,6 @@ pub use reports::{Item, ItemStatus, Progress, Stream};
 #[cfg(feature = "server")]
 pub(crate) use connection::{is_hopeless, roots};
 #[cfg(feature = "server")]
-pub(crate) use spool::{MAX_BATCH, Spool};
+pub(crate) use spool::Spool;
+#[cfg(feature = "server")]
+pub(crate) use waiting::MAX_BATCH;

@@ -49,7 +49,7 @@ impl Status {
         if let Some(fatal) = &known.fatal {
             return Err(fatal.clone());
         }
-        known.refused.take().map_or(Ok(()), |refusal| Err(Error::Refused(refusal)))
+        known.refused.take().map_or(Ok(()), |refusal| Err(Error::Refused(Box::new(refusal))))
     }
 
     /// Whether nothing more can be delivered.

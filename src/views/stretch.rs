@@ -35,6 +35,7 @@ pub(super) struct Stretch {
 }
 
 /// An event of a job.
+#[allow(clippy::large_enum_variant, reason = "nearly every value is a fact")]
 pub(super) enum ReadEvent {
     Fact(Fact),
     /// The event cannot be read, so its job is set aside.

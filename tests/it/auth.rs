@@ -7,6 +7,7 @@ use jobledger::job::OrgId;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use crate::claims::a_claim;
 use crate::support::{
     Answer, Client, HandClock, ROLE_JOB, TestServer, nil, noted, role_document, role_job, rule_document, rule_job,
     started, task_job, with,
@@ -45,6 +46,9 @@ GET    /ledger/jobs/{id}/diff                     401   200 200 200 200   404 40
 GET    /ledger/jobs/{id}/evidence                 401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/events                   401   200 200 200 200   404 404 404 404   404 404 404 200
 GET    /ledger/jobs/{id}/output                   401   200 200 200 200   404 404 404 404   404 404 404 200
+POST   /ledger/claims                             401   204 204 403 403   204 204 403 403   -
+PUT    /ledger/jobs/{id}/lease                    401   400 400 403 403   400 400 403 403   -
+POST   /ledger/jobs/{id}/retry                    401   409 409 403 403   404 404 403 403   -
 GET    /ledger/webhooks                           401   200 403 403 403   200 403 403 403   -
 POST   /ledger/webhooks                           401   201 403 403 403   201 403 403 403   -
 DELETE /ledger/webhooks/{id}                      401   404 403 403 403   404 403 403 403   -
@@ -137,6 +141,7 @@ fn ask(client: &Client, method: &str, path: &str, query: &str) -> Answer {
     let query = if path.ends_with("/diff") { format!("?from=0{}", query.replace('?', "&")) } else { query.to_owned() };
     let body = match (method, path.as_str()) {
         ("POST", "/ledger/events") => noted("zebra", "n").to_string(),
+        ("POST", "/ledger/claims") => with(a_claim(), "labels", json!({"fits": "none"})).to_string(),
         ("POST", "/authorization/rules/jobs") => rule_document().to_string(),
         ("POST", "/dbroles/jobs") => role_document().to_string(),
         ("POST", "/ledger/webhooks") => json!({"url": "https://receiver.example", "types": ["job.failed"]}).to_string(),

@@ -348,7 +348,7 @@ fn a_lost_lease_ends_the_command_and_keeps_its_reports() {
     let (ledger, address) =
         (place.dir.path().join("ledger"), place.server.url.strip_prefix("http://").unwrap().to_owned());
     let (stdin, _open) = std::io::pipe().unwrap();
-    let script = "trap 'echo stopped; exit 7' TERM; read line & wait";
+    let script = "trap 'echo stopped; exit 7' TERM; while :; do sleep 0.1; done";
     let running = place.exec(&["--lease", "2s", "--grace", "60s"], script).stdin(stdin).start();
     until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
     // `exec` cannot reach the server for longer than the lease, which the stopped process stands for.

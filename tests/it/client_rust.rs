@@ -140,7 +140,8 @@ fn task() -> NewJob {
 fn a_whole_job_is_recorded_in_order() {
     let place = Place::new();
     let ledger = place.ledger().with_source("/sync").with_worker("host-7").with_spool(place.spool());
-    let job = ledger.create(task().created_by("ada").label("ticket", "A-17").lease_sec(20)).unwrap();
+    let job = NewJob::new("generic", json!({"job_type": "account_sync"})).created_by("ada").label("ticket", "A-17");
+    let job = ledger.create(job.lease_sec(20)).unwrap();
     let id = job.id().to_owned();
     assert_eq!(place.job(&id)["status"], "pending");
     job.start().unwrap();

@@ -73,7 +73,6 @@ const MOST_AT_ONCE: u32 = 256;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger exec --job-type nightly -- ./enrich.sh
-  jobledger exec --kind task --job-type full_sync --label ticket:A-17 -- python3 sync.py --all
   jobledger exec --claim --kind task --job-type full_sync --concurrency 4 -- ./sync.sh")]
 pub(super) struct Exec {
     /// The command and its arguments, after --
@@ -91,11 +90,11 @@ pub(super) struct Exec {
     claim: bool,
 
     /// With --claim: how many commands run at once
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "claim", value_parser = clap::value_parser!(u32).range(1..=MOST_AT_ONCE as i64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_AT_ONCE as i64))]
     concurrency: u32,
 
     /// With --claim: end after so many jobs
-    #[arg(long, value_name = "N", requires = "claim", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_jobs: Option<u64>,
 
     /// The name under which the job shows this worker. Default: the host's name and the process id
@@ -194,6 +193,9 @@ impl Exec {
             }
             rustix::process::umask(callers_umask);
             return claims::run(&self, folder.as_deref());
+        }
+        if self.concurrency > 1 || self.max_jobs.is_some() {
+            return Err(Failure::CouldNotRun("--concurrency and --max-jobs need --claim".into()));
         }
         let job = match &self.job {
             Some(job) => job.clone(),
