@@ -64,14 +64,15 @@ fn main() {
     );
     let folder = folder();
     let path = folder.path().join("ledger");
-    let token = token(&path, Role::Worker);
     let serving = Serving::start(&path, &[]);
+    let token = token(&path, Role::Worker);
     let address = serving.address.to_string();
     let (truth, begun) = (Truth::default(), Instant::now());
     let asking = Asking::new(&address, &token, &truth.requests);
     create_jobs(&asking, plan);
-    thread::scope(|scope| {
-        scope.spawn(|| kill_servers(serving, &path, &address, plan, &truth));
+    // The last server lives until every worker has its last answer.
+    let serving = thread::scope(|scope| {
+        let killer = scope.spawn(|| kill_servers(serving, &path, &address, plan, &truth));
         scope.spawn(|| cancel_some(&asking, plan, &truth));
         for name in 0..plan.workers {
             let (asking, truth) = (&asking, &truth);
@@ -85,9 +86,9 @@ fn main() {
             thread::sleep(Duration::from_millis(300));
         }
         truth.over.store(true, Ordering::SeqCst);
+        killer.join().expect("a server that was killed starts again")
     });
     let took = begun.elapsed();
-    let serving = Serving::on(&path, &address, &[]);
     let found = check::check(&asking, &truth, plan.workers * plan.jobs_each);
     drop(serving);
     print(plan, &truth, &found, took);
@@ -136,25 +137,22 @@ fn create_jobs(asking: &Asking<'_>, plan: Plan) {
     }
 }
 
-/// Kills the server from time to time, and starts it again at once on the same port.
-fn kill_servers(serving: Serving, path: &Path, address: &str, plan: Plan, truth: &Truth) {
-    let mut serving = Some(serving);
+/// Kills the server from time to time, and starts it again at once on the same port. Returns the last server.
+fn kill_servers(mut serving: Serving, path: &Path, address: &str, plan: Plan, truth: &Truth) -> Serving {
     for _ in 0..plan.kills {
         let until = Instant::now() + plan.kill_every;
         while Instant::now() < until && !truth.over.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(50));
         }
         if truth.over.load(Ordering::SeqCst) {
-            return;
+            break;
         }
         // Dropping the value kills the process.
-        drop(serving.take());
-        serving = Some(Serving::on(path, address, &[]));
+        drop(serving);
+        serving = Serving::on(path, address, &[]);
         truth.killed_servers.fetch_add(1, Ordering::SeqCst);
     }
-    while !truth.over.load(Ordering::SeqCst) {
-        thread::sleep(Duration::from_millis(50));
-    }
+    serving
 }
 
 /// Cancels a job at random, again and again. Most have ended already, and their cancellation is refused.

@@ -79,7 +79,7 @@ impl Reject {
         Reject::malformed("", format!("expected JSON: {error}"))
     }
 
-    /// Masks secrets in the message, which may quote the producer's text, and cuts the message to [`MAX_DETAIL`] bytes.
+    /// Masks secrets in the message, which may quote the producer's text, and cuts the message to `MAX_DETAIL` bytes.
     pub fn masked(mut self, mask: &Mask) -> Reject {
         match &mut self {
             Reject::Malformed { detail, .. } | Reject::Invalid { detail, .. } => {
