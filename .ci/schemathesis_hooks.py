@@ -40,6 +40,11 @@ def before_call(context, case, kwargs):
     position = str((case.query or {}).get("min_position", ""))
     if position.isascii() and position.isdigit() and int(position) < 2**63:
         case.query["min_position"] = min(int(position), REACHED)
+    # A claim waits for a job as long as it says.
+    if case.path == "/ledger/claims" and isinstance(case.body, dict):
+        waits = case.body.get("wait_sec")
+        if type(waits) is int and 0 < waits <= 60:
+            case.body["wait_sec"] = 0
     if not case.meta or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if case.path == "/ledger/events" and case.method == "POST":
