@@ -56,6 +56,12 @@ def before_call(context, case, kwargs):
     if "quiet_for" in case.query:
         # A pattern cannot say "from 1 second to 3650 days": 10 to 19 of any unit are between them.
         case.query["quiet_for"] = "1" + str(case.query["quiet_for"])[-2:]
+    if case.path == "/ledger/export" and "checkpoint" in case.query:
+        # A checkpoint covers the whole log.
+        for name in {"from", "job", "org"} & case.query.keys():
+            case.query.pop(name)
+    if case.path == "/ledger/export" and "job" not in case.query:
+        case.query.pop("org", None)
     if case.path == "/ledger/consistency":
         sizes = sorted(min(max(int(case.query[name]), 1), SIZE) for name in ("from", "to"))
         case.query["from"], case.query["to"] = sizes
