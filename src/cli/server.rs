@@ -192,12 +192,6 @@ impl Server {
     }
 }
 
-/// The token of the newest lease in the answer to an append; `None` if none of its events began one.
-pub(super) fn newest_lease(answer: &Value) -> Option<String> {
-    let events = answer["events"].as_array().into_iter().flatten();
-    events.filter_map(|event| event["lease"]["token"].as_str()).next_back().map(str::to_owned)
-}
-
 /// The JSON of a write that went well.
 fn written(mut answer: Response<Body>) -> Result<Value, Failure> {
     if !answer.status().is_success() {

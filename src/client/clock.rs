@@ -35,7 +35,7 @@ pub(super) fn run(reporting: &Arc<Reporting>) {
 
 /// Renews the lease. Returns false if it is lost.
 fn renew(reporting: &Reporting) -> bool {
-    let Some(token) = reporting.lease.lock().clone() else { return true };
+    let Some(token) = reporting.lease.token() else { return true };
     // While the server is away, the next try may succeed: a server that starts gives every lease its full time.
     if let Answer::Refused(refusal) = reporting.connection.renew(&reporting.job, &token)
         && let Some(stop) = refusal.stop()

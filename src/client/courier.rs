@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::cancellation::{Cancellation, Stop};
 use super::connection::{Answer, Connection};
 use super::error::{Error, Refusal};
+use super::lease::HeldLease;
 use super::request::Tries;
 use super::spool::Spool;
 use super::status::Status;
-
-/// The token of a lease; `None` until the ledger has given it.
-pub(super) type HeldLease = Arc<Mutex<Option<String>>>;
 
 /// Takes events from a spool to the server.
 pub(super) struct Courier {
@@ -71,11 +68,11 @@ impl Courier {
         let (mut tries, mut stopped) = (Tries::until(self.until), None);
         while !events.is_empty() {
             let batch = serde_json::to_vec(&events).expect("JSON that was just read");
-            let token = self.lease.lock().clone();
+            let token = self.lease.token();
             let sent = Instant::now();
             match self.connection.append(&batch, token.as_deref()) {
                 Answer::Done(answer) => {
-                    self.take_lease(&answer);
+                    self.lease.take_from(&answer);
                     break;
                 }
                 Answer::Later { why, after } => {
@@ -125,14 +122,6 @@ impl Courier {
                 None
             }
             _ => Some(Error::Refused(Box::new(refusal))),
-        }
-    }
-
-    /// Takes the token from the answer to an append that started the job.
-    pub(super) fn take_lease(&self, answer: &Value) {
-        let events = answer["events"].as_array().into_iter().flatten();
-        if let Some(token) = events.filter_map(|event| event["lease"]["token"].as_str()).next_back() {
-            *self.lease.lock() = Some(token.to_owned());
         }
     }
 

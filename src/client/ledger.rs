@@ -15,6 +15,7 @@ use super::connection::{Answer, Connection};
 use super::error::Error;
 use super::gather::Gather;
 use super::job::Job;
+use super::lease::HeldLease;
 use super::leftovers::Leftovers;
 use super::new_job::NewJob;
 use super::reporting::{Reporting, State};
@@ -184,7 +185,7 @@ impl Ledger {
                         return Err(Error::NotALedger { url: self.connection.url.clone(), expected });
                     };
                     let reporting = self.reporting(id.to_owned(), Some(claim.lease_sec))?;
-                    *reporting.lease.lock() = Some(lease.to_owned());
+                    reporting.lease.set(lease);
                     reporting.state.lock().is_started = true;
                     let job = Job::new(reporting, &job["kind"], &job["spec"]);
                     job.deliver();
@@ -219,7 +220,7 @@ impl Ledger {
             deadline: self.deadline,
             connection: self.connection.clone(),
             spool,
-            lease: Arc::default(),
+            lease: HeldLease::default(),
             cancellation: Cancellation::default(),
             status: Arc::new(Status::default()),
             state: Mutex::new(State { gather, is_started: false, is_closed: false, courier: None }),

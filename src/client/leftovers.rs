@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::cancellation::{Cancellation, Stop};
 use super::courier::Courier;
 use super::error::Error;
+use super::lease::HeldLease;
 use super::ledger::Ledger;
 use super::spool::Spool;
 use super::status::Status;
@@ -68,7 +69,7 @@ impl Ledger {
             connection: self.connection.clone(),
             spool,
             // The first events of the file started the job. Sent again, their answer has the lease, if the lease still lasts.
-            lease: Arc::default(),
+            lease: HeldLease::default(),
             cancellation: cancellation.clone(),
             status: status.clone(),
             until: Some(Instant::now() + self.deadline),

@@ -40,6 +40,7 @@ mod courier;
 mod error;
 mod gather;
 mod job;
+mod lease;
 mod ledger;
 mod leftovers;
 mod new_job;
@@ -60,6 +61,8 @@ pub use reports::{Item, ItemStatus, Progress, Stream};
 
 #[cfg(feature = "server")]
 pub(crate) use connection::{is_hopeless, roots};
+#[cfg(feature = "server")]
+pub(crate) use lease::{HeldLease, newest_lease};
 #[cfg(feature = "server")]
 pub(crate) use spool::Spool;
 #[cfg(feature = "server")]

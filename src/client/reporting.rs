@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::cancellation::{Cancellation, Stop};
 use super::clock;
 use super::connection::Connection;
-use super::courier::{Courier, HeldLease};
+use super::courier::Courier;
 use super::error::Error;
 use super::gather::Gather;
+use super::lease::HeldLease;
 use super::reports::Stream;
 use super::spool::Spool;
 use super::status::Status;
@@ -136,7 +137,7 @@ impl Reporting {
         self.push("job.failed", failure);
     }
 
-    /// Makes events of what is gathered: the output, and the progress if it is due or `must_go`.
+    /// Makes events of the gathered output, and of the gathered progress if it is due or `must_go`.
     pub(super) fn push_gathered(&self, state: &mut State, must_go: bool) {
         state.gather.take_output().into_iter().for_each(|output| self.push("job.hook_output", output));
         let progress = state.gather.take_progress(Instant::now(), must_go);

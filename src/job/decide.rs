@@ -90,7 +90,7 @@ impl Refusal {
     }
 }
 
-/// An event that is to be appended, with what is known about its sender.
+/// An event that a sender asks to append, and the lease that the sender holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// The event.

@@ -15,7 +15,7 @@ impl Retry {
     /// The longest pause before a retry, in seconds: a day.
     pub const MAX_BACKOFF: u32 = 86_400;
 
-    /// What is left for the job that repeats this one; `None` after the last retry.
+    /// The retries for the job that repeats this one; `None` after the last retry.
     pub fn next(self) -> Option<Retry> {
         let backoff_sec = self.backoff_sec.saturating_mul(2).min(Retry::MAX_BACKOFF);
         (self.max > 1).then(|| Retry { max: self.max - 1, backoff_sec })

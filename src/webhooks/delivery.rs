@@ -88,7 +88,7 @@ impl Delivery {
         }
     }
 
-    /// What is left of the pause that an earlier server began.
+    /// The rest of the pause that an earlier server began.
     fn pause_left(&self) -> Duration {
         let whole = self.around.shared.settings.pauses.after(self.failures).unwrap_or_default();
         let left = self.webhook.next_try.map_or(0, |next| next.micros() - self.around.ledger.now().micros());

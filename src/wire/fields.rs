@@ -43,66 +43,43 @@ impl<const MAX: usize> Serialize for Text<MAX> {
     }
 }
 
-/// A whole number from 0 to `MAX`.
+/// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Whole<const MAX: u64>(pub u64);
+pub(super) struct Whole<const MAX: u64, const MIN: u64 = 0>(pub u64);
+
+impl<const MAX: u64, const MIN: u64> Whole<MAX, MIN> {
+    /// The number, of a type whose `MAX` fits 32 bits.
+    pub(super) fn as_u32(self) -> u32 {
+        const { assert!(MAX <= u32::MAX as u64) };
+        self.0 as u32
+    }
+}
 
 /// A count of records.
 pub(super) type Count = Whole<MAX_COUNT>;
 /// A percentage.
 pub(super) type Percent = Whole<100>;
 
-impl<'de, const MAX: u64> Deserialize<'de> for Whole<MAX> {
+impl<'de, const MAX: u64, const MIN: u64> Deserialize<'de> for Whole<MAX, MIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number<const MAX: u64>;
-        impl<const MAX: u64> Visitor<'_> for Number<MAX> {
-            type Value = Whole<MAX>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a whole number from 0 to {MAX}")
-            }
-            fn visit_u64<E: Error>(self, n: u64) -> Result<Whole<MAX>, E> {
-                if n <= MAX { Ok(Whole(n)) } else { Err(E::invalid_value(serde::de::Unexpected::Unsigned(n), &self)) }
-            }
-        }
-        deserializer.deserialize_u64(Number)
-    }
-}
-
-/// A whole number from `MIN` to `MAX`, which fits 32 bits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Between<const MIN: u64, const MAX: u64>(u32);
-
-impl<const MIN: u64, const MAX: u64> Between<MIN, MAX> {
-    /// The number.
-    pub(super) fn as_u32(self) -> u32 {
-        self.0
-    }
-}
-
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Between<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number<const MIN: u64, const MAX: u64>;
-        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
-            type Value = Between<MIN, MAX>;
+        struct Number<const MAX: u64, const MIN: u64>;
+        impl<const MAX: u64, const MIN: u64> Visitor<'_> for Number<MAX, MIN> {
+            type Value = Whole<MAX, MIN>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "a whole number from {MIN} to {MAX}")
             }
-            fn visit_u64<E: Error>(self, n: u64) -> Result<Between<MIN, MAX>, E> {
-                let small = u32::try_from(n).ok().filter(|_| (MIN..=MAX).contains(&n));
-                small.map(Between).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Whole<MAX, MIN>, E> {
+                match (MIN..=MAX).contains(&n) {
+                    true => Ok(Whole(n)),
+                    false => Err(E::invalid_value(serde::de::Unexpected::Unsigned(n), &self)),
+                }
             }
         }
         deserializer.deserialize_u64(Number)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Serialize for Between<MIN, MAX> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(self.0)
-    }
-}
-
-impl<const MAX: u64> Serialize for Whole<MAX> {
+impl<const MAX: u64, const MIN: u64> Serialize for Whole<MAX, MIN> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)
     }

@@ -40,3 +40,4 @@ pub use reject::{BatchReject, Reject};
 pub use residue::{StoredRedaction, residue, with_residue};
 pub use shown::{NotShown, entry_of};
 pub use stored::{EventData, Undecodable, decode, parse, read_spec};
+pub use v2::{MAX_LEASE_SEC, check_worker};

@@ -64,7 +64,7 @@ pub fn parse(
         let (known, found) = (listed(EventType::sent_by_producers()), json::beginning(event_type));
         return Err(Reject::invalid("/type", format!("expected one of {known}, found `{found}`")));
     };
-    let parsed = match with_shape(known, known.version(), Origin::Producer { action_id }, data, Accept(mask)) {
+    let parsed = match with_shape(known, known.version(), Origin::Producer { action_id }, data, Accept(Some(mask))) {
         Ok(accepted) if !has_free_names(&accepted.event) => return Ok(accepted),
         Err(ReadFailure::UnknownVersion) => unreachable!("the newest version of a type has a shape"),
         Err(ReadFailure::Rejected(reject)) => Err(reject),
@@ -85,7 +85,7 @@ pub fn parse(
 /// # Errors
 /// A [`Reject`] if `data` does not have its shape.
 pub fn own(event_type: EventType, data: &str) -> Result<EventData, Reject> {
-    match with_shape(event_type, event_type.version(), Origin::Log, data, Own) {
+    match with_shape(event_type, event_type.version(), Origin::Log, data, Accept(None)) {
         Ok(accepted) => Ok(accepted),
         Err(ReadFailure::UnknownVersion) => unreachable!("the newest version of a type has a shape"),
         Err(ReadFailure::Rejected(reject)) => Err(reject),
@@ -138,8 +138,8 @@ impl ShapeVisitor for AsEvent {
     }
 }
 
-/// Checks and masks a producer's data.
-struct Accept<'m>(&'m Mask);
+/// Checks data, and masks it unless its secrets are masked already.
+struct Accept<'m>(Option<&'m Mask>);
 
 impl ShapeVisitor for Accept<'_> {
     type Output = EventData;
@@ -147,22 +147,9 @@ impl ShapeVisitor for Accept<'_> {
     fn visit<S: Shape>(self, mut shape: S) -> Result<EventData, Reject> {
         shape.check()?;
         let mut masked = Vec::new();
-        shape.mask(self.0, &mut masked);
+        self.0.into_iter().for_each(|mask| shape.mask(mask, &mut masked));
         let (data, version) = (shape.to_bytes(), shape.version());
         Ok(EventData { event: shape.into_event(), data, version, masked })
-    }
-}
-
-/// Takes data of the ledger itself, which is not masked again.
-struct Own;
-
-impl ShapeVisitor for Own {
-    type Output = EventData;
-
-    fn visit<S: Shape>(self, shape: S) -> Result<EventData, Reject> {
-        shape.check()?;
-        let (data, version) = (shape.to_bytes(), shape.version());
-        Ok(EventData { event: shape.into_event(), data, version, masked: Vec::new() })
     }
 }
 

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::Exec;
 use super::gather::Gather;
-use super::lease::HeldLease;
 use super::program::{Program, Task};
 use super::run::Run;
 use super::signals;
@@ -20,6 +19,7 @@ use crate::cli::client::{Problem, failed, is_hopeless, unexpected};
 use crate::cli::output::{remark, shown};
 use crate::cli::server::{Server, text};
 use crate::cli::{Failure, Outcome};
+use crate::client::HeldLease;
 
 /// How long a claim waits for a job, in seconds. A signal ends `exec` after at most this time.
 const WAIT_SEC: u64 = 5;
@@ -141,7 +141,9 @@ fn run_one(exec: &Exec, folder: Option<&Path>, server: Server, claimed: Claimed)
     remark!("jobledger: job {}", task.id);
     let (done, all_done) = channel();
     let spool = exec.new_spool(folder);
-    let run = Run::new(Gather::new(exec.source.clone(), id), spool, HeldLease::of(token), exec.manner());
+    let lease = HeldLease::default();
+    lease.set(&token);
+    let run = Run::new(Gather::new(exec.source.clone(), id), spool, lease, exec.manner());
     if let Err(failure) = run.run(Program::start(&exec.command, &task), server, done, &all_done) {
         remark!("jobledger: {failure}");
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::lease::HeldLease;
 use super::run::Heard;
 use crate::cli::Failure;
 use crate::cli::client::{Problem, failed, is_hopeless};
 use crate::cli::output::{remark, shown};
 use crate::cli::server::Server;
+use crate::client::HeldLease;
 use crate::client::Spool;
 
 /// The shortest and the longest pause between two tries.

@@ -1,41 +1,15 @@
-//! The lease under which `exec` reports: its token, and the thread that renews it.
+//! The thread that renews the lease under which `exec` reports.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use serde_json::Value;
-
 use super::run::Heard;
 use crate::cli::client::Problem;
 use crate::cli::output::remark;
-use crate::cli::server::{Server, newest_lease};
+use crate::cli::server::Server;
+use crate::client::HeldLease;
 use crate::job::JobId;
-
-/// The token of the lease; `None` until the ledger has given it. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct HeldLease(Arc<Mutex<Option<String>>>);
-
-impl HeldLease {
-    /// The lease with this token.
-    pub(super) fn of(token: String) -> HeldLease {
-        HeldLease(Arc::new(Mutex::new(Some(token))))
-    }
-
-    /// The token.
-    pub(super) fn token(&self) -> Option<String> {
-        self.0.lock().clone()
-    }
-
-    /// Takes the token from the answer to an append that started the job.
-    pub(super) fn take_from(&self, answer: &Value) {
-        if let Some(token) = newest_lease(answer) {
-            *self.0.lock() = Some(token);
-        }
-    }
-}
 
 /// Renews the lease three times as often as it runs out, until `ended` disconnects. Tells `heard` if the lease is lost.
 pub(super) fn keep(

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 
 use super::courier::Courier;
-use super::lease::HeldLease;
 use crate::cli::Failure;
 use crate::cli::client::Remote;
 use crate::cli::output::{remark, shown};
 use crate::cli::server::Server;
+use crate::client::HeldLease;
 use crate::client::Spool;
 
 /// Starts to deliver every spool in `folder` that no process has. Drops `done` at the end.

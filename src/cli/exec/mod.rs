@@ -30,7 +30,6 @@ use uuid::Uuid;
 
 use self::courier::Courier;
 use self::gather::Gather;
-use self::lease::HeldLease;
 use self::program::{Program, Task};
 use self::run::{Manner, Run};
 use super::client::Remote;
@@ -41,6 +40,7 @@ use super::server::Server;
 use super::size::size;
 use super::telling::Source;
 use super::{Failure, Outcome};
+use crate::client::HeldLease;
 use crate::client::{MAX_BATCH, Spool};
 use crate::job::{JobId, JobType, Kind};
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::courier::{self, Courier};
 use super::gather::Gather;
-use super::lease::{self, HeldLease};
+use super::lease;
 use super::lines::{Stream, follow};
 use super::marks::{BadMark, Mark};
 use super::program::{End, Group, NotStarted, Program};
@@ -21,6 +21,7 @@ use crate::cli::follow::{Follow, Message};
 use crate::cli::output::remark;
 use crate::cli::server::Server;
 use crate::cli::{Failure, Outcome};
+use crate::client::HeldLease;
 use crate::client::Spool;
 use crate::job::plural;
 

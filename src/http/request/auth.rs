@@ -12,7 +12,7 @@ use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::connection::ConnectionHandle;
 use crate::http::observe::{asked_by, reads_of_others};
-use crate::job::OrgId;
+use crate::job::{JobKey, OrgId};
 
 /// The name of the session cookie.
 pub const COOKIE_NAME: &str = "jobledger_session";
@@ -58,6 +58,16 @@ impl Caller {
             Capability::ReadLedger | Capability::ReadJobs => "the role may not read this",
         };
         Err(Error::forbidden(format!("the token `{}` has the role {}; {needs}", self.0.name, self.0.role)))
+    }
+
+    /// The job with this id in the caller's own organisation, whether it exists or not.
+    ///
+    /// # Errors
+    ///
+    /// 404 for a text that is no job's id.
+    pub fn own_job(&self, id: &str) -> Result<JobKey, Error> {
+        let id = id.parse().map_err(|_| Error::no_such_job())?;
+        Ok(JobKey { org: self.0.org, id })
     }
 
     /// The organisation of a single job: the caller's own, or the one that an auditor names with `org`.

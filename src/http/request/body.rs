@@ -14,11 +14,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
+use serde::Deserialize;
 
 use super::{Caller, Encoding};
 use crate::http::answer::{Code, Error};
 use crate::http::connection::ArrivingBody;
 use crate::http::limits::{Limit, Permit};
+use crate::json;
 
 /// The largest body: 16 MiB.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -96,6 +98,19 @@ pub async fn read_small(body: Body, most: usize) -> Result<Bytes, Error> {
         Ok(Err(_)) => Err(broken_off()),
         Err(_) => Err(too_late()),
     }
+}
+
+/// Reads a JSON object from a body.
+///
+/// # Errors
+///
+/// 400 for a body that is not JSON; 422 for a member of another type or name.
+pub fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    let text = std::str::from_utf8(body).map_err(|_| Error::bad_request("expected JSON in UTF-8"))?;
+    json::read("", text).map_err(|error| match error.cause.is_data() {
+        true => Error::invalid(error.pointer.clone(), error.detail()),
+        false => Error::bad_request(format!("expected a JSON object: {}", error.detail())),
+    })
 }
 
 fn broken_off() -> Error {

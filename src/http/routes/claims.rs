@@ -19,20 +19,16 @@ use crate::access::Capability;
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error, JsonLine};
 use crate::http::app::App;
-use crate::http::request::body::read_small;
+use crate::http::request::body::{json_object, read_small};
 use crate::http::request::{Caller, Params};
-use crate::job::{JobKey, Kind};
-use crate::json;
+use crate::job::Kind;
 use crate::model::{JobModel, KindName};
 use crate::views::Wanted;
+use crate::wire::{MAX_LEASE_SEC, check_worker};
 use crate::workers::{Claim, ClaimError, MAX_WAIT_SEC};
 
 /// Most bytes of a claim.
 const MOST: usize = 16 << 10;
-/// Longest lease, in seconds: a day.
-const MAX_LEASE_SEC: u64 = 86_400;
-/// Longest name of a worker, in bytes.
-const MAX_WORKER: usize = 128;
 
 /// A worker's request for a job.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -128,28 +124,21 @@ fn parse(caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<Claim, Err
     if !content_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json") {
         return Err(Error::new(Code::UNSUPPORTED_MEDIA_TYPE, "expected `application/json`"));
     }
-    let text = std::str::from_utf8(body).map_err(|_| Error::bad_request("expected JSON in UTF-8"))?;
-    let request: ClaimRequest = json::read("", text).map_err(|error| match error.cause.is_data() {
-        true => invalid(error.pointer.clone(), error.detail()),
-        false => Error::bad_request(format!("not JSON: {}", error.detail())),
-    })?;
+    let request: ClaimRequest = json_object(body)?;
     let ClaimRequest { id, kind, job_type, labels, worker, lease_sec, wait_sec } = request;
-    let kind: Kind = kind.parse().map_err(|error| invalid("/kind", format!("{error}")))?;
+    let kind: Kind = kind.parse().map_err(|error| Error::invalid("/kind", error))?;
     let job_type = job_type.map(|text| text.parse()).transpose();
-    let job_type = job_type.map_err(|error| invalid("/job_type", format!("{error}")))?;
-    let in_range = |pointer: &str, found: u64, least: u64, most: u64| match (least..=most).contains(&found) {
+    let job_type = job_type.map_err(|error| Error::invalid("/job_type", error))?;
+    let in_range = |pointer: &'static str, found: u64, least: u64, most: u64| match (least..=most).contains(&found) {
         true => Ok(()),
-        false => Err(invalid(pointer, format!("expected a whole number from {least} to {most}, found {found}"))),
+        false => Err(Error::invalid(pointer, format!("expected a whole number from {least} to {most}, found {found}"))),
     };
     in_range("/lease_sec", lease_sec, 1, MAX_LEASE_SEC)?;
     in_range("/wait_sec", wait_sec, 0, MAX_WAIT_SEC)?;
-    if worker.is_empty() || worker.len() > MAX_WORKER || worker.chars().any(char::is_control) {
-        let detail = format!("expected 1 to {MAX_WORKER} bytes without control characters");
-        return Err(invalid("/worker", detail));
-    }
+    check_worker("/worker", &worker).map_err(|reject| Error::rejected(None, reject))?;
     let labels = labels.unwrap_or_default();
     if labels.len() > 16 {
-        return Err(invalid("/labels", format!("expected at most 16 labels, found {}", labels.len())));
+        return Err(Error::invalid("/labels", format!("expected at most 16 labels, found {}", labels.len())));
     }
     Ok(Claim {
         id,
@@ -161,16 +150,11 @@ fn parse(caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<Claim, Err
     })
 }
 
-/// 422 for a member of the body.
-fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Error {
-    Error { pointer: Some(pointer.into().into()), ..Error::new(Code::INVALID, detail) }
-}
-
 impl From<ClaimError> for Error {
     fn from(error: ClaimError) -> Error {
         let detail = error.to_string();
         match error {
-            ClaimError::Worker(detail) => invalid("/worker", detail),
+            ClaimError::Worker(detail) => Error::invalid("/worker", detail),
             ClaimError::IdReused { .. } => Error::new(Code::ID_REUSED, detail),
             ClaimError::TooMany => Error::new(Code::TOO_MANY_CLAIMS, detail),
             ClaimError::Append(error) => Error::append(error, false),
@@ -178,10 +162,4 @@ impl From<ClaimError> for Error {
             ClaimError::Log(error) => error.into(),
         }
     }
-}
-
-/// The job that a route of this file names.
-pub fn key_of(caller: &Caller, id: &str) -> Result<JobKey, Error> {
-    let id = id.parse().map_err(|_| Error::no_such_job())?;
-    Ok(JobKey { org: caller.0.org, id })
 }

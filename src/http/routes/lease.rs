@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::claims::key_of;
 use super::job::REPRESENTATION;
 use super::single_job::found;
 use crate::access::Capability;
@@ -41,7 +40,7 @@ pub async fn renew(
     caller.require(Capability::Append)?;
     params.finish()?;
     let token = lease_token(&headers)?.ok_or_else(|| Error::bad_request("expected the header `Ledger-Lease`"))?;
-    let key = key_of(&caller, &id)?;
+    let key = caller.own_job(&id)?;
     let renewal = app.ledger.renew_lease(&key, &token);
     if renewal == Renewal::Renewed {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::claims::{job_text, key_of};
+use super::claims::job_text;
 use super::job::REPRESENTATION;
 use super::single_job::{found, rendered};
 use crate::access::Capability;
@@ -53,7 +53,7 @@ pub async fn retry(
 ) -> Result<Response, Error> {
     caller.require(Capability::Append)?;
     params.finish()?;
-    let key = key_of(&caller, &id)?;
+    let key = caller.own_job(&id)?;
     let id = repeat(&app.ledger, &key, &caller.0.name).await?;
     let location = HeaderValue::from_str(&format!("/ledger/jobs/{id}")).expect("a job id is ASCII");
     let shown = found(&app, &REPRESENTATION, &JobKey { org: key.org, id }, None).await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::access::Capability;
 use crate::http::{App, Caller, Error, POSITION, Params, Segment, precondition};
-use crate::job::{JobId, JobKey, Kind, Refusal};
+use crate::job::{Kind, Refusal};
 use crate::ledger::{Append, AppendError};
 use crate::wire;
 
@@ -44,8 +44,7 @@ pub(super) async fn cancel(
     // The parameters of a read are refused: a cancellation with `as_of` would still cancel now.
     params.finish()?;
     let guard = precondition(&headers)?;
-    let id = id.parse::<JobId>().map_err(|_| Error::no_such_job())?;
-    let key = JobKey { org: caller.0.org, id };
+    let key = caller.own_job(&id)?;
     // The route checks the kind alone. The writer thread decides whether the job may be cancelled.
     if app.ledger.log(|log| log.job_kind(key.org, &key.id))? != Some(Kind::Task) {
         return Err(Error::no_such_job());

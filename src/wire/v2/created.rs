@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::job::{Event, Kind, Retry, Time};
 use crate::mask::Mask;
-use crate::wire::fields::{Between, Object, Text, TextMap, Word};
+use crate::wire::fields::{Object, Text, TextMap, Whole, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::{DATA, Shape, read_object};
 use crate::wire::stored::Origin;
@@ -32,8 +32,8 @@ pub struct Created2 {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Retry2 {
-    max: Between<1, MAX_RETRIES>,
-    backoff_sec: Between<0, { Retry::MAX_BACKOFF as u64 }>,
+    max: Whole<MAX_RETRIES, 1>,
+    backoff_sec: Whole<{ Retry::MAX_BACKOFF as u64 }>,
 }
 
 /// `job.created` before its spec is read, whose shape depends on `kind`.

@@ -9,4 +9,4 @@ mod created;
 mod started;
 
 pub use created::Created2;
-pub use started::Started2;
+pub use started::{MAX_LEASE_SEC, Started2, check_worker};

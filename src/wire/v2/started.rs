@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Event, Started, Time};
-use crate::wire::fields::{Between, Count, MAX_TEXT, Text, Word};
+use crate::wire::fields::{Count, MAX_TEXT, Text, Whole, Word};
 use crate::wire::reject::Reject;
 use crate::wire::shape::{REDACTED_TEXT, Shape};
 use crate::wire::v1::{into_count, into_text, text_mut};
@@ -11,7 +11,19 @@ use crate::wire::v1::{into_count, into_text, text_mut};
 /// Longest name of a worker, in bytes.
 const MAX_WORKER: usize = 128;
 /// Longest lease, in seconds: a day.
-pub const MAX_LEASE: u64 = 86_400;
+pub const MAX_LEASE_SEC: u64 = 86_400;
+
+/// Checks the name of a worker; `pointer` is its place.
+///
+/// # Errors
+/// A [`Reject`] if the name is not 1 to 128 bytes without control characters.
+pub fn check_worker(pointer: &'static str, name: &str) -> Result<(), Reject> {
+    if name.is_empty() || name.len() > MAX_WORKER || name.chars().any(char::is_control) {
+        let detail = format!("expected 1 to {MAX_WORKER} bytes without control characters");
+        return Err(Reject::invalid(pointer, detail));
+    }
+    Ok(())
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +35,7 @@ pub struct Started2 {
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<Text<MAX_WORKER>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lease_sec: Option<Between<1, MAX_LEASE>>,
+    lease_sec: Option<Whole<MAX_LEASE_SEC, 1>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease_until: Option<Word<Time>>,
 }
@@ -39,12 +51,7 @@ impl Shape for Started2 {
     }
 
     fn check(&self) -> Result<(), Reject> {
-        if let Some(Text(name)) = &self.worker
-            && (name.is_empty() || name.chars().any(char::is_control))
-        {
-            let detail = format!("expected 1 to {MAX_WORKER} bytes without control characters");
-            return Err(Reject::invalid("/data/worker", detail));
-        }
+        self.worker.as_ref().map_or(Ok(()), |Text(name)| check_worker("/data/worker", name))?;
         match (&self.worker, self.lease_sec, self.lease_until) {
             (None, Some(_), _) => {
                 Err(Reject::invalid("/data/worker", "expected together with `lease_sec`, found none"))
@@ -65,7 +72,7 @@ impl Shape for Started2 {
             message: into_text(self.message),
             total_records: into_count(self.total_records),
             worker: into_text(self.worker),
-            lease_sec: self.lease_sec.map(Between::as_u32),
+            lease_sec: self.lease_sec.map(Whole::as_u32),
             lease_until: self.lease_until.map(|until| until.0),
         })
     }

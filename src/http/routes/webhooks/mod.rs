@@ -15,7 +15,7 @@ use self::new::NewWebhookBody;
 use crate::access::Capability;
 use crate::http::answer::{Error, JsonLine};
 use crate::http::app::App;
-use crate::http::request::body::read_small;
+use crate::http::request::body::{json_object, read_small};
 use crate::http::request::{Caller, Params, Segment};
 use crate::webhooks::WebhookModel;
 
@@ -69,7 +69,7 @@ pub async fn add(State(app): State<App>, caller: Caller, params: Params, body: B
     caller.require(Capability::Webhooks)?;
     let body = read_small(body, MAX_BODY).await?;
     params.finish()?;
-    let new = NewWebhookBody::read(&body)?.checked(caller.0.org, app.webhooks.allows_private())?;
+    let new = json_object::<NewWebhookBody>(&body)?.checked(caller.0.org, app.webhooks.allows_private())?;
     let webhook = app.webhooks.add(new, app.ledger.head(), app.ledger.now()).await?;
     Ok((StatusCode::CREATED, JsonLine(WebhookModel::with_secret(&webhook))).into_response())
 }

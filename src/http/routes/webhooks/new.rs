@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use crate::http::answer::{Error, shortened};
 use crate::job::{EventType, Kind, OrgId, listed};
-use crate::json;
 use crate::model::KindName;
 use crate::webhooks::{NewWebhook, Receiver, SentType, sendable};
 
@@ -30,19 +29,6 @@ pub(super) struct NewWebhookBody {
 }
 
 impl NewWebhookBody {
-    /// Reads the body.
-    ///
-    /// # Errors
-    ///
-    /// 400 for a body that is not JSON; 422 for a member of another type or name.
-    pub(super) fn read(body: &[u8]) -> Result<NewWebhookBody, Error> {
-        let text = std::str::from_utf8(body).map_err(|_| Error::bad_request("expected JSON in UTF-8"))?;
-        json::read("", text).map_err(|error| match error.cause.is_data() {
-            true => Error::invalid(error.pointer.clone(), error.detail()),
-            false => Error::bad_request(format!("expected a JSON object: {}", error.detail())),
-        })
-    }
-
     /// The webhook that the body describes, for the organisation `org`.
     ///
     /// # Errors
