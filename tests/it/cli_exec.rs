@@ -4,47 +4,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cli::{Cli, Done, Serving, cli, token};
+use crate::support::cli::{Cli, Done, Serving, cli};
+use crate::support::event;
+use crate::support::place::Place;
 use crate::support::wait::until;
-use crate::support::{Client, event};
-
-/// A folder with a server, the token of a worker, and a folder for the spool.
-struct Place {
-    dir: tempfile::TempDir,
-    server: Serving,
-    token: String,
-}
 
 impl Place {
-    fn new() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Serving::start(&dir.path().join("ledger"));
-        let token = token(&dir.path().join("ledger"), "worker");
-        Place { dir, server, token }
-    }
-
-    fn client(&self) -> Client {
-        self.server.client(&self.token)
-    }
-
-    fn spool(&self) -> std::path::PathBuf {
-        self.dir.path().join("spool")
-    }
-
     /// `jobledger exec` of a script.
-    fn exec(&self, options: &[&str], script: &str) -> Cli {
+    pub fn exec(&self, options: &[&str], script: &str) -> Cli {
         let words = ["exec", "--url", &self.server.url, "--token", &self.token, "--job", "j", "--spool"];
         cli(words).arg(self.spool()).args(options).args(["--", "/bin/sh", "-c", script])
-    }
-
-    fn job(&self) -> Value {
-        self.client().get("/ledger/jobs/j").expect(200).json()
-    }
-
-    /// The events of the job, oldest first.
-    fn events(&self) -> Vec<Value> {
-        let page = self.client().get("/ledger/jobs/j/events?limit=1000").expect(200).json();
-        page["events"].as_array().unwrap().clone()
     }
 
     fn output(&self) -> String {
@@ -52,7 +21,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn nothing_waits(&self) {
+    pub fn nothing_waits(&self) {
         assert_eq!(self.spool().read_dir().unwrap().count(), 0, "the spool is empty");
     }
 }
@@ -68,10 +37,10 @@ fn a_command_is_recorded_from_its_start_to_its_end() {
     let done = place.exec(&["--label", "ticket:A-17", "--job-type", "nightly"], script).run();
     assert_eq!(done.clone().expect(0).stdout, "out\nlast\n");
     assert_eq!(done.stderr, "err\n");
-    let job = place.job();
+    let job = place.job("j");
     assert_eq!(job["status"], "completed");
     assert_eq!((&job["spec"]["job_type"], &job["labels"]["ticket"]), (&json!("nightly"), &json!("A-17")));
-    let events = place.events();
+    let events = place.events("j");
     let expected =
         ["job.created", "job.started", "job.hook_output", "job.hook_output", "job.hook_output", "job.completed"];
     assert_eq!(types(&events), expected);
@@ -88,13 +57,13 @@ fn the_exit_code_is_that_of_the_command() {
     {
         let place = Place::new();
         place.exec(&[], script).run().refused(code, &[message, "job j"]);
-        let job = place.job();
+        let job = place.job("j");
         assert_eq!((&job["status"], &job["message"]), (&json!("failed"), &json!(message)));
     }
     let place = Place::new();
     let words = ["exec", "--url", &place.server.url, "--token", &place.token, "--job", "j", "--", "/no/such/program"];
     cli(words).run().refused(127, &["cannot run `/no/such/program`"]);
-    assert_eq!(place.job()["status"], "failed");
+    assert_eq!(place.job("j")["status"], "failed");
 }
 
 #[test]
@@ -112,7 +81,7 @@ fn lines_on_stdout_may_be_reports() {
     let left_out: Vec<&str> = done.stderr.lines().filter(|line| line.contains("left out")).collect();
     assert!(left_out[0].contains("expected a closing quote"), "{left_out:?}");
     assert!(left_out[1].contains("/data/status"), "{left_out:?}");
-    let job = place.job();
+    let job = place.job("j");
     assert_eq!((&job["status"], &job["records_processed"]), (&json!("completed"), &json!(650)));
     assert_eq!(job["current_step"], "Processing accounts");
     let items: Vec<_> = job["items"].as_array().unwrap().iter().map(|item| [&item["item"], &item["status"]]).collect();
@@ -139,7 +108,7 @@ fn a_cancelled_job_ends_its_command() {
         until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
         place.client().append(&event("job.cancelled", "j", json!({"reason": "wrong target"}))).expect(201);
         running.wait().refused(code, &["job j is cancelled"]);
-        assert_eq!(place.job()["status"], "cancelled");
+        assert_eq!(place.job("j")["status"], "cancelled");
         place.nothing_waits();
     }
 }
@@ -151,7 +120,7 @@ fn signals_go_to_the_command() {
     assert_eq!(running.line().unwrap(), "ready");
     running.signal("INT");
     assert_eq!(running.wait().expect(5).stdout, "stopped\n");
-    assert_eq!(place.job()["status"], "failed");
+    assert_eq!(place.job("j")["status"], "failed");
 }
 
 #[test]
@@ -190,8 +159,8 @@ fn reports_wait_for_a_server_that_is_away_and_arrive_once() {
     place.server = Serving::on(&ledger, &address);
     assert!(running.wait().expect(0).stderr.contains("reports wait in"));
     assert_eq!(place.output(), "one\ntwo\n");
-    assert_eq!(place.job()["status"], "completed");
-    assert_eq!(place.job()["notes"].as_array().unwrap().len(), 1);
+    assert_eq!(place.job("j")["status"], "completed");
+    assert_eq!(place.job("j")["notes"].as_array().unwrap().len(), 1);
     place.nothing_waits();
 }
 
@@ -280,7 +249,7 @@ fn output_beyond_the_limit_of_the_spool_is_counted() {
     });
     place.server = Serving::on(&ledger, &address);
     running.wait().expect(0);
-    let job = place.job();
+    let job = place.job("j");
     assert_eq!(job["status"], "completed");
     let note = job["notes"][0]["text"].as_str().unwrap();
     assert!(note.starts_with("100000 bytes of output found no room in the spool"), "{note}");
@@ -299,7 +268,7 @@ fn a_spool_that_cannot_be_written_waits_in_memory() {
 fn a_process_that_the_command_leaves_behind_holds_nothing_up() {
     let place = Place::new();
     place.exec(&[], "sleep 1000 & echo $! > pid; echo done").current_dir(place.dir.path()).run().expect(0);
-    assert_eq!(place.job()["status"], "completed");
+    assert_eq!(place.job("j")["status"], "completed");
     let pid = std::fs::read_to_string(place.dir.path().join("pid")).unwrap();
     std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
 }
@@ -320,14 +289,14 @@ fn the_job_runs_under_a_lease_that_exec_renews() {
     let (stdin, go) = std::io::pipe().unwrap();
     let running = place.exec(&["--lease", "1s", "--worker", "host-7"], "read line; echo late").stdin(stdin).start();
     until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
-    let job = place.job();
+    let job = place.job("j");
     assert_eq!((&job["worker"], &job["lease_sec"]), (&json!("host-7"), &json!(1)));
     // A silent command, for longer than the lease.
     std::thread::sleep(std::time::Duration::from_secs(3));
     place.client().append(&event("job.progress", "j", json!({"progress": 1}))).expect(409);
     drop(go);
     running.wait().expect(0);
-    assert_eq!((place.job()["status"].as_str(), place.output().as_str()), (Some("completed"), "late\n"));
+    assert_eq!((place.job("j")["status"].as_str(), place.output().as_str()), (Some("completed"), "late\n"));
     place.nothing_waits();
 }
 
@@ -338,8 +307,8 @@ fn a_killed_exec_leaves_no_job_running() {
     let running = place.exec(&["--lease", "1s", "--worker", "host-7"], "read line").stdin(stdin).start();
     until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
     running.signal("KILL");
-    until("the job ends", || place.job()["status"] == "failed");
-    assert_eq!(place.job()["message"], "worker host-7 was lost: no report for 1 s");
+    until("the job ends", || place.job("j")["status"] == "failed");
+    assert_eq!(place.job("j")["message"], "worker host-7 was lost: no report for 1 s");
 }
 
 #[test]
@@ -353,7 +322,7 @@ fn a_lost_lease_ends_the_command_and_keeps_its_reports() {
     until("the job runs", || place.client().get("/ledger/jobs/j").text().contains("\"running\""));
     // `exec` cannot reach the server for longer than the lease, which the stopped process stands for.
     running.signal("STOP");
-    until("the job ends", || place.job()["status"] == "failed");
+    until("the job ends", || place.job("j")["status"] == "failed");
     running.signal("CONT");
     let done = running.wait();
     assert!(done.stderr.contains("lost to this worker: the command gets SIGTERM"), "{}", done.stderr);
@@ -363,68 +332,5 @@ fn a_lost_lease_ends_the_command_and_keeps_its_reports() {
     place.server.signal("TERM");
     place.server.ended();
     place.server = Serving::on(&ledger, &address);
-    assert_eq!(place.job()["status"], "failed");
-}
-
-/// `jobledger exec --claim` of a script, for two jobs of the type `nightly`.
-fn claiming(place: &Place, options: &[&str], script: &str) -> Cli {
-    let words =
-        ["exec", "--url", &place.server.url, "--token", &place.token, "--claim", "--job-type", "nightly", "--spool"];
-    cli(words).arg(place.spool()).args(options).args(["--", "/bin/sh", "-c", script])
-}
-
-fn nightly(job: &str) -> Value {
-    event("job.created", job, json!({"kind": "generic", "spec": {"job_type": "nightly", "parameters": {"n": job}}}))
-}
-
-#[test]
-fn with_claim_the_command_runs_for_each_job() {
-    let place = Place::new();
-    place.client().append(&json!([nightly("a"), nightly("b"), nightly("c")])).expect(201);
-    let script = r#"read -r job; echo "$JOBLEDGER_JOB_ID $JOBLEDGER_JOB_KIND $JOBLEDGER_JOB_TYPE $job"
-        test "$JOBLEDGER_JOB_ID" != b"#;
-    let done = claiming(&place, &["--max-jobs", "2", "--worker", "w"], script).run().expect(0);
-    for line in done.stdout.lines() {
-        let (names, job) = line.split_at(line.find('{').unwrap());
-        let job: Value = serde_json::from_str(job).unwrap();
-        assert_eq!(names, format!("{} generic nightly ", job["id"].as_str().unwrap()));
-        assert_eq!((&job["status"], &job["spec"]["parameters"]["n"]), (&json!("running"), &job["id"]));
-    }
-    let status = |job: &str| place.client().get(&format!("/ledger/jobs/{job}")).expect(200).json()["status"].clone();
-    assert_eq!([status("a"), status("b"), status("c")], ["completed", "failed", "pending"]);
-    assert!(done.stderr.contains("the command ended with exit code 1"), "{}", done.stderr);
-    place.nothing_waits();
-}
-
-#[test]
-fn claims_wait_for_jobs_and_for_the_server_and_end_with_a_signal() {
-    let mut place = Place::new();
-    let (ledger, address) =
-        (place.dir.path().join("ledger"), place.server.url.strip_prefix("http://").unwrap().to_owned());
-    let running = claiming(&place, &["--concurrency", "2"], "echo done").start();
-    place.client().append(&nightly("a")).expect(201);
-    let ended =
-        |place: &Place, job: &str| place.client().get(&format!("/ledger/jobs/{job}")).text().contains("completed");
-    until("the job ends", || ended(&place, "a"));
-    place.server.signal("KILL");
-    place.server.ended();
-    place.server = Serving::on(&ledger, &address);
-    place.client().append(&nightly("b")).expect(201);
-    until("the second job ends", || ended(&place, "b"));
-    running.signal("TERM");
-    running.wait().expect(0);
-}
-
-#[test]
-fn claims_that_the_server_refuses_end_exec() {
-    let place = Place::new();
-    let viewer = token(&place.dir.path().join("ledger"), "viewer");
-    let words = ["exec", "--url", &place.server.url, "--token", &viewer, "--claim", "--", "/bin/true"];
-    cli(words).run().refused(1, &["403"]);
-    for (option, value) in
-        [("--lease", "0s"), ("--lease", "1500ms"), ("--lease", "2days"), ("--concurrency", "0"), ("--job", "x")]
-    {
-        claiming(&place, &[option, value], "true").run().refused(2, &[option]);
-    }
-    place.exec(&["--concurrency", "2"], "true").run().refused(2, &["--claim"]);
+    assert_eq!(place.job("j")["status"], "failed");
 }

@@ -1,56 +1,24 @@
 //! `jobledger::client`: what a worker in Rust reports reaches the ledger, once and in order.
 
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobledger::client::{Claim, Error, Item, Ledger, NewJob, Progress, Stop, Stream};
 use serde_json::{Value, json};
 
-use crate::support::cli::{Serving, token};
+use crate::support::cli::Serving;
+use crate::support::event;
+use crate::support::line::Line;
+use crate::support::place::Place;
 use crate::support::wait::{PATIENCE, until};
-use crate::support::{Client, event};
-
-/// A server in a folder, and the token of a worker.
-struct Place {
-    dir: tempfile::TempDir,
-    server: Serving,
-    token: String,
-}
 
 impl Place {
-    fn new() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Serving::start(&dir.path().join("ledger"));
-        let token = token(&dir.path().join("ledger"), "worker");
-        Place { dir, server, token }
-    }
-
     fn ledger(&self) -> Ledger {
         Ledger::new(&self.server.url, &self.token).unwrap()
     }
 
-    fn client(&self) -> Client {
-        self.server.client(&self.token)
-    }
-
-    fn spool(&self) -> PathBuf {
-        self.dir.path().join("spool")
-    }
-
     fn files(&self) -> usize {
         self.spool().read_dir().unwrap().count()
-    }
-
-    fn job(&self, id: &str) -> Value {
-        self.client().get(&format!("/ledger/jobs/{id}")).expect(200).json()
-    }
-
-    /// The events of the job, oldest first.
-    fn events(&self, id: &str) -> Vec<Value> {
-        let page = self.client().get(&format!("/ledger/jobs/{id}/events?limit=1000")).expect(200).json();
-        page["events"].as_array().unwrap().clone()
     }
 
     fn cancel(&self, id: &str) {
@@ -79,52 +47,6 @@ impl Stopped {
         let Stopped { dir, address, token } = self;
         let server = Serving::on(&dir.path().join("ledger"), &address);
         Place { dir, server, token }
-    }
-}
-
-/// A line to a server that can be cut.
-struct Line {
-    url: String,
-    state: Arc<Mutex<Ends>>,
-}
-
-#[derive(Default)]
-struct Ends {
-    is_cut: bool,
-    open: Vec<TcpStream>,
-}
-
-impl Line {
-    fn to(server: &str) -> Line {
-        let (listener, server) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.to_owned());
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let line = Line { url, state: Arc::default() };
-        let state = line.state.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map(Result::unwrap) {
-                let mut state = state.lock().unwrap();
-                let Some(server) = (!state.is_cut).then(|| TcpStream::connect(&server).unwrap()) else { continue };
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    std::thread::spawn(move || {
-                        // A cut breaks the copy.
-                        let _ = std::io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
-                }
-                state.open.extend([client, server]);
-            }
-        });
-        line
-    }
-
-    fn cut(&self, is_cut: bool) {
-        let mut state = self.state.lock().unwrap();
-        state.is_cut = is_cut;
-        for end in state.open.drain(..) {
-            // The other side may have closed it.
-            let _ = end.shutdown(Shutdown::Both);
-        }
     }
 }
 

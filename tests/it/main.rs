@@ -26,6 +26,7 @@ mod cli_config;
 mod cli_demo;
 mod cli_describe;
 mod cli_exec;
+mod cli_exec_claims;
 mod cli_export;
 mod cli_help;
 mod cli_import;

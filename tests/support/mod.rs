@@ -17,6 +17,8 @@ pub mod hostile;
 pub mod http2;
 pub mod insider;
 mod jobs;
+pub mod line;
+pub mod place;
 pub mod published;
 pub mod raw;
 pub mod receiver;
