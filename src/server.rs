@@ -10,8 +10,8 @@ use tokio::task::AbortHandle;
 use crate::access::{Access, AccessError, LiveAccess};
 use crate::blocking::off_thread;
 use crate::http::{
-    self, App, AppState, HttpOptions, Limits, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith, Site, Tls,
-    Transport,
+    self, App, AppState, HttpOptions, Limits, Openings, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith,
+    Site, Tls, Transport,
 };
 use crate::job::Span;
 use crate::kinds;
@@ -83,6 +83,7 @@ impl Server {
             rendered_jobs: RenderedJobs::new(memory.of(Share::RenderedJobs)),
             pages: Pages::new(memory.of(Share::Pages)),
             tails: Arc::new(Tails::new(&memory)),
+            openings: Openings::default(),
             live_jobs: LiveJobs::default(),
             claims: Claims::default(),
             webhooks,

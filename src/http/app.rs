@@ -12,6 +12,7 @@ use crate::http::limits::Limits;
 use crate::http::observe::Requests;
 use crate::http::request::OwnOrigins;
 use crate::http::routes::session::OnceLink;
+use crate::http::tail::Openings;
 use crate::ledger::Ledger;
 use crate::tails::{LiveJobs, Tails};
 use crate::webhooks::Webhooks;
@@ -37,6 +38,8 @@ pub struct AppState {
     pub pages: Pages,
     /// Open tails.
     pub tails: Arc<Tails>,
+    /// The pace at which streams are opened.
+    pub openings: Openings,
     /// The jobs that are read live, with the messages that their watchers share.
     pub live_jobs: LiveJobs,
     /// The claims that are under way.

@@ -36,6 +36,7 @@ pub use routes::jobs::{job_query, order as job_order};
 pub use routes::session::{OnceLink, sign_in_once};
 pub use routes::single_job::{Render, Representation, single_job};
 pub use site::Site;
+pub use tail::Openings;
 
 use axum::Router;
 use axum::http::HeaderName;

@@ -101,6 +101,7 @@ mod metrics;
 mod older_format;
 mod open_files;
 mod openapi;
+mod openings;
 mod operation;
 mod organisations;
 mod other_sqlite;

@@ -129,6 +129,9 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         failing = false;
+        // The work that is ready comes before the next connection. Without this, an append would wait behind thousands of watchers that
+        // connect at the same instant.
+        tokio::task::yield_now().await;
         let (open, options, handle) = (open.clone(), options.clone(), ConnectionHandle::default());
         let (site, stopping, cut_off) = (site.clone(), stopping.clone(), cut_off.clone());
         let connection = Connection { peer, site, stopping, cut_off, handle: handle.clone(), open };

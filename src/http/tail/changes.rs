@@ -25,7 +25,7 @@ pub async fn live_changes(
     view: Representation,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let (mut ending, held) = Ending::open(app, caller, reading.heartbeat)?;
+    let (mut ending, held) = Ending::open(app, caller, reading.heartbeat).await?;
     // The bell is taken before the job is read: an event in between rings it.
     let key = reading.key.clone();
     let mut bell = app.tails.bell(&Filter::of_job(&key));

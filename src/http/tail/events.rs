@@ -23,13 +23,28 @@ pub struct TailOf {
     pub after: Option<Position>,
     /// How often the client asked for a heartbeat.
     pub heartbeat: Option<Duration>,
+    /// Whether the one job that the filter names must exist.
+    pub must_exist: bool,
 }
 
 /// Answers with a tail. A watcher that has seen its one job end gets 204, which stops an EventSource.
-pub fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
+///
+/// # Errors
+///
+/// 404 for a job that must exist and does not, 400 for a `Last-Event-ID` that is no position, 503 for one stream too many.
+pub async fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let (mut ending, held) = Ending::open(app, caller, of.heartbeat)?;
     let one_job = of.filter.one_job();
+    let is_missing = || match &one_job {
+        Some(key) if of.must_exist => Ok::<_, Error>(app.ledger.log(|log| log.stream(key.org, &key.id))?.is_none()),
+        _ => Ok(false),
+    };
+    let opened = Ending::open(app, caller, of.heartbeat).await;
+    // The job is looked for in the stream's turn. The 404 goes before the refusal of one stream too many.
+    if is_missing()? {
+        return Err(Error::no_such_job());
+    }
+    let (mut ending, held) = opened?;
     let mut bell = app.tails.bell(&of.filter);
     // Read before the job's end: a job that ends in between ends after the cursor, and the tail shows its end.
     let known = app.ledger.head();

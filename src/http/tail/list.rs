@@ -25,7 +25,7 @@ pub async fn live_list(
     heartbeat: Option<Duration>,
 ) -> Result<Response, Error> {
     let resumed = last_event_id(headers)?;
-    let (mut ending, held) = Ending::open(app, caller, heartbeat)?;
+    let (mut ending, held) = Ending::open(app, caller, heartbeat).await?;
     // Before the page is read: from then on no change is missed.
     let held = (held, app.ledger.watch_jobs());
     let mut bell = app.tails.bell(&Filter { org: of.query.org, kind: of.query.kind, ..Filter::default() });

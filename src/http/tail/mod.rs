@@ -8,6 +8,7 @@ mod changes;
 mod events;
 mod list;
 mod live;
+mod openings;
 mod output;
 
 pub use busy::or_busy;
@@ -15,6 +16,7 @@ pub use changes::live_changes;
 pub use events::{TailOf, tail};
 pub use list::live_list;
 pub use live::live;
+pub use openings::Openings;
 pub use output::live_output;
 
 use std::convert::Infallible;
@@ -103,13 +105,17 @@ impl Ending {
     /// Opens a stream for `caller`: binds its connection to the stream, and makes the connection's send buffer small, so that a watcher
     /// that does not read costs little memory. `heartbeat` is how often the client asked for a heartbeat.
     ///
+    /// Waits for the stream's turn, so that thousands of watchers that come at once do not hold up other requests. At most the streams
+    /// that the limits admit wait.
+    ///
     /// The stream is counted before its first read of the log: from then on the publisher renders every event.
     ///
     /// # Errors
     ///
     /// 503 `too-many-tails`.
-    fn open(app: &App, caller: &Caller, heartbeat: Option<Duration>) -> Result<(Ending, Held), Error> {
+    async fn open(app: &App, caller: &Caller, heartbeat: Option<Duration>) -> Result<(Ending, Held), Error> {
         let permit = app.limits.tails.try_acquire(caller, 1)?;
+        app.openings.turn(&app.stopping).await;
         let lease = Lease::new(app, caller);
         let bound = caller.connection().bind(lease.clone());
         caller.connection().shrink_send_buffer();

@@ -32,7 +32,7 @@ pub async fn live_output(
 ) -> Result<Response, Error> {
     // A position beyond the head is of a ledger that was restored from an older copy since.
     let resumed = last_event_id(headers)?.filter(|seen| *seen <= app.ledger.head());
-    let (ending, held) = Ending::open(app, caller, reading.heartbeat)?;
+    let (ending, held) = Ending::open(app, caller, reading.heartbeat).await?;
     let key = reading.key.clone();
     // The bell is taken before the job is read: an event in between rings it.
     let bell = app.tails.bell(&Filter::of_job(&key));

@@ -108,7 +108,9 @@ pub async fn of_job(
     if let Some(moment) = as_of {
         query.filter.upto = Some(app.ledger.point_in_time("as_of", Some(moment)).await?.position);
     }
-    if !app.ledger.log(|log| existed(log, org, &job, query.filter.upto))? {
+    // A tail looks for the job when it has its turn.
+    let is_tail = as_of.is_none() && accept::choose(&headers, &FORMS) == Some("text/event-stream");
+    if !is_tail && !app.ledger.log(|log| existed(log, org, &job, query.filter.upto))? {
         return Err(Error::no_such_job());
     }
     answer(app, caller, headers, query).await
@@ -140,7 +142,7 @@ async fn answer(app: App, caller: Caller, headers: HeaderMap, query: EventQuery)
             Ok(ndjson(app, long, range, move |app, range| export(app, range, &query.filter)))
         }
         Some(_) if query.filter.upto.is_some() => Err(Error::live_as_of()),
-        Some(_) => or_busy(&app, &caller, tail(&app, &caller, &headers, query.tail())),
+        Some(_) => or_busy(&app, &caller, tail(&app, &caller, &headers, query.tail()).await),
         None => Err(Error::not_acceptable(&FORMS.join(", "))),
     }
 }

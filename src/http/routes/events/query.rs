@@ -24,6 +24,8 @@ pub struct EventQuery {
     min: Option<Position>,
     /// How often the client of a tail asked for a heartbeat.
     pub heartbeat: Option<Duration>,
+    /// Whether the job of the filter must exist.
+    must_exist: bool,
 }
 
 impl EventQuery {
@@ -38,7 +40,7 @@ impl EventQuery {
     /// The query of `/ledger/jobs/{id}/events`.
     pub fn of_job(mut params: Params, org: OrgId, job: JobId) -> Result<EventQuery, Error> {
         let mut query = EventQuery::take(&mut params)?;
-        (query.filter.org, query.filter.job) = (Some(org), Some(job));
+        (query.filter.org, query.filter.job, query.must_exist) = (Some(org), Some(job), true);
         query.finish(params)
     }
 
@@ -49,7 +51,7 @@ impl EventQuery {
         let (kind, types) = (params.one("kind")?, types(&params.many("type", MOST_TYPES)?)?);
         let filter = Filter { kind, types, ..Filter::default() };
         let (min, heartbeat) = (params.one("min_position")?, params.heartbeat()?);
-        Ok(EventQuery { filter, after, limit, min, heartbeat })
+        Ok(EventQuery { filter, after, limit, min, heartbeat, must_exist: false })
     }
 
     fn finish(self, params: Params) -> Result<EventQuery, Error> {
@@ -59,7 +61,7 @@ impl EventQuery {
 
     /// The tail of these events.
     pub fn tail(self) -> TailOf {
-        TailOf { filter: self.filter, after: self.after, heartbeat: self.heartbeat }
+        TailOf { filter: self.filter, after: self.after, heartbeat: self.heartbeat, must_exist: self.must_exist }
     }
 
     /// Waits until the log has reached `min_position`.

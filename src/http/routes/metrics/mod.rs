@@ -80,6 +80,8 @@ fn registry(app: &App) -> Result<Registry, Error> {
     app.limits.register(app.ledger.turns(), &mut registry);
     let help = "Lines of the log that were dropped, because stderr did not take them";
     registry.register("jobledger_log_lines_dropped", help, app.dropped_lines.clone());
+    let help = "Streams of server-sent events that wait for their turn to be opened";
+    registry.register("jobledger_tails_waiting", help, app.openings.waiting());
     app.webhooks.register(app.ledger.head(), &mut registry);
     memory::register(app, &mut registry);
     app.requests.register(&mut registry);
