@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use ureq::Body;
+use ureq::http::Response;
 
 use super::checkpoint::checkpoint;
 use super::client::{Remote, expect_type, failed, refused};
@@ -14,8 +16,7 @@ use super::output::{say, shown};
 use super::target::Target;
 use super::{Failure, Outcome};
 use crate::chain;
-use crate::evidence::BundleFiles;
-use crate::evidence::{EvidenceError, write_evidence};
+use crate::evidence::{BundleError, BundleFiles, EvidenceError, write_evidence};
 use crate::job::{JobId, JobKey, OrgId};
 use crate::ledger::Folder;
 use crate::log::Reader;
@@ -90,24 +91,42 @@ impl Evidence {
     }
 
     fn remote(&self, remote: &Remote, since: &[Size]) -> Outcome {
-        let agent = remote.agent(Duration::from_secs(600))?;
-        let org = self.org.map(|org| ("org", org.to_string()));
-        let query = org.into_iter().chain(since.iter().map(|size| ("since", size.to_string())));
-        let request = agent.get(remote.at(&format!("/ledger/jobs/{}/evidence", self.job)));
-        let answer = request.query_pairs(query).header("authorization", remote.bearer()).call();
-        let mut answer = answer.map_err(failed)?;
-        if answer.status() != 200 {
-            return Err(refused(&mut answer));
-        }
-        expect_type(&answer, "application/x-tar")?;
-        self.put(|file| {
-            // ureq fails if the body is shorter than announced.
-            copy(&mut answer.into_body().into_reader(), file)?;
-            BundleFiles::of(file.try_clone()?).and_then(|files| files.check_names()).map_err(|error| {
-                Failure::CouldNotRun(format!("the answer is no evidence bundle: {}", shown(&chain(&error))))
-            })
-        })
+        let answer = asked(remote, &self.job, self.org, since)?;
+        self.put(|file| received(answer, file).map(|_| ()))
     }
+}
+
+/// Asks a server for the bundle of a job.
+pub(super) fn asked(
+    remote: &Remote,
+    job: &JobId,
+    org: Option<OrgId>,
+    since: &[Size],
+) -> Result<Response<Body>, Failure> {
+    let agent = remote.agent(Duration::from_secs(600))?;
+    let org = org.map(|org| ("org", org.to_string()));
+    let query = org.into_iter().chain(since.iter().map(|size| ("since", size.to_string())));
+    let request = agent.get(remote.at(&format!("/ledger/jobs/{job}/evidence")));
+    let answer = request.query_pairs(query).header("authorization", remote.bearer()).call();
+    let mut answer = answer.map_err(failed)?;
+    if answer.status() != 200 {
+        return Err(refused(&mut answer));
+    }
+    expect_type(&answer, "application/x-tar")?;
+    Ok(answer)
+}
+
+/// Writes the bundle in an answer into `file`, and opens it.
+pub(super) fn received(answer: Response<Body>, file: &mut File) -> Result<BundleFiles, Failure> {
+    // ureq fails if the body is shorter than announced.
+    copy(&mut answer.into_body().into_reader(), file)?;
+    let opened = BundleFiles::of(file.try_clone()?).and_then(|files| files.check_names().map(|()| files));
+    opened.map_err(no_bundle)
+}
+
+/// The failure of a server that answers with something else.
+pub(super) fn no_bundle(error: BundleError) -> Failure {
+    Failure::CouldNotRun(format!("the answer is no evidence bundle: {}", shown(&chain(&error))))
 }
 
 /// The size that a checkpoint claims. `verify bundle` checks the claim.

@@ -1,15 +1,18 @@
 //! Where a command reads a job's events: a data folder, beside a running server too, an export, or a running server.
 
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
 use tempfile::NamedTempFile;
 
+use super::client::Remote;
+use super::evidence::{asked, no_bundle, received};
 use super::server::{Server, job_path};
 use super::target::{Origin, Target};
 use super::{Failure, Outcome};
+use crate::evidence::{BundleError, job_entries};
 use crate::history::{ExportResidues, job_facts};
 use crate::job::{Fact, JobId, JobKey, OrgId, Position, Time};
 use crate::ledger::{AsOf, Folder, PointInTime, ReadError, system_clock};
@@ -22,8 +25,8 @@ pub(super) enum History<'a> {
     Log(Connection),
     /// In an export.
     Export(&'a Path),
-    /// In the events of one job as a server showed them, one a line.
-    Shown(NamedTempFile),
+    /// In the events of one job that a server sent, one a line.
+    Sent(NamedTempFile, Form),
 }
 
 impl History<'_> {
@@ -31,15 +34,15 @@ impl History<'_> {
         match origin {
             Origin::File(file) => Ok(History::Export(file)),
             Origin::Ledger(Target::Folder(data)) => Ok(History::Log(Reader::open(&Folder::new(data).log())?)),
-            Origin::Ledger(Target::Server(remote)) => shown_events(&Server::new(remote.clone())?, job, org),
+            Origin::Ledger(Target::Server(remote)) => sent_events(remote, job, org),
         }
     }
 
-    /// The organisation of the events that a server showed: that of the token, if none was named.
+    /// The organisation of the events that a server sent: that of the token, if none was named.
     pub(super) fn org(&self) -> Result<Option<OrgId>, Failure> {
-        let History::Shown(file) = self else { return Ok(None) };
+        let History::Sent(file, form) = self else { return Ok(None) };
         let mut org = None;
-        lines(file.path(), Form::Shown, |_, leaf, _, wrong| {
+        lines(file.path(), *form, |_, leaf, _, wrong| {
             org = leaf.org().map_err(|error| wrong(error.to_string()))?;
             Ok(ControlFlow::Break(()))
         })?;
@@ -57,7 +60,7 @@ impl History<'_> {
                 })
             }
             History::Export(file) => in_lines(file, Form::Export, moment),
-            History::Shown(file) => in_lines(file.path(), Form::Shown, moment),
+            History::Sent(file, form) => in_lines(file.path(), *form, moment),
         }
     }
 
@@ -72,24 +75,51 @@ impl History<'_> {
         match self {
             History::Log(conn) => job_facts(&Reader::new(conn), key, after, upto, each),
             History::Export(file) => facts_of(file, Form::Export, key, after, upto, &mut each),
-            History::Shown(file) => facts_of(file.path(), Form::Shown, key, after, upto, &mut each),
+            History::Sent(file, form) => facts_of(file.path(), *form, key, after, upto, &mut each),
         }
     }
 }
 
-/// Fetches the events of a job.
-fn shown_events(server: &Server, job: &JobId, org: Option<OrgId>) -> Result<History<'static>, Failure> {
-    let org: Vec<_> = org.map(|org| ("org", org.to_string())).into_iter().collect();
-    let answer = server.ndjson(&format!("{}/events", job_path(job)), &org)?;
+/// Fetches the events of a job. The route of events shows none of what remains of redacted data; the job's evidence bundle has it.
+fn sent_events(remote: &Remote, job: &JobId, org: Option<OrgId>) -> Result<History<'static>, Failure> {
+    let named: Vec<_> = org.map(|org| ("org", org.to_string())).into_iter().collect();
+    let answer = Server::new(remote.clone())?.ndjson(&format!("{}/events", job_path(job)), &named)?;
     let mut file = NamedTempFile::new()?;
     std::io::copy(&mut answer.into_body().into_reader(), file.as_file_mut())?;
-    Ok(History::Shown(file))
+    if !has_redacted(file.path())? {
+        return Ok(History::Sent(file, Form::Shown));
+    }
+    let bundle = received(asked(remote, job, org, &[])?, &mut tempfile::tempfile()?)?;
+    let mut file = NamedTempFile::new()?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    let mut written = Ok(());
+    job_entries(&bundle, |entry| {
+        written = out.write_all(&entry.to_bytes()).and_then(|()| out.write_all(b"\n"));
+        Ok::<_, BundleError>(())
+    })
+    .map_err(no_bundle)?;
+    written.and_then(|()| out.flush())?;
+    drop(out);
+    Ok(History::Sent(file, Form::Export))
+}
+
+/// Whether a line of events as a server shows them is one of redacted data. A line that is no event is found when it is read.
+fn has_redacted(file: &Path) -> Result<bool, Failure> {
+    let mut lines = Lines::new(BufReader::new(std::fs::File::open(file)?));
+    while let Some(line) = lines.next_line()? {
+        if line.text().is_ok_and(|text| matches!(entry_of(text), Err(NotShown::Redacted(_)))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What the lines of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
+    /// Lines of an export.
     Export,
+    /// Events as a server shows them.
     Shown,
 }
 

@@ -17,8 +17,7 @@ use crate::model::{ChangeTracker, Differ, Difference, FieldChange, JobDiff, mode
 
 /// Replay one job from a data folder, even while a server runs, from an export, or from a running server
 ///
-/// Shows the stored events and checks no signature. `jobledger verify` checks that the ledger recorded and signed them. A job
-/// with redacted data can only be replayed from a folder or an export, because a server shows none of what remains.
+/// Shows the stored events and checks no signature. `jobledger verify` checks that the ledger recorded and signed them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   jobledger replay sync-9 --data ledger

@@ -9,6 +9,6 @@ mod contents;
 mod make;
 mod timeline;
 
-pub use audit::{BundleError, BundleFiles, BundleReport, Ended, HeldNote, ProvenJob, audit_bundle};
+pub use audit::{BundleError, BundleFiles, BundleReport, Ended, HeldNote, ProvenJob, audit_bundle, job_entries};
 pub use contents::{BUNDLE_FILES, BundleFile, Check, Part};
 pub use make::{EvidenceError, covered, folder_name, write_evidence};

@@ -50,12 +50,24 @@ fn a_replay_of_a_server_is_that_of_its_folder() {
 }
 
 #[test]
-fn a_replay_of_a_server_says_if_data_was_redacted() {
+fn a_replay_of_a_server_shows_what_remains_of_redacted_data() {
     let dir = tempfile::tempdir().unwrap();
-    let (server, worker, _) = life(dir.path());
+    let (server, worker, auditor) = life(dir.path());
     let admin = server.client(&token(dir.path(), "admin"));
-    admin.append(&event("job.redacted", "a", json!({"position": 7, "reason": "a name"}))).expect(201);
-    ask(&server, &worker, &["replay", "a"]).run().refused(1, &["position 7 was redacted"]);
+    for position in [4, 5, 7] {
+        admin.append(&event("job.redacted", "a", json!({"position": position, "reason": "a name"}))).expect(201);
+    }
+    let org = jobledger::job::OrgId::default().to_string();
+    for more in [&[][..], &["--json"], &["--as-of", "7"], &["--as-of", "7", "--json"], &["--diff", "2..7"]] {
+        let words = [&["a"], more].concat();
+        let local = on(dir.path(), "replay", &words).expect(0).stdout;
+        assert!(!local.contains("10 €"), "{local}");
+        let asked = |token: &str, extra: &[&str]| {
+            ask(&server, token, &["replay"]).args(&words).args(extra).run().expect(0).stdout
+        };
+        assert_eq!(asked(&worker, &[]), local, "{more:?}");
+        assert_eq!(asked(&auditor, &["--org", &org]), local, "{more:?}");
+    }
 }
 
 #[test]

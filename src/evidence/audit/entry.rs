@@ -5,7 +5,7 @@ use super::{BundleEntry, BundleError};
 use crate::evidence::contents::EntryFiles;
 use crate::job::Position;
 use crate::tree::{Checkpoint, CheckpointError, ProofError, Receipt, ReceiptError, leaf_hash, verify_inclusion};
-use crate::wire::{BadLeaf, Leaf, Line, SALT_LEN};
+use crate::wire::{BadLeaf, Entry, Leaf, Line, SALT_LEN};
 
 /// Why a line of each of the three files is no entry.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,27 @@ impl Entries {
                 Ok(NextEntry::Bad(EntryError::Order { before, found: entry.position }))
             }
             _ => Ok(NextEntry::Entry(entry)),
+        }
+    }
+}
+
+/// Gives `each` the entries of the bundle's job, in order, and checks none of them.
+///
+/// # Errors
+/// The bundle cannot be read, one of its lines is no entry, or `each` fails.
+pub fn job_entries<E: From<BundleError>>(
+    bundle: &BundleFiles,
+    mut each: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut entries = Entries::open(bundle, EntryFiles::JOB)?;
+    loop {
+        match entries.next()? {
+            NextEntry::Entry(BundleEntry { leaf, salt, data, .. }) => {
+                let content = salt.map(|salt| (salt, data.to_vec()));
+                each(Entry { leaf: leaf.to_vec(), content })?;
+            }
+            NextEntry::End => return Ok(()),
+            NextEntry::Bad(_) | NextEntry::Uneven => return Err(BundleError::NoEntry(entries.number).into()),
         }
     }
 }

@@ -42,6 +42,9 @@ pub enum BundleError {
         #[source]
         cause: LineError,
     },
+    /// A line of the files of entries is no entry.
+    #[error("expected an event in line {0} of the bundle's files")]
+    NoEntry(u64),
     /// A file is too long.
     #[error("expected at most {limit} bytes in `{name}`, found more")]
     Long {

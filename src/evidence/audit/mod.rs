@@ -7,6 +7,7 @@ mod entry;
 mod files;
 mod job;
 
+pub use entry::job_entries;
 pub use files::{BundleError, BundleFiles};
 pub use job::{Ended, ProvenJob};
 
