@@ -24,12 +24,22 @@ pub struct Difference {
 pub struct ChangeTracker {
     job: Option<Job>,
     core: Value,
+    /// Whether `core` is of an earlier state of the job.
+    core_is_old: bool,
+    /// Whether the output of a hook is compared.
+    with_output: bool,
 }
 
 impl ChangeTracker {
     /// Starts from `job`; from `None` if the job does not exist yet.
     pub fn new(job: Option<Job>) -> ChangeTracker {
-        ChangeTracker { core: job.as_ref().map_or(Value::Null, |job| core(job)), job }
+        ChangeTracker { job, core: Value::Null, core_is_old: true, with_output: true }
+    }
+
+    /// The same, for a caller that shows the output of hooks itself: no output is compared, so an event of a long output costs no
+    /// more than another one.
+    pub fn without_output(job: Option<Job>) -> ChangeTracker {
+        ChangeTracker { with_output: false, ..ChangeTracker::new(job) }
     }
 
     /// The job after the events so far.
@@ -45,9 +55,12 @@ impl ChangeTracker {
         let Some(job) = &mut self.job else {
             let job = Job::begin(fact)?;
             let found = differences(None, &job);
-            *self = ChangeTracker::new(Some(job));
+            (self.job, self.core_is_old) = (Some(job), true);
             return Ok(found);
         };
+        if std::mem::take(&mut self.core_is_old) {
+            self.core = core(job, self.with_output);
+        }
         let item = match &fact.event {
             Event::ItemResult(result) => job.items.get(&result.item).map(|item| value(&ItemModel::from(item))),
             _ => None,
@@ -60,9 +73,9 @@ impl ChangeTracker {
             // Renders and compares only the members that the event can change: a diff folds up to hundreds of thousands of events.
             Change::Job => {
                 let part = match (job.state.status() == status, is_output) {
-                    (true, true) => value(&JobHook::new(job, output(job))),
+                    (true, true) => value(&JobHook::new(job, output(job, self.with_output))),
                     (true, false) if !is_retry => value(&JobReported::from(&job.summary)),
-                    _ => core(job),
+                    _ => core(job, self.with_output),
                 };
                 replace(&mut self.core, part, &mut found);
             }
@@ -85,8 +98,21 @@ impl ChangeTracker {
                 });
             }
         }
-        debug_assert_eq!(self.core, core(job), "an event changed more than was compared");
+        debug_assert_eq!(self.core, core(job, self.with_output), "an event changed more than was compared");
         Ok(found)
+    }
+
+    /// Folds the job's next event without comparing.
+    ///
+    /// # Errors
+    /// The state machine refuses the event.
+    pub fn pass(&mut self, fact: Fact) -> Result<(), Conflict> {
+        match &mut self.job {
+            Some(job) => drop(job.apply(fact)?),
+            None => self.job = Some(Job::begin(fact)?),
+        }
+        self.core_is_old = true;
+        Ok(())
     }
 }
 
@@ -101,15 +127,19 @@ pub fn differences(before: Option<&Job>, after: &Job) -> Vec<Difference> {
 
 /// The job's model for comparisons. Of the hook's output it has the beginning and the length.
 pub fn model(job: &Job) -> Value {
-    value(&JobModel::whole(job, output(job)))
+    value(&JobModel::whole(job, output(job, true)))
 }
 
-fn core(job: &Summary) -> Value {
-    value(&JobCore::new(job, output(job)))
+fn core(job: &Summary, with_output: bool) -> Value {
+    value(&JobCore::new(job, output(job, with_output)))
 }
 
-/// The beginning of the output, and the length of a longer output: so two outputs of different lengths differ.
-fn output(job: &Summary) -> String {
+/// The beginning of the output, and the length of a longer output: so two outputs of different lengths differ. Nothing if the output
+/// is not compared.
+fn output(job: &Summary, is_compared: bool) -> String {
+    if !is_compared {
+        return String::new();
+    }
     let shown = job.hook.as_ref().map(|hook| match hook.head.len() as u64 == hook.len {
         true => hook.head.clone(),
         false => format!("{}… ({} bytes)", hook.head, hook.len),

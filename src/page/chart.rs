@@ -5,8 +5,12 @@ use crate::job::Time;
 /// The width and the height of the drawing, in its own units.
 const SIZE: (u64, u64) = (600, 60);
 
-/// The drawing. Empty for a job that has reported no progress.
+/// The drawing. Empty for a job that has reported no progress. `job.js` adds the progress that comes live.
+#[derive(Default)]
 pub(super) struct Chart {
+    /// The times of the first and of the last point, in milliseconds since 1970.
+    pub from: i64,
+    pub to: i64,
     /// The value of `points` of a `polyline`.
     pub points: String,
     /// The drawing in words.
@@ -17,10 +21,11 @@ impl Chart {
     /// Draws the percentages at their times. Of several points at one place the last one stays.
     pub fn of(points: &[(Time, u8)]) -> Chart {
         let (Some((first, _)), Some((last, reached))) = (points.first(), points.last()) else {
-            return Chart { points: String::new(), label: String::new() };
+            return Chart::default();
         };
+        let [from, to] = [first, last].map(|time| time.micros() / 1000);
         if points.iter().all(|(_, percent)| *percent == 0) {
-            return Chart { points: String::new(), label: String::new() };
+            return Chart { from, to, ..Chart::default() };
         }
         let span = last.millis_since(*first).max(1);
         let (width, height) = SIZE;
@@ -35,7 +40,7 @@ impl Chart {
         }
         let points: Vec<String> = drawn.iter().map(|(x, y)| format!("{x},{y}")).collect();
         let label = format!("Progress over {} s: {reached} %", span / 1000);
-        Chart { points: points.join(" "), label }
+        Chart { from, to, points: points.join(" "), label }
     }
 }
 

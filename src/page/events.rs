@@ -10,9 +10,10 @@ use super::refusal::Refusal;
 use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
 use super::shown::ShownJob;
-use super::timeline::{Entries, Entry, Wanted};
+use super::timeline::{Entries, Wanted, links};
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
+use crate::drawn::Entry;
 use crate::http::{App, Error, Params, Segment};
 use crate::job::EventType;
 
@@ -31,6 +32,9 @@ struct EventsPage {
     filters: String,
     entries: Vec<Entry>,
     older: u64,
+    /// The job's newest event, and the number of its events.
+    newest: u64,
+    events: u64,
 }
 
 /// The page of a job's events.
@@ -43,12 +47,12 @@ pub(super) async fn page(
     let mut params = params.without_empty();
     let wanted = wanted(&mut params)?;
     let ShownJob { turn, job, is_past } = ShownJob::read(&app, &visitor, params, &id).await?;
-    let key = job.key.clone();
+    let (key, newest, events) = (job.key.clone(), job.position.get(), job.events);
     let moment = if is_past { job.position.to_string() } else { String::new() };
-    let ledger = app.ledger.clone();
+    let (ledger, links) = (app.ledger.clone(), links(&key, visitor.principal().org));
     let read = off_thread(move || {
         let _turn = turn;
-        Entries::read(&ledger, &job, wanted)
+        Entries::read(&ledger, &job, wanted, links)
     });
     let Entries { entries, older } = read.await?;
     let chosen = wanted.event_type.map_or("", EventType::as_str);
@@ -67,6 +71,8 @@ pub(super) async fn page(
         filters,
         entries,
         older,
+        newest,
+        events,
     };
     Ok(answer(StatusCode::OK, &page))
 }
@@ -82,5 +88,6 @@ fn wanted(params: &mut Params) -> Result<Wanted, Error> {
         Some("1") => true,
         Some(_) => return Err(Error::parameter("failures", "expected `1`")),
     };
-    Ok(Wanted { event_type: event_type.transpose()?, failures })
+    let after = params.one("after")?.unwrap_or_default();
+    Ok(Wanted { event_type: event_type.transpose()?, failures, after })
 }

@@ -14,10 +14,11 @@ use super::refusal::Refusal;
 use super::row::{JobRow, org_query, segment};
 use super::run::RunRow;
 use super::shell::{Shell, answer};
-use super::timeline::{Entry, Story};
+use super::timeline::{Story, links};
 use super::travel::Travel;
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
+use crate::drawn::Entry;
 use crate::http::{App, Error, JobRead, Params, Segment, refuse_heartbeat};
 use crate::job::{Action, Detail, EventType, Item, Job, Note, OrgId, Position, Redaction, Spec, Status, Summary};
 use crate::ledger::{AsOf, Ledger, ReadError};
@@ -47,10 +48,10 @@ struct JobPage {
     items_left_out: usize,
     blank_item: ItemRow,
     notes: Vec<Remark>,
+    blank_remark: Remark,
     redactions: Vec<Remark>,
     output: Option<Output>,
     entries: Vec<Entry>,
-    blank_entry: Entry,
     /// The position up to which older events lie; 0 if the page shows all.
     older: u64,
     /// The types by which the timeline can be filtered.
@@ -84,6 +85,7 @@ struct ItemRow {
 }
 
 /// A note or a redaction.
+#[derive(Default)]
 struct Remark {
     text: String,
     by: String,
@@ -136,7 +138,7 @@ async fn position_of(app: &App, job: &Arc<Job>, number: u64) -> Result<Position,
 }
 
 fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past: bool) -> Result<JobPage, ReadError> {
-    let story = Story::read(ledger, shown)?;
+    let story = Story::read(ledger, shown, links(&shown.key, own))?;
     let travel = Travel::find(ledger, now, shown, past)?;
     let output = Output::of(ledger, shown, None)?;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -157,6 +159,7 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
         items_left_out: shown.items.as_slice().len().saturating_sub(ITEMS),
         blank_item: ItemRow::default(),
         notes: shown.notes[newest(shown.notes.len())..].iter().map(Remark::from).collect(),
+        blank_remark: Remark::default(),
         redactions: shown.redactions[newest(shown.redactions.len())..].iter().map(Remark::from).collect(),
         output,
         older: story.older(shown),
@@ -167,7 +170,6 @@ fn make(ledger: &Ledger, shell: Shell, own: OrgId, now: &Job, shown: &Job, past:
         types: choices(EventType::of_jobs().map(EventType::as_str), ""),
         chart: Chart::of(&story.points),
         entries: story.entries,
-        blank_entry: Entry::default(),
         travel,
         live: !past && !ended,
         may_cancel: !past && !ended && may_append,
@@ -221,6 +223,11 @@ impl From<&Redaction> for Remark {
 }
 
 impl JobPage {
+    /// The number of the first line of output on the page; 1 for a job without output.
+    fn first_line(&self) -> usize {
+        self.output.as_ref().and_then(|output| output.drawn.lines.first()).map_or(1, |line| line.number)
+    }
+
     /// The cancellation in words; empty for a job that was not cancelled.
     fn ended_by(&self) -> &str {
         if self.row.status == "cancelled" { &self.row.doing } else { "" }

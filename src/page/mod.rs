@@ -19,7 +19,6 @@ mod run;
 mod shell;
 mod shown;
 mod sign_in;
-mod terminal;
 mod timeline;
 mod travel;
 mod visitor;

@@ -6,6 +6,8 @@ use crate::ledger::Ledger;
 
 /// The texts about the run of a job. An empty text is not shown.
 pub(super) struct RunRow {
+    /// How long the job ran, or has run.
+    pub took: String,
     /// The worker's name, with a remark if the ledger ended its job.
     pub worker: String,
     /// The lease, with the time that is left.
@@ -36,6 +38,8 @@ impl RunRow {
                 href: format!("/jobs/{}{}", segment(id), org_query("?", job.key.org, own)),
             })
         };
+        let until = job.state.ended_at().unwrap_or_else(|| if past { job.recorded_at } else { ledger.now() });
+        let took = job.state.started_at().map(|started| span(until.millis_since(started) / 1000));
         let worker = job.worker.as_ref().map(|worker| match worker.lost {
             true => format!("{}, lost", worker.name),
             false => worker.name.clone(),
@@ -46,6 +50,7 @@ impl RunRow {
             format!("{} s after each report{left}", lease.seconds)
         });
         RunRow {
+            took: took.unwrap_or_default(),
             worker: worker.unwrap_or_default(),
             lease: lease.unwrap_or_default(),
             not_before: job.not_before.map(|time| time.to_string()).unwrap_or_default(),
@@ -56,6 +61,28 @@ impl RunRow {
     }
 }
 
+/// So many seconds in words. `job.js` writes the same.
+fn span(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 fn retries(retry: Retry) -> String {
     format!("{} left, the next after {} s", retry.max, retry.backoff_sec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
+        assert_eq!(
+            [0, 59, 60, 3_599, 3_600, 90_061].map(span),
+            ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "25 h 1 min"]
+        );
+    }
 }

@@ -1,8 +1,13 @@
-//! A job's events as a timeline, newest first, and its progress over time.
+//! The events that the timeline of a page shows: the newest of a job, or of those that a person wants. And the job's progress over time.
+//!
+//! `drawn` draws each event, as it does for the evidence bundle.
 
-use super::terminal::Terminal;
-use crate::history::{self, job_facts};
-use crate::job::{Event, EventType, Fact, ItemStatus, Job, Position, Time};
+use std::collections::HashSet;
+
+use super::row::{org_query, segment};
+use crate::drawn::{EntriesOf, Entry, LinksTo};
+use crate::history::job_facts;
+use crate::job::{Event, EventType, ItemStatus, Job, JobKey, OrgId, Position, Time};
 use crate::ledger::{Ledger, ReadError};
 
 /// Most entries of the timeline on a page.
@@ -12,8 +17,6 @@ const LOOK: usize = 500;
 const LOOKS: usize = 20;
 /// Newest events that the chart shows.
 const CHARTED: usize = 2000;
-/// Most characters of an entry's text.
-const TEXT: usize = 300;
 
 /// The end of a job's history.
 pub(super) struct Story {
@@ -30,6 +33,8 @@ pub(super) struct Wanted {
     pub event_type: Option<EventType>,
     /// Only failures: of the job, of an item, of the hook.
     pub failures: bool,
+    /// Only those after this position.
+    pub after: Position,
 }
 
 /// A page of the timeline.
@@ -40,14 +45,9 @@ pub(super) struct Entries {
     pub older: u64,
 }
 
-/// An event in the timeline. `job.js` fills the same fields from the API's JSON.
-#[derive(Default)]
-pub(super) struct Entry {
-    pub position: u64,
-    pub event_type: &'static str,
-    pub actor: String,
-    pub time: String,
-    pub text: String,
+/// The links of the entries of a job, for a person of the organisation `own`.
+pub(super) fn links(key: &JobKey, own: OrgId) -> LinksTo {
+    LinksTo::Pages { job: format!("/jobs/{}", segment(key.id.as_str())), org: org_query("", key.org, own) }
 }
 
 impl Story {
@@ -55,25 +55,25 @@ impl Story {
     ///
     /// # Errors
     /// The log cannot be read, or the job does not fold.
-    pub fn read(ledger: &Ledger, job: &Job) -> Result<Story, ReadError> {
+    pub fn read(ledger: &Ledger, job: &Job, links: LinksTo) -> Result<Story, ReadError> {
         let start = ledger.log(|log| log.before_newest(job.position, CHARTED))?;
-        let mut folded = ledger.past(&job.key, start)?;
+        let folded = ledger.past(&job.key, start)?;
+        let (mut number, without_entry) =
+            (folded.as_ref().map_or(0, |job| job.events), job.events.saturating_sub(ENTRIES as u64));
+        let mut maker = EntriesOf::new(folded, links);
         let (mut entries, mut points) = (Vec::new(), Vec::new());
         ledger.log(|log| {
             job_facts(log, &job.key, start, job.position, |fact| {
-                let (position, time) = (fact.position, fact.time);
-                entries.push(Entry::from(&fact));
-                let job = match folded.take() {
-                    None => Job::begin(fact),
-                    Some(mut job) => job.apply(fact).map(|_| job),
-                };
-                let job = job.map_err(history::Error::misfit(position))?;
-                points.push((time, job.percent()));
-                folded = Some(job);
+                let time = fact.time;
+                number += 1;
+                match number > without_entry {
+                    true => entries.push(maker.entry(log, fact)?),
+                    false => maker.pass(fact)?,
+                }
+                points.push((time, maker.job().map_or(0, |job| job.percent())));
                 Ok::<_, ReadError>(())
             })
         })?;
-        entries.drain(..entries.len().saturating_sub(ENTRIES));
         entries.reverse();
         Ok(Story { entries, points })
     }
@@ -101,88 +101,55 @@ impl Entries {
     /// Reads the newest wanted events of `job`, up to the event that `job` shows. Looks at 10,000 events at the most.
     ///
     /// # Errors
-    /// The log cannot be read.
-    pub fn read(ledger: &Ledger, job: &Job, wanted: Wanted) -> Result<Entries, ReadError> {
-        let (mut found, mut end): (Vec<Entry>, Position) = (Vec::new(), job.position);
-        for _ in 0..LOOKS {
-            let first = ledger.log(|log| log.before_newest(end, LOOK))?.next();
-            let before = Position::new(first.get() - 1);
-            let mut looked: Vec<Entry> = Vec::new();
-            ledger.log(|log| {
-                job_facts(log, &job.key, before, end, |fact| {
-                    if wanted.has(&fact.event) {
-                        looked.push(Entry::from(&fact));
-                    }
-                    Ok::<_, ReadError>(())
-                })
-            })?;
-            found.extend(looked.into_iter().rev());
-            if found.len() > ENTRIES {
-                found.truncate(ENTRIES);
-                let older = found.last().map_or(0, |oldest| oldest.position - 1);
-                return Ok(Entries { entries: found, older });
-            }
-            if first == job.created_position {
-                return Ok(Entries { entries: found, older: 0 });
-            }
-            // The job's event before `first` is the second newest up to it.
-            end = ledger.log(|log| log.before_newest(first, 2))?.next();
-        }
-        Ok(Entries { entries: found, older: end.get() })
+    /// The log cannot be read, or the job does not fold.
+    pub fn read(ledger: &Ledger, job: &Job, wanted: Wanted, links: LinksTo) -> Result<Entries, ReadError> {
+        let (found, older) = find(ledger, job, wanted)?;
+        let (Some(newest), Some(oldest)) = (found.first(), found.last()) else {
+            return Ok(Entries { entries: Vec::new(), older });
+        };
+        let before = Position::new(oldest.get() - 1);
+        let mut maker = EntriesOf::new(ledger.past(&job.key, before)?, links);
+        let (found, mut entries): (HashSet<Position>, _) = (found.iter().copied().collect(), Vec::new());
+        ledger.log(|log| {
+            job_facts(log, &job.key, before, *newest, |fact| {
+                match found.contains(&fact.position) {
+                    true => entries.push(maker.entry(log, fact)?),
+                    false => maker.pass(fact)?,
+                }
+                Ok::<_, ReadError>(())
+            })
+        })?;
+        entries.reverse();
+        Ok(Entries { entries, older })
     }
 }
 
-impl From<&Fact> for Entry {
-    fn from(fact: &Fact) -> Entry {
-        let text = text(&fact.event);
-        let cut = text.char_indices().nth(TEXT).map(|(at, _)| format!("{}…", &text[..at]));
-        Entry {
-            position: fact.position.get(),
-            event_type: fact.event.event_type().as_str(),
-            actor: fact.actor.clone(),
-            time: fact.time.to_string(),
-            text: cut.unwrap_or(text),
+/// The positions of the newest wanted events, newest first, and the position up to which older ones may lie; 0 if there are none.
+fn find(ledger: &Ledger, job: &Job, wanted: Wanted) -> Result<(Vec<Position>, u64), ReadError> {
+    let (mut found, mut end): (Vec<Position>, Position) = (Vec::new(), job.position);
+    for _ in 0..LOOKS {
+        let first = ledger.log(|log| log.before_newest(end, LOOK))?.next();
+        let before = Position::new(first.get() - 1).max(wanted.after);
+        let mut looked: Vec<Position> = Vec::new();
+        ledger.log(|log| {
+            job_facts(log, &job.key, before, end, |fact| {
+                if wanted.has(&fact.event) {
+                    looked.push(fact.position);
+                }
+                Ok::<_, ReadError>(())
+            })
+        })?;
+        found.extend(looked.into_iter().rev());
+        if found.len() > ENTRIES {
+            found.truncate(ENTRIES);
+            let older = found.last().map_or(0, |oldest| oldest.get() - 1);
+            return Ok((found, older));
         }
+        if first == job.created_position || first <= wanted.after.next() {
+            return Ok((found, 0));
+        }
+        // The job's event before `first` is the second newest up to it.
+        end = ledger.log(|log| log.before_newest(first, 2))?.next();
     }
-}
-
-/// The first line of output, without what a terminal does not draw.
-fn first_line(output: &str) -> String {
-    let mut terminal = Terminal::default();
-    terminal.write(output.lines().next().unwrap_or(""));
-    let spans = terminal.finish().lines.into_iter().flat_map(|line| line.spans);
-    spans.map(|span| span.text).collect()
-}
-
-/// The event in a few words.
-fn text(event: &Event) -> String {
-    let message = |message: &Option<String>| message.clone().unwrap_or_default();
-    match event {
-        Event::Created(created) => created.created_by.clone().map(|by| format!("for {by}")).unwrap_or_default(),
-        Event::Started(started) => {
-            let worker = started.worker.as_ref().map(|worker| format!("by worker {worker}"));
-            let parts = [worker, started.message.clone()];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
-        }
-        Event::Progress(progress) => {
-            let percent = progress.percent.map(|percent| format!("{percent} %"));
-            let counted = progress.counts.processed.map(|processed| format!("{processed} records"));
-            let parts = [percent, counted, progress.current_step.clone(), progress.message.clone()];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-        }
-        Event::ItemResult(result) => match &result.message {
-            Some(message) => format!("{} {}: {message}", result.item, result.status),
-            None => format!("{} {}", result.item, result.status),
-        },
-        Event::HookOutput(chunk) => match chunk.exit {
-            Some(exit) => format!("exit code {} after {} s", exit.code, exit.seconds),
-            None => first_line(chunk.output.as_deref().unwrap_or("")),
-        },
-        Event::Completed(completed) => message(&completed.message),
-        Event::Failed(failed) => failed.message.clone(),
-        Event::Cancelled(cancelled) => message(&cancelled.reason),
-        Event::Noted(noted) => noted.text.clone(),
-        Event::Redacted(redacted) => format!("event {}: {}", redacted.position, redacted.reason),
-        Event::Retried(retried) => format!("as {}", retried.retried_as),
-    }
+    Ok((found, end.get()))
 }

@@ -5,6 +5,7 @@ use jobledger::http::{HttpOptions, OnceLink};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use crate::support::bundles::Bundle;
 use crate::support::wait::until_some;
 use crate::support::{Client, TestServer, event, output, result};
 
@@ -46,15 +47,14 @@ fn the_timeline_goes_back_to_the_first_event() {
     let (mut shown, mut path) = (page(&viewer, "/jobs/long"), String::new());
     let mut found = 0;
     for _ in 0..3 {
-        found += shown.matches("<li data-position").count();
+        found += shown.matches("<li id=\"p").count();
         if !shown.contains("data-older>") {
             break;
         }
         path = link(&shown, "data-older");
         shown = page(&viewer, &path);
     }
-    // The blank entry that scripts clone has position 0.
-    assert_eq!(found - 1, 253, "{path}");
+    assert_eq!(found, 253, "{path}");
     assert!(shown.contains("job.created") && !shown.contains("data-older>"));
 }
 
@@ -62,17 +62,43 @@ fn the_timeline_goes_back_to_the_first_event() {
 fn the_timeline_shows_one_type_or_failures_alone() {
     let (_server, viewer) = server();
     let failures = page(&viewer, "/jobs/long/events?failures=1&type=");
-    assert_eq!(failures.matches("<li data-position").count(), 2, "{failures}");
+    assert_eq!(failures.matches("<li id=\"p").count(), 2, "{failures}");
     assert!(failures.contains("exit code 3 after 9 s") && failures.contains("a failed"));
     let started = page(&viewer, "/jobs/long/events?type=job.started");
-    assert_eq!(started.matches("<li data-position").count(), 1);
+    assert_eq!(started.matches("<li id=\"p").count(), 1);
     let progress = page(&viewer, "/jobs/long/events?type=job.progress");
     assert!(link(&progress, "data-older").contains("type=job.progress&as_of="));
     assert!(page(&viewer, "/jobs/long/events?as_of=2&failures=1").contains("No event matches"));
-    for wrong in ["type=odd", "failures=2", "as_of=x", "odd=1"] {
+    let newer = page(&viewer, "/jobs/long/events?after=250");
+    assert_eq!(newer.matches("<li id=\"p").count(), 3);
+    for wrong in ["type=odd", "failures=2", "as_of=x", "after=x", "odd=1"] {
         viewer.get(&format!("/jobs/long/events?{wrong}")).expect(400);
     }
     viewer.get("/jobs/none/events").expect(404);
+}
+
+/// The rows of changes in the entry of an event.
+#[track_caller]
+fn changes(page: &str, position: u64) -> Vec<&str> {
+    let entry = page.split(&format!("<li id=\"p{position}\"")).nth(1).unwrap_or_else(|| panic!("no entry: {page}"));
+    entry.split("</li>").next().unwrap().lines().filter(|line| line.starts_with("<tr>")).collect()
+}
+
+#[test]
+fn the_timeline_shows_what_each_event_changed_as_the_evidence_bundle_does() {
+    let (_server, viewer) = server();
+    let bundle = Bundle::read(&viewer.get("/ledger/jobs/long/evidence").expect(200).body).text("timeline.html");
+    let (job, early) = (page(&viewer, "/jobs/long"), page(&viewer, "/jobs/long/events?as_of=40"));
+    for (page, position) in [(&job, 253), (&job, 251), (&job, 250), (&job, 200), (&early, 40), (&early, 2)] {
+        let shown = changes(page, position);
+        assert!(!shown.is_empty() && shown == changes(&bundle, position), "{position}: {shown:?}");
+    }
+    let step = "<tr><th scope=\"row\">current_step</th><td><code>&quot;step 37.&quot;</code> <span class=\"to\">→</span> \
+                <code>&quot;step 38.&quot;</code></td></tr>";
+    assert_eq!(changes(&early, 40), [step]);
+    // A filter hides events, and not what they changed.
+    let results = page(&viewer, "/jobs/long/events?type=job.item_result");
+    assert_eq!(changes(&results, 251), changes(&job, 251));
 }
 
 #[test]

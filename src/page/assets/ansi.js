@@ -10,7 +10,7 @@ const DROPPED = /[\0-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/g;
 const HIDING = /[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const FLAGS = { 1: "bold", 2: "faint", 3: "italic", 4: "underline" };
 const ORDER = ["fg", "bg", "bold", "faint", "italic", "underline"];
-const MOST = 5000, WIDTH = 10_000, WAITING = 4096;
+const WIDTH = 10_000, WAITING = 4096;
 
 const named = (n, base, bright) => n >= base && n < base + 8 ? n - base : n >= bright && n < bright + 8 ? n - bright + 8 : undefined;
 
@@ -36,7 +36,13 @@ export class Terminal {
       else if (action === "m") this.select(params);
       else if (part[0] !== "\x1b") this.print(part.replace(DROPPED, "").replace(HIDING, c => `\\u{${c.codePointAt(0).toString(16)}}`));
     }
-    while (this.pre.childElementCount > MOST) this.pre.firstElementChild.remove();
+  }
+
+  /** Keeps the newest lines, so many at most. Returns whether an older one went. */
+  keep(most) {
+    const gone = [...this.pre.children].slice(0, -most);
+    gone.forEach(line => line.remove());
+    return gone.length > 0;
   }
 
   line() {

@@ -11,11 +11,33 @@ const timeline = one("[data-timeline]");
 const pre = one("[data-terminal]");
 const terminal = new Terminal(pre);
 const filter = one("[data-filter]");
-const ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)/g;
+const older = one("[data-older]"), olderLines = one("[data-older-lines]");
+// The messages of a job have the first 1 MiB of its output, but for a part of a character.
+const SENT = (1 << 20) - 4;
+// Entries of the timeline, lines of output that a page which follows their end keeps, and those of a page whose reader scrolled up.
+const ENTRIES = 1000, LINES = 5000, READ_LINES = 20_000;
+// A line further back than this has a page of its own.
+const FAR = 5000;
 let revision = Number(article.dataset.revision);
 // The bytes of output that the page shows.
 let known = Number(one("[data-output]").dataset.bytes);
-let job = {}, asking = false;
+let job = {};
+
+/** Runs `work` once at a time. Calls meanwhile are one call afterwards, `pause` milliseconds later. */
+function single(pause, work) {
+  let runs = false, again = false;
+  return async () => {
+    again = true;
+    if (runs) return;
+    runs = true;
+    while (again) {
+      again = false;
+      await work().catch(() => {});
+      await new Promise(resolve => setTimeout(resolve, pause));
+    }
+    runs = false;
+  };
+}
 
 function items(changes) {
   const section = one("[data-items]");
@@ -36,16 +58,34 @@ function items(changes) {
   }
 }
 
-function output({ offset, text }) {
-  const bytes = new TextEncoder().encode(text);
+function output(offset, bytes) {
   if (offset > known || offset + bytes.length <= known) return;
-  text = new TextDecoder().decode(bytes.subarray(known - offset));
+  const text = new TextDecoder().decode(bytes.subarray(known - offset));
   known = offset + bytes.length;
   const atEnd = pre.scrollTop + pre.clientHeight >= pre.scrollHeight - 8;
   one("[data-output]").hidden = false;
   terminal.write(text);
+  if (terminal.keep(atEnd ? LINES : READ_LINES)) olderLines.parentElement.hidden = false;
   // The output follows its end until the reader scrolls up.
   if (atEnd) pre.scrollTop = pre.scrollHeight;
+}
+
+/** Fetches the output that no message has. */
+const fetchOutput = single(200, async () => {
+  const answer = await fetch(`${path}/output?${org}`, { headers: { range: `bytes=${known}-` } });
+  if (answer.status === 206) output(known, new Uint8Array(await answer.arrayBuffer()));
+  else if (answer.status === 503) fetchOutput();
+});
+
+/** Shows the newest notes. */
+function remarks(notes) {
+  const section = one("[data-notes]");
+  section.hidden = notes.length === 0;
+  one("ul", section).replaceChildren(...notes.map(note => {
+    const remark = clone("remark");
+    for (const name of ["text", "by", "at"]) field(remark, name, note[name]);
+    return remark;
+  }));
 }
 
 /** Shows a field that most jobs lack. */
@@ -53,6 +93,15 @@ function optional(name, value) {
   if (value === undefined || value === null) return false;
   field(article, name, value).closest("[data-optional]").hidden = !value;
   return Boolean(value);
+}
+
+/** Shows how long the job has run. */
+function took() {
+  const [started, ended] = ["started_at", "ended_at"].map(name => Date.parse(one(`time[data-field="${name}"]`, article).dateTime));
+  if (!started) return;
+  const seconds = Math.max(0, Math.floor(((ended || Date.now()) - started) / 1000));
+  const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
+  optional("took", hours ? `${hours} h ${minutes} min` : minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`);
 }
 
 function show(changes) {
@@ -76,60 +125,66 @@ function show(changes) {
     one("[data-output]").hidden = false;
     field(article, "exit", `exit code ${changes.hook.exit_code} after ${changes.hook.execution_time_sec} s`);
   }
+  draw();
   if (changes.items) items(changes.items);
-  if (changes.output) output(changes.output);
+  if (changes.notes) remarks(changes.notes);
+  if (changes.output) output(changes.output.offset, new TextEncoder().encode(changes.output.text));
+  if (known >= SENT) fetchOutput();
 }
 
-const WORDS = {
-  "job.created": data => data.created_by ? `for ${data.created_by}` : "",
-  "job.item_result": data => `${data.item} ${data.status}${data.message ? `: ${data.message}` : ""}`,
-  "job.hook_output": data => data.exit_code !== undefined ? `exit code ${data.exit_code} after ${data.execution_time_sec} s`
-    : (data.output ?? "").split("\n")[0].replace(ESCAPES, ""),
-  "job.cancelled": data => data.reason ?? "",
-  "job.noted": data => data.text,
-  "job.retried": data => `as ${data.retried_as}`,
-  "job.started": data => [data.worker && `by worker ${data.worker}`, data.message].filter(Boolean).join(": "),
-  "job.redacted": data => `event ${data.position}: ${data.reason}`,
-  "job.progress": data => [
-    data.progress === undefined ? null : `${data.progress} %`,
-    data.records_processed === undefined ? null : `${data.records_processed} records`,
-    data.current_step, data.message,
-  ].filter(Boolean).join(", "),
-};
+/** Adds the newest progress to the drawing, whose width is the time since the first event. */
+function draw() {
+  const chart = one(".chart"), line = one("polyline", chart);
+  const from = Number(chart.dataset.from), to = Number(chart.dataset.to), now = Date.parse(job.last_event_at);
+  if (!job.progress || !(now > to)) return;
+  const points = (line.getAttribute("points") || "0,60").split(" ").map(point => point.split(",").map(Number));
+  const moved = points.map(([x, y]) => [x * (to - from) / (now - from), y]);
+  moved.push([600, 60 - job.progress * 0.6]);
+  // Of points at one place the last one stays.
+  const drawn = moved.filter(([x], n) => n === 0 || n === moved.length - 1 || moved[n + 1][0] - x > 0.5);
+  line.setAttribute("points", drawn.map(([x, y]) => `${x.toFixed(2)},${y}`).join(" "));
+  chart.dataset.to = now;
+  chart.toggleAttribute("hidden", false);
+  chart.setAttribute("aria-label", `Progress over ${Math.round((now - from) / 1000)} s: ${job.progress} %`);
+}
 
-const failed = ({ type, data }) => type === "job.failed" || type === "job.item_result" && data?.status === "failed"
-  || type === "job.hook_output" && Boolean(data?.exit_code);
-const wanted = event => (!filter.type.value || filter.type.value === event.type) && (!filter.failures.checked || failed(event));
-
-/** Adds the events after the newest one in the timeline. Calls meanwhile are one call afterwards. */
-async function grow() {
-  if (asking) return;
-  asking = true;
+/** Takes the entries after the newest one from the page of the timeline. */
+const grow = single(1000, async () => {
   try {
-    const answer = await fetch(`${path}/events?after=${revision}&limit=100&${org}`);
-    if (!answer.ok) return;
-    const { events } = await answer.json();
-    for (const event of events) {
-      const position = Number(event.position);
-      if (position <= revision) continue;
-      revision = position;
-      one("[data-place]").textContent = `event ${event.position}, ${event.type} by ${event.actor}`;
-      if (!wanted(event) || one(`[data-position="${position}"]`, timeline)) continue;
-      const entry = clone("entry");
-      entry.dataset.position = event.position;
-      entry.dataset.type = event.type;
-      field(entry, "position", event.position).href = `${location.pathname}?as_of=${event.position}&${org}`;
-      field(entry, "type", event.type);
-      field(entry, "actor", event.actor);
-      field(entry, "time", event.time);
-      field(entry, "text", event.data ? (WORDS[event.type] ?? (data => data.message ?? ""))(event.data) : "data redacted");
-      one('[data-field="json"]', entry).href = `/ledger/events/${event.position}`;
-      timeline.prepend(entry);
-    }
+    await entries();
   } finally {
-    asking = false;
+    if (job.position > revision) grow();
   }
-  if (job.position > revision) setTimeout(grow, 200);
+});
+
+async function entries() {
+  const found = await page(`${filter.action}?${new URLSearchParams(new FormData(filter))}&after=${revision}`);
+  const { newest, events } = one("[data-timeline]", found).dataset;
+  const more = all("[data-timeline] > li", found);
+  revision = Number(newest);
+  // More events came than a page has.
+  if (one("[data-older]", found)) timelineOf(found);
+  else timeline.prepend(...more);
+  more.forEach(entry => all("time", entry).forEach(times.show));
+  for (const entry of [...timeline.children].slice(ENTRIES)) {
+    entry.remove();
+    older.parentElement.hidden = false;
+    older.search = `?${new URLSearchParams([...new FormData(filter), ["as_of", timeline.lastElementChild.dataset.position - 1]])}`;
+  }
+  travel(Number(events), more[0]);
+}
+
+/** Moves the place among the job's events to the newest one; `entry` shows it, unless the filter hides it. */
+function travel(events, entry) {
+  const words = entry?.dataset.position === String(revision) ? `, ${entry.dataset.type} ${one(".by", entry).textContent}` : "";
+  one("[data-place]").textContent = `event ${events} of ${events}${words}`;
+  const input = one("[data-slider] input");
+  if (input) {
+    input.max = input.value = events;
+    input.setAttribute("aria-valuetext", one("[data-place]").textContent);
+  }
+  const before = timeline.children[1]?.dataset.position, previous = one("[data-previous]");
+  if (words && before && previous) previous.href = `${location.pathname}?as_of=${before}&${org}`;
 }
 
 // An event unfolds to its JSON when it is opened.
@@ -151,28 +206,62 @@ const page = url => new Promise((resolve, reject) => {
   asked.send();
 });
 
-/** Adds what the page behind a link has, `more` of its elements, and makes the link lead to the next one. */
-async function extend(name, more) {
-  const link = one(`[${name}]`);
-  const found = await page(link.href).catch(() => null);
-  if (!found) return;
-  more(found);
-  const next = one(`[${name}]`, found);
-  next ? link.href = next.href : link.remove();
+/** Shows the timeline of another page. */
+function timelineOf(found) {
+  timeline.replaceChildren(...all("[data-timeline] > li", found));
+  lead(found);
+}
+
+/** The entries of the page `found` are the last ones: leads to those before them. */
+function lead(found) {
+  const next = one("[data-older]", found);
+  if (next) older.href = next.href;
+  older.parentElement.hidden = !next;
   all("time", timeline).forEach(times.show);
 }
 
+const firstLine = () => Number(pre.firstElementChild?.dataset.line ?? 1);
+
+/** Adds the lines before the first one. */
+async function addLines() {
+  const url = new URL(olderLines.href), before = firstLine();
+  url.searchParams.set("before", before);
+  const lines = all("[data-line]", await page(url));
+  if (lines.length === 0) throw new Error("no older lines");
+  // Another call may have added them meanwhile.
+  if (firstLine() !== before) return;
+  const fromEnd = pre.scrollHeight - pre.scrollTop;
+  pre.prepend(...lines);
+  pre.scrollTop = pre.scrollHeight - fromEnd;
+  olderLines.parentElement.hidden = firstLine() <= 1;
+}
+
+/** Leads to the line of output that the address names, also if the page does not have it yet. */
+async function seek() {
+  const number = Number(/^#L(\d+)$/.exec(location.hash)?.[1]);
+  if (!number || number >= firstLine()) return;
+  if (firstLine() - number > FAR) {
+    const url = new URL(olderLines.href);
+    url.searchParams.set("before", number + 500);
+    url.hash = location.hash;
+    return location.replace(url);
+  }
+  while (number < firstLine()) await addLines();
+  // The browser looks for the line again.
+  location.replace(location.hash);
+}
+addEventListener("hashchange", () => seek().catch(() => {}));
+
 document.addEventListener("click", async event => {
-  if (event.target.matches("[data-older]")) {
+  if (event.target === older) {
     event.preventDefault();
-    await extend("data-older", found => timeline.append(...all("[data-timeline] > li", found)));
-  } else if (event.target.matches("[data-older-lines]")) {
+    const found = await page(older.href).catch(() => null);
+    if (!found) return;
+    timeline.append(...all("[data-timeline] > li", found));
+    lead(found);
+  } else if (event.target === olderLines) {
     event.preventDefault();
-    await extend("data-older-lines", found => {
-      const fromEnd = pre.scrollHeight - pre.scrollTop;
-      pre.prepend(...all("[data-line]", found));
-      pre.scrollTop = pre.scrollHeight - fromEnd;
-    });
+    await addLines().catch(() => {});
   }
 });
 
@@ -180,12 +269,7 @@ document.addEventListener("click", async event => {
 one("button", filter).hidden = true;
 filter.addEventListener("change", async () => {
   const found = await page(`${filter.action}?${new URLSearchParams(new FormData(filter))}`).catch(() => null);
-  if (!found) return;
-  timeline.replaceChildren(...all("[data-timeline] > li", found));
-  one("[data-older]")?.parentElement.remove();
-  const older = one("[data-older]", found);
-  if (older) timeline.after(older.parentElement);
-  all("time", timeline).forEach(times.show);
+  if (found) timelineOf(found);
 });
 
 async function send(type, data, recorded) {
@@ -234,9 +318,15 @@ const take = changes => {
   if (job.position > revision) grow();
 };
 if ("follow" in article.dataset) {
+  setInterval(took, 1000);
   follow(`${path}?${org}`, {
-    snapshot: whole => take({ ...whole, output: { offset: 0, text: whole.hook?.output ?? "" } }),
+    snapshot: whole => {
+      // A redaction takes away text that the page may show anywhere.
+      if ((whole.redactions ?? []).length > all("[data-redactions] li").length) return location.reload();
+      take({ ...whole, output: { offset: 0, text: whole.hook?.output ?? "" } });
+    },
     changed: take,
   });
 }
-if (!location.hash) pre.scrollTop = pre.scrollHeight;
+if (location.hash) seek().catch(() => {});
+else pre.scrollTop = pre.scrollHeight;

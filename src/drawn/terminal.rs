@@ -12,7 +12,7 @@ const WIDTH: usize = 10_000;
 
 /// A line of output.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct Line {
     /// The line's number in the whole output, from 1.
     pub number: usize,
     pub spans: Vec<Span>,
@@ -20,7 +20,7 @@ pub(super) struct Line {
 
 /// Characters of one style.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub struct Span {
     /// Names of classes, such as `fg-1 bold`; empty for plain text.
     pub class: String,
     pub text: String,
@@ -28,7 +28,7 @@ pub(super) struct Span {
 
 /// The drawn lines of a screen.
 #[derive(Debug)]
-pub(super) struct Drawn {
+pub struct Drawn {
     /// The newest lines.
     pub lines: Vec<Line>,
     /// The number of older lines, which are not kept.
@@ -41,7 +41,7 @@ pub(super) struct Drawn {
 
 /// Draws output line by line.
 #[derive(Default)]
-pub(super) struct Terminal {
+pub struct Terminal {
     parser: Parser<DefaultCharAccumulator>,
     screen: Screen,
 }
