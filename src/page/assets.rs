@@ -29,7 +29,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 14] = assets![
+static ASSETS: [Asset; 16] = assets![
     "icon.svg" as "image/svg+xml",
     "page.css" as "text/css",
     "ansi.js" as "text/javascript",
@@ -41,7 +41,9 @@ static ASSETS: [Asset; 14] = assets![
     "jobs.js" as "text/javascript",
     "live.js" as "text/javascript",
     "log.js" as "text/javascript",
+    "output.js" as "text/javascript",
     "shell.js" as "text/javascript",
+    "timeline.js" as "text/javascript",
     "times.js" as "text/javascript",
     "tree.js" as "text/javascript",
 ];

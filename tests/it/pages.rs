@@ -62,9 +62,20 @@ fn the_files_of_the_pages_are_public_and_kept_for_good() {
         assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
     }
     let base = paths[0].rsplit_once('/').unwrap().0;
-    for script in
-        ["ansi.js", "audit.js", "bulk.js", "dom.js", "job.js", "jobs.js", "live.js", "log.js", "times.js", "tree.js"]
-    {
+    for script in [
+        "ansi.js",
+        "audit.js",
+        "bulk.js",
+        "dom.js",
+        "job.js",
+        "jobs.js",
+        "live.js",
+        "log.js",
+        "output.js",
+        "timeline.js",
+        "times.js",
+        "tree.js",
+    ] {
         let answer = stranger.get(&format!("{base}/{script}")).expect(200);
         assert_eq!(answer.header("content-type"), "text/javascript; charset=utf-8");
         assert!(!answer.text().contains("innerHTML"), "{script}");
@@ -198,7 +209,8 @@ fn an_unknown_job_and_one_of_another_organisation_are_the_same_page() {
     let auditor = Client::new(&server.url, Some(&server.token("auditor", Role::Auditor, foreign)));
     let link = "/jobs/nightly?org=00000000-0000-0000-0000-000000000000";
     assert!(page(&auditor, "/").contains(&format!("href=\"{link}\"")));
-    assert!(page(&auditor, link).contains("as_of=6&amp;org=00000000"));
+    assert!(page(&auditor, link).contains("as_of=6&#38;org=00000000"));
+    assert!(page(&auditor, "/log").contains(&format!("href=\"{link}\"")));
 }
 
 #[test]
@@ -223,6 +235,23 @@ fn the_log_shows_the_newest_events_first() {
     assert_eq!(filtered.matches("<td data-field=\"type\">job.progress").count(), 2);
     assert!(!filtered.contains("<td data-field=\"type\">job.noted"));
     assert!(page(&viewer, "/log?type=job.failed").contains("None of the newest events matches"));
+}
+
+#[test]
+fn a_filter_of_the_log_looks_beyond_the_newest_events() {
+    let (server, viewer) = server();
+    let worker = server.client_named(Role::Worker, "second");
+    let progress = |n: usize| event("job.progress", JOB, json!({"current_step": format!("more {n}")}));
+    worker.append(&(0..900).map(progress).collect()).expect(201);
+    let head = viewer.head();
+    let created = "<td data-field=\"type\">job.created";
+    assert!(!page(&viewer, "/log").contains(created));
+    assert!(page(&viewer, "/log?type=job.created").contains(created));
+    for newest in [page(&viewer, "/log"), page(&viewer, "/log?job=nightly")] {
+        // One row more is the blank one that scripts clone.
+        assert_eq!(newest.matches("<tr data-position").count(), 201);
+        assert!(newest.contains(&format!("<tr data-position=\"{head}\"")), "{newest}");
+    }
 }
 
 #[test]

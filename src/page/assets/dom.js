@@ -41,3 +41,29 @@ export const counts = job =>
 
 export const cancellation = cancelled =>
   cancelled ? `cancelled by ${cancelled.by}${cancelled.reason ? `: ${cancelled.reason}` : ""}` : "";
+
+/** Runs `work` once at a time. Calls meanwhile are one call afterwards, `pause` milliseconds later. */
+export function single(pause, work) {
+  let runs = false, again = false;
+  return async () => {
+    again = true;
+    if (runs) return;
+    runs = true;
+    while (again) {
+      again = false;
+      await work().catch(() => {});
+      await new Promise(resolve => setTimeout(resolve, pause));
+    }
+    runs = false;
+  };
+}
+
+/** The parts of another page of this server. The browser parses the page and runs none of its scripts. */
+export const page = url => new Promise((resolve, reject) => {
+  const asked = new XMLHttpRequest();
+  asked.responseType = "document";
+  asked.onload = () => asked.status === 200 && asked.response ? resolve(asked.response) : reject(new Error(`status ${asked.status}`));
+  asked.onerror = reject;
+  asked.open("GET", url);
+  asked.send();
+});

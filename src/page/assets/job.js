@@ -1,81 +1,51 @@
-// One job, live: the read model changes in place, output is added at its end, and the timeline grows at its top.
-import { Terminal } from "./ansi.js";
+// One job, live: the read model changes in place. Its output and its timeline have modules of their own.
 import { append } from "./append.js";
-import { all, cancellation, clone, counts, field, one, state, times } from "./dom.js";
+import { all, cancellation, clone, counts, field, one, state } from "./dom.js";
 import { follow } from "./live.js";
+import { output, outputGoesOn } from "./output.js";
+import { growTo } from "./timeline.js";
 
 const article = one("[data-job]");
 const path = `/ledger/jobs/${encodeURIComponent(article.dataset.job)}`;
 const org = article.dataset.org;
-const timeline = one("[data-timeline]");
-const pre = one("[data-terminal]");
-const terminal = new Terminal(pre);
-const filter = one("[data-filter]");
-const older = one("[data-older]"), olderLines = one("[data-older-lines]");
-// The messages of a job have the first 1 MiB of its output, but for a part of a character.
-const SENT = (1 << 20) - 4;
-// Entries of the timeline, lines of output that a page which follows their end keeps, and those of a page whose reader scrolled up.
-const ENTRIES = 1000, LINES = 5000, READ_LINES = 20_000;
-// A line further back than this has a page of its own.
-const FAR = 5000;
-let revision = Number(article.dataset.revision);
-// The bytes of output that the page shows.
-let known = Number(one("[data-output]").dataset.bytes);
+// Most items that the page shows.
+const ITEMS = 1000;
 let job = {};
 
-/** Runs `work` once at a time. Calls meanwhile are one call afterwards, `pause` milliseconds later. */
-function single(pause, work) {
-  let runs = false, again = false;
-  return async () => {
-    again = true;
-    if (runs) return;
-    runs = true;
-    while (again) {
-      again = false;
-      await work().catch(() => {});
-      await new Promise(resolve => setTimeout(resolve, pause));
-    }
-    runs = false;
-  };
+/** The detail of an item: where credentials are kept, or its JSON. */
+function detail(of) {
+  const kept = of.credentials_info;
+  return kept ? `${kept.secrets_manager_provider}: ${kept.secret_id} (${kept.secret_keys.join(", ")})` : JSON.stringify(of);
 }
+
+const rows = new Map(all("[data-items] tbody tr").map(row => [row.dataset.item, row]));
+// The items that have no row.
+const leftOut = new Set();
 
 function items(changes) {
   const section = one("[data-items]");
   const body = one("tbody", section);
   section.hidden = section.hidden && changes.length === 0;
   for (const item of changes) {
-    let row = body.querySelector(`tr[data-item="${CSS.escape(item.item)}"]`);
+    let row = rows.get(item.item);
     if (!row) {
+      if (rows.size >= ITEMS) {
+        leftOut.add(item.item);
+        continue;
+      }
       row = clone("item-row");
       row.dataset.item = item.item;
+      rows.set(item.item, row);
       body.append(row);
     }
     state(row, item.status);
     field(row, "item", item.item);
     field(row, "message", item.message);
-    if (item.detail) field(row, "detail", JSON.stringify(item.detail));
+    if (item.detail) field(row, "detail", detail(item.detail));
     field(row, "at", item.at);
   }
+  if (leftOut.size > 0) field(section, "items_left_out", leftOut.size).parentElement.hidden = false;
 }
-
-function output(offset, bytes) {
-  if (offset > known || offset + bytes.length <= known) return;
-  const text = new TextDecoder().decode(bytes.subarray(known - offset));
-  known = offset + bytes.length;
-  const atEnd = pre.scrollTop + pre.clientHeight >= pre.scrollHeight - 8;
-  one("[data-output]").hidden = false;
-  terminal.write(text);
-  if (terminal.keep(atEnd ? LINES : READ_LINES)) olderLines.parentElement.hidden = false;
-  // The output follows its end until the reader scrolls up.
-  if (atEnd) pre.scrollTop = pre.scrollHeight;
-}
-
-/** Fetches the output that no message has. */
-const fetchOutput = single(200, async () => {
-  const answer = await fetch(`${path}/output?${org}`, { headers: { range: `bytes=${known}-` } });
-  if (answer.status === 206) output(known, new Uint8Array(await answer.arrayBuffer()));
-  else if (answer.status === 503) fetchOutput();
-});
 
 /** Shows the newest notes. */
 function remarks(notes) {
@@ -129,7 +99,7 @@ function show(changes) {
   if (changes.items) items(changes.items);
   if (changes.notes) remarks(changes.notes);
   if (changes.output) output(changes.output.offset, new TextEncoder().encode(changes.output.text));
-  if (known >= SENT) fetchOutput();
+  outputGoesOn();
 }
 
 /** Adds the newest progress to the drawing, whose width is the time since the first event. */
@@ -148,134 +118,18 @@ function draw() {
   chart.setAttribute("aria-label", `Progress over ${Math.round((now - from) / 1000)} s: ${job.progress} %`);
 }
 
-/** Takes the entries after the newest one from the page of the timeline. */
-const grow = single(1000, async () => {
-  try {
-    await entries();
-  } finally {
-    if (job.position > revision) grow();
-  }
-});
-
-async function entries() {
-  const found = await page(`${filter.action}?${new URLSearchParams(new FormData(filter))}&after=${revision}`);
-  const { newest, events } = one("[data-timeline]", found).dataset;
-  const more = all("[data-timeline] > li", found);
-  revision = Number(newest);
-  // More events came than a page has.
-  if (one("[data-older]", found)) timelineOf(found);
-  else timeline.prepend(...more);
-  more.forEach(entry => all("time", entry).forEach(times.show));
-  for (const entry of [...timeline.children].slice(ENTRIES)) {
-    entry.remove();
-    older.parentElement.hidden = false;
-    older.search = `?${new URLSearchParams([...new FormData(filter), ["as_of", timeline.lastElementChild.dataset.position - 1]])}`;
-  }
-  travel(Number(events), more[0]);
-}
-
-/** Moves the place among the job's events to the newest one; `entry` shows it, unless the filter hides it. */
-function travel(events, entry) {
-  const words = entry?.dataset.position === String(revision) ? `, ${entry.dataset.type} ${one(".by", entry).textContent}` : "";
-  one("[data-place]").textContent = `event ${events} of ${events}${words}`;
-  const input = one("[data-slider] input");
-  if (input) {
-    input.max = input.value = events;
-    input.setAttribute("aria-valuetext", one("[data-place]").textContent);
-  }
-  const before = timeline.children[1]?.dataset.position, previous = one("[data-previous]");
-  if (words && before && previous) previous.href = `${location.pathname}?as_of=${before}&${org}`;
-}
-
-// An event unfolds to its JSON when it is opened.
-timeline.addEventListener("toggle", async event => {
-  const details = event.target;
-  const shown = one("[data-json]", details);
-  if (!details.open || shown.textContent) return;
-  const answer = await fetch(one('[data-field="json"]', details).href).catch(() => null);
-  shown.textContent = answer?.ok ? JSON.stringify(await answer.json(), null, 2) : "the event cannot be read just now";
-}, true);
-
-/** The parts of another page of this server. The browser parses the page and runs none of its scripts. */
-const page = url => new Promise((resolve, reject) => {
-  const asked = new XMLHttpRequest();
-  asked.responseType = "document";
-  asked.onload = () => asked.status === 200 && asked.response ? resolve(asked.response) : reject(new Error(`status ${asked.status}`));
-  asked.onerror = reject;
-  asked.open("GET", url);
-  asked.send();
-});
-
-/** Shows the timeline of another page. */
-function timelineOf(found) {
-  timeline.replaceChildren(...all("[data-timeline] > li", found));
-  lead(found);
-}
-
-/** The entries of the page `found` are the last ones: leads to those before them. */
-function lead(found) {
-  const next = one("[data-older]", found);
-  if (next) older.href = next.href;
-  older.parentElement.hidden = !next;
-  all("time", timeline).forEach(times.show);
-}
-
-const firstLine = () => Number(pre.firstElementChild?.dataset.line ?? 1);
-
-/** Adds the lines before the first one. */
-async function addLines() {
-  const url = new URL(olderLines.href), before = firstLine();
-  url.searchParams.set("before", before);
-  const lines = all("[data-line]", await page(url));
-  if (lines.length === 0) throw new Error("no older lines");
-  // Another call may have added them meanwhile.
-  if (firstLine() !== before) return;
-  const fromEnd = pre.scrollHeight - pre.scrollTop;
-  pre.prepend(...lines);
-  pre.scrollTop = pre.scrollHeight - fromEnd;
-  olderLines.parentElement.hidden = firstLine() <= 1;
-}
-
-/** Leads to the line of output that the address names, also if the page does not have it yet. */
-async function seek() {
-  const number = Number(/^#L(\d+)$/.exec(location.hash)?.[1]);
-  if (!number || number >= firstLine()) return;
-  if (firstLine() - number > FAR) {
-    const url = new URL(olderLines.href);
-    url.searchParams.set("before", number + 500);
-    url.hash = location.hash;
-    return location.replace(url);
-  }
-  while (number < firstLine()) await addLines();
-  // The browser looks for the line again.
-  location.replace(location.hash);
-}
-addEventListener("hashchange", () => seek().catch(() => {}));
-
-document.addEventListener("click", async event => {
-  if (event.target === older) {
-    event.preventDefault();
-    const found = await page(older.href).catch(() => null);
-    if (!found) return;
-    timeline.append(...all("[data-timeline] > li", found));
-    lead(found);
-  } else if (event.target === olderLines) {
-    event.preventDefault();
-    await addLines().catch(() => {});
-  }
-});
-
-// The filter takes its entries from the page that it leads to without scripts.
-one("button", filter).hidden = true;
-filter.addEventListener("change", async () => {
-  const found = await page(`${filter.action}?${new URLSearchParams(new FormData(filter))}`).catch(() => null);
-  if (found) timelineOf(found);
-});
-
 async function send(type, data, recorded) {
   const { ok, said } = await append(type, article.dataset.job, data, recorded);
   one("[data-said]").textContent = said;
+  // The page of a past moment stays there.
+  if (ok && !one(".travel.past")) await look();
   return ok;
+}
+
+/** Takes the job as it is now: the page of an ended job has no stream. */
+async function look() {
+  const answer = await fetch(`${path}?${org}`).catch(() => null);
+  if (answer?.ok) take(await answer.json());
 }
 
 one("[data-actions]").hidden = false;
@@ -315,18 +169,12 @@ document.addEventListener("keydown", event => {
 
 const take = changes => {
   show(changes);
-  if (job.position > revision) grow();
+  growTo(job.position);
 };
 if ("follow" in article.dataset) {
   setInterval(took, 1000);
   follow(`${path}?${org}`, {
-    snapshot: whole => {
-      // A redaction takes away text that the page may show anywhere.
-      if ((whole.redactions ?? []).length > all("[data-redactions] li").length) return location.reload();
-      take({ ...whole, output: { offset: 0, text: whole.hook?.output ?? "" } });
-    },
+    snapshot: whole => take({ ...whole, output: { offset: 0, text: whole.hook?.output ?? "" } }),
     changed: take,
   });
 }
-if (location.hash) seek().catch(() => {});
-else pre.scrollTop = pre.scrollHeight;

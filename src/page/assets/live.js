@@ -7,6 +7,10 @@ const PAUSES = [500, 1000, 2000, 4000];
 // The server sends a heartbeat after 5 s without another message. A stream that is silent for 20 s is lost, even if its connection
 // looks open: the network went away, or the machine slept.
 const HEARTBEAT = 5, SILENCE = 20_000;
+// Without HTTP/2 a browser opens six connections to one server, and the stream of each visible window holds one.
+const CONNECTIONS = 6;
+const CROWDED = `${CONNECTIONS} windows hold every connection that a browser opens without TLS: close one, or let the server use TLS`;
+const shared = performance.getEntriesByType("navigation")[0]?.nextHopProtocol === "h2";
 
 /**
  * Follows `path`. `events` are functions by the name of the event; each gets the parsed data and the id. A tail has a position to
@@ -15,11 +19,23 @@ const HEARTBEAT = 5, SILENCE = 20_000;
  */
 export function follow(path, events, from) {
   const banner = one("[data-live]");
-  let source = null, last = from, lost = null, heard = 0, tries = 0, timer = null, ended = false, paused = false;
+  let source = null, last = from, lost = null, heard = 0, tries = 0, timer = null, ended = false, paused = false, said = "";
+  const windows = new BroadcastChannel("jobledger"), me = Math.random(), others = new Set();
 
+  const show = () => {
+    banner.textContent = said || (source && !shared && others.size + 1 >= CONNECTIONS ? CROWDED : "");
+    banner.hidden = !banner.textContent;
+  };
   const say = text => {
-    banner.textContent = text;
-    banner.hidden = !text;
+    said = text;
+    show();
+  };
+  // The windows of this browser tell each other whether they hold a stream.
+  const tell = asks => windows.postMessage({ id: me, holds: source !== null, asks });
+  windows.onmessage = ({ data: { id, holds, asks } }) => {
+    holds ? others.add(id) : others.delete(id);
+    if (asks) tell(false);
+    show();
   };
   const remember = event => {
     heard = Date.now();
@@ -29,6 +45,7 @@ export function follow(path, events, from) {
     clearTimeout(timer);
     source?.close();
     source = null;
+    tell(false);
   };
   const gone = (since, why = "") => {
     drop();
@@ -59,6 +76,7 @@ export function follow(path, events, from) {
     url.searchParams.set("heartbeat", HEARTBEAT);
     if (from !== undefined) url.searchParams.set("after", last);
     source = new EventSource(url);
+    tell(true);
     heard = Date.now();
     source.onopen = () => {
       heard = Date.now();

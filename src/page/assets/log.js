@@ -5,15 +5,16 @@ import { follow } from "./live.js";
 const table = one("[data-log]");
 const body = one("tbody", table);
 const MOST = 500;
-const TYPES = ["job.created", "job.started", "job.progress", "job.item_result", "job.hook_output", "job.completed", "job.failed",
-  "job.cancelled", "job.noted", "job.redacted"];
+// A stream tells scripts only of the types that they name.
+const TYPES = all('[name="type"] option').map(option => option.value).filter(Boolean);
 
 function take(event, id) {
   const row = clone("log-row");
   row.dataset.position = id;
   field(row, "position", id).href = `/ledger/events/${id}`;
   field(row, "type", event.type);
-  field(row, "job", event.subject).href = `/jobs/${encodeURIComponent(event.subject ?? "")}`;
+  const org = event.orgid && event.orgid !== table.dataset.org ? `?org=${event.orgid}` : "";
+  field(row, "job", event.subject).href = `/jobs/${encodeURIComponent(event.subject ?? "")}${org}`;
   field(row, "actor", event.actor);
   field(row, "recorded", event.recordedtime);
   body.prepend(row);
