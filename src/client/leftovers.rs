@@ -1,7 +1,6 @@
 //! Reports in the spool that an earlier process could not deliver.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -37,7 +36,7 @@ impl Ledger {
         let Some(folder) = &self.spool else { return Ok(()) };
         let _one = self.leftovers.delivering.lock();
         let mut delivered = Ok(());
-        for path in waiting(folder)? {
+        for path in Spool::waiting_in(folder).map_err(|error| unreadable(folder, error))? {
             let result = self.deliver_file(&path);
             if matches!(result, Err(Error::Unavailable { .. })) {
                 return result;
@@ -57,13 +56,8 @@ impl Ledger {
     }
 
     fn deliver_file(&self, path: &Path) -> Result<(), Error> {
-        let spool = match Spool::reopen(path) {
-            Ok(Some(spool)) => spool,
-            Ok(None) => return Ok(()),
-            // Another process has delivered it meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(path, error)),
-        };
+        let reopened = Spool::reopen(path).map_err(|error| unreadable(path, error))?;
+        let Some(spool) = reopened else { return Ok(()) };
         let (cancellation, status) = (Cancellation::default(), Arc::new(Status::default()));
         let courier = Courier {
             connection: self.connection.clone(),
@@ -84,20 +78,6 @@ impl Ledger {
             _ => status.error(),
         }
     }
-}
-
-/// The files that wait, the oldest first: their names are time-ordered.
-fn waiting(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(folder, error)),
-    };
-    let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-    let mut paths = paths.map_err(|error| unreadable(folder, error))?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
-    paths.sort();
-    Ok(paths)
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {

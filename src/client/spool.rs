@@ -5,7 +5,7 @@
 //! reports in a spool too.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Error};
+use std::io::{BufRead, BufReader, Error, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,12 +54,34 @@ impl Spool {
         Spool(Arc::new(Shared { path, limit, state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// A spool that another process left behind, closed; `None` while another process has it.
+    /// The files that wait in `folder`, the oldest first: their names are time-ordered. None if there is no such folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn waiting_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+        let entries = match folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut paths = paths?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// A spool that another process left behind, closed; `None` while another process has it, or if another has delivered it.
     ///
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn reopen(path: &Path) -> Result<Option<Spool>, Error> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            // Another process has delivered it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),

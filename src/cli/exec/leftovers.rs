@@ -29,21 +29,8 @@ pub(super) fn deliver(remote: &Remote, folder: &Path, done: Sender<()>) -> Resul
 }
 
 fn deliver_all(remote: &Remote, folder: &Path) -> Result<(), std::io::Error> {
-    let mut paths = Vec::new();
-    for entry in folder.read_dir()? {
-        paths.push(entry?.path());
-    }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
-    // Their names are time-ordered.
-    paths.sort();
-    for path in paths {
-        let spool = match Spool::reopen(&path) {
-            Ok(Some(spool)) => spool,
-            Ok(None) => continue,
-            // Another `exec` has delivered it meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+    for path in Spool::waiting_in(folder)? {
+        let Some(spool) = Spool::reopen(&path)? else { continue };
         let Ok(server) = Server::new(remote.clone()) else { return Ok(()) };
         // The first events of the file started the job. Sent again, their answer has the lease, if the lease still lasts.
         Courier { server, spool, lease: HeldLease::default(), heard: None }.run();
