@@ -39,6 +39,11 @@ pub enum Error {
         /// The next position in the file.
         found: Position,
     },
+    /// An event that is to be appended does not follow what the file holds.
+    #[error(
+        "expected event {0} to follow the newest one in position and time, and its own job's newest; `log.db` holds other events"
+    )]
+    OutOfOrder(Position),
     /// The chain of a job's events breaks off at this position.
     #[error(
         "expected an event of the job at position {0}, which names an earlier one as its previous event; `log.db` is damaged"
@@ -59,7 +64,7 @@ impl Error {
     pub fn is_contradiction(&self) -> bool {
         match self {
             Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Taken | ErrorKind::Refused | ErrorKind::Damaged),
-            Error::Gap { .. } | Error::BrokenChain(_) | Error::NoNode(_) => true,
+            Error::Gap { .. } | Error::OutOfOrder(_) | Error::BrokenChain(_) | Error::NoNode(_) => true,
             Error::Newer { .. } | Error::NotALog(_) | Error::Missing(_) => false,
         }
     }

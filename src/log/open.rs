@@ -71,9 +71,10 @@ pub(super) fn open_writer(path: &Path, external_copy_back: bool) -> Result<(Conn
     set(&conn, "journal_mode", "WAL", "wal")?;
     set(&conn, "synchronous", "FULL", "2")?;
     set(&conn, "recursive_triggers", "ON", "1")?;
+    run_triggers(&conn, false)?;
     // With this setting a redaction overwrites the redacted bytes. Appends delete nothing, so the setting costs them nothing.
     set(&conn, "secure_delete", "ON", "1")?;
-    // A trigger checks the references between rows; a second check of each reference would cost a fifth of an append.
+    // `Writer` writes each row before the rows that name it; a check of each reference would cost a fifth of an append.
     set(&conn, "foreign_keys", "OFF", "0")?;
     let pages = if external_copy_back { 0 } else { COPY_BACK_PAGES };
     set(&conn, "wal_autocheckpoint", &pages.to_string(), &pages.to_string())?;
@@ -92,6 +93,14 @@ pub(super) fn open_writer(path: &Path, external_copy_back: bool) -> Result<(Conn
     }
     plan_once(&conn).map_err(&failed)?;
     Ok((conn, state))
+}
+
+/// Makes the writing connection run the triggers of the file, or not. They hold every other program to the rules of the log. The
+/// statements of [`super::Writer`] state the same rules, and so no trigger that was planted in the file runs in a commit.
+pub(super) fn run_triggers(conn: &Connection, run: bool) -> Result<(), Error> {
+    let doing = sqlite::Error::doing("set up the triggers of the connection");
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, run).map_err(doing)?;
+    Ok(())
 }
 
 /// An empty log of this format in memory, with its tables and triggers.

@@ -59,9 +59,7 @@ impl Writer {
 
     fn insert_nodes(&self, rows: &[(NodeId, Hash)]) -> Result<(), rusqlite::Error> {
         let values = vec!["(?, ?, ?, ?)"; rows.len()].join(", ");
-        // FAIL, as in `append`. A refused statement leaves the rows before the refused one; the rollback of the transaction drops
-        // them.
-        let sql = format!("INSERT OR FAIL INTO node (number, level, idx, hash) VALUES {values}");
+        let sql = format!("INSERT INTO node (number, level, idx, hash) VALUES {values}");
         let mut insert = self.conn.prepare_cached(&sql)?;
         for (first, (node, hash)) in (1..).step_by(4).zip(rows) {
             insert.raw_bind_parameter(first, node.number())?;

@@ -150,3 +150,38 @@ fn check(stored: Option<Published>, origin: &str, known: &[VerifierKey], found: 
     let signed = Checkpoint::open(note, origin, known)?.head;
     if signed == found && stored.size == found.size { Ok(()) } else { Err(Doubt::OtherTree { signed, found }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Time;
+    use crate::log::NewEvent;
+
+    #[test]
+    fn a_leaf_that_reads_back_otherwise_than_written_is_never_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::open::<log::Error>(&folder.path().join("log.db"), false, |_, _| Ok(())).unwrap();
+        let key = SigningKey::from_seed("test/log", &[7; 32]).unwrap();
+        let seal = Seal::new("test/log", vec![key], Frontier::EMPTY);
+        log.begin().unwrap();
+        let genesis = NewEvent {
+            position: Position::GENESIS,
+            leaf: b"{}",
+            content: None,
+            job: None,
+            source: "ledger",
+            id: "1",
+            event_type: "ledger.started",
+            version: 1,
+            recorded: Time::from_micros(1),
+        };
+        log.append(&genesis).unwrap();
+        let wrong: [&[&[u8]]; 3] = [&[b"{ }"], &[], &[b"{}", b"{}"]];
+        for written in wrong {
+            log.savepoint().unwrap();
+            let refused = seal.close(&log, written.iter().copied());
+            assert!(matches!(refused, Err(SealError::Doubt(Doubt::ReadBack(_)))), "{written:?}");
+            log.rollback_to_savepoint().unwrap();
+        }
+    }
+}
