@@ -1,7 +1,7 @@
 //! `log.db`: the append-only store. It knows bytes, positions and the chain of each job's events.
 //!
 //! Not here: the meaning of an event. There is also no delete, no append without an expected position, and no update but a
-//! redaction: triggers in `schema/log.sql` refuse them.
+//! redaction: [`Writer`] has no such statement, and triggers in `schema/log.sql` refuse those of other programs.
 
 mod changed;
 mod error;
