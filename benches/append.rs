@@ -44,8 +44,9 @@ fn main() {
     let only: Option<usize> = option("connections").map(|n| n.parse().expect("a number of connections"));
     if jobs > 0 {
         println!("\none event a request, of {jobs} running jobs at random");
-        let peak = bench.one_event_a_request(only, &Load::Open(&open));
-        bench.half_the_peak(peak, &open);
+        if let Some(peak) = bench.one_event_a_request(only, &Load::Open(&open)) {
+            bench.half_the_peak(peak, &open);
+        }
     }
     println!("\none event a request, of new jobs of {LIFE} events");
     bench.one_event_a_request(only, &Load::New);
@@ -74,8 +75,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Prints the tables, and returns the rate at 64 connections.
-    fn one_event_a_request(&self, only: Option<usize>, load: &Load<'_>) -> f64 {
+    /// Prints the tables, and returns the rate at 64 connections, if that was measured.
+    fn one_event_a_request(&self, only: Option<usize>, load: &Load<'_>) -> Option<f64> {
         let mut table = Table::new([
             "connections",
             "ledger, events/s",
@@ -90,7 +91,7 @@ impl Bench {
         ]);
         let mut processor =
             Table::new(["connections", "processor, µs an event", "all", "client", "HTTP", "writer", "projector"]);
-        let mut peak = 0.0;
+        let mut peak = None;
         let all = [(1, 4_000), (16, 32_000), (64, 64_000), (256, 64_000)];
         for (connections, requests) in all.into_iter().filter(|(n, _)| only.is_none_or(|only| only == *n)) {
             let mut measured = Measured::default();
@@ -100,7 +101,7 @@ impl Bench {
             }
             let Measured { mut ours, mut theirs, limit, our_spent, their_spent } = measured;
             if connections == 64 {
-                peak = ours.rate();
+                peak = Some(ours.rate());
             }
             table.row([
                 connections.to_string(),
@@ -155,7 +156,7 @@ impl Bench {
     /// requests that wait behind it.
     fn half_the_peak(&self, peak: f64, jobs: &[String]) {
         const CONNECTIONS: usize = 64;
-        let pause = Duration::from_secs_f64(CONNECTIONS as f64 / (peak / 2.0).max(100.0));
+        let pause = Duration::from_secs_f64(CONNECTIONS as f64 / (peak / 2.0));
         let each = size(2_000, 500, 2);
         let requests = progress_at_random(CONNECTIONS, each, &self.server.token, jobs);
         let round = self.client.block_on(run_paced(self.server.address(), requests, pause));
