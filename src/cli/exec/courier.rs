@@ -11,8 +11,7 @@ use crate::cli::Failure;
 use crate::cli::client::{Problem, failed, is_hopeless};
 use crate::cli::output::{remark, shown};
 use crate::cli::server::Server;
-use crate::client::HeldLease;
-use crate::client::Spool;
+use crate::client::{HeldLease, Spool};
 
 /// The shortest and the longest pause between two tries.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];

@@ -8,8 +8,7 @@ use crate::cli::Failure;
 use crate::cli::client::Remote;
 use crate::cli::output::{remark, shown};
 use crate::cli::server::Server;
-use crate::client::HeldLease;
-use crate::client::Spool;
+use crate::client::{HeldLease, Spool};
 
 /// Starts to deliver every spool in `folder` that no process has. Drops `done` at the end.
 ///

@@ -40,8 +40,7 @@ use super::server::Server;
 use super::size::size;
 use super::telling::Source;
 use super::{Failure, Outcome};
-use crate::client::HeldLease;
-use crate::client::{MAX_BATCH, Spool};
+use crate::client::{HeldLease, MAX_BATCH, Spool};
 use crate::job::{JobId, JobType, Kind};
 
 /// Longest `--grace` and `--deliver-timeout`.

@@ -21,8 +21,7 @@ use crate::cli::follow::{Follow, Message};
 use crate::cli::output::remark;
 use crate::cli::server::Server;
 use crate::cli::{Failure, Outcome};
-use crate::client::HeldLease;
-use crate::client::Spool;
+use crate::client::{HeldLease, Spool};
 use crate::job::plural;
 
 /// How often the gathered reports go into the spool. With one event of output a stream that is at most eight a second.

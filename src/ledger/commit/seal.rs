@@ -156,6 +156,7 @@ mod tests {
     use super::*;
     use crate::job::Time;
     use crate::log::NewEvent;
+    use crate::tree::leaf_hash;
 
     #[test]
     fn a_leaf_that_reads_back_otherwise_than_written_is_never_signed() {
@@ -183,5 +184,20 @@ mod tests {
             assert!(matches!(refused, Err(SealError::Doubt(Doubt::ReadBack(_)))), "{written:?}");
             log.rollback_to_savepoint().unwrap();
         }
+    }
+    #[test]
+    fn a_checkpoint_that_reads_back_otherwise_than_signed_is_a_doubt() {
+        let key = SigningKey::from_seed("test/log", &[7; 32]).unwrap();
+        let head = |size| Head { size: Size::new(size).unwrap(), root: leaf_hash(b"{}") };
+        let signed = Checkpoint { origin: "test/log".into(), head: head(12) }.sign(&[&key]).unwrap();
+        let read_back = |size, note: &str| {
+            let stored = Published { number: 1, size: Size::new(size).unwrap(), note: note.into() };
+            check(Some(stored), "test/log", &[key.verifier().clone()], head(12))
+        };
+        assert!(read_back(12, &signed).is_ok());
+        assert!(matches!(read_back(12, "{}"), Err(Doubt::Checkpoint(_))), "another note");
+        assert!(matches!(read_back(5, &signed), Err(Doubt::OtherTree { .. })), "another size beside the note");
+        let found = check(None, "test/log", &[key.verifier().clone()], head(12));
+        assert!(matches!(found, Err(Doubt::NoCheckpoint)));
     }
 }
