@@ -1,7 +1,7 @@
 //! jobledger: an append-only, event-sourced ledger of access-governance jobs.
 //!
-//! Layers, each using only those before it; the first eight know no I/O, no clock, no randomness and no async:
-//! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → `blocking` → [`sqlite`] → [`access`] →
+//! Layers, each using only those before it; the first nine know no I/O, no clock, no randomness and no async:
+//! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`stream`] → `blocking` → [`sqlite`] → [`access`] →
 //! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`model`] → [`drawn`] → [`evidence`] → [`tails`] →
 //! [`workers`] → [`webhooks`] → [`http`] → [`kinds`] → `page` → [`server`] → [`client`] → [`cli`].
 //!
@@ -53,6 +53,8 @@ mod page;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod sqlite;
+#[cfg(feature = "server")]
+pub mod stream;
 #[cfg(feature = "server")]
 pub mod tails;
 #[cfg(feature = "server")]

@@ -1,0 +1,77 @@
+//! The key of a stream, and the hashes of its messages.
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::tree::Head;
+
+/// The SHA-256 of a whole message, its MAC included. Each message names the hash of the valid message before it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MessageHash(pub [u8; 32]);
+
+impl MessageHash {
+    /// The hash of a message.
+    pub fn of(bytes: &[u8]) -> MessageHash {
+        MessageHash(Sha256::digest(bytes).into())
+    }
+
+    /// What the first message of a generation names: the log that the generation begins with. So a node with another log accepts
+    /// no message of the generation.
+    pub fn of_start(origin: &str, generation: u32, head: Head) -> MessageHash {
+        let mut hash = Sha256::new();
+        hash.update(format!("jobledger stream\n{origin}\n{generation}\n{}\n", head.size.get()));
+        hash.update(head.root.as_bytes());
+        MessageHash(hash.finalize().into())
+    }
+}
+
+impl fmt::Debug for MessageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The secret that authenticates the messages of a ledger's stream. Only nodes with the ledger's key have it.
+#[derive(Clone)]
+pub struct StreamKey(Hmac<Sha256>);
+
+impl StreamKey {
+    /// The length of a MAC in bytes.
+    pub const MAC: usize = 32;
+
+    /// Derives the key from the seed of the ledger's key (HKDF-SHA256).
+    pub fn derive(seed: &[u8; 32]) -> StreamKey {
+        let mut okm = Zeroizing::new([0; 32]);
+        let expanded = Hkdf::<Sha256>::new(None, seed).expand(b"jobledger stream", &mut *okm);
+        expanded.expect("32 bytes are no longer than HKDF may give");
+        StreamKey(Hmac::new_from_slice(&*okm).expect("HMAC takes keys of any length"))
+    }
+
+    /// The MAC of `bytes`, which are for `purpose`.
+    pub fn mac(&self, purpose: &str, bytes: &[u8]) -> [u8; Self::MAC] {
+        self.over(purpose, bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether `mac` is of these bytes and this purpose. Takes the same time for every MAC.
+    pub fn verifies(&self, purpose: &str, bytes: &[u8], mac: &[u8]) -> bool {
+        self.over(purpose, bytes).verify_slice(mac).is_ok()
+    }
+
+    fn over(&self, purpose: &str, bytes: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(bytes);
+        mac
+    }
+}
+
+impl fmt::Debug for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamKey")
+    }
+}
