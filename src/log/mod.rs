@@ -11,14 +11,16 @@ mod open;
 mod page;
 mod reader;
 mod section;
+mod stream;
 mod tree;
 mod writer;
 
 pub use error::Error;
 pub use filter::{Columns, Filter, Types};
 pub use jobs::StreamId;
-pub use open::{FORMAT, FileState, TREE_FORMAT, empty_log, file_state, recover_file};
+pub use open::{FORMAT, FileState, NODE_FORMAT, TREE_FORMAT, empty_log, file_state, recover_file};
 pub use page::{Page, SCAN_LIMIT};
 pub use reader::{Found, Reader, Row, enough};
+pub use stream::LoggedMessage;
 pub use tree::Published;
 pub use writer::{NewEvent, Writer};

@@ -9,8 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::Error;
 use crate::sqlite::{self, plan_once, set, sqlite_is_sound};
 
-/// The newest format of `log.db` that this program knows. The file has its format in `user_version`.
-pub const FORMAT: i64 = FORMATS.len() as i64;
+/// The format of `log.db` that every log is brought to. The file has its format in `user_version`.
+pub const FORMAT: i64 = 4;
+/// The format of the log of a node in a cluster: [`FORMAT`] and the table of messages. The newest that this program knows.
+pub const NODE_FORMAT: i64 = FORMATS.len() as i64;
 /// The first format with a tree over the events.
 pub const TREE_FORMAT: i64 = 2;
 /// The first format in which data can be redacted.
@@ -20,14 +22,17 @@ pub(super) const MILESTONES_FORMAT: i64 = 4;
 /// "jobl": marks the file as a log (`application_id`).
 const APPLICATION_ID: i64 = 0x6a6f_626c;
 /// The SQL that upgrades each format to the next; the first upgrades an empty file. Released steps never change.
-const FORMATS: [&[&str]; 4] = [
+const FORMATS: [&[&str]; 5] = [
     &[include_str!("../../schema/log.sql")],
     &[NODES, CHECKPOINTS],
     &[include_str!("../../schema/log.3.redactions.sql")],
     &[include_str!("../../schema/log.4.jobs.sql")],
+    &[STREAM],
 ];
 const NODES: &str = include_str!("../../schema/log.2.nodes.sql");
 const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
+/// The table of messages.
+pub(super) const STREAM: &str = include_str!("../../schema/log.5.stream.sql");
 /// The writer copies the WAL back when it has so many pages. Large commits are a fifth faster than with SQLite's default of 1,000.
 const COPY_BACK_PAGES: i64 = 10_000;
 
@@ -51,10 +56,10 @@ pub fn file_state(conn: &Connection, path: &Path) -> Result<FileState, Error> {
     let format: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&failed)?;
     match (tables, application, format) {
         (0, 0, 0) => Ok(FileState::Empty),
-        (_, APPLICATION_ID, found) if found > FORMAT => {
-            Err(Error::Newer { path: path.to_owned(), found, known: FORMAT })
+        (_, APPLICATION_ID, found) if found > NODE_FORMAT => {
+            Err(Error::Newer { path: path.to_owned(), found, known: NODE_FORMAT })
         }
-        (_, APPLICATION_ID, 1..=FORMAT) => Ok(FileState::Log(format)),
+        (_, APPLICATION_ID, 1..=NODE_FORMAT) => Ok(FileState::Log(format)),
         _ => Err(Error::NotALog(path.to_owned())),
     }
 }
@@ -122,14 +127,14 @@ pub fn recover_file(path: &Path) -> Result<(), Error> {
     Ok(conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(&failed)?)
 }
 
-/// Brings the log to the newest format, inside the open transaction. A new log gets all its tables.
+/// Brings the log to [`FORMAT`], inside the open transaction. A new log gets all its tables.
 pub(super) fn upgrade(conn: &Connection) -> Result<(), Error> {
     let doing = || sqlite::Error::doing("bring the log to the newest format");
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(doing())?;
     if found > 0 {
         tracing::info!(from = found, to = FORMAT, "upgrading the log, which reads all of it");
     }
-    for sql in FORMATS.iter().skip(found as usize).copied().flatten() {
+    for sql in FORMATS.iter().take(FORMAT as usize).skip(found as usize).copied().flatten() {
         conn.execute_batch(sql).map_err(doing())?;
     }
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(doing())?;

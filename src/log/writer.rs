@@ -45,7 +45,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the log for writing. A new or older log gets the tables of the newest format. In the same transaction `complete` writes
+    /// Opens the log for writing. A new or older log gets the tables of [`FORMAT`]. In the same transaction `complete` writes
     /// the rows that the new tables need; it gets the state that the file had before.
     ///
     /// With `external_copy_back` another program (Litestream) copies the WAL back into the file.
@@ -56,7 +56,7 @@ impl Writer {
     ) -> Result<Writer, E> {
         let (conn, state) = open::open_writer(path, external_copy_back)?;
         let mut writer = Writer { conn, orgs: HashMap::new(), sources: HashMap::new() };
-        if state != FileState::Log(FORMAT) {
+        if !matches!(state, FileState::Log(FORMAT..)) {
             writer.begin()?;
             open::upgrade(&writer.conn)?;
             complete(&mut writer, state)?;

@@ -202,12 +202,12 @@ fn hash(path: &Path) -> Vec<u8> {
 fn a_log_of_a_newer_format_is_not_touched() {
     let (mut server, admin, expected) = answered();
     let path = server.path().join("log.db");
-    let newer = log::FORMAT + 1;
+    let newer = log::NODE_FORMAT + 1;
     let mark = |format: i64| Connection::open(&path).unwrap().pragma_update(None, "user_version", format).unwrap();
     mark(newer);
     let before = hash(&path);
     let error = log_error(start_error(server.path()));
-    assert!(matches!(error, log::Error::Newer { found, known: log::FORMAT, .. } if found == newer), "{error:?}");
+    assert!(matches!(error, log::Error::Newer { found, known: log::NODE_FORMAT, .. } if found == newer), "{error:?}");
     let text = error.to_string();
     let says = [&format!("format {newer}"), "use the newer jobledger", "log.db"];
     assert!(says.iter().all(|part| text.contains(part)), "{text}");
