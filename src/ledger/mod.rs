@@ -16,6 +16,7 @@ mod folder;
 mod keys;
 mod leases;
 mod metrics;
+mod node;
 mod open;
 mod options;
 mod projection;
@@ -35,6 +36,7 @@ pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, rotate_key};
 pub use leases::{BadLeaseToken, HeldLease, LeaseSecretError, LeaseToken, Overdue, Renewal};
 pub use metrics::Metrics;
+pub use node::{Confirmations, Founding, Leader, Membership, MembershipError, Node, NodeState, Replication, Role};
 pub use open::OpenError;
 pub use options::{Clock, Options, system_clock};
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};
@@ -87,6 +89,8 @@ struct Inner {
     /// `None` if the ledger was opened read-only: a contradicting anchor stays as it is.
     keeper: Option<anchor::Keeper>,
     threads: Threads,
+    /// `None` if the ledger is on one machine.
+    node: Option<Arc<Node>>,
     /// `None` once the ledger is closed.
     running: Mutex<Option<close::Running>>,
     /// Dropped after the anchor's thread has ended.
@@ -123,6 +127,11 @@ impl Ledger {
     /// Why the ledger takes no writes; `None` if it does.
     pub fn read_only(&self) -> Option<&str> {
         self.inner.read_only.get().map(String::as_str)
+    }
+
+    /// The ledger as a node of a cluster; `None` if it is on one machine.
+    pub fn node(&self) -> Option<&Node> {
+        self.inner.node.as_deref()
     }
 
     /// Whether this start made the ledger.

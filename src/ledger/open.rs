@@ -1,6 +1,6 @@
 //! How a ledger opens, in four phases: take the folder, open the log, decide on trust, start the threads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use tokio::sync::watch;
 use super::anchor::Keeper;
 use super::append::Queue;
 use super::close::Running;
-use super::commit::{Commits, Loader, Seal, Shared, WriterThread};
+use super::commit::{Commits, Loader, Seal, Shared, Stream, WriterThread};
 use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
 use super::keys::{self, Identity, KeyError, identity, key_file};
 use super::leases::{LeaseSecret, LeaseSecretError, Leases};
+use super::node::Replication;
 use super::read::HookOutputs;
 use super::redactor::{self, Redactions};
 use super::trust::Trust;
 use super::{AnchorError, Inner, Ledger, Metrics, Options, SealError, Threads, Turns, clock, projection};
 use crate::history::newest_redaction;
 use crate::job::Position;
-use crate::log::{self, FileState, Writer};
+use crate::log::{self, FileState, LoggedMessage, Writer};
 use crate::memory::Share;
 use crate::sqlite;
 
@@ -52,6 +53,15 @@ pub enum OpenError {
     /// The operating system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+    /// A log of a node, opened as that of a single ledger.
+    #[error(
+        "`{}` is a node of a cluster, and a change by it alone would part it from the others: give --cluster, or end its membership \
+         with `jobledger cluster leave`", .0.display()
+    )]
+    IsNode(PathBuf),
+    /// A log of a single ledger, opened as a node.
+    #[error("`{}` is not a node of a cluster; make it one with `jobledger cluster init` or `jobledger cluster join`", .0.display())]
+    IsNotNode(PathBuf),
 }
 
 /// Longest wait for the views of a new ledger. After it the ledger opens without them.
@@ -68,15 +78,35 @@ impl Ledger {
     ///
     /// The folder holds no ledger and may not get one, another process has it, or a file cannot be read or written.
     pub fn open(folder: Folder, options: Options) -> Result<Ledger, OpenError> {
+        Ledger::open_as(folder, options, None)
+    }
+
+    /// As [`Ledger::open`], for a folder that is a node of a cluster.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`], and if the folder is not a node's.
+    pub fn open_node(folder: Folder, options: Options, replication: Replication) -> Result<Ledger, OpenError> {
+        Ledger::open_as(folder, options, Some(replication))
+    }
+
+    fn open_as(folder: Folder, options: Options, replication: Option<Replication>) -> Result<Ledger, OpenError> {
         let Start { lock, origin, kept } = take(&folder, &options)?;
         if !kept.is_empty() {
             tracing::warn!(?kept, "an older ledger left files here; they are kept under these names");
         }
         close_to_others(&folder);
         let log = OpenLog::open(&folder, &options, &origin)?;
+        let newest = log.writer.reader().newest_message()?;
+        let replication = match (replication, newest) {
+            (Some(replication), Some(newest)) => Some((replication, newest)),
+            (None, None) => None,
+            (Some(_), None) => return Err(OpenError::IsNotNode(folder.path().to_owned())),
+            (None, Some(_)) => return Err(OpenError::IsNode(folder.path().to_owned())),
+        };
         let trust = Trust::examine(&folder, &log.writer.reader(), &log.identity)?;
         let new = log.new;
-        let ledger = start_threads(folder, options, lock, log, trust)?;
+        let ledger = start_threads(folder, options, lock, log, trust, replication)?;
         if new {
             // Its views are made within milliseconds. Without this wait the first reads would be told to come back.
             ledger.inner.projection.wait_until_readable(FIRST_VIEWS);
@@ -181,6 +211,7 @@ fn start_threads(
     lock: Lock,
     log: OpenLog,
     trust: Trust,
+    replication: Option<(Replication, LoggedMessage)>,
 ) -> Result<Ledger, OpenError> {
     let path = folder.log();
     let parts = ThreadParts::new(&folder, &options, log.head);
@@ -213,8 +244,13 @@ fn start_threads(
         copier: copier.as_ref().map(|thread| thread.copier.clone()),
         jobs: options.memory.of(Share::Admission),
     };
+    // A node without a key judges no message: it shows what its log has.
+    let stream = replication
+        .zip(seal.as_ref())
+        .map(|((replication, newest), seal)| Stream::new(replication, seal.stream_key(), &newest));
+    let node = stream.as_ref().map(Stream::node);
     let writer = WriterThread::new(writer, seal, load, shared)?;
-    let writer = writer.start(queued, &threads).map_err(OpenError::Thread)?;
+    let writer = writer.start(queued, stream, &threads).map_err(OpenError::Thread)?;
     let files = Watch::start(files, &threads)?;
     let inner = Inner {
         readers: sqlite::Pool::new(&path, options.memory.of(Share::Readers).part(2).limit()),
@@ -238,6 +274,7 @@ fn start_threads(
         metrics,
         keeper,
         threads,
+        node,
         _lock: lock,
     };
     Ok(Ledger { inner: Arc::new(inner) })

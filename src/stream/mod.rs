@@ -12,6 +12,7 @@
 mod body;
 mod chain;
 mod commit_log;
+mod confirmation;
 mod fields;
 mod key;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod writing;
 pub use body::{CommitBody, Entry, LeadBody};
 pub use chain::{Chain, ChainError, Judged, Tip, Void, Whole};
 pub use commit_log::{CommitLog, Published, Stored, Unavailable};
+pub use confirmation::Confirmation;
 pub use fields::BadBody;
 pub use key::{MessageHash, StreamKey};
 pub use message::{BadMessage, CommitId, Envelope, Kind, MAX_MESSAGE, Message};

@@ -134,6 +134,11 @@ impl SigningKey {
         Zeroizing::new(format!("PRIVATE+KEY+{name}+{id:08x}+{}", &*encoded))
     }
 
+    /// The 32 secret bytes that the key is made from. Other keys of the ledger are derived from them.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
     /// The name that the key signs under.
     pub fn name(&self) -> &str {
         &self.verifier.name

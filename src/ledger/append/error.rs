@@ -54,6 +54,9 @@ pub enum AppendError {
     /// The ledger takes no writes.
     #[error("the ledger is read-only: {0}")]
     ReadOnly(String),
+    /// Another node of the cluster leads, or none does.
+    #[error("this node does not lead the cluster, so nothing was recorded; try again")]
+    NotLeading,
     /// The ledger is stopping.
     #[error("the ledger is stopping; try again")]
     Stopping,

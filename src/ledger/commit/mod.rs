@@ -4,6 +4,7 @@
 
 mod jobs;
 mod loader;
+mod node;
 mod seal;
 mod stamp;
 mod thread;
@@ -11,6 +12,7 @@ mod transaction;
 
 pub(super) use jobs::Jobs;
 pub(super) use loader::Loader;
+pub(super) use node::Stream;
 pub use seal::{Doubt, SealError};
 pub(super) use seal::{Seal, restore};
 pub(super) use stamp::Stamp;

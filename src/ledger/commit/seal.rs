@@ -7,6 +7,7 @@ use crate::chain;
 use crate::job::{Position, plural};
 use crate::ledger::Identity;
 use crate::log::{self, Published, Reader, Writer};
+use crate::stream::StreamKey;
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
 
 /// Why the ledger must not sign for a log.
@@ -90,15 +91,17 @@ impl Seal {
         log: &Writer,
         written: impl IntoIterator<Item = &'l [u8]>,
     ) -> Result<Sealed, SealError> {
-        let mut written = written.into_iter();
-        let edge = log.grow(&self.edge, |position, leaf| match written.next() {
-            Some(expected) if expected == leaf => Ok(()),
-            _ => Err(SealError::from(Doubt::ReadBack(position))),
-        })?;
-        match written.next() {
-            None => self.sign(log, edge),
-            Some(_) => Err(Doubt::ReadBack(Position::new(edge.leaves())).into()),
-        }
+        self.sign(log, grow(log, &self.edge, written)?)
+    }
+
+    /// The edge of the tree that was signed last.
+    pub(in crate::ledger) fn edge(&self) -> &Frontier {
+        &self.edge
+    }
+
+    /// The key of the ledger's stream, which follows from the newest key that signs.
+    pub(in crate::ledger) fn stream_key(&self) -> StreamKey {
+        StreamKey::derive(&self.keys[0].seed())
     }
 
     /// Signs the tree that ends with `edge`, and verifies the stored checkpoint with the public keys.
@@ -137,6 +140,23 @@ pub(in crate::ledger) fn restore(log: &Reader<'_>, identity: &Identity) -> Resul
     // After a rotation the newest key signs every checkpoint. The signature of an earlier key alone does not count.
     check(Some(newest), &identity.origin, &identity.keys[..1], head(&edge)?)?;
     Ok(edge)
+}
+
+/// Grows the tree that ends with `edge` by the events that the open transaction stored, whose leaves must be exactly `written`.
+pub(in crate::ledger) fn grow<'l>(
+    log: &Writer,
+    edge: &Frontier,
+    written: impl IntoIterator<Item = &'l [u8]>,
+) -> Result<Frontier, SealError> {
+    let mut written = written.into_iter();
+    let edge = log.grow(edge, |position, leaf| match written.next() {
+        Some(expected) if expected == leaf => Ok(()),
+        _ => Err(SealError::from(Doubt::ReadBack(position))),
+    })?;
+    match written.next() {
+        None => Ok(edge),
+        Some(_) => Err(Doubt::ReadBack(Position::new(edge.leaves())).into()),
+    }
 }
 
 fn head(edge: &Frontier) -> Result<Head, Doubt> {

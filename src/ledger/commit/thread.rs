@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
+use super::node::Stream;
 use super::transaction::{Committed, WriterState};
 use super::{Commits, Doubt, Loader, Seal, SealError};
 use crate::history::newest_redaction;
@@ -50,11 +51,11 @@ pub(in crate::ledger) struct Shared {
 
 /// The writer thread.
 pub(in crate::ledger) struct WriterThread {
-    state: WriterState,
+    pub(super) state: WriterState,
     /// `None` if the ledger may not sign for the log. Every append is then refused.
-    seal: Option<Seal>,
+    pub(super) seal: Option<Seal>,
     loader: Loader,
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 /// Why a commit failed.
@@ -88,7 +89,7 @@ impl WriterThread {
         Ok(WriterThread { state: WriterState::new(log, shared.jobs.clone())?, seal, loader, shared })
     }
 
-    /// Starts the thread. It ends when the queue is closed and empty.
+    /// Starts the thread. It ends when the queue is closed and empty. With a `stream` it is the thread of a node.
     ///
     /// # Errors
     ///
@@ -96,22 +97,18 @@ impl WriterThread {
     pub(in crate::ledger) fn start(
         self,
         queue: mpsc::Receiver<Queued>,
+        stream: Option<Stream>,
         threads: &Threads,
     ) -> Result<JoinHandle<()>, std::io::Error> {
-        threads.start("writer", move || self.run(queue))
+        threads.start("writer", move || match stream {
+            Some(stream) => self.run_as_node(queue, stream),
+            None => self.run(queue),
+        })
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
         while let Some(first) = queue.blocking_recv() {
-            gather(&queue);
-            let mut events = first.append.events.len();
-            let mut drained = vec![first];
-            while events < COMMIT_EVENTS {
-                let Ok(next) = queue.try_recv() else { break };
-                events += next.append.events.len();
-                drained.push(next);
-            }
-            self.shared.metrics.queued.dec_by(drained.len() as i64);
+            let drained = self.drain(first, &mut queue);
             let (appends, waiting) = self.ready(drained);
             if !appends.is_empty() {
                 self.commit(appends, waiting);
@@ -119,8 +116,22 @@ impl WriterThread {
         }
     }
 
+    /// The appends of the next commit: `first`, and those that wait behind it.
+    pub(super) fn drain(&self, first: Queued, queue: &mut mpsc::Receiver<Queued>) -> Vec<Queued> {
+        gather(queue);
+        let mut events = first.append.events.len();
+        let mut drained = vec![first];
+        while events < COMMIT_EVENTS {
+            let Ok(next) = queue.try_recv() else { break };
+            events += next.append.events.len();
+            drained.push(next);
+        }
+        self.shared.metrics.queued.dec_by(drained.len() as i64);
+        drained
+    }
+
     /// The appends whose jobs are in memory or short. The others go to the loader thread, which puts them back into the queue.
-    fn ready(&mut self, drained: Vec<Queued>) -> (Vec<PreparedAppend>, Vec<Waiting>) {
+    pub(super) fn ready(&mut self, drained: Vec<Queued>) -> (Vec<PreparedAppend>, Vec<Waiting>) {
         let (mut appends, mut waiting) = (Vec::with_capacity(drained.len()), Vec::with_capacity(drained.len()));
         for mut queued in drained {
             match self.state.is_ready(&mut queued) {
@@ -156,7 +167,7 @@ impl WriterThread {
     }
 
     /// Copies the last frames of a long WAL, if the copier thread asks for it.
-    fn copy_back(&self) {
+    pub(super) fn copy_back(&self) {
         if !self.shared.copier.as_ref().is_some_and(|copier| copier.committed()) {
             return;
         }
@@ -188,7 +199,7 @@ impl WriterThread {
     }
 
     /// Shows a commit to the projector and to readers, and answers its appends.
-    fn publish(&mut self, committed: Committed, waiting: Vec<Waiting>, started: Instant) {
+    pub(super) fn publish(&mut self, committed: Committed, waiting: Vec<Waiting>, started: Instant) {
         let shared = &self.shared;
         if committed.events > 0 {
             let head = self.state.head();
@@ -208,7 +219,7 @@ impl WriterThread {
     }
 
     /// Rolls the open transaction back, and takes no more writes, because the tree is in doubt. Reads continue.
-    fn stop_writes(&mut self, doubt: &Doubt) -> String {
+    pub(super) fn stop_writes(&mut self, doubt: &Doubt) -> String {
         let why = format!("{doubt}; start the server again to see what is in the file");
         tracing::error!(why, "the tree is in doubt: the ledger takes no more writes");
         self.seal = None;
@@ -217,7 +228,7 @@ impl WriterThread {
         why
     }
 
-    fn reload(&mut self) {
+    pub(super) fn reload(&mut self) {
         if let Err(error) = self.state.reload() {
             tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
             (self.shared.end)();
@@ -230,6 +241,13 @@ impl WriterThread {
         if error.is(ErrorKind::FailedSync) {
             end_after_failed_sync(self.shared.end);
         }
+        self.continue_from_file();
+        self.shared.metrics.failed_commits.inc();
+        refuse(waiting, || AppendError::OutcomeUnknown);
+    }
+
+    /// Takes the state from the file, and shows it to the other threads.
+    pub(super) fn continue_from_file(&mut self) {
         self.reload();
         self.reload_seal();
         // Finds a log that has lost events, and stops writes then.
@@ -237,10 +255,8 @@ impl WriterThread {
         // The commit may have happened: its redactions, facts and head count then.
         self.shared.redactions.record(newest_redaction(&self.state.reader()).unwrap_or_default());
         self.shared.leases.lost_track();
-        self.shared.metrics.failed_commits.inc();
         self.shared.projection.committed(None, self.state.head());
         self.shared.head.send_replace(self.state.head());
-        refuse(waiting, || AppendError::OutcomeUnknown);
     }
 
     /// Takes the edge of the tree from the file.
@@ -266,7 +282,7 @@ pub(in crate::ledger) fn end_after_failed_sync(end: fn() -> !) -> ! {
     end()
 }
 
-fn refuse(waiting: Vec<Waiting>, error: impl Fn() -> AppendError) {
+pub(super) fn refuse(waiting: Vec<Waiting>, error: impl Fn() -> AppendError) {
     waiting.into_iter().for_each(|waiting| waiting.answer(Err(error())));
 }
 

@@ -1,15 +1,17 @@
 //! The state that the writer thread keeps between commits, and the transaction of one commit.
 
 use super::jobs::Jobs;
-use super::seal::{Seal, SealError};
+use super::node::body;
+use super::seal::{Seal, SealError, grow};
 use super::stamp::Stamp;
 use crate::job::{Event, Position, Time};
 use crate::ledger::Clock;
 use crate::ledger::admission::{self, Admission, Written};
 use crate::ledger::append::{AppendError, Appended, PreparedAppend, Queued};
 use crate::ledger::projection::CommittedFacts;
-use crate::log::{self, Reader, Writer};
+use crate::log::{self, LoggedMessage, Reader, Writer};
 use crate::memory::Budget;
+use crate::tree::Frontier;
 
 /// The log as the writer thread knows it.
 pub(super) struct WriterState {
@@ -39,6 +41,17 @@ impl WriterState {
         self.head = reader.head()?;
         self.recorded = reader.recorded(self.head)?.unwrap_or(Time::from_micros(0));
         Ok(())
+    }
+
+    /// The log, for rows that another node decided.
+    pub(super) fn log(&mut self) -> &mut Writer {
+        &mut self.log
+    }
+
+    /// Goes on after a commit of rows that another node decided. No job in memory has them.
+    pub(super) fn followed(&mut self, head: Position, recorded: Time) {
+        (self.head, self.recorded) = (head, recorded);
+        self.jobs.clear();
     }
 
     /// The newest committed position.
@@ -94,6 +107,11 @@ pub(super) struct Committed {
 }
 
 impl Transaction<'_> {
+    /// The position of the first event of the commit.
+    pub(super) fn first(&self) -> Position {
+        self.state.head.next()
+    }
+
     /// Decides one append, all of its events or none.
     ///
     /// # Errors
@@ -137,14 +155,46 @@ impl Transaction<'_> {
     ///
     /// The log failed, so the outcome is unknown, or the tree is in doubt, so the transaction is still open.
     pub(super) fn commit(self, seal: &mut Seal) -> Result<Committed, SealError> {
+        match self.grow(seal)? {
+            Some(edge) => self.finish(seal, edge, None),
+            None => self.end_without_events().map_err(SealError::Log),
+        }
+    }
+
+    /// Grows the tree by the events of the commit; `None` if there are none.
+    pub(super) fn grow(&self, seal: &Seal) -> Result<Option<Frontier>, SealError> {
+        if self.written.is_empty() {
+            return Ok(None);
+        }
+        let leaves = self.written.iter().map(|written| written.leaf.as_slice());
+        grow(&self.state.log, seal.edge(), leaves).map(Some)
+    }
+
+    /// Ends a commit without events: every answer rests on events that are durable already.
+    pub(super) fn end_without_events(self) -> Result<Committed, log::Error> {
+        self.state.log.rollback()?;
+        Ok(Committed { answers: self.answers, events: 0, facts: CommittedFacts::default(), redacted: false })
+    }
+
+    /// The events as the nodes of a cluster store them, under the tree that ends with `edge`.
+    pub(super) fn body(&self, edge: &Frontier) -> Result<Vec<u8>, log::Error> {
+        let head = edge.head().expect("a commit with events has grown the tree");
+        body::of_events(&self.state.log.reader(), self.first(), self.stamp.recorded, head)
+    }
+
+    /// Signs the tree that ends with `edge`, and commits. `message` is the commit's place in the stream of a cluster.
+    pub(super) fn finish(
+        self,
+        seal: &mut Seal,
+        edge: Frontier,
+        message: Option<&LoggedMessage>,
+    ) -> Result<Committed, SealError> {
         let Transaction { state, stamp, head, written, answers } = self;
-        let Some(newest) = written.last() else {
-            // Every answer rests on events that are durable already.
-            state.log.rollback().map_err(SealError::Log)?;
-            return Ok(Committed { answers, events: 0, facts: CommittedFacts::default(), redacted: false });
-        };
-        let newest_leaf = newest.leaf.clone();
-        let sealed = seal.close(&state.log, written.iter().map(|written| written.leaf.as_slice()))?;
+        let newest_leaf = written.last().map(|newest| newest.leaf.clone()).unwrap_or_default();
+        let sealed = seal.sign(&state.log, edge)?;
+        if let Some(message) = message {
+            state.log.add_message(message).map_err(SealError::Log)?;
+        }
         state.log.commit().map_err(SealError::Log)?;
         seal.keep(sealed);
         let events = head.get() - state.head.get();

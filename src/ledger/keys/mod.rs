@@ -12,6 +12,6 @@ mod rotate;
 pub(super) use identity::keys;
 pub use identity::{Identity, identity};
 pub use key_file::KeyError;
-pub(super) use own_events::{create, new_origin, open_existing, upgrade};
+pub(super) use own_events::{create, new_origin, open_existing, take_existing, upgrade};
 pub use recover::{Continued, continue_log};
 pub use rotate::{RotateError, rotate_key};

@@ -39,7 +39,11 @@ pub(in crate::ledger) fn take_existing(folder: &Folder) -> Result<(Lock, Writer)
         return Err(log::Error::Missing(folder.log()).into());
     }
     let lock = folder.lock()?;
-    Ok((lock, open_existing(folder)?))
+    let log = open_existing(folder)?;
+    match log.reader().newest_message()? {
+        Some(_) => Err(OpenError::IsNode(folder.path().to_owned())),
+        None => Ok((lock, log)),
+    }
 }
 
 /// Writes the genesis event and the first checkpoint into the open transaction. The key is on disk, staged, before the event that

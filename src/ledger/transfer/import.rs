@@ -7,16 +7,16 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Checker, LineFault};
-use crate::history::EntryFault;
-use crate::job::{Event, EventType, JobKey, Position};
+use super::entry::{InsertError, insert_entry};
+use crate::job::Position;
 use crate::ledger::folder::{Folder, FolderError};
 use crate::ledger::keys::key_file;
 use crate::ledger::keys::open_existing;
 use crate::ledger::{OpenError, identity};
-use crate::log::{self, NewEvent, Reader, StreamId, Writer};
+use crate::log::{self, Reader, Writer};
 use crate::sqlite::ErrorKind;
 use crate::tree::{Frontier, Size};
-use crate::wire::{BadLeaf, Entry, ExportedLine, Leaf, LineError, Lines, decode};
+use crate::wire::{ExportedLine, Leaf, LineError, Lines};
 
 /// Why a file was not imported. The folder's log is unchanged then.
 #[derive(Debug, thiserror::Error)]
@@ -170,72 +170,12 @@ fn insert(
         if leaf.position().is_ok_and(|position| position < first) {
             return Ok(());
         }
-        append(writer, &mut streams, &line, &leaf).map_err(|error| match error {
-            Insert::Log(error) => ImportError::Log(error),
-            Insert::Line(why) => wrong(why),
+        let content = line.content.as_ref().map(|(salt, data)| (data.as_slice(), salt));
+        insert_entry(writer, &mut streams, &leaf, (&line.leaf, content)).map_err(|error| match error {
+            InsertError::Log(error) => ImportError::Log(error),
+            InsertError::Entry(why) => wrong(why),
         })
     })
-}
-
-enum Insert {
-    Log(log::Error),
-    Line(LineFault),
-}
-
-impl From<log::Error> for Insert {
-    fn from(error: log::Error) -> Insert {
-        Insert::Log(error)
-    }
-}
-
-impl From<BadLeaf> for Insert {
-    fn from(error: BadLeaf) -> Insert {
-        Insert::Line(error.into())
-    }
-}
-
-fn append(
-    writer: &mut Writer,
-    streams: &mut HashMap<JobKey, StreamId>,
-    line: &Entry,
-    leaf: &Leaf<'_>,
-) -> Result<(), Insert> {
-    let prev = leaf.prev()?;
-    let job = match (leaf.job_key()?, leaf.kind()?) {
-        (Some(key), Some(kind)) => {
-            let org = key.org;
-            let stream = match (streams.get(&key), prev) {
-                (Some(stream), _) => *stream,
-                (None, Some(_)) => {
-                    let found = writer.reader().stream(org, &key.id)?;
-                    let missing = EntryFault::Prev { expected: None, found: prev };
-                    found.ok_or_else(|| Insert::Line(missing.into()))?
-                }
-                (None, None) => writer.new_stream(org, &key.id, kind)?,
-            };
-            streams.insert(key, stream);
-            Some((org, stream, kind, prev.unwrap_or(Position::GENESIS)))
-        }
-        _ => None,
-    };
-    writer.append(&NewEvent {
-        position: leaf.position()?,
-        leaf: &line.leaf,
-        content: line.content.as_ref().map(|(salt, data)| (data.as_slice(), salt)),
-        job,
-        source: &leaf.source,
-        id: &leaf.id,
-        event_type: &leaf.event_type,
-        version: leaf.version()?,
-        recorded: leaf.recorded()?,
-    })?;
-    // Redacts the data that an earlier import wrote. Most redacted events come without data.
-    if let (true, Some((_, data))) = (leaf.is(EventType::Redacted), &line.content)
-        && let Ok(Event::Redacted(redacted)) = decode(&leaf.event_type, leaf.version()?, data)
-    {
-        writer.erase(redacted.position)?;
-    }
-    Ok(())
 }
 
 /// Gives `each` every line with its number, from 1, and `progress` the bytes of each line.

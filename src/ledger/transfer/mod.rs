@@ -3,9 +3,11 @@
 //! Not here: the check of each entry (`history::entries`).
 
 mod check;
+mod entry;
 mod export;
 mod import;
 
 pub use check::LineFault;
+pub(super) use entry::{InsertError, insert_entry};
 pub use export::{ExportError, export, export_line, export_signed};
 pub use import::{ImportError, Imported, import};

@@ -78,6 +78,7 @@ codes! {
         VIEWS_BEHIND "views-behind"
         READ_ONLY "read-only"
         STOPPING "stopping"
+        NO_LEADER "no-leader"
         OUTCOME_UNKNOWN "outcome-unknown"
         ERASURE_PENDING "erasure-pending"
         JOB_UNREADABLE "job-unreadable"

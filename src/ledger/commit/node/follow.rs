@@ -1,0 +1,301 @@
+//! A node stores what another node decided: the same rows, and a signature under the same tree.
+
+use std::collections::HashMap;
+
+use super::Stream;
+use crate::chain;
+use crate::history::newest_redaction;
+use crate::job::{Position, Time};
+use crate::ledger::commit::SealError;
+use crate::ledger::commit::seal::{Sealed, grow};
+use crate::ledger::commit::thread::{WriterThread, end_after_failed_sync};
+use crate::ledger::node::{Leader, Role};
+use crate::ledger::transfer::{InsertError, insert_entry};
+use crate::log::{self, LoggedMessage};
+use crate::sqlite::ErrorKind;
+use crate::stream::{BadBody, ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Whole};
+use crate::tree::{Frontier, Head};
+use crate::wire::Leaf;
+
+/// Most messages in one local commit.
+const MESSAGES: usize = 200;
+/// Most bytes of messages in one local commit, besides its last message.
+const BYTES: usize = 16 << 20;
+
+/// Why messages cannot be stored.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    /// The log failed. A later attempt may succeed.
+    #[error(transparent)]
+    Log(log::Error),
+    /// The stream cannot be judged.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The tree is in doubt.
+    #[error(transparent)]
+    Seal(SealError),
+    /// A node wrote a body that this program cannot read.
+    #[error("message {0} of the stream: {1}")]
+    Body(u64, BadBody),
+    /// An event does not fit the log.
+    #[error("message {0} of the stream has an event that does not fit this log: {1}")]
+    Entry(u64, String),
+    /// The log has another tree after the message than the node that wrote it.
+    #[error(
+        "after message {sequence} of the stream the log has {} events with the root {}, and the node that wrote it had {} with the \
+         root {}; take this node back in with `jobledger cluster join`", found.size, found.root, expected.size, expected.root
+    )]
+    OtherTree { sequence: u64, expected: Head, found: Head },
+    /// A message of a kind that this program does not apply.
+    #[error("message {0} of the stream has a kind that this jobledger does not apply; upgrade this node")]
+    Kind(u64),
+}
+
+impl From<log::Error> for FollowError {
+    fn from(error: log::Error) -> FollowError {
+        FollowError::Log(error)
+    }
+}
+
+impl From<SealError> for FollowError {
+    fn from(error: SealError) -> FollowError {
+        match error {
+            SealError::Log(error) => FollowError::Log(error),
+            doubt => FollowError::Seal(doubt),
+        }
+    }
+}
+
+/// What there is to store.
+enum Next {
+    /// These messages count.
+    Messages(Vec<Whole>),
+    /// The stream ends.
+    End,
+    /// The stream cannot be read now.
+    Unreadable,
+}
+
+/// What the open transaction has stored.
+struct Stored {
+    edge: Frontier,
+    sealed: Option<Sealed>,
+    recorded: Option<Time>,
+    newest: Option<LoggedMessage>,
+    leader: Option<Leader>,
+}
+
+impl WriterThread {
+    /// Checks that the stream has the newest message of this log.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the stream is behind this log, or another one.
+    pub(super) fn is_of(&mut self, stream: &mut Stream) -> Result<(), String> {
+        let tip = stream.chain.tip();
+        if tip.sequence == 0 {
+            return Ok(());
+        }
+        loop {
+            match stream.log.read(tip.sequence) {
+                Ok(found) => {
+                    return match found.first() {
+                        Some(stored) if stored.sequence > tip.sequence => Ok(()),
+                        Some(stored) if MessageHash::of(&stored.bytes) == tip.hash => Ok(()),
+                        Some(_) => Err(format!(
+                            "message {} of the stream is not the one that this log has; the stream was made again, or is another \
+                             ledger's",
+                            tip.sequence
+                        )),
+                        None => Err(format!(
+                            "the stream ends before message {}, which this log has: the stream has lost messages; see \
+                             `jobledger cluster --help`",
+                            tip.sequence
+                        )),
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the stream cannot be read yet");
+                    std::thread::sleep(super::LOOK);
+                }
+            }
+        }
+    }
+
+    /// Stores messages until the stream ends. Answers whether this node has every message.
+    pub(super) fn follow(&mut self, stream: &mut Stream) -> bool {
+        loop {
+            match judge_some(stream) {
+                Ok(Next::Messages(wholes)) if self.store(stream, &wholes) => {}
+                Ok(Next::Messages(_) | Next::Unreadable) => return false,
+                Ok(Next::End) => {
+                    if stream.node.state().role == Role::CatchingUp {
+                        stream.node.change(|state| state.role = Role::Follows);
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    self.stop_node(stream, chain(&error));
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Stores messages in one commit, and shows them. Answers whether it could.
+    pub(super) fn store(&mut self, stream: &mut Stream, wholes: &[Whole]) -> bool {
+        if wholes.is_empty() {
+            return true;
+        }
+        self.shared.commits.begin();
+        let stored = self.try_store(stream, wholes);
+        self.shared.commits.end();
+        match stored {
+            Ok(leader) => {
+                self.show(stream, leader);
+                true
+            }
+            Err(FollowError::Log(error)) => {
+                self.cannot_store(stream, &error);
+                false
+            }
+            Err(error) => {
+                self.reload();
+                self.stop_node(stream, chain(&error));
+                false
+            }
+        }
+    }
+
+    fn try_store(&mut self, stream: &Stream, wholes: &[Whole]) -> Result<Option<Leader>, FollowError> {
+        let Some(seal) = &mut self.seal else { return Ok(None) };
+        self.state.log().begin()?;
+        let mut stored = Stored { edge: seal.edge().clone(), sealed: None, recorded: None, newest: None, leader: None };
+        let mut rows = HashMap::new();
+        for whole in wholes {
+            let first = Position::new(stored.edge.leaves());
+            match whole.kind {
+                Kind::Commit => {
+                    let body =
+                        CommitBody::read(&whole.body).map_err(|error| FollowError::Body(whole.sequence, error))?;
+                    let log = self.state.log();
+                    insert_all(log, &mut rows, whole.sequence, &body)?;
+                    stored.edge = grow(log, &stored.edge, body.entries.iter().map(|entry| entry.leaf))?;
+                    if let Some(found) = stored.edge.head().filter(|found| *found != body.head) {
+                        return Err(FollowError::OtherTree { sequence: whole.sequence, expected: body.head, found });
+                    }
+                    stored.sealed = Some(seal.sign(log, stored.edge.clone())?);
+                    stored.recorded = Some(body.recorded);
+                }
+                Kind::Lead => {
+                    let body = LeadBody::read(&whole.body).map_err(|error| FollowError::Body(whole.sequence, error))?;
+                    stored.leader = Some(Leader { name: whole.node.clone(), url: body.url.to_owned() });
+                }
+                Kind::Barrier => {}
+                Kind::Access => return Err(FollowError::Kind(whole.sequence)),
+            }
+            let row = stream.row(whole, first);
+            self.state.log().add_message(&row)?;
+            stored.newest = Some(row);
+        }
+        self.state.log().commit()?;
+        if let Some(sealed) = stored.sealed {
+            seal.keep(sealed);
+        }
+        if let Some(recorded) = stored.recorded {
+            self.state.followed(Position::new(stored.edge.leaves() - 1), recorded);
+        }
+        if let Some(newest) = stored.newest {
+            stream.node.is_durable(newest.tip.sequence, newest.tip.hash);
+        }
+        Ok(stored.leader)
+    }
+
+    /// Shows to readers what was stored.
+    fn show(&mut self, stream: &mut Stream, leader: Option<Leader>) {
+        if let Some(leader) = leader {
+            tracing::info!(leader = leader.name, url = leader.url, "a node leads");
+            stream.leads = leader.name == stream.node.name && stream.leads;
+            stream.node.change(|state| state.leader = Some(leader));
+        }
+        let head = self.state.head();
+        if *self.shared.head.borrow() == head {
+            return;
+        }
+        self.shared.files.committed(head);
+        let redacted = newest_redaction(&self.state.reader()).unwrap_or_default();
+        if redacted > self.shared.redactions.recorded() {
+            self.shared.redactions.record(redacted);
+        }
+        self.shared.leases.lost_track();
+        self.shared.projection.committed(None, head);
+        self.shared.head.send_replace(head);
+        self.copy_back();
+    }
+
+    /// Continues from the file after a commit that failed.
+    pub(super) fn cannot_store(&mut self, stream: &mut Stream, error: &log::Error) {
+        tracing::error!(error = error as &dyn std::error::Error, "messages of the stream cannot be stored now");
+        if error.is(ErrorKind::FailedSync) {
+            end_after_failed_sync(self.shared.end);
+        }
+        self.continue_from_file();
+        match self.state.reader().newest_message() {
+            Ok(Some(newest)) => stream.begin_again(&newest),
+            Ok(None) => self.stop_node(stream, "the log is no longer that of a node".into()),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the log cannot be read again: the process ends"
+                );
+                (self.shared.end)();
+            }
+        }
+    }
+}
+
+/// Judges the next messages, and answers those that count.
+fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
+    let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
+    while wholes.len() < MESSAGES && bytes < BYTES {
+        let message = match stream.message(stream.chain.next()) {
+            Ok(Some(message)) => message,
+            Ok(None) if judged == 0 => return Ok(Next::End),
+            Err(error) if judged == 0 => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the stream cannot be read now");
+                return Ok(Next::Unreadable);
+            }
+            Ok(None) | Err(_) => break,
+        };
+        (judged, bytes) = (judged + 1, bytes + message.bytes.len());
+        match stream.chain.judge(message.sequence, &message.bytes)? {
+            Judged::Valid(whole) => wholes.push(whole),
+            Judged::Begun { .. } => {}
+            Judged::Void(why) => {
+                tracing::warn!(sequence = message.sequence, ?why, "a message of the stream does not count");
+            }
+        }
+    }
+    stream.note_void();
+    Ok(Next::Messages(wholes))
+}
+
+/// Inserts the events of a commit.
+fn insert_all(
+    log: &mut log::Writer,
+    rows: &mut HashMap<crate::job::JobKey, log::StreamId>,
+    sequence: u64,
+    body: &CommitBody<'_>,
+) -> Result<(), FollowError> {
+    let wrong = |why: &dyn std::fmt::Display| FollowError::Entry(sequence, why.to_string());
+    for entry in &body.entries {
+        let leaf = Leaf::parse_strict(entry.leaf).map_err(|error| wrong(&error))?;
+        let content = entry.content.map(|(salt, data)| (data, salt));
+        insert_entry(log, rows, &leaf, (entry.leaf, content)).map_err(|error| match error {
+            InsertError::Log(error) if error.is_contradiction() => wrong(&error),
+            InsertError::Log(error) => FollowError::Log(error),
+            InsertError::Entry(fault) => wrong(&fault),
+        })?;
+    }
+    Ok(())
+}

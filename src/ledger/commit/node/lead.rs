@@ -1,0 +1,156 @@
+//! The commits of the node that leads.
+
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::OUTCOME;
+use super::stream::{Open, Stream};
+use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
+use crate::ledger::commit::SealError;
+use crate::ledger::commit::thread::{WriterThread, refuse};
+use crate::ledger::commit::transaction::Committed;
+use crate::ledger::node::{Leader, Role};
+use crate::log;
+use crate::stream::{Kind, LeadBody, Outcome, Whole};
+
+/// How a commit of the leader ended.
+enum Ended {
+    /// It is in the stream and in the log.
+    Committed(Committed),
+    /// Another node's commit came first.
+    Lost(Whole),
+    /// It is in the stream, now or later or never, and not in the log.
+    Open(Open),
+}
+
+impl WriterThread {
+    /// Commits the appends: into the stream, into the log, and into the logs of enough other nodes. No append is answered before.
+    pub(super) fn commit_as_leader(
+        &mut self,
+        appends: Vec<PreparedAppend>,
+        waiting: Vec<Waiting>,
+        queue: &mpsc::Receiver<Queued>,
+        stream: &mut Stream,
+    ) {
+        if appends.is_empty() {
+            return;
+        }
+        let (started, mut waiting) = (Instant::now(), waiting);
+        self.shared.commits.begin();
+        let ended = self.bring_commit(appends, &mut waiting, queue, stream);
+        self.shared.commits.end();
+        match ended {
+            Ok(Ended::Committed(committed)) => self.answer_confirmed(committed, waiting, started, stream),
+            Ok(Ended::Lost(whole)) => {
+                self.reload();
+                stream.leads = false;
+                stream.node.change(|state| state.role = Role::Follows);
+                tracing::warn!(node = whole.node, "another node has written: this node follows");
+                self.store(stream, &[whole]);
+                refuse(waiting, || AppendError::NotLeading);
+            }
+            Ok(Ended::Open(open)) => {
+                refuse(waiting, || AppendError::OutcomeUnknown);
+                self.reload();
+                stream.leads = false;
+                if let Open::Stream(error) = open {
+                    self.stop_node(stream, error.to_string());
+                }
+            }
+            Err(SealError::Log(error)) => {
+                self.shared.metrics.failed_commits.inc();
+                self.cannot_store(stream, &error);
+                refuse(waiting, || AppendError::OutcomeUnknown);
+            }
+            Err(SealError::Doubt(doubt)) => {
+                let why = self.stop_writes(&doubt);
+                stream.node.change(|state| state.role = Role::Stopped);
+                refuse(waiting, || AppendError::ReadOnly(why.clone()));
+            }
+        }
+        self.copy_back();
+    }
+
+    fn bring_commit(
+        &mut self,
+        appends: Vec<PreparedAppend>,
+        waiting: &mut Vec<Waiting>,
+        queue: &mpsc::Receiver<Queued>,
+        stream: &mut Stream,
+    ) -> Result<Ended, SealError> {
+        let Some(seal) = &mut self.seal else { return Ok(Ended::Open(Open::Closing)) };
+        let mut transaction = self.state.begin(&self.shared.clock).map_err(SealError::Log)?;
+        let first = transaction.first();
+        for append in appends {
+            transaction.admit(append).map_err(SealError::Log)?;
+        }
+        let Some(edge) = transaction.grow(seal)? else {
+            return transaction.end_without_events().map(Ended::Committed).map_err(SealError::Log);
+        };
+        let draft = stream.draft(Kind::Commit, transaction.body(&edge).map_err(SealError::Log)?);
+        let late = || refuse(std::mem::take(waiting), || AppendError::OutcomeUnknown);
+        match stream.bring(&draft, || queue.is_closed(), late) {
+            Ok(Outcome::Accepted(whole)) => {
+                let row = stream.row(&whole, first);
+                let committed = transaction.finish(seal, edge, Some(&row))?;
+                stream.node.is_durable(whole.sequence, whole.hash);
+                Ok(Ended::Committed(committed))
+            }
+            Ok(Outcome::Lost(whole)) => Ok(Ended::Lost(whole)),
+            Err(open) => Ok(Ended::Open(open)),
+        }
+    }
+
+    /// Answers when enough nodes have the commit. Refusals and duplicates wait too: they may rest on an event that only this node has.
+    fn answer_confirmed(&mut self, committed: Committed, waiting: Vec<Waiting>, started: Instant, stream: &Stream) {
+        let mut committed = committed;
+        if committed.redacted {
+            self.shared.redactions.record(self.state.head());
+        }
+        let is_kept = self.shared.files.committed(self.state.head());
+        let sequence = stream.node.state().durable.sequence;
+        let is_confirmed = stream.confirmations.wait(sequence, started + OUTCOME);
+        if !is_confirmed {
+            tracing::error!(sequence, "too few nodes have a commit within 10 s: its appends are answered as unknown");
+            stream.node.change(|state| state.unknown += 1);
+        }
+        if !(is_kept && is_confirmed) {
+            committed.answers.fill_with(|| Err(AppendError::OutcomeUnknown));
+        }
+        self.publish(committed, waiting, started);
+    }
+
+    /// Tells all nodes that this one leads, which ends what an earlier leader left in flight.
+    pub(super) fn begin_to_lead(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+        let draft = stream.draft(Kind::Lead, LeadBody { url: &stream.url }.to_bytes());
+        match stream.bring(&draft, || queue.is_closed(), || {}) {
+            Ok(Outcome::Accepted(whole)) => match self.store_lead(stream, &whole) {
+                Ok(()) => {
+                    // Jobs and leases may have changed while another node led.
+                    self.shared.leases.lost_track();
+                    stream.leads = true;
+                    let leader = Leader { name: stream.node.name.clone(), url: stream.url.clone() };
+                    stream.node.change(|state| (state.role, state.leader) = (Role::Leads, Some(leader)));
+                    tracing::info!(sequence = whole.sequence, "this node leads");
+                }
+                Err(error) => self.cannot_store(stream, &error),
+            },
+            Ok(Outcome::Lost(whole)) => {
+                self.store(stream, &[whole]);
+            }
+            Err(Open::Closing) => {}
+            Err(Open::Stream(error)) => self.stop_node(stream, error.to_string()),
+        }
+    }
+
+    fn store_lead(&mut self, stream: &Stream, whole: &Whole) -> Result<(), log::Error> {
+        let row = stream.row(whole, self.state.head().next());
+        let log = self.state.log();
+        log.begin()?;
+        log.add_message(&row)?;
+        log.commit()?;
+        stream.node.is_durable(whole.sequence, whole.hash);
+        Ok(())
+    }
+}

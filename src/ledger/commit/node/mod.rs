@@ -1,0 +1,116 @@
+//! The writer thread of a node. It leads or follows.
+//!
+//! The leader decides appends as the writer thread of a single ledger does. It brings each commit into the stream before it signs, and
+//! answers when enough nodes have it. A follower stores the same rows, and signs the same tree with the same key.
+//!
+//! Not here: the judgement on messages and the way of a commit into the stream (`stream`), and which node should lead (`cluster`).
+
+pub(super) mod body;
+mod follow;
+mod lead;
+mod stream;
+
+pub(in crate::ledger) use self::stream::Stream;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+
+use super::thread::{WriterThread, refuse};
+use crate::ledger::append::{AppendError, Queued};
+use crate::ledger::node::Role;
+
+/// How often a node looks at the stream's leader although no message has come.
+const LOOK: Duration = Duration::from_secs(1);
+/// After so long without an outcome the clients of a commit are told that it is unknown.
+const OUTCOME: Duration = Duration::from_secs(10);
+
+/// Why the thread wakes.
+enum Wake {
+    /// An append has come.
+    Append(Box<Queued>),
+    /// A message may have come, or the lease has changed.
+    Look,
+    /// The ledger closes.
+    Close,
+}
+
+impl WriterThread {
+    /// Runs the thread of a node. It ends when the queue is closed and empty.
+    pub(super) fn run_as_node(mut self, mut queue: mpsc::Receiver<Queued>, mut stream: Stream) {
+        if let Err(why) = self.is_of(&mut stream) {
+            self.stop_node(&stream, why);
+        }
+        loop {
+            match stream.wait(&mut queue) {
+                Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
+                Wake::Look => self.look(&queue, &mut stream),
+                Wake::Close => return,
+            }
+        }
+    }
+
+    fn append_as_node(&mut self, first: Queued, queue: &mut mpsc::Receiver<Queued>, stream: &mut Stream) {
+        let drained = self.drain(first, queue);
+        let (appends, waiting) = self.ready(drained);
+        match self.shared.read_only.get() {
+            Some(why) => refuse(waiting, || AppendError::ReadOnly(why.clone())),
+            None if stream.leads => self.commit_as_leader(appends, waiting, queue, stream),
+            None => refuse(waiting, || AppendError::NotLeading),
+        }
+    }
+
+    /// Reads the stream to its end, and begins or ends to lead as the lease says.
+    fn look(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+        if self.shared.read_only.get().is_some() {
+            return;
+        }
+        let is_current = self.follow(stream);
+        let has_lease = *stream.lease.borrow_and_update();
+        match (has_lease, stream.leads) {
+            (true, false) if is_current => self.begin_to_lead(queue, stream),
+            (false, true) => {
+                tracing::info!("this node no longer leads: it lost the lease");
+                stream.leads = false;
+                stream.node.change(|state| state.role = Role::Follows);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes no more writes, and applies nothing more, for this reason.
+    fn stop_node(&mut self, stream: &Stream, why: String) {
+        tracing::error!(why, "this node stops: it applies no more messages, and takes no writes");
+        let _ = self.shared.read_only.set(why);
+        stream.node.change(|state| state.role = Role::Stopped);
+    }
+}
+
+impl Stream {
+    /// Waits for work.
+    fn wait(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Wake {
+        let due = self.looked + LOOK;
+        let (bell, lease, leads) = (&mut self.bell, &mut self.lease, self.leads);
+        let wake = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = ring(lease) => Wake::Look,
+                // A leader's own messages ring too.
+                () = ring(bell), if !leads => Wake::Look,
+                () = tokio::time::sleep_until(due.into()) => Wake::Look,
+                append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),
+            }
+        });
+        if let Wake::Look = wake {
+            self.looked = Instant::now();
+        }
+        wake
+    }
+}
+
+/// Returns when the value has changed; never, once its sender is gone.
+async fn ring<T>(bell: &mut watch::Receiver<T>) {
+    if bell.changed().await.is_err() {
+        std::future::pending().await
+    }
+}

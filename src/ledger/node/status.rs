@@ -1,0 +1,96 @@
+//! What a node says of itself.
+
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::stream::{MessageHash, StreamKey, Tip};
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It reads the stream up to its end.
+    CatchingUp,
+    /// It applies what the leader writes.
+    Follows,
+    /// It writes.
+    Leads,
+    /// It applies nothing more; [`Ledger::read_only`](crate::ledger::Ledger::read_only) says why.
+    Stopped,
+}
+
+impl Role {
+    /// The role as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::CatchingUp => "catching-up",
+            Role::Follows => "follows",
+            Role::Leads => "leads",
+            Role::Stopped => "stopped",
+        }
+    }
+}
+
+/// The node that wrote the newest `lead` message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    /// Its name.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+}
+
+/// The state of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeState {
+    /// What it does.
+    pub role: Role,
+    /// The newest message that its log has durably.
+    pub durable: Tip,
+    /// The node that leads, as far as this one knows.
+    pub leader: Option<Leader>,
+    /// When the stream's leader last answered; `None` before the first answer.
+    pub heard: Option<Instant>,
+    /// Messages that did not count, since the start.
+    pub void: u64,
+    /// Commits whose outcome was unknown for 10 s, since the start.
+    pub unknown: u64,
+}
+
+/// A ledger as a node.
+#[derive(Debug)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The generation of the stream.
+    pub generation: u32,
+    /// What authenticates the messages of this cluster's nodes.
+    pub key: StreamKey,
+    state: watch::Sender<NodeState>,
+}
+
+impl Node {
+    pub(in crate::ledger) fn new(name: String, generation: u32, key: StreamKey, durable: Tip) -> Node {
+        let state = NodeState { role: Role::CatchingUp, durable, leader: None, heard: None, void: 0, unknown: 0 };
+        Node { name, generation, key, state: watch::Sender::new(state) }
+    }
+
+    /// The state now.
+    pub fn state(&self) -> NodeState {
+        self.state.borrow().clone()
+    }
+
+    /// The state, and a bell that rings when it changes.
+    pub fn watch(&self) -> watch::Receiver<NodeState> {
+        self.state.subscribe()
+    }
+
+    pub(in crate::ledger) fn change(&self, change: impl FnOnce(&mut NodeState)) {
+        self.state.send_modify(change);
+    }
+
+    /// The log has every message up to `sequence` durably.
+    pub(in crate::ledger) fn is_durable(&self, sequence: u64, hash: MessageHash) {
+        self.change(|state| state.durable = Tip { sequence, hash });
+    }
+}
