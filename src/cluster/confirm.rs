@@ -1,0 +1,56 @@
+//! Confirmations between nodes: each says up to where it is durable, and the leader counts.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::Cluster;
+use crate::ledger::Ledger;
+use crate::stream::Confirmation;
+
+/// A node repeats its newest confirmation after so long, because NATS may lose one.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Pause before the next attempt to subscribe.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Cluster {
+    /// Tells the others of each message that this node's log has durably. Never returns.
+    pub(super) async fn confirm(self, ledger: Ledger) {
+        let Some(node) = ledger.node() else { return std::future::pending().await };
+        let mut state = node.watch();
+        loop {
+            let sequence = state.borrow_and_update().durable.sequence;
+            let confirmation = Confirmation { generation: node.generation, sequence, node: &node.name };
+            let bytes = confirmation.to_bytes(&node.key);
+            if let Err(error) = self.client.publish(self.names.confirmations(), bytes.into()).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a confirmation is not sent");
+            }
+            let newer = state.wait_for(|state| state.durable.sequence != sequence);
+            // After this time the same confirmation again.
+            let _ = tokio::time::timeout(AGAIN, newer).await;
+        }
+    }
+
+    /// Notes the confirmations of the other nodes. Never returns.
+    pub(super) async fn hear_confirmations(self, ledger: Ledger) {
+        let Some(node) = ledger.node() else { return std::future::pending().await };
+        loop {
+            match self.client.subscribe(self.names.confirmations()).await {
+                Ok(mut messages) => {
+                    while let Some(message) = messages.next().await {
+                        match Confirmation::read(&message.payload, &node.key) {
+                            Some(said) if said.generation == node.generation && said.node != node.name => {
+                                self.confirmations.note(said.node, said.sequence);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "confirmations cannot be heard now");
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Errors of a cluster.
+
+use std::path::PathBuf;
+
+use super::nats::NatsError;
+use crate::ledger::{MembershipError, OpenError};
+use crate::log;
+
+/// Why a node cannot take part in its cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// NATS.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// The folder is not a node's.
+    #[error("`{}` is not a node of a cluster; make it one with `jobledger cluster init` or `jobledger cluster join`", .0.display())]
+    NotANode(PathBuf),
+    /// The membership.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The name has a wrong form.
+    #[error("expected a node's name of 1 to 64 of `A-Z a-z 0-9 _ -`, found `{0}`")]
+    BadName(String),
+    /// Another node has the name.
+    #[error("the cluster has a node `{0}` already, at another URL; give this node another name")]
+    Taken(String),
+    /// Not every server is checked.
+    #[error(
+        "expected the monitoring URL of each of the {servers} NATS servers, found {found}; give them by --cluster-monitor, so that the \
+         node can check that each server syncs every message (`sync_interval: always`)"
+    )]
+    Unchecked {
+        /// How many servers there are.
+        servers: usize,
+        /// How many URLs there are.
+        found: usize,
+    },
+    /// A server's state cannot be read.
+    #[error("cannot read the state of the NATS server at `{url}`")]
+    Monitor {
+        /// Its URL.
+        url: String,
+        /// The cause.
+        #[source]
+        cause: Box<ureq::Error>,
+    },
+    /// A server does not sync.
+    #[error(
+        "the NATS server at `{0}` does not sync every message: a power cut can lose answered events; set `sync_interval: always` in \
+         its block `jetstream`"
+    )]
+    NoSync(String),
+    /// A server is too old.
+    #[error("the NATS server at `{url}` has version {found}, and 2.12 or newer is needed")]
+    OldServer {
+        /// Its URL.
+        url: String,
+        /// Its version.
+        found: String,
+    },
+}

@@ -1,0 +1,128 @@
+//! The members of a cluster: an entry for each, which the node itself brings up to date.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{Config, Store};
+use async_nats::jetstream::stream::StorageType;
+use async_nats::{Client, jetstream};
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::nats::{Names, NatsError};
+use super::{Cluster, ClusterError, REPLICAS, Settings};
+use crate::job::Time;
+use crate::ledger::Ledger;
+
+/// How often a node brings its entry up to date, and counts the members.
+const TELL: Duration = Duration::from_secs(3);
+
+/// A member, as it says itself. Only how many members there are counts for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// The URL at which other nodes reach it.
+    pub url: String,
+    /// The version of its program.
+    pub version: String,
+    /// What it does, as one word.
+    pub role: String,
+    /// The newest message that its log has durably.
+    pub sequence: u64,
+    /// Its newest position.
+    pub head: u64,
+    /// When it said so, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+impl Member {
+    /// The entry of a node that has not served yet.
+    pub(super) fn new(settings: &Settings, now: Time) -> Member {
+        Member {
+            name: settings.name.clone(),
+            url: settings.url.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            role: "joined".into(),
+            sequence: 0,
+            head: 0,
+            at_ms: now.micros() / 1000,
+        }
+    }
+}
+
+/// Opens the bucket of the members.
+pub(super) async fn open(client: &Client, names: &Names) -> Result<Store, NatsError> {
+    let context = jetstream::new(client.clone());
+    context.get_key_value(names.members()).await.map_err(NatsError::doing("open the bucket of the members"))
+}
+
+/// Makes the bucket of the members.
+pub(super) async fn create(client: &Client, names: &Names, replicas: usize) -> Result<Store, NatsError> {
+    let config = Config {
+        bucket: names.members(),
+        history: 1,
+        num_replicas: replicas.min(REPLICAS),
+        storage: StorageType::File,
+        ..Config::default()
+    };
+    let context = jetstream::new(client.clone());
+    context.create_key_value(config).await.map_err(NatsError::doing("make the bucket of the members"))
+}
+
+/// Every member, by name. An entry that cannot be read is left out.
+pub(super) async fn list(members: &Store) -> Result<Vec<Member>, NatsError> {
+    let doing = "read the members";
+    let mut names: Vec<String> =
+        members.keys().await.map_err(NatsError::doing(doing))?.try_collect().await.map_err(NatsError::doing(doing))?;
+    names.sort();
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let entry = members.get(&name).await.map_err(NatsError::doing(doing))?;
+        found.extend(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
+    }
+    Ok(found)
+}
+
+/// Writes a member's entry.
+pub(super) async fn put(members: &Store, member: &Member) -> Result<(), NatsError> {
+    let bytes = serde_json::to_vec(member).expect("text and numbers are JSON");
+    members.put(&member.name, bytes.into()).await.map_err(NatsError::doing("write the entry of a member")).map(|_| ())
+}
+
+impl Cluster {
+    /// Every member, as it says itself.
+    ///
+    /// # Errors
+    ///
+    /// The servers do not answer.
+    pub async fn members(&self) -> Result<Vec<Member>, ClusterError> {
+        Ok(list(&self.members).await?)
+    }
+
+    /// Counts the members: a majority of them has to confirm.
+    pub(super) async fn count_members(&self) -> Result<(), ClusterError> {
+        let members = list(&self.members).await?.len();
+        self.confirmations.need(self.settings.confirm.others(members));
+        Ok(())
+    }
+
+    /// Brings this node's entry up to date. Never returns.
+    pub(super) async fn tell_of_itself(self, ledger: Ledger) {
+        let Some(node) = ledger.node() else { return std::future::pending().await };
+        loop {
+            let state = node.state();
+            let told = Member {
+                role: state.role.as_str().into(),
+                sequence: state.durable.sequence,
+                head: ledger.head().get(),
+                ..Member::new(&self.settings, ledger.now())
+            };
+            let told = put(&self.members, &told).await.map_err(ClusterError::from);
+            let counted = self.count_members().await;
+            if let Err(error) = told.and(counted) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the members cannot be told of this node now");
+            }
+            tokio::time::sleep(TELL).await;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A cluster: nodes of one ledger on several machines, which share its commits through NATS JetStream.
+//!
+//! [`Cluster`] is a node's connection to the others. It says whether the node should lead, where the leader is, and up to where the
+//! other nodes are durable. Safety rests on none of it: the chain of messages (`stream`) and the confirmations decide.
+//!
+//! Not here: what counts in the stream (`stream`), the thread that writes (`ledger`), and requests of clients (`http`).
+
+mod confirm;
+mod error;
+mod founding;
+mod lease;
+mod members;
+pub mod nats;
+mod servers;
+mod settings;
+
+pub use error::ClusterError;
+pub use founding::{Founded, init, join, leave};
+pub use members::Member;
+pub use settings::{Confirm, Settings, check_name};
+
+use std::sync::Arc;
+
+use async_nats::Client;
+use async_nats::jetstream::kv::Store;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use self::nats::{Engine, Names};
+use crate::ledger::{Confirmations, Folder, Ledger, Replication, identity};
+use crate::log::Reader;
+
+/// The copies of the stream and of the buckets.
+const REPLICAS: usize = 3;
+
+/// A node's connection to the cluster. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    settings: Arc<Settings>,
+    client: Client,
+    names: Names,
+    lease: watch::Sender<bool>,
+    leases: Store,
+    members: Store,
+    confirmations: Arc<Confirmations>,
+}
+
+impl Cluster {
+    /// Connects the node whose ledger is in `folder`, and checks the servers and the stream.
+    ///
+    /// # Errors
+    ///
+    /// The folder is not a node's, a server is not set as it must be or does not answer, or the stream is gone.
+    pub async fn connect(settings: Settings, folder: &Folder) -> Result<(Cluster, Replication), ClusterError> {
+        let names = names(folder)?;
+        servers::check(&settings).await?;
+        let client = nats::connect(&settings.login, &settings.name).await?;
+        let replicas = settings.replicas;
+        let engine = Engine::open(client.clone(), names.clone(), replicas).await?;
+        let leases = lease::open(&client, &names).await?;
+        let members = members::open(&client, &names).await?;
+        let (lease, has_lease) = watch::channel(false);
+        let confirmations = Arc::new(Confirmations::default());
+        let replication = Replication {
+            name: settings.name.clone(),
+            url: settings.url.clone(),
+            bell: engine.bell(),
+            log: Box::new(engine),
+            lease: has_lease,
+            confirmations: confirmations.clone(),
+            runtime: Handle::current(),
+        };
+        let cluster = Cluster { settings: Arc::new(settings), client, names, lease, leases, members, confirmations };
+        // Before the node leads: its first commit must already wait for enough nodes.
+        cluster.count_members().await?;
+        Ok((cluster, replication))
+    }
+
+    /// Keeps the node in the cluster: the lease, the confirmations, and its entry among the members. Never returns.
+    pub async fn run(self, ledger: Ledger) {
+        tokio::join!(
+            self.clone().compete(ledger.clone()),
+            self.clone().confirm(ledger.clone()),
+            self.clone().hear_confirmations(ledger.clone()),
+            self.clone().tell_of_itself(ledger),
+        );
+    }
+
+    /// The node's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the client is connected to a server.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The confirmations of the other nodes.
+    pub fn confirmations(&self) -> &Confirmations {
+        &self.confirmations
+    }
+}
+
+/// The names in NATS of the ledger in `folder`.
+fn names(folder: &Folder) -> Result<Names, ClusterError> {
+    let conn = Reader::open(&folder.log())?;
+    let log = Reader::new(&conn);
+    let newest = log.newest_message()?.ok_or_else(|| ClusterError::NotANode(folder.path().to_owned()))?;
+    Ok(Names::new(&identity(&log)?.origin, newest.generation))
+}

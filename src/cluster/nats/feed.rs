@@ -1,0 +1,108 @@
+//! New messages as they come: a task reads the stream through an ordered consumer, and keeps some of them ready.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::stream::Stream;
+use futures_util::StreamExt;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::stream::{Sequence, Stored};
+
+/// Most bytes of messages that are kept ready, 32 MiB; an empty feed takes a message of any size.
+const BYTES: usize = 32 << 20;
+/// Most messages that are kept ready.
+const MESSAGES: usize = 4096;
+/// Pause before the consumer is made again after an error.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The messages of the stream from a place on.
+pub(super) struct Feed {
+    messages: mpsc::Receiver<Ready>,
+    taken: VecDeque<Ready>,
+    /// The first message that was not taken.
+    next: Sequence,
+    task: AbortHandle,
+}
+
+/// A message that is ready, with its share of [`BYTES`].
+struct Ready(Stored, #[expect(dead_code, reason = "gives the bytes back when it is dropped")] OwnedSemaphorePermit);
+
+impl Feed {
+    /// Starts a feed from `from` on. `bell` rings with each message.
+    pub(super) fn start(runtime: &Handle, stream: Stream, from: Sequence, bell: watch::Sender<()>) -> Feed {
+        let (sender, messages) = mpsc::channel(MESSAGES);
+        let room = Arc::new(Semaphore::new(BYTES));
+        let task = runtime.spawn(async move {
+            let mut next = from;
+            while !sender.is_closed() {
+                if let Err(error) = read(&stream, &mut next, &sender, &room, &bell).await {
+                    tracing::debug!(
+                        error = &*error as &dyn std::error::Error,
+                        next,
+                        "the feed of the stream begins again"
+                    );
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        Feed { messages, taken: VecDeque::new(), next: from, task: task.abort_handle() }
+    }
+
+    /// Whether [`Feed::take`] can give the message at `from` at some time.
+    pub(super) fn covers(&self, from: Sequence) -> bool {
+        self.next <= from
+    }
+
+    /// Takes what is ready from `from` on, at most about `bytes`; drops what is before it.
+    pub(super) fn take(&mut self, from: Sequence, bytes: usize) -> Vec<Stored> {
+        let (mut found, mut size) = (Vec::new(), 0);
+        while size < bytes
+            && let Some(Ready(stored, _)) = self.taken.pop_front().or_else(|| self.messages.try_recv().ok())
+        {
+            self.next = stored.sequence + 1;
+            if stored.sequence >= from {
+                size += stored.bytes.len();
+                found.push(stored);
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads until the consumer ends.
+async fn read(
+    stream: &Stream,
+    next: &mut Sequence,
+    ready: &mpsc::Sender<Ready>,
+    room: &Arc<Semaphore>,
+    bell: &watch::Sender<()>,
+) -> Result<(), async_nats::Error> {
+    let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: *next };
+    let consumer = stream.create_consumer(OrderedConfig { deliver_policy, ..OrderedConfig::default() }).await?;
+    let mut messages = consumer.messages().await?;
+    while let Some(message) = messages.next().await {
+        let message = message?;
+        let sequence = message.info()?.stream_sequence;
+        let bytes = message.payload.to_vec();
+        let share = u32::try_from(bytes.len().clamp(1, BYTES)).expect("at most 32 MiB");
+        let permit = room.clone().acquire_many_owned(share).await?;
+        if ready.send(Ready(Stored { sequence, bytes }, permit)).await.is_err() {
+            return Ok(());
+        }
+        *next = sequence + 1;
+        bell.send_replace(());
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The names that a ledger has in NATS.
+
+/// The names of one generation of a ledger's stream. A lost stream continues under the names of the next generation, so no node
+/// takes the new stream for the old one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    ledger: String,
+    generation: u32,
+}
+
+impl Names {
+    /// The names for the ledger `origin`, which is `jobledger/` and a UUID.
+    pub fn new(origin: &str, generation: u32) -> Names {
+        let ledger = origin.rsplit('/').next().unwrap_or_default().to_owned();
+        Names { ledger, generation }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> String {
+        format!("jobledger_{}_{}", self.ledger, self.generation)
+    }
+
+    /// The subject of the messages.
+    pub fn commits(&self) -> String {
+        self.subject("commits")
+    }
+
+    /// The subject on which nodes say up to where they are durable.
+    pub fn confirmations(&self) -> String {
+        self.subject("confirmations")
+    }
+
+    /// The bucket of the lease.
+    pub fn leases(&self) -> String {
+        format!("{}_leases", self.stream())
+    }
+
+    /// The bucket of the members.
+    pub fn members(&self) -> String {
+        format!("{}_members", self.stream())
+    }
+
+    fn subject(&self, last: &str) -> String {
+        format!("jobledger.{}.{}.{last}", self.ledger, self.generation)
+    }
+}
