@@ -9,13 +9,14 @@ use tokio::task::AbortHandle;
 
 use crate::access::{Access, AccessError, LiveAccess};
 use crate::blocking::off_thread;
+use crate::cluster::{Cluster, ClusterError, Settings};
 use crate::http::{
     self, App, AppState, HttpOptions, Limits, Openings, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith,
     Site, Tls, Transport,
 };
 use crate::job::Span;
 use crate::kinds;
-use crate::ledger::{Folder, Ledger, OpenError, Options};
+use crate::ledger::{Folder, Ledger, Node, OpenError, Options, Role};
 use crate::memory::Share;
 use crate::page;
 use crate::tails::{self, LiveJobs, Tails};
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The webhooks cannot be read.
     #[error(transparent)]
     Webhooks(#[from] WebhookError),
+    /// The cluster cannot be reached, or is not set as it must be.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }
 
 /// A server that is ready to serve.
@@ -62,6 +66,41 @@ impl Server {
         serving: HttpOptions,
         stopping: watch::Receiver<bool>,
     ) -> Result<Server, StartError> {
+        Server::open_with(folder, serving, stopping, options.clone(), |folder| {
+            Ok((Ledger::open(folder, options)?, None))
+        })
+    }
+
+    /// Opens everything in `folder`, which is a node's, and connects to its cluster. Returns when the node has all that the cluster
+    /// has. Serves nothing yet.
+    pub async fn open_node(
+        folder: Folder,
+        options: Options,
+        serving: HttpOptions,
+        stopping: watch::Receiver<bool>,
+        settings: Settings,
+    ) -> Result<Server, StartError> {
+        let (cluster, replication) = Cluster::connect(settings, &folder).await?;
+        let mut stopped = stopping.clone();
+        let server = Server::open_with(folder, serving, stopping, options.clone(), |folder| {
+            Ok((Ledger::open_node(folder, options, replication)?, Some(cluster)))
+        })?;
+        if let Some(mut node) = server.ledger().node().map(Node::watch) {
+            tokio::select! {
+                _ = node.wait_for(|state| state.role != Role::CatchingUp) => {}
+                _ = stopped.wait_for(|stopping| *stopping) => {}
+            }
+        }
+        Ok(server)
+    }
+
+    fn open_with(
+        folder: Folder,
+        serving: HttpOptions,
+        stopping: watch::Receiver<bool>,
+        options: Options,
+        open: impl FnOnce(Folder) -> Result<(Ledger, Option<Cluster>), StartError>,
+    ) -> Result<Server, StartError> {
         // Tokens that cannot be read stop a start before it makes a ledger.
         let tokens = folder.access();
         if tokens.exists() {
@@ -71,8 +110,8 @@ impl Server {
             }
         }
         let webhooks = Webhooks::open(&folder.webhooks(), serving.webhooks.clone())?;
-        let (memory, stale_after) = (options.memory.clone(), options.stale_after);
-        let ledger = Ledger::open(folder, options)?;
+        let Options { memory, stale_after, .. } = options;
+        let (ledger, cluster) = open(folder)?;
         let access = LiveAccess::open(&tokens)?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(AppState {
@@ -87,6 +126,7 @@ impl Server {
             live_jobs: LiveJobs::default(),
             claims: Claims::default(),
             webhooks,
+            cluster,
             stopping: stopping.clone(),
             origins: serving.origins(),
             shared_with: SharedWith::new(&serving.cors_origins),
@@ -115,12 +155,16 @@ impl Server {
             self.start("publisher of the tails", tails::publish(self.app.ledger.clone(), self.app.tails.clone())),
             self.start("watcher of the tokens", watch_access(self.app.clone())),
             self.start("writer of the tokens' use", note_use(self.app.clone())),
-            self.start("reader of the leases", workers::resume_leases(self.app.ledger.clone())),
-            self.start("watcher of the leases", workers::end_lost_jobs(self.app.ledger.clone())),
-            self.start("repeater of failed jobs", workers::repeat_failed_jobs(self.app.ledger.clone())),
+            self.start("reader of the leases", while_leading(self.app.ledger.clone(), workers::resume_leases)),
+            self.start("watcher of the leases", while_leading(self.app.ledger.clone(), workers::end_lost_jobs)),
+            self.start("repeater of failed jobs", while_leading(self.app.ledger.clone(), workers::repeat_failed_jobs)),
         ];
         if let Some(after) = self.stale_after {
-            tasks.push(self.start("watcher of stale jobs", workers::end_stale_jobs(self.app.ledger.clone(), after)));
+            let stale = move |ledger| workers::end_stale_jobs(ledger, after);
+            tasks.push(self.start("watcher of stale jobs", while_leading(self.app.ledger.clone(), stale)));
+        }
+        if let Some(cluster) = self.app.cluster.clone() {
+            tasks.push(self.start("keeper of the membership", cluster.run(self.app.ledger.clone())));
         }
         if let Some(tls) = self.serving.transport.tls().cloned() {
             tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
@@ -149,6 +193,9 @@ impl Server {
         // Returns an error when the sender is dropped.
         let _ = delivered.changed().await;
         tasks.iter().for_each(AbortHandle::abort);
+        if let Some(cluster) = &self.app.cluster {
+            cluster.stop_leading().await;
+        }
         if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
         }
@@ -170,6 +217,20 @@ impl Server {
             }
         });
         abort
+    }
+}
+
+/// Runs `work`, which never ends, as long as this node leads. A ledger on one machine always leads.
+async fn while_leading<W: Future<Output = ()>>(ledger: Ledger, work: impl Fn(Ledger) -> W) {
+    let Some(mut state) = ledger.node().map(Node::watch) else { return work(ledger).await };
+    loop {
+        // The sender lives as long as the ledger.
+        let _ = state.wait_for(|state| state.role == Role::Leads).await;
+        let mut ends = state.clone();
+        tokio::select! {
+            () = work(ledger.clone()) => {}
+            _ = ends.wait_for(|state| state.role != Role::Leads) => {}
+        }
     }
 }
 

@@ -33,6 +33,12 @@ pub enum AccessError {
         /// The file's version.
         found: i64,
     },
+    /// The file is that of a node that does not lead.
+    #[error(
+        "this folder is a node of a cluster, and its server does not lead now; change tokens in the folder of the node that leads, which \
+         `jobledger cluster status` names"
+    )]
+    NotLeading,
     /// The name has a wrong form.
     #[error("expected a token name of 1 to 64 of `A-Z a-z 0-9 . _ @ -`, found `{0}`")]
     BadName(String),

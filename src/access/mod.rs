@@ -5,6 +5,7 @@
 //!
 //! Not here: HTTP headers and cookies (`http`), and any event: the log knows only the name of a token, as an actor.
 
+mod copies;
 mod error;
 mod known;
 mod live;
@@ -15,6 +16,7 @@ mod store;
 mod token;
 mod tokens;
 
+pub use copies::TokenCopy;
 pub use error::AccessError;
 pub use live::LiveAccess;
 pub use principal::{Principal, SourceRefusal};

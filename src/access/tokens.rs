@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::copies::may_change;
 use super::error::{AccessError, Stop, attempt};
 use super::live::FRESH;
 use super::role::Role;
@@ -80,6 +81,7 @@ impl Access {
         check_name(&token.name)?;
         check_sources(&token.sources)?;
         self.change("make a token", |file| {
+            may_change(file, now)?;
             let count = "SELECT count(*) FROM token WHERE revoked_at IS NULL";
             if file.query_row(count, [], |row| row.get::<_, i64>(0))? >= MAX_TOKENS {
                 return Err(AccessError::TooMany.into());
@@ -104,6 +106,7 @@ impl Access {
     /// the call returns.
     pub fn rotate(&self, org: OrgId, name: &str, overlap: Duration, now: Time) -> Result<Secret, AccessError> {
         let secret = self.change("rotate a token", |file| {
+            may_change(file, now)?;
             let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
             if newest.revoked {
                 return Err(AccessError::Revoked(name.to_owned()).into());
@@ -125,6 +128,7 @@ impl Access {
     /// token when the call returns.
     pub fn revoke(&self, org: OrgId, name: &str, now: Time) -> Result<(), AccessError> {
         self.change("revoke a token", |file| {
+            may_change(file, now)?;
             let newest = newest_named(file, org, name)?.ok_or_else(|| AccessError::Unknown(name.to_owned()))?;
             let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
             file.execute(sql, params![newest.id, now.micros()])?;

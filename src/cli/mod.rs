@@ -8,6 +8,7 @@ mod backup;
 mod cancel;
 mod checkpoint;
 mod client;
+mod cluster;
 mod config;
 mod demo;
 mod describe;
@@ -100,6 +101,7 @@ enum Command {
     Import(export::Import),
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
+    Cluster(cluster::Cluster),
     Recover(recover::Recover),
     Key(key::Key),
     Verify(verify::Verify),
@@ -132,6 +134,7 @@ impl Command {
             Command::Import(import) => import.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Backup(backup) => backup.run(),
+            Command::Cluster(cluster) => cluster.run(),
             Command::Recover(recover) => recover.run(),
             Command::Key(key) => key.run(),
             Command::Verify(verify) => verify.run(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::cluster::ClusterOptions;
 use super::duration::duration;
 use super::limits::Limits;
 use super::listen::Listen;
@@ -108,6 +109,9 @@ pub(super) struct Serve {
     drain: Duration,
 
     #[command(flatten)]
+    cluster: ClusterOptions,
+
+    #[command(flatten)]
     limits: Limits,
 
     #[command(flatten)]
@@ -208,7 +212,11 @@ impl Serve {
             None => None,
         };
         let metrics_url = metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
-        let server = Server::open(self.anchor.of(self.data.folder()), options, http, stopping)?;
+        let folder = self.anchor.of(self.data.folder());
+        let server = match self.cluster.settings()? {
+            Some(settings) => Server::open_node(folder, options, http, stopping, settings).await?,
+            None => Server::open(folder, options, http, stopping)?,
+        };
         let url = format!("{scheme}://{}", listener.local_addr()?);
         if let Err(error) = announce(&url, self.json) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the first line cannot be printed");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::nats::NatsError;
+use crate::access::AccessError;
 use crate::ledger::{MembershipError, OpenError};
 use crate::log;
 
@@ -15,6 +16,9 @@ pub enum ClusterError {
     /// The log.
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// The tokens.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] OpenError),
@@ -30,6 +34,15 @@ pub enum ClusterError {
     /// Another node has the name.
     #[error("the cluster has a node `{0}` already, at another URL; give this node another name")]
     Taken(String),
+    /// The certificates of the authority cannot be read.
+    #[error("cannot read the certificates in `{}`", .path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: std::io::Error,
+    },
     /// Not every server is checked.
     #[error(
         "expected the monitoring URL of each of the {servers} NATS servers, found {found}; give them by --cluster-monitor, so that the \

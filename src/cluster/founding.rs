@@ -4,6 +4,7 @@ use async_nats::jetstream;
 
 use super::nats::{Names, NatsError};
 use super::{ClusterError, Member, Settings, lease, members, nats, servers};
+use crate::access::Access;
 use crate::job::Position;
 use crate::ledger::{Folder, Founding, Membership, system_clock};
 
@@ -78,6 +79,9 @@ pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, Clus
     bucket.delete(&settings.name).await.map_err(NatsError::doing("remove the entry of this node"))?;
     let members = members::list(&bucket).await?.len();
     let head = membership.head()?;
+    if folder.access().exists() {
+        Access::open(&folder.access())?.is_alone()?;
+    }
     membership.end()?;
     Ok(Founded { stream: names.stream(), head, members })
 }

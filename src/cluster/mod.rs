@@ -5,6 +5,7 @@
 //!
 //! Not here: what counts in the stream (`stream`), the thread that writes (`ledger`), and requests of clients (`http`).
 
+mod agent;
 mod confirm;
 mod error;
 mod founding;
@@ -13,11 +14,14 @@ mod members;
 pub mod nats;
 mod servers;
 mod settings;
+mod state;
+mod tokens;
 
 pub use error::ClusterError;
 pub use founding::{Founded, init, join, leave};
 pub use members::Member;
-pub use settings::{Confirm, Settings, check_name};
+pub use settings::{BadConfirm, Confirm, Settings, check_name};
+pub use state::{State, state};
 
 use std::sync::Arc;
 
@@ -43,6 +47,7 @@ pub struct Cluster {
     leases: Store,
     members: Store,
     confirmations: Arc<Confirmations>,
+    agent: ureq::Agent,
 }
 
 impl Cluster {
@@ -54,6 +59,7 @@ impl Cluster {
     pub async fn connect(settings: Settings, folder: &Folder) -> Result<(Cluster, Replication), ClusterError> {
         let names = names(folder)?;
         servers::check(&settings).await?;
+        let agent = agent::agent(settings.login.authority.as_deref())?;
         let client = nats::connect(&settings.login, &settings.name).await?;
         let replicas = settings.replicas;
         let engine = Engine::open(client.clone(), names.clone(), replicas).await?;
@@ -70,7 +76,8 @@ impl Cluster {
             confirmations: confirmations.clone(),
             runtime: Handle::current(),
         };
-        let cluster = Cluster { settings: Arc::new(settings), client, names, lease, leases, members, confirmations };
+        let cluster =
+            Cluster { settings: Arc::new(settings), client, names, lease, leases, members, confirmations, agent };
         // Before the node leads: its first commit must already wait for enough nodes.
         cluster.count_members().await?;
         Ok((cluster, replication))
@@ -82,13 +89,19 @@ impl Cluster {
             self.clone().compete(ledger.clone()),
             self.clone().confirm(ledger.clone()),
             self.clone().hear_confirmations(ledger.clone()),
-            self.clone().tell_of_itself(ledger),
+            self.clone().tell_of_itself(ledger.clone()),
+            self.clone().send_tokens(ledger),
         );
     }
 
     /// The node's settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The connections to the other nodes.
+    pub fn agent(&self) -> &ureq::Agent {
+        &self.agent
     }
 
     /// Whether the client is connected to a server.

@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use crate::access::LiveAccess;
+use crate::cluster::Cluster;
 use crate::http::answer::{Pages, RenderedEvents, RenderedJobs};
 use crate::http::cors::SharedWith;
 use crate::http::limits::Limits;
@@ -46,6 +47,8 @@ pub struct AppState {
     pub claims: Claims,
     /// Who is told of events by HTTP.
     pub webhooks: Webhooks,
+    /// The other nodes; `None` for a ledger on one machine.
+    pub cluster: Option<Cluster>,
     /// Turns true when the server stops: streams end then.
     pub stopping: watch::Receiver<bool>,
     /// The origins under which browsers know this server.

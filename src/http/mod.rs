@@ -10,6 +10,7 @@ mod cors;
 mod description;
 mod diff;
 mod evidence;
+mod forward;
 mod limits;
 mod observe;
 mod request;

@@ -9,12 +9,14 @@ use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::future::Either;
 use tower::Service;
 
 use crate::http::answer::{self, ErrorStyle};
 use crate::http::app::App;
 use crate::http::connection::ArrivingBody;
 use crate::http::cors;
+use crate::http::forward;
 use crate::http::observe;
 use crate::http::request::body;
 use crate::http::request::{check_size, check_unambiguous};
@@ -53,12 +55,16 @@ impl Site {
     pub(super) fn answer(self, request: Request<ArrivingBody>, peer: SocketAddr) -> impl Future<Output = Response> {
         let Site { app, mut routes, styles } = self;
         let shared_with = app.shared_with.clone();
+        let node = app.cluster.is_some().then(|| app.clone());
         observe::observe(app, peer, request, move |request| {
             body::read_the_rest(request, move |request| {
                 unless_said(cors::share(shared_with, request, move |request| {
                     answer::render(styles, request, move |request| {
                         let checked = check_size(&request).and_then(|()| check_unambiguous(&request));
-                        let answered = checked.map(|()| routes.call(request));
+                        let answered = checked.map(|()| match node {
+                            None => Either::Left(routes.call(request)),
+                            Some(app) => Either::Right(Box::pin(forward::answer(app, routes, request))),
+                        });
                         async {
                             match answered {
                                 Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),

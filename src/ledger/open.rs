@@ -247,7 +247,7 @@ fn start_threads(
     // A node without a key judges no message: it shows what its log has.
     let stream = replication
         .zip(seal.as_ref())
-        .map(|((replication, newest), seal)| Stream::new(replication, seal.stream_key(), &newest));
+        .map(|((replication, newest), seal)| Stream::new(replication, seal.stream_key(), &newest, folder.access()));
     let node = stream.as_ref().map(Stream::node);
     let writer = WriterThread::new(writer, seal, load, shared)?;
     let writer = writer.start(queued, stream, &threads).map_err(OpenError::Thread)?;

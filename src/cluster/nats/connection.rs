@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions};
+use zeroize::Zeroizing;
 
 use super::{ANSWER, HEADERS, NatsError};
+use crate::blocking::off_thread;
 
 /// How often the client asks whether the server is still there.
 const PING: Duration = Duration::from_secs(2);
@@ -17,8 +19,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Login {
     /// The servers, as `nats://host:port` or `tls://host:port`.
     pub servers: Vec<String>,
-    /// A file of credentials (JWT and seed).
-    pub credentials: Option<PathBuf>,
+    /// The user, and the file with the password.
+    pub user: Option<(String, PathBuf)>,
     /// The certificates of the authority that signs the servers' certificates, PEM.
     pub authority: Option<PathBuf>,
     /// The node's own certificate and its key, PEM.
@@ -32,9 +34,14 @@ pub struct Login {
 /// A file cannot be read, no server answers, or the servers take shorter messages than the ledger sends.
 pub async fn connect(login: &Login, node: &str) -> Result<Client, NatsError> {
     let mut options = ConnectOptions::new();
-    if let Some(path) = &login.credentials {
-        let failed = |cause| NatsError::Credentials { path: path.clone(), cause };
-        options = options.credentials_file(path).await.map_err(failed)?;
+    if let Some((user, path)) = &login.user {
+        let read = off_thread({
+            let path = path.clone();
+            move || std::fs::read_to_string(path)
+        });
+        let failed = |cause| NatsError::Password { path: path.clone(), cause };
+        let password = Zeroizing::new(read.await.map_err(failed)?);
+        options = options.user_and_password(user.clone(), password.trim_end().to_owned());
     }
     if let Some(path) = &login.authority {
         options = options.add_root_certificates(path.clone()).require_tls(true);

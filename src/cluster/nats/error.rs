@@ -14,9 +14,9 @@ pub enum NatsError {
         #[source]
         cause: async_nats::ConnectError,
     },
-    /// The file of credentials cannot be read.
-    #[error("cannot read the credentials `{}`", .path.display())]
-    Credentials {
+    /// The file with the password cannot be read.
+    #[error("cannot read the password for NATS in `{}`", .path.display())]
+    Password {
         /// The file.
         path: PathBuf,
         /// The cause.

@@ -14,13 +14,16 @@ use crate::http::answer::JsonLine;
 use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::job::JobKey;
-use crate::ledger::{CLOCK_BEHIND_MS, Health};
+use crate::ledger::{CLOCK_BEHIND_MS, Health, Node, Role};
 use crate::views::SetAside;
 
 /// How long the anchor may be without the newest checkpoint while the server counts as ready.
 const READY_ANCHOR: Duration = Duration::from_secs(5);
 /// How far the views may be behind while the server counts as ready, in milliseconds.
 const READY_LAG_MS: u64 = 1000;
+
+/// How long NATS may be silent while a node counts as ready.
+const READY_HEARD: Duration = Duration::from_secs(10);
 
 /// Most jobs that `/readyz` names among those that are set aside.
 const NAMED_JOBS: usize = 10;
@@ -37,8 +40,8 @@ pub struct Alive {
 pub struct Ready {
     /// `ready`, or `not ready`.
     status: &'static str,
-    /// The first reason why the server is not ready, for programs: `thread-panicked`, `read-only`, `anchor-behind`,
-    /// `views-rebuilding`, `views-stopped`, `views-behind`, `erasure-pending` or `stopping`.
+    /// The first reason why the server is not ready, for programs: `thread-panicked`, `read-only`, `catching-up`,
+    /// `stream-silent`, `anchor-behind`, `views-rebuilding`, `views-stopped`, `views-behind`, `erasure-pending` or `stopping`.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     /// With a token: the newest position.
@@ -104,6 +107,7 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
     if let Some(why) = app.ledger.read_only() {
         reasons.push(("read-only", format!("read-only: {why}")));
     }
+    reasons.extend(app.ledger.node().and_then(apart));
     reasons.extend(anchor_behind(app).map(|why| ("anchor-behind", why)));
     match health {
         Health::Following => {}
@@ -122,6 +126,18 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
         reasons.push(("stopping", "the server is stopping".into()));
     }
     reasons
+}
+
+/// Why the node does not know what the cluster knows; `None` if it does.
+fn apart(node: &Node) -> Option<(&'static str, String)> {
+    let state = node.state();
+    match (state.role, state.heard.map(|heard| heard.elapsed())) {
+        (Role::CatchingUp, _) => Some(("catching-up", "the node reads the stream up to its end".into())),
+        (_, Some(silent)) if silent >= READY_HEARD => {
+            Some(("stream-silent", format!("NATS has not answered for {} s", silent.as_secs())))
+        }
+        _ => None,
+    }
 }
 
 /// What is wrong with single jobs that the caller may see, or with the clock: the server is ready for everything else.

@@ -13,7 +13,7 @@ pub use status::{Leader, Node, NodeState, Role};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::stream::CommitLog;
 
@@ -33,4 +33,12 @@ pub struct Replication {
     pub confirmations: Arc<Confirmations>,
     /// Where the writer thread waits.
     pub runtime: Handle,
+}
+
+/// The tokens of the node that leads, on their way to the others.
+#[derive(Debug)]
+pub(super) struct AccessRequest {
+    pub copy: Vec<u8>,
+    /// Whether the copy is in the stream. Dropped unused if the outcome is unknown.
+    pub sent: oneshot::Sender<bool>,
 }

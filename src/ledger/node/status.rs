@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::AccessRequest;
+use crate::access;
 use crate::stream::{MessageHash, StreamKey, Tip};
 
 /// What a node does.
@@ -67,12 +69,28 @@ pub struct Node {
     /// What authenticates the messages of this cluster's nodes.
     pub key: StreamKey,
     state: watch::Sender<NodeState>,
+    access: mpsc::Sender<AccessRequest>,
 }
 
 impl Node {
-    pub(in crate::ledger) fn new(name: String, generation: u32, key: StreamKey, durable: Tip) -> Node {
+    /// A node, and the receiving end of the tokens that it sends.
+    pub(in crate::ledger) fn new(
+        name: String,
+        generation: u32,
+        key: StreamKey,
+        durable: Tip,
+    ) -> (Node, mpsc::Receiver<AccessRequest>) {
+        let (access, requests) = mpsc::channel(1);
         let state = NodeState { role: Role::CatchingUp, durable, leader: None, heard: None, void: 0, unknown: 0 };
-        Node { name, generation, key, state: watch::Sender::new(state) }
+        (Node { name, generation, key, state: watch::Sender::new(state), access }, requests)
+    }
+
+    /// Sends this node's tokens to the others. Answers whether the stream has them; `false` also if this node does not lead.
+    pub async fn send_access(&self, copy: &access::TokenCopy) -> bool {
+        let copy = serde_json::to_vec(copy).expect("text and numbers are JSON");
+        let (sent, is_sent) = oneshot::channel();
+        let request = AccessRequest { copy, sent };
+        self.access.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
     }
 
     /// The state now.

@@ -98,6 +98,11 @@ impl Error {
         Error::new(Code::NO_SUCH_JOB, "no such job")
     }
 
+    /// 503: no node of the cluster takes writes now.
+    pub fn no_leader() -> Error {
+        Error::new(Code::NO_LEADER, "no node of the cluster leads now, so nothing was recorded; try again")
+    }
+
     /// 406.
     pub fn not_acceptable(offered: &str) -> Error {
         Error::new(Code::NOT_ACCEPTABLE, format!("expected `Accept` to allow {offered}"))

@@ -2,6 +2,7 @@
 //!
 //! Not here: the counters of the ledger (`ledger`), of requests (`observe`), of limits (`limits`) and of webhooks (`webhooks`).
 
+mod cluster;
 mod memory;
 mod plain;
 mod process;
@@ -85,6 +86,9 @@ fn registry(app: &App) -> Result<Registry, Error> {
     app.webhooks.register(app.ledger.head(), &mut registry);
     memory::register(app, &mut registry);
     app.requests.register(&mut registry);
+    if let (Some(cluster), Some(node)) = (&app.cluster, app.ledger.node()) {
+        cluster::register(cluster, node, &mut registry);
+    }
     process::register(&mut registry);
     Ok(registry)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Stream;
+use crate::access::{Access, AccessError};
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::job::{Position, Time};
@@ -21,6 +22,22 @@ use crate::wire::Leaf;
 const MESSAGES: usize = 200;
 /// Most bytes of messages in one local commit, besides its last message.
 const BYTES: usize = 16 << 20;
+
+/// Why a stream does not continue this log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOfLog {
+    /// The stream has lost messages.
+    #[error(
+        "the stream ends before message {0}, which this log has: the stream has lost messages; see the page on clusters, \
+         \"When something fails\""
+    )]
+    Behind(u64),
+    /// The stream was made again, or is another ledger's.
+    #[error(
+        "message {0} of the stream is not the one that this log has: the stream was made again, or is another ledger's"
+    )]
+    Another(u64),
+}
 
 /// Why messages cannot be stored.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +63,12 @@ enum FollowError {
          root {}; take this node back in with `jobledger cluster join`", found.size, found.root, expected.size, expected.root
     )]
     OtherTree { sequence: u64, expected: Head, found: Head },
-    /// A message of a kind that this program does not apply.
-    #[error("message {0} of the stream has a kind that this jobledger does not apply; upgrade this node")]
-    Kind(u64),
+    /// The tokens cannot be written. A later attempt may succeed.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A node wrote tokens that this program cannot read.
+    #[error("message {0} of the stream has tokens that this jobledger cannot read: {1}")]
+    Tokens(u64, serde_json::Error),
 }
 
 impl From<log::Error> for FollowError {
@@ -90,28 +110,18 @@ impl WriterThread {
     ///
     /// # Errors
     ///
-    /// A sentence: the stream is behind this log, or another one.
-    pub(super) fn is_of(&mut self, stream: &mut Stream) -> Result<(), String> {
+    /// The stream is behind this log, or another one.
+    pub(super) fn is_of(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> Result<(), NotOfLog> {
         let tip = stream.chain.tip();
-        if tip.sequence == 0 {
-            return Ok(());
-        }
-        loop {
+        while tip.sequence > 0 && !closing() {
             match stream.log.read(tip.sequence) {
                 Ok(found) => {
                     return match found.first() {
+                        // The stream was purged up to a later message, whose own `prev` then decides.
                         Some(stored) if stored.sequence > tip.sequence => Ok(()),
                         Some(stored) if MessageHash::of(&stored.bytes) == tip.hash => Ok(()),
-                        Some(_) => Err(format!(
-                            "message {} of the stream is not the one that this log has; the stream was made again, or is another \
-                             ledger's",
-                            tip.sequence
-                        )),
-                        None => Err(format!(
-                            "the stream ends before message {}, which this log has: the stream has lost messages; see \
-                             `jobledger cluster --help`",
-                            tip.sequence
-                        )),
+                        Some(_) => Err(NotOfLog::Another(tip.sequence)),
+                        None => Err(NotOfLog::Behind(tip.sequence)),
                     };
                 }
                 Err(error) => {
@@ -120,6 +130,7 @@ impl WriterThread {
                 }
             }
         }
+        Ok(())
     }
 
     /// Stores messages until the stream ends. Answers whether this node has every message.
@@ -159,6 +170,14 @@ impl WriterThread {
                 self.cannot_store(stream, &error);
                 false
             }
+            Err(FollowError::Access(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the tokens of the leader cannot be stored now"
+                );
+                self.begin_again(stream);
+                false
+            }
             Err(error) => {
                 self.reload();
                 self.stop_node(stream, chain(&error));
@@ -192,7 +211,8 @@ impl WriterThread {
                     stored.leader = Some(Leader { name: whole.node.clone(), url: body.url.to_owned() });
                 }
                 Kind::Barrier => {}
-                Kind::Access => return Err(FollowError::Kind(whole.sequence)),
+                // Before the log notes the message: a crash in between repeats it.
+                Kind::Access => take_over(stream, whole)?,
             }
             let row = stream.row(whole, first);
             self.state.log().add_message(&row)?;
@@ -215,8 +235,12 @@ impl WriterThread {
     fn show(&mut self, stream: &mut Stream, leader: Option<Leader>) {
         if let Some(leader) = leader {
             tracing::info!(leader = leader.name, url = leader.url, "a node leads");
-            stream.leads = leader.name == stream.node.name && stream.leads;
-            stream.node.change(|state| state.leader = Some(leader));
+            stream.leads &= leader.name == stream.node.name;
+            let role = if stream.leads { Role::Leads } else { Role::Follows };
+            stream.node.change(|state| {
+                state.role = if state.role == Role::CatchingUp { state.role } else { role };
+                state.leader = Some(leader);
+            });
         }
         let head = self.state.head();
         if *self.shared.head.borrow() == head {
@@ -239,6 +263,11 @@ impl WriterThread {
         if error.is(ErrorKind::FailedSync) {
             end_after_failed_sync(self.shared.end);
         }
+        self.begin_again(stream);
+    }
+
+    /// Takes the state of the log and the newest message from the file.
+    fn begin_again(&mut self, stream: &mut Stream) {
         self.continue_from_file();
         match self.state.reader().newest_message() {
             Ok(Some(newest)) => stream.begin_again(&newest),
@@ -278,6 +307,12 @@ fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
     }
     stream.note_void();
     Ok(Next::Messages(wholes))
+}
+
+/// Takes over the tokens of the node that leads.
+fn take_over(stream: &Stream, whole: &Whole) -> Result<(), FollowError> {
+    let copy = serde_json::from_slice(&whole.body).map_err(|error| FollowError::Tokens(whole.sequence, error))?;
+    Ok(Access::open(&stream.access)?.take_over(&copy)?)
 }
 
 /// Inserts the events of a commit.

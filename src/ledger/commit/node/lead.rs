@@ -10,7 +10,7 @@ use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::commit::SealError;
 use crate::ledger::commit::thread::{WriterThread, refuse};
 use crate::ledger::commit::transaction::Committed;
-use crate::ledger::node::{Leader, Role};
+use crate::ledger::node::{AccessRequest, Leader, Role};
 use crate::log;
 use crate::stream::{Kind, LeadBody, Outcome, Whole};
 
@@ -125,7 +125,7 @@ impl WriterThread {
     pub(super) fn begin_to_lead(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         let draft = stream.draft(Kind::Lead, LeadBody { url: &stream.url }.to_bytes());
         match stream.bring(&draft, || queue.is_closed(), || {}) {
-            Ok(Outcome::Accepted(whole)) => match self.store_lead(stream, &whole) {
+            Ok(Outcome::Accepted(whole)) => match self.store_without_events(stream, &whole) {
                 Ok(()) => {
                     // Jobs and leases may have changed while another node led.
                     self.shared.leases.lost_track();
@@ -144,7 +144,33 @@ impl WriterThread {
         }
     }
 
-    fn store_lead(&mut self, stream: &Stream, whole: &Whole) -> Result<(), log::Error> {
+    /// Brings this node's tokens into the stream.
+    pub(super) fn send_access(&mut self, request: AccessRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+        // The caller may have ended; it asks again when it starts.
+        if !stream.leads || self.shared.read_only.get().is_some() {
+            let _ = request.sent.send(false);
+            return;
+        }
+        let draft = stream.draft(Kind::Access, request.copy);
+        match stream.bring(&draft, || queue.is_closed(), || {}) {
+            Ok(Outcome::Accepted(whole)) => match self.store_without_events(stream, &whole) {
+                Ok(()) => {
+                    let _ = request.sent.send(true);
+                }
+                Err(error) => self.cannot_store(stream, &error),
+            },
+            Ok(Outcome::Lost(whole)) => {
+                stream.leads = false;
+                stream.node.change(|state| state.role = Role::Follows);
+                self.store(stream, &[whole]);
+                let _ = request.sent.send(false);
+            }
+            Err(Open::Closing) => {}
+            Err(Open::Stream(error)) => self.stop_node(stream, error.to_string()),
+        }
+    }
+
+    fn store_without_events(&mut self, stream: &Stream, whole: &Whole) -> Result<(), log::Error> {
         let row = stream.row(whole, self.state.head().next());
         let log = self.state.log();
         log.begin()?;

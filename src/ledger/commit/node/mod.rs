@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
-use crate::ledger::node::Role;
+use crate::ledger::node::{AccessRequest, Role};
 
 /// How often a node looks at the stream's leader although no message has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const OUTCOME: Duration = Duration::from_secs(10);
 enum Wake {
     /// An append has come.
     Append(Box<Queued>),
+    /// The tokens of this node have changed.
+    Access(AccessRequest),
     /// A message may have come, or the lease has changed.
     Look,
     /// The ledger closes.
@@ -38,12 +40,14 @@ enum Wake {
 impl WriterThread {
     /// Runs the thread of a node. It ends when the queue is closed and empty.
     pub(super) fn run_as_node(mut self, mut queue: mpsc::Receiver<Queued>, mut stream: Stream) {
-        if let Err(why) = self.is_of(&mut stream) {
-            self.stop_node(&stream, why);
+        if let Err(why) = self.is_of(&mut stream, || queue.is_closed()) {
+            self.stop_node(&stream, why.to_string());
         }
+        self.look(&queue, &mut stream);
         loop {
             match stream.wait(&mut queue) {
                 Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
+                Wake::Access(request) => self.send_access(request, &queue, &mut stream),
                 Wake::Look => self.look(&queue, &mut stream),
                 Wake::Close => return,
             }
@@ -90,7 +94,7 @@ impl Stream {
     /// Waits for work.
     fn wait(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Wake {
         let due = self.looked + LOOK;
-        let (bell, lease, leads) = (&mut self.bell, &mut self.lease, self.leads);
+        let (bell, lease, access, leads) = (&mut self.bell, &mut self.lease, &mut self.access_requests, self.leads);
         let wake = self.runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -98,6 +102,7 @@ impl Stream {
                 // A leader's own messages ring too.
                 () = ring(bell), if !leads => Wake::Look,
                 () = tokio::time::sleep_until(due.into()) => Wake::Look,
+                Some(request) = access.recv() => Wake::Access(request),
                 append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),
             }
         });

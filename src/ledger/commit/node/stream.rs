@@ -1,15 +1,16 @@
 //! The stream as the writer thread of a node holds it: the engine, the judgement so far, and the messages that were read ahead.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::OUTCOME;
 use crate::job::Position;
-use crate::ledger::node::{Confirmations, Node, Replication};
+use crate::ledger::node::{AccessRequest, Confirmations, Node, Replication};
 use crate::log::LoggedMessage;
 use crate::stream::{
     Chain, CommitId, CommitLog, Draft, Kind, Outcome, Published, Report, Sequence, Step, Stored, StreamKey, Tip,
@@ -23,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(in crate::ledger) struct Stream {
     pub(super) node: Arc<Node>,
     pub(super) url: String,
+    /// The file of the tokens.
+    pub(super) access: PathBuf,
+    pub(super) access_requests: mpsc::Receiver<AccessRequest>,
     pub(super) chain: Chain,
     pub(super) log: Box<dyn CommitLog + Send>,
     /// Messages that were read and not judged.
@@ -49,10 +53,19 @@ pub(super) enum Open {
 
 impl Stream {
     /// The stream after `newest`, the newest message that the log has.
-    pub(in crate::ledger) fn new(replication: Replication, key: StreamKey, newest: &LoggedMessage) -> Stream {
+    /// `access` is the file of the tokens.
+    pub(in crate::ledger) fn new(
+        replication: Replication,
+        key: StreamKey,
+        newest: &LoggedMessage,
+        access: PathBuf,
+    ) -> Stream {
         let Replication { name, url, log, bell, lease, confirmations, runtime } = replication;
+        let (node, access_requests) = Node::new(name, newest.generation, key.clone(), newest.tip);
         Stream {
-            node: Arc::new(Node::new(name, newest.generation, key.clone(), newest.tip)),
+            node: Arc::new(node),
+            access,
+            access_requests,
             url,
             chain: Chain::new(key, newest.generation, newest.tip),
             log,

@@ -1,0 +1,114 @@
+//! `jobledger cluster init`, `join`, `status`, `leave`.
+//!
+//! Not here: `serve --cluster`, which runs a node.
+
+mod options;
+mod status;
+
+pub(super) use options::ClusterOptions;
+
+use clap::{Args, Subcommand};
+
+use super::output::say;
+use super::size::size;
+use super::{AnchorDir, Data, Failure, Outcome};
+use crate::cluster::{self, ClusterError, Founded, Settings};
+use crate::ledger::Folder;
+
+/// Several machines that share one ledger through NATS JetStream
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  jobledger cluster init --config node.toml
+  jobledger cluster status --config node.toml")]
+pub(super) struct Cluster {
+    #[command(subcommand)]
+    command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterCommand {
+    /// Make a ledger on one machine the first node of a cluster; no server may have the folder
+    ///
+    /// Makes the stream in NATS, whose first message continues the ledger. Then start `jobledger serve --cluster` on the folder.
+    #[command(after_long_help = "Examples:
+  jobledger cluster init --config node.toml
+  jobledger cluster init --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
+    Init(Init),
+    /// Make a backup of a node a node of its own
+    ///
+    /// The folder needs ledger.key and lease.key of the first node beside the backup.
+    #[command(after_long_help = "Examples:
+  jobledger cluster join --config node.toml
+  jobledger cluster join --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
+    Join(Member),
+    /// Show the stream and the nodes
+    #[command(after_long_help = "Examples:
+  jobledger cluster status --config node.toml
+  jobledger cluster status --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
+    Status(status::Status),
+    /// End the membership of a node; no server may have the folder
+    ///
+    /// The folder then holds a ledger on one machine, with the same name and key. Only one such ledger may take writes: to end a whole
+    /// cluster, let the other nodes leave first, and do not start them again.
+    #[command(after_long_help = "Examples:
+  jobledger cluster leave --config node.toml
+  jobledger cluster leave --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
+    Leave(Member),
+}
+
+#[derive(Debug, Args)]
+struct Member {
+    #[command(flatten)]
+    data: Data,
+
+    #[command(flatten)]
+    anchor: AnchorDir,
+
+    #[command(flatten)]
+    options: ClusterOptions,
+}
+
+#[derive(Debug, Args)]
+struct Init {
+    #[command(flatten)]
+    member: Member,
+
+    /// Most bytes of the stream on each NATS server, which the server reserves; a full stream refuses writes
+    #[arg(long, env = "JOBLEDGER_STREAM_BYTES", default_value = "4GiB", value_name = "SIZE", value_parser = size)]
+    stream_bytes: u64,
+}
+
+impl Cluster {
+    pub(super) fn run(self) -> Outcome {
+        match self.command {
+            ClusterCommand::Init(init) => {
+                let most = i64::try_from(init.stream_bytes).unwrap_or(i64::MAX);
+                let Founded { stream, head, .. } =
+                    init.member.run(async |settings, folder| cluster::init(settings, folder, most).await)?;
+                say!("`{stream}` continues the ledger after position {head}; this node is its only member");
+            }
+            ClusterCommand::Join(member) => {
+                let Founded { stream, head, members } = member.run(cluster::join)?;
+                say!("joined `{stream}` at position {head}; it has {members} members");
+            }
+            ClusterCommand::Leave(member) => {
+                let Founded { stream, head, members } = member.run(cluster::leave)?;
+                say!("left `{stream}` at position {head}; it has {members} members");
+            }
+            ClusterCommand::Status(status) => return status.run(),
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn run(
+        self,
+        change: impl AsyncFnOnce(&Settings, &Folder) -> Result<Founded, ClusterError>,
+    ) -> Result<Founded, Failure> {
+        let settings = self.options.required()?;
+        let folder = self.anchor.of(self.data.folder());
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        Ok(runtime.block_on(change(&settings, &folder))?)
+    }
+}
