@@ -98,6 +98,7 @@ mod masking_forms;
 mod masking_passwords;
 mod masking_text;
 mod metrics;
+mod nodes;
 mod older_format;
 mod open_files;
 mod openapi;

@@ -4,6 +4,7 @@
 //! `cargo test` runs them; `cargo test --test it` does not.
 
 mod browser;
+mod cluster;
 mod demo;
 mod evidence;
 mod foreign;

@@ -18,6 +18,7 @@ pub mod http2;
 pub mod insider;
 mod jobs;
 pub mod line;
+pub mod nodes;
 pub mod place;
 pub mod published;
 pub mod raw;

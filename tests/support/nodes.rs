@@ -1,0 +1,186 @@
+//! The nodes of a cluster in one process, on an engine in memory that never fails. `src/stream/lives` has one that does.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jobledger::job::OrgId;
+use jobledger::ledger::{
+    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Options, Replication, Role,
+};
+use jobledger::mask::Mask;
+use jobledger::stream::{CommitLog, Published, Sequence, Stored, Unavailable};
+use jobledger::wire;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::wait::until;
+
+/// The messages of a stream.
+#[derive(Clone, Default)]
+pub struct Engine {
+    messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    bell: watch::Sender<()>,
+}
+
+impl Engine {
+    /// Appends bytes without a check, as a stranger may.
+    pub fn add(&self, bytes: &[u8]) {
+        self.messages.lock().push(bytes.to_vec());
+        self.bell.send_replace(());
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> usize {
+        self.messages.lock().len()
+    }
+
+    /// Drops the newest message.
+    pub fn drop_newest(&self) {
+        self.messages.lock().pop();
+    }
+
+    /// Whether a message holds these bytes.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        self.messages.lock().iter().any(|message| message.windows(bytes.len()).any(|found| found == bytes))
+    }
+}
+
+impl CommitLog for Engine {
+    fn publish(&mut self, expected: Sequence, bytes: &[u8]) -> Published {
+        let mut messages = self.messages.lock();
+        if messages.len() as Sequence != expected {
+            return Published::Refused;
+        }
+        messages.push(bytes.to_vec());
+        self.bell.send_replace(());
+        Published::Accepted(expected + 1)
+    }
+
+    fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable> {
+        let messages = self.messages.lock();
+        let later = (1..).zip(messages.iter()).skip(from as usize - 1).take(8);
+        Ok(later.map(|(sequence, bytes)| Stored { sequence, bytes: bytes.clone() }).collect())
+    }
+
+    fn last(&mut self) -> Result<Sequence, Unavailable> {
+        Ok(self.count() as Sequence)
+    }
+}
+
+/// One node. It confirms to every other node of its cluster.
+pub struct TestNode {
+    pub ledger: Ledger,
+    pub lease: watch::Sender<bool>,
+    confirmations: Arc<Confirmations>,
+}
+
+/// A cluster, whose nodes lie in folders named after them.
+pub struct TestCluster {
+    dir: TempDir,
+    pub engine: Engine,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl TestCluster {
+    /// A cluster that begins with a ledger of its genesis event, in copies with these names.
+    pub fn new(names: &[&str]) -> TestCluster {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let cluster = TestCluster { dir: tempfile::tempdir().unwrap(), engine: Engine::default(), runtime };
+        let first = cluster.folder(names[0]);
+        Ledger::open(Folder::new(&first), options()).unwrap().close();
+        Founding::open(&Folder::new(&first)).unwrap().begin(1).unwrap();
+        for name in &names[1..] {
+            let folder = cluster.folder(name);
+            std::fs::create_dir(&folder).unwrap();
+            for file in ["log.db", "ledger.key", "lease.key"] {
+                std::fs::copy(first.join(file), folder.join(file)).unwrap();
+            }
+        }
+        cluster
+    }
+
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Opens a node.
+    pub fn start(&self, name: &str) -> TestNode {
+        let (lease, has_lease) = watch::channel(false);
+        let confirmations = Arc::new(Confirmations::default());
+        let replication = Replication {
+            name: name.to_owned(),
+            url: format!("http://{name}"),
+            log: Box::new(self.engine.clone()),
+            bell: self.engine.bell.subscribe(),
+            lease: has_lease,
+            confirmations: confirmations.clone(),
+            runtime: self.runtime.handle().clone(),
+        };
+        let ledger = Ledger::open_node(Folder::new(self.folder(name)), options(), replication).unwrap();
+        TestNode { ledger, lease, confirmations }
+    }
+
+    /// Makes `leader` lead, and makes it wait for the confirmation of one of `others`.
+    pub fn lead(&self, leader: &TestNode, others: &[&TestNode]) {
+        for other in others {
+            let (mut state, confirmations) = (other.state(), leader.confirmations.clone());
+            let name = other.ledger.node().unwrap().name.clone();
+            self.runtime.spawn(async move {
+                loop {
+                    let durable = state.borrow_and_update().durable.sequence;
+                    confirmations.note(&name, durable);
+                    if state.changed().await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        leader.confirmations.need(usize::from(!others.is_empty()));
+        leader.lease.send_replace(true);
+        until("the node leads", || leader.role() == Role::Leads);
+    }
+
+    /// Appends events as a worker.
+    pub fn append(&self, node: &TestNode, events: &Value) -> Result<Appended, AppendError> {
+        let events = wire::batch(events.to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
+        let append = Append { org: OrgId::default(), actor: "w".into(), events, guard: None, lease: None };
+        self.runtime.block_on(node.ledger.append(append))
+    }
+}
+
+impl TestNode {
+    pub fn state(&self) -> watch::Receiver<jobledger::ledger::NodeState> {
+        self.ledger.node().unwrap().watch()
+    }
+
+    pub fn role(&self) -> Role {
+        self.state().borrow().role
+    }
+
+    /// Waits until the node has what `other` has.
+    pub fn has_all_of(&self, other: &TestNode) {
+        until("a node has caught up", || self.ledger.head() == other.ledger.head());
+    }
+}
+
+fn options() -> Options {
+    Options { create: true, ..Options::default() }
+}
+
+/// Every row that an auditor may rely on, as text.
+pub fn rows(folder: &Path) -> Vec<String> {
+    let conn = rusqlite::Connection::open(folder.join("log.db")).unwrap();
+    let queries = [
+        "SELECT position || hex(leaf) || ifnull(hex(data), '-') || ifnull(hex(salt), '-') || recorded || type FROM event",
+        "SELECT level || '/' || idx || hex(hash) FROM node ORDER BY number",
+        "SELECT number || '/' || size || hex(note) FROM checkpoint ORDER BY number",
+        "SELECT job || '/' || position FROM newest ORDER BY job",
+        "SELECT generation || '/' || sequence || hex(hash) || first_position FROM stream ORDER BY 1",
+    ];
+    let rows = |sql: &str| -> Vec<String> {
+        conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    queries.into_iter().flat_map(rows).collect()
+}
