@@ -40,11 +40,6 @@ impl Engine {
     pub fn drop_newest(&self) {
         self.messages.lock().pop();
     }
-
-    /// Whether a message holds these bytes.
-    pub fn holds(&self, bytes: &[u8]) -> bool {
-        self.messages.lock().iter().any(|message| message.windows(bytes.len()).any(|found| found == bytes))
-    }
 }
 
 impl CommitLog for Engine {
@@ -162,6 +157,13 @@ impl TestNode {
     /// Waits until the node has what `other` has.
     pub fn has_all_of(&self, other: &TestNode) {
         until("a node has caught up", || self.ledger.head() == other.ledger.head());
+    }
+}
+
+impl Drop for TestNode {
+    /// Ends the threads before the runtime on which they wait.
+    fn drop(&mut self) {
+        self.ledger.close();
     }
 }
 

@@ -124,7 +124,7 @@ impl Nodes {
 }
 
 fn verified(folder: &Path) {
-    cli(["verify", "db"]).arg(folder).run().expect(0);
+    cli(["verify", "db"]).arg(folder).run().expect(7);
 }
 
 #[test]
