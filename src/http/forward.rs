@@ -20,7 +20,7 @@ use ureq::Agent;
 
 use crate::blocking::off_thread;
 use crate::cluster::Cluster;
-use crate::http::answer::{Code, Error};
+use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
 use crate::http::request::body::MAX_BODY;
 use crate::job::Position;
@@ -152,6 +152,8 @@ impl Sent {
         let (parts, mut body) = answer.into_parts();
         let bytes = body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(not_forwarded)?;
         let mut answer = Response::from_parts(parts, Body::from(bytes));
+        // The leader has rendered it already.
+        answer.extensions_mut().insert(KeepBody);
         for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
             answer.headers_mut().remove(name);
         }

@@ -66,10 +66,13 @@ impl WriterThread {
 
     /// Reads the stream to its end, and begins or ends to lead as the lease says.
     fn look(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
-        if self.shared.read_only.get().is_some() {
+        let stopped = self.shared.read_only.get().is_some();
+        let is_current = !stopped && self.follow(stream);
+        // From the end of a look on: while NATS is slow to answer, appends and the end of the ledger get their turn between two looks.
+        stream.looked = Instant::now();
+        if stopped {
             return;
         }
-        let is_current = self.follow(stream);
         let has_lease = *stream.lease.borrow_and_update();
         match (has_lease, stream.leads) {
             (true, false) if is_current => self.begin_to_lead(queue, stream),
@@ -95,7 +98,7 @@ impl Stream {
     fn wait(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Wake {
         let due = self.looked + LOOK;
         let (bell, lease, access, leads) = (&mut self.bell, &mut self.lease, &mut self.access_requests, self.leads);
-        let wake = self.runtime.block_on(async {
+        self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = ring(lease) => Wake::Look,
@@ -105,11 +108,7 @@ impl Stream {
                 Some(request) = access.recv() => Wake::Access(request),
                 append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),
             }
-        });
-        if let Wake::Look = wake {
-            self.looked = Instant::now();
-        }
-        wake
+        })
     }
 }
 
