@@ -45,19 +45,19 @@ impl Columns {
     pub(super) fn differing(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<&'static str>, rusqlite::Error> {
         let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
         let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));
-        let kind: Option<String> = row.get(11)?;
+        let kind = row.get_ref(11)?.as_str_or_null()?;
         let job_fits = match job {
             None => leaf.subject.is_none() && kind.is_none(),
             Some(None) => false,
             Some(Some(job)) => {
-                job.org == org && leaf.subject.as_deref() == Some(&*job.subject) && kind.as_ref() == Some(&job.kind)
+                job.org == org && leaf.subject.as_deref() == Some(&*job.subject) && kind == Some(&*job.kind)
             }
         };
         let same = [
-            ("position", leaf.position == row.get::<_, i64>(0)?.to_string()),
+            ("position", leaf.position().is_ok_and(|position| row.get(0) == Ok(position.get() as i64))),
             ("org", self.orgs.get(&org).map(String::as_str) == Some(leaf.orgid.as_deref().unwrap_or(""))),
             ("job", job_fits),
-            ("prev", leaf.prev.as_deref().unwrap_or("0") == row.get::<_, i64>(6)?.to_string()),
+            ("prev", leaf.prev().is_ok_and(|prev| row.get(6) == Ok(prev.unwrap_or_default().get() as i64))),
             ("source", self.sources.get(&source).is_some_and(|found| found.org == org && found.uri == leaf.source)),
             ("id", row.get_ref(8)?.as_str().is_ok_and(|id| id == leaf.id)),
             ("type", row.get_ref(9)?.as_str().is_ok_and(|name| name == leaf.event_type)),
@@ -65,7 +65,7 @@ impl Columns {
                 "version",
                 leaf.version().is_ok_and(|version| row.get::<_, i64>(10).is_ok_and(|v| v == i64::from(version))),
             ),
-            ("kind", kind.as_deref() == leaf.jobkind.as_deref()),
+            ("kind", kind == leaf.jobkind.as_deref()),
             ("recorded", leaf.recorded().is_ok_and(|time| row.get::<_, i64>(12).is_ok_and(|r| r == time.micros()))),
         ];
         Ok(same.into_iter().find(|(_, same)| !same).map(|(name, _)| name))

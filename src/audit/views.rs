@@ -14,7 +14,7 @@ use crate::job::Position;
 use crate::log::Reader;
 use crate::memory::{self, Budget};
 use crate::sqlite::{READ_ONLY, open_to_read};
-use crate::views::{self, Error, SetAside, fits_log, list_set_aside, rebuild_to};
+use crate::views::{self, Error, SetAside, fits_log, list_set_aside, replay_to};
 
 /// The result of an audit of the views.
 pub(super) enum Views {
@@ -96,7 +96,7 @@ fn compared(
     }
     let folder = tempfile::tempdir()?;
     let fresh = folder.path().join("views.db");
-    match rebuild_to(log, upto, &fresh, &Budget::new(memory::COMMAND), |position| progress(position.get())) {
+    match replay_to(log, upto, &fresh, &Budget::new(memory::COMMAND), |position| progress(position.get())) {
         Ok(()) => {}
         Err(Error::History(error @ history::Error::Unreadable(_))) => return Ok(not_replayed(&error)),
         Err(error) => return Err(error.into()),

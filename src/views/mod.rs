@@ -35,7 +35,7 @@ pub use occurrence::{BLOCK, quiet_after};
 pub use open::{Unfit, empty_views, fits, fits_log, is_of_today, position};
 pub use projector::Projector;
 pub use query::{JobQuery, Order};
-pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to};
+pub use rebuild::{copy, discard, put_in_place, rebuild, rebuild_to, replay_to};
 pub use recent::{Recent, RecentJob, RecentJobs};
 pub use running::{ChangedJob, ListPieces, RenderRow, RunningList, RunningLists};
 pub use set_aside::{SetAside, count_set_aside, list_set_aside};

@@ -51,6 +51,23 @@ pub fn rebuild_to(
     project(log, upto, projector, progress)?.finish(path)
 }
 
+/// As [`rebuild_to`], but makes the rows alone, to compare them: the file has no indexes and no mark of views, and is not synced.
+///
+/// # Errors
+///
+/// As [`rebuild`].
+pub fn replay_to(
+    log: &Reader<'_>,
+    upto: Position,
+    path: &Path,
+    budget: &Budget,
+    progress: impl FnMut(Position) + Send,
+) -> Result<(), Error> {
+    discard(path)?;
+    let projector = Projector::create(path, log.head()?, budget)?;
+    project(log, upto, projector, progress).map(drop)
+}
+
 /// Projects the events up to `upto` into new views. This thread reads the log, and a thread of its own folds and writes, which takes
 /// about as long.
 fn project(

@@ -39,7 +39,7 @@ impl<'a> Texts<'a> {
     /// The text between `before` and the next quote; `None` if `before` does not come next.
     fn after(&mut self, before: &str) -> Option<Cow<'a, str>> {
         let rest = self.0.strip_prefix(before)?;
-        let (text, rest) = rest.split_at(rest.find('"')?);
+        let (text, rest) = rest.split_at(rest.bytes().position(|byte| byte == b'"')?);
         self.0 = rest;
         Some(Cow::Borrowed(text))
     }
