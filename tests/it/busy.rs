@@ -5,7 +5,7 @@ use jobledger::http::{Bound, Bounds, HttpOptions};
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::support::wait::until_metric;
+use crate::support::until_metric;
 use crate::support::{Client, Frame, TestServer, problem, rule_job, task_job};
 
 const STREAMS: [&str; 7] = [

@@ -11,7 +11,7 @@ use ureq::http::Method;
 use uuid::Uuid;
 
 use crate::support::cli::{Serving, token};
-use crate::support::wait::until_metric;
+use crate::support::until_metric;
 use crate::support::{Answer, Client, HandClock, TestServer, completed, event, noted, task_job};
 
 /// A claim of any `task` job, which does not wait.

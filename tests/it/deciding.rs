@@ -7,7 +7,8 @@ use jobledger::ledger::{Clock, system_clock};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::wait::{until_metric, until_some};
+use crate::support::until_metric;
+use crate::support::wait::until_some;
 use crate::support::{Client, Gate, TestServer, completed, event, noted, processed, reports, started, task_job};
 
 /// Runs SQL on the views of a stopped server, as an insider may.

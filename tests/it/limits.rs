@@ -12,7 +12,8 @@ use serde_json::json;
 use ureq::http::Method;
 
 use crate::support::raw::{STUCK, connect_narrow, head};
-use crate::support::wait::{until, until_metric};
+use crate::support::until_metric;
+use crate::support::wait::until;
 use crate::support::{Answer, Client, TestServer, event, nil, noted, output, problem, started, task_job};
 
 const STREAM: [(&str, &str); 1] = [("accept", "text/event-stream")];

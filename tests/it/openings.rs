@@ -10,7 +10,7 @@ use jobledger::job::OrgId;
 use serde_json::json;
 
 use crate::support::raw::{connect, head};
-use crate::support::wait::until_metric;
+use crate::support::until_metric;
 use crate::support::{Client, TestServer, started, task_job};
 
 /// Streams that come at once.

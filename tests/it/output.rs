@@ -3,7 +3,7 @@
 use jobledger::access::Role;
 use serde_json::json;
 
-use crate::support::wait::until_metric;
+use crate::support::until_metric;
 use crate::support::{Client, Stream, TestServer, completed, event, output, processed, started, task_job};
 
 const PATH: &str = "/ledger/jobs/a/output";

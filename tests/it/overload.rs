@@ -9,7 +9,7 @@ use jobledger::access::Role;
 use jobledger::ledger::Options;
 
 use crate::support::raw::{connect, head, send};
-use crate::support::wait::until_metric;
+use crate::support::until_metric;
 use crate::support::{Client, Gate, TestServer, nil, noted, problem, task_job};
 
 #[test]

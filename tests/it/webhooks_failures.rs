@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::receiver::{Message, Receiver};
-use crate::support::wait::{until, until_metric};
+use crate::support::until_metric;
+use crate::support::wait::until;
 use crate::support::{Client, TestServer, completed, event, noted, started, task_job};
 use crate::webhooks::{add_all, list, patient, quick, serving};
 

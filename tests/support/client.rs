@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request};
 
+use super::wait::until;
+
 /// Longest wait for an answer: a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -210,4 +212,10 @@ impl Iterator for Stream {
             }
         }
     }
+}
+
+/// Waits until `/metrics` has this line.
+#[track_caller]
+pub fn until_metric(client: &Client, line: &str) {
+    until(line, || client.get("/metrics").text().lines().any(|found| found == line));
 }

@@ -37,7 +37,7 @@ pub mod wait;
 pub mod watching;
 
 pub use bodies::{compact, problem};
-pub use client::{Answer, Client, Frame, Stream};
+pub use client::{Answer, Client, Frame, Stream, until_metric};
 pub use clock::HandClock;
 pub use events::{event, nil};
 pub use gate::Gate;

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::Client;
-
 /// Longest wait for an event that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The pause between two looks. It leaves the processor to the thread that the test waits for.
@@ -40,10 +38,4 @@ pub fn until_some_paced<T>(what: &str, pause: Duration, mut attempt: impl FnMut(
         found.is_some()
     });
     found.unwrap()
-}
-
-/// Waits until `/metrics` has this line.
-#[track_caller]
-pub fn until_metric(client: &Client, line: &str) {
-    until(line, || client.get("/metrics").text().lines().any(|found| found == line));
 }
