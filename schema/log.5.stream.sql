@@ -15,8 +15,8 @@ CREATE TABLE stream (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER stream_follows BEFORE INSERT ON stream
-WHEN EXISTS (SELECT 1 FROM stream
-             WHERE (generation, sequence) >= (NEW.generation, NEW.sequence) OR first_position > NEW.first_position)
+WHEN (SELECT (generation, sequence) < (NEW.generation, NEW.sequence) AND first_position <= NEW.first_position
+      FROM stream ORDER BY generation DESC, sequence DESC LIMIT 1) IS 0
 BEGIN
   SELECT RAISE(ABORT, 'a message follows the newest one');
 END;

@@ -181,30 +181,10 @@ impl Serve {
             let transport = transport.clone();
             move || reload(transport.tls())
         })?;
-        let options = Options {
-            create: self.create,
-            new_ledger: self.new_ledger,
-            external_copy_back: self.checkpoint == Checkpoint::External,
-            queue: self.queue as usize,
-            stale_after: self.stale_after,
-            memory: self.limits.memory.clone(),
-            mask: self.masking.rules()?,
-            end: logging::end,
-            ..Options::default()
-        };
+        let options = self.options()?;
         // The scheme of the address that the server prints. Behind a TLS proxy the server itself speaks plain HTTP.
         let scheme = if transport.tls().is_some() { "https" } else { "http" };
-        let http = HttpOptions {
-            transport,
-            public_url: self.public_url.clone(),
-            cors_origins: self.cors_origin.clone(),
-            bounds: self.limits.bounds(),
-            stall_timeout: self.limits.stall_timeout,
-            drain: self.drain,
-            dropped_lines: logging::dropped(),
-            webhooks: Settings { allow_private: self.webhook_allow_private, ..Settings::default() },
-            ..HttpOptions::default()
-        };
+        let http = self.http_options(transport);
         // Binds before it opens the folder, so that a start at a taken address does not change the folder.
         let listener = self.listen.bind()?;
         let metrics = match &self.metrics_listen {
@@ -236,6 +216,36 @@ impl Serve {
         server.with_metrics_on(metrics).run(listener).await;
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// What the command line says of the ledger.
+    fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
+            create: self.create,
+            new_ledger: self.new_ledger,
+            external_copy_back: self.checkpoint == Checkpoint::External,
+            queue: self.queue as usize,
+            stale_after: self.stale_after,
+            memory: self.limits.memory.clone(),
+            mask: self.masking.rules()?,
+            end: logging::end,
+            ..Options::default()
+        })
+    }
+
+    /// What the command line says of HTTP.
+    fn http_options(&self, transport: Transport) -> HttpOptions {
+        HttpOptions {
+            transport,
+            public_url: self.public_url.clone(),
+            cors_origins: self.cors_origin.clone(),
+            bounds: self.limits.bounds(),
+            stall_timeout: self.limits.stall_timeout,
+            drain: self.drain,
+            dropped_lines: logging::dropped(),
+            webhooks: Settings { allow_private: self.webhook_allow_private, ..Settings::default() },
+            ..HttpOptions::default()
+        }
     }
 }
 

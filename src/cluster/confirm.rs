@@ -1,11 +1,11 @@
-//! Confirmations between nodes: each says up to where it is durable, and the leader counts.
+//! Confirmations between nodes: each tells the leader up to where it is durable, and the leader counts.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use super::Cluster;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, NodeState};
 use crate::stream::Confirmation;
 
 /// A node repeats its newest confirmation after so long, because NATS may lose one.
@@ -14,18 +14,24 @@ const AGAIN: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// Tells the others of each message that this node's log has durably. Never returns.
+    /// Tells the leader of each message that this node's log has durably. Never returns.
     pub(super) async fn confirm(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
+        let what =
+            |state: &NodeState| (state.durable.sequence, state.leader.as_ref().map(|leader| leader.name.clone()));
         let mut state = node.watch();
         loop {
-            let sequence = state.borrow_and_update().durable.sequence;
-            let confirmation = Confirmation { generation: node.generation, sequence, node: &node.name };
-            let bytes = confirmation.to_bytes(&node.key);
-            if let Err(error) = self.client.publish(self.names.confirmations(), bytes.into()).await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a confirmation is not sent");
+            let told = what(&state.borrow_and_update());
+            if let (sequence, Some(leader)) = &told
+                && *leader != node.name
+            {
+                let confirmation = Confirmation { generation: node.generation, sequence: *sequence, node: &node.name };
+                let bytes = confirmation.to_bytes(&node.key);
+                if let Err(error) = self.client.publish(self.names.confirmations(leader), bytes.into()).await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a confirmation is not sent");
+                }
             }
-            let newer = state.wait_for(|state| state.durable.sequence != sequence);
+            let newer = state.wait_for(|state| what(state) != told);
             // After this time the same confirmation again.
             let _ = tokio::time::timeout(AGAIN, newer).await;
         }
@@ -35,7 +41,7 @@ impl Cluster {
     pub(super) async fn hear_confirmations(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
         loop {
-            match self.client.subscribe(self.names.confirmations()).await {
+            match self.client.subscribe(self.names.confirmations(&node.name)).await {
                 Ok(mut messages) => {
                     while let Some(message) = messages.next().await {
                         match Confirmation::read(&message.payload, &node.key) {

@@ -34,6 +34,9 @@ pub enum ClusterError {
     /// Another node has the name.
     #[error("the cluster has a node `{0}` already, at another URL; give this node another name")]
     Taken(String),
+    /// No member has the name.
+    #[error("the cluster has no member `{0}`; `jobledger cluster status` lists the members")]
+    NoMember(String),
     /// The certificates of the authority cannot be read.
     #[error("cannot read the certificates in `{}`", .path.display())]
     Authority {

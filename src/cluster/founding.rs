@@ -1,5 +1,7 @@
 //! How a ledger becomes a cluster, how a node joins it, and how it leaves.
 
+use std::time::Duration;
+
 use async_nats::jetstream;
 
 use super::nats::{Names, NatsError};
@@ -10,6 +12,10 @@ use crate::ledger::{Folder, Founding, Membership, system_clock};
 
 /// The generation of a new cluster.
 const FIRST: u32 = 1;
+/// How often a request to NATS is sent at the most.
+const ATTEMPTS: u32 = 10;
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a change of the membership has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +31,39 @@ pub struct Founded {
 /// Makes the ledger in `folder`, which no server may have, the first node of a cluster. The first message of the stream names the
 /// ledger's head.
 ///
-/// The stream is made first, and the log notes it afterwards. A crash in between leaves a stream without messages, which an operator
-/// removes.
+/// The stream is made first, and the log notes it afterwards. A crash in between leaves a stream without messages, which the next
+/// attempt takes.
 ///
 /// # Errors
 ///
-/// The ledger is a node already or takes no writes, a server is not set as it must be, or there is a stream of this name.
+/// The ledger is a node already or takes no writes, a server is not set as it must be or not ready within 10 s, or the stream of this
+/// name has messages.
 pub async fn init(settings: &Settings, folder: &Folder, max_bytes: i64) -> Result<Founded, ClusterError> {
     let founding = Founding::open(folder)?;
     servers::check(settings).await?;
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = Names::new(founding.origin(), FIRST);
-    nats::create(&jetstream::new(client.clone()), &names, settings.replicas, max_bytes).await?;
-    lease::create(&client, &names, settings.replicas).await?;
-    let bucket = members::create(&client, &names, settings.replicas).await?;
+    let (context, replicas) = (jetstream::new(client.clone()), settings.replicas);
+    patiently(async || nats::create(&context, &names, replicas, max_bytes).await).await?;
+    patiently(async || lease::create(&client, &names, replicas).await).await?;
+    let bucket = patiently(async || members::create(&client, &names, replicas).await).await?;
     let head = founding.begin(FIRST)?;
     members::put(&bucket, &Member::new(settings, system_clock()())).await?;
     Ok(Founded { stream: names.stream(), head, members: 1 })
+}
+
+/// Asks again while the servers of NATS choose their leaders, for 10 s.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, NatsError>) -> Result<T, NatsError> {
+    for _ in 1..ATTEMPTS {
+        match ask().await {
+            Err(error @ NatsError::Request { .. }) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "NATS is not ready; the command tries again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            answered => return answered,
+        }
+    }
+    ask().await
 }
 
 /// Makes the copy of a node in `folder`, a backup with the ledger's key, a node of its own.
@@ -84,4 +106,21 @@ pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, Clus
     }
     membership.end()?;
     Ok(Founded { stream: names.stream(), head, members })
+}
+
+/// Removes the entry of a member whose machine is gone. It no longer counts for a majority, and the stream keeps nothing for it. A member
+/// that is alive enters itself again. Answers how many members are left.
+///
+/// # Errors
+///
+/// The folder is not a node's, no member has the name, or the servers do not answer.
+pub async fn forget(settings: &Settings, folder: &Folder, gone: &str) -> Result<usize, ClusterError> {
+    let names = super::names(folder)?;
+    let client = nats::connect(&settings.login, &settings.name).await?;
+    let bucket = members::open(&client, &names).await?;
+    if !members::list(&bucket).await?.iter().any(|member| member.name == gone) {
+        return Err(ClusterError::NoMember(gone.to_owned()));
+    }
+    bucket.delete(gone).await.map_err(NatsError::doing("remove the entry of a member"))?;
+    Ok(members::list(&bucket).await?.len())
 }

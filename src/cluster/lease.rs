@@ -80,7 +80,8 @@ impl Cluster {
         let mut lease = Lease::Free;
         loop {
             let asked = Instant::now();
-            let can_lead = ledger.read_only().is_none()
+            let can_lead = self.keeps()
+                && ledger.read_only().is_none()
                 && ledger.node().is_some_and(|node| matches!(node.state().role, Role::Follows | Role::Leads));
             let answer = match (can_lead, lease) {
                 (true, Lease::Free) => self.take_lease().await,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::nats::{Names, NatsError};
 use super::{Cluster, ClusterError, REPLICAS, Settings};
 use crate::job::Time;
-use crate::ledger::Ledger;
+use crate::ledger::{Leader, Ledger, Role};
 
 /// How often a node brings its entry up to date, and counts the members.
 const TELL: Duration = Duration::from_secs(3);
@@ -47,6 +47,11 @@ impl Member {
             head: 0,
             at_ms: now.micros() / 1000,
         }
+    }
+
+    /// Whether it says that it leads.
+    fn leads(&self) -> bool {
+        self.role == Role::Leads.as_str()
     }
 }
 
@@ -99,11 +104,11 @@ impl Cluster {
         Ok(list(&self.members).await?)
     }
 
-    /// Counts the members: a majority of them has to confirm.
-    pub(super) async fn count_members(&self) -> Result<(), ClusterError> {
-        let members = list(&self.members).await?.len();
-        self.confirmations.need(self.settings.confirm.others(members));
-        Ok(())
+    /// Counts the members: a majority of them has to confirm. Answers them.
+    pub(super) async fn count_members(&self) -> Result<Vec<Member>, ClusterError> {
+        let members = list(&self.members).await?;
+        self.confirmations.need(self.settings.confirm.others(members.len()));
+        Ok(members)
     }
 
     /// Brings this node's entry up to date. Never returns.
@@ -119,8 +124,17 @@ impl Cluster {
             };
             let told = put(&self.members, &told).await.map_err(ClusterError::from);
             let counted = self.count_members().await;
-            if let Err(error) = told.and(counted) {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the members cannot be told of this node now");
+            match told.and(counted) {
+                Ok(members) => {
+                    let leader = members.into_iter().filter(Member::leads).max_by_key(|member| member.at_ms);
+                    leader.into_iter().for_each(|Member { name, url, .. }| node.believe(Leader { name, url }));
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the members cannot be told of this node now"
+                    );
+                }
             }
             tokio::time::sleep(TELL).await;
         }

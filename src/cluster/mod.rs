@@ -7,23 +7,28 @@
 
 mod agent;
 mod confirm;
+mod erase;
 mod error;
 mod founding;
 mod lease;
 mod members;
 pub mod nats;
+mod peers;
+mod purge;
 mod servers;
 mod settings;
 mod state;
 mod tokens;
 
 pub use error::ClusterError;
-pub use founding::{Founded, init, join, leave};
+pub use founding::{Founded, forget, init, join, leave};
 pub use members::Member;
+pub use purge::Held;
 pub use settings::{BadConfirm, Confirm, Settings, check_name};
 pub use state::{State, state};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_nats::Client;
 use async_nats::jetstream::kv::Store;
@@ -48,6 +53,9 @@ pub struct Cluster {
     members: Store,
     confirmations: Arc<Confirmations>,
     agent: ureq::Agent,
+    /// Whether all checked servers of NATS keep what they accept.
+    keeps: Arc<AtomicBool>,
+    held: watch::Sender<Held>,
 }
 
 impl Cluster {
@@ -72,12 +80,29 @@ impl Cluster {
             url: settings.url.clone(),
             bell: engine.bell(),
             log: Box::new(engine),
+            peers: Box::new(peers::Others {
+                client: client.clone(),
+                names: names.clone(),
+                name: settings.name.clone(),
+                members: members.clone(),
+                runtime: Handle::current(),
+            }),
             lease: has_lease,
             confirmations: confirmations.clone(),
             runtime: Handle::current(),
         };
-        let cluster =
-            Cluster { settings: Arc::new(settings), client, names, lease, leases, members, confirmations, agent };
+        let cluster = Cluster {
+            settings: Arc::new(settings),
+            client,
+            names,
+            lease,
+            leases,
+            members,
+            confirmations,
+            agent,
+            keeps: Arc::new(AtomicBool::new(true)),
+            held: watch::Sender::new(Held::default()),
+        };
         // Before the node leads: its first commit must already wait for enough nodes.
         cluster.count_members().await?;
         Ok((cluster, replication))
@@ -90,6 +115,9 @@ impl Cluster {
             self.clone().confirm(ledger.clone()),
             self.clone().hear_confirmations(ledger.clone()),
             self.clone().tell_of_itself(ledger.clone()),
+            self.clone().answer_questions(ledger.clone()),
+            self.clone().watch_stream(ledger.clone()),
+            self.clone().check_servers(),
             self.clone().send_tokens(ledger),
         );
     }

@@ -18,8 +18,10 @@ use super::request::Origin;
 /// The one route that takes writes of pages of other origins.
 const APPEND: &str = "/ledger/events";
 /// Headers that such a page may send, besides those that every page may.
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, if-match, if-none-match, last-event-id, prefer, range");
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, if-match, if-none-match, last-event-id, ledger-consistency, ledger-lease, ledger-position, prefer, \
+     range",
+);
 /// Headers of an answer that such a page may read, besides those that every page may.
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "accept-ranges, content-range, etag, ledger-position, preference-applied, retry-after, x-request-id",

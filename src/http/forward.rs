@@ -1,7 +1,7 @@
 //! Writes on a node that does not lead: the node sends the request to the leader as it came, and gives the leader's answer back. The
 //! leader checks the caller's own token. Before the caller gets the answer, the node itself has what the answer tells of.
 //!
-//! Not here: a node that leads (`routes`), and which node leads (`cluster`).
+//! Not here: a node that leads (`routes`), which node leads (`cluster`), and reads (`across`).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,16 +14,15 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio::time::timeout;
 use tower::Service;
 use ureq::Agent;
 
 use crate::blocking::off_thread;
 use crate::cluster::Cluster;
+use crate::http::across::{catch_up, has_position, is_heard, is_strong, position};
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
 use crate::http::request::body::MAX_BODY;
-use crate::job::Position;
 use crate::ledger::{Node, Role};
 
 /// The node that forwarded a request. A request is forwarded once.
@@ -32,8 +31,6 @@ const FORWARDED: HeaderName = HeaderName::from_static("ledger-forwarded");
 const NO_LEADER: HeaderName = HeaderName::from_static("ledger-no-leader");
 /// How long a request waits for a leader.
 const LEADER: Duration = Duration::from_secs(5);
-/// How long a node waits until it has what an answer rests on.
-const CATCH_UP: Duration = Duration::from_secs(5);
 /// Pause before the leader is looked up again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Most bytes of the leader's answer.
@@ -43,18 +40,23 @@ const LOCAL: [&str; 3] = ["/session", "/ledger/webhooks", "/ledger/rebuild"];
 
 /// Answers a request on a node of a cluster: forwards a write if another node leads.
 ///
-/// A request with `Ledger-Position` waits until this node has that position. The answer to a forwarded write names the position that the
-/// other node waits for.
+/// A read waits until this node has what the request asks for. The answer to a forwarded write names the position that the other node
+/// waits for.
 pub async fn answer(app: App, mut routes: Router, request: Request) -> Result<Response, Infallible> {
-    let Some(node) = app.ledger.node() else { return routes.call(request).await };
+    let Some(node) = app.ledger.node() else {
+        return match is_strong(request.headers()) {
+            Ok(_) => routes.call(request).await,
+            Err(refused) => Ok(refused.into_response()),
+        };
+    };
+    if let Err(refused) = is_heard(node, request.uri().path()) {
+        return Ok(refused.into_response());
+    }
     if is_due(node, &request) {
         return Ok(forward(&app, request).await.unwrap_or_else(IntoResponse::into_response));
     }
-    if let Some(wanted) = position(request.headers())
-        && !has_position(&app, wanted).await
-    {
-        let detail = format!("this node has not got position {wanted} within {} s; try again", CATCH_UP.as_secs());
-        return Ok(Error::new(Code::NOT_REACHED, detail).into_response());
+    if let Err(refused) = catch_up(&app, request.headers()).await {
+        return Ok(refused.into_response());
     }
     let is_forwarded = request.headers().contains_key(FORWARDED);
     let mut answer = routes.call(request).await?;
@@ -171,15 +173,4 @@ fn not_forwarded(error: ureq::Error) -> NotForwarded {
         ureq::Error::Io(cause) if cause.kind() == ConnectionRefused => NotForwarded::Unsent,
         _ => NotForwarded::Unanswered(error.into()),
     }
-}
-
-/// The position in the header of a request or an answer.
-fn position(headers: &HeaderMap) -> Option<Position> {
-    headers.get(crate::http::POSITION)?.to_str().ok()?.parse().ok().map(Position::new)
-}
-
-/// Waits until this node has `position`; `false` after 5 s.
-async fn has_position(app: &App, position: Position) -> bool {
-    let mut head = app.ledger.bell();
-    matches!(timeout(CATCH_UP, head.wait_for(|head| *head >= position)).await, Ok(Ok(_)))
 }

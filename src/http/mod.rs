@@ -3,6 +3,7 @@
 //! Not here: what is recorded and read (`ledger`), what is shown of a job (`model`), the documented job APIs (`kinds`), and the
 //! start and end of the server (`server`).
 
+mod across;
 mod answer;
 mod app;
 mod connection;

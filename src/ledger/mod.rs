@@ -36,7 +36,9 @@ pub use folder::{ANCHOR_FILE, Folder, FolderError};
 pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, rotate_key};
 pub use leases::{BadLeaseToken, HeldLease, LeaseSecretError, LeaseToken, Overdue, Renewal};
 pub use metrics::Metrics;
-pub use node::{Confirmations, Founding, Leader, Membership, MembershipError, Node, NodeState, Replication, Role};
+pub use node::{
+    Confirmations, Founding, Leader, Membership, MembershipError, Node, NodeState, Peers, Replication, Role,
+};
 pub use open::OpenError;
 pub use options::{Clock, Options, system_clock};
 pub use projection::{BesideError, Health, Rebuild, ViewsVersion};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::job::Position;
 use crate::sqlite::{self, ErrorKind};
+use crate::stream::Sequence;
 use crate::tree::NodeId;
 
 /// An error of a log.
@@ -44,6 +45,9 @@ pub enum Error {
         "expected event {0} to follow the newest one in position and time, and its own job's newest; `log.db` holds other events"
     )]
     OutOfOrder(Position),
+    /// A message that is to be noted does not follow the newest one.
+    #[error("expected message {0} of the stream to follow the newest one in `log.db`; `log.db` holds other messages")]
+    MessageOutOfOrder(Sequence),
     /// The chain of a job's events breaks off at this position.
     #[error(
         "expected an event of the job at position {0}, which names an earlier one as its previous event; `log.db` is damaged"
@@ -64,7 +68,8 @@ impl Error {
     pub fn is_contradiction(&self) -> bool {
         match self {
             Error::Sqlite(error) => matches!(error.kind(), ErrorKind::Taken | ErrorKind::Refused | ErrorKind::Damaged),
-            Error::Gap { .. } | Error::OutOfOrder(_) | Error::BrokenChain(_) | Error::NoNode(_) => true,
+            Error::Gap { .. } | Error::OutOfOrder(_) | Error::MessageOutOfOrder(_) => true,
+            Error::BrokenChain(_) | Error::NoNode(_) => true,
             Error::Newer { .. } | Error::NotALog(_) | Error::Missing(_) => false,
         }
     }

@@ -21,6 +21,6 @@ pub use jobs::StreamId;
 pub use open::{FORMAT, FileState, NODE_FORMAT, TREE_FORMAT, empty_log, file_state, recover_file};
 pub use page::{Page, SCAN_LIMIT};
 pub use reader::{Found, Reader, Row, enough};
-pub use stream::LoggedMessage;
+pub use stream::{LoggedMessage, Redacted};
 pub use tree::Published;
 pub use writer::{NewEvent, Writer};

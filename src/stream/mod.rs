@@ -21,6 +21,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod parts;
+mod question;
 mod writing;
 
 pub use body::{CommitBody, Entry, LeadBody};
@@ -31,6 +32,7 @@ pub use fields::BadBody;
 pub use key::{MessageHash, StreamKey};
 pub use message::{BadMessage, CommitId, Envelope, Kind, MAX_MESSAGE, Message};
 pub use parts::{Draft, MAX_BODY};
+pub use question::{Asked, Copied, Question};
 pub use writing::{Outcome, Report, Step, Writing, WritingError};
 
 /// The place of a message in the stream, from 1. 0 is the place before the first message.

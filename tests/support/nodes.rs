@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
-    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Options, Replication, Role,
+    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Options, Peers, Replication, Role,
 };
 use jobledger::mask::Mask;
-use jobledger::stream::{CommitLog, Published, Sequence, Stored, Unavailable};
+use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
 use jobledger::wire;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -20,15 +20,26 @@ use super::wait::until;
 /// The messages of a stream.
 #[derive(Clone, Default)]
 pub struct Engine {
-    messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// `None` for a message that is gone.
+    messages: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
     bell: watch::Sender<()>,
 }
 
 impl Engine {
     /// Appends bytes without a check, as a stranger may.
     pub fn add(&self, bytes: &[u8]) {
-        self.messages.lock().push(bytes.to_vec());
+        self.messages.lock().push(Some(bytes.to_vec()));
         self.bell.send_replace(());
+    }
+
+    /// Removes the message at this place and all before it, as a purge does.
+    pub fn purge(&self, last: Sequence) {
+        self.messages.lock().iter_mut().take(last as usize).for_each(|message| *message = None);
+    }
+
+    /// Removes one message, as a damaged file does.
+    pub fn lose(&self, sequence: Sequence) {
+        self.messages.lock()[sequence as usize - 1] = None;
     }
 
     /// How many messages there are.
@@ -48,19 +59,36 @@ impl CommitLog for Engine {
         if messages.len() as Sequence != expected {
             return Published::Refused;
         }
-        messages.push(bytes.to_vec());
+        messages.push(Some(bytes.to_vec()));
         self.bell.send_replace(());
         Published::Accepted(expected + 1)
     }
 
     fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable> {
         let messages = self.messages.lock();
-        let later = (1..).zip(messages.iter()).skip(from as usize - 1).take(8);
-        Ok(later.map(|(sequence, bytes)| Stored { sequence, bytes: bytes.clone() }).collect())
+        let later = (1..).zip(messages.iter()).skip(from as usize - 1);
+        let there = later.filter_map(|(sequence, bytes)| Some(Stored { sequence, bytes: bytes.clone()? }));
+        Ok(there.take(8).collect())
     }
 
     fn last(&mut self) -> Result<Sequence, Unavailable> {
         Ok(self.count() as Sequence)
+    }
+}
+
+/// The nodes of a cluster that serve, as each of them asks the others.
+#[derive(Clone, Default)]
+struct Serving(Arc<Mutex<Vec<Ledger>>>);
+
+/// The nodes but the one with this name.
+struct Others(Serving, String);
+
+impl Peers for Others {
+    fn messages(&mut self, _: &StreamKey, after: Sequence) -> Vec<Whole> {
+        let serving = self.0.0.lock().clone();
+        let others = serving.iter().filter(|ledger| ledger.node().unwrap().name != self.1);
+        let answers = others.map(|ledger| Copied::read_all(&ledger.copied_messages(after).unwrap(), "other").unwrap());
+        answers.into_iter().find(|wholes| !wholes.is_empty()).unwrap_or_default()
     }
 }
 
@@ -69,12 +97,14 @@ pub struct TestNode {
     pub ledger: Ledger,
     pub lease: watch::Sender<bool>,
     confirmations: Arc<Confirmations>,
+    serving: Serving,
 }
 
 /// A cluster, whose nodes lie in folders named after them.
 pub struct TestCluster {
     dir: TempDir,
     pub engine: Engine,
+    serving: Serving,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -82,7 +112,12 @@ impl TestCluster {
     /// A cluster that begins with a ledger of its genesis event, in copies with these names.
     pub fn new(names: &[&str]) -> TestCluster {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let cluster = TestCluster { dir: tempfile::tempdir().unwrap(), engine: Engine::default(), runtime };
+        let cluster = TestCluster {
+            dir: tempfile::tempdir().unwrap(),
+            engine: Engine::default(),
+            serving: Serving::default(),
+            runtime,
+        };
         let first = cluster.folder(names[0]);
         Ledger::open(Folder::new(&first), options()).unwrap().close();
         Founding::open(&Folder::new(&first)).unwrap().begin(1).unwrap();
@@ -108,13 +143,15 @@ impl TestCluster {
             name: name.to_owned(),
             url: format!("http://{name}"),
             log: Box::new(self.engine.clone()),
+            peers: Box::new(Others(self.serving.clone(), name.to_owned())),
             bell: self.engine.bell.subscribe(),
             lease: has_lease,
             confirmations: confirmations.clone(),
             runtime: self.runtime.handle().clone(),
         };
         let ledger = Ledger::open_node(Folder::new(self.folder(name)), options(), replication).unwrap();
-        TestNode { ledger, lease, confirmations }
+        self.serving.0.lock().push(ledger.clone());
+        TestNode { ledger, lease, confirmations, serving: self.serving.clone() }
     }
 
     /// Makes `leader` lead, and makes it wait for the confirmation of one of `others`.
@@ -137,6 +174,11 @@ impl TestCluster {
         until("the node leads", || leader.role() == Role::Leads);
     }
 
+    /// Whether the stream accepts one more message of this node.
+    pub fn barrier(&self, node: &TestNode) -> bool {
+        self.runtime.block_on(node.ledger.node().unwrap().barrier())
+    }
+
     /// Appends events as a worker.
     pub fn append(&self, node: &TestNode, events: &Value) -> Result<Appended, AppendError> {
         let events = wire::batch(events.to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
@@ -154,15 +196,18 @@ impl TestNode {
         self.state().borrow().role
     }
 
-    /// Waits until the node has what `other` has.
+    /// Waits until the node has what `other` has, messages without events included.
     pub fn has_all_of(&self, other: &TestNode) {
-        until("a node has caught up", || self.ledger.head() == other.ledger.head());
+        let has = |node: &TestNode| (node.ledger.head(), node.state().borrow().durable);
+        until("a node has caught up", || has(self) == has(other));
     }
 }
 
 impl Drop for TestNode {
     /// Ends the threads before the runtime on which they wait.
     fn drop(&mut self) {
+        let name = &self.ledger.node().unwrap().name;
+        self.serving.0.lock().retain(|ledger| ledger.node().unwrap().name != *name);
         self.ledger.close();
     }
 }

@@ -52,8 +52,8 @@ enum ClusterCommand {
     /// cluster, let the other nodes leave first, and do not start them again.
     #[command(after_long_help = "Examples:
   jobledger cluster leave --config node.toml
-  jobledger cluster leave --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
-    Leave(Member),
+  jobledger cluster leave --config node.toml --gone c")]
+    Leave(Leave),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +66,16 @@ struct Member {
 
     #[command(flatten)]
     options: ClusterOptions,
+}
+
+#[derive(Debug, Args)]
+struct Leave {
+    #[command(flatten)]
+    member: Member,
+
+    /// Instead remove another node, whose machine is gone for good; this node's server may run
+    #[arg(long, value_name = "NODE")]
+    gone: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -91,9 +101,13 @@ impl Cluster {
                 let Founded { stream, head, members } = member.run(cluster::join)?;
                 say!("joined `{stream}` at position {head}; it has {members} members");
             }
-            ClusterCommand::Leave(member) => {
+            ClusterCommand::Leave(Leave { member, gone: None }) => {
                 let Founded { stream, head, members } = member.run(cluster::leave)?;
                 say!("left `{stream}` at position {head}; it has {members} members");
+            }
+            ClusterCommand::Leave(Leave { member, gone: Some(gone) }) => {
+                let members = member.run(async |settings, folder| cluster::forget(settings, folder, &gone).await)?;
+                say!("removed the member `{gone}`; the cluster has {members} members");
             }
             ClusterCommand::Status(status) => return status.run(),
         }
@@ -102,10 +116,7 @@ impl Cluster {
 }
 
 impl Member {
-    fn run(
-        self,
-        change: impl AsyncFnOnce(&Settings, &Folder) -> Result<Founded, ClusterError>,
-    ) -> Result<Founded, Failure> {
+    fn run<T>(self, change: impl AsyncFnOnce(&Settings, &Folder) -> Result<T, ClusterError>) -> Result<T, Failure> {
         let settings = self.options.required()?;
         let folder = self.anchor.of(self.data.folder());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

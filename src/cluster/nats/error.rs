@@ -39,7 +39,7 @@ pub enum NatsError {
     )]
     NoStream(String),
     /// There is a stream already.
-    #[error("there is a stream `{0}` on these servers already")]
+    #[error("there is a stream `{0}` with messages on these servers already")]
     Exists(String),
     /// A request failed.
     #[error("cannot {doing}")]

@@ -25,9 +25,19 @@ impl Names {
         self.subject("commits")
     }
 
-    /// The subject on which nodes say up to where they are durable.
-    pub fn confirmations(&self) -> String {
-        self.subject("confirmations")
+    /// The subject on which `leader` hears up to where the other nodes are durable.
+    pub fn confirmations(&self, leader: &str) -> String {
+        self.subject(&format!("confirmations.{leader}"))
+    }
+
+    /// The subject on which `node` hears the questions of other nodes.
+    pub fn questions(&self, node: &str) -> String {
+        self.subject(&format!("questions.{node}"))
+    }
+
+    /// The generation.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// The bucket of the lease.

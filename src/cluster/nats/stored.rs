@@ -10,13 +10,15 @@ use crate::stream::MAX_MESSAGE;
 /// Most bytes of the stream, 16 GiB. A full stream refuses messages; it never drops one.
 pub const MAX_STREAM: i64 = 16 << 30;
 
-/// Makes the stream of a new generation, with `replicas` copies.
+/// Makes the stream of a new generation, with `replicas` copies. Takes a stream of this name without messages, which an earlier
+/// attempt has made.
 ///
 /// # Errors
 ///
-/// There is a stream of this name, or the servers refuse.
+/// The stream of this name has messages or is set otherwise, or the servers refuse.
 pub async fn create(context: &Context, names: &Names, replicas: usize, max_bytes: i64) -> Result<Stream, NatsError> {
     match context.get_stream(names.stream()).await {
+        Ok(stream) if stream.cached_info().state.last_sequence == 0 => return open(context, names, replicas).await,
         Ok(_) => return Err(NatsError::Exists(names.stream())),
         Err(error) if is_missing(&error) => {}
         Err(error) => return Err(NatsError::doing("look for the stream")(error)),
@@ -60,7 +62,8 @@ fn wanted(names: &Names, replicas: usize, max_bytes: i64) -> Config {
         max_messages: -1,
         max_messages_per_subject: -1,
         max_message_size: i32::try_from(MAX_MESSAGE + HEADERS).expect("about 4 MiB"),
-        deny_delete: true,
+        // Redacted data must leave it.
+        deny_delete: false,
         allow_direct: false,
         ..Config::default()
     }

@@ -24,7 +24,9 @@ use crate::model::{JobChange, ListChange, ListSnapshot};
         title = "jobledger",
         description = "An append-only, event-sourced ledger of access-governance jobs. Workers append events; three documented job \
                        APIs, the ledger's own reads and server-sent-event tails show what became of them. Every read of what may \
-                       change carries `Ledger-Position`, the position that it shows.",
+                       change carries `Ledger-Position`, the position that it shows. On a node of a cluster a request with \
+                       `Ledger-Position` waits until the node has that position, and `Ledger-Consistency: strong` asks for \
+                       everything that any node answered before.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(

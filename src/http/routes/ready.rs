@@ -131,9 +131,9 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
 /// Why the node does not know what the cluster knows; `None` if it does.
 fn apart(node: &Node) -> Option<(&'static str, String)> {
     let state = node.state();
-    match (state.role, state.heard.map(|heard| heard.elapsed())) {
+    match (state.role, state.heard.elapsed()) {
         (Role::CatchingUp, _) => Some(("catching-up", "the node reads the stream up to its end".into())),
-        (_, Some(silent)) if silent >= READY_HEARD => {
+        (_, silent) if silent >= READY_HEARD => {
             Some(("stream-silent", format!("NATS has not answered for {} s", silent.as_secs())))
         }
         _ => None,

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{Ending, Woken, answer, last_event_id};
+use crate::http::across::{Beyond, beyond};
 use crate::http::answer::Error;
 use crate::http::app::App;
 use crate::http::request::Caller;
@@ -60,6 +61,7 @@ pub async fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -
     let mut cursor = resumed.or(of.after).unwrap_or(known);
     // A commit reaches the file before the head is published: a cursor from a page may be ahead of `known`.
     let head = if cursor > known { app.ledger.log(|log| log.head())? } else { known };
+    let beyond = if cursor > head { Some(beyond(app, cursor).await) } else { None };
     let mut closing = ended.filter(|ended| *ended <= cursor);
     let given = resumed.is_some() || of.after.is_some();
     let (app, filter) = (app.clone(), of.filter);
@@ -68,10 +70,14 @@ pub async fn tail(app: &App, caller: &Caller, headers: &HeaderMap, of: TailOf) -
         stream! {
             let _held = held;
             yield if given { frame::RETRY } else { frame::start(cursor) };
-            if cursor > head {
-                // The cursor is beyond the head: the log was restored from an older copy.
-                yield frame::position_frame("reset", head);
-                return;
+            match beyond {
+                None | Some(Beyond::Reached) => {}
+                Some(Beyond::Restored) => {
+                    yield frame::position_frame("reset", head);
+                    return;
+                }
+                // The client comes back, perhaps to another node.
+                Some(Beyond::Unknown) => return,
             }
             loop {
                 let Ok(stretch) = app.tails.after(&app.ledger, cursor, &filter).await else { return };

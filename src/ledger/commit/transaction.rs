@@ -1,13 +1,13 @@
 //! The state that the writer thread keeps between commits, and the transaction of one commit.
 
 use super::jobs::Jobs;
-use super::node::body;
 use super::seal::{Seal, SealError, grow};
 use super::stamp::Stamp;
 use crate::job::{Event, Position, Time};
 use crate::ledger::Clock;
 use crate::ledger::admission::{self, Admission, Written};
 use crate::ledger::append::{AppendError, Appended, PreparedAppend, Queued};
+use crate::ledger::node::body_of_events;
 use crate::ledger::projection::CommittedFacts;
 use crate::log::{self, LoggedMessage, Reader, Writer};
 use crate::memory::Budget;
@@ -179,7 +179,7 @@ impl Transaction<'_> {
     /// The events as the nodes of a cluster store them, under the tree that ends with `edge`.
     pub(super) fn body(&self, edge: &Frontier) -> Result<Vec<u8>, log::Error> {
         let head = edge.head().expect("a commit with events has grown the tree");
-        body::of_events(&self.state.log.reader(), self.first(), self.stamp.recorded, head)
+        body_of_events(&self.state.log.reader(), self.first(), self.stamp.recorded, head)
     }
 
     /// Signs the tree that ends with `edge`, and commits. `message` is the commit's place in the stream of a cluster.

@@ -2,10 +2,13 @@
 //!
 //! Not here: the thread that writes (`commit::node`), the messages (`stream`), and NATS (`cluster`).
 
+mod body;
 mod confirmations;
+mod copies;
 mod membership;
 mod status;
 
+pub(in crate::ledger) use body::body_of_events;
 pub use confirmations::Confirmations;
 pub use membership::{Founding, Membership, MembershipError};
 pub use status::{Leader, Node, NodeState, Role};
@@ -13,9 +16,17 @@ pub use status::{Leader, Node, NodeState, Role};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::stream::CommitLog;
+use crate::stream::{CommitLog, Sequence, StreamKey, Whole};
+
+/// The other nodes, as the writer thread asks them.
+pub trait Peers: Send {
+    /// Messages after `after` as another node's log has them, in order, with what they brought; empty if no other node has later ones
+    /// or answers. Blocks for some seconds at the most.
+    /// `key` is that of the stream.
+    fn messages(&mut self, key: &StreamKey, after: Sequence) -> Vec<Whole>;
+}
 
 /// What a node needs of its cluster.
 pub struct Replication {
@@ -25,6 +36,8 @@ pub struct Replication {
     pub url: String,
     /// The stream. The writer thread alone uses it.
     pub log: Box<dyn CommitLog + Send>,
+    /// The other nodes. The writer thread alone asks them.
+    pub peers: Box<dyn Peers>,
     /// Rings when a message has come.
     pub bell: watch::Receiver<()>,
     /// Whether this node holds the lease: whether it should lead. Safety does not rest on it.
@@ -35,10 +48,19 @@ pub struct Replication {
     pub runtime: Handle,
 }
 
+/// A question for the leader's newest position after one more message. It is answered when the stream has that message.
+pub(super) type BarrierRequest = oneshot::Sender<()>;
+
 /// The tokens of the node that leads, on their way to the others.
 #[derive(Debug)]
 pub(super) struct AccessRequest {
     pub copy: Vec<u8>,
     /// Whether the copy is in the stream. Dropped unused if the outcome is unknown.
     pub sent: oneshot::Sender<bool>,
+}
+
+/// What others ask of the writer thread of a node.
+pub(super) struct Requests {
+    pub access: mpsc::Receiver<AccessRequest>,
+    pub barriers: mpsc::Receiver<BarrierRequest>,
 }

@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::AccessRequest;
+use super::{AccessRequest, BarrierRequest, Requests};
 use crate::access;
 use crate::stream::{MessageHash, StreamKey, Tip};
+
+/// Most reads that wait for the writer thread; further ones wait before it.
+const BARRIERS: usize = 1024;
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +54,14 @@ pub struct NodeState {
     pub durable: Tip,
     /// The node that leads, as far as this one knows.
     pub leader: Option<Leader>,
-    /// When the stream's leader last answered; `None` before the first answer.
-    pub heard: Option<Instant>,
+    /// When the stream's leader last answered, or the node started.
+    pub heard: Instant,
     /// Messages that did not count, since the start.
     pub void: u64,
     /// Commits whose outcome was unknown for 10 s, since the start.
     pub unknown: u64,
+    /// Messages that the stream lacked and another node gave, since the start.
+    pub repaired: u64,
 }
 
 /// A ledger as a node.
@@ -70,19 +75,25 @@ pub struct Node {
     pub key: StreamKey,
     state: watch::Sender<NodeState>,
     access: mpsc::Sender<AccessRequest>,
+    barriers: mpsc::Sender<BarrierRequest>,
 }
 
 impl Node {
-    /// A node, and the receiving end of the tokens that it sends.
-    pub(in crate::ledger) fn new(
-        name: String,
-        generation: u32,
-        key: StreamKey,
-        durable: Tip,
-    ) -> (Node, mpsc::Receiver<AccessRequest>) {
-        let (access, requests) = mpsc::channel(1);
-        let state = NodeState { role: Role::CatchingUp, durable, leader: None, heard: None, void: 0, unknown: 0 };
-        (Node { name, generation, key, state: watch::Sender::new(state), access }, requests)
+    /// A node, and what others ask of its writer thread.
+    pub(in crate::ledger) fn new(name: String, generation: u32, key: StreamKey, durable: Tip) -> (Node, Requests) {
+        let (access, access_requests) = mpsc::channel(1);
+        let (barriers, barrier_requests) = mpsc::channel(BARRIERS);
+        let (role, heard) = (Role::CatchingUp, Instant::now());
+        let state = NodeState { role, durable, leader: None, heard, void: 0, unknown: 0, repaired: 0 };
+        let node = Node { name, generation, key, state: watch::Sender::new(state), access, barriers };
+        (node, Requests { access: access_requests, barriers: barrier_requests })
+    }
+
+    /// Waits until the stream has accepted one more message of this node; `false` if it does not lead. All reads that wait share one
+    /// message.
+    pub async fn barrier(&self) -> bool {
+        let (passed, is_passed) = oneshot::channel();
+        self.barriers.send(passed).await.is_ok() && is_passed.await.is_ok()
     }
 
     /// Sends this node's tokens to the others. Answers whether the stream has them; `false` also if this node does not lead.
@@ -91,6 +102,17 @@ impl Node {
         let (sent, is_sent) = oneshot::channel();
         let request = AccessRequest { copy, sent };
         self.access.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
+    }
+
+    /// Takes another node's word that it leads, until a message of a leader comes. A node that starts has that message already.
+    pub fn believe(&self, leader: Leader) {
+        self.state.send_if_modified(|state| {
+            let is_news = state.leader.is_none() && leader.name != self.name;
+            if is_news {
+                state.leader = Some(leader);
+            }
+            is_news
+        });
     }
 
     /// The state now.

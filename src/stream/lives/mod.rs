@@ -1,5 +1,7 @@
 //! Lives of a cluster: nodes that write at once, crash and follow, on an engine that fails in every way that [`model`] knows. The
 //! seed decides all of it. `JOBLEDGER_STREAM_SEED=<seed>` lives one life alone, `JOBLEDGER_STREAM_LIVES=<n>` lives so many.
+//!
+//! Not here: the engine itself (`model`).
 
 mod node;
 
@@ -164,7 +166,7 @@ fn is_sound(life: &Life, nodes: usize) -> bool {
 
 #[test]
 fn no_answered_event_is_lost_and_no_log_forks() {
-    let (mut answered, mut stored, mut void) = (0, 0, 0);
+    let (mut answered, mut void) = (0, 0);
     lives(2000, FAULTS, |life| {
         void += life.nodes.iter().map(|node| node.chain.void()).sum::<u64>();
         life.settle();
@@ -172,9 +174,7 @@ fn no_answered_event_is_lost_and_no_log_forks() {
         assert_eq!(logs.len(), 1, "all nodes have one log");
         assert!(is_sound(life, NODES));
         answered += life.answered.len();
-        stored += life.nodes[0].disk.log.len();
     });
-    println!("{answered} events answered, {stored} stored, {void} messages void");
     assert!(answered > 0 && void > 0);
 }
 

@@ -1,9 +1,13 @@
-//! Three NATS servers on loopback.
+//! Three NATS servers on loopback. The bench `cluster` starts them too.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::support::wait::until_paced;
+
+/// Between two looks at a server.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The three servers. They end with the value.
 pub struct Servers {
@@ -24,9 +28,15 @@ pub fn program() -> Option<PathBuf> {
     named.or_else(in_path)
 }
 
-/// A port that was free just now.
+/// A port that is free. It is not one of those that the system gives to clients, which could take it before the server does.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Servers {
@@ -66,7 +76,7 @@ impl Servers {
                     answer.body_mut().read_to_string().is_ok_and(|text| text.contains("\"leader\""))
                 })
         };
-        until_paced("NATS has a leader", super::PAUSE, || servers.monitors.iter().all(is_ready));
+        until_paced("NATS has a leader", PAUSE, || servers.monitors.iter().all(is_ready));
         servers
     }
 

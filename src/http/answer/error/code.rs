@@ -79,6 +79,7 @@ codes! {
         READ_ONLY "read-only"
         STOPPING "stopping"
         NO_LEADER "no-leader"
+        STREAM_SILENT "stream-silent"
         OUTCOME_UNKNOWN "outcome-unknown"
         ERASURE_PENDING "erasure-pending"
         JOB_UNREADABLE "job-unreadable"

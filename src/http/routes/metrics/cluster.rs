@@ -17,8 +17,8 @@ pub(super) fn register(cluster: &Cluster, node: &Node, registry: &mut Registry) 
     registry.register("jobledger_cluster_stopped", "Whether the node has stopped", is(state.role == Role::Stopped));
     let help = "The newest message of the stream that the node's log has durably";
     registry.register("jobledger_cluster_sequence", help, ConstGauge::new(clamped(state.durable.sequence)));
-    let heard = state.heard.map_or(-1, |heard| clamped(heard.elapsed().as_secs()));
-    let help = "Seconds since the stream's leader last answered; -1 before the first answer";
+    let heard = clamped(state.heard.elapsed().as_secs());
+    let help = "Seconds since the stream's leader last answered; since the start before the first answer";
     registry.register("jobledger_cluster_heard_seconds", help, ConstGauge::new(heard));
     let help = "Other nodes that must have a commit before its appends are answered";
     let needed = i64::try_from(cluster.confirmations().needed()).unwrap_or(i64::MAX);
@@ -30,6 +30,22 @@ pub(super) fn register(cluster: &Cluster, node: &Node, registry: &mut Registry) 
     registry.register("jobledger_cluster_void_messages", help, ConstCounter::new(state.void));
     let help = "Commits whose outcome was unknown for 10 s, or that too few nodes confirmed";
     registry.register("jobledger_cluster_unknown_outcomes", help, ConstCounter::new(state.unknown));
+    let help = "Messages that the stream lacked and another node gave";
+    registry.register("jobledger_cluster_repaired_messages", help, ConstCounter::new(state.repaired));
+    let help = "Whether every NATS server that answered syncs each message";
+    registry.register("jobledger_cluster_sync_always", help, is(cluster.keeps()));
+    let (held, sequence) = (cluster.held(), state.durable.sequence);
+    let help = "Messages of the stream that the node's log has not got";
+    registry.register(
+        "jobledger_cluster_behind_messages",
+        help,
+        ConstGauge::new(clamped(held.last.saturating_sub(sequence))),
+    );
+    registry.register("jobledger_cluster_stream_bytes", "Bytes of the stream", ConstGauge::new(clamped(held.bytes)));
+    let help = "The oldest message of the stream";
+    registry.register("jobledger_cluster_stream_first", help, ConstGauge::new(clamped(held.first)));
+    let help = "Most bytes that the stream may have";
+    registry.register("jobledger_cluster_stream_most_bytes", help, ConstGauge::new(clamped(held.most_bytes)));
 }
 
 fn clamped(figure: u64) -> i64 {

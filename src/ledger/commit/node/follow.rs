@@ -14,7 +14,7 @@ use crate::ledger::node::{Leader, Role};
 use crate::ledger::transfer::{InsertError, insert_entry};
 use crate::log::{self, LoggedMessage};
 use crate::sqlite::ErrorKind;
-use crate::stream::{BadBody, ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Whole};
+use crate::stream::{BadBody, ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Sequence, Whole};
 use crate::tree::{Frontier, Head};
 use crate::wire::Leaf;
 
@@ -94,6 +94,8 @@ enum Next {
     End,
     /// The stream cannot be read now.
     Unreadable,
+    /// The stream lacks this message, and has later ones.
+    Missing(Sequence),
 }
 
 /// What the open transaction has stored.
@@ -138,10 +140,12 @@ impl WriterThread {
         loop {
             match judge_some(stream) {
                 Ok(Next::Messages(wholes)) if self.store(stream, &wholes) => {}
-                Ok(Next::Messages(_) | Next::Unreadable) => return false,
+                Ok(Next::Missing(sequence)) if self.repair(stream, sequence) => {}
+                Ok(Next::Messages(_) | Next::Unreadable | Next::Missing(_)) => return false,
                 Ok(Next::End) => {
                     if stream.node.state().role == Role::CatchingUp {
-                        stream.node.change(|state| state.role = Role::Follows);
+                        let role = if stream.leads { Role::Leads } else { Role::Follows };
+                        stream.node.change(|state| state.role = role);
                     }
                     return true;
                 }
@@ -267,7 +271,7 @@ impl WriterThread {
     }
 
     /// Takes the state of the log and the newest message from the file.
-    fn begin_again(&mut self, stream: &mut Stream) {
+    pub(super) fn begin_again(&mut self, stream: &mut Stream) {
         self.continue_from_file();
         match self.state.reader().newest_message() {
             Ok(Some(newest)) => stream.begin_again(&newest),
@@ -297,6 +301,9 @@ fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
             Ok(None) | Err(_) => break,
         };
         (judged, bytes) = (judged + 1, bytes + message.bytes.len());
+        if message.sequence > stream.chain.next() {
+            return Ok(if wholes.is_empty() { Next::Missing(stream.chain.next()) } else { Next::Messages(wholes) });
+        }
         match stream.chain.judge(message.sequence, &message.bytes)? {
             Judged::Valid(whole) => wholes.push(whole),
             Judged::Begun { .. } => {}

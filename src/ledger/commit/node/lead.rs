@@ -10,9 +10,9 @@ use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::commit::SealError;
 use crate::ledger::commit::thread::{WriterThread, refuse};
 use crate::ledger::commit::transaction::Committed;
-use crate::ledger::node::{AccessRequest, Leader, Role};
+use crate::ledger::node::{AccessRequest, BarrierRequest, Leader, Role};
 use crate::log;
-use crate::stream::{Kind, LeadBody, Outcome, Whole};
+use crate::stream::{Draft, Kind, LeadBody, Outcome, Whole};
 
 /// How a commit of the leader ended.
 enum Ended {
@@ -53,10 +53,7 @@ impl WriterThread {
             Ok(Ended::Open(open)) => {
                 refuse(waiting, || AppendError::OutcomeUnknown);
                 self.reload();
-                stream.leads = false;
-                if let Open::Stream(error) = open {
-                    self.stop_node(stream, error.to_string());
-                }
+                self.left_open(open, stream);
             }
             Err(SealError::Log(error)) => {
                 self.shared.metrics.failed_commits.inc();
@@ -124,23 +121,25 @@ impl WriterThread {
     /// Tells all nodes that this one leads, which ends what an earlier leader left in flight.
     pub(super) fn begin_to_lead(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         let draft = stream.draft(Kind::Lead, LeadBody { url: &stream.url }.to_bytes());
-        match stream.bring(&draft, || queue.is_closed(), || {}) {
-            Ok(Outcome::Accepted(whole)) => match self.store_without_events(stream, &whole) {
-                Ok(()) => {
-                    // Jobs and leases may have changed while another node led.
-                    self.shared.leases.lost_track();
-                    stream.leads = true;
-                    let leader = Leader { name: stream.node.name.clone(), url: stream.url.clone() };
-                    stream.node.change(|state| (state.role, state.leader) = (Role::Leads, Some(leader)));
-                    tracing::info!(sequence = whole.sequence, "this node leads");
-                }
-                Err(error) => self.cannot_store(stream, &error),
-            },
-            Ok(Outcome::Lost(whole)) => {
-                self.store(stream, &[whole]);
-            }
-            Err(Open::Closing) => {}
-            Err(Open::Stream(error)) => self.stop_node(stream, error.to_string()),
+        if !self.bring_without_events(&draft, queue, stream) {
+            return;
+        }
+        // Jobs and leases may have changed while another node led.
+        self.shared.leases.lost_track();
+        stream.leads = true;
+        let leader = Leader { name: stream.node.name.clone(), url: stream.url.clone() };
+        stream.node.change(|state| (state.role, state.leader) = (Role::Leads, Some(leader)));
+        tracing::info!("this node leads");
+    }
+
+    /// Brings a message without content into the stream, for the reads that wait for one.
+    pub(super) fn send_barrier(&mut self, passed: BarrierRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+        if !stream.leads || self.shared.read_only.get().is_some() {
+            return;
+        }
+        let draft = stream.draft(Kind::Barrier, Vec::new());
+        if self.bring_without_events(&draft, queue, stream) {
+            let _ = passed.send(());
         }
     }
 
@@ -152,21 +151,38 @@ impl WriterThread {
             return;
         }
         let draft = stream.draft(Kind::Access, request.copy);
-        match stream.bring(&draft, || queue.is_closed(), || {}) {
+        let _ = request.sent.send(self.bring_without_events(&draft, queue, stream));
+    }
+
+    /// Brings a message without events into the stream, and notes it. Answers whether it could; the node follows if another node's
+    /// message came first.
+    fn bring_without_events(&mut self, draft: &Draft, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) -> bool {
+        match stream.bring(draft, || queue.is_closed(), || {}) {
             Ok(Outcome::Accepted(whole)) => match self.store_without_events(stream, &whole) {
-                Ok(()) => {
-                    let _ = request.sent.send(true);
-                }
+                Ok(()) => return true,
                 Err(error) => self.cannot_store(stream, &error),
             },
             Ok(Outcome::Lost(whole)) => {
                 stream.leads = false;
                 stream.node.change(|state| state.role = Role::Follows);
                 self.store(stream, &[whole]);
-                let _ = request.sent.send(false);
             }
-            Err(Open::Closing) => {}
-            Err(Open::Stream(error)) => self.stop_node(stream, error.to_string()),
+            Err(open) => self.left_open(open, stream),
+        }
+        false
+    }
+
+    /// The node follows after a commit whose outcome is open: the stream will tell.
+    fn left_open(&mut self, open: Open, stream: &mut Stream) {
+        stream.leads = false;
+        match open {
+            Open::Closing => {}
+            Open::Missing(sequence) => {
+                tracing::warn!(sequence, "the stream lacks a message: this node follows");
+                stream.node.change(|state| state.role = Role::CatchingUp);
+                self.begin_again(stream);
+            }
+            Open::Stream(error) => self.stop_node(stream, error.to_string()),
         }
     }
 

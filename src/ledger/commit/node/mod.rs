@@ -5,9 +5,9 @@
 //!
 //! Not here: the judgement on messages and the way of a commit into the stream (`stream`), and which node should lead (`cluster`).
 
-pub(super) mod body;
 mod follow;
 mod lead;
+mod repair;
 mod stream;
 
 pub(in crate::ledger) use self::stream::Stream;
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
-use crate::ledger::node::{AccessRequest, Role};
+use crate::ledger::node::{AccessRequest, BarrierRequest, Requests, Role};
 
 /// How often a node looks at the stream's leader although no message has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ enum Wake {
     Append(Box<Queued>),
     /// The tokens of this node have changed.
     Access(AccessRequest),
+    /// A read waits for a message of the leader.
+    Barrier(BarrierRequest),
     /// A message may have come, or the lease has changed.
     Look,
     /// The ledger closes.
@@ -48,6 +50,7 @@ impl WriterThread {
             match stream.wait(&mut queue) {
                 Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
                 Wake::Access(request) => self.send_access(request, &queue, &mut stream),
+                Wake::Barrier(passed) => self.send_barrier(passed, &queue, &mut stream),
                 Wake::Look => self.look(&queue, &mut stream),
                 Wake::Close => return,
             }
@@ -97,7 +100,8 @@ impl Stream {
     /// Waits for work.
     fn wait(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Wake {
         let due = self.looked + LOOK;
-        let (bell, lease, access, leads) = (&mut self.bell, &mut self.lease, &mut self.access_requests, self.leads);
+        let (bell, lease, leads) = (&mut self.bell, &mut self.lease, self.leads);
+        let Requests { access, barriers } = &mut self.requests;
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -106,6 +110,7 @@ impl Stream {
                 () = ring(bell), if !leads => Wake::Look,
                 () = tokio::time::sleep_until(due.into()) => Wake::Look,
                 Some(request) = access.recv() => Wake::Access(request),
+                Some(passed) = barriers.recv() => Wake::Barrier(passed),
                 append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),
             }
         })

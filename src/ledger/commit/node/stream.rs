@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::OUTCOME;
 use crate::job::Position;
-use crate::ledger::node::{AccessRequest, Confirmations, Node, Replication};
+use crate::ledger::node::{Confirmations, Node, Peers, Replication, Requests};
 use crate::log::LoggedMessage;
 use crate::stream::{
     Chain, CommitId, CommitLog, Draft, Kind, Outcome, Published, Report, Sequence, Step, Stored, StreamKey, Tip,
@@ -26,9 +26,10 @@ pub(in crate::ledger) struct Stream {
     pub(super) url: String,
     /// The file of the tokens.
     pub(super) access: PathBuf,
-    pub(super) access_requests: mpsc::Receiver<AccessRequest>,
+    pub(super) requests: Requests,
     pub(super) chain: Chain,
     pub(super) log: Box<dyn CommitLog + Send>,
+    pub(super) peers: Box<dyn Peers>,
     /// Messages that were read and not judged.
     ahead: VecDeque<Stored>,
     pub(super) bell: watch::Receiver<()>,
@@ -46,6 +47,9 @@ pub(super) enum Open {
     /// The ledger closes. The next message of a leader decides about the commit.
     #[error("the ledger closes")]
     Closing,
+    /// The stream lacks this message, and has later ones.
+    #[error("the stream lacks message {0}")]
+    Missing(Sequence),
     /// The stream cannot be judged.
     #[error(transparent)]
     Stream(#[from] WritingError),
@@ -60,15 +64,16 @@ impl Stream {
         newest: &LoggedMessage,
         access: PathBuf,
     ) -> Stream {
-        let Replication { name, url, log, bell, lease, confirmations, runtime } = replication;
-        let (node, access_requests) = Node::new(name, newest.generation, key.clone(), newest.tip);
+        let Replication { name, url, log, peers, bell, lease, confirmations, runtime } = replication;
+        let (node, requests) = Node::new(name, newest.generation, key.clone(), newest.tip);
         Stream {
             node: Arc::new(node),
             access,
-            access_requests,
+            requests,
             url,
             chain: Chain::new(key, newest.generation, newest.tip),
             log,
+            peers,
             ahead: VecDeque::new(),
             bell,
             lease,
@@ -97,7 +102,7 @@ impl Stream {
         }
         if self.ahead.is_empty() {
             self.ahead = self.log.read(sequence)?.into();
-            self.node.change(|state| state.heard = Some(Instant::now()));
+            self.node.change(|state| state.heard = Instant::now());
         }
         Ok(self.ahead.pop_front())
     }
@@ -111,6 +116,8 @@ impl Stream {
 
     /// Brings a commit into the stream, however long it takes. Calls `late` once if the outcome is unknown after 10 s.
     ///
+    /// A commit that is accepted is also the barrier of all reads that waited before it was sent.
+    ///
     /// # Errors
     ///
     /// The outcome stays open: `closing` says that the ledger closes, or the stream cannot be judged.
@@ -121,6 +128,7 @@ impl Stream {
         late: impl FnOnce(),
     ) -> Result<Outcome, Open> {
         let (started, mut late) = (Instant::now(), Some(late));
+        let barriers: Vec<_> = std::iter::from_fn(|| self.requests.barriers.try_recv().ok()).collect();
         let mut writing = Writing::new(draft, &self.chain);
         loop {
             let report = match writing.step(&self.chain) {
@@ -130,6 +138,7 @@ impl Stream {
                     Published::Unknown => Report::Unknown,
                 },
                 Step::Read(from) => match self.message(from) {
+                    Ok(Some(stored)) if stored.sequence > from => return Err(Open::Missing(from)),
                     Ok(Some(stored)) => Report::Found(stored.sequence, stored.bytes),
                     Ok(None) | Err(_) => {
                         std::thread::sleep(PAUSE);
@@ -139,6 +148,12 @@ impl Stream {
             };
             if let Some(outcome) = writing.report(&mut self.chain, report)? {
                 self.note_void();
+                if let Outcome::Accepted(_) = outcome {
+                    // A read that has gone away needs no answer.
+                    for passed in barriers {
+                        let _ = passed.send(());
+                    }
+                }
                 return Ok(outcome);
             }
             if started.elapsed() >= OUTCOME

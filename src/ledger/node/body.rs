@@ -1,4 +1,4 @@
-//! The body of a commit: the rows of its events, as the open transaction holds them.
+//! The body of a commit: the rows of its events, as the log holds them.
 
 use std::ops::ControlFlow;
 
@@ -11,16 +11,16 @@ use crate::wire::SALT_LEN;
 /// A leaf, and the salt and the data beside it.
 type Row = (Vec<u8>, Option<([u8; SALT_LEN], Vec<u8>)>);
 
-/// The body of the commit that holds the events from `first` on. The rows are read back, so the message has what the file has: not the
-/// data that a redaction of the same commit has removed.
-pub(in crate::ledger::commit) fn of_events(
+/// The body of the commit that holds the events from `first` on, after which the tree is `head`. The rows are read back, so the body
+/// has what the file has: not the data that a redaction has removed.
+pub(in crate::ledger) fn body_of_events(
     log: &Reader<'_>,
     first: Position,
     recorded: Time,
     head: Head,
 ) -> Result<Vec<u8>, log::Error> {
     let mut rows: Vec<Row> = Vec::new();
-    log.scan(first, Position::MAX.get(), |row| {
+    log.scan(first, head.size.get() - first.get(), |row| {
         let salt = row.salt.and_then(|salt| salt.try_into().ok());
         rows.push((row.leaf.to_vec(), salt.zip(row.data.map(<[u8]>::to_vec))));
         Ok::<_, log::Error>(ControlFlow::Continue(()))

@@ -1,0 +1,163 @@
+//! Questions between nodes, over NATS: the leader's newest position for a strong read, and messages that the stream lacks.
+//!
+//! Questions and answers carry a MAC. Their secrecy is that of the stream itself: nodes alone have the account, over TLS.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::Store;
+use async_nats::{Client, Message};
+use futures_util::StreamExt;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::nats::Names;
+use super::{Cluster, members};
+use crate::blocking::off_thread;
+use crate::job::Position;
+use crate::ledger::{Ledger, Node, Peers};
+use crate::stream::{Asked, Copied, MAX_MESSAGE, Question, Sequence, StreamKey, Whole};
+
+/// How long a node waits for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Pause before the next attempt to subscribe.
+const RETRY: Duration = Duration::from_millis(500);
+/// Most questions that a node answers at once; further ones wait.
+const AT_ONCE: usize = 16;
+/// Most bytes of one piece of an answer, the MAC not counted.
+const PIECE: usize = MAX_MESSAGE - 1024;
+
+/// How a node asks others.
+struct Asking<'a> {
+    client: &'a Client,
+    names: &'a Names,
+    /// The asking node.
+    name: &'a str,
+    key: &'a StreamKey,
+}
+
+impl Asking<'_> {
+    /// The body of the answer of `node`; `None` without an answer.
+    async fn ask(&self, node: &str, asked: Asked) -> Option<Vec<u8>> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).expect("the operating system gives randomness");
+        let question = Question { generation: self.names.generation(), nonce, node: self.name, asked };
+        let request = self.client.request(self.names.questions(node), question.to_bytes(self.key).into());
+        match timeout(ANSWER, request).await.ok()? {
+            Ok(answer) => question.read_answer(&answer.payload, self.key).map(<[u8]>::to_vec),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, node, "a node does not answer");
+                None
+            }
+        }
+    }
+
+    /// The messages after `after` that `node` has, in order; none without an answer.
+    async fn messages(&self, node: &str, after: Sequence) -> Vec<Whole> {
+        let mut answer = Vec::new();
+        let mut total = None;
+        loop {
+            let asked = Asked::Messages { after, offset: u32::try_from(answer.len()).unwrap_or(u32::MAX) };
+            let Some(piece) = self.ask(node, asked).await else { return Vec::new() };
+            let Some((length, piece)) = piece.split_first_chunk::<4>() else { return Vec::new() };
+            let length = u32::from_be_bytes(*length) as usize;
+            // The node has more messages than at the first piece: the caller asks again.
+            if *total.get_or_insert(length) != length {
+                return Vec::new();
+            }
+            answer.extend_from_slice(piece);
+            if answer.len() >= length || piece.is_empty() {
+                break;
+            }
+        }
+        Copied::read_all(&answer, node).unwrap_or_default()
+    }
+}
+
+/// The other members, as the writer thread asks them.
+pub(super) struct Others {
+    pub client: Client,
+    pub names: Names,
+    /// The asking node.
+    pub name: String,
+    pub members: Store,
+    pub runtime: Handle,
+}
+
+impl Peers for Others {
+    fn messages(&mut self, key: &StreamKey, after: Sequence) -> Vec<Whole> {
+        let asking = Asking { client: &self.client, names: &self.names, name: &self.name, key };
+        self.runtime.block_on(async {
+            let Ok(Ok(members)) = timeout(ANSWER, members::list(&self.members)).await else { return Vec::new() };
+            for member in members.iter().filter(|member| member.name != self.name) {
+                let wholes = asking.messages(&member.name, after).await;
+                if !wholes.is_empty() {
+                    return wholes;
+                }
+            }
+            Vec::new()
+        })
+    }
+}
+
+impl Cluster {
+    /// A position that holds every event which any node answered before this call; `None` without a leader.
+    pub async fn strong_position(&self, ledger: &Ledger) -> Option<Position> {
+        let node = ledger.node()?;
+        let leader = node.state().leader?.name;
+        if leader == node.name {
+            return position_after_barrier(ledger, node).await;
+        }
+        let asking = Asking { client: &self.client, names: &self.names, name: &node.name, key: &node.key };
+        let answer = asking.ask(&leader, Asked::Barrier).await?;
+        Some(Position::new(u64::from_be_bytes(answer.try_into().ok()?)))
+    }
+
+    /// Answers the questions of other nodes. Never returns.
+    pub(super) async fn answer_questions(self, ledger: Ledger) {
+        let Some(node) = ledger.node() else { return std::future::pending().await };
+        loop {
+            match self.client.subscribe(self.names.questions(&node.name)).await {
+                Ok(questions) => {
+                    questions.for_each_concurrent(AT_ONCE, |message| self.answer_one(&ledger, node, message)).await;
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "questions of nodes cannot be heard now");
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn answer_one(&self, ledger: &Ledger, node: &Node, message: Message) {
+        let Some(reply) = message.reply else { return };
+        let question = Question::read(&message.payload, &node.key);
+        let Some(question) = question.filter(|question| question.generation == node.generation) else { return };
+        let body = match question.asked {
+            Asked::Barrier => position_after_barrier(ledger, node).await.map(|head| head.get().to_be_bytes().to_vec()),
+            Asked::Messages { after, offset } => piece(ledger, after, offset).await,
+        };
+        let Some(body) = body else { return };
+        let answer = question.answer(&body, &node.key);
+        if let Err(error) = self.client.publish(reply, answer.into()).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an answer to a node is not sent");
+        }
+    }
+}
+
+/// The newest position of the node that leads, after the stream has accepted one more message of it: no other node led meanwhile.
+async fn position_after_barrier(ledger: &Ledger, node: &Node) -> Option<Position> {
+    node.barrier().await.then(|| ledger.head())
+}
+
+/// The length of the whole answer, and a piece of it.
+async fn piece(ledger: &Ledger, after: Sequence, offset: u32) -> Option<Vec<u8>> {
+    let ledger = ledger.clone();
+    let answer = off_thread(move || ledger.copied_messages(after)).await;
+    let answer = answer.inspect_err(|error| {
+        tracing::warn!(error = error as &dyn std::error::Error, "messages cannot be read for another node");
+    });
+    let answer = answer.ok()?;
+    let length = u32::try_from(answer.len()).ok()?;
+    let rest = answer.get(offset as usize..).unwrap_or_default();
+    Some([&length.to_be_bytes(), &rest[..rest.len().min(PIECE)]].concat())
+}

@@ -1,0 +1,35 @@
+//! Messages that the stream lacks: it was purged up to a later one, or a server of NATS has lost them. Another node's log has what
+//! they brought.
+
+use super::Stream;
+use crate::ledger::commit::thread::WriterThread;
+use crate::ledger::node::Role;
+use crate::stream::Sequence;
+
+impl WriterThread {
+    /// Stores messages that the stream lacks as another node's log has them. Answers whether it could.
+    pub(super) fn repair(&mut self, stream: &mut Stream, missing: Sequence) -> bool {
+        let newest = match self.state.reader().newest_message() {
+            Ok(newest) => newest.map_or(0, |newest| newest.tip.sequence),
+            Err(error) => {
+                self.cannot_store(stream, &error);
+                return false;
+            }
+        };
+        stream.node.change(|state| state.role = Role::CatchingUp);
+        let wholes = stream.peers.messages(&stream.node.key, newest);
+        if wholes.is_empty() {
+            tracing::error!(missing, "the stream lacks a message that no other node gives: this node waits for it");
+            return false;
+        }
+        let (count, last) = (wholes.len() as u64, wholes.last().map_or(missing, |whole| whole.sequence));
+        if !self.store(stream, &wholes) {
+            return false;
+        }
+        tracing::warn!(missing, count, "the stream lacked messages, and another node gave them");
+        stream.node.change(|state| state.repaired += count);
+        self.begin_again(stream);
+        // Otherwise the others have not got the missing message yet.
+        last >= missing
+    }
+}
