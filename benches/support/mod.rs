@@ -10,12 +10,17 @@ mod compared;
 mod figures;
 mod load;
 mod long_job;
+#[path = "../../tests/slow/cluster/servers.rs"]
+mod nats;
+mod nodes;
 mod postgres;
 mod processor;
 mod server;
 mod serving;
 mod tail_reader;
 mod to;
+#[path = "../../tests/support/wait.rs"]
+pub mod wait;
 mod watching;
 mod work;
 
@@ -24,6 +29,7 @@ pub use compared::Compared;
 pub use figures::{Table, latency, median, of, per_second, percent, percentile, probe, thousands};
 pub use load::{Connection, Request, Round, Series, client, latencies, run_paced, run_paced_while, run_round};
 pub use long_job::{LongJob, Reports};
+pub use nodes::Nodes;
 pub use postgres::Postgres;
 pub use processor::{Processor, Spent};
 pub use server::{BenchServer, Running, token};
@@ -33,7 +39,7 @@ pub use to::{Certificate, Stream, To};
 pub use watching::Watchers;
 pub use work::{
     Jobs, LIFE, Life, fill, get, get_after, open_jobs, post, progress_at_random, progress_of_each, running_jobs,
-    singles,
+    singles, time_ordered,
 };
 
 use std::path::PathBuf;
