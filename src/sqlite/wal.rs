@@ -118,13 +118,34 @@ impl Open {
             }
             // Only the last frame of a commit has the log's size in pages here; other frames have 0. SQLite may overwrite frames
             // after the last commit.
-            if word(&frame, 4) != 0 {
+            if word(&frame, 4) != 0 && self.is_whole(known.end, &frame)? {
                 known.commit = Some((known.end, frame));
             }
             known.end += 1;
         }
         let is_hole = known.end < self.frames && self.is_current(&self.frame(self.frames - 1)?);
         Ok(if is_hole { None } else { Some(known) })
+    }
+
+    /// Whether the frame at `index` has the checksum that follows from the frame before it and from its own page. A process that is killed
+    /// between the header of a commit's last frame and its page leaves a frame without it, which SQLite overwrites later.
+    fn is_whole(&self, index: u64, frame: &[u8; FRAME_HEADER]) -> io::Result<bool> {
+        let before = match index.checked_sub(1) {
+            Some(before) => self.frame(before)?[16..24].to_vec(),
+            None => self.header[24..32].to_vec(),
+        };
+        let mut page = vec![0; frame_size(&self.header) as usize - FRAME_HEADER];
+        let at = HEADER as u64 + index * frame_size(&self.header) + FRAME_HEADER as u64;
+        self.file.read_exact_at(&mut page, at)?;
+        let read = if word(&self.header, 0) & 1 == 0 { u32::from_le_bytes } else { u32::from_be_bytes };
+        let start = (word(&before, 0), word(&before, 4));
+        let sum =
+            [&frame[..8], &page].into_iter().flat_map(|bytes| bytes.as_chunks::<8>().0).fold(start, |(a, b), pair| {
+                let [first, second] = [0, 4].map(|at| read(*pair[at..].first_chunk().expect("a pair has 8 bytes")));
+                let a = a.wrapping_add(first).wrapping_add(b);
+                (a, b.wrapping_add(second).wrapping_add(a))
+            });
+        Ok(sum == (word(frame, 16), word(frame, 20)))
     }
 
     /// The index after the last current frame, by bisection.
@@ -211,6 +232,23 @@ mod tests {
             insert(if n % 2 == 0 { &conn } else { &other });
             assert!(wal.has_what_was_seen(), "{n} after {mode}");
         }
+    }
+
+    #[test]
+    fn a_commit_that_broke_off_is_no_commit() {
+        let (_dir, conn, mut wal) = written();
+        insert(&conn);
+        let mut bytes = std::fs::read(&wal.path).unwrap();
+        let size = frame_size(bytes.first_chunk().unwrap()) as usize;
+        // A process leaves this behind that is killed between the header of the last frame of a commit and the frame's page.
+        let mut torn = bytes[bytes.len() - size..].to_vec();
+        assert_ne!(word(&torn, 4), 0, "the last frame ends a commit");
+        torn[FRAME_HEADER..].fill(0);
+        bytes.extend(torn);
+        std::fs::write(&wal.path, bytes).unwrap();
+        assert!(wal.has_what_was_seen());
+        insert(&conn);
+        assert!(wal.has_what_was_seen(), "SQLite overwrites what broke off");
     }
 
     #[test]
