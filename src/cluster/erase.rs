@@ -1,7 +1,7 @@
 //! Redacted data leaves the stream: the leader deletes the messages that brought it, once every member has the redaction. NATS
 //! overwrites their bytes.
 //!
-//! A node that lacks a deleted message gets what is left of it from another node (`peers`).
+//! A node that lacks a deleted message gets the rows of its events, without the redacted data, from another node (`peers`).
 
 use std::ops::RangeInclusive;
 

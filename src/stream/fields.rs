@@ -70,7 +70,7 @@ impl<'b> Fields<'b> {
         self.0.is_empty()
     }
 
-    /// What is left.
+    /// The bytes that were not read.
     pub(super) fn rest(self) -> &'b [u8] {
         self.0
     }

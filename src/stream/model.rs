@@ -59,7 +59,7 @@ impl Model {
         self.stored.len() as Sequence
     }
 
-    /// The leader's check compares with what is proposed, not with what is durable.
+    /// The leader's check compares with the proposed messages, not with the durable ones.
     fn arrive(&mut self, expected: Sequence, bytes: &[u8]) -> bool {
         let fits = expected == self.end() + self.proposed.len() as Sequence;
         if fits {
@@ -72,7 +72,7 @@ impl Model {
         self.stored.extend(self.proposed.drain(..count).map(|Proposed(bytes)| Some(bytes)));
     }
 
-    /// Time passes: what is under way arrives, becomes durable or is dropped.
+    /// Time passes: each message under way arrives, becomes durable or is dropped.
     pub(super) fn pass(&mut self) {
         if self.happens(self.faults.election) {
             let kept = self.random.usize(0..=self.proposed.len());

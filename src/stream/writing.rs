@@ -74,9 +74,9 @@ pub enum WritingError {
     /// An answer to another question.
     #[error("expected an answer to {state}, found {report}")]
     Unasked {
-        /// What was asked.
+        /// The question.
         state: String,
-        /// What was answered.
+        /// The answer.
         report: String,
     },
 }

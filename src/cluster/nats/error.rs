@@ -44,7 +44,7 @@ pub enum NatsError {
     /// A request failed.
     #[error("cannot {doing}")]
     Request {
-        /// What was asked.
+        /// The request, as words that follow "cannot".
         doing: &'static str,
         /// The cause.
         #[source]
@@ -53,7 +53,7 @@ pub enum NatsError {
 }
 
 impl NatsError {
-    /// Names what was asked when a request fails.
+    /// Makes the error of a failed request; `doing` names the request.
     pub(in crate::cluster) fn doing<E: Into<async_nats::Error>>(doing: &'static str) -> impl FnOnce(E) -> NatsError {
         move |cause| NatsError::Request { doing, cause: cause.into() }
     }

@@ -59,7 +59,7 @@ impl Feed {
         self.next <= from
     }
 
-    /// Takes what is ready from `from` on, at most about `bytes`; drops what is before it.
+    /// Takes the ready messages from `from` on, at most about `bytes`; drops the messages before it.
     pub(super) fn take(&mut self, from: Sequence, bytes: usize) -> Vec<Stored> {
         let (mut found, mut size) = (Vec::new(), 0);
         while size < bytes

@@ -27,7 +27,7 @@ struct Fate {
     confirm: usize,
 }
 
-/// One life: the cluster at its end, and what was answered, by event.
+/// One life: the cluster at its end, and the position that each answered event got.
 struct Life {
     nodes: Vec<Node>,
     engine: Model,

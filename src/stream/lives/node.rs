@@ -98,7 +98,7 @@ impl Node {
         self.disk.store(Row { tip: Tip { sequence: whole.sequence, hash: whole.hash }, events });
     }
 
-    /// Begins a commit of what is in the queue and not in the log, as the admission of a duplicate does.
+    /// Begins a commit of the queued events that the log lacks, as the admission of a duplicate does.
     pub(super) fn begin(&mut self, id: [u8; 16], long: bool) {
         let commit = CommitId(id);
         if !self.fenced {
@@ -178,7 +178,7 @@ impl Node {
         Ok(messages.len())
     }
 
-    /// Takes from `peer` what is missing between this node's newest message and the peer's. Answers whether there was anything.
+    /// Takes the messages of `peer` after this node's newest one. Answers whether there were any.
     pub(super) fn repair(&mut self, peer: &Disk) -> bool {
         let missing: Vec<Row> =
             peer.rows.iter().filter(|row| row.tip.sequence > self.disk.tip().sequence).cloned().collect();

@@ -235,7 +235,7 @@ impl WriterThread {
         Ok(stored.leader)
     }
 
-    /// Shows to readers what was stored.
+    /// Shows the stored messages to readers.
     fn show(&mut self, stream: &mut Stream, leader: Option<Leader>) {
         if let Some(leader) = leader {
             tracing::info!(leader = leader.name, url = leader.url, "a node leads");
