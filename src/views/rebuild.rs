@@ -45,10 +45,7 @@ pub fn rebuild_to(
     budget: &Budget,
     progress: impl FnMut(Position) + Send,
 ) -> Result<(), Error> {
-    discard(path)?;
-    // Reads the head before any event: a redaction after that head may name data that this rebuild has read by then.
-    let projector = Projector::create(path, log.head()?, budget)?;
-    project(log, upto, projector, progress)?.finish(path)
+    replayed(log, upto, path, budget, progress)?.finish(path)
 }
 
 /// As [`rebuild_to`], but makes the rows alone, to compare them: the file has no indexes and no mark of views, and is not synced.
@@ -63,9 +60,21 @@ pub fn replay_to(
     budget: &Budget,
     progress: impl FnMut(Position) + Send,
 ) -> Result<(), Error> {
+    replayed(log, upto, path, budget, progress).map(drop)
+}
+
+/// New views at `path` with the events up to `upto`, which are not finished.
+fn replayed(
+    log: &Reader<'_>,
+    upto: Position,
+    path: &Path,
+    budget: &Budget,
+    progress: impl FnMut(Position) + Send,
+) -> Result<Projector, Error> {
     discard(path)?;
+    // Reads the head before any event: a redaction after that head may name data that this rebuild has read by then.
     let projector = Projector::create(path, log.head()?, budget)?;
-    project(log, upto, projector, progress).map(drop)
+    project(log, upto, projector, progress)
 }
 
 /// Projects the events up to `upto` into new views. This thread reads the log, and a thread of its own folds and writes, which takes
