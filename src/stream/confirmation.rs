@@ -29,17 +29,12 @@ impl<'c> Confirmation<'c> {
         bytes.extend_from_slice(&self.generation.to_be_bytes());
         bytes.extend_from_slice(&self.sequence.to_be_bytes());
         put_short_text(&mut bytes, self.node);
-        let mac = key.mac(PURPOSE, &bytes);
-        bytes.extend_from_slice(&mac);
-        bytes
+        key.sealed(PURPOSE, bytes)
     }
 
     /// Reads a confirmation; `None` if no node of the cluster wrote it, or a newer program did.
     pub fn read(bytes: &'c [u8], key: &StreamKey) -> Option<Confirmation<'c>> {
-        let (said, mac) = bytes.split_last_chunk::<{ StreamKey::MAC }>()?;
-        if !key.verifies(PURPOSE, said, mac) {
-            return None;
-        }
+        let said = key.opened(PURPOSE, bytes)?;
         let mut fields = Fields::of(said);
         if fields.u8("a version") != Ok(VERSION) {
             return None;

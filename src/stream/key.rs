@@ -56,6 +56,19 @@ impl StreamKey {
         self.over(purpose, bytes).finalize().into_bytes().into()
     }
 
+    /// `bytes` with their MAC for `purpose` behind them.
+    pub(super) fn sealed(&self, purpose: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+        let mac = self.mac(purpose, &bytes);
+        bytes.extend_from_slice(&mac);
+        bytes
+    }
+
+    /// The bytes before the MAC; `None` if the MAC is not of them and this purpose.
+    pub(super) fn opened<'b>(&self, purpose: &str, sealed: &'b [u8]) -> Option<&'b [u8]> {
+        let (bytes, mac) = sealed.split_last_chunk::<{ Self::MAC }>()?;
+        self.verifies(purpose, bytes, mac).then_some(bytes)
+    }
+
     /// Whether `mac` is of these bytes and this purpose. Takes the same time for every MAC.
     pub fn verifies(&self, purpose: &str, bytes: &[u8], mac: &[u8]) -> bool {
         self.over(purpose, bytes).verify_slice(mac).is_ok()

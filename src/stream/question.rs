@@ -55,18 +55,12 @@ impl<'q> Question<'q> {
                 bytes.extend_from_slice(&offset.to_be_bytes());
             }
         }
-        let mac = key.mac(QUESTION, &bytes);
-        bytes.extend_from_slice(&mac);
-        bytes
+        key.sealed(QUESTION, bytes)
     }
 
     /// Reads a question; `None` if no node of the cluster asks it, or a newer program does.
     pub fn read(bytes: &'q [u8], key: &StreamKey) -> Option<Question<'q>> {
-        let (said, mac) = bytes.split_last_chunk::<{ StreamKey::MAC }>()?;
-        if !key.verifies(QUESTION, said, mac) {
-            return None;
-        }
-        Question::fields(said).ok().flatten()
+        Question::fields(key.opened(QUESTION, bytes)?).ok().flatten()
     }
 
     fn fields(said: &'q [u8]) -> Result<Option<Question<'q>>, BadBody> {
