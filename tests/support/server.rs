@@ -6,14 +6,13 @@ use std::thread::JoinHandle;
 use jobledger::access::{Access, NewToken, Role};
 use jobledger::http::HttpOptions;
 use jobledger::job::OrgId;
-use jobledger::ledger::{Clock, Folder, FolderError, OpenError, Options, system_clock};
-use jobledger::server::{Server, StartError};
+use jobledger::ledger::{Clock, Folder, Options, system_clock};
+use jobledger::server::Server;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::client::Client;
-use super::wait::until_some;
 
 /// A running server. Dropping the value stops the server and, if the folder is a temporary one, deletes the folder.
 pub struct TestServer {
@@ -68,9 +67,9 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = opened(&folder, &options, &http, &stopping);
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let scheme = if http.transport.tls().is_some() { "https" } else { "http" };
+                let server = Server::open(folder, options, http, stopping).unwrap();
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 send_url.send(format!("{scheme}://{}", listener.local_addr().unwrap())).unwrap();
                 server.run(listener).await;
             });
@@ -132,17 +131,6 @@ impl TestServer {
         std::mem::swap(&mut self.stop, &mut again.stop);
         std::mem::swap(&mut self.thread, &mut again.thread);
     }
-}
-
-/// Opens the server, and tries again while the folder is in use. A process that another test starts holds every lock of this process
-/// between its fork and its exec, so a folder whose server has stopped may still be locked for a moment.
-fn opened(folder: &Folder, options: &Options, http: &HttpOptions, stopping: &watch::Receiver<bool>) -> Server {
-    until_some("the folder is free", || {
-        match Server::open(folder.clone(), options.clone(), http.clone(), stopping.clone()) {
-            Err(StartError::Ledger(OpenError::Folder(FolderError::InUse(_)))) => None,
-            opened => Some(opened.unwrap()),
-        }
-    })
 }
 
 impl Drop for TestServer {

@@ -111,7 +111,17 @@ pub struct Folder {
 /// crash.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Unlocks the file instead of only closing it. A child process has the open file between its fork and its exec, so that the folder
+    /// would stay locked for that time.
+    fn drop(&mut self) {
+        if let Err(cause) = self.file.unlock() {
+            tracing::warn!(%cause, "the folder stays locked until this process ends");
+        }
+    }
 }
 
 impl Folder {
@@ -241,9 +251,26 @@ impl Folder {
         let options = options.create(true).truncate(false).write(true).mode(0o600);
         let file = options.open(self.lock_file()).map_err(unwritable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(self.path.clone())),
             Err(TryLockError::Error(cause)) => Err(unwritable(cause)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_lock_is_free_although_a_child_process_has_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        let lock = folder.lock().unwrap();
+        // A forked child has the same open file.
+        let _child = lock.file.try_clone().unwrap();
+        assert!(matches!(folder.lock(), Err(FolderError::InUse(_))));
+        drop(lock);
+        folder.lock().unwrap();
     }
 }
