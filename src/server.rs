@@ -195,6 +195,7 @@ impl Server {
         tasks.iter().for_each(AbortHandle::abort);
         if let Some(cluster) = &self.app.cluster {
             cluster.stop_leading().await;
+            cluster.tell_last_position(&self.app.ledger).await;
         }
         if let Err(error) = self.app.access.flush_used().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");

@@ -1,6 +1,6 @@
-//! The tokens of a cluster: the node that leads sends its whole file to the others, which take its place of their own.
+//! The tokens and sessions of a cluster: the node that leads sends its rows to the others, which replace theirs.
 //!
-//! Sessions and the last use of tokens stay on each node.
+//! The last use of a token stays on each node.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,16 @@ use super::error::{AccessError, Stop, attempt};
 use super::store::Access;
 use crate::job::Time;
 
-/// The tokens, secrets and sources of a file.
+/// The tokens, secrets, sources and sessions of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCopy {
     tokens: Vec<TokenRow>,
     secrets: Vec<SecretRow>,
     /// Token and source.
     sources: Vec<(i64, String)>,
+    /// A version of jobledger that kept sessions on each node sends none.
+    #[serde(default)]
+    sessions: Vec<SessionRow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +42,26 @@ struct SecretRow {
     ends_at: Option<i64>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SessionRow {
+    id: i64,
+    /// In hex.
+    hash: String,
+    /// In hex.
+    secret: String,
+    expires_at: i64,
+}
+
 /// The table by which commands know that the file is a node's, and whether the node leads. Only a node's file has it.
 const NODE: &str = "CREATE TABLE IF NOT EXISTS node (leads_until INTEGER NOT NULL) STRICT";
 
 impl Access {
-    /// Reads all tokens, secrets and sources.
+    /// A number that differs from the last answer if another connection has changed the file.
+    pub fn version(&self) -> Result<i64, AccessError> {
+        attempt("look for changed tokens", || self.conn.pragma_query_value(None, "data_version", |row| row.get(0)))
+    }
+
+    /// Reads all tokens, secrets, sources and sessions.
     pub fn copy(&self) -> Result<TokenCopy, AccessError> {
         attempt("copy the tokens", || {
             let snapshot = self.conn.unchecked_transaction()?;
@@ -72,11 +90,16 @@ impl Access {
                 .prepare(sql)?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
-            Ok::<_, rusqlite::Error>(TokenCopy { tokens, secrets, sources })
+            let sql = "SELECT id, lower(hex(hash)), lower(hex(secret)), expires_at FROM session ORDER BY id";
+            let session = |row: &rusqlite::Row<'_>| {
+                Ok(SessionRow { id: row.get(0)?, hash: row.get(1)?, secret: row.get(2)?, expires_at: row.get(3)? })
+            };
+            let sessions = snapshot.prepare(sql)?.query_map([], session)?.collect::<Result<_, _>>()?;
+            Ok::<_, rusqlite::Error>(TokenCopy { tokens, secrets, sources, sessions })
         })
     }
 
-    /// Takes over the tokens, secrets and sources of `copy`. Ends the sessions whose secret is gone.
+    /// Replaces the tokens, secrets, sources and sessions by those of `copy`.
     pub fn take_over(&self, copy: &TokenCopy) -> Result<(), AccessError> {
         if self.copy()? == *copy {
             return Ok(());
@@ -88,12 +111,10 @@ impl Access {
                 "CREATE TEMP TABLE IF NOT EXISTS used (id INTEGER PRIMARY KEY, used_at INTEGER); DELETE FROM used;",
             )?;
             file.execute("INSERT INTO used SELECT id, used_at FROM token", [])?;
-            file.execute_batch("DELETE FROM source; DELETE FROM secret; DELETE FROM token;")?;
+            file.execute_batch("DELETE FROM session; DELETE FROM source; DELETE FROM secret; DELETE FROM token;")?;
             insert(file, copy)?;
-            file.execute_batch(
-                "UPDATE token SET used_at = (SELECT used_at FROM used WHERE used.id = token.id); \
-                 DELETE FROM session WHERE secret NOT IN (SELECT hash FROM secret);",
-            )?;
+            let sql = "UPDATE token SET used_at = (SELECT used_at FROM used WHERE used.id = token.id)";
+            file.execute(sql, [])?;
             Ok(())
         })
     }
@@ -143,6 +164,11 @@ fn insert(file: &Transaction<'_>, copy: &TokenCopy) -> Result<(), Stop> {
     for (token, name) in &copy.sources {
         source.execute(params![token, name])?;
     }
+    let sql = "INSERT INTO session (id, hash, secret, expires_at) VALUES (?1, unhex(?2), unhex(?3), ?4)";
+    let mut session = file.prepare(sql)?;
+    for SessionRow { id, hash, secret, expires_at } in &copy.sessions {
+        session.execute(params![id, hash, secret, expires_at])?;
+    }
     Ok(())
 }
 
@@ -157,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_takes_over_tokens_and_keeps_its_sessions() {
+    async fn a_node_takes_over_tokens_and_sessions_and_keeps_their_last_use() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
         let (leader, follower) = (Access::open(&one).unwrap(), Access::open(&two).unwrap());
@@ -165,18 +191,39 @@ mod tests {
         let token = leader.create(&NewToken::new("w", Role::Worker, org), now()).unwrap();
         let bound = NewToken { sources: vec!["/a".into()], ..NewToken::new("x", Role::Worker, org) };
         let other = leader.create(&bound, now()).unwrap();
-        let live = LiveAccess::open(&two).unwrap();
-        assert!(live.authenticate(token.reveal(), now()).await.unwrap().is_none());
+        let (there, here) = (LiveAccess::open(&one).unwrap(), LiveAccess::open(&two).unwrap());
+        assert!(here.authenticate(token.reveal(), now()).await.unwrap().is_none());
+        let known = there.authenticate(token.reveal(), now()).await.unwrap().unwrap();
+        let session = there.sign_in(&known, now()).await.unwrap();
         follower.take_over(&leader.copy().unwrap()).unwrap();
-        let known = live.authenticate(token.reveal(), now()).await.unwrap().unwrap();
-        let session = live.sign_in(&known, now()).await.unwrap();
-        live.flush_used().await.unwrap();
+        assert!(here.authenticate(token.reveal(), now()).await.unwrap().is_some());
+        here.flush_used().await.unwrap();
         leader.revoke(org, "x", now()).unwrap();
         follower.take_over(&leader.copy().unwrap()).unwrap();
         assert_eq!(follower.copy().unwrap(), leader.copy().unwrap());
-        assert!(live.authenticate(other.reveal(), now()).await.unwrap().is_none());
-        assert!(live.session(session.reveal(), now()).await.unwrap().is_some());
+        assert!(here.authenticate(other.reveal(), now()).await.unwrap().is_none());
+        assert!(here.session(session.reveal(), now()).await.unwrap().is_some());
         assert_eq!(follower.list().unwrap()[0].used, Some(now()));
+        there.sign_out(session.reveal()).await.unwrap();
+        follower.take_over(&leader.copy().unwrap()).unwrap();
+        assert!(here.session(session.reveal(), now()).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_copy_without_sessions_is_of_an_older_version() {
+        let older = r#"{"tokens":[],"secrets":[],"sources":[]}"#;
+        assert_eq!(serde_json::from_str::<TokenCopy>(older).unwrap().sessions, []);
+    }
+
+    #[test]
+    fn a_version_changes_with_a_change_by_another_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.db");
+        let (one, two) = (Access::open(&path).unwrap(), Access::open(&path).unwrap());
+        let before = one.version().unwrap();
+        assert_eq!(one.version().unwrap(), before);
+        two.create(&NewToken::new("a", Role::Worker, OrgId::default()), now()).unwrap();
+        assert_ne!(one.version().unwrap(), before);
     }
 
     #[test]

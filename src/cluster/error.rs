@@ -37,6 +37,30 @@ pub enum ClusterError {
     /// No member has the name.
     #[error("the cluster has no member `{0}`; `jobledger cluster status` lists the members")]
     NoMember(String),
+    /// The stream is not lost.
+    #[error(
+        "the stream `{0}` still has what continues this log; start the node with `jobledger serve --cluster`, or give --force to replace \
+         the stream all the same: events that this node lacks are then lost"
+    )]
+    StreamLives(String),
+    /// Another node has more.
+    #[error(
+        "node `{name}` has said that it has position {head}, and this one has {own}; run this command on that node, or give --force if \
+         its folder is gone: later events are then lost"
+    )]
+    Ahead {
+        /// The node.
+        name: String,
+        /// Its newest position.
+        head: u64,
+        /// This node's newest position.
+        own: u64,
+    },
+    /// Another node has made a later stream.
+    #[error(
+        "another node has replaced the stream `{0}`; start this node with `jobledger serve --cluster`: it takes the rest from that node"
+    )]
+    Reseeded(String),
     /// The certificates of the authority cannot be read.
     #[error("cannot read the certificates in `{}`", .path.display())]
     Authority {

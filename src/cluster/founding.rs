@@ -1,21 +1,17 @@
 //! How a ledger becomes a cluster, how a node joins it, and how it leaves.
 
-use std::time::Duration;
+use async_nats::jetstream::kv::Store;
+use async_nats::{Client, jetstream};
 
-use async_nats::jetstream;
-
-use super::nats::{Names, NatsError};
+use super::nats::{Names, NatsError, patiently};
 use super::{ClusterError, Member, Settings, lease, members, nats, servers};
 use crate::access::Access;
 use crate::job::Position;
-use crate::ledger::{Folder, Founding, Membership, system_clock};
+use crate::ledger::{Folder, Founding, Membership, OpenError, system_clock};
+use crate::stream::MessageHash;
 
 /// The generation of a new cluster.
 const FIRST: u32 = 1;
-/// How often a request to NATS is sent at the most.
-const ATTEMPTS: u32 = 10;
-/// Pause between two attempts.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a change of the membership has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,27 +39,29 @@ pub async fn init(settings: &Settings, folder: &Folder, max_bytes: i64) -> Resul
     servers::check(settings).await?;
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = Names::new(founding.origin(), FIRST);
-    let (context, replicas) = (jetstream::new(client.clone()), settings.replicas);
-    patiently(async || nats::create(&context, &names, replicas, max_bytes).await).await?;
-    patiently(async || lease::create(&client, &names, replicas).await).await?;
-    let bucket = patiently(async || members::create(&client, &names, replicas).await).await?;
+    let bucket = make(settings, &client, &names, founding.start(FIRST)?.tip.hash, max_bytes).await?;
     let head = founding.begin(FIRST)?;
-    members::put(&bucket, &Member::new(settings, system_clock()())).await?;
+    enter(settings, &bucket).await?;
     Ok(Founded { stream: names.stream(), head, members: 1 })
 }
 
-/// Asks again while the servers of NATS choose their leaders, for 10 s.
-async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, NatsError>) -> Result<T, NatsError> {
-    for _ in 1..ATTEMPTS {
-        match ask().await {
-            Err(error @ NatsError::Request { .. }) => {
-                tracing::info!(error = &error as &dyn std::error::Error, "NATS is not ready; the command tries again");
-                tokio::time::sleep(PAUSE).await;
-            }
-            answered => return answered,
-        }
-    }
-    ask().await
+/// Enters the node among the members.
+pub(super) async fn enter(settings: &Settings, bucket: &Store) -> Result<(), NatsError> {
+    patiently(async || members::put(bucket, &Member::new(settings, system_clock()())).await).await
+}
+
+/// Makes the stream of a generation and its buckets. Answers the bucket of the members.
+pub(super) async fn make(
+    settings: &Settings,
+    client: &Client,
+    names: &Names,
+    start: MessageHash,
+    max_bytes: i64,
+) -> Result<Store, NatsError> {
+    let (context, replicas) = (jetstream::new(client.clone()), settings.replicas);
+    patiently(async || nats::create(&context, names, start, replicas, max_bytes).await).await?;
+    patiently(async || lease::create(client, names, replicas).await).await?;
+    patiently(async || members::create(client, names, replicas).await).await
 }
 
 /// Makes the copy of a node in `folder`, a backup with the ledger's key, a node of its own.
@@ -73,17 +71,20 @@ async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, NatsError>) -> Res
 /// The folder is not the copy of a node, lacks the key, or another node has the name.
 pub async fn join(settings: &Settings, folder: &Folder) -> Result<Founded, ClusterError> {
     let membership = Membership::open(folder)?;
-    let names = super::names(folder)?;
+    // From now on the node's confirmations count, so a power cut must not take the copied log and keys.
+    folder.sync_files().map_err(OpenError::from)?;
+    let own = super::names(folder)?;
     servers::check(settings).await?;
     let client = nats::connect(&settings.login, &settings.name).await?;
+    let names = patiently(async || super::newest_names(&client, &own).await).await?;
     nats::open(&jetstream::new(client.clone()), &names, settings.replicas).await?;
-    let bucket = members::open(&client, &names).await?;
-    let before = members::list(&bucket).await?;
+    let bucket = patiently(async || members::open(&client, &names).await).await?;
+    let before = patiently(async || members::list(&bucket).await).await?;
     if before.iter().any(|member| member.name == settings.name && member.url != settings.url) {
         return Err(ClusterError::Taken(settings.name.clone()));
     }
-    members::put(&bucket, &Member::new(settings, system_clock()())).await?;
-    let members = members::list(&bucket).await?.len();
+    enter(settings, &bucket).await?;
+    let members = patiently(async || members::list(&bucket).await).await?.len();
     Ok(Founded { stream: names.stream(), head: membership.head()?, members })
 }
 
@@ -95,11 +96,12 @@ pub async fn join(settings: &Settings, folder: &Folder) -> Result<Founded, Clust
 /// The folder is not a node's, or the servers do not answer.
 pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, ClusterError> {
     let membership = Membership::open(folder)?;
-    let names = super::names(folder)?;
+    let own = super::names(folder)?;
     let client = nats::connect(&settings.login, &settings.name).await?;
-    let bucket = members::open(&client, &names).await?;
+    let names = patiently(async || super::newest_names(&client, &own).await).await?;
+    let bucket = patiently(async || members::open(&client, &names).await).await?;
     bucket.delete(&settings.name).await.map_err(NatsError::doing("remove the entry of this node"))?;
-    let members = members::list(&bucket).await?.len();
+    let members = patiently(async || members::list(&bucket).await).await?.len();
     let head = membership.head()?;
     if folder.access().exists() {
         Access::open(&folder.access())?.is_alone()?;
@@ -115,9 +117,10 @@ pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, Clus
 ///
 /// The folder is not a node's, no member has the name, or the servers do not answer.
 pub async fn forget(settings: &Settings, folder: &Folder, gone: &str) -> Result<usize, ClusterError> {
-    let names = super::names(folder)?;
+    let own = super::names(folder)?;
     let client = nats::connect(&settings.login, &settings.name).await?;
-    let bucket = members::open(&client, &names).await?;
+    let names = patiently(async || super::newest_names(&client, &own).await).await?;
+    let bucket = patiently(async || members::open(&client, &names).await).await?;
     if !members::list(&bucket).await?.iter().any(|member| member.name == gone) {
         return Err(ClusterError::NoMember(gone.to_owned()));
     }

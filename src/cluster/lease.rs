@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv::{Config, CreateErrorKind, Store, UpdateErrorKind};
-use async_nats::jetstream::stream::StorageType;
-use async_nats::{Client, jetstream};
+use async_nats::Client;
+use async_nats::jetstream::kv::{CreateErrorKind, Store, UpdateErrorKind};
 use tokio::time::timeout;
 
-use super::nats::{Names, NatsError};
-use super::{Cluster, REPLICAS};
+use super::Cluster;
+use super::nats::{Names, NatsError, create_bucket, open_bucket};
 use crate::ledger::{Ledger, Role};
 
 /// After so long without a renewal the lease lapses. An election among the NATS servers takes up to some seconds.
@@ -56,22 +55,12 @@ impl Lease {
 
 /// Opens the bucket of the lease.
 pub(super) async fn open(client: &Client, names: &Names) -> Result<Store, NatsError> {
-    let context = jetstream::new(client.clone());
-    context.get_key_value(names.leases()).await.map_err(NatsError::doing("open the bucket of the lease"))
+    open_bucket(client, names.leases(), "open the bucket of the lease").await
 }
 
 /// Makes the bucket of the lease.
 pub(super) async fn create(client: &Client, names: &Names, replicas: usize) -> Result<Store, NatsError> {
-    let config = Config {
-        bucket: names.leases(),
-        max_age: LAPSE,
-        history: 1,
-        num_replicas: replicas.min(REPLICAS),
-        storage: StorageType::File,
-        ..Config::default()
-    };
-    let context = jetstream::new(client.clone());
-    context.create_key_value(config).await.map_err(NatsError::doing("make the bucket of the lease"))
+    create_bucket(client, names.leases(), replicas, LAPSE, "make the bucket of the lease").await
 }
 
 impl Cluster {

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{Config, Store};
-use async_nats::jetstream::stream::StorageType;
-use async_nats::{Client, jetstream};
+use async_nats::Client;
+use async_nats::jetstream::kv::Store;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
-use super::nats::{Names, NatsError};
-use super::{Cluster, ClusterError, REPLICAS, Settings};
+use super::nats::{Names, NatsError, create_bucket, open_bucket};
+use super::{Cluster, ClusterError, Settings};
 use crate::job::Time;
-use crate::ledger::{Leader, Ledger, Role};
+use crate::ledger::{Leader, Ledger, Node, Role};
 
 /// How often a node brings its entry up to date, and counts the members.
 const TELL: Duration = Duration::from_secs(3);
+/// How long a node that stops waits for NATS.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A member, as it says itself. Only how many members there are counts for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,21 +59,12 @@ impl Member {
 
 /// Opens the bucket of the members.
 pub(super) async fn open(client: &Client, names: &Names) -> Result<Store, NatsError> {
-    let context = jetstream::new(client.clone());
-    context.get_key_value(names.members()).await.map_err(NatsError::doing("open the bucket of the members"))
+    open_bucket(client, names.members(), "open the bucket of the members").await
 }
 
 /// Makes the bucket of the members.
 pub(super) async fn create(client: &Client, names: &Names, replicas: usize) -> Result<Store, NatsError> {
-    let config = Config {
-        bucket: names.members(),
-        history: 1,
-        num_replicas: replicas.min(REPLICAS),
-        storage: StorageType::File,
-        ..Config::default()
-    };
-    let context = jetstream::new(client.clone());
-    context.create_key_value(config).await.map_err(NatsError::doing("make the bucket of the members"))
+    create_bucket(client, names.members(), replicas, Duration::ZERO, "make the bucket of the members").await
 }
 
 /// Every member, by name. An entry that cannot be read is left out.
@@ -105,24 +98,35 @@ impl Cluster {
     }
 
     /// Counts the members: a majority of them has to confirm. Answers them.
-    pub(super) async fn count_members(&self) -> Result<Vec<Member>, ClusterError> {
+    pub(super) async fn count_members(&self) -> Result<Vec<Member>, NatsError> {
         let members = list(&self.members).await?;
         self.confirmations.need(self.settings.confirm.others(members.len()));
         Ok(members)
+    }
+
+    /// Tells the members this node's last position, before it stops: `cluster reseed` compares the positions of stopped nodes.
+    pub async fn tell_last_position(&self, ledger: &Ledger) {
+        let Some(node) = ledger.node() else { return };
+        // Without an answer the entry is some seconds old.
+        let _ = timeout(ANSWER, put(&self.members, &self.member(ledger, node))).await;
+    }
+
+    /// This node's entry.
+    fn member(&self, ledger: &Ledger, node: &Node) -> Member {
+        let state = node.state();
+        Member {
+            role: state.role.as_str().into(),
+            sequence: state.durable.sequence,
+            head: ledger.head().get(),
+            ..Member::new(&self.settings, ledger.now())
+        }
     }
 
     /// Brings this node's entry up to date. Never returns.
     pub(super) async fn tell_of_itself(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
         loop {
-            let state = node.state();
-            let told = Member {
-                role: state.role.as_str().into(),
-                sequence: state.durable.sequence,
-                head: ledger.head().get(),
-                ..Member::new(&self.settings, ledger.now())
-            };
-            let told = put(&self.members, &told).await.map_err(ClusterError::from);
+            let told = put(&self.members, &self.member(&ledger, node)).await;
             let counted = self.count_members().await;
             match told.and(counted) {
                 Ok(members) => {

@@ -6,41 +6,43 @@
 //! Not here: what counts in the stream (`stream`), the thread that writes (`ledger`), and requests of clients (`http`).
 
 mod agent;
+mod condition;
 mod confirm;
 mod erase;
 mod error;
 mod founding;
+mod hearing;
 mod lease;
 mod members;
 pub mod nats;
 mod peers;
 mod purge;
+mod reseed;
 mod servers;
 mod settings;
 mod state;
 mod tokens;
 
+pub use condition::Condition;
 pub use error::ClusterError;
 pub use founding::{Founded, forget, init, join, leave};
 pub use members::Member;
 pub use purge::Held;
+pub use reseed::{Reseeding, reseed};
 pub use settings::{BadConfirm, Confirm, Settings, check_name};
 pub use state::{State, state};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use async_nats::Client;
 use async_nats::jetstream::kv::Store;
+use async_nats::{Client, jetstream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::nats::{Engine, Names};
+use self::nats::{Engine, Names, NatsError, patiently};
 use crate::ledger::{Confirmations, Folder, Ledger, Replication, identity};
 use crate::log::Reader;
-
-/// The copies of the stream and of the buckets.
-const REPLICAS: usize = 3;
 
 /// A node's connection to the cluster. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ pub struct Cluster {
     /// Whether all checked servers of NATS keep what they accept.
     keeps: Arc<AtomicBool>,
     held: watch::Sender<Held>,
+    apart: watch::Sender<bool>,
 }
 
 impl Cluster {
@@ -65,19 +68,22 @@ impl Cluster {
     ///
     /// The folder is not a node's, a server is not set as it must be or does not answer, or the stream is gone.
     pub async fn connect(settings: Settings, folder: &Folder) -> Result<(Cluster, Replication), ClusterError> {
-        let names = names(folder)?;
+        let own = names(folder)?;
         servers::check(&settings).await?;
         let agent = agent::agent(settings.login.authority.as_deref())?;
         let client = nats::connect(&settings.login, &settings.name).await?;
+        // A node also starts while the servers of NATS choose their leaders.
+        let names = patiently(async || newest_names(&client, &own).await).await?;
         let replicas = settings.replicas;
-        let engine = Engine::open(client.clone(), names.clone(), replicas).await?;
-        let leases = lease::open(&client, &names).await?;
-        let members = members::open(&client, &names).await?;
+        let engine = patiently(async || Engine::open(client.clone(), names.clone(), replicas).await).await?;
+        let leases = patiently(async || lease::open(&client, &names).await).await?;
+        let members = patiently(async || members::open(&client, &names).await).await?;
         let (lease, has_lease) = watch::channel(false);
         let confirmations = Arc::new(Confirmations::default());
         let replication = Replication {
             name: settings.name.clone(),
             url: settings.url.clone(),
+            generation: names.generation(),
             bell: engine.bell(),
             log: Box::new(engine),
             peers: Box::new(peers::Others {
@@ -102,9 +108,10 @@ impl Cluster {
             agent,
             keeps: Arc::new(AtomicBool::new(true)),
             held: watch::Sender::new(Held::default()),
+            apart: watch::Sender::new(false),
         };
         // Before the node leads: its first commit must already wait for enough nodes.
-        cluster.count_members().await?;
+        patiently(async || cluster.count_members().await).await?;
         Ok((cluster, replication))
     }
 
@@ -118,6 +125,7 @@ impl Cluster {
             self.clone().answer_questions(ledger.clone()),
             self.clone().watch_stream(ledger.clone()),
             self.clone().check_servers(),
+            self.clone().watch_hearing(ledger.clone()),
             self.clone().send_tokens(ledger),
         );
     }
@@ -141,6 +149,11 @@ impl Cluster {
     pub fn confirmations(&self) -> &Confirmations {
         &self.confirmations
     }
+}
+
+/// The names in NATS of the newest generation of a ledger: a node whose log is of an older one takes the rest from the others.
+async fn newest_names(client: &Client, own: &Names) -> Result<Names, NatsError> {
+    Ok(own.of(nats::newest(&jetstream::new(client.clone()), own).await?))
 }
 
 /// The names in NATS of the ledger in `folder`.

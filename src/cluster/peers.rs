@@ -51,12 +51,13 @@ impl Asking<'_> {
         }
     }
 
-    /// The messages after `after` that `node` has, in order; none without an answer.
-    async fn messages(&self, node: &str, after: Sequence) -> Vec<Whole> {
+    /// The messages after `after` of `generation` that `node` has, in order; none without an answer.
+    async fn messages(&self, node: &str, generation: u32, after: Sequence) -> Vec<Whole> {
         let mut answer = Vec::new();
         let mut total = None;
         loop {
-            let asked = Asked::Messages { after, offset: u32::try_from(answer.len()).unwrap_or(u32::MAX) };
+            let offset = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+            let asked = Asked::Messages { generation, after, offset };
             let Some(piece) = self.ask(node, asked).await else { return Vec::new() };
             let Some((length, piece)) = piece.split_first_chunk::<4>() else { return Vec::new() };
             let length = u32::from_be_bytes(*length) as usize;
@@ -84,12 +85,12 @@ pub(super) struct Others {
 }
 
 impl Peers for Others {
-    fn messages(&mut self, key: &StreamKey, after: Sequence) -> Vec<Whole> {
+    fn messages(&mut self, key: &StreamKey, generation: u32, after: Sequence) -> Vec<Whole> {
         let asking = Asking { client: &self.client, names: &self.names, name: &self.name, key };
         self.runtime.block_on(async {
             let Ok(Ok(members)) = timeout(ANSWER, members::list(&self.members)).await else { return Vec::new() };
             for member in members.iter().filter(|member| member.name != self.name) {
-                let wholes = asking.messages(&member.name, after).await;
+                let wholes = asking.messages(&member.name, generation, after).await;
                 if !wholes.is_empty() {
                     return wholes;
                 }
@@ -134,7 +135,7 @@ impl Cluster {
         let Some(question) = question.filter(|question| question.generation == node.generation) else { return };
         let body = match question.asked {
             Asked::Barrier => position_after_barrier(ledger, node).await.map(|head| head.get().to_be_bytes().to_vec()),
-            Asked::Messages { after, offset } => piece(ledger, after, offset).await,
+            Asked::Messages { generation, after, offset } => piece(ledger, generation, after, offset).await,
         };
         let Some(body) = body else { return };
         let answer = question.answer(&body, &node.key);
@@ -150,9 +151,9 @@ async fn position_after_barrier(ledger: &Ledger, node: &Node) -> Option<Position
 }
 
 /// The length of the whole answer, and a piece of it.
-async fn piece(ledger: &Ledger, after: Sequence, offset: u32) -> Option<Vec<u8>> {
+async fn piece(ledger: &Ledger, generation: u32, after: Sequence, offset: u32) -> Option<Vec<u8>> {
     let ledger = ledger.clone();
-    let answer = off_thread(move || ledger.copied_messages(after)).await;
+    let answer = off_thread(move || ledger.copied_messages(generation, after)).await;
     let answer = answer.inspect_err(|error| {
         tracing::warn!(error = error as &dyn std::error::Error, "messages cannot be read for another node");
     });

@@ -32,8 +32,9 @@ pub struct State {
 ///
 /// The folder is not a node's, or the servers do not answer.
 pub async fn state(settings: &Settings, folder: &Folder) -> Result<State, ClusterError> {
-    let names = super::names(folder)?;
+    let own = super::names(folder)?;
     let client = nats::connect(&settings.login, &settings.name).await?;
+    let names = super::newest_names(&client, &own).await?;
     let stream = nats::open(&jetstream::new(client.clone()), &names, settings.replicas).await?;
     let members = members::list(&members::open(&client, &names).await?).await?;
     let info = stream.cached_info();

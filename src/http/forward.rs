@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use crate::http::across::{catch_up, has_position, is_heard, is_strong, position}
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
 use crate::http::request::body::MAX_BODY;
+use crate::http::signed_in::SessionChange;
 use crate::ledger::{Node, Role};
 
 /// The node that forwarded a request. A request is forwarded once.
@@ -35,8 +36,8 @@ const LEADER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Most bytes of the leader's answer.
 const MAX_ANSWER: u64 = 64 << 20;
-/// Writes that concern one node alone: sessions, webhooks, and views.
-const LOCAL: [&str; 3] = ["/session", "/ledger/webhooks", "/ledger/rebuild"];
+/// Writes that concern one node alone: webhooks, and views.
+const LOCAL: [&str; 2] = ["/ledger/webhooks", "/ledger/rebuild"];
 
 /// Answers a request on a node of a cluster: forwards a write if another node leads.
 ///
@@ -86,23 +87,27 @@ async fn forward(app: &App, request: Request) -> Result<Response, Error> {
     }
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.map_err(|_| Error::new(Code::TOO_LARGE, "the body is too large"))?;
-    for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+    // The leader compares `Host` with the origin of the page that sent the request.
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         parts.headers.remove(name);
     }
     let name = HeaderValue::from_str(&node.name).expect("a node's name is letters and digits");
     parts.headers.insert(FORWARDED, name);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let sent = Sent { method: parts.method, path, headers: parts.headers, body };
-    let answer = send_until_heard(node, cluster, sent).await?;
+    let answer = send_until_heard(node, cluster, &sent).await?;
     if let Some(position) = position(answer.headers()) {
         // Without it the caller would not find what it wrote on this node. The leader has recorded it all the same.
         let _ = has_position(app, position).await;
+    }
+    if let Some(changed) = SessionChange::of(&sent.headers, answer.headers()) {
+        changed.arrives(app).await;
     }
     Ok(answer)
 }
 
 /// Sends the request to the leader, as soon as there is one that takes it.
-async fn send_until_heard(node: &Node, cluster: &Cluster, sent: Sent) -> Result<Response, Error> {
+async fn send_until_heard(node: &Node, cluster: &Cluster, sent: &Sent) -> Result<Response, Error> {
     let deadline = Instant::now() + LEADER;
     loop {
         let leader = node.state().leader.filter(|leader| leader.name != node.name);

@@ -70,10 +70,11 @@ impl Writer {
 }
 
 impl Reader<'_> {
-    /// The messages after `after`, in order, `limit` at the most. Only a node's log has messages.
+    /// The messages after `after` of this generation and those of later ones, in order, `limit` at the most. Only a node's log has
+    /// messages.
     pub fn messages(&self, generation: u32, after: Sequence, limit: usize) -> Result<Vec<LoggedMessage>, Error> {
         let sql = "SELECT generation, sequence, hash, first_position FROM stream \
-                   WHERE generation = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+                   WHERE (generation, sequence) > (?1, ?2) ORDER BY generation, sequence LIMIT ?3";
         let mut statement = self.prepare("read messages", sql)?;
         let mut rows = statement.rows(params![generation, after, limit])?;
         std::iter::from_fn(|| rows.read(message).transpose()).map(|row| Ok(row?)).collect()

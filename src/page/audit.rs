@@ -10,7 +10,7 @@ use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
 use super::visitor::Visitor;
 use crate::blocking::off_thread;
-use crate::http::{App, Error, Params};
+use crate::http::{App, Error, NodeModel, Params};
 use crate::job::{JobId, Kind};
 
 #[derive(Template)]
@@ -28,6 +28,8 @@ struct AuditPage {
     /// What the person typed as the id of a job.
     asked: String,
     job: Option<Proven>,
+    /// The node that serves the page; `None` for a ledger on one machine.
+    node: Option<NodeModel>,
 }
 
 /// A job that the page links to.
@@ -64,6 +66,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, params: Param
         anchored: app.ledger.anchored().map(|anchored| anchored.size),
         asked: asked.unwrap_or_default(),
         job,
+        node: NodeModel::of(&app),
     };
     Ok(answer(StatusCode::OK, &page))
 }

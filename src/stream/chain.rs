@@ -16,6 +16,8 @@ pub struct Tip {
 /// A commit that is in the stream for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
+    /// The generation of its stream.
+    pub generation: u32,
     /// The place of its last message.
     pub sequence: Sequence,
     /// The hash of its last message, which the next valid message names.
@@ -186,7 +188,8 @@ impl Chain {
             return Judged::Begun { commit, next };
         }
         self.tip.hash = hash;
-        Judged::Valid(Whole { sequence, hash, kind, commit, node: said.node.to_owned(), body: begun.body })
+        let (generation, node) = (self.generation, said.node.to_owned());
+        Judged::Valid(Whole { generation, sequence, hash, kind, commit, node, body: begun.body })
     }
 }
 

@@ -110,9 +110,7 @@ impl<'m> Message<'m> {
         bytes.extend_from_slice(&parts.to_be_bytes());
         put_short_text(&mut bytes, node);
         bytes.extend_from_slice(self.body);
-        let mac = key.mac(PURPOSE, &bytes);
-        bytes.extend_from_slice(&mac);
-        bytes
+        key.sealed(PURPOSE, bytes)
     }
 
     /// How many bytes a message of `node` has besides its body.
@@ -125,10 +123,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// A [`BadMessage`].
     pub fn read(bytes: &'m [u8], key: &StreamKey) -> Result<Message<'m>, BadMessage> {
-        let (said, mac) = bytes.split_last_chunk::<{ StreamKey::MAC }>().ok_or(BadMessage::Foreign)?;
-        if !key.verifies(PURPOSE, said, mac) {
-            return Err(BadMessage::Foreign);
-        }
+        let said = key.opened(PURPOSE, bytes).ok_or(BadMessage::Foreign)?;
         let mut fields = Fields::of(said);
         match fields.u8("a version")? {
             VERSION => {}

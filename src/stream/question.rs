@@ -4,7 +4,7 @@ use super::fields::{Fields, put_long, put_short_text};
 use super::{BadBody, CommitId, Kind, MessageHash, Sequence, StreamKey, Whole};
 
 /// The version of questions and answers that this program writes and reads. A node ignores others.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// What the MAC of a question is for.
 const QUESTION: &str = "question";
 /// What the MAC of an answer is for.
@@ -17,7 +17,9 @@ pub enum Asked {
     Barrier,
     /// The messages after a place, as the asked node's log has them.
     Messages {
-        /// The newest message that the asking node has.
+        /// The generation of the newest message that the asking node has.
+        generation: u32,
+        /// That message.
         after: Sequence,
         /// How many bytes of the answer the asking node has already.
         offset: u32,
@@ -49,8 +51,9 @@ impl<'q> Question<'q> {
         put_short_text(&mut bytes, self.node);
         match self.asked {
             Asked::Barrier => bytes.push(1),
-            Asked::Messages { after, offset } => {
+            Asked::Messages { generation, after, offset } => {
                 bytes.push(2);
+                bytes.extend_from_slice(&generation.to_be_bytes());
                 bytes.extend_from_slice(&after.to_be_bytes());
                 bytes.extend_from_slice(&offset.to_be_bytes());
             }
@@ -72,7 +75,11 @@ impl<'q> Question<'q> {
         let node = fields.short_text("a node's name")?;
         let asked = match fields.u8("a question")? {
             1 => Asked::Barrier,
-            2 => Asked::Messages { after: fields.u64("a sequence")?, offset: fields.u32("an offset")? },
+            2 => Asked::Messages {
+                generation: fields.u32("a generation")?,
+                after: fields.u64("a sequence")?,
+                offset: fields.u32("an offset")?,
+            },
             _ => return Ok(None),
         };
         fields.end()?;
@@ -94,7 +101,9 @@ impl<'q> Question<'q> {
 /// A message as a node's log has it. Its own bytes are gone; what it brought is in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied<'c> {
-    /// The message's place.
+    /// The generation of the stream that had the message.
+    pub generation: u32,
+    /// The message's place; 0 for the beginning of a generation.
     pub sequence: Sequence,
     /// Its hash.
     pub hash: MessageHash,
@@ -105,6 +114,7 @@ pub struct Copied<'c> {
 impl Copied<'_> {
     /// Appends the message to an answer.
     pub fn write(&self, answer: &mut Vec<u8>) {
+        answer.extend_from_slice(&self.generation.to_be_bytes());
         answer.extend_from_slice(&self.sequence.to_be_bytes());
         answer.extend_from_slice(&self.hash.0);
         put_long(answer, self.body);
@@ -117,12 +127,21 @@ impl Copied<'_> {
     pub fn read_all(answer: &[u8], node: &str) -> Result<Vec<Whole>, BadBody> {
         let (mut fields, mut wholes) = (Fields::of(answer), Vec::new());
         while !fields.is_empty() {
+            let generation = fields.u32("a generation")?;
             let sequence = fields.u64("a sequence")?;
             let hash = MessageHash(fields.array("a hash")?);
             let body = fields.long("a body")?.to_vec();
             let kind = if body.is_empty() { Kind::Barrier } else { Kind::Commit };
             // The log does not have the commit's id, and nothing asks for it after the commit.
-            wholes.push(Whole { sequence, hash, kind, commit: CommitId([0; 16]), node: node.to_owned(), body });
+            wholes.push(Whole {
+                generation,
+                sequence,
+                hash,
+                kind,
+                commit: CommitId([0; 16]),
+                node: node.to_owned(),
+                body,
+            });
         }
         Ok(wholes)
     }
@@ -145,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_question_reads_back_and_no_changed_byte_passes() {
-        for asked in [Asked::Barrier, Asked::Messages { after: 9, offset: 3 }] {
+        for asked in [Asked::Barrier, Asked::Messages { generation: 1, after: 9, offset: 3 }] {
             let bytes = question(asked).to_bytes(&key());
             assert_eq!(Question::read(&bytes, &key()), Some(question(asked)));
             for at in 0..bytes.len() {
@@ -176,9 +195,9 @@ mod tests {
         let entries = vec![Entry { leaf: b"leaf", content: None }];
         let body = CommitBody { first: Position::new(3), recorded: Time::from_micros(5), head, entries };
         let mut answer = Vec::new();
-        Copied { sequence: 4, hash: MessageHash([1; 32]), body: &body.to_bytes() }.write(&mut answer);
+        Copied { generation: 1, sequence: 4, hash: MessageHash([1; 32]), body: &body.to_bytes() }.write(&mut answer);
         let one = answer.len();
-        Copied { sequence: 6, hash: MessageHash([2; 32]), body: b"" }.write(&mut answer);
+        Copied { generation: 1, sequence: 6, hash: MessageHash([2; 32]), body: b"" }.write(&mut answer);
         let wholes = Copied::read_all(&answer, "c").unwrap();
         let found: Vec<_> = wholes.iter().map(|whole| (whole.sequence, whole.kind, whole.hash.0[0])).collect();
         assert_eq!(found, [(4, Kind::Commit, 1), (6, Kind::Barrier, 2)]);

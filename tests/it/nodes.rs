@@ -4,7 +4,7 @@ use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role};
 use serde_json::json;
 
 use crate::support::cli::cli;
-use crate::support::nodes::{TestCluster, rows};
+use crate::support::nodes::{TestCluster, TestNode, rows};
 use crate::support::redactions::redacted;
 use crate::support::wait::until;
 use crate::support::{completed, noted, started, task_job};
@@ -106,6 +106,64 @@ fn a_node_stops_at_a_stream_that_is_behind_its_log() {
     let a = cluster.start("a");
     until("the node stops", || a.role() == Role::Stopped);
     assert!(a.ledger.read_only().unwrap().contains("lost messages"), "{:?}", a.ledger.read_only());
+}
+
+/// Closes a node, and frees its folder.
+fn end(node: TestNode) {
+    node.ledger.close();
+}
+
+#[test]
+fn a_lost_stream_continues_with_the_longest_log_and_the_others_take_the_rest_from_it() {
+    let mut cluster = TestCluster::new(&["a", "b", "c"]);
+    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
+    cluster.lead(&a, &[&b, &c]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    c.has_all_of(&a);
+    end(c);
+    for n in 0..300 {
+        cluster.append(&a, &json!([noted("a", &n.to_string())])).unwrap();
+    }
+    b.has_all_of(&a);
+    end(a);
+    end(b);
+    cluster.reseed("b");
+    let (b, a) = (cluster.start("b"), cluster.start("a"));
+    // `c` has 300 events less: more messages than one answer brings.
+    let c = cluster.start("c");
+    cluster.lead(&b, &[&a, &c]);
+    assert_eq!(cluster.append(&b, &json!([noted("a", "after")])).unwrap().position().get(), 302);
+    for node in [&a, &c] {
+        node.has_all_of(&b);
+    }
+    for node in [a, b, c] {
+        node.ledger.close();
+    }
+    for name in ["a", "c"] {
+        assert!(rows(&cluster.folder(name)) == rows(&cluster.folder("b")), "{name}");
+        cli(["verify", "db"]).arg(cluster.folder(name)).run().expect(7);
+    }
+}
+
+#[test]
+fn a_node_with_more_than_the_log_that_continues_stops() {
+    let mut cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[]);
+    b.has_all_of(&a);
+    end(b);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    end(a);
+    cluster.reseed("b");
+    let (b, a) = (cluster.start("b"), cluster.start("a"));
+    cluster.lead(&b, &[]);
+    until("the node stops", || a.role() == Role::Stopped);
+    assert!(
+        a.ledger.read_only().unwrap().contains("continues a log that is not this one"),
+        "{:?}",
+        a.ledger.read_only()
+    );
+    assert_eq!(a.ledger.head().get(), 1, "the node keeps what it has");
 }
 
 #[test]

@@ -57,11 +57,16 @@ impl Answer {
 
 impl Client {
     pub fn new(url: &str, token: Option<&str>) -> Client {
+        Client::with_patience(url, token, PATIENCE)
+    }
+
+    /// A client that waits so long for a whole answer.
+    pub fn with_patience(url: &str, token: Option<&str>, patience: Duration) -> Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .build();
         Client { agent: config.into(), url: url.to_owned(), token: token.map(str::to_owned) }
     }
@@ -119,7 +124,8 @@ impl Client {
         self.try_send(Method::POST, "/ledger/events", &headers, events.to_string().as_bytes())
     }
 
-    fn try_send(
+    /// Sends a request to a server that may die before it answers.
+    pub fn try_send(
         &self,
         method: Method,
         path: &str,
@@ -146,6 +152,12 @@ impl Client {
     /// Opens a stream of server-sent events.
     #[track_caller]
     pub fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
+        let stream = self.try_stream(path, headers).unwrap();
+        stream.unwrap_or_else(|status| panic!("{path}: {status}"))
+    }
+
+    /// Opens a stream of server-sent events at a server that may die; answers the status if it is not 200.
+    pub fn try_stream(&self, path: &str, headers: &[(&str, &str)]) -> Result<Result<Stream, u16>, ureq::Error> {
         let mut request = Request::builder().uri(format!("{}{path}", self.url)).header("accept", "text/event-stream");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -153,11 +165,13 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = self.agent.run(request.body(()).unwrap()).unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
+        let answer = self.agent.run(request.body(()).unwrap())?;
+        if answer.status() != 200 {
+            return Ok(Err(answer.status().as_u16()));
+        }
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let headers = answer.headers().clone();
-        Stream { lines: BufReader::new(Box::new(answer.into_body().into_reader())), headers }
+        Ok(Ok(Stream { lines: BufReader::new(Box::new(answer.into_body().into_reader())), headers }))
     }
 }
 
@@ -191,16 +205,23 @@ impl Iterator for Stream {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
+        self.try_next().expect("a stream that goes on")
+    }
+}
+
+impl Stream {
+    /// The next frame; `None` at the end.
+    pub fn try_next(&mut self) -> std::io::Result<Option<Frame>> {
         let mut frame = Frame::default();
         let mut any = false;
         loop {
             let mut line = String::new();
-            if self.lines.read_line(&mut line).expect("a stream that goes on") == 0 {
-                return None;
+            if self.lines.read_line(&mut line)? == 0 {
+                return Ok(None);
             }
             let line = line.trim_end_matches('\n');
             if line.is_empty() && any {
-                return Some(frame);
+                return Ok(Some(frame));
             }
             any = true;
             match line.split_once(": ") {

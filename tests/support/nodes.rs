@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
-    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Options, Peers, Replication, Role,
+    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Membership, Options, Peers, Replication,
+    Role,
 };
 use jobledger::mask::Mask;
 use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
@@ -84,10 +85,11 @@ struct Serving(Arc<Mutex<Vec<Ledger>>>);
 struct Others(Serving, String);
 
 impl Peers for Others {
-    fn messages(&mut self, _: &StreamKey, after: Sequence) -> Vec<Whole> {
+    fn messages(&mut self, _: &StreamKey, generation: u32, after: Sequence) -> Vec<Whole> {
         let serving = self.0.0.lock().clone();
         let others = serving.iter().filter(|ledger| ledger.node().unwrap().name != self.1);
-        let answers = others.map(|ledger| Copied::read_all(&ledger.copied_messages(after).unwrap(), "other").unwrap());
+        let copied = |ledger: &Ledger| ledger.copied_messages(generation, after).unwrap();
+        let answers = others.map(|ledger| Copied::read_all(&copied(ledger), "other").unwrap());
         answers.into_iter().find(|wholes| !wholes.is_empty()).unwrap_or_default()
     }
 }
@@ -104,6 +106,8 @@ pub struct TestNode {
 pub struct TestCluster {
     dir: TempDir,
     pub engine: Engine,
+    /// The generation of the stream that nodes open.
+    generation: u32,
     serving: Serving,
     runtime: tokio::runtime::Runtime,
 }
@@ -115,6 +119,7 @@ impl TestCluster {
         let cluster = TestCluster {
             dir: tempfile::tempdir().unwrap(),
             engine: Engine::default(),
+            generation: 1,
             serving: Serving::default(),
             runtime,
         };
@@ -135,6 +140,15 @@ impl TestCluster {
         self.dir.path().join(name)
     }
 
+    /// Loses the stream, and begins the next generation with the log of a node that is closed.
+    pub fn reseed(&mut self, name: &str) {
+        self.generation += 1;
+        self.engine = Engine::default();
+        let mut membership = Membership::open(&Folder::new(self.folder(name))).unwrap();
+        let start = membership.start(self.generation).unwrap();
+        membership.begin(&start).unwrap();
+    }
+
     /// Opens a node.
     pub fn start(&self, name: &str) -> TestNode {
         let (lease, has_lease) = watch::channel(false);
@@ -142,6 +156,7 @@ impl TestCluster {
         let replication = Replication {
             name: name.to_owned(),
             url: format!("http://{name}"),
+            generation: self.generation,
             log: Box::new(self.engine.clone()),
             peers: Box::new(Others(self.serving.clone(), name.to_owned())),
             bell: self.engine.bell.subscribe(),

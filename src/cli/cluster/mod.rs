@@ -1,4 +1,4 @@
-//! `jobledger cluster init`, `join`, `status`, `leave`.
+//! `jobledger cluster init`, `join`, `status`, `leave`, `reseed`.
 //!
 //! Not here: `serve --cluster`, which runs a node.
 
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::output::say;
 use super::size::size;
 use super::{AnchorDir, Data, Failure, Outcome};
-use crate::cluster::{self, ClusterError, Founded, Settings};
+use crate::cluster::{self, ClusterError, Founded, Reseeding, Settings};
 use crate::ledger::Folder;
 
 /// Several machines that share one ledger through NATS JetStream
@@ -54,6 +54,15 @@ enum ClusterCommand {
   jobledger cluster leave --config node.toml
   jobledger cluster leave --config node.toml --gone c")]
     Leave(Leave),
+    /// Make a lost stream again, on the node that has the most; no server may have the folder
+    ///
+    /// Stop all nodes first. `jobledger verify db` shows the position of each: the node with the newest has every answered event. The
+    /// stream of the next generation continues its log. Start this node afterwards, and then the others, which take from it what they
+    /// lack.
+    #[command(after_long_help = "Examples:
+  jobledger cluster reseed --config node.toml
+  jobledger cluster reseed --config node.toml --force")]
+    Reseed(Reseed),
 }
 
 #[derive(Debug, Args)]
@@ -83,16 +92,41 @@ struct Init {
     #[command(flatten)]
     member: Member,
 
+    #[command(flatten)]
+    bytes: StreamBytes,
+}
+
+#[derive(Debug, Args)]
+struct Reseed {
+    #[command(flatten)]
+    member: Member,
+
+    #[command(flatten)]
+    bytes: StreamBytes,
+
+    /// Also if the old stream has its messages, or if another node was ahead: answered events may be lost
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+struct StreamBytes {
     /// Most bytes of the stream on each NATS server, which the server reserves; a full stream refuses writes
     #[arg(long, env = "JOBLEDGER_STREAM_BYTES", default_value = "4GiB", value_name = "SIZE", value_parser = size)]
     stream_bytes: u64,
+}
+
+impl StreamBytes {
+    fn most(&self) -> i64 {
+        i64::try_from(self.stream_bytes).unwrap_or(i64::MAX)
+    }
 }
 
 impl Cluster {
     pub(super) fn run(self) -> Outcome {
         match self.command {
             ClusterCommand::Init(init) => {
-                let most = i64::try_from(init.stream_bytes).unwrap_or(i64::MAX);
+                let most = init.bytes.most();
                 let Founded { stream, head, .. } =
                     init.member.run(async |settings, folder| cluster::init(settings, folder, most).await)?;
                 say!("`{stream}` continues the ledger after position {head}; this node is its only member");
@@ -108,6 +142,12 @@ impl Cluster {
             ClusterCommand::Leave(Leave { member, gone: Some(gone) }) => {
                 let members = member.run(async |settings, folder| cluster::forget(settings, folder, &gone).await)?;
                 say!("removed the member `{gone}`; the cluster has {members} members");
+            }
+            ClusterCommand::Reseed(Reseed { member, bytes, force }) => {
+                let how = Reseeding { max_bytes: bytes.most(), force };
+                let Founded { stream, head, .. } =
+                    member.run(async |settings, folder| cluster::reseed(settings, folder, how).await)?;
+                say!("`{stream}` continues the ledger after position {head}; start this node first, then the others");
             }
             ClusterCommand::Status(status) => return status.run(),
         }

@@ -35,12 +35,16 @@ pub enum NatsError {
     },
     /// There is no such stream.
     #[error(
-        "there is no stream `{0}` on these servers; a ledger never makes a lost stream again by itself: see `jobledger cluster --help`"
+        "there is no stream `{0}` on these servers; a ledger never makes a lost stream again by itself: see `jobledger cluster reseed \
+         --help`"
     )]
     NoStream(String),
     /// There is a stream already.
     #[error("there is a stream `{0}` with messages on these servers already")]
     Exists(String),
+    /// Another node begins the stream.
+    #[error("another node with another log begins the stream `{0}`")]
+    OtherStart(String),
     /// A request failed.
     #[error("cannot {doing}")]
     Request {

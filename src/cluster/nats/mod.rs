@@ -5,18 +5,22 @@
 //!
 //! Not here: which message counts (`stream`).
 
+mod bucket;
 mod connection;
 mod engine;
 mod error;
 mod feed;
 mod names;
+mod patience;
 mod stored;
 
+pub use bucket::{create_bucket, open_bucket};
 pub use connection::{Login, connect};
 pub use engine::Engine;
 pub use error::NatsError;
 pub use names::Names;
-pub use stored::{MAX_STREAM, create, open};
+pub use patience::patiently;
+pub use stored::{MAX_STREAM, create, find, newest, open};
 
 use std::time::Duration;
 

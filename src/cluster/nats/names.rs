@@ -15,6 +15,16 @@ impl Names {
         Names { ledger, generation }
     }
 
+    /// The names of another generation.
+    pub fn of(&self, generation: u32) -> Names {
+        Names { generation, ..self.clone() }
+    }
+
+    /// The generation of a stream of this ledger with that name.
+    pub fn generation_of(&self, stream: &str) -> Option<u32> {
+        stream.strip_prefix("jobledger_")?.strip_prefix(&self.ledger)?.strip_prefix('_')?.parse().ok()
+    }
+
     /// The stream.
     pub fn stream(&self) -> String {
         format!("jobledger_{}_{}", self.ledger, self.generation)

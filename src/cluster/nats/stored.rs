@@ -3,28 +3,71 @@
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
+use futures_util::TryStreamExt;
 
 use super::{HEADERS, Names, NatsError};
-use crate::stream::MAX_MESSAGE;
+use crate::stream::{MAX_MESSAGE, MessageHash};
 
 /// Most bytes of the stream, 16 GiB. A full stream refuses messages; it never drops one.
 pub const MAX_STREAM: i64 = 16 << 30;
 
-/// Makes the stream of a new generation, with `replicas` copies. Takes a stream of this name without messages, which an earlier
-/// attempt has made.
+/// Makes the stream of a new generation, with `replicas` copies; `start` is the hash of the generation's beginning. Takes a stream of
+/// this name and this beginning without messages, which an earlier attempt has made.
+///
+/// The stream's description has the beginning, so of two nodes with different logs one alone begins a generation.
 ///
 /// # Errors
 ///
-/// The stream of this name has messages or is set otherwise, or the servers refuse.
-pub async fn create(context: &Context, names: &Names, replicas: usize, max_bytes: i64) -> Result<Stream, NatsError> {
-    match context.get_stream(names.stream()).await {
-        Ok(stream) if stream.cached_info().state.last_sequence == 0 => return open(context, names, replicas).await,
-        Ok(_) => return Err(NatsError::Exists(names.stream())),
-        Err(error) if is_missing(&error) => {}
-        Err(error) => return Err(NatsError::doing("look for the stream")(error)),
+/// The stream of this name has messages, another beginning, or is set otherwise, or the servers refuse.
+pub async fn create(
+    context: &Context,
+    names: &Names,
+    start: MessageHash,
+    replicas: usize,
+    max_bytes: i64,
+) -> Result<Stream, NatsError> {
+    let start = start.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let config = Config { description: Some(start.clone()), ..wanted(names, replicas, max_bytes) };
+    // Both of two nodes that ask at once get the stream of the first if they ask for the same.
+    let made = match find(context, &names.stream()).await? {
+        Some(stream) => stream,
+        None => context.create_stream(config).await.map_err(NatsError::doing("make the stream"))?,
+    };
+    let info = made.cached_info();
+    if info.state.last_sequence > 0 {
+        return Err(NatsError::Exists(names.stream()));
     }
-    let config = wanted(names, replicas, max_bytes);
-    context.create_stream(config).await.map_err(NatsError::doing("make the stream"))
+    if info.config.description.as_ref() != Some(&start) {
+        return Err(NatsError::OtherStart(names.stream()));
+    }
+    open(context, names, replicas).await
+}
+
+/// The generation of the newest stream of the ledger, if there is a newer one than that of `names`; else that of `names`.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn newest(context: &Context, names: &Names) -> Result<u32, NatsError> {
+    let mut streams = context.stream_names();
+    let mut newest = names.generation();
+    while let Some(name) = streams.try_next().await.map_err(NatsError::doing("list the streams"))? {
+        newest = newest.max(names.generation_of(&name).unwrap_or(0));
+    }
+    Ok(newest)
+}
+
+/// The stream of this name as it is; `None` if there is none.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn find(context: &Context, name: &str) -> Result<Option<Stream>, NatsError> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(NatsError::doing("look for the stream")(error)),
+    }
 }
 
 /// Opens the stream, and checks that it keeps what it accepts.
@@ -33,11 +76,7 @@ pub async fn create(context: &Context, names: &Names, replicas: usize, max_bytes
 ///
 /// There is no such stream, it is set otherwise than [`create`] sets it, or the servers do not answer.
 pub async fn open(context: &Context, names: &Names, replicas: usize) -> Result<Stream, NatsError> {
-    let stream = match context.get_stream(names.stream()).await {
-        Ok(stream) => stream,
-        Err(error) if is_missing(&error) => return Err(NatsError::NoStream(names.stream())),
-        Err(error) => return Err(NatsError::doing("look for the stream")(error)),
-    };
+    let stream = find(context, &names.stream()).await?.ok_or_else(|| NatsError::NoStream(names.stream()))?;
     let found = &stream.cached_info().config;
     let expected = wanted(names, replicas, found.max_bytes);
     expect("the stream's replicas", expected.num_replicas, found.num_replicas)?;

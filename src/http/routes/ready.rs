@@ -12,18 +12,16 @@ use utoipa::ToSchema;
 use crate::access::Capability;
 use crate::http::answer::JsonLine;
 use crate::http::app::App;
+use crate::http::node_model::NodeModel;
 use crate::http::request::Caller;
 use crate::job::JobKey;
-use crate::ledger::{CLOCK_BEHIND_MS, Health, Node, Role};
+use crate::ledger::{CLOCK_BEHIND_MS, Health, Role};
 use crate::views::SetAside;
 
 /// How long the anchor may be without the newest checkpoint while the server counts as ready.
 const READY_ANCHOR: Duration = Duration::from_secs(5);
 /// How far the views may be behind while the server counts as ready, in milliseconds.
 const READY_LAG_MS: u64 = 1000;
-
-/// How long NATS may be silent while a node counts as ready.
-const READY_HEARD: Duration = Duration::from_secs(10);
 
 /// Most jobs that `/readyz` names among those that are set aside.
 const NAMED_JOBS: usize = 10;
@@ -58,6 +56,9 @@ pub struct Ready {
     /// With a token: what an operator should look at while the server is ready all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// With a token, on a node of a cluster: how the node and its cluster are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<NodeModel>,
 }
 
 /// Whether the process lives.
@@ -84,7 +85,8 @@ fn ready(app: &App, caller: Option<&Caller>) -> Ready {
     let status = if reasons.is_empty() { "ready" } else { "not ready" };
     let code = reasons.first().map(|(code, _)| *code);
     let Some(caller) = caller else {
-        return Ready { status, code, head: None, views: None, reasons: Vec::new(), warnings: Vec::new() };
+        let (reasons, warnings) = (Vec::new(), Vec::new());
+        return Ready { status, code, head: None, views: None, reasons, warnings, cluster: None };
     };
     Ready {
         status,
@@ -93,6 +95,7 @@ fn ready(app: &App, caller: Option<&Caller>) -> Ready {
         views: Some(app.ledger.views().1.get()),
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         warnings: warnings(app, caller),
+        cluster: NodeModel::of(app),
     }
 }
 
@@ -107,7 +110,7 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
     if let Some(why) = app.ledger.read_only() {
         reasons.push(("read-only", format!("read-only: {why}")));
     }
-    reasons.extend(app.ledger.node().and_then(apart));
+    reasons.extend(apart(app));
     reasons.extend(anchor_behind(app).map(|why| ("anchor-behind", why)));
     match health {
         Health::Following => {}
@@ -129,15 +132,15 @@ fn reasons(app: &App) -> Vec<(&'static str, String)> {
 }
 
 /// Why the node does not know what the cluster knows; `None` if it does.
-fn apart(node: &Node) -> Option<(&'static str, String)> {
-    let state = node.state();
-    match (state.role, state.heard.elapsed()) {
-        (Role::CatchingUp, _) => Some(("catching-up", "the node reads the stream up to its end".into())),
-        (_, silent) if silent >= READY_HEARD => {
-            Some(("stream-silent", format!("NATS has not answered for {} s", silent.as_secs())))
-        }
-        _ => None,
+fn apart(app: &App) -> Option<(&'static str, String)> {
+    let state = app.ledger.node()?.state();
+    if state.role == Role::CatchingUp {
+        return Some(("catching-up", "the node reads the stream up to its end".into()));
     }
+    // The same word ends tails, so a node that is ready also opens them.
+    let apart = app.cluster.as_ref().is_some_and(|cluster| *cluster.apart().borrow());
+    let silent = state.heard.elapsed().as_secs();
+    apart.then(|| ("stream-silent", format!("the node does not hear its cluster; NATS answered {silent} s ago")))
 }
 
 /// What is wrong with single jobs that the caller may see, or with the clock: the server is ready for everything else.

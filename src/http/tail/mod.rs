@@ -32,8 +32,9 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use self::beats::{Beat, Beats};
+use crate::cluster::Cluster;
 use crate::http::POSITION;
-use crate::http::answer::Error;
+use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::connection::Lease;
 use crate::http::connection::LeaseGuard;
@@ -75,11 +76,13 @@ fn seen_to_the_end(app: &App, key: &JobKey, seen: Option<Position>) -> Result<Op
     Ok(ended.filter(|ended| seen >= *ended).map(|_| StatusCode::NO_CONTENT.into_response()))
 }
 
-/// A stream's view of the events that end it: the server stops, or its token or session ends.
+/// A stream's view of the events that end it: the server stops, its token or session ends, or the node is apart from its cluster.
 struct Ending {
     app: App,
     lease: Lease,
     stopping: watch::Receiver<bool>,
+    /// `None` for a ledger on one machine.
+    apart: Option<watch::Receiver<bool>>,
     beats: Beats,
 }
 
@@ -112,8 +115,13 @@ impl Ending {
     ///
     /// # Errors
     ///
-    /// 503 `too-many-tails`.
+    /// 503 `too-many-tails`, and `stream-silent` on a node that is apart from its cluster.
     async fn open(app: &App, caller: &Caller, heartbeat: Option<Duration>) -> Result<(Ending, Held), Error> {
+        let apart = app.cluster.as_ref().map(Cluster::apart);
+        if apart.as_ref().is_some_and(|apart| *apart.borrow()) {
+            let detail = "this node does not hear its cluster; open the stream on another node";
+            return Err(Error::new(Code::STREAM_SILENT, detail));
+        }
         let permit = app.limits.tails.try_acquire(caller, 1)?;
         app.openings.turn(&app.stopping).await;
         let lease = Lease::new(app, caller);
@@ -121,7 +129,7 @@ impl Ending {
         caller.connection().shrink_send_buffer();
         let held = Held { _bound: bound, _permit: permit, _open: app.tails.enter(&app.ledger) };
         let (app, stopping) = (app.clone(), app.stopping.clone());
-        Ok((Ending { app, lease, stopping, beats: Beats::new(heartbeat, Instant::now()) }, held))
+        Ok((Ending { app, lease, stopping, apart, beats: Beats::new(heartbeat, Instant::now()) }, held))
     }
 
     /// A message was sent.
@@ -155,9 +163,16 @@ impl Ending {
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Woken<T> {
         let expiry = self.time_left();
         let stopped = async { self.stopping.wait_for(|stopping| *stopping).await.is_ok() };
+        let apart = async {
+            match &mut self.apart {
+                Some(apart) => apart.wait_for(|apart| *apart).await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = stopped => Woken::End,
+            _ = apart => Woken::End,
             () = self.lease.over() => Woken::End,
             () = tokio::time::sleep(expiry) => Woken::End,
             done = work => Woken::Done(done),

@@ -80,6 +80,11 @@ pub(in crate::ledger) struct Seal {
 pub(in crate::ledger) struct Sealed(Frontier);
 
 impl Seal {
+    /// The ledger's name.
+    pub(in crate::ledger) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// A seal that signs with each of `keys` for the log `origin`, whose tree ends with `edge`.
     pub(in crate::ledger) fn new(origin: &str, keys: Vec<SigningKey>, edge: Frontier) -> Seal {
         Seal { origin: origin.to_owned(), keys, edge }

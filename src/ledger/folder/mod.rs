@@ -232,6 +232,24 @@ impl Folder {
         made.map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })
     }
 
+    /// Brings every file of the folder to the disk: a program that copied them may not have done so.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses it.
+    pub fn sync_files(&self) -> Result<(), FolderError> {
+        let sync = || -> std::io::Result<()> {
+            for entry in std::fs::read_dir(&self.path)? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    Folder::sync(&entry.path())?;
+                }
+            }
+            Folder::sync(&self.path)
+        };
+        sync().map_err(|cause| FolderError::Unwritable { path: self.path.clone(), cause })
+    }
+
     /// The file whose lock shows that a process has the folder.
     pub(super) fn lock_file(&self) -> PathBuf {
         self.path.join("lock")

@@ -4,7 +4,7 @@ use super::body::body_of_events;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{self, Reader};
-use crate::stream::{Copied, Sequence};
+use crate::stream::{Copied, Sequence, Tip};
 use crate::tree::Size;
 
 /// Most messages in one answer.
@@ -13,15 +13,17 @@ const MESSAGES: usize = 200;
 const BYTES: usize = 4 << 20;
 
 impl Ledger {
-    /// The bytes of the messages after `after` that this node's log has, at most 200; none if this ledger is not a node, or has no
-    /// later message. [`Copied::read_all`] reads them.
+    /// The bytes of the messages after `after` of `generation` and of later generations that this node's log has, at most 200; none if
+    /// this ledger is not a node, or has no later message. [`Copied::read_all`] reads them.
     ///
     /// # Errors
     ///
     /// The log cannot be read.
-    pub fn copied_messages(&self, after: Sequence) -> Result<Vec<u8>, log::Error> {
-        let Some(node) = self.node() else { return Ok(Vec::new()) };
-        self.log(|log| log.snapshot(|| copied(log, node.generation, after)))
+    pub fn copied_messages(&self, generation: u32, after: Sequence) -> Result<Vec<u8>, log::Error> {
+        if self.node().is_none() {
+            return Ok(Vec::new());
+        }
+        self.log(|log| log.snapshot(|| copied(log, generation, after)))
     }
 }
 
@@ -32,7 +34,8 @@ fn copied(log: &Reader<'_>, generation: u32, after: Sequence) -> Result<Vec<u8>,
     let mut answer = Vec::new();
     for (message, end) in messages.iter().zip(ends).take(MESSAGES) {
         let body = body(log, message.first, end)?;
-        Copied { sequence: message.tip.sequence, hash: message.tip.hash, body: &body }.write(&mut answer);
+        let (generation, Tip { sequence, hash }) = (message.generation, message.tip);
+        Copied { generation, sequence, hash, body: &body }.write(&mut answer);
         if answer.len() >= BYTES {
             break;
         }

@@ -60,15 +60,21 @@ impl Founding {
     ///
     /// The log cannot be written. It is then as before.
     pub fn begin(mut self, generation: u32) -> Result<Position, MembershipError> {
-        let position = self.log.reader().head()?;
-        let edge = self.log.reader().edge(Size::up_to(position.get()))?;
-        let head = edge.head().expect("a log has at least one event");
-        let tip = Tip { sequence: 0, hash: MessageHash::of_start(self.origin(), generation, head) };
+        let start = self.start(generation)?;
         self.log.begin()?;
         self.log.join_stream()?;
-        self.log.add_message(&LoggedMessage { generation, tip, first: position.next() })?;
+        self.log.add_message(&start)?;
         self.log.commit()?;
-        Ok(position)
+        Ok(self.log.reader().head()?)
+    }
+
+    /// The beginning of a generation that continues this log.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn start(&self, generation: u32) -> Result<LoggedMessage, MembershipError> {
+        start_of(&self.log, self.origin(), generation)
     }
 }
 
@@ -76,6 +82,8 @@ impl Founding {
 #[derive(Debug)]
 pub struct Membership {
     log: Writer,
+    identity: Identity,
+    newest: LoggedMessage,
     _lock: Lock,
 }
 
@@ -91,11 +99,21 @@ impl Membership {
         }
         let lock = folder.lock().map_err(OpenError::from)?;
         let log = open_existing(folder)?;
-        if log.reader().newest_message()?.is_none() {
+        let Some(newest) = log.reader().newest_message()? else {
             return Err(MembershipError::NotANode(OpenError::IsNotNode(folder.path().to_owned())));
-        }
-        may_sign(folder, &log)?;
-        Ok(Membership { log, _lock: lock })
+        };
+        let identity = may_sign(folder, &log)?;
+        Ok(Membership { log, identity, newest, _lock: lock })
+    }
+
+    /// The newest message that the log has.
+    pub fn newest(&self) -> &LoggedMessage {
+        &self.newest
+    }
+
+    /// The ledger's name.
+    pub fn origin(&self) -> &str {
+        &self.identity.origin
     }
 
     /// The newest position.
@@ -105,6 +123,26 @@ impl Membership {
     /// The log cannot be read.
     pub fn head(&self) -> Result<Position, MembershipError> {
         Ok(self.log.reader().head()?)
+    }
+
+    /// The beginning of a generation that continues this log.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn start(&self, generation: u32) -> Result<LoggedMessage, MembershipError> {
+        start_of(&self.log, self.origin(), generation)
+    }
+
+    /// Notes in the log that a stream of a later generation continues it: the stream before is lost.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be written. It is then as before.
+    pub fn begin(&mut self, start: &LoggedMessage) -> Result<(), MembershipError> {
+        self.log.begin()?;
+        self.log.add_message(start)?;
+        Ok(self.log.commit()?)
     }
 
     /// Makes the log that of a ledger on one machine.
@@ -117,6 +155,15 @@ impl Membership {
         self.log.leave_stream()?;
         Ok(self.log.commit()?)
     }
+}
+
+/// The beginning of a generation that continues `log`.
+fn start_of(log: &Writer, origin: &str, generation: u32) -> Result<LoggedMessage, MembershipError> {
+    let position = log.reader().head()?;
+    let edge = log.reader().edge(Size::up_to(position.get()))?;
+    let head = edge.head().expect("a log has at least one event");
+    let tip = Tip { sequence: 0, hash: MessageHash::of_start(origin, generation, head) };
+    Ok(LoggedMessage { generation, tip, first: position.next() })
 }
 
 /// The identity of a log that the folder's key may sign for.

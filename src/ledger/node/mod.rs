@@ -22,10 +22,9 @@ use crate::stream::{CommitLog, Sequence, StreamKey, Whole};
 
 /// The other nodes, as the writer thread asks them.
 pub trait Peers: Send {
-    /// Messages after `after` as another node's log has them, in order, with what they brought; empty if no other node has later ones
-    /// or answers. Blocks for some seconds at the most.
-    /// `key` is that of the stream.
-    fn messages(&mut self, key: &StreamKey, after: Sequence) -> Vec<Whole>;
+    /// Messages after `after` of `generation` as another node's log has them, in order, with what they brought; empty if no other node
+    /// has later ones or answers. Blocks for some seconds at the most. `key` is that of the stream.
+    fn messages(&mut self, key: &StreamKey, generation: u32, after: Sequence) -> Vec<Whole>;
 }
 
 /// What a node needs of its cluster.
@@ -34,6 +33,8 @@ pub struct Replication {
     pub name: String,
     /// The URL at which other nodes reach this one, at most 255 bytes.
     pub url: String,
+    /// The generation of the stream.
+    pub generation: u32,
     /// The stream. The writer thread alone uses it.
     pub log: Box<dyn CommitLog + Send>,
     /// The other nodes. The writer thread alone asks them.

@@ -87,7 +87,7 @@ fn registry(app: &App) -> Result<Registry, Error> {
     memory::register(app, &mut registry);
     app.requests.register(&mut registry);
     if let (Some(cluster), Some(node)) = (&app.cluster, app.ledger.node()) {
-        cluster::register(cluster, node, &mut registry);
+        cluster::register(&cluster.condition(node), &mut registry);
     }
     process::register(&mut registry);
     Ok(registry)

@@ -3,88 +3,25 @@
 use std::collections::HashMap;
 
 use super::Stream;
-use crate::access::{Access, AccessError};
+use super::error::{FollowError, NotOfLog};
+use crate::access::Access;
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::job::{Position, Time};
-use crate::ledger::commit::SealError;
 use crate::ledger::commit::seal::{Sealed, grow};
 use crate::ledger::commit::thread::{WriterThread, end_after_failed_sync};
 use crate::ledger::node::{Leader, Role};
 use crate::ledger::transfer::{InsertError, insert_entry};
 use crate::log::{self, LoggedMessage};
 use crate::sqlite::ErrorKind;
-use crate::stream::{BadBody, ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Sequence, Whole};
-use crate::tree::{Frontier, Head};
+use crate::stream::{ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Sequence, Whole};
+use crate::tree::Frontier;
 use crate::wire::Leaf;
 
 /// Most messages in one local commit.
 const MESSAGES: usize = 200;
 /// Most bytes of messages in one local commit, besides its last message.
 const BYTES: usize = 16 << 20;
-
-/// Why a stream does not continue this log.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotOfLog {
-    /// The stream has lost messages.
-    #[error(
-        "the stream ends before message {0}, which this log has: the stream has lost messages; see the page on clusters, \
-         \"When something fails\""
-    )]
-    Behind(u64),
-    /// The stream was made again, or is another ledger's.
-    #[error(
-        "message {0} of the stream is not the one that this log has: the stream was made again, or is another ledger's"
-    )]
-    Another(u64),
-}
-
-/// Why messages cannot be stored.
-#[derive(Debug, thiserror::Error)]
-enum FollowError {
-    /// The log failed. A later attempt may succeed.
-    #[error(transparent)]
-    Log(log::Error),
-    /// The stream cannot be judged.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The tree is in doubt.
-    #[error(transparent)]
-    Seal(SealError),
-    /// A node wrote a body that this program cannot read.
-    #[error("message {0} of the stream: {1}")]
-    Body(u64, BadBody),
-    /// An event does not fit the log.
-    #[error("message {0} of the stream has an event that does not fit this log: {1}")]
-    Entry(u64, String),
-    /// The log has another tree after the message than the node that wrote it.
-    #[error(
-        "after message {sequence} of the stream the log has {} events with the root {}, and the node that wrote it had {} with the \
-         root {}; take this node back in with `jobledger cluster join`", found.size, found.root, expected.size, expected.root
-    )]
-    OtherTree { sequence: u64, expected: Head, found: Head },
-    /// The tokens cannot be written. A later attempt may succeed.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// A node wrote tokens that this program cannot read.
-    #[error("message {0} of the stream has tokens that this jobledger cannot read: {1}")]
-    Tokens(u64, serde_json::Error),
-}
-
-impl From<log::Error> for FollowError {
-    fn from(error: log::Error) -> FollowError {
-        FollowError::Log(error)
-    }
-}
-
-impl From<SealError> for FollowError {
-    fn from(error: SealError) -> FollowError {
-        match error {
-            SealError::Log(error) => FollowError::Log(error),
-            doubt => FollowError::Seal(doubt),
-        }
-    }
-}
 
 /// What there is to store.
 enum Next {
@@ -115,7 +52,7 @@ impl WriterThread {
     /// The stream is behind this log, or another one.
     pub(super) fn is_of(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> Result<(), NotOfLog> {
         let tip = stream.chain.tip();
-        while tip.sequence > 0 && !closing() {
+        while tip.sequence > 0 && !stream.is_older() && !closing() {
             match stream.log.read(tip.sequence) {
                 Ok(found) => {
                     return match found.first() {
@@ -197,6 +134,9 @@ impl WriterThread {
         let mut rows = HashMap::new();
         for whole in wholes {
             let first = Position::new(stored.edge.leaves());
+            if whole.sequence == 0 {
+                begins(seal.origin(), &stored.edge, whole)?;
+            }
             match whole.kind {
                 Kind::Commit => {
                     let body =
@@ -229,7 +169,7 @@ impl WriterThread {
         if let Some(recorded) = stored.recorded {
             self.state.followed(Position::new(stored.edge.leaves() - 1), recorded);
         }
-        if let Some(newest) = stored.newest {
+        if let Some(newest) = stored.newest.filter(|newest| newest.generation == stream.node.generation) {
             stream.node.is_durable(newest.tip.sequence, newest.tip.hash);
         }
         Ok(stored.leader)
@@ -287,8 +227,20 @@ impl WriterThread {
     }
 }
 
+/// Checks that a generation begins with this log. Its start has the hash of the log's size and root.
+fn begins(origin: &str, edge: &Frontier, start: &Whole) -> Result<(), FollowError> {
+    let own = edge.head().expect("a log has at least one event");
+    if MessageHash::of_start(origin, start.generation, own) == start.hash {
+        return Ok(());
+    }
+    Err(FollowError::OtherLog { generation: start.generation, found: own.size.get() })
+}
+
 /// Judges the next messages, and answers those that count.
 fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
+    if stream.is_older() {
+        return Ok(Next::Missing(0));
+    }
     let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
     while wholes.len() < MESSAGES && bytes < BYTES {
         let message = match stream.message(stream.chain.next()) {

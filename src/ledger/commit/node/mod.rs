@@ -5,6 +5,7 @@
 //!
 //! Not here: the judgement on messages and the way of a commit into the stream (`stream`), and which node should lead (`cluster`).
 
+mod error;
 mod follow;
 mod lead;
 mod repair;

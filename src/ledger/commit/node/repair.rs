@@ -1,5 +1,5 @@
-//! Messages that the stream lacks: it was purged up to a later one, or a server of NATS has lost them. Another node's log has what
-//! they brought.
+//! Messages that the stream lacks: it was purged up to a later one, a server of NATS has lost them, or the stream was lost and another
+//! node began the next generation. Another node's log has what they brought.
 
 use super::Stream;
 use crate::ledger::commit::thread::WriterThread;
@@ -9,20 +9,20 @@ use crate::stream::Sequence;
 impl WriterThread {
     /// Stores messages that the stream lacks as another node's log has them. Answers whether it could.
     pub(super) fn repair(&mut self, stream: &mut Stream, missing: Sequence) -> bool {
-        let newest = match self.state.reader().newest_message() {
-            Ok(newest) => newest.map_or(0, |newest| newest.tip.sequence),
+        let (generation, newest) = match self.state.reader().newest_message() {
+            Ok(newest) => newest.map_or((0, 0), |newest| (newest.generation, newest.tip.sequence)),
             Err(error) => {
                 self.cannot_store(stream, &error);
                 return false;
             }
         };
         stream.node.change(|state| state.role = Role::CatchingUp);
-        let wholes = stream.peers.messages(&stream.node.key, newest);
+        let wholes = stream.peers.messages(&stream.node.key, generation, newest);
         if wholes.is_empty() {
             tracing::error!(missing, "the stream lacks a message that no other node gives: this node waits for it");
             return false;
         }
-        let (count, last) = (wholes.len() as u64, wholes.last().map_or(missing, |whole| whole.sequence));
+        let count = wholes.len() as u64;
         if !self.store(stream, &wholes) {
             return false;
         }
@@ -30,6 +30,6 @@ impl WriterThread {
         stream.node.change(|state| state.repaired += count);
         self.begin_again(stream);
         // Otherwise the others have not got the missing message yet.
-        last >= missing
+        generation < stream.node.generation || stream.chain.tip().sequence >= missing
     }
 }

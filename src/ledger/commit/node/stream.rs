@@ -30,6 +30,8 @@ pub(in crate::ledger) struct Stream {
     pub(super) chain: Chain,
     pub(super) log: Box<dyn CommitLog + Send>,
     pub(super) peers: Box<dyn Peers>,
+    /// The generation of the newest message that the log has; older than the node's after the stream was lost and made again.
+    pub(super) logged: u32,
     /// Messages that were read and not judged.
     ahead: VecDeque<Stored>,
     pub(super) bell: watch::Receiver<()>,
@@ -64,8 +66,10 @@ impl Stream {
         newest: &LoggedMessage,
         access: PathBuf,
     ) -> Stream {
-        let Replication { name, url, log, peers, bell, lease, confirmations, runtime } = replication;
-        let (node, requests) = Node::new(name, newest.generation, key.clone(), newest.tip);
+        let Replication { name, url, generation, log, peers, bell, lease, confirmations, runtime } = replication;
+        // A log of an older generation has no message of this one.
+        let durable = if newest.generation == generation { newest.tip } else { Tip { sequence: 0, ..newest.tip } };
+        let (node, requests) = Node::new(name, generation, key.clone(), durable);
         Stream {
             node: Arc::new(node),
             access,
@@ -74,6 +78,7 @@ impl Stream {
             chain: Chain::new(key, newest.generation, newest.tip),
             log,
             peers,
+            logged: newest.generation,
             ahead: VecDeque::new(),
             bell,
             lease,
@@ -92,7 +97,13 @@ impl Stream {
     /// Judges anew after `newest`: the log alone knows which messages it has.
     pub(super) fn begin_again(&mut self, newest: &LoggedMessage) {
         self.chain = Chain::new(self.node.key.clone(), newest.generation, newest.tip);
+        self.logged = newest.generation;
         self.ahead.clear();
+    }
+
+    /// Whether the log lacks the beginning of this generation: another node began it after the stream before was lost.
+    pub(super) fn is_older(&self) -> bool {
+        self.logged < self.node.generation
     }
 
     /// The message at `sequence`, or the next one behind it; `None` if the stream ends before it.
@@ -172,7 +183,7 @@ impl Stream {
     /// The row of a message that the log is about to have.
     pub(super) fn row(&self, whole: &Whole, first: Position) -> LoggedMessage {
         let tip = Tip { sequence: whole.sequence, hash: whole.hash };
-        LoggedMessage { generation: self.node.generation, tip, first }
+        LoggedMessage { generation: whole.generation, tip, first }
     }
 
     /// Shows how many messages did not count.

@@ -1,0 +1,39 @@
+//! Whether the node hears its cluster. A node that does not shows an old state, so its tails end and its watchers go to another node.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::Cluster;
+use crate::ledger::{Ledger, Role};
+
+/// A node is apart after so long without an answer of NATS, or without being at the stream's end. An election among the NATS servers
+/// is shorter.
+const APART: Duration = Duration::from_secs(10);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Cluster {
+    /// Whether the node is apart from its cluster.
+    pub fn apart(&self) -> watch::Receiver<bool> {
+        self.apart.subscribe()
+    }
+
+    /// Looks from time to time whether the node hears its cluster. Never returns.
+    pub(super) async fn watch_hearing(self, ledger: Ledger) {
+        let Some(node) = ledger.node() else { return std::future::pending().await };
+        let mut at_end = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let state = node.state();
+            if state.role != Role::CatchingUp {
+                at_end = Instant::now();
+            }
+            let apart = state.heard.elapsed() >= APART || at_end.elapsed() >= APART;
+            let changed = self.apart.send_if_modified(|before| std::mem::replace(before, apart) != apart);
+            if changed && apart {
+                tracing::warn!("this node does not hear its cluster: its tails end");
+            }
+        }
+    }
+}
