@@ -21,8 +21,8 @@ pub struct Reseeding {
     pub force: bool,
 }
 
-/// Makes the next generation of the stream of the node in `folder`, which no server may have. Removes what is left of the old stream,
-/// so that no node writes into it.
+/// Makes the next generation of the stream of the node in `folder`, which no server may have. Deletes the old stream if NATS still has
+/// it, so that no node writes into it.
 ///
 /// The stream is made first, and the log notes it afterwards. A crash in between leaves a stream without messages, which the next
 /// attempt takes. The stream names the log with which it begins, so of two nodes with different logs one alone begins.

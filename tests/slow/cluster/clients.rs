@@ -193,7 +193,8 @@ impl Seen {
         }
     }
 
-    /// Reads strongly from one node after another: each read shows at least what was answered or read before it began.
+    /// Reads strongly from one node after another. Each read shows at least every event that a node answered, or that a strong read
+    /// showed, before the read began.
     fn read_strongly(&self) {
         for at in 0.. {
             if self.stopped() {

@@ -1,5 +1,5 @@
-//! All machines lose their power at once: what was not written to the disk is gone. Each machine has a disk of its own, a file that is
-//! mounted; a copy of that file is the disk after the power cut.
+//! All machines lose their power at once: each machine loses the bytes that it has not written to its disk. Each machine has a disk of its
+//! own, a file that is mounted. A copy of that file is the disk after the power cut.
 //!
 //! It needs the right to mount, which a machine for tests may lack. The test then says so.
 
