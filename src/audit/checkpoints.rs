@@ -27,14 +27,11 @@ impl<'s> Checkpoints<'s> {
         Ok(checkpoints)
     }
 
-    /// Gives the audit the checkpoints of exactly the entries that it took so far.
-    pub(super) fn take(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
-        let size = auditor.size();
-        while let Some(SizedNote { note, .. }) = self.next.take_if(|next| next.size <= size) {
-            auditor.checkpoint(&note);
-            self.advance()?;
-        }
-        Ok(())
+    /// The next checkpoint of at most `size` entries, if there is one.
+    pub(super) fn take(&mut self, size: u64) -> Result<Option<String>, rusqlite::Error> {
+        let Some(SizedNote { note, .. }) = self.next.take_if(|next| next.size <= size) else { return Ok(None) };
+        self.advance()?;
+        Ok(Some(note))
     }
 
     /// After the last entry: gives the audit the checkpoints that cover more entries than the log has.

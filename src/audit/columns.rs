@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Row};
 
+use super::rows::{Block, Place, StoredEntry};
 use crate::wire::Leaf;
 
 /// The interned names of a log.
@@ -25,10 +26,6 @@ struct Job {
 }
 
 impl Columns {
-    /// Every event with its columns, in order.
-    pub(super) const EVENTS: &'static str = "SELECT position, leaf, data, salt, org, job, ifnull(prev, 0), source, id, \
-                                             type, version, kind, recorded FROM event ORDER BY position";
-
     pub(super) fn load(conn: &Connection) -> Result<Columns, rusqlite::Error> {
         Ok(Columns {
             orgs: by_id(conn, "SELECT id, uuid FROM org", |row| row.get(1))?,
@@ -41,34 +38,34 @@ impl Columns {
         })
     }
 
-    /// The first column of a row whose value differs from the leaf; `None` if all columns agree.
-    pub(super) fn differing(&self, leaf: &Leaf<'_>, row: &Row<'_>) -> Result<Option<&'static str>, rusqlite::Error> {
-        let (org, source): (i64, i64) = (row.get(4)?, row.get(7)?);
-        let job = row.get::<_, Option<i64>>(5)?.map(|job| self.jobs.get(&job));
-        let kind = row.get_ref(11)?.as_str_or_null()?;
-        let job_fits = match job {
-            None => leaf.subject.is_none() && kind.is_none(),
+    /// The first column of a row whose value differs from the leaf; `None` if all columns agree. The row is one of `block`.
+    pub(super) fn differing(&self, leaf: &Leaf<'_>, block: &Block, row: &StoredEntry) -> Option<&'static str> {
+        let is = |place: &Option<Place>, text: &str| block.bytes(place.as_ref()) == Some(text.as_bytes());
+        let kind = match &leaf.jobkind {
+            None => row.kind.is_none(),
+            Some(kind) => is(&row.kind, kind),
+        };
+        let job_fits = match row.job.map(|job| self.jobs.get(&job)) {
+            None => leaf.subject.is_none() && row.kind.is_none(),
             Some(None) => false,
             Some(Some(job)) => {
-                job.org == org && leaf.subject.as_deref() == Some(&*job.subject) && kind == Some(&*job.kind)
+                job.org == row.org && leaf.subject.as_deref() == Some(&*job.subject) && is(&row.kind, &job.kind)
             }
         };
+        let source = self.sources.get(&row.source);
         let same = [
-            ("position", leaf.position().is_ok_and(|position| row.get(0) == Ok(position.get() as i64))),
-            ("org", self.orgs.get(&org).map(String::as_str) == Some(leaf.orgid.as_deref().unwrap_or(""))),
+            ("position", leaf.position().is_ok_and(|position| row.position == Some(position.get() as i64))),
+            ("org", self.orgs.get(&row.org).map(String::as_str) == Some(leaf.orgid.as_deref().unwrap_or(""))),
             ("job", job_fits),
-            ("prev", leaf.prev().is_ok_and(|prev| row.get(6) == Ok(prev.unwrap_or_default().get() as i64))),
-            ("source", self.sources.get(&source).is_some_and(|found| found.org == org && found.uri == leaf.source)),
-            ("id", row.get_ref(8)?.as_str().is_ok_and(|id| id == leaf.id)),
-            ("type", row.get_ref(9)?.as_str().is_ok_and(|name| name == leaf.event_type)),
-            (
-                "version",
-                leaf.version().is_ok_and(|version| row.get::<_, i64>(10).is_ok_and(|v| v == i64::from(version))),
-            ),
-            ("kind", kind == leaf.jobkind.as_deref()),
-            ("recorded", leaf.recorded().is_ok_and(|time| row.get::<_, i64>(12).is_ok_and(|r| r == time.micros()))),
+            ("prev", leaf.prev().is_ok_and(|prev| row.prev == Some(prev.unwrap_or_default().get() as i64))),
+            ("source", source.is_some_and(|found| found.org == row.org && found.uri == leaf.source)),
+            ("id", is(&row.id, &leaf.id)),
+            ("type", is(&row.event_type, &leaf.event_type)),
+            ("version", leaf.version().is_ok_and(|version| row.version == Some(i64::from(version)))),
+            ("kind", kind),
+            ("recorded", leaf.recorded().is_ok_and(|time| row.recorded == Some(time.micros()))),
         ];
-        Ok(same.into_iter().find(|(_, same)| !same).map(|(name, _)| name))
+        same.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }
 }
 

@@ -2,25 +2,27 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::{panic, thread};
 
-use rusqlite::{Connection, OptionalExtension, Row, Rows};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::checkpoints::{Checkpoints, numbered};
 use super::columns::Columns;
+use super::entries::Entries;
 use super::newest::NewestEvents;
+use super::rows::LogRows;
 use super::structure::{Structure, bound, structure};
 use super::views::audit_views;
 use super::{AuditError, Auditor, Class};
 use crate::job::Position;
 use crate::log::{self, FileState, Reader};
-use crate::tree::{Hash, NodeId};
 
-/// Entries between two reports of progress.
-const PROGRESS_EVERY: u64 = 4096;
+/// How many blocks of rows wait at most for the thread that checks them.
+const BLOCKS: usize = 4;
 
-/// Audits the log in the file `log` and the views in the file `views`. Reading every entry takes about as long as replaying
-/// every event, so each of the two has a thread.
+/// Audits the log in the file `log` and the views in the file `views`. Checking every entry takes about as long as replaying
+/// every event, so each of the two has a thread. A third thread reads the rows of the entries.
 ///
 /// `progress` gets how many entries and events are done, and how many there are in all.
 ///
@@ -59,7 +61,7 @@ pub fn audit_database(
 }
 
 /// Takes the log in the file `path` into the audit. `progress` gets how many entries were read, and how many there are.
-fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64)) -> Result<(), AuditError> {
+fn audit_log(path: &Path, auditor: &mut Auditor, progress: impl FnMut(u64, u64) + Send) -> Result<(), AuditError> {
     let mut conn = Reader::open(path)?;
     let FileState::Log(format) = log::file_state(&conn, path)? else {
         return Err(log::Error::Missing(path.to_owned()).into());
@@ -95,16 +97,15 @@ pub(super) fn is_documented(path: &Path) -> Result<bool, AuditError> {
     }
 }
 
-/// Takes every entry of a log with the documented structure.
+/// Takes every entry of a log with the documented structure. One thread reads rows while another checks them.
 fn entries(
     transaction: &Connection,
     auditor: &mut Auditor,
-    mut progress: impl FnMut(u64, u64),
+    mut progress: impl FnMut(u64, u64) + Send,
 ) -> Result<(), AuditError> {
     let all = Reader::new(transaction).head()?.get() + 1;
     let has_newest = has_table(transaction, "newest")?;
     unused_names(transaction, auditor, has_newest)?;
-    let mut newest = has_newest.then(NewestEvents::default);
     let tree = has_table(transaction, "node")? && has_table(transaction, "checkpoint")?;
     if !tree {
         auditor.unchecked("nodes and checkpoints, which a log of format 1 does not have: start a server on it once");
@@ -113,108 +114,33 @@ fn entries(
     if tree {
         numbered(transaction, auditor)?;
     }
+    let mut entries = transaction.prepare(LogRows::ENTRIES)?;
+    let mut nodes = transaction.prepare(if tree { LogRows::NODES } else { "SELECT 0, 0, x'' WHERE 0" })?;
+    let mut checkpoints = transaction.prepare(if tree { Checkpoints::BY_SIZE } else { "SELECT 0, x'' WHERE 0" })?;
+    let mut rows = LogRows {
+        entries: entries.query([])?,
+        nodes: nodes.query([])?,
+        checkpoints: Checkpoints::start(checkpoints.query([])?)?,
+    };
     let columns = Columns::load(transaction)?;
-    let mut entries = transaction.prepare(Columns::EVENTS)?;
-    let mut entries = entries.query([])?;
-    let mut nodes = transaction.prepare(match tree {
-        true => "SELECT level, idx, hash FROM node ORDER BY number",
-        false => "SELECT 0, 0, x'' WHERE 0",
-    })?;
-    let mut nodes = Nodes { rows: nodes.query([])?, fault: None, tree };
-    let mut checkpoints = transaction.prepare(match tree {
-        true => Checkpoints::BY_SIZE,
-        false => "SELECT 0, x'' WHERE 0",
-    })?;
-    let mut checkpoints = Checkpoints::start(checkpoints.query([])?)?;
-    while let Some(row) = entries.next()? {
-        let position = Position::new(auditor.size());
-        entry(auditor, &columns, position, row, &mut nodes)?;
-        if let (Some(newest), Some(job)) = (&mut newest, row.get(5)?) {
-            newest.take(job, position);
-        }
-        checkpoints.take(auditor)?;
-        if auditor.size().is_multiple_of(PROGRESS_EVERY) || auditor.size() == all {
-            progress(auditor.size(), all);
-        }
+    let newest = has_newest.then(NewestEvents::default);
+    let (read, newest) = thread::scope(|scope| {
+        let (send, blocks) = mpsc::sync_channel(BLOCKS);
+        let check = Entries { auditor, columns, tree, newest };
+        let checked = scope.spawn(move || check.take(&blocks, |done| progress(done, all)));
+        let read = rows.send(&send);
+        drop(send);
+        (read, checked.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
+    });
+    read?;
+    if rows.has_more_nodes()? {
+        auditor.fault(Class::Content, None, "the stored nodes belong to more entries than the log has".into());
     }
-    nodes.end(auditor)?;
-    checkpoints.beyond(auditor)?;
+    rows.checkpoints.beyond(auditor)?;
     if let Some(newest) = newest {
         newest.compare(transaction, auditor)?;
     }
     Ok(())
-}
-
-fn entry(
-    auditor: &mut Auditor,
-    columns: &Columns,
-    position: Position,
-    row: &Row<'_>,
-    nodes: &mut Nodes<'_>,
-) -> Result<(), AuditError> {
-    let bytes = |at| row.get_ref(at).map(|value| value.as_bytes_or_null().ok().flatten());
-    let leaf = bytes(1)?.unwrap_or_default();
-    let content = bytes(3)?.zip(bytes(2)?);
-    let mut failed = Ok(());
-    let read = auditor.entry(leaf, content, |id, hash| {
-        if failed.is_ok() {
-            failed = nodes.compare(id, hash);
-        }
-    });
-    failed?;
-    if let Some(what) = nodes.fault.take() {
-        auditor.fault(Class::Content, Some(position), what);
-    }
-    if let Some(leaf) = read
-        && let Some(column) = columns.differing(&leaf, row)?
-    {
-        let what = format!(
-            "the column `{column}` of log.db differs from the entry, so a search by this column finds wrong events"
-        );
-        auditor.fault(Class::Content, Some(position), what);
-    }
-    Ok(())
-}
-
-/// The stored nodes, in the order in which entries complete them.
-struct Nodes<'s> {
-    rows: Rows<'s>,
-    /// The first fault among the nodes of the newest entry.
-    fault: Option<String>,
-    /// Whether the log has nodes.
-    tree: bool,
-}
-
-impl Nodes<'_> {
-    fn compare(&mut self, id: NodeId, hash: Hash) -> Result<(), rusqlite::Error> {
-        if !self.tree {
-            return Ok(());
-        }
-        let name = || format!("node {} of level {}", id.index, id.level);
-        let wrong = match self.rows.next()? {
-            None => Some(format!("{} is missing", name())),
-            Some(row) => {
-                let (level, index): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let stored = row.get_ref(2)?.as_bytes().unwrap_or_default() == hash.as_bytes();
-                if (level, index) != (i64::from(id.level), id.index as i64) {
-                    Some(format!("expected {}, found node {index} of level {level}", name()))
-                } else if stored {
-                    None
-                } else {
-                    Some(format!("{} is not the hash over its entries: an entry or the node was changed", name()))
-                }
-            }
-        };
-        self.fault = self.fault.take().or(wrong);
-        Ok(())
-    }
-
-    fn end(&mut self, auditor: &mut Auditor) -> Result<(), rusqlite::Error> {
-        if self.tree && self.rows.next()?.is_some() {
-            auditor.fault(Class::Content, None, "the stored nodes belong to more entries than the log has".into());
-        }
-        Ok(())
-    }
 }
 
 fn has_table(conn: &Connection, name: &str) -> Result<bool, rusqlite::Error> {

@@ -152,7 +152,9 @@ where
                     auditor.fault(Class::Content, Some(position), "the export has another entry than the tile".into());
                 }
                 auditor.entry(leaf, line.content(), |node, hash| tiles.take(node, hash));
-                checkpoints.take(auditor).map_err(AuditError::from)?;
+                while let Some(note) = checkpoints.take(auditor.size()).map_err(AuditError::from)? {
+                    auditor.checkpoint(&note);
+                }
             }
             for full in std::mem::take(&mut tiles.full) {
                 self.compare(size, &full, auditor)?;
