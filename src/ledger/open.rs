@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::anchor::Keeper;
 use super::append::Queue;
 use super::close::Running;
-use super::commit::{Commits, Loader, Seal, Shared, Stream, WriterThread};
+use super::commit::{Checker, Commits, Loader, Seal, Shared, Stream, WriterThread};
 use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
 use super::keys::{self, Identity, KeyError, identity, key_file};
@@ -238,6 +238,7 @@ fn start_threads(
         head: head_sender,
         metrics: metrics.clone(),
         read_only: read_only.clone(),
+        checker: Checker::start(&threads, options.end).map_err(OpenError::Thread)?,
         files: files.clone(),
         identity: identity.clone(),
         end: options.end,

@@ -2,6 +2,7 @@
 //!
 //! Not here: what the writer thread decides about one append (`admission`), and the queue itself (`append::queue`).
 
+mod checker;
 mod jobs;
 mod loader;
 mod node;
@@ -10,6 +11,7 @@ mod stamp;
 mod thread;
 mod transaction;
 
+pub(super) use checker::Checker;
 pub(super) use jobs::Jobs;
 pub(super) use loader::Loader;
 pub(super) use node::Stream;

@@ -2,6 +2,8 @@
 //!
 //! The leaves are read back before they are signed, so a signature covers only bytes of the file. On any doubt the ledger signs
 //! nothing, rolls the commit back, and takes no more writes: a wrong signature can never be taken back.
+//!
+//! Not here: when the signature is verified. The checker thread does it while the commit is synced (`checker`).
 
 use crate::chain;
 use crate::job::{Position, plural};
@@ -79,6 +81,27 @@ pub(in crate::ledger) struct Seal {
 /// The edge of a signed tree. It counts once its transaction is committed.
 pub(in crate::ledger) struct Sealed(Frontier);
 
+/// A checkpoint that is signed and stored, and not verified yet.
+pub(super) struct Signed {
+    pub(super) sealed: Sealed,
+    pub(super) unchecked: Unchecked,
+}
+
+/// A stored checkpoint as it was read back, and what it must be.
+pub(super) struct Unchecked {
+    pub(super) stored: Option<Published>,
+    pub(super) origin: String,
+    pub(super) known: Vec<VerifierKey>,
+    pub(super) head: Head,
+}
+
+impl Unchecked {
+    /// Verifies the checkpoint with the public keys.
+    pub(super) fn check(&self) -> Result<(), Doubt> {
+        check(self.stored.as_ref(), &self.origin, &self.known, self.head)
+    }
+}
+
 impl Seal {
     /// The ledger's name.
     pub(in crate::ledger) fn origin(&self) -> &str {
@@ -111,14 +134,29 @@ impl Seal {
 
     /// Signs the tree that ends with `edge`, and verifies the stored checkpoint with the public keys.
     pub(in crate::ledger) fn sign(&self, log: &Writer, edge: Frontier) -> Result<Sealed, SealError> {
+        let Signed { sealed, unchecked } = self.sign_unchecked(log, edge)?;
+        unchecked.check()?;
+        Ok(sealed)
+    }
+
+    /// Signs the tree that ends with `edge`, and reads the checkpoint back. Its signature must be verified before an append is
+    /// answered.
+    pub(super) fn sign_unchecked(&self, log: &Writer, edge: Frontier) -> Result<Signed, SealError> {
         let head = head(&edge)?;
         let signers: Vec<&SigningKey> = self.keys.iter().collect();
         let checkpoint = Checkpoint { origin: self.origin.clone(), head };
         let note = checkpoint.sign(&signers).map_err(Doubt::from)?;
         log.add_checkpoint(head.size, note.as_bytes())?;
-        let known: Vec<VerifierKey> = self.keys.iter().map(|key| key.verifier().clone()).collect();
-        check(log.reader().checkpoint()?, &self.origin, &known, head)?;
-        Ok(Sealed(edge))
+        let known = self.keys.iter().map(|key| key.verifier().clone()).collect();
+        let stored = log.reader().checkpoint()?;
+        let reads_back =
+            stored.as_ref().is_some_and(|stored| stored.size == head.size && stored.note == note.as_bytes());
+        let unchecked = Unchecked { stored, origin: self.origin.clone(), known, head };
+        if !reads_back {
+            // The check says how the two differ, and nothing is committed.
+            unchecked.check()?;
+        }
+        Ok(Signed { sealed: Sealed(edge), unchecked })
     }
 
     /// Takes the edge over, once its transaction is committed.
@@ -143,7 +181,7 @@ pub(in crate::ledger) fn restore(log: &Reader<'_>, identity: &Identity) -> Resul
     }
     let edge = log.edge(size)?;
     // After a rotation the newest key signs every checkpoint. The signature of an earlier key alone does not count.
-    check(Some(newest), &identity.origin, &identity.keys[..1], head(&edge)?)?;
+    check(Some(&newest), &identity.origin, &identity.keys[..1], head(&edge)?)?;
     Ok(edge)
 }
 
@@ -169,7 +207,7 @@ fn head(edge: &Frontier) -> Result<Head, Doubt> {
 }
 
 /// Whether the stored checkpoint is of this log and tree, and signed with a known key.
-fn check(stored: Option<Published>, origin: &str, known: &[VerifierKey], found: Head) -> Result<(), Doubt> {
+fn check(stored: Option<&Published>, origin: &str, known: &[VerifierKey], found: Head) -> Result<(), Doubt> {
     let stored = stored.ok_or(Doubt::NoCheckpoint)?;
     let note = std::str::from_utf8(&stored.note).map_err(|_| Doubt::NotText)?;
     let signed = Checkpoint::open(note, origin, known)?.head;
@@ -217,7 +255,7 @@ mod tests {
         let signed = Checkpoint { origin: "test/log".into(), head: head(12) }.sign(&[&key]).unwrap();
         let read_back = |size, note: &str| {
             let stored = Published { number: 1, size: Size::new(size).unwrap(), note: note.into() };
-            check(Some(stored), "test/log", &[key.verifier().clone()], head(12))
+            check(Some(&stored), "test/log", &[key.verifier().clone()], head(12))
         };
         assert!(read_back(12, &signed).is_ok());
         assert!(matches!(read_back(12, "{}"), Err(Doubt::Checkpoint(_))), "another note");

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::node::Stream;
 use super::transaction::{Committed, WriterState};
-use super::{Commits, Doubt, Loader, Seal, SealError};
+use super::{Checker, Commits, Doubt, Loader, Seal, SealError};
 use crate::history::newest_redaction;
 use crate::job::Position;
 use crate::ledger::Copier;
@@ -39,6 +39,7 @@ pub(in crate::ledger) struct Shared {
     pub metrics: Arc<Metrics>,
     /// Why the ledger takes no writes: for example, the tree is in doubt, or a copy of the ledger signs too. No commit begins then.
     pub read_only: Arc<OnceLock<String>>,
+    pub checker: Checker,
     pub files: Arc<Files>,
     pub identity: Identity,
     /// Ends the process.
@@ -186,7 +187,7 @@ impl WriterThread {
         for append in appends {
             transaction.admit(append)?;
         }
-        match transaction.commit(seal) {
+        match transaction.commit(seal, &self.shared.checker) {
             Ok(committed) => {
                 if committed.redacted {
                     self.shared.redactions.record(self.state.head());

@@ -1,7 +1,8 @@
 //! The state that the writer thread keeps between commits, and the transaction of one commit.
 
+use super::checker::Checker;
 use super::jobs::Jobs;
-use super::seal::{Seal, SealError, grow};
+use super::seal::{Seal, SealError, Signed, grow};
 use super::stamp::Stamp;
 use crate::job::{Event, Position, Time};
 use crate::ledger::Clock;
@@ -154,9 +155,9 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// The log failed, so the outcome is unknown, or the tree is in doubt, so the transaction is still open.
-    pub(super) fn commit(self, seal: &mut Seal) -> Result<Committed, SealError> {
+    pub(super) fn commit(self, seal: &mut Seal, checker: &Checker) -> Result<Committed, SealError> {
         match self.grow(seal)? {
-            Some(edge) => self.finish(seal, edge, None),
+            Some(edge) => self.finish(seal, checker, edge, None),
             None => self.end_without_events().map_err(SealError::Log),
         }
     }
@@ -182,20 +183,25 @@ impl Transaction<'_> {
         body_of_events(&self.state.log.reader(), self.first(), self.stamp.recorded, head)
     }
 
-    /// Signs the tree that ends with `edge`, and commits. `message` is the commit's place in the stream of a cluster.
+    /// Signs the tree that ends with `edge`, and commits while the checker thread verifies the signature. Returns when both are done.
+    /// `message` is the commit's place in the stream of a cluster.
     pub(super) fn finish(
         self,
         seal: &mut Seal,
+        checker: &Checker,
         edge: Frontier,
         message: Option<&LoggedMessage>,
     ) -> Result<Committed, SealError> {
         let Transaction { state, stamp, head, written, answers } = self;
         let newest_leaf = written.last().map(|newest| newest.leaf.clone()).unwrap_or_default();
-        let sealed = seal.sign(&state.log, edge)?;
+        let Signed { sealed, unchecked } = seal.sign_unchecked(&state.log, edge)?;
         if let Some(message) = message {
             state.log.add_message(message).map_err(SealError::Log)?;
         }
-        state.log.commit().map_err(SealError::Log)?;
+        checker.begin(unchecked);
+        let committed = state.log.commit();
+        checker.wait();
+        committed.map_err(SealError::Log)?;
         seal.keep(sealed);
         let events = head.get() - state.head.get();
         (state.head, state.recorded) = (head, stamp.recorded);

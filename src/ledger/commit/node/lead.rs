@@ -90,7 +90,7 @@ impl WriterThread {
         match stream.bring(&draft, || queue.is_closed(), late) {
             Ok(Outcome::Accepted(whole)) => {
                 let row = stream.row(&whole, first);
-                let committed = transaction.finish(seal, edge, Some(&row))?;
+                let committed = transaction.finish(seal, &self.shared.checker, edge, Some(&row))?;
                 stream.node.is_durable(whole.sequence, whole.hash);
                 Ok(Ended::Committed(committed))
             }

@@ -1,0 +1,85 @@
+//! The checker thread: it verifies the signature of a commit while the writer thread writes and syncs the commit.
+//!
+//! A signature that does not verify shows a fault of the memory or the processor. The log may have its commit by then, and no append
+//! of this commit was answered. The process ends; the next start finds the checkpoint, and the ledger takes no writes.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::seal::{Doubt, Unchecked};
+use crate::ledger::Threads;
+
+/// The writer thread's end of the checker thread. It has one check at a time.
+pub(in crate::ledger) struct Checker {
+    checks: SyncSender<Unchecked>,
+    results: Receiver<Result<(), Doubt>>,
+    end: fn() -> !,
+}
+
+impl Checker {
+    /// Starts the thread, which ends with this value. `end` ends the process.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses a thread.
+    pub(in crate::ledger) fn start(threads: &Threads, end: fn() -> !) -> Result<Checker, std::io::Error> {
+        let (checks, unchecked) = sync_channel::<Unchecked>(1);
+        let (done, results) = sync_channel(1);
+        threads.start("checker", move || {
+            // The writer thread waits for each result, so the send fails only if that thread has ended.
+            let _ = unchecked.into_iter().try_for_each(|unchecked| done.send(unchecked.check()));
+        })?;
+        Ok(Checker { checks, results, end })
+    }
+
+    /// Begins a check. [`Checker::wait`] must follow.
+    pub(super) fn begin(&self, unchecked: Unchecked) {
+        // If the thread has panicked, there is no result, and `wait` ends the process.
+        let _ = self.checks.send(unchecked);
+    }
+
+    /// Waits until the signature is verified. Ends the process if it is not good.
+    pub(super) fn wait(&self) {
+        match self.results.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(doubt)) => {
+                tracing::error!(
+                    error = &doubt as &dyn std::error::Error,
+                    "the ledger's own signature is not good: the memory or the processor may be failing, and the process ends"
+                );
+                (self.end)()
+            }
+            Err(_) => (self.end)(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::log::Published;
+    use crate::tree::{Checkpoint, Head, SigningKey, Size, leaf_hash};
+
+    fn end() -> ! {
+        panic!("the process ends")
+    }
+
+    #[test]
+    fn a_signature_that_is_not_good_ends_the_process() {
+        let key = SigningKey::from_seed("test/log", &[7; 32]).unwrap();
+        let head = Head { size: Size::new(12).unwrap(), root: leaf_hash(b"{}") };
+        let good = Checkpoint { origin: "test/log".into(), head }.sign(&[&key]).unwrap();
+        // Another key of the same name made this signature.
+        let other = SigningKey::from_seed("test/log", &[8; 32]).unwrap();
+        let bad = Checkpoint { origin: "test/log".into(), head }.sign(&[&other]).unwrap();
+        let checker = Checker::start(&Threads::new(end), end).unwrap();
+        let ends = |note: &str| {
+            let stored = Some(Published { number: 1, size: head.size, note: note.into() });
+            let known = vec![key.verifier().clone()];
+            checker.begin(Unchecked { stored, origin: "test/log".into(), known, head });
+            catch_unwind(AssertUnwindSafe(|| checker.wait())).is_err()
+        };
+        assert_eq!([&good, &bad, &good].map(|note| ends(note)), [false, true, false]);
+    }
+}
