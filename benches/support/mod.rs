@@ -12,6 +12,8 @@ mod load;
 mod long_job;
 #[path = "../../tests/slow/cluster/servers.rs"]
 mod nats;
+#[path = "../../tests/support/nats_server.rs"]
+pub mod nats_server;
 mod nodes;
 mod postgres;
 mod processor;

@@ -23,6 +23,7 @@ mod settings;
 mod state;
 mod tokens;
 
+pub use agent::Agent;
 pub use condition::Condition;
 pub use error::ClusterError;
 pub use founding::{Founded, forget, init, join, leave};
@@ -54,7 +55,7 @@ pub struct Cluster {
     leases: Store,
     members: Store,
     confirmations: Arc<Confirmations>,
-    agent: ureq::Agent,
+    agent: Agent,
     /// Whether all checked servers of NATS keep what they accept.
     keeps: Arc<AtomicBool>,
     held: watch::Sender<Held>,
@@ -136,7 +137,7 @@ impl Cluster {
     }
 
     /// The connections to the other nodes.
-    pub fn agent(&self) -> &ureq::Agent {
+    pub fn agent(&self) -> &Agent {
         &self.agent
     }
 

@@ -1,28 +1,34 @@
 //! Writes on a node that does not lead: the node sends the request to the leader as it came, and gives the leader's answer back. The
-//! leader checks the caller's own token. Before the caller gets the answer, the node itself has what the answer tells of.
+//! node and the leader both check the caller's own token. Before the caller gets the answer, the node itself has what the answer tells
+//! of.
 //!
 //! Not here: a node that leads (`routes`), which node leads (`cluster`), and reads (`across`).
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use tokio::time::timeout;
 use tower::Service;
-use ureq::Agent;
 
-use crate::blocking::off_thread;
-use crate::cluster::Cluster;
+use crate::access::Capability;
+use crate::cluster::{Agent, Cluster};
 use crate::http::across::{catch_up, has_position, is_heard, is_strong, position};
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
-use crate::http::request::body::MAX_BODY;
+use crate::http::request::Caller;
+use crate::http::request::body::{self, ReceivedBody};
+use crate::http::routes::claims;
 use crate::http::signed_in::SessionChange;
 use crate::ledger::{Node, Role};
 
@@ -35,7 +41,18 @@ const LEADER: Duration = Duration::from_secs(5);
 /// Pause before the leader is looked up again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Most bytes of the leader's answer.
-const MAX_ANSWER: u64 = 64 << 20;
+const MAX_ANSWER: usize = 64 << 20;
+/// How long an answer may take. A claim waits up to a minute for a job.
+const ANSWER: Duration = Duration::from_secs(90);
+/// Headers of one connection, or that a client writes anew (RFC 9110, section 7.6.1).
+const OF_ONE_CONNECTION: [HeaderName; 7] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+/// Where every role signs in and out, and where no session is needed.
+const SESSION: &str = "/session";
+/// Where a request may wait for a minute.
+const CLAIMS: &str = "/ledger/claims";
+/// Most bytes of the form that signs in.
+const MAX_FORM: usize = 16 << 10;
 /// Writes that concern one node alone: webhooks, and views.
 const LOCAL: [&str; 2] = ["/ledger/webhooks", "/ledger/rebuild"];
 
@@ -53,9 +70,16 @@ pub async fn answer(app: App, mut routes: Router, request: Request) -> Result<Re
     if let Err(refused) = is_heard(node, request.uri().path()) {
         return Ok(refused.into_response());
     }
-    if is_due(node, &request) {
-        return Ok(forward(&app, request).await.unwrap_or_else(IntoResponse::into_response));
-    }
+    let request = match is_due(node, &request) {
+        false => request,
+        true => match admit(&app, request).await {
+            Ok(Admitted::ToLeader(write)) => {
+                return Ok(forward(&app, write).await.unwrap_or_else(IntoResponse::into_response));
+            }
+            Ok(Admitted::Refused(request)) => request,
+            Err(refused) => return Ok(refused.into_response()),
+        },
+    };
     if let Err(refused) = catch_up(&app, request.headers()).await {
         return Ok(refused.into_response());
     }
@@ -74,28 +98,60 @@ fn is_due(node: &Node, request: &Request) -> bool {
     let path = request.uri().path();
     let is_local =
         LOCAL.iter().any(|local| path.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
         && !is_local
         && node.state().role != Role::Leads
 }
 
-/// Sends the request to the leader, and gives its answer back.
-async fn forward(app: &App, request: Request) -> Result<Response, Error> {
-    let (Some(node), Some(cluster)) = (app.ledger.node(), &app.cluster) else { return Err(Error::no_leader()) };
+/// A write that came to a node which does not lead.
+enum Admitted {
+    /// The write of a caller that may write, or a sign-in, with all of its body.
+    ToLeader(Write),
+    /// The write of an unknown caller, or of a role that may write nothing. The node's own routes refuse it, as the leader's would,
+    /// before they read its body.
+    Refused(Request),
+}
+
+/// A write, with all of its body.
+struct Write {
+    parts: Parts,
+    body: ReceivedBody,
+}
+
+/// Reads the body of a caller that may write, within the limits that hold on the leader too.
+///
+/// # Errors
+///
+/// Another node forwarded the request, or the body breaks off, is too large or too late, or finds no room.
+async fn admit(app: &App, request: Request) -> Result<Admitted, Error> {
     if request.headers().contains_key(FORWARDED) {
         return Err(Error::no_leader());
     }
     let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_BODY).await.map_err(|_| Error::new(Code::TOO_LARGE, "the body is too large"))?;
+    let caller = <Caller as FromRequestParts<App>>::from_request_parts(&mut parts, app).await;
+    let body = match caller {
+        Ok(caller) if caller.0.role.may(Capability::Append) => body::read(&app.limits.bodies, &caller, body).await?,
+        _ if parts.uri.path() == SESSION => body::read_small(body, MAX_FORM).await?.into(),
+        _ => return Ok(Admitted::Refused(Request::from_parts(parts, body))),
+    };
+    Ok(Admitted::ToLeader(Write { parts, body }))
+}
+
+/// Sends the write to the leader, and gives its answer back.
+async fn forward(app: &App, write: Write) -> Result<Response, Error> {
+    let (Some(node), Some(cluster)) = (app.ledger.node(), &app.cluster) else { return Err(Error::no_leader()) };
+    let Write { mut parts, body } = write;
     // The leader compares `Host` with the origin of the page that sent the request.
-    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
-        parts.headers.remove(name);
-    }
+    OF_ONE_CONNECTION.iter().for_each(|name| drop(parts.headers.remove(name)));
     let name = HeaderValue::from_str(&node.name).expect("a node's name is letters and digits");
     parts.headers.insert(FORWARDED, name);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let sent = Sent { method: parts.method, path, headers: parts.headers, body };
-    let answer = send_until_heard(node, cluster, &sent).await?;
+    let sent = Sent { method: parts.method.clone(), path, headers: parts.headers, body: body.bytes.clone() };
+    let mut stopping = app.stopping.clone();
+    let answer = tokio::select! {
+        answer = send_until_heard(node, cluster, &sent) => answer?,
+        _ = stopping.wait_for(|stopping| *stopping), if parts.uri.path() == CLAIMS => return Err(claims::stops()),
+    };
     if let Some(position) = position(answer.headers()) {
         // Without it the caller would not find what it wrote on this node. The leader has recorded it all the same.
         let _ = has_position(app, position).await;
@@ -112,12 +168,14 @@ async fn send_until_heard(node: &Node, cluster: &Cluster, sent: &Sent) -> Result
     loop {
         let leader = node.state().leader.filter(|leader| leader.name != node.name);
         if let Some(leader) = leader {
-            let (agent, sent) = (cluster.agent().clone(), sent.clone());
-            match off_thread(move || sent.to(&agent, &leader.url)).await {
+            match sent.to(cluster.agent(), &leader.url).await {
                 Ok(answer) if !answer.headers().contains_key(NO_LEADER) => return Ok(answer),
-                Ok(_) | Err(NotForwarded::Unsent) => {}
+                Ok(_) => {}
+                Err(NotForwarded::Unsent(error)) => {
+                    tracing::debug!(error = &*error as &dyn StdError, "the leader cannot be reached");
+                }
                 Err(NotForwarded::Unanswered(error)) => {
-                    tracing::warn!(error = &*error as &dyn std::error::Error, "the leader did not answer a write");
+                    tracing::warn!(error = &*error as &dyn StdError, "the leader did not answer a write");
                     let detail = "the leader did not answer; send the same events with the same ids again";
                     return Err(Error::new(Code::OUTCOME_UNKNOWN, detail));
                 }
@@ -131,7 +189,6 @@ async fn send_until_heard(node: &Node, cluster: &Cluster, sent: &Sent) -> Result
 }
 
 /// A request on its way to the leader.
-#[derive(Clone)]
 struct Sent {
     method: Method,
     path: String,
@@ -142,40 +199,37 @@ struct Sent {
 /// Why there is no answer of the leader.
 enum NotForwarded {
     /// The leader has not got the request.
-    Unsent,
+    Unsent(Box<dyn StdError + Send + Sync>),
     /// The leader may have got it.
-    Unanswered(Box<ureq::Error>),
+    Unanswered(Box<dyn StdError + Send + Sync>),
 }
 
 impl Sent {
-    /// Sends the request to the node at `url`. Blocks.
-    fn to(self, agent: &Agent, url: &str) -> Result<Response, NotForwarded> {
-        let mut request = axum::http::Request::builder().method(self.method).uri(format!("{url}{}", self.path));
+    /// Sends the request to the node at `url`.
+    async fn to(&self, agent: &Agent, url: &str) -> Result<Response, NotForwarded> {
+        let mut request = axum::http::Request::builder().method(&self.method).uri(format!("{url}{}", self.path));
         if let Some(headers) = request.headers_mut() {
-            *headers = self.headers;
+            headers.clone_from(&self.headers);
         }
-        let request = request.body(self.body.to_vec()).map_err(|_| NotForwarded::Unsent)?;
-        let answer = agent.run(request).map_err(not_forwarded)?;
-        let (parts, mut body) = answer.into_parts();
-        let bytes = body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(not_forwarded)?;
-        let mut answer = Response::from_parts(parts, Body::from(bytes));
-        // The leader has rendered it already.
-        answer.extensions_mut().insert(KeepBody);
-        for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
-            answer.headers_mut().remove(name);
+        let request = request.body(Full::new(self.body.clone())).map_err(|error| NotForwarded::Unsent(error.into()))?;
+        match timeout(ANSWER, receive(agent, request)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(NotForwarded::Unanswered(elapsed.into())),
         }
-        Ok(answer)
     }
 }
 
-fn not_forwarded(error: ureq::Error) -> NotForwarded {
-    use std::io::ErrorKind::ConnectionRefused;
-    match &error {
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) | ureq::Error::ConnectionFailed => {
-            NotForwarded::Unsent
-        }
-        ureq::Error::HostNotFound | ureq::Error::BadUri(_) | ureq::Error::Http(_) => NotForwarded::Unsent,
-        ureq::Error::Io(cause) if cause.kind() == ConnectionRefused => NotForwarded::Unsent,
-        _ => NotForwarded::Unanswered(error.into()),
-    }
+/// Sends a request, and reads all of the answer.
+async fn receive(agent: &Agent, request: axum::http::Request<Full<Bytes>>) -> Result<Response, NotForwarded> {
+    let answer = agent.request(request).await.map_err(|error| match error.is_connect() {
+        true => NotForwarded::Unsent(error.into()),
+        false => NotForwarded::Unanswered(error.into()),
+    })?;
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(NotForwarded::Unanswered)?;
+    let mut answer = Response::from_parts(parts, Body::from(body.to_bytes()));
+    // The leader has rendered it already.
+    answer.extensions_mut().insert(KeepBody);
+    OF_ONE_CONNECTION.iter().for_each(|name| drop(answer.headers_mut().remove(name)));
+    Ok(answer)
 }

@@ -1,6 +1,7 @@
 //! Claims: each pending job goes to one worker, the oldest first; a claim that is sent again gets the same job.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::Mutex;
 use std::thread;
 
@@ -11,6 +12,7 @@ use ureq::http::Method;
 use uuid::Uuid;
 
 use crate::support::cli::{Serving, token};
+use crate::support::raw::{connect, head};
 use crate::support::until_metric;
 use crate::support::{Answer, Client, HandClock, TestServer, completed, event, noted, task_job};
 
@@ -130,7 +132,7 @@ fn another_worker_does_not_get_the_job_of_an_id() {
 #[test]
 fn a_claim_waits_for_a_job_and_takes_a_job_at_its_time() {
     let server = TestServer::start();
-    let (worker, admin) = (server.client(Role::Worker), server.client(Role::Admin));
+    let (worker, admin) = (server.client(Role::Worker), server.leading(Role::Admin));
     // Many times, because the claim looks for the job while the commit is being shown to readers.
     for round in 0..30 {
         let late = format!("late-{round}");
@@ -231,6 +233,27 @@ fn a_wrong_claim_names_the_member() {
 }
 
 #[test]
+fn a_claim_whose_client_goes_away_starts_no_job() {
+    let server = TestServer::start();
+    let (worker, admin) = (server.client(Role::Worker), server.leading(Role::Admin));
+    worker.append(&task_job("a")).expect(201);
+    claim(&worker, &a_claim()).expect(201);
+    for round in 0..5 {
+        let body = with(a_claim(), "wait_sec", json!(60)).to_string();
+        let more = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        let mut gone = connect(&server.url);
+        let head = head("POST /ledger/claims", worker.token.as_deref().unwrap(), &more);
+        gone.write_all((head + &body).as_bytes()).unwrap();
+        until_metric(&admin, "jobledger_claims_open 1");
+        drop(gone);
+        until_metric(&admin, "jobledger_claims_open 0");
+        let job = format!("late-{round}");
+        worker.append(&task_job(&job)).expect(201);
+        assert_eq!(claim(&worker, &a_claim()).expect(201).json()["job"]["id"], job);
+    }
+}
+
+#[test]
 fn a_stopping_server_ends_claims_that_wait() {
     let mut server = TestServer::start();
     let worker = server.client(Role::Worker);
@@ -238,7 +261,7 @@ fn a_stopping_server_ends_claims_that_wait() {
     claim(&worker, &a_claim()).expect(201);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| claim(&worker, &with(a_claim(), "wait_sec", json!(60))));
-        until_metric(&server.client(Role::Admin), "jobledger_claims_open 1");
+        until_metric(&server.leading(Role::Admin), "jobledger_claims_open 1");
         server.tell_to_stop();
         assert_eq!(waiting.join().unwrap().expect(503).json()["code"], "stopping");
     });

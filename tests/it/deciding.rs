@@ -119,7 +119,7 @@ fn requests_for_a_long_job_that_come_together_are_all_answered() {
 fn a_request_for_a_long_job_that_the_stop_overtakes_is_answered() {
     let gate = Gate::default();
     let (mut server, worker) = with_a_long_job_and(gate.clock());
-    let auditor = server.client(Role::Auditor);
+    let auditor = server.leading(Role::Auditor);
     let append = |job: &'static str| {
         let worker = worker.clone();
         std::thread::spawn(move || worker.append(&noted(job, "x")))

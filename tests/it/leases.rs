@@ -113,7 +113,9 @@ fn a_lease_that_runs_out_ends_the_job_truthfully() {
         assert_eq!((&problem["code"], &problem["state"]), (&json!("lease-lost"), &json!("failed")));
         assert_eq!(problem["position"], 3);
     }
-    assert!(server.client(Role::Admin).get("/metrics").expect(200).text().contains("jobledger_workers_lost_total 1\n"));
+    assert!(
+        server.leading(Role::Admin).get("/metrics").expect(200).text().contains("jobledger_workers_lost_total 1\n")
+    );
 }
 
 #[test]

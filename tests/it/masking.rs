@@ -49,7 +49,7 @@ fn a_masked_secret_is_in_no_file_and_no_answer() {
     assert_eq!(job["hook"]["output"], "export GH=[masked:github]\n");
     assert_eq!(worker.get("/ledger/jobs/a/output").expect(200).text(), "export GH=[masked:github]\n");
     assert_eq!(job["notes"][0]["text"], "[masked:private-key]");
-    let auditor = server.client(Role::Auditor);
+    let auditor = server.leading(Role::Auditor);
     assert_eq!((stopped(&auditor, "github"), stopped(&auditor, "private-key"), stopped(&auditor, "jwt")), (1, 1, 0));
     server.stop();
     assert!(anywhere(server.path(), b"[masked:github]"));
@@ -114,7 +114,7 @@ fn the_refusal_of_a_member_named_like_a_secret_shows_only_its_place() {
             assert_eq!(problem["index"], index);
         }
     }
-    assert_eq!((worker.head(), stopped(&server.client(Role::Auditor), "names")), (0, 22));
+    assert_eq!((worker.head(), stopped(&server.leading(Role::Auditor), "names")), (0, 22));
     // A member that readers may read differently is refused under any name, and the refusal does not repeat it.
     let nested =
         |levels| format!(r#"{{"password":"hunter2","x":{}1{}}}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels));
@@ -200,7 +200,7 @@ fn rules_can_be_disabled_and_added() {
     worker.append(&noted("a", &format!("{} BDG-17", github()))).expect(201);
     let job = worker.get("/ledger/jobs/a").expect(200).json();
     assert_eq!(job["notes"][0]["text"], format!("{} [masked:badge]", github()));
-    assert_eq!(stopped(&server.client(Role::Auditor), "badge"), 1);
+    assert_eq!(stopped(&server.leading(Role::Auditor), "badge"), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod anchors;
 pub mod answers;
+mod as_node;
 pub mod audit;
 mod bodies;
 pub mod bundles;
@@ -18,6 +19,7 @@ pub mod http2;
 pub mod insider;
 mod jobs;
 pub mod line;
+pub mod nats_server;
 pub mod nodes;
 pub mod place;
 pub mod published;

@@ -65,6 +65,11 @@ pub struct ClaimAnswer {
     lease: LeaseAnswer,
 }
 
+/// The answer to a claim that waits while the server stops. If a job was started for the claim, the same claim gets that job again.
+pub fn stops() -> Error {
+    Error::new(Code::STOPPING, "the server stops; send the same claim again")
+}
+
 /// Claim a job.
 ///
 /// Starts the oldest pending job that fits, for the caller alone, and gives its lease. Waits up to `wait_sec` for such a job. Send the
@@ -98,9 +103,7 @@ pub async fn claim(
     let mut stopping = app.stopping.clone();
     let claimed = tokio::select! {
         claimed = app.claims.claim(&app.ledger, &claim) => claimed?,
-        _ = stopping.wait_for(|stopping| *stopping) => {
-            return Err(Error::new(Code::STOPPING, "the server stops; send the same claim again"));
-        }
+        _ = stopping.wait_for(|stopping| *stopping) => return Err(stops()),
     };
     let Some(claimed) = claimed else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let shown = found(&app, &REPRESENTATION, &claimed.key, Some(claimed.since)).await?;

@@ -3,7 +3,7 @@
 //! Not here: the documented job APIs (`kinds`), and the loops of tails (`tail`).
 
 pub mod append;
-mod claims;
+pub mod claims;
 mod counts;
 pub mod docs;
 pub mod events;

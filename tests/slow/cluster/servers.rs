@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+pub use crate::support::nats_server::program;
 use crate::support::wait::until_paced;
 
 /// Between two looks at a server.
@@ -46,16 +47,6 @@ impl Places {
             self.hosts.iter().zip(ports).map(|(host, port)| format!("{scheme}://{host}:{port}")).collect();
         urls.join(",")
     }
-}
-
-/// `nats-server`, if this machine has it.
-pub fn program() -> Option<PathBuf> {
-    let named = std::env::var_os("JOBLEDGER_TEST_NATS").map(PathBuf::from);
-    let in_path = || {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|folder| folder.join("nats-server")).find(|program| program.exists())
-    };
-    named.or_else(in_path)
 }
 
 /// A port that is free. It is not one of those that the system gives to clients, which could take it before the server does.
