@@ -108,23 +108,26 @@ impl Open {
         }
     }
 
-    /// Reads on from `known` to the newest current frame. `None` if there is a hole: the last frame of the file is current, and a
-    /// frame before it is not.
-    fn follow(&self, mut known: Newest) -> io::Result<Option<Newest>> {
-        while known.end < self.frames {
-            let frame = self.frame(known.end)?;
-            if !self.is_current(&frame) {
-                break;
-            }
+    /// Reads on from `known` to the newest current frame, and finds the newest commit before it. `None` if there is a hole: the last
+    /// frame of the file is current, and a frame before it is not. Every frame is read, because a bisection may pass over a hole.
+    fn follow(&self, known: Newest) -> io::Result<Option<Newest>> {
+        let mut end = known.end;
+        while end < self.frames && self.is_current(&self.frame(end)?) {
+            end += 1;
+        }
+        if end < self.frames && self.is_current(&self.frame(self.frames - 1)?) {
+            return Ok(None);
+        }
+        // From the newest on, because only the newest commit may have broken off.
+        for index in (known.end..end).rev() {
+            let frame = self.frame(index)?;
             // Only the last frame of a commit has the log's size in pages here; other frames have 0. SQLite may overwrite frames
             // after the last commit.
-            if word(&frame, 4) != 0 && self.is_whole(known.end, &frame)? {
-                known.commit = Some((known.end, frame));
+            if word(&frame, 4) != 0 && self.is_whole(index, &frame)? {
+                return Ok(Some(Newest { end, commit: Some((index, frame)) }));
             }
-            known.end += 1;
         }
-        let is_hole = known.end < self.frames && self.is_current(&self.frame(self.frames - 1)?);
-        Ok(if is_hole { None } else { Some(known) })
+        Ok(Some(Newest { end, ..known }))
     }
 
     /// Whether the frame at `index` has the checksum that follows from the frame before it and from its own page. A process that is killed
