@@ -18,6 +18,7 @@ mod size;
 mod span;
 mod spec;
 mod state;
+mod summary;
 mod time;
 
 pub use decide::{Attempt, Decision, MAX_BYTES, MAX_ITEMS, MAX_NOTES, RedactionTarget, Refusal, decide, may_redact};
@@ -38,5 +39,6 @@ pub(crate) use spec::words;
 pub use spec::{
     Action, ActionType, DbRoleSpec, GenericSpec, Kind, Labels, RawJson, RuleSpec, Spec, Tag, TaskSpec, TaskType,
 };
-pub use state::{Change, Fact, Job, LEDGER, Note, RETRY_OF, Redaction, Summary};
+pub use state::{Change, Fact, Job, Note, Redaction};
+pub use summary::{LEDGER, RETRY_OF, Summary};
 pub use time::{BadTime, Time};

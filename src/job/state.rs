@@ -4,66 +4,14 @@
 use std::ops::Deref;
 
 use super::event::{Event, Redacted};
-use super::hook::Hook;
-use super::id::{JobId, JobKey, JobType, Position};
+use super::id::{JobKey, Position};
 use super::item::{Item, Items};
-use super::lifecycle::{Conflict, Moment, State, Step, step};
+use super::lifecycle::{Conflict, Moment, Step, step};
 use super::progress::Tally;
-use super::run::{Lease, Retry, Worker};
 use super::size;
-use super::spec::{Kind, Labels, RawJson, Spec};
+use super::spec::{RawJson, Spec};
+use super::summary::Summary;
 use super::time::Time;
-
-/// The actor and the source of the events that the ledger itself appends. No token may have this name, and no token this source.
-pub const LEDGER: &str = "ledger";
-
-/// The label of a job that repeats another one. Its value is the other job's id.
-pub const RETRY_OF: &str = "retry_of";
-
-/// A job without its spec, items, notes and redactions: one row of the views, and what lists show.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// The job's organisation and id.
-    pub key: JobKey,
-    /// The position of `job.created`. Every list of jobs is ordered by it.
-    pub created_position: Position,
-    /// The position of the newest event: the job's revision (`ETag`).
-    pub position: Position,
-    /// When the ledger recorded the newest event.
-    pub recorded_at: Time,
-    /// Number of the job's events, 1 or more.
-    pub events: u64,
-    /// Approximate size of spec, labels, items, notes and redactions as JSON, in bytes. [`super::MAX_BYTES`] bounds it.
-    pub bytes: u64,
-    /// Which documented API shows the job.
-    pub kind: Kind,
-    /// The job type of a `task` or `generic` job; `None` for other kinds.
-    pub job_type: Option<JobType>,
-    /// `time` of `job.created`.
-    pub created_at: Time,
-    /// The person or system that the job was created for.
-    pub created_by: String,
-    /// Labels by which a list of jobs can be filtered.
-    pub labels: Labels,
-    /// The state.
-    pub state: State,
-    /// The newest message of `job.started`, `job.progress`, `job.completed` or `job.failed`.
-    pub message: Option<String>,
-    /// The newest `current_step` of `job.progress`.
-    pub current_step: Option<String>,
-    /// Counts and percentage.
-    pub tally: Tally,
-    /// The hook; `None` before the first `job.hook_output`.
-    pub hook: Option<Hook>,
-    /// No claim takes the job before this time.
-    pub not_before: Option<Time>,
-    /// How often the ledger repeats the job after a failure; `None` for never.
-    pub retry: Option<Retry>,
-    /// The job that repeats this one.
-    pub retried_as: Option<JobId>,
-    /// The worker, if `job.started` named one.
-    pub worker: Option<Worker>,
-}
 
 /// One job at one position: its [`Summary`], to which it dereferences, and its parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,45 +31,6 @@ pub struct Job {
     pub notes: Vec<Note>,
     /// The redactions, oldest first.
     pub redactions: Vec<Redaction>,
-}
-
-impl Summary {
-    /// The percentage to show, 0 to 100. A completed job shows 100, also if the last report was lower.
-    pub fn percent(&self) -> u8 {
-        if matches!(self.state, State::Completed { .. }) { 100 } else { self.tally.percent }
-    }
-
-    /// Bytes of the texts that `bytes` does not count, because the next event may replace them: message, step, reason
-    /// of the cancellation, and the head of the hook's output.
-    pub fn text_len(&self) -> usize {
-        let reason = match &self.state {
-            State::Cancelled { reason, .. } => reason,
-            _ => &None,
-        };
-        let texts = [&self.message, &self.current_step, reason].into_iter().flatten().map(String::len).sum::<usize>();
-        texts + self.hook.as_ref().map_or(0, |hook| hook.head.len())
-    }
-
-    /// The worker's lease, while the job runs under one.
-    pub fn lease(&self) -> Option<Lease> {
-        let is_running = matches!(self.state, State::Running { .. });
-        self.worker.as_ref().filter(|_| is_running).and_then(|worker| worker.lease)
-    }
-
-    /// The job that this one repeats: the label `retry_of`.
-    pub fn retry_of(&self) -> Option<&str> {
-        self.labels.get(RETRY_OF).map(String::as_str)
-    }
-
-    /// Whether the ledger is to repeat the job: the job failed, has retries left, and was not repeated yet.
-    pub fn is_to_be_retried(&self) -> bool {
-        matches!(self.state, State::Failed { .. }) && self.retry.is_some() && self.retried_as.is_none()
-    }
-
-    /// Whole milliseconds from start to end, or to `now` while the job runs; `None` for a job that was never started.
-    pub fn elapsed_ms(&self, now: Time) -> Option<u64> {
-        Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
-    }
 }
 
 impl Deref for Job {
@@ -247,44 +156,13 @@ impl Job {
     ///
     /// [`decide`]: super::decide
     pub fn apply(&mut self, fact: Fact) -> Result<Change, Conflict> {
-        let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
-        match step(Some(&self.summary.state), &fact.event, moment)? {
-            Step::Enter(state) => self.summary.state = state,
-            Step::Stay => {}
-            Step::Repeat(_) => {
-                return Err(Conflict { state: Some(self.summary.state.status()), event: fact.event.event_type() });
-            }
-        }
-        self.summary.position = fact.position;
-        self.summary.recorded_at = fact.recorded;
-        self.summary.events += 1;
-        self.summary.tally = self.summary.tally.after(&fact.event);
+        self.summary.apply(&fact)?;
         Ok(match fact.event {
-            Event::Created(_) | Event::Cancelled(_) => Change::Job,
-            Event::Started(started) => {
-                let lease = started.lease_sec.map(|seconds| Lease { seconds, since: fact.position });
-                self.summary.worker = started.worker.map(|name| Worker { name, lease, lost: false });
-                self.set_message(started.message)
-            }
-            Event::Progress(progress) => {
-                self.summary.current_step = progress.current_step.or(self.summary.current_step.take());
-                self.set_message(progress.message)
-            }
-            Event::Completed(completed) => self.set_message(completed.message),
-            Event::Failed(failed) => {
-                let by_ledger = fact.actor == LEDGER;
-                self.summary.worker.iter_mut().for_each(|worker| worker.lost = by_ledger);
-                self.set_message(Some(failed.message))
-            }
             Event::ItemResult(result) => {
                 let before = self.items.get(&result.item).map_or(0, size::of_item);
                 let place = self.items.report(result, fact.time, self.summary.events);
                 self.summary.bytes = self.bytes - before + size::of_item(&self.items.as_slice()[place]);
                 Change::Item(place)
-            }
-            Event::HookOutput(chunk) => {
-                self.summary.hook.get_or_insert_default().take(&chunk);
-                Change::Job
             }
             Event::Noted(noted) => {
                 let note = Note { text: noted.text, by: fact.actor, at: fact.time };
@@ -298,10 +176,7 @@ impl Job {
                 self.redactions.push(redaction);
                 Change::Redaction
             }
-            Event::Retried(retried) => {
-                self.summary.retried_as = Some(retried.retried_as);
-                Change::Job
-            }
+            _ => Change::Job,
         })
     }
 
@@ -314,12 +189,5 @@ impl Job {
             None => Job::begin(fact),
             Some(mut job) => job.apply(fact).map(|_| job),
         }
-    }
-
-    fn set_message(&mut self, message: Option<String>) -> Change {
-        if message.is_some() {
-            self.summary.message = message;
-        }
-        Change::Job
     }
 }

@@ -1,6 +1,7 @@
 //! The messages of a live job: the members that changed between two of its revisions.
 //!
-//! A message tells values and no steps: applied to the job at any revision between the two, it gives the job at the later one.
+//! A message tells values and no steps: applied to the job at any revision between the two, it gives the job at the later one. So it
+//! also tells a member that changed and has its earlier value again.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::job::{JobCore, SHOWN_OUTPUT, SHOWN_PARTS};
 use super::parts::{ItemModel, NoteModel};
-use crate::job::{Event, Fact, Item, Note, Position, Summary, Time};
+use crate::history::Error;
+use crate::job::{Event, Fact, Item, Note, Summary};
 
 /// The data of `event: changed` of a live job.
 ///
@@ -47,63 +49,68 @@ pub struct AddedOutput {
     text: String,
 }
 
-/// A job at one revision, as far as a later change is compared with it: without its spec, items and output.
-#[derive(Debug, Clone)]
-pub struct LiveBase {
-    /// The revision.
-    pub revision: Position,
-    recorded_at: Time,
-    core: Map<String, Value>,
-    /// The bytes of the hook's whole output.
-    output: u64,
+/// The change of a job from `before` to `after`. `facts` are the job's events between the two, and none of them is a redaction. `notes`
+/// are the newest notes and the number of all notes at `after`, if one of the facts is a note.
+///
+/// # Errors
+/// The state machine refuses one of the facts.
+pub fn job_change(
+    before: &Summary,
+    after: &Summary,
+    facts: Vec<Fact>,
+    notes: Option<(Vec<Note>, usize)>,
+) -> Result<JobChange, Error> {
+    let mut members = changed_members(before, after, &facts)?;
+    if let Some((newest, count)) = notes {
+        members.insert("notes".to_owned(), value(&newest.iter().map(NoteModel::from).collect::<Vec<_>>()));
+        if count > SHOWN_PARTS {
+            members.insert("notes_left_out".to_owned(), value(&(count - SHOWN_PARTS)));
+        }
+    }
+    let mut told = Told::default();
+    facts.into_iter().for_each(|fact| told.take(fact));
+    let output = added(before.hook.as_ref().map_or(0, |hook| hook.len), &told.output);
+    let last_event_at = after.recorded_at.with_micros();
+    Ok(JobChange { members, items: told.items, output, last_event_at, position: after.position.get() })
 }
 
-impl LiveBase {
-    /// The job as it is now.
-    pub fn of(job: &Summary) -> LiveBase {
-        let Value::Object(core) = value(&JobCore::new(job, String::new())) else {
-            unreachable!("the core of a job is an object");
-        };
-        let output = job.hook.as_ref().map_or(0, |hook| hook.len);
-        LiveBase { revision: job.position, recorded_at: job.recorded_at, core, output }
-    }
-
-    /// The change from this revision to `after`. `facts` are the job's events between the two, and none of them is a redaction.
-    /// `notes` are the newest notes and the number of all notes at `after`, if one of the facts is a note.
-    pub fn change(&self, after: &LiveBase, facts: Vec<Fact>, notes: Option<(Vec<Note>, usize)>) -> JobChange {
-        let mut members = Map::new();
-        for (name, now) in &after.core {
-            match (self.core.get(name).unwrap_or(&Value::Null), now) {
-                (before, now) if before == now => {}
-                (Value::Object(before), Value::Object(now)) if name == "hook" => {
-                    let changed = now.iter().filter(|(name, now)| before.get(*name) != Some(now));
-                    let changed = changed.map(|(name, now)| (name.clone(), now.clone()));
-                    members.insert(name.clone(), Value::Object(changed.collect()));
-                }
-                (_, now) => drop(members.insert(name.clone(), now.clone())),
-            }
+/// The members of `after` that differ from `before`, or from the job between two of the facts.
+fn changed_members(before: &Summary, after: &Summary, facts: &[Fact]) -> Result<Map<String, Value>, Error> {
+    let (mut members, after) = (Map::new(), core(after));
+    tell(&mut members, &core(before), &after);
+    let mut between = before.clone();
+    for fact in &facts[..facts.len().saturating_sub(1)] {
+        between.apply(fact).map_err(Error::misfit(fact.position))?;
+        // These two change no member of the core.
+        if !matches!(fact.event, Event::ItemResult(_) | Event::Noted(_)) {
+            tell(&mut members, &core(&between), &after);
         }
-        let vanished = self.core.keys().filter(|name| !after.core.contains_key(*name));
-        members.extend(vanished.map(|name| (name.clone(), Value::Null)));
-        if let Some((newest, count)) = notes {
-            members.insert("notes".to_owned(), value(&newest.iter().map(NoteModel::from).collect::<Vec<_>>()));
-            if count > SHOWN_PARTS {
-                members.insert("notes_left_out".to_owned(), value(&(count - SHOWN_PARTS)));
-            }
-        }
-        let mut told = Told::default();
-        facts.into_iter().for_each(|fact| told.take(fact));
-        let output = self.added(&told.output);
-        let last_event_at = after.recorded_at.with_micros();
-        JobChange { members, items: told.items, output, last_event_at, position: after.revision.get() }
     }
+    Ok(members)
+}
 
-    /// The part of the added text that a job shows.
-    fn added(&self, text: &str) -> Option<AddedOutput> {
-        let room = (SHOWN_OUTPUT as u64).checked_sub(self.output)? as usize;
-        let text = &text[..text.floor_char_boundary(room)];
-        (!text.is_empty()).then(|| AddedOutput { offset: self.output, text: text.to_owned() })
+/// Adds the members of `after` that differ from `before`; null for a member that vanished.
+fn tell(members: &mut Map<String, Value>, before: &Map<String, Value>, after: &Map<String, Value>) {
+    let vanished = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name, &Value::Null));
+    for (name, now) in after.iter().chain(vanished) {
+        match (before.get(name).unwrap_or(&Value::Null), now) {
+            (before, now) if before == now => {}
+            (before, Value::Object(now)) if name == "hook" => {
+                let told = members.entry("hook").or_insert_with(|| Map::new().into());
+                let changed = now.iter().filter(|(name, now)| before.get(name) != Some(now));
+                let told = told.as_object_mut().expect("a hook never vanishes");
+                told.extend(changed.map(|(name, now)| (name.clone(), now.clone())));
+            }
+            (_, now) => drop(members.insert(name.clone(), now.clone())),
+        }
     }
+}
+
+/// The part of the text, added to an output of `offset` bytes, that a job shows.
+fn added(offset: u64, text: &str) -> Option<AddedOutput> {
+    let room = (SHOWN_OUTPUT as u64).checked_sub(offset)? as usize;
+    let text = &text[..text.floor_char_boundary(room)];
+    (!text.is_empty()).then(|| AddedOutput { offset, text: text.to_owned() })
 }
 
 /// What events tell of items and output.
@@ -135,6 +142,85 @@ impl Told {
     }
 }
 
+/// The members that an event may change, without items, notes and the hook's output.
+fn core(job: &Summary) -> Map<String, Value> {
+    let Value::Object(core) = value(&JobCore::new(job, String::new())) else {
+        unreachable!("the core of a job is an object");
+    };
+    core
+}
+
 fn value(model: &impl Serialize) -> Value {
     serde_json::to_value(model).expect("the model is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::{
+        Counts, Created, GenericSpec, HookExit, HookOutput, Job, JobKey, Labels, Noted, OrgId, Position, Progress,
+        RawJson, Spec, Started, Time,
+    };
+
+    fn fact(position: u64, event: Event) -> Fact {
+        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
+        let (position, time) = (Position::new(position), Time::from_micros(position as i64));
+        Fact { key, position, time, recorded: time, actor: "worker".into(), event }
+    }
+
+    /// Events of a running job. Few values, so that members often come back to an earlier one.
+    fn event() -> impl Strategy<Value = Event> {
+        let text = || prop::option::of(prop::sample::select(vec!["one".to_owned(), "two".to_owned()]));
+        let progress = (prop::option::of(0..2_u8), text(), text(), prop::option::of(0..2_u64)).prop_map(
+            |(percent, message, current_step, processed)| {
+                let counts = Counts { processed, ..Counts::default() };
+                Event::Progress(Progress { percent, message, current_step, counts })
+            },
+        );
+        let hook = (text(), prop::option::of((0..2, 0..2_u64))).prop_map(|(output, exit)| {
+            let exit = exit.map(|(code, seconds)| HookExit { code, seconds });
+            Event::HookOutput(HookOutput { output, exit, ..HookOutput::default() })
+        });
+        prop_oneof![4 => progress, 2 => hook, 1 => Just(Event::Noted(Noted { text: "hm".into() }))]
+    }
+
+    /// What a client makes of `core` and the members of a message.
+    fn applied(mut core: Map<String, Value>, members: Map<String, Value>) -> Map<String, Value> {
+        for (name, now) in members {
+            match (core.get_mut(&name), now) {
+                (Some(Value::Object(hook)), Value::Object(now)) if name == "hook" => hook.extend(now),
+                (_, now) => drop(core.insert(name, now)),
+            }
+        }
+        core.retain(|_, value| !value.is_null());
+        core
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A message that is made from one state to a later one serves every client whose job is between the two.
+        #[test]
+        fn a_message_gives_the_later_job_from_every_revision_between(events in prop::collection::vec(event(), 1..8)) {
+            let spec = Spec::Generic(GenericSpec { job_type: "sync".parse().unwrap(), parameters: None, total_records: Some(2) });
+            let (spec_json, labels) = (RawJson("{}".into()), Labels::new());
+            let created = Created { spec, spec_json, created_by: None, labels, not_before: None, retry: None };
+            let mut states = vec![Job::begin(fact(1, Event::Created(created))).unwrap().summary];
+            let events = std::iter::once(Event::Started(Started::default())).chain(events);
+            let facts: Vec<Fact> = (2..).zip(events).map(|(position, event)| fact(position, event)).collect();
+            for fact in &facts {
+                let mut next = states.last().unwrap().clone();
+                next.apply(fact).unwrap();
+                states.push(next);
+            }
+            let after = states.last().unwrap();
+            let whole = applied(core(after), Map::new());
+            let change = job_change(&states[0], after, facts, None).unwrap();
+            for between in &states {
+                prop_assert_eq!(&applied(core(between), change.members.clone()), &whole);
+            }
+        }
+    }
 }

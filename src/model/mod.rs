@@ -16,7 +16,7 @@ pub use diff::{ChangedBy, DiffMoment, Differ, FieldChange, JobDiff};
 pub use job::{JobEntry, JobModel, SHOWN_OUTPUT, SHOWN_PARTS};
 pub use line::line;
 pub use list::{ListChange, ListSnapshot, LiveEntry, live_row};
-pub use live::{JobChange, LiveBase};
+pub use live::{JobChange, job_change};
 pub use parts::raw;
 pub(crate) use words::described;
 pub use words::{ItemStatusName, KindName, ProviderName, StatusName, TaskTypeName};

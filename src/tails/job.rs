@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until};
 use super::PACE;
 use super::frame::event_frame;
 use crate::blocking::off_thread;
-use crate::job::{Event, Fact, JobKey, Position};
+use crate::job::{Event, Fact, JobKey, Note, Position, Summary};
 use crate::ledger::{Found, Ledger, ReadError, Shown};
-use crate::model::{LiveBase, SHOWN_PARTS};
+use crate::model::{SHOWN_PARTS, job_change};
 
 /// Bytes of older messages that a job keeps for watchers that are behind, beside the newest message.
 const KEPT: usize = 32 << 10;
@@ -41,14 +41,13 @@ impl LiveJobs {
 #[derive(Debug)]
 pub struct LiveJob {
     key: JobKey,
-    created: Position,
     state: tokio::sync::Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     /// The job at the end of the newest message.
-    base: LiveBase,
+    base: Arc<Summary>,
     messages: Messages,
     /// When the job was last looked at.
     looked: Instant,
@@ -87,8 +86,8 @@ pub enum NextOfJob {
 
 impl LiveJob {
     fn new(found: &Found) -> LiveJob {
-        let state = State { base: LiveBase::of(found), messages: Messages::default(), looked: Instant::now() };
-        LiveJob { key: found.key.clone(), created: found.created_position, state: state.into() }
+        let state = State { base: summary(found), messages: Messages::default(), looked: Instant::now() };
+        LiveJob { key: found.key.clone(), state: state.into() }
     }
 
     /// What follows for a watcher that shows the job at revision `shown`: messages that are there, or else one that this call makes
@@ -99,59 +98,60 @@ impl LiveJob {
     pub async fn next(&self, ledger: &Ledger, shown: Position) -> Result<NextOfJob, ReadError> {
         // Held while the message is made. If the watcher that makes it goes away, the next one that waits makes it.
         let mut state = self.state.lock().await;
-        if state.base.revision > shown {
+        if state.base.position > shown {
             return Ok(state.messages.after(shown));
         }
         sleep_until(state.looked + PACE).await;
         let Shown { value: found, position, .. } = ledger.job(&self.key, None).await?;
         state.looked = Instant::now();
-        let Some(found) = found.filter(|found| found.position > state.base.revision) else {
+        let Some(found) = found.filter(|found| found.position > state.base.position) else {
             return Ok(NextOfJob::Same(position));
         };
-        let message = self.message(ledger, &state.base, &found).await?;
-        state.base = LiveBase::of(&found);
+        let (now, base) = (summary(&found), state.base.clone());
+        let ledger = ledger.clone();
+        let message = off_thread(move || message(&ledger, &base, &found)).await?;
+        state.base = now;
         match message {
             Some(message) => state.messages.keep(message),
             None => state.messages = Messages::default(),
         }
-        Ok(if found.position > shown { state.messages.after(shown) } else { NextOfJob::Same(position) })
+        Ok(if state.base.position > shown { state.messages.after(shown) } else { NextOfJob::Same(position) })
     }
+}
 
-    /// The message from `base` to the job as it was found; `None` if that is too much for a message, or a redaction is in between.
-    async fn message(&self, ledger: &Ledger, base: &LiveBase, found: &Found) -> Result<Option<Message>, ReadError> {
-        let (from, to, ended) = (base.revision, found.position, found.state.ended_at().is_some());
-        let (read, key) = (ledger.clone(), self.key.clone());
-        let Some(facts) = off_thread(move || read.facts(&key, from, to)).await? else { return Ok(None) };
-        let notes = self.notes(ledger, found, &facts).await?;
-        // Asked for after the reads: they may have met an event whose data was redacted just now.
-        if ledger.newest_redaction() > from {
-            return Ok(None);
-        }
-        let change = base.change(&LiveBase::of(found), facts, notes);
-        let data = serde_json::to_vec(&change).expect("the messages are JSON");
-        Ok(Some(Message { from, to, bytes: event_frame(Some(to), "changed", &data), ended }))
+/// The message from `base` to the job as it was found; `None` if that is too much for a message, or a redaction is in between.
+fn message(ledger: &Ledger, base: &Summary, found: &Found) -> Result<Option<Message>, ReadError> {
+    let (from, to, ended) = (base.position, found.position, found.state.ended_at().is_some());
+    let Some(facts) = ledger.facts(&found.key, from, to)? else { return Ok(None) };
+    let notes = newest_notes(ledger, found, &facts)?;
+    // Asked for after the reads: they may have met an event whose data was redacted just now.
+    if ledger.newest_redaction() > from {
+        return Ok(None);
     }
+    let change = job_change(base, found, facts, notes)?;
+    let data = serde_json::to_vec(&change).expect("the messages are JSON");
+    Ok(Some(Message { from, to, bytes: event_frame(Some(to), "changed", &data), ended }))
+}
 
-    /// The newest notes and the number of all, if one of the facts is a note.
-    async fn notes(
-        &self,
-        ledger: &Ledger,
-        found: &Found,
-        facts: &[Fact],
-    ) -> Result<Option<(Vec<crate::job::Note>, usize)>, ReadError> {
-        if !facts.iter().any(|fact| matches!(fact.event, Event::Noted(_))) {
-            return Ok(None);
-        }
-        let (count, created) = (found.notes(), self.created);
-        let notes = match found {
-            Found::Whole(job) => job.notes[count.saturating_sub(SHOWN_PARTS)..].to_vec(),
-            Found::Large { .. } => {
-                let read = ledger.clone();
-                off_thread(move || read.newest_notes(created, count, SHOWN_PARTS)).await?
-            }
-        };
-        Ok(Some((notes, count)))
+/// The job without its parts.
+fn summary(found: &Found) -> Arc<Summary> {
+    match found {
+        Found::Whole(job) => Arc::new(job.summary.clone()),
+        Found::Large { row, .. } => row.clone(),
     }
+}
+
+/// The newest notes and the number of all, if one of the facts is a note.
+fn newest_notes(ledger: &Ledger, found: &Found, facts: &[Fact]) -> Result<Option<(Vec<Note>, usize)>, ReadError> {
+    if !facts.iter().any(|fact| matches!(fact.event, Event::Noted(_))) {
+        return Ok(None);
+    }
+    let count = found.notes();
+    let notes = match found {
+        Found::Whole(job) => job.notes[count.saturating_sub(SHOWN_PARTS)..].to_vec(),
+        Found::Large { row, .. } => ledger.newest_notes(row.created_position, count, SHOWN_PARTS)?,
+    };
+    Ok(Some((notes, count)))
 }
 
 impl Messages {

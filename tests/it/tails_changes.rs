@@ -199,6 +199,28 @@ fn at_most_five_messages_a_second_for_each_of_many_watchers() {
     }
 }
 
+#[test]
+fn a_value_that_comes_back_reaches_a_watcher_that_came_in_between() {
+    let server = TestServer::start();
+    let admin = server.client(Role::Admin);
+    let progress = |percent: u64| event("job.progress", "a", json!({"progress": percent}));
+    admin.append(&json!([task_job("a"), started("a")])).expect(201);
+    let (mut first, mut stream) = watch(&admin, "a");
+    // A message follows another one after a pause, and the second watcher begins in this pause.
+    admin.append(&noted("a", "hm")).expect(201);
+    first.read(&mut stream);
+    admin.append(&progress(32)).expect(201);
+    let second = watch(&admin, "a");
+    admin.append(&progress(0)).expect(201);
+    let now = admin.get("/ledger/jobs/a").expect(200).json();
+    for (mut shown, mut stream) in [(first, stream), second] {
+        while shown.job["position"] != now["position"] {
+            shown.read(&mut stream);
+        }
+        assert_eq!(shown.job, now);
+    }
+}
+
 /// A random event of the job.
 fn something(random: &mut fastrand::Rng, job: &str, kind: &str) -> Value {
     let item = match kind {
