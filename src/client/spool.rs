@@ -6,7 +6,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +38,14 @@ impl Spool {
     /// The folder or the file cannot be made.
     pub(crate) fn in_folder(folder: &Path, limit: u64) -> Result<Spool, Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let path = folder.join(format!("{}.ndjson", Uuid::now_v7()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        // Another process delivers only files that it can lock.
-        file.try_lock().map_err(Error::from)?;
-        Ok(Spool::of(Some(path), limit, State { file: Some(file), ..State::default() }))
+        loop {
+            let path = folder.join(format!("{}.ndjson", Uuid::now_v7()));
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+            // Before this lock another process may find the empty file, lock it, and remove it as delivered.
+            if lock(&file, &path)? {
+                return Ok(Spool::of(Some(path), limit, State { file: Some(file), ..State::default() }));
+            }
+        }
     }
 
     /// An empty spool without a file.
@@ -82,10 +85,8 @@ impl Spool {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+        if !lock(&file, path)? {
+            return Ok(None);
         }
         let mut state = State { closed: true, ..State::default() };
         let mut lines = BufReader::new(&file);
@@ -221,6 +222,22 @@ impl Spool {
     }
 }
 
+/// Locks the file at `path`. Returns false if another process has it, or removed or renamed it before the lock. A process delivers
+/// only files that it has locked.
+fn lock(file: &File, path: &Path) -> Result<bool, Error> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let locked = file.metadata()?;
+    match path.metadata() {
+        Ok(found) => Ok((found.dev(), found.ino()) == (locked.dev(), locked.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The ending of the name of a file whose reports came too late.
 const LATE: &str = "late";
 
@@ -269,6 +286,42 @@ mod tests {
         std::fs::write(&path, cut).unwrap();
         let again = Spool::reopen(&path).unwrap().unwrap();
         assert_eq!(ids(&again), [1, 2]);
+    }
+
+    #[test]
+    fn a_file_that_another_process_removed_is_not_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ndjson");
+        let file = File::create_new(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!lock(&file, &path).unwrap());
+        let other = File::create_new(&path).unwrap();
+        assert!(!lock(&file, &path).unwrap());
+        assert!(lock(&other, &path).unwrap());
+    }
+
+    #[test]
+    fn a_new_file_stays_while_another_thread_delivers_what_it_finds() {
+        let folder = tempfile::tempdir().unwrap();
+        let ends = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ends.load(std::sync::atomic::Ordering::Relaxed) {
+                    for path in Spool::waiting_in(folder.path()).unwrap() {
+                        let found = Spool::reopen(&path).unwrap();
+                        found.into_iter().for_each(|spool| spool.remove().unwrap());
+                    }
+                }
+            });
+            for n in 0..2000 {
+                let spool = Spool::in_folder(folder.path(), 1 << 20).unwrap();
+                spool.push(&[event(n)]).unwrap();
+                let found = spool.path().unwrap().metadata();
+                spool.remove().unwrap();
+                assert!(found.unwrap().len() > 0);
+            }
+            ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]
