@@ -40,7 +40,7 @@ impl Columns {
 
     /// The first column of a row whose value differs from the leaf; `None` if all columns agree. The row is one of `block`.
     pub(super) fn differing(&self, leaf: &Leaf<'_>, block: &Block, row: &StoredEntry) -> Option<&'static str> {
-        let is = |place: &Option<Place>, text: &str| block.bytes(place.as_ref()) == Some(text.as_bytes());
+        let is = |place: &Option<Place>, text: &str| block.bytes(place) == Some(text.as_bytes());
         let kind = match &leaf.jobkind {
             None => row.kind.is_none(),
             Some(kind) => is(&row.kind, kind),

@@ -44,9 +44,8 @@ impl Entries<'_> {
 
     fn entry(&mut self, block: &Block, row: &StoredEntry, nodes: &mut Nodes<'_>) {
         let position = Position::new(self.auditor.size());
-        let bytes = |place| block.bytes(Option::as_ref(place));
-        let content = bytes(&row.salt).zip(bytes(&row.data));
-        let read = self.auditor.entry(bytes(&row.leaf).unwrap_or_default(), content, |id, hash| {
+        let content = block.bytes(&row.salt).zip(block.bytes(&row.data));
+        let read = self.auditor.entry(block.bytes(&row.leaf).unwrap_or_default(), content, |id, hash| {
             if self.tree {
                 nodes.compare(id, hash);
             }

@@ -62,8 +62,8 @@ pub(super) struct StoredNode {
 
 impl Block {
     /// The bytes at a place of this block.
-    pub(super) fn bytes(&self, place: Option<&Place>) -> Option<&[u8]> {
-        place.map(|Place(range)| &self.bytes[range.start as usize..range.end as usize])
+    pub(super) fn bytes(&self, place: &Option<Place>) -> Option<&[u8]> {
+        place.as_ref().map(|Place(range)| &self.bytes[range.start as usize..range.end as usize])
     }
 
     fn is_full(&self) -> bool {

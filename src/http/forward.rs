@@ -29,6 +29,7 @@ use crate::http::app::App;
 use crate::http::request::Caller;
 use crate::http::request::body::{self, ReceivedBody};
 use crate::http::routes::claims;
+use crate::http::routes::session::MAX_FORM;
 use crate::http::signed_in::SessionChange;
 use crate::ledger::{Node, Role};
 
@@ -51,8 +52,6 @@ const OF_ONE_CONNECTION: [HeaderName; 7] =
 const SESSION: &str = "/session";
 /// Where a request may wait for a minute.
 const CLAIMS: &str = "/ledger/claims";
-/// Most bytes of the form that signs in.
-const MAX_FORM: usize = 16 << 10;
 /// Writes that concern one node alone: webhooks, and views.
 const LOCAL: [&str; 2] = ["/ledger/webhooks", "/ledger/rebuild"];
 

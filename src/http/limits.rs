@@ -240,7 +240,7 @@ impl Limit {
         self.0.refused.inc();
         let Inner { counts, bound: Bound { total, per_token }, .. } = &*self.0;
         let detail = format!(
-            "expected at most {per_token} {counts} of one token at once, and {total} of all tokens; try again when one has ended"
+            "{counts} of one token: expected at most {per_token} at once, and {total} of all tokens; try again when one has ended"
         );
         Error::new(self.0.code, detail)
     }

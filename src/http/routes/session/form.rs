@@ -10,7 +10,7 @@ use crate::http::answer::{Error, shortened};
 use crate::http::request::body::read_small;
 
 /// The largest form: 8 KiB.
-const MAX_FORM: usize = 8 << 10;
+pub const MAX_FORM: usize = 8 << 10;
 
 /// What a page sends to sign in.
 #[derive(Serialize, ToSchema)]

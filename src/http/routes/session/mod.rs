@@ -15,6 +15,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::form::MAX_FORM;
 pub use self::once::{OnceLink, sign_in_once};
 
 use self::form::SignInForm;
