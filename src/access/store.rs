@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::error::{AccessError, Stop, attempt};
-use crate::sqlite::open_to_read;
+use crate::sqlite::{open_to_read, share};
 
 const SCHEMA: &str = include_str!("../../schema/access.sql");
 /// The version of [`SCHEMA`].
@@ -35,8 +35,7 @@ impl Access {
     pub(super) fn open_patient(path: &Path, patience: Duration) -> Result<Access, AccessError> {
         attempt("open access.db", || {
             let mut conn = Connection::open(path)?;
-            conn.busy_timeout(patience)?;
-            conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+            share(&conn, patience)?;
             // Only an upgrade takes the writer's lock, which a backup may hold.
             if version(&conn)? != VERSION {
                 let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

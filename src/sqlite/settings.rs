@@ -1,9 +1,15 @@
 //! The version and the settings of SQLite that durability rests on.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::Error;
+use super::{Error, ErrorKind};
+
+/// Pause before the next try to change the journal mode.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Refuses an SQLite that can lose committed data: 3.7.0 to 3.51.2 can, when two connections write and copy back at once.
 pub fn sqlite_is_sound() -> Result<(), Error> {
@@ -14,6 +20,22 @@ pub fn sqlite_is_sound() -> Result<(), Error> {
         ))),
         false => Ok(()),
     }
+}
+
+/// Sets up a connection to a small file that several processes share: a WAL, each commit synced, and waits of at most `patience` for
+/// a lock, now and later.
+///
+/// SQLite itself does not wait when it changes the journal mode: of two processes that open a new file at once, one gets SQLITE_BUSY.
+pub(crate) fn share(conn: &Connection, patience: Duration) -> Result<(), rusqlite::Error> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let until = Instant::now() + patience;
+    loop {
+        match conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;") {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Locked && Instant::now() < until => sleep(PAUSE),
+            set => break set?,
+        }
+    }
+    conn.busy_timeout(patience)
 }
 
 /// Sets a pragma and reads it back: a pragma that SQLite silently refused is an error now, not lost data later.
@@ -33,5 +55,31 @@ pub(crate) fn set(conn: &Connection, setting: &'static str, value: &str, expecte
         false => Err(Error::without_cause(format!(
             "set SQLite's `{setting}`: expected {expected}, found {found}; is the folder on a network drive?"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn threads_that_open_a_new_file_at_once_all_get_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at_once = Barrier::new(6);
+        // A thread that ends early would leave the others at the barrier.
+        let open = |n: usize| {
+            at_once.wait();
+            Connection::open(folder.path().join(format!("{n}.db")))
+                .and_then(|conn| share(&conn, Duration::from_secs(60)))
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| (0..200).map(open).collect::<Vec<_>>())).collect();
+            for opened in threads {
+                let failed: Vec<_> = opened.join().unwrap().into_iter().filter_map(Result::err).collect();
+                assert!(failed.is_empty(), "{failed:?}");
+            }
+        });
     }
 }

@@ -12,7 +12,7 @@ use super::rows::{select, types_column};
 use super::signature::Secret;
 use super::webhook::{NewWebhook, State, Webhook, WebhookId};
 use crate::job::{OrgId, Position, Time};
-use crate::sqlite::open_to_read;
+use crate::sqlite::{open_to_read, share};
 
 const SCHEMA: &str = include_str!("../../schema/webhooks.sql");
 /// The version of [`SCHEMA`].
@@ -51,8 +51,7 @@ impl WebhookFile {
         made.map_err(WebhookError::Unwritable)?;
         let doing = |cause| WebhookError::sqlite("open webhooks.db", cause);
         let conn = Connection::open(path).map_err(doing)?;
-        conn.busy_timeout(PATIENCE).map_err(doing)?;
-        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(doing)?;
+        share(&conn, PATIENCE).map_err(doing)?;
         let file = WebhookFile { conn };
         if file.version()? != VERSION {
             file.change("make webhooks.db", |changed| match version(changed)? {
