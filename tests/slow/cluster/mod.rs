@@ -2,6 +2,7 @@
 
 mod clients;
 mod faults;
+mod nodes;
 mod partition;
 mod power;
 mod reseed;
@@ -12,209 +13,18 @@ mod units;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use async_nats::jetstream::{self, Context};
-use futures_util::TryStreamExt;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use self::power::Disks;
-use self::servers::{Servers, free_port, machine, program};
-use crate::support::cli::{Cli, Serving, cli, cli_under, on, token};
+use self::nodes::Nodes;
+use self::servers::{Servers, program};
+use crate::support::cli::{Serving, cli, on, token};
 use crate::support::redactions::redacted;
 use crate::support::wait::until_paced;
-use crate::support::{Client, completed, noted, skipped, started, task_job};
+use crate::support::{completed, noted, skipped, started, task_job};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Between two looks at a server.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// Three nodes and three NATS servers, on three machines that are folders.
-struct Nodes {
-    // In the order in which they end.
-    serving: [Option<Serving>; 3],
-    nats: Servers,
-    disks: Option<Disks>,
-    dir: TempDir,
-    monitors: String,
-    ports: [u16; 3],
-    worker: String,
-    auditor: String,
-}
-
-impl Nodes {
-    /// A cluster whose ledger has one job; `None` without NATS.
-    fn start() -> Option<Nodes> {
-        Nodes::with_stream_of("256MiB")
-    }
-
-    /// As [`Nodes::start`], with this limit of the stream's bytes.
-    fn with_stream_of(bytes: &str) -> Option<Nodes> {
-        let Some(program) = program() else {
-            skipped("nats-server, in JOBLEDGER_TEST_NATS or in the path");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let nats = Servers::start(&program, dir.path());
-        let monitors = nats.monitors();
-        Some(Nodes::on(dir, nats, monitors, bytes))
-    }
-
-    /// A cluster in the machines of `dir`, whose nodes believe what `monitors` say of the servers.
-    fn on(dir: TempDir, nats: Servers, monitors: String, bytes: &str) -> Nodes {
-        let first = machine(dir.path(), 0).join("a");
-        let single = Serving::start(&first);
-        let (worker, auditor) = (token(&first, "worker"), token(&first, "auditor"));
-        single.client(&worker).append(&task_job("before")).expect(201);
-        drop(single);
-        let ports = std::array::from_fn(|_| free_port());
-        let mut nodes = Nodes { serving: [None, None, None], nats, disks: None, dir, monitors, ports, worker, auditor };
-        nodes.command(0, &["cluster", "init", "--stream-bytes", bytes]).run().expect(0);
-        for at in [1, 2] {
-            let folder = nodes.folder(at);
-            on(&first, "backup", &[folder.to_str().unwrap()]).expect(0);
-            for key in ["ledger.key", "lease.key"] {
-                std::fs::copy(first.join(key), folder.join(key)).unwrap();
-            }
-            nodes.command(at, &["cluster", "join"]).run().expect(0);
-        }
-        for at in 0..3 {
-            nodes.serve(at);
-        }
-        nodes
-    }
-
-    fn folder(&self, at: usize) -> PathBuf {
-        machine(self.dir.path(), at).join(NAMES[at])
-    }
-
-    /// A command on a node's folder, with the node's options.
-    fn command(&self, at: usize, words: &[&str]) -> Cli {
-        cli_under(&self.nats.places.shell(at), words)
-            .arg("--data")
-            .arg(self.folder(at))
-            .args([
-                "--node",
-                NAMES[at],
-                "--node-url",
-                &self.url(at),
-                "--cluster",
-                &self.nats.urls(),
-                "--cluster-monitor",
-            ])
-            .arg(&self.monitors)
-    }
-
-    fn serve(&mut self, at: usize) {
-        let listen = format!("{}:{}", self.nats.places.hosts[at], self.ports[at]);
-        let mut words = vec!["serve", "--listen", &listen];
-        // The test's own network is as safe as this machine.
-        words.extend(self.nats.places.namespaces.is_some().then_some("--insecure-http"));
-        self.serving[at] = Some(Serving::of(self.command(at, &words)));
-    }
-
-    fn kill(&mut self, at: usize) {
-        self.serving[at].take().unwrap().end("KILL");
-    }
-
-    fn client(&self, at: usize, token: &str) -> Client {
-        Client::new(&self.url(at), Some(token))
-    }
-
-    /// The URL at which clients and other nodes reach a node.
-    fn url(&self, at: usize) -> String {
-        format!("http://{}:{}", self.nats.places.hosts[at], self.ports[at])
-    }
-
-    /// A figure of `/metrics` whose name begins with `jobledger_cluster_`.
-    fn figure(&self, at: usize, name: &str) -> u64 {
-        let metrics = self.client(at, &self.auditor).get("/metrics").text();
-        let value = |line: &str| line.strip_prefix("jobledger_cluster_")?.strip_prefix(name)?.trim().parse().ok();
-        metrics.lines().find_map(value).unwrap_or_else(|| panic!("no {name} in {metrics}"))
-    }
-
-    /// The node that says that it leads, among those that serve.
-    fn leader(&self) -> Option<usize> {
-        (0..3).filter(|at| self.serving[*at].is_some()).find(|at| self.figure(*at, "leads") == 1)
-    }
-
-    /// Sends an append to a node until it is answered, as a worker does. Answers the position.
-    fn append(&self, at: usize, event: &Value) -> u64 {
-        let client = self.client(at, &self.worker);
-        let mut position = None;
-        until_paced("an append is answered", PAUSE, || {
-            let Ok(answer) = client.try_append(event) else { return false };
-            assert!([200, 201, 503].contains(&answer.status), "{}", answer.text());
-            position = answer.json()["position"].as_u64().filter(|_| answer.status != 503);
-            position.is_some()
-        });
-        position.unwrap()
-    }
-
-    /// Works with the stream as a program that has its account, and is no node.
-    fn on_stream(&self, work: impl AsyncFnOnce(&async_nats::Client, &Context, &str)) {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let client = async_nats::connect(self.nats.urls().split(',').collect::<Vec<_>>()).await.unwrap();
-            let context = jetstream::new(client.clone());
-            let names: Vec<String> = answered(async || context.stream_names().try_collect().await.ok()).await;
-            let own = names.iter().find(|name| name.starts_with("jobledger_")).unwrap();
-            work(&client, &context, own).await;
-        });
-    }
-
-    /// Removes the stream.
-    fn lose_stream(&self) {
-        self.on_stream(async |_, context, name| {
-            context.delete_stream(name).await.unwrap();
-        });
-    }
-
-    /// Publishes messages that no node wrote, and messages that a node wrote before.
-    fn publish_foreign(&self, count: usize) {
-        self.on_stream(async |client, context, name| {
-            let stream = answered(async || context.get_stream(name).await.ok()).await;
-            let info = stream.cached_info();
-            let subject = info.config.subjects[0].clone();
-            let last = info.state.last_sequence;
-            let old = answered(async || stream.get_raw_message(last).await.ok()).await.payload;
-            for n in 0..count {
-                let bytes = if n % 2 == 0 { old.clone() } else { "a stranger's".into() };
-                client.publish(subject.clone(), bytes).await.unwrap();
-            }
-            client.flush().await.unwrap();
-        });
-    }
-
-    /// Waits until the nodes that serve have the same checkpoint.
-    fn settle(&self) {
-        until_paced("all nodes have one checkpoint", PAUSE, || {
-            let of = |at: usize| self.client(at, &self.auditor).get("/ledger/checkpoint").text();
-            let all: Vec<String> = (0..3).filter(|at| self.serving[*at].is_some()).map(of).collect();
-            all.iter().all(|one| *one == all[0])
-        });
-    }
-
-    fn verify(mut self) {
-        self.serving = [None, None, None];
-        for at in 0..3 {
-            verified(&self.folder(at));
-        }
-    }
-}
-
-/// Asks NATS until it answers: after a fault the servers first choose their leaders.
-async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..100 {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    panic!("NATS does not answer");
-}
-
-fn verified(folder: &Path) {
-    cli(["verify", "db"]).arg(folder).run().expect(7);
-}
 
 #[test]
 fn an_append_to_any_node_is_on_every_node() {
