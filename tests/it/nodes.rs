@@ -1,13 +1,13 @@
 //! Nodes of a cluster have one log, byte for byte, whichever of them leads.
 
-use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role};
+use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role, system_clock};
 use serde_json::json;
 
 use crate::support::cli::cli;
 use crate::support::nodes::{TestCluster, TestNode, rows};
 use crate::support::redactions::redacted;
 use crate::support::wait::until;
-use crate::support::{completed, noted, started, task_job};
+use crate::support::{HandClock, completed, noted, started, task_job};
 
 /// Data that the test looks for in files.
 const SECRET: &str = "a text that is redacted later";
@@ -79,6 +79,45 @@ fn two_leaders_at_once_fork_nothing() {
     a.ledger.close();
     b.ledger.close();
     assert_eq!(rows(&cluster.folder("a")), rows(&cluster.folder("b")));
+}
+
+#[test]
+fn clocks_that_jump_lose_nothing_and_recorded_times_never_go_back() {
+    const HOUR: i64 = 3_600_000_000;
+    let cluster = TestCluster::new(&["a", "b", "c"]);
+    let now = system_clock()().to_string();
+    let clocks = [HandClock::at(&now), HandClock::at(&now), HandClock::at(&now)];
+    let [a, b, c] = [0, 1, 2].map(|at| cluster.start_at(["a", "b", "c"][at], clocks[at].clock()));
+    let mut answered = Vec::new();
+    for (turn, jump) in [20 * HOUR, -30 * HOUR, HOUR, -HOUR, 5 * HOUR, -20 * HOUR].into_iter().enumerate() {
+        let (leader, others) = [(&a, [&b, &c]), (&b, [&a, &c]), (&c, [&a, &b])][turn % 3];
+        leader.has_all_of(others[0]);
+        leader.has_all_of(others[1]);
+        cluster.lead(leader, &others);
+        for n in 0..6 {
+            if n == 3 {
+                clocks[turn % 3].pass(jump);
+            }
+            answered.push(cluster.append(leader, &json!([task_job(&format!("{turn}-{n}"))])).unwrap().position());
+        }
+        leader.lease.send_replace(false);
+        until("the node follows", || leader.role() == Role::Follows);
+    }
+    assert!(answered.windows(2).all(|two| two[1].get() == two[0].get() + 1), "{answered:?}");
+    a.has_all_of(&c);
+    b.has_all_of(&c);
+    for node in [a, b, c] {
+        node.ledger.close();
+    }
+    let expected = rows(&cluster.folder("a"));
+    for name in ["a", "b", "c"] {
+        assert_eq!(rows(&cluster.folder(name)), expected, "{name}");
+        cli(["verify", "db"]).arg(cluster.folder(name)).run().expect(7);
+    }
+    let log = rusqlite::Connection::open(cluster.folder("a").join("log.db")).unwrap();
+    let mut recorded = log.prepare("SELECT recorded FROM event ORDER BY position").unwrap();
+    let recorded: Vec<i64> = recorded.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(recorded.len() > 36 && recorded.is_sorted(), "{recorded:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
-    Append, AppendError, Appended, Confirmations, Folder, Founding, Ledger, Membership, Options, Peers, Replication,
-    Role,
+    Append, AppendError, Appended, Clock, Confirmations, Folder, Founding, Ledger, Membership, Options, Peers,
+    Replication, Role, system_clock,
 };
 use jobledger::mask::Mask;
 use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
@@ -151,6 +151,11 @@ impl TestCluster {
 
     /// Opens a node.
     pub fn start(&self, name: &str) -> TestNode {
+        self.start_at(name, system_clock())
+    }
+
+    /// Opens a node on a machine with this clock.
+    pub fn start_at(&self, name: &str, clock: Clock) -> TestNode {
         let (lease, has_lease) = watch::channel(false);
         let confirmations = Arc::new(Confirmations::default());
         let replication = Replication {
@@ -164,7 +169,8 @@ impl TestCluster {
             confirmations: confirmations.clone(),
             runtime: self.runtime.handle().clone(),
         };
-        let ledger = Ledger::open_node(Folder::new(self.folder(name)), options(), replication).unwrap();
+        let ledger =
+            Ledger::open_node(Folder::new(self.folder(name)), Options { clock, ..options() }, replication).unwrap();
         self.serving.0.lock().push(ledger.clone());
         TestNode { ledger, lease, confirmations, serving: self.serving.clone() }
     }
