@@ -98,6 +98,10 @@ impl LiveJob {
     pub async fn next(&self, ledger: &Ledger, shown: Position) -> Result<NextOfJob, ReadError> {
         // Held while the message is made. If the watcher that makes it goes away, the next one that waits makes it.
         let mut state = self.state.lock().await;
+        // The kept messages may have data that was redacted since.
+        if ledger.newest_redaction() > state.base.position {
+            state.messages = Messages::default();
+        }
         if state.base.position > shown {
             return Ok(state.messages.after(shown));
         }
@@ -182,7 +186,13 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::job::OrgId;
+    use crate::ledger::{Append, Folder, Options};
+    use crate::mask::Mask;
+    use crate::wire;
 
     fn message(from: u64, to: u64, bytes: usize) -> Message {
         Message { from: Position::new(from), to: Position::new(to), bytes: vec![b'x'; bytes].into(), ended: false }
@@ -214,5 +224,38 @@ mod tests {
         assert_eq!([5, 8, 9].map(|shown| taken(&all, shown)), [Some(3), Some(2), Some(1)]);
         all.keep(message(10, 11, 1));
         assert_eq!([9, 10].map(|shown| taken(&all, shown)), [None, Some(1)]);
+    }
+
+    #[test]
+    fn a_kept_message_is_not_sent_after_the_redaction_of_its_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { create: true, ..Options::default() };
+        let ledger = Ledger::open(Folder::new(dir.path().join("ledger")), options).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let append = |event_type: &str, data: Value| {
+            let id = uuid::Uuid::now_v7();
+            let event = json!([{"specversion": "1.0", "id": id, "source": "/w", "type": event_type, "subject": "a", "data": data}]);
+            let events = wire::batch(event.to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
+            let append = Append { org: OrgId::default(), actor: "w".into(), events, guard: None, lease: None };
+            runtime.block_on(ledger.append(append)).unwrap().position()
+        };
+        append("job.created", json!({"kind": "task", "spec": {"job_type": "full_sync"}}));
+        let started = append("job.started", json!({}));
+        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
+        let found = runtime.block_on(ledger.job(&key, Some(started))).unwrap().value.unwrap();
+        let live = LiveJobs::default().of(&found);
+        let next = || runtime.block_on(live.next(&ledger, started)).unwrap();
+        let output = append("job.hook_output", json!({"output": "Jane Doe"}));
+        append("job.completed", json!({}));
+        let (mut kept, mut has_ended) = (Vec::new(), false);
+        while !has_ended {
+            if let NextOfJob::Changed { bytes, ended, .. } = next() {
+                (kept, has_ended) = (bytes, ended);
+            }
+        }
+        assert!(kept.iter().any(|bytes| String::from_utf8_lossy(bytes).contains("Jane Doe")));
+        append("job.redacted", json!({"position": output.get(), "reason": "a name"}));
+        assert!(matches!(next(), NextOfJob::Whole));
+        ledger.close();
     }
 }
