@@ -43,6 +43,7 @@ mod job;
 mod lease;
 mod ledger;
 mod leftovers;
+mod lock;
 mod new_job;
 mod reporting;
 mod reports;

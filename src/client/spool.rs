@@ -4,9 +4,9 @@
 //! again although its first events were delivered. An event that the file does not take waits in memory. `jobledger exec` keeps its
 //! reports in a spool too.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{BufRead, BufReader, Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::lock::lock;
 use super::waiting::{Place, State};
 
 /// A spool. Cheap to clone.
@@ -41,7 +42,7 @@ impl Spool {
         loop {
             let path = folder.join(format!("{}.ndjson", Uuid::now_v7()));
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-            // Before this lock another process may find the empty file, lock it, and remove it as delivered.
+            // Before this lock another process or thread may find the empty file, lock it, and remove it as delivered.
             if lock(&file, &path)? {
                 return Ok(Spool::of(Some(path), limit, State { file: Some(file), ..State::default() }));
             }
@@ -74,7 +75,7 @@ impl Spool {
         Ok(paths)
     }
 
-    /// A spool that another process left behind, closed; `None` while another process has it, or if another has delivered it.
+    /// A spool that another process left behind, closed; `None` while another process or thread has it, or if one has delivered it.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -158,8 +159,10 @@ impl Spool {
     pub(crate) fn give_up(&self) {
         let mut state = self.0.state.lock();
         (state.closed, state.given_up) = (true, true);
-        // Another process may deliver the file from here on. If it cannot be unlocked, it is when it is closed.
-        let _ = state.file.as_ref().map(File::unlock);
+        // Another process may deliver the file from here on, so this one does not write it again. Closing it unlocks it too.
+        if let Some(file) = state.file.take() {
+            let _ = file.unlock();
+        }
         self.0.changed.notify_all();
     }
 
@@ -222,27 +225,13 @@ impl Spool {
     }
 }
 
-/// Locks the file at `path`. Returns false if another process has it, or removed or renamed it before the lock. A process delivers
-/// only files that it has locked.
-fn lock(file: &File, path: &Path) -> Result<bool, Error> {
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(false),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let locked = file.metadata()?;
-    match path.metadata() {
-        Ok(found) => Ok((found.dev(), found.ino()) == (locked.dev(), locked.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// The ending of the name of a file whose reports came too late.
 const LATE: &str = "late";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use serde_json::json;
 
     use super::*;
@@ -289,39 +278,45 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_process_removed_is_not_locked() {
+    fn a_new_file_stays_while_another_thread_delivers_what_it_finds() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ndjson");
-        let file = File::create_new(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert!(!lock(&file, &path).unwrap());
-        let other = File::create_new(&path).unwrap();
-        assert!(!lock(&file, &path).unwrap());
-        assert!(lock(&other, &path).unwrap());
+        let ends = AtomicBool::new(false);
+        let deliver = || {
+            while !ends.load(Ordering::Relaxed) {
+                for path in Spool::waiting_in(folder.path()).unwrap() {
+                    let found = Spool::reopen(&path).unwrap();
+                    found.into_iter().for_each(|spool| spool.remove().unwrap());
+                }
+            }
+        };
+        let bytes_of = |n| {
+            let spool = Spool::in_folder(folder.path(), 1 << 20)?;
+            spool.push(&[event(n)])?;
+            let bytes = spool.path().map_or(Ok(0), |path| path.metadata().map(|found| found.len()))?;
+            spool.remove().map(|()| bytes)
+        };
+        let made: Vec<Result<u64, Error>> = std::thread::scope(|scope| {
+            scope.spawn(deliver);
+            let made = (0..2000).map(bytes_of).collect();
+            // Before any check: the other thread ends only then.
+            ends.store(true, Ordering::Relaxed);
+            made
+        });
+        assert!(made.iter().all(|bytes| bytes.as_ref().is_ok_and(|bytes| *bytes > 0)), "{made:?}");
     }
 
     #[test]
-    fn a_new_file_stays_while_another_thread_delivers_what_it_finds() {
+    fn a_spool_that_was_given_up_leaves_its_file_to_others() {
         let folder = tempfile::tempdir().unwrap();
-        let ends = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !ends.load(std::sync::atomic::Ordering::Relaxed) {
-                    for path in Spool::waiting_in(folder.path()).unwrap() {
-                        let found = Spool::reopen(&path).unwrap();
-                        found.into_iter().for_each(|spool| spool.remove().unwrap());
-                    }
-                }
-            });
-            for n in 0..2000 {
-                let spool = Spool::in_folder(folder.path(), 1 << 20).unwrap();
-                spool.push(&[event(n)]).unwrap();
-                let found = spool.path().unwrap().metadata();
-                spool.remove().unwrap();
-                assert!(found.unwrap().len() > 0);
-            }
-            ends.store(true, std::sync::atomic::Ordering::Relaxed);
-        });
+        let spool = Spool::in_folder(folder.path(), 1 << 20).unwrap();
+        spool.push(&[event(1)]).unwrap();
+        spool.give_up();
+        let path = spool.path().unwrap();
+        let before = std::fs::read(path).unwrap();
+        spool.push(&[event(2)]).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), before);
+        assert_eq!(spool.only_in_memory(), 1);
+        assert_eq!(ids(&Spool::reopen(path).unwrap().unwrap()), [1]);
     }
 
     #[test]
