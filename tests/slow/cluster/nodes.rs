@@ -187,9 +187,9 @@ impl Nodes {
     }
 }
 
-/// Asks NATS until it answers: after a fault the servers first choose their leaders.
+/// Asks NATS until it answers, for a minute: after a fault the servers first choose their leaders.
 async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..100 {
+    for _ in 0..600 {
         if let Some(answer) = ask().await {
             return answer;
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 pub use crate::support::nats_server::program;
@@ -49,9 +50,11 @@ impl Places {
     }
 }
 
-/// A port that is free. It is not one of those that the system gives to clients, which could take it before the server does.
+/// A port that is free. It is not one of those that the system gives to clients, which could take it before the server does. Each process
+/// begins elsewhere, so that two runs of these tests do not take each other's ports.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(20_000 + (std::process::id() % 120) as u16 * 100));
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
