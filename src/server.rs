@@ -112,7 +112,7 @@ impl Server {
         let webhooks = Webhooks::open(&folder.webhooks(), serving.webhooks.clone())?;
         let Options { memory, stale_after, .. } = options;
         let (ledger, cluster) = open(folder)?;
-        // The threads of a ledger that is dropped open would outlive the runtime.
+        // A start that fails closes the ledger, because its threads use the runtime, which ends soon.
         let access = LiveAccess::open(&tokens).inspect_err(|_| ledger.close())?;
         let (routes, description, styles) = http::described(kinds::apis());
         let app = App::new(AppState {

@@ -192,12 +192,12 @@ impl Serve {
             None => None,
         };
         let metrics_url = metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
+        let url = format!("{scheme}://{}", listener.local_addr()?);
         let folder = self.anchor.of(self.data.folder());
         let server = match self.cluster.settings()? {
             Some(settings) => Server::open_node(folder, options, http, stopping, settings).await?,
             None => Server::open(folder, options, http, stopping)?,
         };
-        let url = format!("{scheme}://{}", listener.local_addr()?);
         if let Err(error) = announce(&url, self.json) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the first line cannot be printed");
         }

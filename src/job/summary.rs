@@ -99,7 +99,7 @@ impl Summary {
         Some(self.state.ended_at().unwrap_or(now).millis_since(self.state.started_at()?))
     }
 
-    /// Folds the job's next event. It leaves `bytes` as it is, which [`super::Job::apply`] counts. The cost does not grow with the
+    /// Folds the job's next event. Does not change `bytes`, because [`super::Job::apply`] counts them. The cost does not grow with the
     /// job's output.
     ///
     /// # Errors

@@ -80,9 +80,13 @@ fn changed_members(before: &Summary, after: &Summary, facts: &[Fact]) -> Result<
     tell(&mut members, &core(before), &after);
     let mut between = before.clone();
     for fact in &facts[..facts.len().saturating_sub(1)] {
+        let changes_core = match &fact.event {
+            Event::ItemResult(_) | Event::Noted(_) => false,
+            Event::HookOutput(chunk) => chunk.exit.is_some() || between.hook.is_none(),
+            _ => true,
+        };
         between.apply(fact).map_err(Error::misfit(fact.position))?;
-        // These two change no member of the core.
-        if !matches!(fact.event, Event::ItemResult(_) | Event::Noted(_)) {
+        if changes_core {
             tell(&mut members, &core(&between), &after);
         }
     }

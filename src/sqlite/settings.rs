@@ -32,7 +32,7 @@ pub(crate) fn share(conn: &Connection, patience: Duration) -> Result<(), rusqlit
     loop {
         match conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;") {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Locked && Instant::now() < until => sleep(PAUSE),
-            set => break set?,
+            done => break done?,
         }
     }
     conn.busy_timeout(patience)

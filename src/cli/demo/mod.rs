@@ -84,8 +84,8 @@ impl Demo {
         let (dropped_lines, link) = (logging::dropped(), Some(once.clone()));
         let http = HttpOptions { drain: DRAIN, dropped_lines, once: link, ..HttpOptions::default() };
         let options = Options { end: logging::end, ..Options::default() };
-        let server = Server::open(Folder::new(dir.path()), options, http, stopping.clone())?;
         let url = format!("http://{}", listener.local_addr()?);
+        let server = Server::open(Folder::new(dir.path()), options, http, stopping.clone())?;
         let tokens = tokens(&server)?;
         let ledger = server.ledger().clone();
         start_lasting(&ledger).await?;
