@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
-use crate::sqlite::{self, plan_once, set, sqlite_is_sound};
+use crate::sqlite::{self, plan_once, set, sqlite_is_sound, use_wal};
 
 /// The format of `log.db` that every log is brought to. The file has its format in `user_version`.
 pub const FORMAT: i64 = 4;
@@ -35,6 +35,8 @@ const CHECKPOINTS: &str = include_str!("../../schema/log.2.checkpoints.sql");
 pub(super) const STREAM: &str = include_str!("../../schema/log.5.stream.sql");
 /// The writer copies the WAL back when it has so many pages. Large commits are a fifth faster than with SQLite's default of 1,000.
 const COPY_BACK_PAGES: i64 = 10_000;
+/// How long the writer waits for a lock of another program.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +72,11 @@ pub(super) fn open_writer(path: &Path, external_copy_back: bool) -> Result<(Conn
     let failed = sqlite::Error::opening(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(&failed)?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(&failed)?;
+    conn.busy_timeout(PATIENCE).map_err(&failed)?;
     // Before any setting, so that a file of another program does not change.
     let state = file_state(&conn, path)?;
+    // Another program may look at a new file, for instance one that waits for its first event.
+    use_wal(&conn, PATIENCE).map_err(&failed)?;
     set(&conn, "journal_mode", "WAL", "wal")?;
     set(&conn, "synchronous", "FULL", "2")?;
     set(&conn, "recursive_triggers", "ON", "1")?;

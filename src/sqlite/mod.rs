@@ -18,7 +18,7 @@ pub use error::{Error, ErrorKind};
 pub(crate) use pool::{COMMAND_CACHE, limit_cache, open_reader, plan_once};
 pub use pool::{Pool, READ_ONLY, snapshot};
 pub use settings::sqlite_is_sound;
-pub(crate) use settings::{set, share};
+pub(crate) use settings::{set, share, use_wal};
 pub use statement::{Rows, Statement};
 pub use unwritable::open_to_read;
 pub use wal::Wal;

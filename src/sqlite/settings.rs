@@ -24,13 +24,20 @@ pub fn sqlite_is_sound() -> Result<(), Error> {
 
 /// Sets up a connection to a small file that several processes share: a WAL, each commit synced, and waits of at most `patience` for
 /// a lock, now and later.
-///
-/// SQLite itself does not wait when it changes the journal mode: of two processes that open a new file at once, one gets SQLITE_BUSY.
 pub(crate) fn share(conn: &Connection, patience: Duration) -> Result<(), rusqlite::Error> {
+    use_wal(conn, patience)?;
+    conn.execute_batch("PRAGMA synchronous = FULL")
+}
+
+/// Gives the file a WAL, if it has none, and makes the connection wait for a lock for at most `patience`, now and later.
+///
+/// SQLite itself does not wait when it changes the journal mode: it returns SQLITE_BUSY at once while another connection uses the
+/// file. So this function tries again until `patience` is over.
+pub(crate) fn use_wal(conn: &Connection, patience: Duration) -> Result<(), rusqlite::Error> {
     conn.busy_timeout(Duration::ZERO)?;
     let until = Instant::now() + patience;
     loop {
-        match conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;") {
+        match conn.execute_batch("PRAGMA journal_mode = WAL") {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Locked && Instant::now() < until => sleep(PAUSE),
             done => break done?,
         }

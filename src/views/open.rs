@@ -15,6 +15,8 @@ use crate::tree::{Hash, leaf_hash};
 const VERSION: i64 = 10;
 /// The page cache of a connection that reads a few rows, 2 MiB.
 const SMALL_CACHE: usize = 2 << 20;
+/// How long a connection waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// "jobv": marks the file as views.
 const APPLICATION_ID: i64 = 0x6a6f_6276;
 pub(super) const TABLES: &str = include_str!("../../schema/views.sql");
@@ -23,8 +25,9 @@ pub(super) const INDEXES: &str = include_str!("../../schema/views-indexes.sql");
 /// Opens existing views for writing.
 pub(super) fn open_existing(path: &Path, cache: usize) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, cache)?;
-    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;")
-        .map_err(Error::doing("set up the views"))?;
+    let doing = || Error::doing("set up the views");
+    sqlite::use_wal(&conn, PATIENCE).map_err(doing())?;
+    conn.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;").map_err(doing())?;
     Ok(conn)
 }
 
@@ -62,7 +65,10 @@ pub(super) fn copy(views: &Connection, path: &Path) -> Result<(), Error> {
 }
 
 /// Closes new views and syncs their file.
+///
+/// The file gets its WAL while no other program uses it: at a later change of the journal mode a reader would be in the way.
 fn close(conn: Connection, path: &Path) -> Result<(), Error> {
+    sqlite::use_wal(&conn, PATIENCE).map_err(Error::doing("give new views a WAL"))?;
     conn.close().map_err(|(_, cause)| Error::doing("close new views")(cause))?;
     std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
 }
@@ -71,7 +77,7 @@ fn close(conn: Connection, path: &Path) -> Result<(), Error> {
 fn connect(path: &Path, flags: OpenFlags, cache: usize) -> Result<Connection, Error> {
     let doing = || Error::doing("open the views");
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(doing())?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(doing())?;
+    conn.busy_timeout(PATIENCE).map_err(doing())?;
     sqlite::limit_cache(&conn, cache).map_err(doing())?;
     sqlite::plan_once(&conn).map_err(doing())?;
     Ok(conn)
