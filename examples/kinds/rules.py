@@ -20,6 +20,7 @@ from typing import Any
 
 from jobledger import Job
 from serve import serve
+from shared import open_shared
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS rule (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -37,8 +38,7 @@ def work(job: Job) -> None:
     actions = [{**action, "id": item["item"]} for action, item in zip(job.state["spec"]["actions"], job.state["items"])]
     results = {item["item"]: item["status"] for item in job.state["items"]}
     actions.sort(key=lambda action: (action.get("priority") is None, action.get("priority")))
-    with closing(sqlite3.connect(os.environ["STORE"], timeout=60, isolation_level=None)) as store:
-        store.executescript(SCHEMA)
+    with closing(open_shared(os.environ["STORE"], SCHEMA)) as store:
         if job.state.get("retry_of"):  # A retry goes on where the job that it retries stopped.
             store.execute("INSERT OR IGNORE INTO applied SELECT ?, action FROM applied WHERE job = ?",
                           (job.id, job.state["retry_of"]))

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
+
+from shared import open_shared
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (entity TEXT, id TEXT, data TEXT NOT NULL, PRIMARY KEY (entity, id)) STRICT;
@@ -18,8 +19,7 @@ class Store:
 
     def __init__(self, path: str, job: str) -> None:
         self.job, self._marks = job, dict[str, str]()
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        self._db = open_shared(path, "PRAGMA synchronous = NORMAL;" + SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO tally (job) VALUES (?)", (job,))
 
     def __enter__(self) -> Store:

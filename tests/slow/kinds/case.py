@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT / "clients/python"))
+sys.path[:0] = [str(ROOT / "clients/python"), str(ROOT / "examples/kinds")]
 from jobledger import Ledger, new_id
 from systems import PATH
 from test_jobledger import PROGRAM, Server, attempts

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sqlite3
 import unittest
+from contextlib import closing
 from typing import Any
 
 from case import KindCase, Worker
@@ -23,7 +24,7 @@ class Leases(KindCase):
         return self.worker("rules.py", "", STORE=self.path, **environment)
 
     def rules(self) -> int:
-        with sqlite3.connect(self.path) as store:
+        with closing(sqlite3.connect(self.path, timeout=60)) as store:
             return int(store.execute("SELECT count(*) FROM rule").fetchone()[0])
 
     def states(self) -> dict[str, str]:

@@ -5,9 +5,12 @@ import json
 import sqlite3
 import unittest
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from case import KindCase, Worker
+from shared import open_shared
 
 TYPE = "application/vnd.sas.authorization.rule.job+json"
 
@@ -41,7 +44,7 @@ class Rules(KindCase):
         return [one["state"] for one in shown].count("completed")
 
     def rules(self) -> dict[str, Any]:
-        with sqlite3.connect(self.path) as store:
+        with closing(sqlite3.connect(self.path, timeout=60)) as store:
             if not store.execute("SELECT 1 FROM sqlite_schema WHERE name = 'rule'").fetchone():
                 return {}
             return {id: json.loads(body) for id, body in store.execute("SELECT id, body FROM rule ORDER BY id")}
@@ -118,7 +121,8 @@ class Rules(KindCase):
         actions = [action("d0", "delete", {"id": "r0"}, 1), action("c1", "create", rule("r1"), 2)]
         store = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(store.close)
-        store.execute("BEGIN IMMEDIATE")
+        store.execute("BEGIN EXCLUSIVE")
+        self.assertEqual(self.rules(), {"r0": rule("r0")})  # A reader does not wait for a writer.
         worker = self.start(actions)
         path = f"/authorization/rules/jobs/{self.job}"
         self.until("d0 runs", lambda: self.get(path)["actions"][0]["state"] == "running")
@@ -127,6 +131,14 @@ class Rules(KindCase):
         worker.finish()
         self.shows("completed", actions, ["completed", "completed"])
         self.assertEqual(self.rules(), {"r1": rule("r1")})
+
+    def test_programs_that_open_a_new_store_at_once_all_get_it(self) -> None:
+        def opens(path: str) -> None:
+            open_shared(path, "CREATE TABLE IF NOT EXISTS rule (id TEXT)").close()
+
+        with ThreadPoolExecutor(4) as programs:
+            for number in range(200):
+                list(programs.map(opens, [str(self.folder / f"{number}.db")] * 4))
 
     def test_a_cancelled_job_keeps_the_actions_that_were_applied(self) -> None:
         actions = [action(f"c{number}", "create", rule(f"r{number}"), number) for number in range(2000)]

@@ -5,6 +5,7 @@ import csv
 import sqlite3
 import unittest
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 from case import KindCase, Worker
@@ -57,11 +58,11 @@ class SyncCase(KindCase):
 
     def rows(self) -> Counter[str]:
         """How many records of each entity the store has."""
-        with sqlite3.connect(self.environment["STORE"]) as store:
+        with closing(sqlite3.connect(self.environment["STORE"], timeout=60)) as store:
             return Counter(dict(store.execute("SELECT entity, count(*) FROM record GROUP BY entity")))
 
     def data(self, entity: str, id: str) -> str:
-        with sqlite3.connect(self.environment["STORE"]) as store:
+        with closing(sqlite3.connect(self.environment["STORE"], timeout=60)) as store:
             found = store.execute("SELECT data FROM record WHERE entity = ? AND id = ?", (entity, id)).fetchone()
         return str(found[0]) if found else ""
 
