@@ -12,6 +12,8 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 
 use super::request::Origin;
 
@@ -82,12 +84,11 @@ pub fn share<B, A: Future<Output = Response>>(
     next: impl FnOnce(Request<B>) -> A,
 ) -> impl Future<Output = Response> {
     let sharing = with.sharing(&request);
-    let answer = (!matches!(sharing, Sharing::Preflight(_))).then(|| next(request));
-    async {
-        let mut answer = match answer {
-            Some(answer) => answer.await,
-            None => StatusCode::NO_CONTENT.into_response(),
-        };
+    let answer = match sharing {
+        Sharing::Preflight(_) => Either::Left(ready(StatusCode::NO_CONTENT.into_response())),
+        _ => Either::Right(next(request)),
+    };
+    answer.map(move |mut answer| {
         let headers = answer.headers_mut();
         if !matches!(sharing, Sharing::Off) {
             headers.append(VARY, HeaderValue::from_static("origin"));
@@ -106,5 +107,5 @@ pub fn share<B, A: Future<Output = Response>>(
             }
         }
         answer
-    }
+    })
 }

@@ -9,7 +9,8 @@ use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::future::Either;
+use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use tower::Service;
 
 use crate::http::answer::{self, ErrorStyle};
@@ -51,7 +52,8 @@ impl Site {
     ///
     /// Plain functions stand around the router, the outermost first. As layers of the router each of them would box every request;
     /// the only box here is the one in which a panic is caught. Each function passes the request on before it makes its future: a
-    /// future that held the request would be larger by the request, and futures are copied more than once.
+    /// future that held the request would be larger by the request, and futures are copied more than once. Where it can, a function maps
+    /// the future of the next one: an `async` block that awaits a future has room for it twice.
     pub(super) fn answer(self, request: Request<ArrivingBody>, peer: SocketAddr) -> impl Future<Output = Response> {
         let Site { app, mut routes, styles } = self;
         let shared_with = app.shared_with.clone();
@@ -65,11 +67,11 @@ impl Site {
                             None => Either::Left(routes.call(request)),
                             Some(app) => Either::Right(Box::pin(forward::answer(app, routes, request))),
                         });
-                        async {
-                            match answered {
-                                Ok(answered) => answered.await.unwrap_or_else(|never| match never {}),
-                                Err(error) => error.into_response(),
+                        match answered {
+                            Ok(answered) => {
+                                Either::Left(answered.map(|answer| answer.unwrap_or_else(|never| match never {})))
                             }
+                            Err(error) => Either::Right(ready(error.into_response())),
                         }
                     })
                 }))
@@ -79,8 +81,9 @@ impl Site {
 }
 
 /// Adds `Cache-Control: no-store` to an answer that has no `Cache-Control`, because nearly all answers depend on a token.
-async fn unless_said(answer: impl Future<Output = Response>) -> Response {
-    let mut answer = answer.await;
-    answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    answer
+fn unless_said(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
+    answer.map(|mut answer| {
+        answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        answer
+    })
 }

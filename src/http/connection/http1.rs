@@ -28,7 +28,7 @@ impl Connection {
             let exchange = exchanges.begin();
             request.extensions_mut().insert(self.handle.clone());
             let answer = self.site.clone().answer(request.map(|body| arrival.body(body)), self.peer);
-            // On the heap: hyper keeps room for this future, 14 KiB, as long as the connection lives.
+            // On the heap: hyper keeps room for this future as long as the connection lives.
             Box::pin(async move { Ok::<_, Infallible>(answer.await.map(|body| exchange.until_dropped(body))) })
         });
         let stream = TokioIo::new(ErrorBodies::new(stream, self.site.styles(), exchanges.clone()));

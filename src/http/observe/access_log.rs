@@ -14,6 +14,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use tracing::Level;
 
@@ -54,12 +55,8 @@ pub fn refused() {
 }
 
 /// Awaits `answer`, and returns it with the facts that were noted meanwhile.
-pub(super) async fn listening<T>(answer: impl Future<Output = T>) -> (T, Told) {
-    let answered = async {
-        let answer = answer.await;
-        (answer, TOLD.with(RefCell::take))
-    };
-    TOLD.scope(RefCell::default(), answered).await
+pub(super) fn listening<T>(answer: impl Future<Output = T>) -> impl Future<Output = (T, Told)> {
+    TOLD.scope(RefCell::default(), answer.map(|answer| (answer, TOLD.with(RefCell::take))))
 }
 
 /// The fields of a line of the access log that are known before the answer ends.

@@ -18,6 +18,7 @@ use std::time::Instant;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::access_log::AccessLine;
@@ -41,9 +42,7 @@ pub fn observe<B, F: Future<Output = Response>>(
     let (method, uri, started) = (request.method().clone(), request.uri().clone(), Instant::now());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), %method, path = uri.path());
     let forwarded = request.headers().get(FORWARDED).cloned();
-    let answer = next(request);
-    async move {
-        let (mut response, told) = access_log::listening(answer).await;
+    let answer = access_log::listening(next(request)).map(move |(mut response, told)| {
         let route = app.requests.route(uri.path());
         app.requests.count(&method, &route, response.status(), started.elapsed());
         if response.status().is_server_error() {
@@ -52,8 +51,8 @@ pub fn observe<B, F: Future<Output = Response>>(
         }
         response.headers_mut().insert(REQUEST_ID, id.clone());
         AccessLine { request: id, method, uri, route, peer, forwarded, started, told }.follow(response)
-    }
-    .instrument(span)
+    });
+    answer.instrument(span)
 }
 
 /// The id that the caller gave; `None` unless it has 1 to 128 plain characters, because the id goes into log lines.

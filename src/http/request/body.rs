@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
@@ -182,9 +183,7 @@ pub fn read_the_rest<F: Future<Output = Response>>(
     let (parts, body) = request.into_parts();
     let lent = (!body.is_end_stream()).then(|| LentBody(Arc::new(Mutex::new(Some(body)))));
     let body = lent.clone().map_or_else(Body::empty, Body::new);
-    let answer = next(Request::from_parts(parts, body));
-    async move {
-        let mut response = answer.await;
+    next(Request::from_parts(parts, body)).then(move |mut response| async move {
         let ended = match lent.and_then(|lent| lent.take()) {
             None => true,
             Some(_) if asks_first => false,
@@ -194,7 +193,7 @@ pub fn read_the_rest<F: Future<Output = Response>>(
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
+    })
 }
 
 /// Reads and drops at most [`MAX_BODY`] bytes. Answers whether the body ended within them.

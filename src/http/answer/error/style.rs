@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,8 +116,7 @@ pub fn render<F: Future<Output = Response>>(
     next: impl FnOnce(Request) -> F,
 ) -> impl Future<Output = Response> {
     let uri = request.uri().clone();
-    let answer = caught(next(request));
-    async move { rendered(&styles, &uri, answer.await) }
+    caught(next(request)).map(move |answer| rendered(&styles, &uri, answer))
 }
 
 fn rendered(styles: &[ErrorStyle], uri: &Uri, response: Response) -> Response {
