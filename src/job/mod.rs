@@ -14,6 +14,8 @@ mod lifecycle;
 mod plural;
 mod progress;
 mod run;
+#[cfg(test)]
+pub(crate) mod samples;
 mod size;
 mod span;
 mod spec;

@@ -167,36 +167,18 @@ fn with_short_texts(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{
-        Created, Event, ItemResult, ItemStatus, JobKey, Labels, OrgId, Position, RawJson, Spec, Started, TaskSpec,
-        TaskType, Time,
-    };
-
-    fn fact(position: u64, event: Event) -> Fact {
-        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
-        let (position, time) = (Position::new(position), Time::from_micros(position as i64));
-        Fact { key, position, time, recorded: time, actor: "worker".into(), event }
-    }
+    use crate::job::samples::{created, fact};
+    use crate::job::{Event, ItemResult, ItemStatus, Position, Started, Time};
 
     #[test]
     fn a_diff_of_many_fields_names_few_events_for_each() {
-        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
-        let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
-        let created = Event::Created(Created {
-            spec,
-            spec_json,
-            created_by: None,
-            labels: Labels::new(),
-            not_before: None,
-            retry: None,
-        });
         let mut differ = Differ { in_all: 100, ..Differ::new(None) };
-        differ.take(fact(1, created)).unwrap();
-        differ.take(fact(2, Event::Started(Started::default()))).unwrap();
+        differ.take(fact("a", 1, created())).unwrap();
+        differ.take(fact("a", 2, Event::Started(Started::default()))).unwrap();
         for n in 0..400 {
             let item = format!("i{}", n % 20).parse().unwrap();
             let result = ItemResult { item, status: ItemStatus::Running, message: Some(n.to_string()), detail: None };
-            differ.take(fact(3 + n, Event::ItemResult(result))).unwrap();
+            differ.take(fact("a", 3 + n, Event::ItemResult(result))).unwrap();
         }
         let place = |position| PointInTime { position: Position::new(position), time: Time::from_micros(0) };
         let diff = differ.finish(place(0), place(402)).unwrap();

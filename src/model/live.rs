@@ -100,10 +100,9 @@ fn tell(members: &mut Map<String, Value>, before: &Map<String, Value>, after: &M
         match (before.get(name).unwrap_or(&Value::Null), now) {
             (before, now) if before == now => {}
             (before, Value::Object(now)) if name == "hook" => {
-                let told = members.entry("hook").or_insert_with(|| Map::new().into());
+                let told = members.entry("hook").or_insert_with(|| Map::new().into()).as_object_mut();
                 let changed = now.iter().filter(|(name, now)| before.get(name) != Some(now));
-                let told = told.as_object_mut().expect("a hook never vanishes");
-                told.extend(changed.map(|(name, now)| (name.clone(), now.clone())));
+                told.expect("a hook never vanishes").extend(changed.map(|(name, now)| (name.clone(), now.clone())));
             }
             (_, now) => drop(members.insert(name.clone(), now.clone())),
         }
@@ -163,16 +162,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::job::samples::fact;
     use crate::job::{
-        Counts, Created, GenericSpec, HookExit, HookOutput, Job, JobKey, Labels, Noted, OrgId, Position, Progress,
-        RawJson, Spec, Started, Time,
+        Counts, Created, GenericSpec, HookExit, HookOutput, Job, Labels, Noted, Progress, RawJson, Spec, Started,
     };
-
-    fn fact(position: u64, event: Event) -> Fact {
-        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
-        let (position, time) = (Position::new(position), Time::from_micros(position as i64));
-        Fact { key, position, time, recorded: time, actor: "worker".into(), event }
-    }
 
     /// Events of a running job. Few values, so that members often come back to an earlier one.
     fn event() -> impl Strategy<Value = Event> {
@@ -211,9 +204,9 @@ mod tests {
             let spec = Spec::Generic(GenericSpec { job_type: "sync".parse().unwrap(), parameters: None, total_records: Some(2) });
             let (spec_json, labels) = (RawJson("{}".into()), Labels::new());
             let created = Created { spec, spec_json, created_by: None, labels, not_before: None, retry: None };
-            let mut states = vec![Job::begin(fact(1, Event::Created(created))).unwrap().summary];
+            let mut states = vec![Job::begin(fact("a", 1, Event::Created(created))).unwrap().summary];
             let events = std::iter::once(Event::Started(Started::default())).chain(events);
-            let facts: Vec<Fact> = (2..).zip(events).map(|(position, event)| fact(position, event)).collect();
+            let facts: Vec<Fact> = (2..).zip(events).map(|(position, event)| fact("a", position, event)).collect();
             for fact in &facts {
                 let mut next = states.last().unwrap().clone();
                 next.apply(fact).unwrap();

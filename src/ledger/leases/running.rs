@@ -277,25 +277,16 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Cancelled, Created, Labels, OrgId, Progress, RawJson, Spec, Started, TaskSpec, TaskType, Time};
-
-    fn fact(position: u64, event: Event) -> Fact {
-        let key = JobKey { org: OrgId::default(), id: "a".parse().unwrap() };
-        let time = Time::from_micros(0);
-        Fact { key, position: Position::new(position), time, recorded: time, actor: "w".into(), event }
-    }
+    use crate::job::samples::{created, fact};
+    use crate::job::{Cancelled, Progress, Started};
 
     fn started(position: u64) -> Fact {
         let worker = Some("w".to_owned());
-        fact(position, Event::Started(Started { worker, lease_sec: Some(10), ..Started::default() }))
+        fact("a", position, Event::Started(Started { worker, lease_sec: Some(10), ..Started::default() }))
     }
 
     fn running_job() -> Job {
-        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
-        let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
-        let (created_by, labels) = (None, Labels::new());
-        let created = Created { spec, spec_json, created_by, labels, not_before: None, retry: None };
-        let mut job = Job::begin(fact(1, Event::Created(created))).unwrap();
+        let mut job = Job::begin(fact("a", 1, created())).unwrap();
         job.apply(started(2)).unwrap();
         job
     }
@@ -313,7 +304,7 @@ mod tests {
         let (key, since) = (started(2).key, Position::new(2));
         leases.committed(&[started(2)], start);
         assert_eq!(leases.left(&key, since, at(4)), Some(Duration::from_secs(6)));
-        leases.committed(&[fact(3, Event::Progress(Progress::default()))], at(4));
+        leases.committed(&[fact("a", 3, Event::Progress(Progress::default()))], at(4));
         assert_eq!(leases.left(&key, since, at(4)), Some(Duration::from_secs(10)));
         assert_eq!(leases.renew(&key, since, at(8)), Renewal::Renewed);
         assert_eq!(leases.state.lock().take_overdue(at(17)), []);
@@ -327,7 +318,7 @@ mod tests {
     #[test]
     fn an_end_ends_the_lease_also_while_leases_are_resumed() {
         let ((_folder, leases), now) = (leases(), Instant::now());
-        leases.committed(&[started(2), fact(3, Event::Cancelled(Cancelled::default()))], now);
+        leases.committed(&[started(2), fact("a", 3, Event::Cancelled(Cancelled::default()))], now);
         assert_eq!(leases.count(), 0);
         leases.resume(&running_job(), now);
         assert_eq!(leases.count(), 0, "the job ended after the start");

@@ -127,22 +127,14 @@ fn first(commit: &CommittedFacts) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::{Event, Started, samples};
 
     const BYTES: usize = 4 << 20;
-    use crate::job::{Event, JobKey, OrgId, Started, Time};
 
     /// Adds a commit of the events at `positions`; answers whether the projector is woken.
     fn add(backlog: &Backlog, positions: std::ops::Range<u64>, bytes: usize) -> bool {
         let head = Position::new(positions.end - 1);
-        let fact = |position| Fact {
-            key: JobKey { org: OrgId::default(), id: "job-1".parse().unwrap() },
-            position: Position::new(position),
-            time: Time::from_micros(0),
-            recorded: Time::from_micros(0),
-            actor: "worker".into(),
-            event: Event::Started(Started::default()),
-        };
-        let facts = positions.map(fact).collect();
+        let facts = positions.map(|at| samples::fact("job-1", at, Event::Started(Started::default()))).collect();
         backlog.add(Some(CommittedFacts { facts, newest_leaf: Vec::new(), bytes }), head)
     }
 

@@ -97,9 +97,8 @@ impl Drop for Load<'_> {
 mod tests {
     use super::super::ChangedJob;
     use super::*;
-    use crate::job::{
-        Completed, Created, Event, Fact, Job, JobKey, Labels, RawJson, Spec, Started, Summary, TaskSpec, TaskType, Time,
-    };
+    use crate::job::samples::{created, fact};
+    use crate::job::{Completed, Event, Job, Started, Summary};
 
     fn row(job: &Summary) -> Vec<u8> {
         job.key.id.to_string().into()
@@ -107,38 +106,17 @@ mod tests {
 
     /// A running job that was created at `position`.
     fn job(id: &str, position: u64) -> Job {
-        let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
-        let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
-        let key = JobKey { org: OrgId::default(), id: id.parse().unwrap() };
-        let fact = |position, event| Fact {
-            key: key.clone(),
-            position: Position::new(position),
-            time: Time::from_micros(0),
-            recorded: Time::from_micros(0),
-            actor: "worker".into(),
-            event,
-        };
-        let created = Event::Created(Created {
-            spec,
-            spec_json,
-            created_by: None,
-            labels: Labels::new(),
-            not_before: None,
-            retry: None,
-        });
-        let mut job = Job::begin(fact(position, created)).unwrap();
-        job.apply(fact(position + 1, Event::Started(Started::default()))).unwrap();
+        let mut job = Job::begin(fact(id, position, created())).unwrap();
+        job.apply(fact(id, position + 1, Event::Started(Started::default()))).unwrap();
         job
     }
 
     /// A commit ends `job`, and the views are at `position`.
     fn ends(lists: &RunningLists, job: &mut Job, position: u64) {
-        let (key, position) = (job.key.clone(), Position::new(position));
-        let event = Event::Completed(Completed::default());
-        let (time, actor) = (Time::from_micros(0), "worker".into());
-        job.apply(Fact { key, position, time, recorded: time, actor, event }).unwrap();
+        let id = job.key.id.to_string();
+        job.apply(fact(&id, position, Event::Completed(Completed::default()))).unwrap();
         lists.begin_commit([ChangedJob { key: &job.key, job: Some(&job.summary) }].into_iter());
-        lists.end_commit(position);
+        lists.end_commit(Position::new(position));
     }
 
     fn begun(lists: &RunningLists) -> Load<'_> {
