@@ -36,12 +36,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) fn run(self) -> Outcome {
         let dest = Folder::new(&self.dest);
-        if dest.log().exists() || dest.access().exists() {
-            return Err(Failure::Refused(format!(
-                "`{}` holds a ledger already; give a new folder",
-                self.dest.display()
-            )));
-        }
+        expect_no_ledger(&dest)?;
         match &self.target {
             Target::Folder(data) => local(&Folder::new(data), &dest),
             Target::Server(remote) => self.remote(&Server::new(remote.clone())?, &dest),
@@ -61,9 +56,20 @@ impl Backup {
     }
 }
 
+fn expect_no_ledger(dest: &Folder) -> Outcome {
+    if dest.log().exists() || dest.access().exists() {
+        let path = dest.path().display();
+        return Err(Failure::Refused(format!("`{path}` holds a ledger already; give a new folder")));
+    }
+    Ok(())
+}
+
 fn local(source: &Folder, dest: &Folder) -> Outcome {
     let log = Reader::open(&source.log())?;
     dest.create()?;
+    // Two backups into one folder would write the same files.
+    let _lock = dest.lock()?;
+    expect_no_ledger(dest)?;
     if source.webhooks().exists() {
         // Before the log, so that no webhook is ahead of it.
         copy(&open_to_read(&source.webhooks())?, &dest.webhooks())?;

@@ -1,7 +1,8 @@
 //! `jobledger export` and `jobledger import`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufReader, BufWriter, Error, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -149,14 +150,16 @@ pub(super) fn to_file<T, E: From<std::io::Error>>(
         let mut file = File::options().write(true).open(path).map_err(named)?;
         return write(&mut file);
     }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&partial).map_err(named)?;
-    let written = write(&mut file).inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path).map_err(named)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    Folder::sync(parent.unwrap_or(Path::new(".")))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    // A name of its own for each run: two exports to one file at once do not mix.
+    let mut partial = tempfile::Builder::new();
+    let partial = partial.prefix(name).suffix(".partial").permissions(Permissions::from_mode(0o666));
+    let mut partial = partial.tempfile_in(parent).map_err(named)?;
+    let written = write(partial.as_file_mut())?;
+    partial.as_file().sync_all()?;
+    partial.persist(path).map_err(|failed| named(failed.error))?;
+    Folder::sync(parent)?;
     Ok(written)
 }
 

@@ -159,7 +159,8 @@ impl Spool {
     pub(crate) fn give_up(&self) {
         let mut state = self.0.state.lock();
         (state.closed, state.given_up) = (true, true);
-        // Another process may deliver the file from here on, so this one does not write it again. Closing it unlocks it too.
+        // Another process may deliver the file from here on, so this one does not write it again. A child
+        // process may have the open file for a moment, so closing it does not unlock it at once.
         if let Some(file) = state.file.take() {
             let _ = file.unlock();
         }

@@ -214,13 +214,14 @@ fn start_threads(
     replication: Option<(Replication, LoggedMessage)>,
 ) -> Result<Ledger, OpenError> {
     let path = folder.log();
+    // Before any thread, because a start that fails cannot end the threads that it started.
+    let leases = Arc::new(Leases::new(LeaseSecret::of_file(&folder.lease_secret())?));
+    let redactions = Arc::new(Redactions::new(newest_redaction(&log.writer.reader())?));
     let parts = ThreadParts::new(&folder, &options, log.head);
     let Signing { seal, keeper } = parts.start_keeper(trust, &folder, &log)?;
     let ThreadParts { metrics, threads, read_only, files } = parts;
     let OpenLog { writer, identity, head, new } = log;
     let (projection, projector) = projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
-    let redactions = Arc::new(Redactions::new(newest_redaction(&writer.reader())?));
-    let leases = Arc::new(Leases::new(LeaseSecret::of_file(&folder.lease_secret())?));
     let redactor = redactor::start(redactions.clone(), projection.clone(), path.clone(), &options, &threads);
     let redactor = redactor.map_err(OpenError::Thread)?;
     let copier = start_copier(&writer, &path, &options, &threads)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jobledger::ledger::Folder;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
@@ -125,6 +126,19 @@ fn a_backup_overwrites_no_file() {
     let nowhere = dir.path().join("nowhere");
     backup(&nowhere, &dir.path().join("new")).refused(2, &["nowhere"]);
     assert!(!nowhere.exists() && !dir.path().join("new").exists());
+}
+
+#[test]
+fn a_backup_does_not_touch_the_files_of_one_that_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, dest) = (small_ledger(dir.path()), dir.path().join("backup"));
+    std::fs::create_dir(&dest).unwrap();
+    std::fs::write(dest.join("log.db.partial"), "half").unwrap();
+    let other = Folder::new(&dest).lock().unwrap();
+    backup(&folder, &dest).refused(2, &["is in use"]);
+    assert_eq!(std::fs::read_to_string(dest.join("log.db.partial")).unwrap(), "half");
+    drop(other);
+    backup(&folder, &dest).expect(0);
 }
 
 #[test]

@@ -75,6 +75,8 @@ fn an_export_goes_to_a_file_whole_or_not_at_all() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), exported(&folder, &[]));
     on(&folder, "export", &["--output", path, "--job", "nobody"]).refused(1, &["nobody"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), exported(&folder, &[]), "what was there stays");
+    let here = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(here.filter(|name| name.to_string_lossy().contains("out")).count(), 1, "nothing else is left");
     let nowhere = dir.path().join("no/such/out.ndjson");
     on(&folder, "export", &["-o", nowhere.to_str().unwrap()]).expect(2);
 }

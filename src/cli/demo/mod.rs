@@ -86,9 +86,10 @@ impl Demo {
         let options = Options { end: logging::end, ..Options::default() };
         let url = format!("http://{}", listener.local_addr()?);
         let server = Server::open(Folder::new(dir.path()), options, http, stopping.clone())?;
-        let tokens = tokens(&server)?;
         let ledger = server.ledger().clone();
-        start_lasting(&ledger).await?;
+        // A demo that fails closes the ledger, because its threads use the runtime, which ends soon.
+        let tokens = tokens(&server).inspect_err(|_| ledger.close())?;
+        start_lasting(&ledger).await.inspect_err(|_| ledger.close())?;
         once.give(tokens[&Role::Admin].clone());
         say!("watch it: {url}{}", once.path());
         say!("          this link signs in once; later, sign in at {url} with a token from below\n");
