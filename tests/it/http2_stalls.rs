@@ -38,10 +38,10 @@ fn held(limit: &str, count: u32) -> String {
     format!("jobledger_limit_held{{limit=\"{limit}\"}} {count}")
 }
 
-/// Reads what had arrived before the server reset the stream.
-async fn cut_off(mut stuck: Reading) {
+/// Reads what had arrived before the server reset the stream for one of these reasons.
+async fn cut_off(mut stuck: Reading, reasons: &[Reason]) {
     let error = stuck.rest().await.expect_err("the stream is reset");
-    assert_eq!((error.reason(), error.is_remote()), (Some(Reason::CANCEL), true), "{error}");
+    assert!(error.is_remote() && error.reason().is_some_and(|reason| reasons.contains(&reason)), "{error}");
     assert!(stuck.text.len() <= 20_000, "{}", stuck.text.len());
 }
 
@@ -63,7 +63,7 @@ fn a_stream_that_is_not_read_is_reset_and_the_others_go_on() {
             client.until_metric(&held(limit, u32::from(limit == "tails"))).await;
         }
         for stuck in stuck {
-            cut_off(stuck).await;
+            cut_off(stuck, &[Reason::CANCEL]).await;
         }
         client.append(&noted("a", "and after them")).await.expect(201);
         read.until("and after them").await;
@@ -104,7 +104,8 @@ fn a_revoked_token_resets_a_stream_that_is_not_read_and_no_other() {
             auditor.until_metric(&held(limit, others + 1)).await;
             tls.server.access().revoke(nil(), &name, system_clock()()).unwrap();
             auditor.until_metric(&held(limit, others)).await;
-            cut_off(stuck).await;
+            // On a slow machine the token ends before the stream is stuck, and the answer ends by itself, with an error.
+            cut_off(stuck, &[Reason::CANCEL, Reason::INTERNAL_ERROR]).await;
             client.token = own;
         }
         client.append(&noted("a", "goes on")).await.expect(201);
