@@ -1,8 +1,7 @@
 //! `jobledger export` and `jobledger import`.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Error, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -154,8 +153,7 @@ pub(super) fn to_file<T, E: From<std::io::Error>>(
     let name = path.file_name().unwrap_or_default();
     // A name of its own for each run: two exports to one file at once do not mix.
     let mut partial = tempfile::Builder::new();
-    let partial = partial.prefix(name).suffix(".partial").permissions(Permissions::from_mode(0o666));
-    let mut partial = partial.tempfile_in(parent).map_err(named)?;
+    let mut partial = partial.prefix(name).suffix(".partial").tempfile_in(parent).map_err(named)?;
     let written = write(partial.as_file_mut())?;
     partial.as_file().sync_all()?;
     partial.persist(path).map_err(|failed| named(failed.error))?;
