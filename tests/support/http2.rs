@@ -199,6 +199,13 @@ impl Reading {
         }
     }
 
+    /// Waits until `bytes` of the body have arrived that the test has not read.
+    pub async fn until_unread(&mut self, bytes: usize) {
+        while self.body.flow_control().used_capacity() < bytes {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Reads to the end of the body, which the server may also reset.
     pub async fn rest(&mut self) -> Result<(), h2::Error> {
         while let Some(read) = self.more().await {
