@@ -3,8 +3,11 @@
 //! streams of the connection go on.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -59,8 +62,22 @@ impl ConnectionHandle {
         self.0.small_buffer_wanted.swap(false, Ordering::Relaxed)
     }
 
+    /// Does `work`, which answers requests of this connection, to its end. `None` if the lease of a long answer ends before, and the
+    /// answer does not end within [`GRACE`].
+    ///
+    /// The lease is looked at after each step of `work`, and only while one is bound: `work` itself binds it. Most answers bind none.
+    pub(super) async fn unless_overdue<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let mut overdue = pin!(self.overdue());
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.0.lease.borrow().is_none() => Poll::Pending,
+            Poll::Pending => overdue.as_mut().poll(cx).map(|()| None),
+        })
+        .await
+    }
+
     /// Waits until the lease of a long answer has ended and the answer did not end within [`GRACE`].
-    pub(super) async fn overdue(&self) {
+    async fn overdue(&self) {
         let mut bound = self.0.lease.subscribe();
         loop {
             let lease = bound.borrow_and_update().clone();
@@ -72,6 +89,8 @@ impl ConnectionHandle {
                 tokio::time::sleep(GRACE).await;
             };
             tokio::select! {
+                biased;
+                // First, because the lease may be that of an answer that has ended.
                 _ = bound.changed() => {}
                 () = overdue => return,
             }

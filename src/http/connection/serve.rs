@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -136,9 +136,9 @@ pub async fn serve(listener: TcpListener, site: Site, options: HttpOptions, mut 
         let (site, stopping, cut_off) = (site.clone(), stopping.clone(), cut_off.clone());
         let connection = Connection { peer, site, stopping, cut_off, handle: handle.clone(), open };
         tokio::spawn(async move {
-            tokio::select! {
-                () = connection.accept(stream, &options) => {}
-                () = handle.overdue() => tracing::debug!("a connection was closed: its answer's token has ended"),
+            let served = pin!(connection.accept(stream, &options));
+            if handle.unless_overdue(served).await.is_none() {
+                tracing::debug!("a connection was closed: its answer's token has ended");
             }
         });
     }

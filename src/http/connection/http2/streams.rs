@@ -2,6 +2,7 @@
 //! resets a stream that is not finished.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +87,11 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         let (open, stream, stall_timeout) = (self.begin(), Stream::default(), self.0.stall_timeout);
         tokio::spawn(STREAM.scope(stream.clone(), async move {
             let _open = open;
+            let answered = pin!(answered);
             tokio::select! {
-                () = answered => {}
-                () = stream.handle().overdue() => tracing::debug!("a stream was reset: its answer's token has ended"),
+                answered = stream.handle().unless_overdue(answered) => if answered.is_none() {
+                    tracing::debug!("a stream was reset: its answer's token has ended");
+                },
                 () = stream.stalls(stall_timeout) => tracing::debug!("a stream was reset: its client takes nothing"),
             }
         }));
