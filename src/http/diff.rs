@@ -5,10 +5,10 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::access::Capability;
-use crate::blocking::off_thread;
 use crate::history::{self, job_facts};
 use crate::http::answer::{Error, page};
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, Params, Segment, Span};
 use crate::job::{JobKey, Position};
 use crate::ledger::{Ledger, PointInTime, ReadError, Shown};

@@ -26,6 +26,7 @@ use crate::cluster::{Agent, Cluster};
 use crate::http::across::{catch_up, has_position, is_heard, is_strong, position};
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
+use crate::http::observe::in_request;
 use crate::http::request::Caller;
 use crate::http::request::body::{self, ReceivedBody};
 use crate::http::routes::claims;
@@ -171,10 +172,12 @@ async fn send_until_heard(node: &Node, cluster: &Cluster, sent: &Sent) -> Result
                 Ok(answer) if !answer.headers().contains_key(NO_LEADER) => return Ok(answer),
                 Ok(_) => {}
                 Err(NotForwarded::Unsent(error)) => {
-                    tracing::debug!(error = &*error as &dyn StdError, "the leader cannot be reached");
+                    let error = &*error as &dyn StdError;
+                    in_request(|| tracing::debug!(error, "the leader cannot be reached"));
                 }
                 Err(NotForwarded::Unanswered(error)) => {
-                    tracing::warn!(error = &*error as &dyn StdError, "the leader did not answer a write");
+                    let error = &*error as &dyn StdError;
+                    in_request(|| tracing::warn!(error, "the leader did not answer a write"));
                     let detail = "the leader did not answer; send the same events with the same ids again";
                     return Err(Error::new(Code::OUTCOME_UNKNOWN, detail));
                 }

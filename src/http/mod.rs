@@ -32,7 +32,7 @@ pub use description::{ETagAnswers, SingleJobAnswers, SingleJobParams, routes_wit
 pub use diff::job_diff;
 pub use limits::{Bound, Bounds, Limit, Limits, Permit};
 pub use node_model::NodeModel;
-pub use observe::{ACCESS_LOG, Requests};
+pub use observe::{ACCESS_LOG, Requests, in_request, off_thread};
 pub use request::cursor::{decode as decode_cursor, encode as encode_cursor};
 pub use request::{Caller, JobRead, NotAnOrigin, Origin, OwnOrigins, Params, Segment, precondition, refuse_heartbeat};
 pub use routes::append::{Creation, NewJob, create_job, read_document};

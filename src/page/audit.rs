@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::row::{org_query, segment};
 use super::shell::{Shell, answer};
 use super::visitor::Visitor;
-use crate::blocking::off_thread;
+use crate::http::off_thread;
 use crate::http::{App, Error, NodeModel, Params};
 use crate::job::{JobId, Kind};
 

@@ -12,8 +12,8 @@ use super::shell::{Shell, answer};
 use super::shown::ShownJob;
 use super::timeline::{Entries, Wanted, links};
 use super::visitor::Visitor;
-use crate::blocking::off_thread;
 use crate::drawn::Entry;
+use crate::http::off_thread;
 use crate::http::{App, Error, Params, Segment};
 use crate::job::EventType;
 

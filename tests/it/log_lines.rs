@@ -1,11 +1,11 @@
-//! A server whose stderr takes no log lines, because it is full, closed, or a pipe without a reader. The server goes on.
+//! The lines of the server's log: the cause of a failure under the id of its request, and a server whose stderr takes no lines.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
 use std::process::Stdio;
 
 use crate::support::cli::{Serving, cli, token};
-use crate::support::{Client, task_job};
+use crate::support::{Client, insider, task_job};
 
 /// Each sort of stderr that takes nothing. The caller keeps the returned reader as long as the server lives.
 fn deaf() -> [(&'static str, Stdio, Option<PipeReader>); 3] {
@@ -50,6 +50,24 @@ fn a_server_whose_stderr_takes_nothing_answers_and_ends_as_any_other() {
         server.end("TERM").expect(0);
         let told = late.map(|late| late.join().unwrap());
         assert!(told.is_none_or(|told| told.contains("lines of the log were dropped here")), "{name}");
+    }
+}
+
+#[test]
+fn the_cause_of_a_failure_has_the_id_of_its_request_on_every_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serving::start(dir.path());
+    let auditor = server.client(&token(dir.path(), "auditor"));
+    insider::open(dir.path()).execute_batch("ALTER TABLE event RENAME TO hidden").unwrap();
+    // The server reads a short page where the request arrives, and a long one on a thread that may block.
+    let ids = ["/ledger/events?limit=1", "/ledger/events?limit=1000"]
+        .map(|path| auditor.get(path).expect(500).header("x-request-id").to_owned());
+    let told = server.end("TERM").stderr;
+    for id in ids {
+        let request = format!("request{{id=\"{id}\" method=GET path=\"/ledger/events\"}}");
+        for words in ["a request failed error=", "answered status=500"] {
+            assert!(told.lines().any(|line| line.contains(&request) && line.contains(words)), "{words} {told}");
+        }
     }
 }
 

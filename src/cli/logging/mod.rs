@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 use self::lines::Lines;
 use super::exit::Exit;
 use super::{Failure, Outcome};
-use crate::http::ACCESS_LOG;
+use crate::http::{ACCESS_LOG, in_request};
 
 /// The log of this process; empty until `start`.
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -85,7 +85,7 @@ fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
     let (thread, place) = (thread.name().unwrap_or(""), panic.location().map(tracing::field::display));
     let trace = std::backtrace::Backtrace::capture();
     let trace = (trace.status() == std::backtrace::BacktraceStatus::Captured).then(|| tracing::field::display(trace));
-    tracing::error!(thread, place, trace, "a panic: {said}");
+    in_request(|| tracing::error!(thread, place, trace, "a panic: {said}"));
 }
 
 /// Two formats: one for the access log, and one for the rest.

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::{Error, LongAnswer, streamed};
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::job::Position;
 
 /// A part of the log.

@@ -16,11 +16,11 @@ use bytes::Bytes;
 
 use self::file::{LimitReached, LimitedFile};
 use crate::access::Capability;
-use crate::blocking::off_thread;
 use crate::evidence::{EvidenceError, covered, folder_name, write_evidence};
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error, LongAnswer, streamed};
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::Position;
 use crate::tree::Size;

@@ -3,72 +3,28 @@
 //! At `info` it has requests that were refused or failed, exports, evidence bundles, and reads of other organisations' data; at
 //! `debug` every request. It never has tokens, sessions or bodies, and no query strings, because labels in a query may name people.
 
-use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use tracing::Level;
 
+use super::noted::Noted;
 use super::templates::Route;
-use crate::access::{Principal, Role};
-use crate::job::OrgId;
 
 /// The target of the access log.
 pub const ACCESS_LOG: &str = "jobledger::access_log";
 
-tokio::task_local! {
-    /// The facts about the request that this task answers.
-    static TOLD: RefCell<Told>;
-}
-
-/// The facts about a request that become known while the server answers it.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    by: Option<(String, Role, OrgId)>,
-    of_others: bool,
-    refused: bool,
-}
-
-/// Notes for the access log that the request comes with the token of `principal`, or with a session of this token.
-pub fn asked_by(principal: &Principal) {
-    let by = || Some((principal.name.clone(), principal.role, principal.org));
-    let _ = TOLD.try_with(|told| told.borrow_mut().by = by());
-}
-
-/// Notes for the access log that the answer has data of other organisations.
-pub fn reads_of_others() {
-    let _ = TOLD.try_with(|told| told.borrow_mut().of_others = true);
-}
-
-/// Notes for the access log that the request was refused, although its answer has the status of a success.
-pub fn refused() {
-    let _ = TOLD.try_with(|told| told.borrow_mut().refused = true);
-}
-
-/// Awaits `answer`, and returns it with the facts that were noted meanwhile.
-pub(super) fn listening<T>(answer: impl Future<Output = T>) -> impl Future<Output = (T, Told)> {
-    TOLD.scope(RefCell::default(), answer.map(|answer| (answer, TOLD.with(RefCell::take))))
-}
-
-/// The fields of a line of the access log that are known before the answer ends.
+/// A line of the access log, before the answer ends.
 pub(super) struct AccessLine {
-    pub(super) request: HeaderValue,
-    pub(super) method: Method,
-    pub(super) uri: Uri,
+    pub(super) noted: Arc<Noted>,
     pub(super) route: Route,
-    pub(super) peer: SocketAddr,
-    pub(super) forwarded: Option<HeaderValue>,
-    pub(super) started: Instant,
-    pub(super) told: Told,
 }
 
 impl AccessLine {
@@ -84,7 +40,7 @@ impl AccessLine {
         if !wanted {
             return response;
         }
-        let size = if self.method == Method::HEAD { Some(0) } else { response.body().size_hint().exact() };
+        let size = if self.noted.method == Method::HEAD { Some(0) } else { response.body().size_hint().exact() };
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let mut ending = Ending { line: self, level, status, length, sent: 0, whole: false };
         match size {
@@ -100,7 +56,8 @@ impl AccessLine {
         let content_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let taken_away = matches!(content_type, b"application/x-ndjson" | b"application/x-tar");
         let failed = response.status().is_client_error() || response.status().is_server_error();
-        failed || self.told.refused || self.told.of_others || taken_away
+        let told = self.noted.told.lock();
+        failed || told.refused || told.of_others || taken_away
     }
 }
 
@@ -121,23 +78,25 @@ struct Ending {
 macro_rules! write_line {
     ($level:ident, $ending:expr) => {{
         let Ending { line, status, sent, whole, .. } = $ending;
-        let by = line.told.by.as_ref();
+        let AccessLine { noted, route } = line;
+        let told = noted.told.lock();
+        let by = told.by.as_ref();
         tracing::$level!(
             target: ACCESS_LOG,
-            request = line.request.to_str().unwrap_or(""),
+            request = noted.id.to_str().unwrap_or(""),
             actor = by.map(|(actor, ..)| actor.as_str()),
             role = by.map(|(_, role, _)| role.as_str()),
             organisation = by.map(|(.., org)| tracing::field::display(org)),
-            address = %line.peer.ip(),
-            forwarded_for = line.forwarded.as_ref().and_then(|said| said.to_str().ok()).map(|said| &said[..said.len().min(256)]),
-            method = line.method.as_str(),
-            route = line.route.as_str(),
-            path = line.uri.path(),
+            address = %noted.peer.ip(),
+            forwarded_for = noted.forwarded.as_ref().and_then(|said| said.to_str().ok()).map(|said| &said[..said.len().min(256)]),
+            method = noted.method.as_str(),
+            route = route.as_str(),
+            path = noted.uri.path(),
             status = status.as_u16(),
             bytes = sent,
             whole,
-            ms = line.started.elapsed().as_millis() as u64,
-            other_organisations = line.told.of_others,
+            ms = noted.started.elapsed().as_millis() as u64,
+            other_organisations = told.of_others,
         );
     }};
 }
@@ -152,7 +111,7 @@ impl Drop for Ending {
     }
 }
 
-/// A body that counts the bytes that are read from it.
+/// A body that counts the bytes that are read from it. It is made for its request, as the head of the answer is.
 struct Followed {
     body: Body,
     ending: Ending,
@@ -163,7 +122,8 @@ impl HttpBody for Followed {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let noted = self.ending.line.noted.clone();
+        let polled = noted.within(|| Pin::new(&mut self.body).poll_frame(cx));
         match &polled {
             Poll::Ready(Some(Ok(frame))) => self.ending.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
             Poll::Ready(None) => self.ending.whole = true,

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
 
 use crate::access::Capability;
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error, LongAnswer, streamed};
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::{ByteRange, Caller, JobRead, Params, Segment, accept, refuse_heartbeat};
 use crate::http::tail::{live_output, or_busy};
 use crate::job::{Position, Summary};

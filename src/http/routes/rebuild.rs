@@ -12,6 +12,7 @@ use crate::access::Capability;
 use crate::http::answer::JsonLine;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
+use crate::http::observe::in_request;
 use crate::http::request::Caller;
 use crate::http::request::Params;
 
@@ -49,7 +50,7 @@ pub async fn rebuild(State(app): State<App>, caller: Caller, params: Params) -> 
         None => (StatusCode::ACCEPTED, "running"),
         Some(Ok(())) => (StatusCode::OK, "done"),
         Some(Err(error)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a rebuild failed");
+            in_request(|| tracing::error!(error = &error as &dyn std::error::Error, "a rebuild failed"));
             return Err(Error::new(Code::REBUILD_FAILED, "the rebuild failed; the log says why"));
         }
     };

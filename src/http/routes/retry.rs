@@ -16,6 +16,7 @@ use crate::history;
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error, JsonLine};
 use crate::http::app::App;
+use crate::http::observe::in_request;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::JobKey;
 use crate::model::JobModel;
@@ -72,7 +73,7 @@ impl From<RetryError> for Error {
             RetryError::Append(error) => Error::append(error, false),
             RetryError::History(history::Error::Log(error)) => error.into(),
             RetryError::History(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a job cannot be read");
+                in_request(|| tracing::error!(error = &error as &dyn std::error::Error, "a job cannot be read"));
                 Error::new(Code::JOB_UNREADABLE, "the job's history cannot be read; the server's log has the cause")
             }
         }

@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Error, RenderedJob, RenderingKey};
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, JobRead, accept, refuse_heartbeat};
 use crate::http::tail::{live, live_changes, or_busy};
 use crate::job::{Job, JobKey, Kind, Position, Summary, Time};

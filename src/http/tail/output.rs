@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_stream::Stream;
 
 use super::{Ending, Woken, answer, last_event_id, seen_to_the_end};
-use crate::blocking::off_thread;
 use crate::http::answer::Error;
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, JobRead};
 use crate::http::routes::output::start;
 use crate::job::{JobKey, Position, Summary};

@@ -1,6 +1,9 @@
 //! The errors of the layers below as answers: which code each has, and where in the request it points.
 
+use std::error::Error as StdError;
+
 use crate::access::AccessError;
+use crate::http::observe::in_request;
 use crate::job::Refusal;
 use crate::ledger::{AppendError, ProveError, ReadError};
 use crate::webhooks::WebhookError;
@@ -78,15 +81,16 @@ impl From<ReadError> for Error {
             ReadError::Busy => told(Code::READS_BUSY),
             ReadError::Unsettled => told(Code::UNSETTLED),
             ReadError::Late { .. } => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a read waited too long for the views");
+                let error = &error as &dyn StdError;
+                in_request(|| tracing::warn!(error, "a read waited too long for the views"));
                 Error::new(Code::VIEWS_BEHIND, "the views are behind; try again, and see `/readyz`")
             }
             ReadError::Views(cause) if cause.is_damage() => {
-                tracing::warn!(error = cause as &dyn std::error::Error, "the views cannot be read");
+                in_request(|| tracing::warn!(error = cause as &dyn StdError, "the views cannot be read"));
                 Error::new(Code::VIEWS_BEHIND, "the views are being rebuilt; try again, and see `/readyz`")
             }
             ReadError::Views(cause) if cause.unfoldable().is_some() => {
-                tracing::warn!(error = cause as &dyn std::error::Error, "a job cannot be read");
+                in_request(|| tracing::warn!(error = cause as &dyn StdError, "a job cannot be read"));
                 let detail =
                     "the job's history cannot be read; `/readyz` names the job, and the server's log the event";
                 Error::new(Code::JOB_UNREADABLE, detail)
@@ -110,12 +114,11 @@ impl From<ProveError> for Error {
 
 impl From<AccessError> for Error {
     fn from(error: AccessError) -> Error {
-        match error {
-            AccessError::Locked { .. } => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "access.db is locked")
-            }
-            _ => tracing::error!(error = &error as &dyn std::error::Error, "access.db cannot be read or written"),
-        }
+        let cause = &error as &dyn StdError;
+        in_request(|| match error {
+            AccessError::Locked { .. } => tracing::warn!(error = cause, "access.db is locked"),
+            _ => tracing::error!(error = cause, "access.db cannot be read or written"),
+        });
         let detail = "the server cannot read or write tokens and sessions now; try again, and see the server's log";
         Error::new(Code::ACCESS_UNAVAILABLE, detail)
     }
@@ -128,7 +131,8 @@ impl From<WebhookError> for Error {
             WebhookError::TooMany => Code::TOO_MANY_WEBHOOKS,
             WebhookError::BeyondHead { .. } => Code::BEYOND_HEAD,
             _ => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "webhooks.db cannot be read or written");
+                let error = &error as &dyn StdError;
+                in_request(|| tracing::warn!(error, "webhooks.db cannot be read or written"));
                 let detail = "the server cannot read or write webhooks now; try again, and see the server's log";
                 return Error::new(Code::WEBHOOKS_UNAVAILABLE, detail);
             }

@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::access::SourceRefusal;
+use crate::http::observe::in_request;
 use crate::job::Position;
 use crate::ledger::Standing;
 
@@ -110,13 +111,13 @@ impl Error {
 
     /// 500. The cause goes to the log alone.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
-        tracing::error!(error, "a request failed");
+        in_request(|| tracing::error!(error, "a request failed"));
         Error::in_the_log()
     }
 
     /// 500 for a handler that panicked with `message`, which goes to the log alone.
     pub fn panicked(message: &str) -> Error {
-        tracing::error!(panic = message, "a request failed");
+        in_request(|| tracing::error!(panic = message, "a request failed"));
         Error::in_the_log()
     }
 

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Error, JsonLine};
 use crate::http::app::App;
+use crate::http::observe::{in_request, off_thread};
 use crate::job::{JobKey, OrgId, Position, Time};
 use crate::ledger::{Appended, AppendedEvent, ProveError, receipt};
 use crate::log::Reader;
@@ -113,10 +113,8 @@ impl AppendAnswer {
                     self.events.iter_mut().zip(receipts).for_each(|(event, receipt)| event.receipt = receipt);
                 }
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the receipts of an append cannot be made"
-                    );
+                    let error = &error as &dyn std::error::Error;
+                    in_request(|| tracing::error!(error, "the receipts of an append cannot be made"));
                 }
             }
             Ok::<_, Error>(self)

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::events::received;
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::limits::{LARGE, bytes_with_permit};
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, Params, accept};
 use crate::job::{Created, Event, JobId};
 use crate::json;

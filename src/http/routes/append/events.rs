@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
-use crate::blocking::off_thread;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
+use crate::http::observe::off_thread;
 use crate::http::request::body::{self, ReceivedBody};
 use crate::http::request::{Caller, Encoding};
 use crate::ledger::INLINE;

@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use crate::access::Capability;
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::description::CloudEvent;
 use crate::http::limits::{LARGE, bytes_with_permit};
+use crate::http::observe::off_thread;
 use crate::http::request::{Caller, Params, Segment};
 use crate::job::Position;
 use crate::log::{Reader, Row};

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::query::EventQuery;
-use crate::blocking::off_thread;
 use crate::http::POSITION;
 use crate::http::answer::{Error, LogState, PageQuery};
 use crate::http::app::App;
 use crate::http::limits::{LARGE, Permit, bytes_with_permit};
+use crate::http::observe::off_thread;
 use crate::http::request::Caller;
 use crate::log::{Filter, Page, Types, enough};
 use crate::wire;

@@ -3,11 +3,14 @@
 
 use prometheus_client::registry::Registry;
 
+use crate::http::observe::in_request;
+
 /// Registers what can be read of the process now.
 #[cfg(target_os = "linux")]
 pub fn register(registry: &mut Registry) {
     if let Err(error) = linux::register(registry) {
-        tracing::debug!(error = &error as &dyn std::error::Error, "/proc cannot be read for the metrics");
+        let error = &error as &dyn std::error::Error;
+        in_request(|| tracing::debug!(error, "/proc cannot be read for the metrics"));
     }
 }
 

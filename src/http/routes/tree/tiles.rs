@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::{immutable, published};
 use crate::access::Capability;
-use crate::blocking::off_thread;
 use crate::http::answer::{Code, Error};
 use crate::http::app::App;
 use crate::http::limits::bytes_with_permit;
+use crate::http::observe::off_thread;
 use crate::http::request::Caller;
 use crate::http::request::Params;
 use crate::job::plural;
