@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::output::say;
 use super::{AnchorDir, Data, Failure, Outcome};
-use crate::ledger::{RotateError, identity, rotate_key, system_clock};
+use crate::ledger::{OpenError, RotateError, identity, rotate_key, system_clock};
 use crate::log::Reader;
 
 /// The key that signs for the ledger
@@ -64,6 +64,10 @@ impl Key {
                 Err(error @ (RotateError::ReadOnly(_) | RotateError::Overlap(_))) => {
                     Err(Failure::Refused(error.to_string()))
                 }
+                Err(RotateError::Open(OpenError::IsNode(path))) => Err(Failure::CouldNotRun(format!(
+                    "`{}` is a node of a cluster; rotate its key with `jobledger cluster rotate`",
+                    path.display()
+                ))),
                 Err(error) => Err(error.into()),
             },
         }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::nats::NatsError;
 use crate::access::AccessError;
-use crate::ledger::{MembershipError, OpenError};
+use crate::ledger::{MembershipError, OpenError, RotateError};
 use crate::log;
+use crate::stream::ChainError;
 
 /// Why a node cannot take part in its cluster.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,40 @@ pub enum ClusterError {
         "another node has replaced the stream `{0}`; start this node with `jobledger serve --cluster`: it takes the rest from that node"
     )]
     Reseeded(String),
+    /// The key.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+    /// A message of the stream cannot be judged.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A node leads.
+    #[error("node `{0}` leads, or was killed within the last 10 s; stop all nodes, and run this command again")]
+    Leads(String),
+    /// The log lacks a message.
+    #[error(
+        "this node lacks message {sequence} of the stream `{stream}`; start it with `jobledger serve --cluster` until it has the \
+         others' position, stop it, and run this command again"
+    )]
+    Lacks {
+        /// The stream.
+        stream: String,
+        /// The message.
+        sequence: u64,
+    },
+    /// The stream has lost messages.
+    #[error("the stream `{0}` has lost messages that this log has; see `jobledger cluster reseed`")]
+    StreamBehind(String),
+    /// The node has an earlier key.
+    #[error(
+        "the cluster's key is `{expected}`, and this folder's `ledger.key` is `{found}`; after a rotation bring `ledger.key` and \
+         `ledger.key.previous` of the node that rotated"
+    )]
+    OtherKey {
+        /// The key with which the generation began.
+        expected: String,
+        /// The folder's key.
+        found: String,
+    },
     /// The certificates of the authority cannot be read.
     #[error("cannot read the certificates in `{}`", .path.display())]
     Authority {

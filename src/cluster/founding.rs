@@ -3,12 +3,11 @@
 use async_nats::jetstream::kv::Store;
 use async_nats::{Client, jetstream};
 
-use super::nats::{Names, NatsError, patiently};
+use super::nats::{Beginning, Names, NatsError, patiently};
 use super::{ClusterError, Member, Settings, lease, members, nats, servers};
 use crate::access::Access;
 use crate::job::Position;
 use crate::ledger::{Folder, Founding, Membership, OpenError, system_clock};
-use crate::stream::MessageHash;
 
 /// The generation of a new cluster.
 const FIRST: u32 = 1;
@@ -39,7 +38,8 @@ pub async fn init(settings: &Settings, folder: &Folder, max_bytes: i64) -> Resul
     servers::check(settings).await?;
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = Names::new(founding.origin(), FIRST);
-    let bucket = make(settings, &client, &names, founding.start(FIRST)?.tip.hash, max_bytes).await?;
+    let beginning = Beginning { start: founding.start(FIRST)?.tip.hash, key: founding.verifier_key().clone() };
+    let bucket = make(settings, &client, &names, &beginning, max_bytes).await?;
     let head = founding.begin(FIRST)?;
     enter(settings, &bucket).await?;
     Ok(Founded { stream: names.stream(), head, members: 1 })
@@ -55,11 +55,11 @@ pub(super) async fn make(
     settings: &Settings,
     client: &Client,
     names: &Names,
-    start: MessageHash,
+    beginning: &Beginning,
     max_bytes: i64,
 ) -> Result<Store, NatsError> {
     let (context, replicas) = (jetstream::new(client.clone()), settings.replicas);
-    patiently(async || nats::create(&context, names, start, replicas, max_bytes).await).await?;
+    patiently(async || nats::create(&context, names, beginning, replicas, max_bytes).await).await?;
     patiently(async || lease::create(client, names, replicas).await).await?;
     patiently(async || members::create(client, names, replicas).await).await
 }

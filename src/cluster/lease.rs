@@ -63,6 +63,12 @@ pub(super) async fn create(client: &Client, names: &Names, replicas: usize) -> R
     create_bucket(client, names.leases(), replicas, LAPSE, "make the bucket of the lease").await
 }
 
+/// The node that holds the lease; `None` if none does.
+pub(super) async fn holder(leases: &Store) -> Result<Option<String>, NatsError> {
+    let entry = leases.get(ENTRY).await.map_err(NatsError::doing("read the lease"))?;
+    Ok(entry.map(|name| String::from_utf8_lossy(&name).into_owned()))
+}
+
 impl Cluster {
     /// Competes for the lease as long as the node can lead. Never returns.
     pub(super) async fn compete(self, ledger: Ledger) {

@@ -18,9 +18,11 @@ pub mod nats;
 mod peers;
 mod purge;
 mod reseed;
+mod rotate;
 mod servers;
 mod settings;
 mod state;
+mod succession;
 mod tokens;
 
 pub use agent::Agent;
@@ -30,6 +32,7 @@ pub use founding::{Founded, forget, init, join, leave};
 pub use members::Member;
 pub use purge::Held;
 pub use reseed::{Reseeding, reseed};
+pub use rotate::{Rotated, rotate};
 pub use settings::{BadConfirm, Confirm, Settings, check_name};
 pub use state::{State, state};
 
@@ -42,7 +45,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use self::nats::{Engine, Names, NatsError, patiently};
-use crate::ledger::{Confirmations, Folder, Ledger, Replication, identity};
+use crate::ledger::{Confirmations, Folder, Ledger, OpenError, Replication, identity, own_key};
 use crate::log::Reader;
 
 /// A node's connection to the cluster. Cheap to clone.
@@ -77,6 +80,7 @@ impl Cluster {
         let names = patiently(async || newest_names(&client, &own).await).await?;
         let replicas = settings.replicas;
         let engine = patiently(async || Engine::open(client.clone(), names.clone(), replicas).await).await?;
+        has_key(&client, &names, folder).await?;
         let leases = patiently(async || lease::open(&client, &names).await).await?;
         let members = patiently(async || members::open(&client, &names).await).await?;
         let (lease, has_lease) = watch::channel(false);
@@ -155,6 +159,18 @@ impl Cluster {
 /// The names in NATS of the newest generation of a ledger: a node whose log is of an older one takes the rest from the others.
 async fn newest_names(client: &Client, own: &Names) -> Result<Names, NatsError> {
     Ok(own.of(nats::newest(&jetstream::new(client.clone()), own).await?))
+}
+
+/// Refuses a node whose key is another than that with which the generation began, as after a rotation on another node. A node without
+/// a key shows what its log has.
+async fn has_key(client: &Client, names: &Names, folder: &Folder) -> Result<(), ClusterError> {
+    let context = jetstream::new(client.clone());
+    let began_with = patiently(async || nats::key_of(&context, names).await).await?;
+    let own = own_key(folder).map_err(OpenError::from)?.map(|key| key.to_string());
+    match (began_with, own) {
+        (Some(expected), Some(found)) if expected != found => Err(ClusterError::OtherKey { expected, found }),
+        _ => Ok(()),
+    }
 }
 
 /// The names in NATS of the ledger in `folder`.

@@ -33,7 +33,7 @@ pub use append::{Append, AppendError, Appended, AppendedEvent, Guard, Standing};
 pub use clock::CLOCK_BEHIND_MS;
 pub use commit::{Doubt, SealError};
 pub use folder::{ANCHOR_FILE, Folder, FolderError};
-pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, rotate_key};
+pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identity, own_key, rotate_key};
 pub use leases::{BadLeaseToken, HeldLease, LeaseSecretError, LeaseToken, Overdue, Renewal};
 pub use metrics::Metrics;
 pub use node::{
@@ -70,7 +70,7 @@ pub struct Ledger {
 struct Inner {
     folder: Folder,
     clock: Clock,
-    identity: Identity,
+    identity: keys::LiveIdentity,
     /// Whether this start made the ledger.
     new: bool,
     /// Why the ledger takes no writes. Once set it stays.
@@ -147,8 +147,8 @@ impl Ledger {
     }
 
     /// The log's origin and its keys.
-    pub fn identity(&self) -> &Identity {
-        &self.inner.identity
+    pub fn identity(&self) -> Identity {
+        self.inner.identity.get()
     }
 
     /// The data folder.

@@ -13,9 +13,9 @@ use super::close::Running;
 use super::commit::{Checker, Commits, Loader, Seal, Shared, Stream, WriterThread};
 use super::copier::CopierThread;
 use super::folder::{Files, Folder, FolderError, Lock, Start, Watch, close_to_others, permits_genesis, take};
-use super::keys::{self, Identity, KeyError, identity, key_file};
+use super::keys::{self, Identity, KeyError, LiveIdentity, identity, key_file};
 use super::leases::{LeaseSecret, LeaseSecretError, Leases};
-use super::node::Replication;
+use super::node::{Replication, has_rotated};
 use super::read::HookOutputs;
 use super::redactor::{self, Redactions};
 use super::trust::Trust;
@@ -62,6 +62,9 @@ pub enum OpenError {
     /// A log of a single ledger, opened as a node.
     #[error("`{}` is not a node of a cluster; make it one with `jobledger cluster init` or `jobledger cluster join`", .0.display())]
     IsNotNode(PathBuf),
+    /// A node whose log has a key that no message of the stream has.
+    #[error("a rotation of the key in `{}` has broken off; run `jobledger cluster rotate` again", .0.display())]
+    HalfRotated(PathBuf),
 }
 
 /// Longest wait for the views of a new ledger. After it the ledger opens without them.
@@ -104,6 +107,11 @@ impl Ledger {
             (Some(_), None) => return Err(OpenError::IsNotNode(folder.path().to_owned())),
             (None, Some(_)) => return Err(OpenError::IsNode(folder.path().to_owned())),
         };
+        if let Some((_, newest)) = &replication
+            && has_rotated(&log.writer.reader(), &log.identity.origin, newest)?
+        {
+            return Err(OpenError::HalfRotated(folder.path().to_owned()));
+        }
         let trust = Trust::examine(&folder, &log.writer.reader(), &log.identity)?;
         let new = log.new;
         let ledger = start_threads(folder, options, lock, log, trust, replication)?;
@@ -217,10 +225,18 @@ fn start_threads(
     // Before any thread, because a start that fails cannot end the threads that it started.
     let leases = Arc::new(Leases::new(LeaseSecret::of_file(&folder.lease_secret())?));
     let redactions = Arc::new(Redactions::new(newest_redaction(&log.writer.reader())?));
+    // A node without a key judges no message: it shows what its log has.
+    let replication = match trust {
+        Trust::ReadOnly(_) => None,
+        Trust::Signs { .. } => replication,
+    };
+    let stream = replication.map(|(replication, newest)| Stream::new(replication, &newest, &folder)).transpose()?;
+    let node = stream.as_ref().map(Stream::node);
     let parts = ThreadParts::new(&folder, &options, log.head);
     let Signing { seal, keeper } = parts.start_keeper(trust, &folder, &log)?;
     let ThreadParts { metrics, threads, read_only, files } = parts;
     let OpenLog { writer, identity, head, new } = log;
+    let identity = LiveIdentity::new(identity);
     let (projection, projector) = projection::start(&folder, &options.memory, &threads).map_err(OpenError::Thread)?;
     let redactor = redactor::start(redactions.clone(), projection.clone(), path.clone(), &options, &threads);
     let redactor = redactor.map_err(OpenError::Thread)?;
@@ -246,11 +262,6 @@ fn start_threads(
         copier: copier.as_ref().map(|thread| thread.copier.clone()),
         jobs: options.memory.of(Share::Admission),
     };
-    // A node without a key judges no message: it shows what its log has.
-    let stream = replication
-        .zip(seal.as_ref())
-        .map(|((replication, newest), seal)| Stream::new(replication, seal.stream_key(), &newest, folder.access()));
-    let node = stream.as_ref().map(Stream::node);
     let writer = WriterThread::new(writer, seal, load, shared)?;
     let writer = writer.start(queued, stream, &threads).map_err(OpenError::Thread)?;
     let files = Watch::start(files, &threads)?;

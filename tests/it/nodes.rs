@@ -1,6 +1,6 @@
 //! Nodes of a cluster have one log, byte for byte, whichever of them leads.
 
-use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role, system_clock};
+use jobledger::ledger::{AppendError, Folder, Ledger, Membership, OpenError, Options, Role, system_clock};
 use serde_json::json;
 
 use crate::support::cli::cli;
@@ -206,11 +206,93 @@ fn a_node_with_more_than_the_log_that_continues_stops() {
 }
 
 #[test]
+fn a_rotation_reaches_every_node_with_the_next_generation() {
+    let mut cluster = TestCluster::new(&["a", "b", "c"]);
+    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
+    cluster.lead(&a, &[&b, &c]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    c.has_all_of(&a);
+    end(c);
+    cluster.append(&a, &json!([started("a")])).unwrap();
+    b.has_all_of(&a);
+    let old = a.ledger.identity().keys;
+    end(a);
+    end(b);
+    cluster.rotate("a");
+    let a = cluster.start("a");
+    // `b` lacks the new key alone, and `c` an event too.
+    cluster.bring_keys("a", "b");
+    cluster.bring_keys("a", "c");
+    let (b, c) = (cluster.start("b"), cluster.start("c"));
+    cluster.lead(&a, &[&b, &c]);
+    assert_eq!(cluster.append(&a, &json!([completed("a")])).unwrap().position().get(), 4);
+    for node in [&b, &c] {
+        node.has_all_of(&a);
+        assert_eq!(node.ledger.identity(), a.ledger.identity());
+    }
+    assert_eq!(a.ledger.identity().keys[1..], old);
+    // A node that learned the key while it ran leads with it.
+    a.lease.send_replace(false);
+    cluster.lead(&c, &[&a, &b]);
+    cluster.append(&c, &json!([task_job("b")])).unwrap();
+    for node in [&a, &b] {
+        node.has_all_of(&c);
+    }
+    for node in [a, b, c] {
+        node.ledger.close();
+    }
+    for name in ["b", "c"] {
+        assert_eq!(rows(&cluster.folder(name)), rows(&cluster.folder("a")), "{name}");
+        cli(["verify", "db", "--vkey", &old[0].to_string()]).arg(cluster.folder(name)).run().expect(0);
+    }
+    // The streams of later generations begin as usual.
+    cluster.reseed("b");
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&b, &[&a]);
+    cluster.append(&b, &json!([noted("b", "after")])).unwrap();
+    a.has_all_of(&b);
+}
+
+#[test]
+fn a_node_that_lacks_the_new_key_stops_and_goes_on_once_it_has_it() {
+    let mut cluster = TestCluster::new(&["a", "b"]);
+    cluster.rotate("a");
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[]);
+    until("the node stops", || b.role() == Role::Stopped);
+    let why = b.ledger.read_only().unwrap();
+    assert!(why.contains("bring `ledger.key` and `ledger.key.previous`"), "{why}");
+    assert_eq!(b.ledger.head().get(), 0, "the node keeps what it has");
+    end(b);
+    cluster.bring_keys("a", "b");
+    let b = cluster.start("b");
+    b.has_all_of(&a);
+    assert_eq!(b.ledger.identity(), a.ledger.identity());
+}
+
+#[test]
+fn a_rotation_that_broke_off_ends_with_the_next_attempt() {
+    let mut cluster = TestCluster::new(&["a"]);
+    let membership = || Membership::open(&Folder::new(cluster.folder("a"))).unwrap();
+    let key = membership().rotate(&system_clock()).unwrap();
+    let opened = cluster.try_start("a", system_clock());
+    assert!(matches!(opened.err(), Some(OpenError::HalfRotated(_))));
+    let mut again = membership();
+    assert!(again.has_rotated().unwrap());
+    assert_eq!(again.rotate(&system_clock()).unwrap(), key, "no second key");
+    drop(again);
+    cluster.reseed("a");
+    assert!(!Membership::open(&Folder::new(cluster.folder("a"))).unwrap().has_rotated().unwrap());
+    let a = cluster.start("a");
+    assert_eq!((a.ledger.head().get(), a.ledger.identity().verifier_key()), (1, &key));
+}
+
+#[test]
 fn a_node_does_not_open_alone_nor_change_its_keys() {
     let cluster = TestCluster::new(&["a"]);
     let opened = Ledger::open(Folder::new(cluster.folder("a")), Options::default());
     assert!(matches!(opened, Err(OpenError::IsNode(_))));
-    cli(["key", "rotate", "--data"]).arg(cluster.folder("a")).run().refused(2, &["node of a cluster"]);
+    cli(["key", "rotate", "--data"]).arg(cluster.folder("a")).run().refused(2, &["jobledger cluster rotate"]);
     cli(["recover", "--data"]).arg(cluster.folder("a")).run().refused(2, &["node of a cluster"]);
     cli(["verify", "db"]).arg(cluster.folder("a")).run().expect(7);
 }

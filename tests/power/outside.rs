@@ -110,8 +110,8 @@ impl Outside {
             // The ledger never signs for a log that does not fit its newest checkpoint or its anchor.
             broken.push(Broken::Ahead(format!("the ledger is read-only: {why}")));
         }
-        let identity = self.identity.get_or_insert_with(|| ledger.identity().clone());
-        if identity != ledger.identity() {
+        let identity = self.identity.get_or_insert_with(|| ledger.identity());
+        if *identity != ledger.identity() {
             broken.push(Broken::Other(format!("the log was {identity:?} and is {:?}", ledger.identity())));
         }
         let (leaves, newest) = ledger.log(|log| Ok::<_, ProveError>((leaves(log, 0)?, log.checkpoint()?)))?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
-    Append, AppendError, Appended, Clock, Confirmations, Folder, Founding, Ledger, Membership, Options, Peers,
-    Replication, Role, system_clock,
+    Append, AppendError, Appended, Clock, Confirmations, Folder, Founding, Ledger, Membership, OpenError, Options,
+    Peers, Replication, Role, system_clock,
 };
 use jobledger::mask::Mask;
 use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
@@ -149,6 +149,19 @@ impl TestCluster {
         membership.begin(&start).unwrap();
     }
 
+    /// Adds a key to the log of a node that is closed, and begins the next generation with it.
+    pub fn rotate(&mut self, name: &str) {
+        Membership::open(&Folder::new(self.folder(name))).unwrap().rotate(&system_clock()).unwrap();
+        self.reseed(name);
+    }
+
+    /// Brings the keys of one node to another.
+    pub fn bring_keys(&self, from: &str, to: &str) {
+        for file in ["ledger.key", "ledger.key.previous"] {
+            std::fs::copy(self.folder(from).join(file), self.folder(to).join(file)).unwrap();
+        }
+    }
+
     /// Opens a node.
     pub fn start(&self, name: &str) -> TestNode {
         self.start_at(name, system_clock())
@@ -156,6 +169,11 @@ impl TestCluster {
 
     /// Opens a node on a machine with this clock.
     pub fn start_at(&self, name: &str, clock: Clock) -> TestNode {
+        self.try_start(name, clock).unwrap()
+    }
+
+    /// Opens a node, if it opens.
+    pub fn try_start(&self, name: &str, clock: Clock) -> Result<TestNode, OpenError> {
         let (lease, has_lease) = watch::channel(false);
         let confirmations = Arc::new(Confirmations::default());
         let replication = Replication {
@@ -169,10 +187,9 @@ impl TestCluster {
             confirmations: confirmations.clone(),
             runtime: self.runtime.handle().clone(),
         };
-        let ledger =
-            Ledger::open_node(Folder::new(self.folder(name)), Options { clock, ..options() }, replication).unwrap();
+        let ledger = Ledger::open_node(Folder::new(self.folder(name)), Options { clock, ..options() }, replication)?;
         self.serving.0.lock().push(ledger.clone());
-        TestNode { ledger, lease, confirmations, serving: self.serving.clone() }
+        Ok(TestNode { ledger, lease, confirmations, serving: self.serving.clone() })
     }
 
     /// Makes `leader` lead, and makes it wait for the confirmation of one of `others`.

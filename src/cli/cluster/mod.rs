@@ -1,4 +1,4 @@
-//! `jobledger cluster init`, `join`, `status`, `leave`, `reseed`.
+//! `jobledger cluster init`, `join`, `status`, `leave`, `reseed`, `rotate`.
 //!
 //! Not here: `serve --cluster`, which runs a node.
 
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::output::say;
 use super::size::size;
 use super::{AnchorDir, Data, Failure, Outcome};
-use crate::cluster::{self, ClusterError, Founded, Reseeding, Settings};
+use crate::cluster::{self, ClusterError, Founded, Reseeding, Rotated, Settings};
 use crate::ledger::Folder;
 
 /// Several machines that share one ledger through NATS JetStream
@@ -63,6 +63,15 @@ enum ClusterCommand {
   jobledger cluster reseed --config node.toml
   jobledger cluster reseed --config node.toml --force")]
     Reseed(Reseed),
+    /// Add a key that signs for the ledger of a cluster; no server may have the folder
+    ///
+    /// Stop all nodes first, a node that lacks nothing of the stream last, and run this command on that node. An event names the new
+    /// key, as after `jobledger key rotate`, and the next generation of the stream begins with it. Then bring `ledger.key` and
+    /// `ledger.key.previous` to the other nodes. Start this node first, and then the others, which take the event from it.
+    #[command(after_long_help = "Examples:
+  jobledger cluster rotate --config node.toml
+  jobledger cluster rotate --config node.toml --stream-bytes 8GiB")]
+    Rotate(Init),
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +157,16 @@ impl Cluster {
                 let Founded { stream, head, .. } =
                     member.run(async |settings, folder| cluster::reseed(settings, folder, how).await)?;
                 say!("`{stream}` continues the ledger after position {head}; start this node first, then the others");
+            }
+            ClusterCommand::Rotate(Init { member, bytes }) => {
+                let most = bytes.most();
+                let Rotated { key, founded: Founded { stream, head, .. } } =
+                    member.run(async |settings, folder| cluster::rotate(settings, folder, most).await)?;
+                say!("added a key at position {head}, with which `{stream}` begins");
+                say!("{key}");
+                say!(
+                    "bring ledger.key and ledger.key.previous to the other nodes; start this node first, then the others"
+                );
             }
             ClusterCommand::Status(status) => return status.run(),
         }

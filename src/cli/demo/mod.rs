@@ -93,7 +93,7 @@ impl Demo {
         once.give(tokens[&Role::Admin].clone());
         say!("watch it: {url}{}", once.path());
         say!("          this link signs in once; later, sign in at {url} with a token from below\n");
-        print_help(&url, &tokens, dir.path(), ledger.identity());
+        print_help(&url, &tokens, dir.path(), &ledger.identity());
         let pace = Duration::from_millis(self.pace);
         let players = (0..2).map(|lane| tokio::spawn(play_for_ever(ledger.clone(), lane, pace)));
         let players: Vec<_> = players.chain([tokio::spawn(keep_lasting(ledger.clone(), pace))]).collect();

@@ -7,12 +7,35 @@ use futures_util::TryStreamExt;
 
 use super::{HEADERS, Names, NatsError};
 use crate::stream::{MAX_MESSAGE, MessageHash};
+use crate::tree::VerifierKey;
 
 /// Most bytes of the stream, 16 GiB. A full stream refuses messages; it never drops one.
 pub const MAX_STREAM: i64 = 16 << 30;
 
-/// Makes the stream of a new generation, with `replicas` copies; `start` is the hash of the generation's beginning. Takes a stream of
-/// this name and this beginning without messages, which an earlier attempt has made.
+/// How a generation begins.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// The hash of the log that it continues.
+    pub start: MessageHash,
+    /// The key that signs for that log.
+    pub key: VerifierKey,
+}
+
+impl Beginning {
+    /// The description of the stream.
+    fn description(&self) -> String {
+        let start: String = self.start.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{start} {}", self.key)
+    }
+
+    /// The key in the description of a stream; `None` for a stream of an earlier program.
+    fn key_in(description: &str) -> Option<&str> {
+        description.split_once(' ').map(|(_, key)| key)
+    }
+}
+
+/// Makes the stream of a new generation, with `replicas` copies. Takes a stream of this name and this beginning without messages,
+/// which an earlier attempt has made.
 ///
 /// The stream's description has the beginning, so of two nodes with different logs one alone begins a generation.
 ///
@@ -22,12 +45,12 @@ pub const MAX_STREAM: i64 = 16 << 30;
 pub async fn create(
     context: &Context,
     names: &Names,
-    start: MessageHash,
+    beginning: &Beginning,
     replicas: usize,
     max_bytes: i64,
 ) -> Result<Stream, NatsError> {
-    let start = start.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let config = Config { description: Some(start.clone()), ..wanted(names, replicas, max_bytes) };
+    let description = beginning.description();
+    let config = Config { description: Some(description.clone()), ..wanted(names, replicas, max_bytes) };
     // Both of two nodes that ask at once get the stream of the first if they ask for the same.
     let made = match find(context, &names.stream()).await? {
         Some(stream) => stream,
@@ -37,7 +60,7 @@ pub async fn create(
     if info.state.last_sequence > 0 {
         return Err(NatsError::Exists(names.stream()));
     }
-    if info.config.description.as_ref() != Some(&start) {
+    if info.config.description.as_ref() != Some(&description) {
         return Err(NatsError::OtherStart(names.stream()));
     }
     open(context, names, replicas).await
@@ -68,6 +91,17 @@ pub async fn find(context: &Context, name: &str) -> Result<Option<Stream>, NatsE
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(NatsError::doing("look for the stream")(error)),
     }
+}
+
+/// The key with which the generation of `names` began; `None` if there is no stream, or an earlier program made it.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn key_of(context: &Context, names: &Names) -> Result<Option<String>, NatsError> {
+    let stream = find(context, &names.stream()).await?;
+    let description = stream.and_then(|stream| stream.cached_info().config.description.clone());
+    Ok(description.as_deref().and_then(Beginning::key_in).map(str::to_owned))
 }
 
 /// Opens the stream, and checks that it keeps what it accepts.

@@ -9,7 +9,6 @@ use crate::chain;
 use crate::job::{Position, plural};
 use crate::ledger::Identity;
 use crate::log::{self, Published, Reader, Writer};
-use crate::stream::StreamKey;
 use crate::tree::{Checkpoint, CheckpointError, Frontier, Head, SigningKey, Size, VerifierKey};
 
 /// Why the ledger must not sign for a log.
@@ -125,11 +124,6 @@ impl Seal {
     /// The edge of the tree that was signed last.
     pub(in crate::ledger) fn edge(&self) -> &Frontier {
         &self.edge
-    }
-
-    /// The key of the ledger's stream, which follows from the newest key that signs.
-    pub(in crate::ledger) fn stream_key(&self) -> StreamKey {
-        StreamKey::derive(&self.keys[0].seed())
     }
 
     /// Signs the tree that ends with `edge`, and verifies the stored checkpoint with the public keys.

@@ -14,10 +14,11 @@ use crate::job::Position;
 use crate::ledger::Copier;
 use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::folder::Files;
+use crate::ledger::keys::LiveIdentity;
 use crate::ledger::leases::Leases;
 use crate::ledger::projection::Projection;
 use crate::ledger::redactor::Redactions;
-use crate::ledger::{Clock, Identity, Metrics, Threads};
+use crate::ledger::{Clock, Metrics, Threads};
 use crate::log::{self, Writer};
 use crate::memory::Budget;
 use crate::sqlite::ErrorKind;
@@ -41,7 +42,7 @@ pub(in crate::ledger) struct Shared {
     pub read_only: Arc<OnceLock<String>>,
     pub checker: Checker,
     pub files: Arc<Files>,
-    pub identity: Identity,
+    pub identity: LiveIdentity,
     /// Ends the process.
     pub end: fn() -> !,
     /// The copier thread; `None` if another program copies the WAL back.
@@ -263,7 +264,7 @@ impl WriterThread {
     /// Takes the edge of the tree from the file.
     fn reload_seal(&mut self) {
         let Some(seal) = &mut self.seal else { return };
-        match seal.reload(&self.state.reader(), &self.shared.identity) {
+        match seal.reload(&self.state.reader(), &self.shared.identity.get()) {
             Ok(()) => {}
             Err(SealError::Doubt(doubt)) => drop(self.stop_writes(&doubt)),
             Err(SealError::Log(error)) => {

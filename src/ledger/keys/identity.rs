@@ -1,10 +1,35 @@
 //! The identity of a log, read from the log's own events.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::ledger::OpenError;
 use crate::log::Reader;
 pub use crate::tree::Identity;
 use crate::tree::VerifierKey;
 use crate::wire::Leaf;
+
+/// The identity of an open ledger. It changes when a node stores the event of a rotation on another node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(in crate::ledger) struct LiveIdentity(Arc<Mutex<Identity>>);
+
+impl LiveIdentity {
+    /// An identity that the log has at its opening.
+    pub(in crate::ledger) fn new(identity: Identity) -> LiveIdentity {
+        LiveIdentity(Arc::new(Mutex::new(identity)))
+    }
+
+    /// The identity now.
+    pub(in crate::ledger) fn get(&self) -> Identity {
+        self.0.lock().clone()
+    }
+
+    /// Takes over the identity that the log's events give it now.
+    pub(in crate::ledger) fn set(&self, identity: Identity) {
+        *self.0.lock() = identity;
+    }
+}
 
 /// The log's origin and keys now, from the log's own events in order.
 ///

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::identity::Identity;
 use crate::ledger::folder::{Folder, KEY_FILE, PREVIOUS_KEY_FILE};
+use crate::stream::StreamKey;
 use crate::tree::{SigningKey, VerifierKey};
 
 /// Why a key file is of no use.
@@ -25,6 +26,9 @@ pub enum KeyError {
     /// The file holds no key.
     #[error("`{}` is not a signing key; expected one line `PRIVATE+KEY+name+hash+base64`", .0.display())]
     NotAKey(PathBuf),
+    /// A node lacks the file.
+    #[error("there is no signing key `{}`, and a node of a cluster needs it; bring it from another node", .0.display())]
+    Missing(PathBuf),
 }
 
 /// A new key for `name`, which has neither spaces nor `+`.
@@ -50,6 +54,26 @@ pub(in crate::ledger) fn load(path: &Path) -> Result<Option<SigningKey>, KeyErro
         Err(cause) => return Err(KeyError::File { path: path.to_owned(), cause }),
     };
     SigningKey::parse(text.trim_end()).map(Some).map_err(|_| KeyError::NotAKey(path.to_owned()))
+}
+
+/// The verifier key of the folder's `ledger.key`; `None` if the folder has no such file.
+///
+/// # Errors
+///
+/// The file cannot be read, or holds no key.
+pub fn own_key(folder: &Folder) -> Result<Option<VerifierKey>, KeyError> {
+    Ok(load(&folder.key())?.map(|key| key.verifier().clone()))
+}
+
+/// The key of the stream of a node, which follows from `ledger.key`. All nodes have the same file, also a node whose log does not name
+/// this key yet.
+///
+/// # Errors
+///
+/// The folder has no key, or it cannot be read.
+pub(in crate::ledger) fn stream_key(folder: &Folder) -> Result<StreamKey, KeyError> {
+    let key = load(&folder.key())?.ok_or_else(|| KeyError::Missing(folder.key()))?;
+    Ok(StreamKey::derive(&key.seed()))
 }
 
 /// Why the folder has no key that may sign for the log. A client may be told this, so it names no path.

@@ -9,9 +9,11 @@ mod own_events;
 mod recover;
 mod rotate;
 
-pub(super) use identity::keys;
 pub use identity::{Identity, identity};
-pub use key_file::KeyError;
+pub(super) use identity::{LiveIdentity, keys};
+pub(super) use key_file::NoSigner;
+pub use key_file::{KeyError, own_key};
 pub(super) use own_events::{create, new_origin, open_existing, take_existing, upgrade};
 pub use recover::{Continued, continue_log};
+pub(super) use rotate::add_key;
 pub use rotate::{RotateError, rotate_key};

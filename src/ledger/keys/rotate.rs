@@ -8,7 +8,7 @@ use crate::ledger::anchor::{self, ExamineError};
 use crate::ledger::commit::{Seal, SealError, restore};
 use crate::ledger::folder::{Folder, PREVIOUS_KEY_FILE};
 use crate::ledger::{Clock, OpenError};
-use crate::log;
+use crate::log::{self, Writer};
 use crate::tree::VerifierKey;
 use crate::wire::LedgerKeyAdded;
 
@@ -60,6 +60,19 @@ impl From<SealError> for RotateError {
 /// The ledger is open elsewhere, cannot be opened or takes no writes, or two keys sign already.
 pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Position), RotateError> {
     let (_lock, mut log) = take_existing(folder)?;
+    add_key(folder, &mut log, clock)
+}
+
+/// As [`rotate_key`], for the log of a folder that the caller has locked.
+///
+/// # Errors
+///
+/// The log takes no writes, or two keys sign already.
+pub(in crate::ledger) fn add_key(
+    folder: &Folder,
+    log: &mut Writer,
+    clock: &Clock,
+) -> Result<(VerifierKey, Position), RotateError> {
     let mut identity = identity(&log.reader())?;
     // A crash between the commit and the renaming left a rotation that only has to be ended.
     if key_file::settle(folder, &identity).map_err(OpenError::from)? {
@@ -77,9 +90,9 @@ pub fn rotate_key(folder: &Folder, clock: &Clock) -> Result<(VerifierKey, Positi
     let head = log.reader().head()?;
     let data = LedgerKeyAdded { verifier_key: verifier.to_string() };
     log.begin()?;
-    let leaf = append_own(&mut log, head.next(), clock(), LedgerKeyAdded::TYPE, &data)?;
+    let leaf = append_own(log, head.next(), clock(), LedgerKeyAdded::TYPE, &data)?;
     keys.insert(0, key);
-    Seal::new(&identity.origin, keys, edge).close(&log, [leaf.as_slice()])?;
+    Seal::new(&identity.origin, keys, edge).close(log, [leaf.as_slice()])?;
     log.commit()?;
     identity.keys.insert(0, verifier.clone());
     key_file::settle(folder, &identity).map_err(OpenError::from)?;

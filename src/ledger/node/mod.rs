@@ -10,6 +10,7 @@ mod status;
 
 pub(in crate::ledger) use body::body_of_events;
 pub use confirmations::Confirmations;
+pub(in crate::ledger) use membership::has_rotated;
 pub use membership::{Founding, Membership, MembershipError};
 pub use status::{Leader, Node, NodeState, Role};
 

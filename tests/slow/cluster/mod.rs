@@ -6,6 +6,7 @@ mod nodes;
 mod partition;
 mod power;
 mod reseed;
+mod rotate;
 mod servers;
 mod sessions;
 mod units;

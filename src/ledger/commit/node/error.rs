@@ -1,7 +1,9 @@
 //! Errors of a node that stores what another node decided.
 
 use crate::access::AccessError;
+use crate::ledger::OpenError;
 use crate::ledger::commit::SealError;
+use crate::ledger::keys::NoSigner;
 use crate::log;
 use crate::stream::{BadBody, ChainError};
 use crate::tree::Head;
@@ -52,6 +54,14 @@ pub(super) enum FollowError {
          node in again from a backup of another node"
     )]
     OtherLog { generation: u32, found: u64 },
+    /// The log's own events cannot be read.
+    #[error(transparent)]
+    Identity(OpenError),
+    /// Another node has rotated the key, and this one lacks it.
+    #[error(
+        "a rotation added a key; bring `ledger.key` and `ledger.key.previous` of the node that rotated, and start this node again: {0}"
+    )]
+    NoKey(NoSigner),
     /// The tokens cannot be written. A later attempt may succeed.
     #[error(transparent)]
     Access(#[from] AccessError),

@@ -8,15 +8,17 @@ use crate::access::Access;
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::job::{Position, Time};
-use crate::ledger::commit::seal::{Sealed, grow};
+use crate::ledger::Identity;
+use crate::ledger::commit::seal::{Seal, Sealed, grow};
 use crate::ledger::commit::thread::{WriterThread, end_after_failed_sync};
+use crate::ledger::keys::{identity, key_file};
 use crate::ledger::node::{Leader, Role};
 use crate::ledger::transfer::{InsertError, insert_entry};
-use crate::log::{self, LoggedMessage};
+use crate::log::{self, LoggedMessage, Reader};
 use crate::sqlite::ErrorKind;
 use crate::stream::{ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Sequence, Whole};
 use crate::tree::Frontier;
-use crate::wire::Leaf;
+use crate::wire::{LEDGER, Leaf, LedgerKeyAdded};
 
 /// Most messages in one local commit.
 const MESSAGES: usize = 200;
@@ -42,6 +44,14 @@ struct Stored {
     recorded: Option<Time>,
     newest: Option<LoggedMessage>,
     leader: Option<Leader>,
+    /// Set if an event added a key.
+    rotated: Option<Rotated>,
+}
+
+/// What signs for the log after the event of a rotation, and the identity that the event gives the log.
+struct Rotated {
+    seal: Seal,
+    identity: Identity,
 }
 
 impl WriterThread {
@@ -130,24 +140,25 @@ impl WriterThread {
     fn try_store(&mut self, stream: &Stream, wholes: &[Whole]) -> Result<Option<Leader>, FollowError> {
         let Some(seal) = &mut self.seal else { return Ok(None) };
         self.state.log().begin()?;
-        let mut stored = Stored { edge: seal.edge().clone(), sealed: None, recorded: None, newest: None, leader: None };
+        let edge = seal.edge().clone();
+        let mut stored = Stored { edge, sealed: None, recorded: None, newest: None, leader: None, rotated: None };
         let mut rows = HashMap::new();
         for whole in wholes {
             let first = Position::new(stored.edge.leaves());
-            if whole.sequence == 0 {
-                begins(seal.origin(), &stored.edge, whole)?;
-            }
             match whole.kind {
                 Kind::Commit => {
                     let body =
                         CommitBody::read(&whole.body).map_err(|error| FollowError::Body(whole.sequence, error))?;
                     let log = self.state.log();
-                    insert_all(log, &mut rows, whole.sequence, &body)?;
+                    if insert_all(log, &mut rows, whole.sequence, &body)? {
+                        stored.rotated = Some(rotated(&log.reader(), stream, seal)?);
+                    }
                     stored.edge = grow(log, &stored.edge, body.entries.iter().map(|entry| entry.leaf))?;
                     if let Some(found) = stored.edge.head().filter(|found| *found != body.head) {
                         return Err(FollowError::OtherTree { sequence: whole.sequence, expected: body.head, found });
                     }
-                    stored.sealed = Some(seal.sign(log, stored.edge.clone())?);
+                    let signer = stored.rotated.as_ref().map_or(&*seal, |rotated| &rotated.seal);
+                    stored.sealed = Some(signer.sign(log, stored.edge.clone())?);
                     stored.recorded = Some(body.recorded);
                 }
                 Kind::Lead => {
@@ -158,11 +169,18 @@ impl WriterThread {
                 // Before the log notes the message: a crash in between repeats it.
                 Kind::Access => take_over(stream, whole)?,
             }
+            if whole.sequence == 0 {
+                begins(seal.origin(), &stored.edge, whole)?;
+            }
             let row = stream.row(whole, first);
             self.state.log().add_message(&row)?;
             stored.newest = Some(row);
         }
         self.state.log().commit()?;
+        if let Some(rotated) = stored.rotated {
+            *seal = rotated.seal;
+            self.shared.identity.set(rotated.identity);
+        }
         if let Some(sealed) = stored.sealed {
             seal.keep(sealed);
         }
@@ -213,6 +231,7 @@ impl WriterThread {
     /// Takes the state of the log and the newest message from the file.
     pub(super) fn begin_again(&mut self, stream: &mut Stream) {
         self.continue_from_file();
+        self.has_known_keys();
         match self.state.reader().newest_message() {
             Ok(Some(newest)) => stream.begin_again(&newest),
             Ok(None) => self.stop_node(stream, "the log is no longer that of a node".into()),
@@ -225,9 +244,18 @@ impl WriterThread {
             }
         }
     }
+
+    /// Ends the process if a commit that failed has added a key all the same: a fresh start signs with it.
+    fn has_known_keys(&self) {
+        if !identity(&self.state.reader()).is_ok_and(|now| now == self.shared.identity.get()) {
+            tracing::error!("the log has another key than before a commit that failed: the process ends");
+            (self.shared.end)();
+        }
+    }
 }
 
-/// Checks that a generation begins with this log. Its start has the hash of the log's size and root.
+/// Checks that a generation begins with this log, after the events that its start brings. The start has the hash of the log's size and
+/// root.
 fn begins(origin: &str, edge: &Frontier, start: &Whole) -> Result<(), FollowError> {
     let own = edge.head().expect("a log has at least one event");
     if MessageHash::of_start(origin, start.generation, own) == start.hash {
@@ -268,22 +296,31 @@ fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
     Ok(Next::Messages(wholes))
 }
 
+/// The seal and the identity of a log to which an event has added a key.
+fn rotated(log: &Reader<'_>, stream: &Stream, before: &Seal) -> Result<Rotated, FollowError> {
+    let identity = identity(log).map_err(FollowError::Identity)?;
+    let keys = key_file::signing(&stream.folder, &identity).map_err(FollowError::NoKey)?;
+    Ok(Rotated { seal: Seal::new(&identity.origin, keys, before.edge().clone()), identity })
+}
+
 /// Takes over the tokens of the node that leads.
 fn take_over(stream: &Stream, whole: &Whole) -> Result<(), FollowError> {
     let copy = serde_json::from_slice(&whole.body).map_err(|error| FollowError::Tokens(whole.sequence, error))?;
-    Ok(Access::open(&stream.access)?.take_over(&copy)?)
+    Ok(Access::open(&stream.folder.access())?.take_over(&copy)?)
 }
 
-/// Inserts the events of a commit.
+/// Inserts the events of a commit. Answers whether one of them added a key that signs.
 fn insert_all(
     log: &mut log::Writer,
     rows: &mut HashMap<crate::job::JobKey, log::StreamId>,
     sequence: u64,
     body: &CommitBody<'_>,
-) -> Result<(), FollowError> {
+) -> Result<bool, FollowError> {
+    let mut adds_key = false;
     let wrong = |why: &dyn std::fmt::Display| FollowError::Entry(sequence, why.to_string());
     for entry in &body.entries {
         let leaf = Leaf::parse_strict(entry.leaf).map_err(|error| wrong(&error))?;
+        adds_key |= leaf.source == LEDGER && leaf.event_type == LedgerKeyAdded::TYPE;
         let content = entry.content.map(|(salt, data)| (data, salt));
         insert_entry(log, rows, &leaf, (entry.leaf, content)).map_err(|error| match error {
             InsertError::Log(error) if error.is_contradiction() => wrong(&error),
@@ -291,5 +328,5 @@ fn insert_all(
             InsertError::Entry(fault) => wrong(&fault),
         })?;
     }
-    Ok(())
+    Ok(adds_key)
 }

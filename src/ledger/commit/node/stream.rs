@@ -1,7 +1,6 @@
 //! The stream as the writer thread of a node holds it: the engine, the judgement so far, and the messages that were read ahead.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +9,13 @@ use tokio::sync::watch;
 
 use super::OUTCOME;
 use crate::job::Position;
+use crate::ledger::Folder;
+use crate::ledger::keys::{KeyError, key_file};
 use crate::ledger::node::{Confirmations, Node, Peers, Replication, Requests};
 use crate::log::LoggedMessage;
 use crate::stream::{
-    Chain, CommitId, CommitLog, Draft, Kind, Outcome, Published, Report, Sequence, Step, Stored, StreamKey, Tip,
-    Unavailable, Whole, Writing, WritingError,
+    Chain, CommitId, CommitLog, Draft, Kind, Outcome, Published, Report, Sequence, Step, Stored, Tip, Unavailable,
+    Whole, Writing, WritingError,
 };
 
 /// Pause before a message is sent again, when the engine refused it and nothing lies there yet.
@@ -24,8 +25,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(in crate::ledger) struct Stream {
     pub(super) node: Arc<Node>,
     pub(super) url: String,
-    /// The file of the tokens.
-    pub(super) access: PathBuf,
+    /// The folder of the node, with its tokens and keys.
+    pub(super) folder: Folder,
     pub(super) requests: Requests,
     pub(super) chain: Chain,
     pub(super) log: Box<dyn CommitLog + Send>,
@@ -58,21 +59,24 @@ pub(super) enum Open {
 }
 
 impl Stream {
-    /// The stream after `newest`, the newest message that the log has.
-    /// `access` is the file of the tokens.
+    /// The stream after `newest`, the newest message that the log in `folder` has.
+    ///
+    /// # Errors
+    ///
+    /// The folder has no key, or it cannot be read.
     pub(in crate::ledger) fn new(
         replication: Replication,
-        key: StreamKey,
         newest: &LoggedMessage,
-        access: PathBuf,
-    ) -> Stream {
+        folder: &Folder,
+    ) -> Result<Stream, KeyError> {
+        let key = key_file::stream_key(folder)?;
         let Replication { name, url, generation, log, peers, bell, lease, confirmations, runtime } = replication;
         // A log of an older generation has no message of this one.
         let durable = if newest.generation == generation { newest.tip } else { Tip { sequence: 0, ..newest.tip } };
         let (node, requests) = Node::new(name, generation, key.clone(), durable);
-        Stream {
+        Ok(Stream {
             node: Arc::new(node),
-            access,
+            folder: folder.clone(),
             requests,
             url,
             chain: Chain::new(key, newest.generation, newest.tip),
@@ -86,7 +90,7 @@ impl Stream {
             runtime,
             leads: false,
             looked: Instant::now(),
-        }
+        })
     }
 
     /// The node, as others see it.
