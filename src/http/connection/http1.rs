@@ -8,13 +8,14 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::arriving::Arrival;
 use super::error_bodies::ErrorBodies;
 use super::exchanges::Exchanges;
+use super::head_timer::HeadTimer;
 use super::serve::{Connection, HttpOptions, unless};
 
 /// The longest head of a request, and how much of an answer hyper buffers before the client takes some: 128 KiB.
@@ -33,7 +34,7 @@ impl Connection {
         });
         let stream = TokioIo::new(ErrorBodies::new(stream, self.site.styles(), exchanges.clone()));
         let mut server = Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(options.head_timeout).max_buf_size(BUFFER);
+        server.timer(HeadTimer::default()).header_read_timeout(options.head_timeout).max_buf_size(BUFFER);
         let mut served = pin!(server.serve_connection(stream, service));
         let stopped = self.stopping.wait_for(|stopping| *stopping);
         let mut ended = unless(stopped, served.as_mut()).await;

@@ -7,6 +7,7 @@ mod arriving;
 mod error_bodies;
 mod exchanges;
 mod handle;
+mod head_timer;
 mod http1;
 mod http2;
 mod hyper_answer;
