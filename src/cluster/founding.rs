@@ -102,12 +102,27 @@ pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, Clus
     let bucket = patiently(async || members::open(&client, &names).await).await?;
     bucket.delete(&settings.name).await.map_err(NatsError::doing("remove the entry of this node"))?;
     let members = patiently(async || members::list(&bucket).await).await?.len();
+    let head = end(membership, folder)?;
+    Ok(Founded { stream: names.stream(), head, members })
+}
+
+/// As [`leave`], if NATS is gone for good: the entry among the members stays where it is. Answers the newest position.
+///
+/// # Errors
+///
+/// A server has the folder, or it is not a node's.
+pub fn leave_offline(folder: &Folder) -> Result<Position, ClusterError> {
+    end(Membership::open(folder)?, folder)
+}
+
+/// Makes the folder that of a ledger on one machine. Answers the newest position.
+fn end(membership: Membership, folder: &Folder) -> Result<Position, ClusterError> {
     let head = membership.head()?;
     if folder.access().exists() {
         Access::open(&folder.access())?.is_alone()?;
     }
     membership.end()?;
-    Ok(Founded { stream: names.stream(), head, members })
+    Ok(head)
 }
 
 /// Removes the entry of a member whose machine is gone. It no longer counts for a majority, and the stream keeps nothing for it. A member

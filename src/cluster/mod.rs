@@ -28,7 +28,7 @@ mod tokens;
 pub use agent::Agent;
 pub use condition::Condition;
 pub use error::ClusterError;
-pub use founding::{Founded, forget, init, join, leave};
+pub use founding::{Founded, forget, init, join, leave, leave_offline};
 pub use members::Member;
 pub use purge::Held;
 pub use reseed::{Reseeding, reseed};

@@ -1,6 +1,7 @@
 //! Nodes of a cluster have one log, byte for byte, whichever of them leads.
 
 use jobledger::ledger::{AppendError, Folder, Ledger, Membership, OpenError, Options, Role, system_clock};
+use jobledger::stream::StreamKey;
 use serde_json::json;
 
 use crate::support::cli::cli;
@@ -285,6 +286,45 @@ fn a_rotation_that_broke_off_ends_with_the_next_attempt() {
     assert!(!Membership::open(&Folder::new(cluster.folder("a"))).unwrap().has_rotated().unwrap());
     let a = cluster.start("a");
     assert_eq!((a.ledger.head().get(), a.ledger.identity().verifier_key()), (1, &key));
+}
+
+#[test]
+fn a_node_stops_before_a_message_of_a_newer_version_and_keeps_what_it_has() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    b.has_all_of(&a);
+    // What a node of the next version would write, with the cluster's key.
+    let mut newer = cluster.engine.newest();
+    newer.truncate(newer.len() - StreamKey::MAC);
+    newer[0] += 1;
+    let mac = a.ledger.node().unwrap().key.mac("message", &newer);
+    newer.extend(mac);
+    cluster.engine.add(&newer);
+    for node in [&a, &b] {
+        until("the node stops", || node.role() == Role::Stopped);
+        let why = node.ledger.read_only().unwrap();
+        assert!(why.contains("a newer jobledger wrote the message in version 2, and this one knows 1"), "{why}");
+        assert_eq!(node.ledger.head().get(), 1);
+    }
+}
+
+#[test]
+fn a_node_becomes_a_ledger_on_one_machine_without_nats() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    let leave = || cli(["cluster", "leave", "--offline", "--data"]).arg(cluster.folder("a")).run();
+    leave().refused(2, &["in use by another jobledger"]);
+    end(b);
+    end(a);
+    assert!(leave().expect(0).stdout.contains("left the cluster at position 1"));
+    leave().refused(2, &["not a node of a cluster"]);
+    let ledger = Ledger::open(Folder::new(cluster.folder("a")), Options::default()).unwrap();
+    assert_eq!((ledger.head().get(), ledger.read_only()), (1, None));
+    ledger.close();
 }
 
 #[test]

@@ -33,6 +33,11 @@ impl Engine {
         self.bell.send_replace(());
     }
 
+    /// The newest message.
+    pub fn newest(&self) -> Vec<u8> {
+        self.messages.lock().last().cloned().flatten().unwrap()
+    }
+
     /// Removes the message at this place and all before it, as a purge does.
     pub fn purge(&self, last: Sequence) {
         self.messages.lock().iter_mut().take(last as usize).for_each(|message| *message = None);

@@ -92,8 +92,12 @@ struct Leave {
     member: Member,
 
     /// Instead remove another node, whose machine is gone for good; this node's server may run
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", conflicts_with = "offline")]
     gone: Option<String>,
+
+    /// Without NATS, which is gone for good; needs no options of the cluster
+    #[arg(long)]
+    offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -144,11 +148,15 @@ impl Cluster {
                 let Founded { stream, head, members } = member.run(cluster::join)?;
                 say!("joined `{stream}` at position {head}; it has {members} members");
             }
-            ClusterCommand::Leave(Leave { member, gone: None }) => {
+            ClusterCommand::Leave(Leave { member, offline: true, .. }) => {
+                let head = cluster::leave_offline(&member.folder())?;
+                say!("left the cluster at position {head}, without NATS");
+            }
+            ClusterCommand::Leave(Leave { member, gone: None, .. }) => {
                 let Founded { stream, head, members } = member.run(cluster::leave)?;
                 say!("left `{stream}` at position {head}; it has {members} members");
             }
-            ClusterCommand::Leave(Leave { member, gone: Some(gone) }) => {
+            ClusterCommand::Leave(Leave { member, gone: Some(gone), .. }) => {
                 let members = member.run(async |settings, folder| cluster::forget(settings, folder, &gone).await)?;
                 say!("removed the member `{gone}`; the cluster has {members} members");
             }
@@ -175,9 +183,13 @@ impl Cluster {
 }
 
 impl Member {
+    fn folder(&self) -> Folder {
+        self.anchor.of(self.data.folder())
+    }
+
     fn run<T>(self, change: impl AsyncFnOnce(&Settings, &Folder) -> Result<T, ClusterError>) -> Result<T, Failure> {
         let settings = self.options.required()?;
-        let folder = self.anchor.of(self.data.folder());
+        let folder = self.folder();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         Ok(runtime.block_on(change(&settings, &folder))?)
     }
