@@ -67,6 +67,7 @@ mod fixtures;
 mod foreign_text;
 mod format;
 mod found_jobs;
+mod generations;
 mod generic;
 mod given;
 mod golden;

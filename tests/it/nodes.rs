@@ -1,11 +1,11 @@
 //! Nodes of a cluster have one log, byte for byte, whichever of them leads.
 
-use jobledger::ledger::{AppendError, Folder, Ledger, Membership, OpenError, Options, Role, system_clock};
+use jobledger::ledger::{AppendError, Folder, Ledger, OpenError, Options, Role, system_clock};
 use jobledger::stream::StreamKey;
 use serde_json::json;
 
 use crate::support::cli::cli;
-use crate::support::nodes::{TestCluster, TestNode, rows};
+use crate::support::nodes::{TestCluster, rows};
 use crate::support::redactions::redacted;
 use crate::support::wait::until;
 use crate::support::{HandClock, completed, noted, started, task_job};
@@ -148,146 +148,6 @@ fn a_node_stops_at_a_stream_that_is_behind_its_log() {
     assert!(a.ledger.read_only().unwrap().contains("lost messages"), "{:?}", a.ledger.read_only());
 }
 
-/// Closes a node, and frees its folder.
-fn end(node: TestNode) {
-    node.ledger.close();
-}
-
-#[test]
-fn a_lost_stream_continues_with_the_longest_log_and_the_others_take_the_rest_from_it() {
-    let mut cluster = TestCluster::new(&["a", "b", "c"]);
-    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
-    cluster.lead(&a, &[&b, &c]);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    c.has_all_of(&a);
-    end(c);
-    for n in 0..300 {
-        cluster.append(&a, &json!([noted("a", &n.to_string())])).unwrap();
-    }
-    b.has_all_of(&a);
-    end(a);
-    end(b);
-    cluster.reseed("b");
-    let (b, a) = (cluster.start("b"), cluster.start("a"));
-    // `c` has 300 events less: more messages than one answer brings.
-    let c = cluster.start("c");
-    cluster.lead(&b, &[&a, &c]);
-    assert_eq!(cluster.append(&b, &json!([noted("a", "after")])).unwrap().position().get(), 302);
-    for node in [&a, &c] {
-        node.has_all_of(&b);
-    }
-    for node in [a, b, c] {
-        node.ledger.close();
-    }
-    for name in ["a", "c"] {
-        assert!(rows(&cluster.folder(name)) == rows(&cluster.folder("b")), "{name}");
-        cli(["verify", "db"]).arg(cluster.folder(name)).run().expect(7);
-    }
-}
-
-#[test]
-fn a_node_with_more_than_the_log_that_continues_stops() {
-    let mut cluster = TestCluster::new(&["a", "b"]);
-    let (a, b) = (cluster.start("a"), cluster.start("b"));
-    cluster.lead(&a, &[]);
-    b.has_all_of(&a);
-    end(b);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    end(a);
-    cluster.reseed("b");
-    let (b, a) = (cluster.start("b"), cluster.start("a"));
-    cluster.lead(&b, &[]);
-    until("the node stops", || a.role() == Role::Stopped);
-    assert!(
-        a.ledger.read_only().unwrap().contains("continues a log that is not this one"),
-        "{:?}",
-        a.ledger.read_only()
-    );
-    assert_eq!(a.ledger.head().get(), 1, "the node keeps what it has");
-}
-
-#[test]
-fn a_rotation_reaches_every_node_with_the_next_generation() {
-    let mut cluster = TestCluster::new(&["a", "b", "c"]);
-    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
-    cluster.lead(&a, &[&b, &c]);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    c.has_all_of(&a);
-    end(c);
-    cluster.append(&a, &json!([started("a")])).unwrap();
-    b.has_all_of(&a);
-    let old = a.ledger.identity().keys;
-    end(a);
-    end(b);
-    cluster.rotate("a");
-    let a = cluster.start("a");
-    // `b` lacks the new key alone, and `c` an event too.
-    cluster.bring_keys("a", "b");
-    cluster.bring_keys("a", "c");
-    let (b, c) = (cluster.start("b"), cluster.start("c"));
-    cluster.lead(&a, &[&b, &c]);
-    assert_eq!(cluster.append(&a, &json!([completed("a")])).unwrap().position().get(), 4);
-    for node in [&b, &c] {
-        node.has_all_of(&a);
-        assert_eq!(node.ledger.identity(), a.ledger.identity());
-    }
-    assert_eq!(a.ledger.identity().keys[1..], old);
-    // A node that learned the key while it ran leads with it.
-    a.lease.send_replace(false);
-    cluster.lead(&c, &[&a, &b]);
-    cluster.append(&c, &json!([task_job("b")])).unwrap();
-    for node in [&a, &b] {
-        node.has_all_of(&c);
-    }
-    for node in [a, b, c] {
-        node.ledger.close();
-    }
-    for name in ["b", "c"] {
-        assert_eq!(rows(&cluster.folder(name)), rows(&cluster.folder("a")), "{name}");
-        cli(["verify", "db", "--vkey", &old[0].to_string()]).arg(cluster.folder(name)).run().expect(0);
-    }
-    // The streams of later generations begin as usual.
-    cluster.reseed("b");
-    let (a, b) = (cluster.start("a"), cluster.start("b"));
-    cluster.lead(&b, &[&a]);
-    cluster.append(&b, &json!([noted("b", "after")])).unwrap();
-    a.has_all_of(&b);
-}
-
-#[test]
-fn a_node_that_lacks_the_new_key_stops_and_goes_on_once_it_has_it() {
-    let mut cluster = TestCluster::new(&["a", "b"]);
-    cluster.rotate("a");
-    let (a, b) = (cluster.start("a"), cluster.start("b"));
-    cluster.lead(&a, &[]);
-    until("the node stops", || b.role() == Role::Stopped);
-    let why = b.ledger.read_only().unwrap();
-    assert!(why.contains("bring `ledger.key` and `ledger.key.previous`"), "{why}");
-    assert_eq!(b.ledger.head().get(), 0, "the node keeps what it has");
-    end(b);
-    cluster.bring_keys("a", "b");
-    let b = cluster.start("b");
-    b.has_all_of(&a);
-    assert_eq!(b.ledger.identity(), a.ledger.identity());
-}
-
-#[test]
-fn a_rotation_that_broke_off_ends_with_the_next_attempt() {
-    let mut cluster = TestCluster::new(&["a"]);
-    let membership = || Membership::open(&Folder::new(cluster.folder("a"))).unwrap();
-    let key = membership().rotate(&system_clock()).unwrap();
-    let opened = cluster.try_start("a", system_clock());
-    assert!(matches!(opened.err(), Some(OpenError::HalfRotated(_))));
-    let mut again = membership();
-    assert!(again.has_rotated().unwrap());
-    assert_eq!(again.rotate(&system_clock()).unwrap(), key, "no second key");
-    drop(again);
-    cluster.reseed("a");
-    assert!(!Membership::open(&Folder::new(cluster.folder("a"))).unwrap().has_rotated().unwrap());
-    let a = cluster.start("a");
-    assert_eq!((a.ledger.head().get(), a.ledger.identity().verifier_key()), (1, &key));
-}
-
 #[test]
 fn a_node_stops_before_a_message_of_a_newer_version_and_keeps_what_it_has() {
     let cluster = TestCluster::new(&["a", "b"]);
@@ -318,8 +178,8 @@ fn a_node_becomes_a_ledger_on_one_machine_without_nats() {
     cluster.append(&a, &json!([task_job("a")])).unwrap();
     let leave = || cli(["cluster", "leave", "--offline", "--data"]).arg(cluster.folder("a")).run();
     leave().refused(2, &["in use by another jobledger"]);
-    end(b);
-    end(a);
+    b.end();
+    a.end();
     assert!(leave().expect(0).stdout.contains("left the cluster at position 1"));
     leave().refused(2, &["not a node of a cluster"]);
     let ledger = Ledger::open(Folder::new(cluster.folder("a")), Options::default()).unwrap();

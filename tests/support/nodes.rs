@@ -231,6 +231,11 @@ impl TestCluster {
 }
 
 impl TestNode {
+    /// Closes the node, and frees its folder.
+    pub fn end(self) {
+        self.ledger.close();
+    }
+
     pub fn state(&self) -> watch::Receiver<jobledger::ledger::NodeState> {
         self.ledger.node().unwrap().watch()
     }
