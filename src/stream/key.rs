@@ -29,9 +29,17 @@ impl MessageHash {
     }
 }
 
+/// In hexadecimal digits.
+impl fmt::Display for MessageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The first 8 hexadecimal digits.
 impl fmt::Debug for MessageHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:.8}", self.to_string())
     }
 }
 

@@ -167,7 +167,7 @@ mod tests {
         let said = [&[1, 1, 0, 0, 0, 1][..], &[3; 16], &[5; 32], &[0, 1, 0, 2, 1, b'a'], b"body"].concat();
         assert_eq!(bytes[..said.len()], said);
         assert_eq!(bytes.len(), said.len() + StreamKey::MAC);
-        let hex: String = MessageHash::of(&bytes).0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = MessageHash::of(&bytes).to_string();
         assert_eq!(hex, "7e13e967b8115eb14aaf730b21fe1e04f3abba3a70f527daf53cdb9ac2d482f8");
     }
 

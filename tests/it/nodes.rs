@@ -42,6 +42,18 @@ fn a_follower_has_the_leaders_log_byte_for_byte_and_takes_over() {
 }
 
 #[test]
+fn a_follower_asks_for_no_message_beyond_those_that_came() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let (a, b) = (cluster.start("a"), cluster.start("b"));
+    cluster.lead(&a, &[&b]);
+    for n in 0..20 {
+        cluster.append(&a, &json!([task_job(&n.to_string())])).unwrap();
+    }
+    b.has_all_of(&a);
+    assert_eq!(cluster.engine.vain_reads(), 0);
+}
+
+#[test]
 fn a_repeated_event_is_known_on_every_node() {
     let cluster = TestCluster::new(&["a", "b"]);
     let (a, b) = (cluster.start("a"), cluster.start("b"));
@@ -239,6 +251,42 @@ fn a_node_gets_from_another_what_the_stream_was_purged_of() {
     b.ledger.close();
     assert_eq!(rows(&cluster.folder("b")), rows(&cluster.folder("a")));
     cli(["verify", "db"]).arg(cluster.folder("b")).run().expect(7);
+}
+
+#[test]
+fn a_node_gets_from_another_the_newest_message_that_the_stream_lacks() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let a = cluster.start("a");
+    cluster.lead(&a, &[]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    cluster.append(&a, &json!([started("a")])).unwrap();
+    // The stream still says how many messages there were, as NATS does after it has lost the newest one.
+    cluster.engine.lose(cluster.engine.count() as u64);
+    let b = cluster.start("b");
+    b.has_all_of(&a);
+    a.lease.send_replace(false);
+    cluster.lead(&b, &[&a]);
+    cluster.append(&b, &json!([completed("a")])).unwrap();
+    a.has_all_of(&b);
+}
+
+#[test]
+fn a_follower_whose_log_was_replaced_confirms_nothing_more() {
+    let cluster = TestCluster::new(&["a", "b", "c"]);
+    let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
+    cluster.lead(&a, &[&c]);
+    cluster.append(&a, &json!([task_job("a")])).unwrap();
+    b.has_all_of(&a);
+    let log = cluster.folder("b").join("log.db");
+    std::fs::rename(&log, log.with_extension("away")).unwrap();
+    std::fs::copy(log.with_extension("away"), &log).unwrap();
+    until("the node has seen it", || b.ledger.read_only().is_some());
+    let durable = b.state().borrow().durable;
+    for n in 0..20 {
+        cluster.append(&a, &json!([noted("a", &n.to_string())])).unwrap();
+    }
+    c.has_all_of(&a);
+    assert_eq!(b.state().borrow().durable, durable);
 }
 
 #[test]

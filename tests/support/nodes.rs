@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
@@ -23,14 +24,16 @@ use super::wait::until;
 pub struct Engine {
     /// `None` for a message that is gone.
     messages: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
-    bell: watch::Sender<()>,
+    /// How many reads found nothing.
+    vain: Arc<AtomicUsize>,
+    bell: watch::Sender<Sequence>,
 }
 
 impl Engine {
     /// Appends bytes without a check, as a stranger may.
     pub fn add(&self, bytes: &[u8]) {
         self.messages.lock().push(Some(bytes.to_vec()));
-        self.bell.send_replace(());
+        self.bell.send_replace(self.count() as Sequence);
     }
 
     /// The newest message.
@@ -53,6 +56,11 @@ impl Engine {
         self.messages.lock().len()
     }
 
+    /// How many reads found nothing.
+    pub fn vain_reads(&self) -> usize {
+        self.vain.load(Ordering::SeqCst)
+    }
+
     /// Drops the newest message.
     pub fn drop_newest(&self) {
         self.messages.lock().pop();
@@ -66,7 +74,7 @@ impl CommitLog for Engine {
             return Published::Refused;
         }
         messages.push(Some(bytes.to_vec()));
-        self.bell.send_replace(());
+        self.bell.send_replace(expected + 1);
         Published::Accepted(expected + 1)
     }
 
@@ -74,7 +82,9 @@ impl CommitLog for Engine {
         let messages = self.messages.lock();
         let later = (1..).zip(messages.iter()).skip(from as usize - 1);
         let there = later.filter_map(|(sequence, bytes)| Some(Stored { sequence, bytes: bytes.clone()? }));
-        Ok(there.take(8).collect())
+        let found: Vec<_> = there.take(8).collect();
+        self.vain.fetch_add(usize::from(found.is_empty()), Ordering::SeqCst);
+        Ok(found)
     }
 
     fn last(&mut self) -> Result<Sequence, Unavailable> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, Error};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -30,7 +30,11 @@ pub struct Engine {
     stream: Stream,
     names: Names,
     feed: Option<Feed>,
-    bell: watch::Sender<()>,
+    /// The newest message that this node knows to be in the stream.
+    last: Sequence,
+    /// Whether this node writes. It has no feed then: the feed would bring it its own messages.
+    writes: bool,
+    bell: watch::Sender<Sequence>,
     /// Requests without an answer, one after the other.
     unanswered: u32,
 }
@@ -44,13 +48,31 @@ impl Engine {
     pub async fn open(client: Client, names: Names, replicas: usize) -> Result<Engine, NatsError> {
         let context = jetstream::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
         let stream = stored::open(&context, &names, replicas).await?;
-        let (runtime, bell) = (Handle::current(), watch::Sender::new(()));
-        Ok(Engine { runtime, client, context, stream, names, feed: None, bell, unanswered: 0 })
+        let (runtime, bell) = (Handle::current(), watch::Sender::new(0));
+        Ok(Engine { runtime, client, context, stream, names, feed: None, last: 0, writes: false, bell, unanswered: 0 })
     }
 
-    /// A bell that rings when a message has come.
-    pub fn bell(&self) -> watch::Receiver<()> {
+    /// The newest message that has come; rings with each.
+    pub fn bell(&self) -> watch::Receiver<Sequence> {
         self.bell.subscribe()
+    }
+
+    fn feed_from(&self, from: Sequence) -> Feed {
+        Feed::start(&self.runtime, self.stream.clone(), from, self.bell.clone())
+    }
+
+    /// The message at `from`, or the first one after it; `None` if there is none. The stream's leader answers this question alone: a server
+    /// that is cut off from the others still answers other questions, such as that for the state of the stream.
+    fn first(&mut self, from: Sequence) -> Result<Option<Stored>, Unavailable> {
+        let (stream, subject) = (self.stream.clone(), self.names.commits());
+        let found = self.ask(async move {
+            match stream.get_first_raw_message_by_subject(subject, from).await {
+                Ok(message) => Some(Some(Stored { sequence: message.sequence, bytes: message.payload.to_vec() })),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Some(None),
+                Err(_) => None,
+            }
+        });
+        found.ok_or_else(|| Unavailable("NATS does not answer".into()))
     }
 
     /// Runs a request, and goes to another server after several without an answer.
@@ -87,44 +109,60 @@ impl CommitLog for Engine {
                 }
             }
         });
-        published.unwrap_or_else(|| {
-            // An immediate error, such as "no leader", must not become a busy loop.
-            std::thread::sleep(PAUSE);
-            Published::Unknown
-        })
+        match published {
+            Some(Published::Accepted(sequence)) => {
+                (self.last, self.writes, self.feed) = (sequence, true, None);
+                Published::Accepted(sequence)
+            }
+            Some(published) => published,
+            None => {
+                // An immediate error, such as "no leader", must not become a busy loop.
+                std::thread::sleep(PAUSE);
+                Published::Unknown
+            }
+        }
     }
 
     fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable> {
         match &mut self.feed {
             Some(feed) if feed.covers(from) => {
+                if from <= self.last {
+                    self.runtime.block_on(feed.wait(FEED));
+                }
                 let ready = feed.take(from, READ);
-                if !ready.is_empty() {
+                if let Some(newest) = ready.last() {
+                    self.last = self.last.max(newest.sequence);
                     return Ok(ready);
                 }
             }
-            _ => self.feed = Some(Feed::start(&self.runtime, self.stream.clone(), from, self.bell.clone())),
+            _ if self.writes => {}
+            _ => self.feed = Some(self.feed_from(from)),
         }
-        // Only the stream's leader can say that there is nothing.
-        let (stream, subject) = (self.stream.clone(), self.names.commits());
-        let found = self.ask(async move {
-            match stream.get_first_raw_message_by_subject(subject, from).await {
-                Ok(message) => Some(vec![Stored { sequence: message.sequence, bytes: message.payload.to_vec() }]),
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Some(Vec::new()),
-                Err(_) => None,
-            }
-        });
-        found.ok_or_else(|| Unavailable("NATS does not answer".into()))
+        let found = self.first(from)?;
+        if found.is_some() && (self.writes || self.feed.as_ref().is_some_and(Feed::is_silent)) {
+            // Another node may write now, or the feed has ended.
+            (self.writes, self.feed) = (false, Some(self.feed_from(from + 1)));
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn last(&mut self) -> Result<Sequence, Unavailable> {
-        let mut stream = self.stream.clone();
-        let last = self.ask(async move {
-            let info: Result<_, Error> = stream.info().await.map(|info| info.state.last_sequence).map_err(Into::into);
-            info.ok()
-        });
-        last.ok_or_else(|| Unavailable("NATS does not answer".into()))
+        let unanswered = self.unanswered;
+        if let Some(found) = self.first(self.last + 1)? {
+            let mut stream = self.stream.clone();
+            let info = self.ask(async move { stream.info().await.map(|info| info.state.last_sequence).ok() });
+            self.last = info.unwrap_or_default().max(found.sequence);
+        }
+        // A short answer does not show that long messages come.
+        self.unanswered = unanswered;
+        if self.feed.is_none() && !self.writes {
+            self.feed = Some(self.feed_from(self.last + 1));
+        }
+        Ok(self.last)
     }
 }
 
+/// How long a read waits for the feed to bring a message that is in the stream, before it asks the stream's leader.
+const FEED: Duration = Duration::from_millis(500);
 /// Pause after a request that failed at once.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::stream::{Sequence, Stored};
 
@@ -27,6 +28,8 @@ pub(super) struct Feed {
     taken: VecDeque<Ready>,
     /// The first message that was not taken.
     next: Sequence,
+    /// Whether a wait was in vain, and no message has come since.
+    silent: bool,
     task: AbortHandle,
 }
 
@@ -35,7 +38,7 @@ struct Ready(Stored, #[expect(dead_code, reason = "gives the bytes back when it 
 
 impl Feed {
     /// Starts a feed from `from` on. `bell` rings with each message.
-    pub(super) fn start(runtime: &Handle, stream: Stream, from: Sequence, bell: watch::Sender<()>) -> Feed {
+    pub(super) fn start(runtime: &Handle, stream: Stream, from: Sequence, bell: watch::Sender<Sequence>) -> Feed {
         let (sender, messages) = mpsc::channel(MESSAGES);
         let room = Arc::new(Semaphore::new(BYTES));
         let task = runtime.spawn(async move {
@@ -51,12 +54,26 @@ impl Feed {
                 tokio::time::sleep(RETRY).await;
             }
         });
-        Feed { messages, taken: VecDeque::new(), next: from, task: task.abort_handle() }
+        Feed { messages, taken: VecDeque::new(), next: from, silent: false, task: task.abort_handle() }
     }
 
     /// Whether [`Feed::take`] can give the message at `from` at some time.
     pub(super) fn covers(&self, from: Sequence) -> bool {
         self.next <= from
+    }
+
+    /// Waits until a message is ready, at most so long. Does not wait again after a wait in vain, until a message has come.
+    pub(super) async fn wait(&mut self, most: Duration) {
+        if self.taken.is_empty() && !self.silent {
+            let ready = timeout(most, self.messages.recv()).await.ok().flatten();
+            self.silent = ready.is_none();
+            self.taken.extend(ready);
+        }
+    }
+
+    /// Whether the last wait was in vain, and no message has come since.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// Takes the ready messages from `from` on, at most about `bytes`; drops the messages before it.
@@ -65,7 +82,7 @@ impl Feed {
         while size < bytes
             && let Some(Ready(stored, _)) = self.taken.pop_front().or_else(|| self.messages.try_recv().ok())
         {
-            self.next = stored.sequence + 1;
+            (self.next, self.silent) = (stored.sequence + 1, false);
             if stored.sequence >= from {
                 size += stored.bytes.len();
                 found.push(stored);
@@ -87,7 +104,7 @@ async fn read(
     next: &mut Sequence,
     ready: &mpsc::Sender<Ready>,
     room: &Arc<Semaphore>,
-    bell: &watch::Sender<()>,
+    bell: &watch::Sender<Sequence>,
 ) -> Result<(), async_nats::Error> {
     let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: *next };
     let consumer = stream.create_consumer(OrderedConfig { deliver_policy, ..OrderedConfig::default() }).await?;
@@ -95,6 +112,10 @@ async fn read(
     while let Some(message) = messages.next().await {
         let message = message?;
         let sequence = message.info()?.stream_sequence;
+        if sequence < *next {
+            // The client makes a consumer without a message again from the beginning of the stream.
+            continue;
+        }
         let bytes = message.payload.to_vec();
         let share = u32::try_from(bytes.len().clamp(1, BYTES)).expect("at most 32 MiB");
         let permit = room.clone().acquire_many_owned(share).await?;
@@ -102,7 +123,7 @@ async fn read(
             return Ok(());
         }
         *next = sequence + 1;
-        bell.send_replace(());
+        bell.send_replace(sequence);
     }
     Ok(())
 }

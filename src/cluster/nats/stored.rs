@@ -24,8 +24,7 @@ pub struct Beginning {
 impl Beginning {
     /// The description of the stream.
     fn description(&self) -> String {
-        let start: String = self.start.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{start} {}", self.key)
+        format!("{} {}", self.start, self.key)
     }
 
     /// The key in the description of a stream; `None` for a stream of an earlier program.

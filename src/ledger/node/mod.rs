@@ -40,8 +40,8 @@ pub struct Replication {
     pub log: Box<dyn CommitLog + Send>,
     /// The other nodes. The writer thread alone asks them.
     pub peers: Box<dyn Peers>,
-    /// Rings when a message has come.
-    pub bell: watch::Receiver<()>,
+    /// The newest message that has come; rings with each.
+    pub bell: watch::Receiver<Sequence>,
     /// Whether this node holds the lease: whether it should lead. Safety does not rest on it.
     pub lease: watch::Receiver<bool>,
     /// Up to where the other nodes are durable.

@@ -1,9 +1,11 @@
 //! A node stores what another node decided: the same rows, and a signature under the same tree.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::Stream;
 use super::error::{FollowError, NotOfLog};
+use super::judge::{Next, cannot_be_read, judge_some};
 use crate::access::Access;
 use crate::chain;
 use crate::history::newest_redaction;
@@ -16,26 +18,9 @@ use crate::ledger::node::{Leader, Role};
 use crate::ledger::transfer::{InsertError, insert_entry};
 use crate::log::{self, LoggedMessage, Reader};
 use crate::sqlite::ErrorKind;
-use crate::stream::{ChainError, CommitBody, Judged, Kind, LeadBody, MessageHash, Sequence, Whole};
+use crate::stream::{CommitBody, Kind, LeadBody, MessageHash, Sequence, Whole};
 use crate::tree::Frontier;
 use crate::wire::{LEDGER, Leaf, LedgerKeyAdded};
-
-/// Most messages in one local commit.
-const MESSAGES: usize = 200;
-/// Most bytes of messages in one local commit, besides its last message.
-const BYTES: usize = 16 << 20;
-
-/// What there is to store.
-enum Next {
-    /// These messages count.
-    Messages(Vec<Whole>),
-    /// The stream ends.
-    End,
-    /// The stream cannot be read now.
-    Unreadable,
-    /// The stream lacks this message, and has later ones.
-    Missing(Sequence),
-}
 
 /// What the open transaction has stored.
 struct Stored {
@@ -83,9 +68,26 @@ impl WriterThread {
     }
 
     /// Stores messages until the stream ends. Answers whether this node has every message.
-    pub(super) fn follow(&mut self, stream: &mut Stream) -> bool {
+    pub(super) fn follow_to_end(&mut self, stream: &mut Stream) -> bool {
+        match stream.log.last() {
+            Ok(last) => {
+                let has_all = self.follow(stream, last);
+                if has_all {
+                    stream.node.change(|state| state.heard = Instant::now());
+                }
+                has_all
+            }
+            Err(error) => {
+                cannot_be_read(&error);
+                false
+            }
+        }
+    }
+
+    /// Stores messages up to the one at `last`. Answers whether this node has every message up to there.
+    pub(super) fn follow(&mut self, stream: &mut Stream, last: Sequence) -> bool {
         loop {
-            match judge_some(stream) {
+            match judge_some(stream, last) {
                 Ok(Next::Messages(wholes)) if self.store(stream, &wholes) => {}
                 Ok(Next::Missing(sequence)) if self.repair(stream, sequence) => {}
                 Ok(Next::Messages(_) | Next::Unreadable | Next::Missing(_)) => return false,
@@ -187,7 +189,10 @@ impl WriterThread {
         if let Some(recorded) = stored.recorded {
             self.state.followed(Position::new(stored.edge.leaves() - 1), recorded);
         }
-        if let Some(newest) = stored.newest.filter(|newest| newest.generation == stream.node.generation) {
+        // A commit in a file that is no longer at the log's path is not confirmed.
+        let is_kept = self.shared.files.committed(self.state.head());
+        let newest = stored.newest.filter(|newest| is_kept && newest.generation == stream.node.generation);
+        if let Some(newest) = newest {
             stream.node.is_durable(newest.tip.sequence, newest.tip.hash);
         }
         Ok(stored.leader)
@@ -208,7 +213,6 @@ impl WriterThread {
         if *self.shared.head.borrow() == head {
             return;
         }
-        self.shared.files.committed(head);
         let redacted = newest_redaction(&self.state.reader()).unwrap_or_default();
         if redacted > self.shared.redactions.recorded() {
             self.shared.redactions.record(redacted);
@@ -262,38 +266,6 @@ fn begins(origin: &str, edge: &Frontier, start: &Whole) -> Result<(), FollowErro
         return Ok(());
     }
     Err(FollowError::OtherLog { generation: start.generation, found: own.size.get() })
-}
-
-/// Judges the next messages, and answers those that count.
-fn judge_some(stream: &mut Stream) -> Result<Next, ChainError> {
-    if stream.is_older() {
-        return Ok(Next::Missing(0));
-    }
-    let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
-    while wholes.len() < MESSAGES && bytes < BYTES {
-        let message = match stream.message(stream.chain.next()) {
-            Ok(Some(message)) => message,
-            Ok(None) if judged == 0 => return Ok(Next::End),
-            Err(error) if judged == 0 => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the stream cannot be read now");
-                return Ok(Next::Unreadable);
-            }
-            Ok(None) | Err(_) => break,
-        };
-        (judged, bytes) = (judged + 1, bytes + message.bytes.len());
-        if message.sequence > stream.chain.next() {
-            return Ok(if wholes.is_empty() { Next::Missing(stream.chain.next()) } else { Next::Messages(wholes) });
-        }
-        match stream.chain.judge(message.sequence, &message.bytes)? {
-            Judged::Valid(whole) => wholes.push(whole),
-            Judged::Begun { .. } => {}
-            Judged::Void(why) => {
-                tracing::warn!(sequence = message.sequence, ?why, "a message of the stream does not count");
-            }
-        }
-    }
-    stream.note_void();
-    Ok(Next::Messages(wholes))
 }
 
 /// The seal and the identity of a log to which an event has added a key.

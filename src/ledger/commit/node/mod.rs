@@ -7,6 +7,7 @@
 
 mod error;
 mod follow;
+mod judge;
 mod lead;
 mod repair;
 mod stream;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
 use crate::ledger::node::{AccessRequest, BarrierRequest, Requests, Role};
+use crate::stream::Sequence;
 
 /// How often a node looks at the stream's leader although no message has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,7 +36,9 @@ enum Wake {
     Access(AccessRequest),
     /// A read waits for a message of the leader.
     Barrier(BarrierRequest),
-    /// A message may have come, or the lease has changed.
+    /// The message at this place has come.
+    Message(Sequence),
+    /// The lease has changed, or the last look is a while ago.
     Look,
     /// The ledger closes.
     Close,
@@ -52,6 +56,7 @@ impl WriterThread {
                 Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
                 Wake::Access(request) => self.send_access(request, &queue, &mut stream),
                 Wake::Barrier(passed) => self.send_barrier(passed, &queue, &mut stream),
+                Wake::Message(newest) => self.message(newest, &queue, &mut stream),
                 Wake::Look => self.look(&queue, &mut stream),
                 Wake::Close => return,
             }
@@ -68,10 +73,19 @@ impl WriterThread {
         }
     }
 
+    /// Stores the messages up to one that has come. A node that follows does not ask the stream's leader for later ones: they ring
+    /// too, and the question takes longer than the commit.
+    fn message(&mut self, newest: Sequence, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+        match stream.node.state().role {
+            Role::Follows if self.shared.read_only.get().is_none() => drop(self.follow(stream, newest)),
+            _ => self.look(queue, stream),
+        }
+    }
+
     /// Reads the stream to its end, and begins or ends to lead as the lease says.
     fn look(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         let stopped = self.shared.read_only.get().is_some();
-        let is_current = !stopped && self.follow(stream);
+        let is_current = !stopped && self.follow_to_end(stream);
         // From the end of a look on: while NATS is slow to answer, appends and the end of the ledger get their turn between two looks.
         stream.looked = Instant::now();
         if stopped {
@@ -107,9 +121,9 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = ring(lease) => Wake::Look,
-                // A leader's own messages ring too.
-                () = ring(bell), if !leads => Wake::Look,
                 () = tokio::time::sleep_until(due.into()) => Wake::Look,
+                // A leader's own messages ring too.
+                () = ring(bell), if !leads => Wake::Message(*bell.borrow_and_update()),
                 Some(request) = access.recv() => Wake::Access(request),
                 Some(passed) = barriers.recv() => Wake::Barrier(passed),
                 append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),

@@ -35,12 +35,13 @@ pub(in crate::ledger) struct Stream {
     pub(super) logged: u32,
     /// Messages that were read and not judged.
     ahead: VecDeque<Stored>,
-    pub(super) bell: watch::Receiver<()>,
+    pub(super) bell: watch::Receiver<Sequence>,
     pub(super) lease: watch::Receiver<bool>,
     pub(super) confirmations: Arc<Confirmations>,
     pub(super) runtime: Handle,
     /// Whether the newest message of a leader is this node's.
     pub(super) leads: bool,
+    /// When the last look ended.
     pub(super) looked: Instant,
 }
 
