@@ -12,12 +12,14 @@ use ureq::http::Method;
 use super::{NAMES, Nodes};
 use crate::support::cli::cli;
 use crate::support::wait::until_paced;
-use crate::support::{Client, noted};
+use crate::support::{Client, noted, task_job};
 
 /// Longest wait of a client for one node. It then asks another one, as a worker behind a load balancer does.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Pause between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Events of one worker for one job.
+const NOTES: usize = 1_000;
 /// Workers at the same time.
 const WORKERS: usize = 3;
 
@@ -165,7 +167,9 @@ impl Seen {
     fn work(&self, worker: usize) {
         let clients: [Client; 3] = std::array::from_fn(|at| self.client(at, &self.worker));
         for n in 0.. {
-            let event = noted("before", &format!("{worker}-{n}"));
+            // A job takes 10,000 notes.
+            let job = format!("{worker}-{}", n / NOTES);
+            let event = if n % NOTES == 0 { task_job(&job) } else { noted(&job, &n.to_string()) };
             for attempt in worker + n.. {
                 // An event that is on its way when the test ends is not answered, and need not be there.
                 if self.stopped() {
