@@ -57,13 +57,15 @@ pub(in crate::ledger) struct Anchor {
     held: Option<Vec<u8>>,
     /// A note that the file may hold instead, because writing the note failed half-way.
     unsure: Option<Vec<u8>>,
+    /// The note that the file held when it was last found missing. A volume that comes back brings this note with it.
+    gone: Option<Vec<u8>>,
 }
 
 impl Anchor {
     /// Reads the anchor of `folder`, which may have none.
     pub(in crate::ledger) fn find(folder: &Folder) -> Result<Anchor, AnchorError> {
         let (folder, file) = (folder.anchor().to_owned(), folder.anchored());
-        Ok(Anchor { held: read(&file)?, unsure: None, folder, file })
+        Ok(Anchor { held: read(&file)?, unsure: None, gone: None, folder, file })
     }
 
     /// The note that the anchor holds.
@@ -134,13 +136,16 @@ impl Anchor {
         if found.is_some() && found == self.unsure {
             self.held = self.unsure.take();
         }
+        if found.is_some() && found == self.gone {
+            self.held = self.gone.take();
+        }
         match found {
             found if found == self.held => Ok(()),
             Some(found) => Err(AnchorError::Taken { expected: self.held.clone(), found }),
             // No process that signs for the log removes the file.
             None => {
                 tracing::warn!(file = %self.file.display(), "the anchor's file is missing: it is written again");
-                self.held = None;
+                self.gone = self.held.take().or(self.gone.take());
                 Ok(())
             }
         }
@@ -250,6 +255,32 @@ mod tests {
         std::fs::remove_dir_all(&anchor.folder).unwrap();
         anchor.put(b"1").unwrap();
         assert_eq!(std::fs::read(&anchor.file).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_volume_that_comes_back_with_its_note_is_not_taken_for_another_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut anchor = anchor(dir.path());
+        let away = dir.path().join("away");
+        anchor.put(b"1").unwrap();
+        // It comes back between the two comparisons of one attempt.
+        std::fs::rename(&anchor.folder, &away).unwrap();
+        anchor.compare().unwrap();
+        std::fs::rename(&away, &anchor.folder).unwrap();
+        anchor.put(b"2").unwrap();
+        // It comes back after a note was written in its place.
+        std::fs::rename(&anchor.folder, &away).unwrap();
+        anchor.put(b"3").unwrap();
+        std::fs::remove_dir_all(&anchor.folder).unwrap();
+        std::fs::rename(&away, &anchor.folder).unwrap();
+        anchor.put(b"4").unwrap();
+        assert_eq!(std::fs::read(&anchor.file).unwrap(), b"4");
+        // A note that another process wrote meanwhile.
+        std::fs::rename(&anchor.folder, &away).unwrap();
+        anchor.compare().unwrap();
+        std::fs::rename(&away, &anchor.folder).unwrap();
+        std::fs::write(&anchor.file, "5").unwrap();
+        assert!(matches!(anchor.put(b"6"), Err(AnchorError::Taken { .. })));
     }
 
     #[test]
