@@ -17,5 +17,6 @@ pub(crate) fn fact(job: &str, position: u64, event: Event) -> Fact {
 pub(crate) fn created() -> Event {
     let spec = Spec::Task(TaskSpec { job_type: TaskType::FullSync, total_records: None });
     let spec_json = RawJson(r#"{"job_type":"full_sync"}"#.into());
-    Event::Created(Created { spec, spec_json, created_by: None, labels: Labels::new(), not_before: None, retry: None })
+    let (labels, created_by) = (Labels::new(), None);
+    Event::Created(Box::new(Created { spec, spec_json, created_by, labels, not_before: None, retry: None }))
 }

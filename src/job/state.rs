@@ -103,10 +103,11 @@ impl Job {
     /// A [`Conflict`] if `fact` is of another type.
     pub fn begin(fact: Fact) -> Result<Job, Conflict> {
         let moment = Moment { time: fact.time, actor: &fact.actor, position: fact.position };
-        let (Step::Enter(state), Event::Created(created)) = (step(None, &fact.event, moment)?, &fact.event) else {
-            return Err(Conflict { state: None, event: fact.event.event_type() });
+        let (entered, event) = (step(None, &fact.event, moment)?, fact.event.event_type());
+        let (Step::Enter(state), Event::Created(created)) = (entered, fact.event) else {
+            return Err(Conflict { state: None, event });
         };
-        let created = created.clone();
+        let created = *created;
         let (items, job_type, total): (Vec<Item>, _, _) = match &created.spec {
             Spec::Rule(rule) => (rule.actions.iter().map(|a| Item::pending(a.id.clone())).collect(), None, None),
             Spec::Task(task) => (Vec::new(), Some(task.job_type.into()), task.total_records),

@@ -204,7 +204,7 @@ mod tests {
             let spec = Spec::Generic(GenericSpec { job_type: "sync".parse().unwrap(), parameters: None, total_records: Some(2) });
             let (spec_json, labels) = (RawJson("{}".into()), Labels::new());
             let created = Created { spec, spec_json, created_by: None, labels, not_before: None, retry: None };
-            let mut states = vec![Job::begin(fact("a", 1, Event::Created(created))).unwrap().summary];
+            let mut states = vec![Job::begin(fact("a", 1, Event::Created(Box::new(created)))).unwrap().summary];
             let events = std::iter::once(Event::Started(Started::default())).chain(events);
             let facts: Vec<Fact> = (2..).zip(events).map(|(position, event)| fact("a", position, event)).collect();
             for fact in &facts {

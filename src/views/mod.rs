@@ -20,6 +20,7 @@ mod projector;
 mod query;
 mod rebuild;
 mod recent;
+mod room;
 mod running;
 mod save;
 mod set_aside;

@@ -17,14 +17,31 @@ pub(super) struct Occurrences(Vec<Block>);
 struct Block {
     number: u64,
     types: Types,
-    /// The kinds, each once.
-    kinds: Vec<Kind>,
+    kinds: Kinds,
+}
+
+/// A set of kinds, one bit each.
+#[derive(Clone, Copy)]
+struct Kinds(u8);
+
+impl Kinds {
+    fn of(kind: Option<Kind>) -> Kinds {
+        Kinds(kind.map_or(0, |kind| 1 << kind as u8))
+    }
+
+    fn with(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+
+    fn each(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.iter().copied().filter(move |kind| self.0 & (1 << *kind as u8) != 0)
+    }
 }
 
 impl Occurrences {
     /// Adds an event, which comes after all others. `kind` is `None` for an event of the ledger itself.
     pub(super) fn add(&mut self, position: Position, types: Types, kind: Option<Kind>) {
-        self.add_block(Block { number: position.get() / BLOCK, types, kinds: kind.into_iter().collect() });
+        self.add_block(Block { number: position.get() / BLOCK, types, kinds: Kinds::of(kind) });
     }
 
     /// Adds the events of `later`, which come after all others.
@@ -36,8 +53,7 @@ impl Occurrences {
         match self.0.last_mut() {
             Some(last) if last.number == block.number => {
                 last.types = last.types.with(block.types);
-                let new = block.kinds.into_iter().filter(|kind| !last.kinds.contains(kind)).collect::<Vec<_>>();
-                last.kinds.extend(new);
+                last.kinds = last.kinds.with(block.kinds);
             }
             _ => self.0.push(block),
         }
@@ -52,7 +68,7 @@ impl Occurrences {
         };
         for block in &self.0 {
             let types = block.types.each().map(|one| ("type", one.as_str()));
-            let kinds = block.kinds.iter().map(|kind| ("kind", kind.as_str()));
+            let kinds = block.kinds.each().map(|kind| ("kind", kind.as_str()));
             for (field, value) in types.chain(kinds) {
                 write(field, value, block).map_err(Error::doing("write where events occur"))?;
             }

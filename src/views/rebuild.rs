@@ -1,12 +1,13 @@
 //! Makes new views from the log alone, in a file beside the old views.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{panic, thread};
 
 use rusqlite::Connection;
 
 use super::batch::Batch;
+use super::room::{Held, Room};
 use super::stretch::Stretch;
 use super::{Error, Projector, open};
 use crate::job::Position;
@@ -15,8 +16,15 @@ use crate::memory::Budget;
 
 /// Most events of one transaction.
 const STEP: u64 = 20_000;
-/// Stretches that wait for the writer, each of about 1 MiB.
-const AHEAD: usize = 2;
+/// Most bytes that are read ahead of the writer, 8 MiB: about what the reader reads while the writer commits [`STEP`] events.
+const AHEAD: usize = 8 << 20;
+
+/// A stretch that was read, or why the log cannot be read.
+struct Read<'r> {
+    stretch: Result<Stretch, Error>,
+    /// Frees the room when the stretch is folded.
+    _held: Held<'r>,
+}
 
 /// Makes views of the log in the new file `path`, with the events that arrive meanwhile, and syncs the file. First removes a file that
 /// an interrupted rebuild left there. Gives `progress` the position after each batch.
@@ -85,25 +93,27 @@ fn project(
     projector: Projector,
     progress: impl FnMut(Position) + Send,
 ) -> Result<Projector, Error> {
-    let (stretches, received) = sync_channel(AHEAD);
+    let (stretches, received) = channel();
+    let room = Room::new(AHEAD);
     thread::scope(|scope| {
         let writer = thread::Builder::new()
             .name("rebuild-writer".into())
             .spawn_scoped(scope, move || write(projector, &received, progress))
             .map_err(Error::Thread)?;
-        read(log, upto, stretches);
+        read(log, upto, &room, stretches);
         writer.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
 }
 
 /// Sends the stretches of the log up to `upto`, and an error of the log as the last. Ends early if the writer has ended.
-fn read(log: &Reader<'_>, upto: Position, stretches: SyncSender<Result<Stretch, Error>>) {
+fn read<'r>(log: &Reader<'_>, upto: Position, room: &'r Room, stretches: Sender<Read<'r>>) {
     let mut next = Some(Position::GENESIS);
     while let Some(from) = next {
         let stretch = Stretch::read(log, from, upto.get().saturating_add(1).saturating_sub(from.get()));
         next = stretch.as_ref().ok().and_then(|stretch| stretch.end).map(Position::next);
         let is_end = next.is_none() && stretch.is_ok();
-        if is_end || stretches.send(stretch).is_err() {
+        let held = room.hold(stretch.as_ref().map_or(0, Stretch::weight));
+        if is_end || stretches.send(Read { stretch, _held: held }).is_err() {
             return;
         }
     }
@@ -112,11 +122,11 @@ fn read(log: &Reader<'_>, upto: Position, stretches: SyncSender<Result<Stretch, 
 /// Folds and writes the stretches that another thread read.
 fn write(
     mut projector: Projector,
-    stretches: &Receiver<Result<Stretch, Error>>,
+    stretches: &Receiver<Read<'_>>,
     mut progress: impl FnMut(Position),
 ) -> Result<Projector, Error> {
     let mut batch = Batch::default();
-    for stretch in stretches {
+    for Read { stretch, _held } in stretches {
         projector.take(None, &mut batch, stretch?)?;
         if batch.count >= STEP || projector.is_full(&batch) {
             projector.commit(None, std::mem::take(&mut batch), |_| {})?;

@@ -6,15 +6,18 @@ use std::collections::HashSet;
 use super::Error;
 use super::batch::{JobRows, fold_again};
 use super::occurrence::Occurrences;
+use crate::cache::job_weight;
 use crate::history::row_fact;
 use crate::job::{Event, Fact, JobKey, Position};
 use crate::log::{Reader, Row, enough};
 use crate::wire;
 
-/// Most events of a stretch.
-const EVENTS: u64 = 1000;
-/// A stretch ends at about this many bytes of events, 1 MiB, or after one event that is larger.
-const BYTES: usize = 1 << 20;
+/// Most events of a stretch: few enough that they are still in the processor's cache when they are folded.
+const EVENTS: u64 = 250;
+/// A stretch ends at about this many bytes of events, 256 KiB, or after one event that is larger.
+const BYTES: usize = 256 << 10;
+/// About how many bytes an event takes in memory beside its texts.
+const OVERHEAD: usize = 512;
 
 /// The events of a stretch, as the projector folds them.
 #[derive(Default)]
@@ -49,9 +52,10 @@ impl Stretch {
     ///
     /// The log cannot be read, or an event cannot be read and names no job.
     pub(super) fn read(log: &Reader<'_>, from: Position, limit: u64) -> Result<Stretch, Error> {
-        let mut stretch = Stretch::default();
+        let limit = limit.min(EVENTS);
+        let mut stretch = Stretch { events: Vec::with_capacity(limit as usize), ..Stretch::default() };
         let mut redacted = HashSet::new();
-        log.scan_with_columns(from, limit.min(EVENTS), |types, kind, row| {
+        log.scan_with_columns(from, limit, |types, kind, row| {
             stretch.occurrences.add(row.position, types, kind);
             let event = read(log, row)?;
             if let Some(ReadEvent::Fact(Fact { key, event: Event::Redacted(_), .. })) = &event {
@@ -68,6 +72,13 @@ impl Stretch {
         let upto = stretch.end.unwrap_or_default();
         stretch.refolded = redacted.into_iter().map(|key| (key.clone(), fold_again(log, &key, upto))).collect();
         Ok(stretch)
+    }
+
+    /// About how many bytes the stretch takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        let refolded = self.refolded.iter().filter_map(|(_, rows)| rows.as_ref().ok()?.as_ref());
+        let refolded: usize = refolded.map(|rows| job_weight(&rows.job)).sum();
+        self.bytes + OVERHEAD * self.events.len() + refolded
     }
 }
 

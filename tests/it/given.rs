@@ -173,14 +173,14 @@ pub fn created(kind: Kind) -> Event {
 pub fn created_with(spec: Spec) -> Event {
     // Only the code that stores and shows the spec looks at its text.
     let spec_json = RawJson(Arc::from("{}"));
-    Event::Created(Created {
+    Event::Created(Box::new(Created {
         spec,
         spec_json,
         created_by: None,
         labels: Default::default(),
         not_before: None,
         retry: None,
-    })
+    }))
 }
 
 fn action(id: &str) -> Action {

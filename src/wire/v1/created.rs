@@ -140,14 +140,14 @@ impl Shape for Created1 {
     }
 
     fn into_event(self) -> Event {
-        Event::Created(Created {
+        Event::Created(Box::new(Created {
             spec: self.read.into_spec(),
             spec_json: self.spec.0,
             created_by: into_text(self.created_by),
             labels: self.labels,
             not_before: None,
             retry: None,
-        })
+        }))
     }
 }
 
