@@ -2,8 +2,8 @@
 //!
 //! Layers, each using only those before it; the first nine know no I/O, no clock, no randomness and no async:
 //! `chain` → [`memory`] → [`job`] → [`cache`] → `json` → [`mask`] → [`wire`] → [`tree`] → [`stream`] → `blocking` → [`sqlite`] → [`access`] →
-//! [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`cluster`] → [`model`] → [`drawn`] → [`evidence`] → [`tails`] →
-//! [`workers`] → [`webhooks`] → [`http`] → [`kinds`] → `page` → [`server`] → [`client`] → [`cli`].
+//! [`webhooks`] → [`log`] → [`history`] → [`views`] → [`audit`] → [`ledger`] → [`cluster`] → [`model`] → [`drawn`] → [`evidence`] → [`tails`] →
+//! [`workers`] → [`deliveries`] → [`http`] → [`kinds`] → `page` → [`server`] → [`client`] → [`cli`].
 //!
 //! The feature `client` alone builds [`client`], which uses none of the others but `chain`. All others need the feature `server`.
 
@@ -25,6 +25,8 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod cluster;
+#[cfg(feature = "server")]
+pub mod deliveries;
 #[cfg(feature = "server")]
 pub mod drawn;
 #[cfg(feature = "server")]

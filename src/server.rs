@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use crate::access::{Access, AccessError, LiveAccess};
 use crate::blocking::off_thread;
 use crate::cluster::{Cluster, ClusterError, Settings};
+use crate::deliveries::Webhooks;
 use crate::http::{
     self, App, AppState, HttpOptions, Limits, Openings, Pages, RenderedEvents, RenderedJobs, Requests, SharedWith,
     Site, Tls, Transport,
@@ -20,7 +21,7 @@ use crate::ledger::{Folder, Ledger, Node, OpenError, Options, Role};
 use crate::memory::Share;
 use crate::page;
 use crate::tails::{self, LiveJobs, Tails};
-use crate::webhooks::{WebhookError, Webhooks};
+use crate::webhooks::WebhookError;
 use crate::workers::{self, Claims};
 
 /// How often the server looks for tokens that another process revoked, to end their tails.
@@ -195,6 +196,7 @@ impl Server {
         let _ = delivered.changed().await;
         tasks.iter().for_each(AbortHandle::abort);
         if let Some(cluster) = &self.app.cluster {
+            cluster.send_last_files(&self.app.ledger).await;
             cluster.stop_leading().await;
             cluster.tell_last_position(&self.app.ledger).await;
         }
@@ -224,14 +226,12 @@ impl Server {
 
 /// Runs `work`, which never ends, as long as this node leads. A ledger on one machine always leads.
 async fn while_leading<W: Future<Output = ()>>(ledger: Ledger, work: impl Fn(Ledger) -> W) {
-    let Some(mut state) = ledger.node().map(Node::watch) else { return work(ledger).await };
+    let Some(node) = ledger.node() else { return work(ledger).await };
     loop {
-        // The sender lives as long as the ledger.
-        let _ = state.wait_for(|state| state.role == Role::Leads).await;
-        let mut ends = state.clone();
+        node.until_leading(true).await;
         tokio::select! {
             () = work(ledger.clone()) => {}
-            _ = ends.wait_for(|state| state.role != Role::Leads) => {}
+            () = node.until_leading(false) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The last use of a token stays on each node.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::error::{AccessError, Stop, attempt};
@@ -16,8 +16,6 @@ pub struct TokenCopy {
     secrets: Vec<SecretRow>,
     /// Token and source.
     sources: Vec<(i64, String)>,
-    /// A version of jobledger that kept sessions on each node sends none.
-    #[serde(default)]
     sessions: Vec<SessionRow>,
 }
 
@@ -129,6 +127,14 @@ impl Access {
         })
     }
 
+    /// Whether the node whose file this is leads, so that its webhooks may be changed; a ledger on one machine always does.
+    ///
+    /// # Errors
+    /// [`AccessError::NotLeading`].
+    pub fn leads(&self, now: Time) -> Result<(), AccessError> {
+        attempt("see whether the node leads", || may_change(&self.conn, now))
+    }
+
     /// Notes that the file is that of a ledger on one machine.
     pub fn is_alone(&self) -> Result<(), AccessError> {
         self.change("note that the ledger is on one machine", |file| {
@@ -138,7 +144,7 @@ impl Access {
 }
 
 /// Refuses a change of tokens in the file of a node that does not lead: the leader's file would take its place.
-pub(super) fn may_change(file: &Transaction<'_>, now: Time) -> Result<(), Stop> {
+pub(super) fn may_change(file: &Connection, now: Time) -> Result<(), Stop> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'node'";
     if file.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
         return Ok(());
@@ -210,12 +216,6 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_without_sessions_is_of_an_older_version() {
-        let older = r#"{"tokens":[],"secrets":[],"sources":[]}"#;
-        assert_eq!(serde_json::from_str::<TokenCopy>(older).unwrap().sessions, []);
-    }
-
-    #[test]
     fn a_version_changes_with_a_change_by_another_connection() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.db");
@@ -234,10 +234,12 @@ mod tests {
         create("a").unwrap();
         file.leads_until(now()).unwrap();
         assert!(matches!(create("b"), Err(AccessError::NotLeading)));
+        assert!(matches!(file.leads(now()), Err(AccessError::NotLeading)));
         let revoked = file.revoke(OrgId::default(), "a", now());
         assert!(matches!(revoked, Err(AccessError::NotLeading)));
         file.leads_until(Time::from_micros(2_000_000)).unwrap();
         create("b").unwrap();
+        file.leads(now()).unwrap();
         file.leads_until(now()).unwrap();
         file.is_alone().unwrap();
         create("c").unwrap();

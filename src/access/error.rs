@@ -35,8 +35,8 @@ pub enum AccessError {
     },
     /// The file is that of a node that does not lead.
     #[error(
-        "this folder is a node of a cluster, and its server does not lead now; change tokens in the folder of the node that leads, which \
-         `jobledger cluster status` names"
+        "this folder is a node of a cluster, and its server does not lead now; change tokens and webhooks in the folder of the node \
+         that leads, which `jobledger cluster status` names"
     )]
     NotLeading,
     /// The name has a wrong form.

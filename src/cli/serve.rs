@@ -14,11 +14,11 @@ use super::masking::Masking;
 use super::open_files;
 use super::stop::{at_hangup, stop_signal};
 use super::{AnchorDir, Data, Failure, Outcome, logging};
+use crate::deliveries::Settings;
 use crate::http::{HttpOptions, NotAnOrigin, Origin, Tls, Transport};
 use crate::job::Span;
 use crate::ledger::{Identity, Options};
 use crate::server::Server;
-use crate::webhooks::Settings;
 
 /// Serve the ledger over HTTP
 ///

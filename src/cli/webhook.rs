@@ -10,10 +10,12 @@ use super::output::{remark, say};
 use super::server::Server;
 use super::target::Target;
 use super::{Failure, Outcome};
+use crate::access::{Access, AccessError};
 use crate::job::{EventType, Kind, OrgId, Position};
 use crate::ledger::{Folder, system_clock};
 use crate::log::Reader;
-use crate::webhooks::{NewWebhook, Receiver, Webhook, WebhookError, WebhookFile, WebhookModel, sendable};
+use crate::model::WebhookModel;
+use crate::webhooks::{NewWebhook, Receiver, Webhook, WebhookError, WebhookFile, sendable};
 
 /// Make, list, remove and replay webhooks, which post events to a receiver
 #[derive(Debug, Args)]
@@ -150,7 +152,7 @@ impl Add {
         let (org, receiver) = (self.org.unwrap_or_default(), self.receiver.clone());
         let new = NewWebhook { org, receiver, types: types.collect(), kind: self.kind };
         let head = Reader::new(&log).head()?;
-        let added = WebhookFile::open(&folder.webhooks())?.add(&new, head, system_clock()()).map_err(refused)?;
+        let added = changeable(folder)?.add(&new, head, system_clock()()).map_err(refused)?;
         Ok(serde_json::to_value(WebhookModel::with_secret(&added))?)
     }
 
@@ -197,7 +199,7 @@ impl Remove {
             Target::Folder(data) => {
                 let folder = Folder::new(data);
                 let webhook = named(&folder, &self.id)?;
-                WebhookFile::open(&folder.webhooks())?.remove(webhook.org, &self.id).map_err(refused)
+                changeable(&folder)?.remove(webhook.org, &self.id).map_err(refused)
             }
             Target::Server(remote) => Server::new(remote.clone())?.delete(&path(&self.id, "")?),
         }
@@ -210,7 +212,7 @@ impl Replay {
             Target::Folder(data) => {
                 let folder = Folder::new(data);
                 let (org, log) = (named(&folder, &self.id)?.org, Reader::open(&folder.log())?);
-                let (file, head) = (WebhookFile::open(&folder.webhooks())?, Reader::new(&log).head()?);
+                let (file, head) = (changeable(&folder)?, Reader::new(&log).head()?);
                 let replayed = file.replay(org, &self.id, self.from, head).map_err(refused)?;
                 serde_json::to_value(WebhookModel::new(&replayed))?
             }
@@ -237,6 +239,23 @@ fn of_folder(folder: &Folder) -> Result<Vec<Webhook>, Failure> {
     // A wrong folder is an error, and a ledger without webhooks is not.
     Reader::open(&folder.log())?;
     Ok(Vec::new())
+}
+
+/// The file of the webhooks in a folder, to change it. Refuses the folder of a node that does not lead: the leader's webhooks would take
+/// the place of the change.
+fn changeable(folder: &Folder) -> Result<WebhookFile, Failure> {
+    if folder.access().exists() {
+        match Access::open_to_read(&folder.access()) {
+            Ok(tokens) => tokens.leads(system_clock()()).map_err(|error| match error {
+                AccessError::NotLeading => Failure::Refused(error.to_string()),
+                error => error.into(),
+            })?,
+            // A node has a file of the newest version.
+            Err(AccessError::Older { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(WebhookFile::open(&folder.webhooks())?)
 }
 
 /// The webhook in a folder that has this id, in any organisation.

@@ -10,6 +10,7 @@ mod condition;
 mod confirm;
 mod erase;
 mod error;
+mod files;
 mod founding;
 mod hearing;
 mod lease;
@@ -23,7 +24,6 @@ mod servers;
 mod settings;
 mod state;
 mod succession;
-mod tokens;
 
 pub use agent::Agent;
 pub use condition::Condition;
@@ -63,6 +63,7 @@ pub struct Cluster {
     keeps: Arc<AtomicBool>,
     held: watch::Sender<Held>,
     apart: watch::Sender<bool>,
+    giving: Arc<peers::Giving>,
 }
 
 impl Cluster {
@@ -114,6 +115,7 @@ impl Cluster {
             keeps: Arc::new(AtomicBool::new(true)),
             held: watch::Sender::new(Held::default()),
             apart: watch::Sender::new(false),
+            giving: Arc::default(),
         };
         // Before the node leads: its first commit must already wait for enough nodes.
         patiently(async || cluster.count_members().await).await?;
@@ -131,7 +133,7 @@ impl Cluster {
             self.clone().watch_stream(ledger.clone()),
             self.clone().check_servers(),
             self.clone().watch_hearing(ledger.clone()),
-            self.clone().send_tokens(ledger),
+            self.clone().send_files(ledger),
         );
     }
 

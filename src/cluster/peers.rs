@@ -1,12 +1,13 @@
 //! Questions between nodes, over NATS: the leader's newest position for a strong read, and messages that the stream lacks.
 //!
-//! Questions and answers carry a MAC. Their secrecy is that of the stream itself: nodes alone have the account, over TLS.
+//! Questions and answers carry a MAC, and what is secret in them is encrypted as in the stream.
 
 use std::time::Duration;
 
 use async_nats::jetstream::kv::Store;
 use async_nats::{Client, Message};
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use super::{Cluster, members};
 use crate::blocking::off_thread;
 use crate::job::Position;
 use crate::ledger::{Ledger, Node, Peers};
-use crate::stream::{Asked, Copied, MAX_MESSAGE, Question, Sequence, StreamKey, Whole};
+use crate::stream::{Asked, Copied, MAX_MESSAGE, MessageHash, Question, Sequence, StreamKey, Whole};
 
 /// How long a node waits for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -25,6 +26,18 @@ const RETRY: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
 /// Most bytes of one piece of an answer, the MAC not counted.
 const PIECE: usize = MAX_MESSAGE - 1024;
+
+/// The answer whose pieces a node is giving to another, so that all pieces are of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Giving(Mutex<Option<Given>>);
+
+/// An answer of more than one piece.
+#[derive(Debug)]
+struct Given {
+    /// The asking node, and the message after which it asks.
+    to: (String, u32, Sequence),
+    answer: Vec<u8>,
+}
 
 /// How a node asks others.
 struct Asking<'a> {
@@ -54,19 +67,18 @@ impl Asking<'_> {
     /// The messages after `after` of `generation` that `node` has, in order; none without an answer.
     async fn messages(&self, node: &str, generation: u32, after: Sequence) -> Vec<Whole> {
         let mut answer = Vec::new();
-        let mut total = None;
+        let mut whole = None;
         loop {
             let offset = u32::try_from(answer.len()).unwrap_or(u32::MAX);
             let asked = Asked::Messages { generation, after, offset };
             let Some(piece) = self.ask(node, asked).await else { return Vec::new() };
-            let Some((length, piece)) = piece.split_first_chunk::<4>() else { return Vec::new() };
-            let length = u32::from_be_bytes(*length) as usize;
-            // The node has more messages than at the first piece: the caller asks again.
-            if *total.get_or_insert(length) != length {
+            let Some((hash, piece)) = piece.split_first_chunk::<32>() else { return Vec::new() };
+            // The node has other messages or tokens than at the first piece: the caller asks again.
+            if *whole.get_or_insert(*hash) != *hash {
                 return Vec::new();
             }
             answer.extend_from_slice(piece);
-            if answer.len() >= length || piece.is_empty() {
+            if piece.len() < PIECE {
                 break;
             }
         }
@@ -135,7 +147,9 @@ impl Cluster {
         let Some(question) = question.filter(|question| question.generation == node.generation) else { return };
         let body = match question.asked {
             Asked::Barrier => position_after_barrier(ledger, node).await.map(|head| head.get().to_be_bytes().to_vec()),
-            Asked::Messages { generation, after, offset } => piece(ledger, generation, after, offset).await,
+            Asked::Messages { generation, after, offset } => {
+                self.piece(ledger, (question.node.to_owned(), generation, after), offset as usize).await
+            }
         };
         let Some(body) = body else { return };
         let answer = question.answer(&body, &node.key);
@@ -143,22 +157,31 @@ impl Cluster {
             tracing::debug!(error = &error as &dyn std::error::Error, "an answer to a node is not sent");
         }
     }
+
+    /// The hash of the whole answer, and the piece of it at `offset`.
+    async fn piece(&self, ledger: &Ledger, to: (String, u32, Sequence), offset: usize) -> Option<Vec<u8>> {
+        let kept = self.giving.0.lock().take().filter(|given| offset > 0 && given.to == to);
+        let answer = match kept {
+            Some(given) => given.answer,
+            None => {
+                let (ledger, (_, generation, after)) = (ledger.clone(), to.clone());
+                let answer = off_thread(move || ledger.copied_messages(generation, after)).await;
+                let answer = answer.inspect_err(|error| {
+                    tracing::warn!(error = error as &dyn std::error::Error, "messages cannot be read for another node");
+                });
+                answer.ok()?
+            }
+        };
+        let rest = answer.get(offset..).unwrap_or_default();
+        let piece = [&MessageHash::of(&answer).0[..], &rest[..rest.len().min(PIECE)]].concat();
+        if rest.len() >= PIECE {
+            *self.giving.0.lock() = Some(Given { to, answer });
+        }
+        Some(piece)
+    }
 }
 
 /// The newest position of the node that leads, after the stream has accepted one more message of it: no other node led meanwhile.
 async fn position_after_barrier(ledger: &Ledger, node: &Node) -> Option<Position> {
     node.barrier().await.then(|| ledger.head())
-}
-
-/// The length of the whole answer, and a piece of it.
-async fn piece(ledger: &Ledger, generation: u32, after: Sequence, offset: u32) -> Option<Vec<u8>> {
-    let ledger = ledger.clone();
-    let answer = off_thread(move || ledger.copied_messages(generation, after)).await;
-    let answer = answer.inspect_err(|error| {
-        tracing::warn!(error = error as &dyn std::error::Error, "messages cannot be read for another node");
-    });
-    let answer = answer.ok()?;
-    let length = u32::try_from(answer.len()).ok()?;
-    let rest = answer.get(offset as usize..).unwrap_or_default();
-    Some([&length.to_be_bytes(), &rest[..rest.len().min(PIECE)]].concat())
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use crate::http::answer::{Code, Error, shortened};
@@ -99,7 +99,12 @@ pub async fn beyond(app: &App, cursor: Position) -> Beyond {
 
 /// The position in the header of a request or an answer.
 pub fn position(headers: &HeaderMap) -> Option<Position> {
-    headers.get(crate::http::POSITION)?.to_str().ok()?.parse().ok().map(Position::new)
+    number(headers.get(crate::http::POSITION)).map(Position::new)
+}
+
+/// The number in a header.
+pub fn number(value: Option<&HeaderValue>) -> Option<u64> {
+    value?.to_str().ok()?.parse().ok()
 }
 
 /// Waits until this node has `position`; `false` after 5 s.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::access::LiveAccess;
 use crate::cluster::Cluster;
+use crate::deliveries::Webhooks;
 use crate::http::answer::{Pages, RenderedEvents, RenderedJobs};
 use crate::http::cors::SharedWith;
 use crate::http::limits::Limits;
@@ -16,7 +17,6 @@ use crate::http::routes::session::OnceLink;
 use crate::http::tail::Openings;
 use crate::ledger::Ledger;
 use crate::tails::{LiveJobs, Tails};
-use crate::webhooks::Webhooks;
 use crate::workers::Claims;
 
 /// The state of the server. Cheap to clone.

@@ -23,7 +23,7 @@ use tower::Service;
 
 use crate::access::Capability;
 use crate::cluster::{Agent, Cluster};
-use crate::http::across::{catch_up, has_position, is_heard, is_strong, position};
+use crate::http::across::{catch_up, has_position, is_heard, is_strong, number, position};
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
 use crate::http::observe::in_request;
@@ -33,9 +33,12 @@ use crate::http::routes::claims;
 use crate::http::routes::session::MAX_FORM;
 use crate::http::signed_in::SessionChange;
 use crate::ledger::{Node, Role};
+use crate::stream::Sequence;
 
 /// The node that forwarded a request. A request is forwarded once.
 const FORWARDED: HeaderName = HeaderName::from_static("ledger-forwarded");
+/// The newest message of the stream that the leader had when it answered. The node that forwarded the request waits for it.
+const MESSAGE: HeaderName = HeaderName::from_static("ledger-message");
 /// Marks the answer of a node that does not lead: nothing was recorded.
 const NO_LEADER: HeaderName = HeaderName::from_static("ledger-no-leader");
 /// How long a request waits for a leader.
@@ -53,8 +56,8 @@ const OF_ONE_CONNECTION: [HeaderName; 7] =
 const SESSION: &str = "/session";
 /// Where a request may wait for a minute.
 const CLAIMS: &str = "/ledger/claims";
-/// Writes that concern one node alone: webhooks, and views.
-const LOCAL: [&str; 2] = ["/ledger/webhooks", "/ledger/rebuild"];
+/// The write that concerns one node alone: its views.
+const LOCAL: &str = "/ledger/rebuild";
 
 /// Answers a request on a node of a cluster: forwards a write if another node leads.
 ///
@@ -87,19 +90,20 @@ pub async fn answer(app: App, mut routes: Router, request: Request) -> Result<Re
     let mut answer = routes.call(request).await?;
     if is_forwarded {
         let is_refused = answer.extensions().get::<Arc<Error>>().is_some_and(|error| error.code == Code::NO_LEADER);
-        let (name, value) = if is_refused { (NO_LEADER, 1) } else { (crate::http::POSITION, app.ledger.head().get()) };
-        answer.headers_mut().entry(name).or_insert(value.into());
+        if is_refused {
+            answer.headers_mut().insert(NO_LEADER, 1.into());
+        } else {
+            answer.headers_mut().entry(crate::http::POSITION).or_insert(app.ledger.head().get().into());
+            answer.headers_mut().insert(MESSAGE, node.state().durable.sequence.into());
+        }
     }
     Ok(answer)
 }
 
 /// Whether the request is to be sent to the leader.
 fn is_due(node: &Node, request: &Request) -> bool {
-    let path = request.uri().path();
-    let is_local =
-        LOCAL.iter().any(|local| path.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
-        && !is_local
+        && request.uri().path() != LOCAL
         && node.state().role != Role::Leads
 }
 
@@ -148,7 +152,7 @@ async fn forward(app: &App, write: Write) -> Result<Response, Error> {
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let sent = Sent { method: parts.method.clone(), path, headers: parts.headers, body: body.bytes.clone() };
     let mut stopping = app.stopping.clone();
-    let answer = tokio::select! {
+    let mut answer = tokio::select! {
         answer = send_until_heard(node, cluster, &sent) => answer?,
         _ = stopping.wait_for(|stopping| *stopping), if parts.uri.path() == CLAIMS => return Err(claims::stops()),
     };
@@ -156,10 +160,18 @@ async fn forward(app: &App, write: Write) -> Result<Response, Error> {
         // Without it the caller would not find what it wrote on this node. The leader has recorded it all the same.
         let _ = has_position(app, position).await;
     }
+    if let Some(message) = number(answer.headers_mut().remove(MESSAGE).as_ref()) {
+        has_message(node, message).await;
+    }
     if let Some(changed) = SessionChange::of(&sent.headers, answer.headers()) {
         changed.arrives(app).await;
     }
     Ok(answer)
+}
+
+/// Waits until this node has a message of the stream, for 5 s at most: the leader has recorded it all the same.
+async fn has_message(node: &Node, message: Sequence) {
+    let _ = timeout(LEADER, node.watch().wait_for(|state| state.durable.sequence >= message)).await;
 }
 
 /// Sends the request to the leader, as soon as there is one that takes it.
@@ -178,7 +190,7 @@ async fn send_until_heard(node: &Node, cluster: &Cluster, sent: &Sent) -> Result
                 Err(NotForwarded::Unanswered(error)) => {
                     let error = &*error as &dyn StdError;
                     in_request(|| tracing::warn!(error, "the leader did not answer a write"));
-                    let detail = "the leader did not answer; send the same events with the same ids again";
+                    let detail = "the leader did not answer: send the same events with the same ids again; before you repeat another change, look whether it was made";
                     return Err(Error::new(Code::OUTCOME_UNKNOWN, detail));
                 }
             }

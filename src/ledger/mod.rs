@@ -37,7 +37,8 @@ pub use keys::{Continued, Identity, KeyError, RotateError, continue_log, identit
 pub use leases::{BadLeaseToken, HeldLease, LeaseSecretError, LeaseToken, Overdue, Renewal};
 pub use metrics::Metrics;
 pub use node::{
-    Confirmations, Founding, Leader, Membership, MembershipError, Node, NodeState, Peers, Replication, Role,
+    Confirmations, CopyError, FilesError, Founding, Leader, Membership, MembershipError, Node, NodeState, Peers,
+    Replication, Role, SharedFiles,
 };
 pub use open::OpenError;
 pub use options::{Clock, Options, system_clock};

@@ -1,7 +1,9 @@
-//! The bodies of messages: a commit's events, and the node that begins to write.
+//! The bodies of messages: a commit's events, the node that begins to write, and the files beside the log.
 
-use super::BadBody;
+use zeroize::Zeroizing;
+
 use super::fields::{Fields, put_long, put_short_text};
+use super::{BadBody, StreamKey};
 use crate::job::{Position, Time};
 use crate::tree::{Hash, Head, Size};
 
@@ -110,6 +112,29 @@ impl<'b> LeadBody<'b> {
     }
 }
 
+/// The body of the shared files of a cluster: the tokens, sessions and webhooks of the node that leads, as its program writes them.
+///
+/// They hold secrets. NATS keeps messages in files of its own, and passes answers between nodes, so the body is encrypted.
+pub struct FilesBody;
+
+impl FilesBody {
+    /// What the encryption is for.
+    const PURPOSE: &str = "files";
+
+    /// The body. Each call needs its own nonce.
+    pub fn encrypted(files: &[u8], nonce: [u8; StreamKey::NONCE], key: &StreamKey) -> Vec<u8> {
+        key.encrypted(FilesBody::PURPOSE, nonce, files)
+    }
+
+    /// The files of a body.
+    ///
+    /// # Errors
+    /// Bytes that were not encrypted with this key.
+    pub fn read(bytes: &[u8], key: &StreamKey) -> Result<Zeroizing<Vec<u8>>, BadBody> {
+        key.decrypted(FilesBody::PURPOSE, bytes).ok_or(BadBody("files encrypted with the stream's key"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -146,6 +171,20 @@ mod tests {
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = CommitBody::read(&bytes);
             let _ = LeadBody::read(&bytes);
+            let _ = FilesBody::read(&bytes, &StreamKey::derive(&[1; 32]));
+        }
+
+        #[test]
+        fn files_read_back_with_their_key_alone_and_no_changed_byte_passes(
+            files in bytes(), nonce in any::<[u8; 12]>(), at in any::<prop::sample::Index>(), bit in 0..8_u8,
+        ) {
+            let key = StreamKey::derive(&[1; 32]);
+            let mut body = FilesBody::encrypted(&files, nonce, &key);
+            prop_assert_eq!(&*FilesBody::read(&body, &key).unwrap(), &files);
+            prop_assert!(FilesBody::read(&body, &StreamKey::derive(&[2; 32])).is_err());
+            let at = at.index(body.len());
+            body[at] ^= 1 << bit;
+            prop_assert!(FilesBody::read(&body, &key).is_err());
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -43,13 +44,15 @@ impl fmt::Debug for MessageHash {
     }
 }
 
-/// The secret that authenticates the messages of a ledger's stream. Only nodes with the ledger's key have it.
+/// The secret that authenticates the messages of a ledger's stream, and encrypts what is secret in them. Only nodes with the ledger's key have it.
 #[derive(Clone)]
 pub struct StreamKey(Hmac<Sha256>);
 
 impl StreamKey {
     /// The length of a MAC in bytes.
     pub const MAC: usize = 32;
+    /// The length of the nonce of a cipher, in bytes.
+    pub const NONCE: usize = 12;
 
     /// Derives the key from the seed of the ledger's key (HKDF-SHA256).
     pub fn derive(seed: &[u8; 32]) -> StreamKey {
@@ -80,6 +83,36 @@ impl StreamKey {
     /// Whether `mac` is of these bytes and this purpose. Takes the same time for every MAC.
     pub fn verifies(&self, purpose: &str, bytes: &[u8], mac: &[u8]) -> bool {
         self.over(purpose, bytes).verify_slice(mac).is_ok()
+    }
+
+    /// `bytes`, encrypted by ChaCha20-Poly1305 (RFC 8439). Each purpose has its own key of the cipher, and each call needs its own nonce.
+    pub(super) fn encrypted(&self, purpose: &str, nonce: [u8; Self::NONCE], bytes: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(nonce.len() + bytes.len() + CHACHA20_POLY1305.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(bytes);
+        let nonce_of_call = Nonce::assume_unique_for_key(nonce);
+        let tag = self
+            .cipher(purpose)
+            .seal_in_place_separate_tag(nonce_of_call, Aad::empty(), &mut sealed[nonce.len()..])
+            .expect("a message is shorter than the cipher's limit of 256 GiB");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// The bytes that were encrypted, which are wiped when they are dropped; `None` if they were not encrypted with this key for this
+    /// purpose.
+    pub(super) fn decrypted(&self, purpose: &str, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, bytes) = encrypted.split_first_chunk::<{ Self::NONCE }>()?;
+        let mut bytes = Zeroizing::new(bytes.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let length = self.cipher(purpose).open_in_place(nonce, Aad::empty(), &mut bytes).ok()?.len();
+        bytes.truncate(length);
+        Some(bytes)
+    }
+
+    fn cipher(&self, purpose: &str) -> LessSafeKey {
+        let key = Zeroizing::new(self.mac("cipher", purpose.as_bytes()));
+        LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &*key).expect("a MAC is as long as a key of the cipher"))
     }
 
     fn over(&self, purpose: &str, bytes: &[u8]) -> Hmac<Sha256> {

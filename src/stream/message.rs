@@ -26,25 +26,25 @@ pub enum Kind {
     Commit,
     /// A node begins to write. It ends what an earlier writer left in flight.
     Lead,
-    /// Changes of tokens and sessions.
-    Access,
+    /// The shared files of the leader: tokens, sessions and webhooks.
+    Files,
     /// Nothing. Its place in the stream is after every commit that was answered before it.
     Barrier,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Commit, Kind::Lead, Kind::Access, Kind::Barrier];
+    const ALL: [Kind; 4] = [Kind::Commit, Kind::Lead, Kind::Files, Kind::Barrier];
 
-    fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         match self {
             Kind::Commit => 1,
             Kind::Lead => 2,
-            Kind::Access => 3,
+            Kind::Files => 3,
             Kind::Barrier => 4,
         }
     }
 
-    fn of(code: u8) -> Option<Kind> {
+    pub(super) fn of(code: u8) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }

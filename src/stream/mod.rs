@@ -24,7 +24,7 @@ mod parts;
 mod question;
 mod writing;
 
-pub use body::{CommitBody, Entry, LeadBody};
+pub use body::{CommitBody, Entry, FilesBody, LeadBody};
 pub use chain::{Chain, ChainError, Judged, Tip, Void, Whole};
 pub use commit_log::{CommitLog, Published, Stored, Unavailable};
 pub use confirmation::Confirmation;

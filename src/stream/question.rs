@@ -4,7 +4,7 @@ use super::fields::{Fields, put_long, put_short_text};
 use super::{BadBody, CommitId, Kind, MessageHash, Sequence, StreamKey, Whole};
 
 /// The version of questions and answers that this program writes and reads. A node ignores others.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// What the MAC of a question is for.
 const QUESTION: &str = "question";
 /// What the MAC of an answer is for.
@@ -107,7 +107,9 @@ pub struct Copied<'c> {
     pub sequence: Sequence,
     /// Its hash.
     pub hash: MessageHash,
-    /// The bytes of its [`CommitBody`](super::CommitBody); empty for a message without events.
+    /// [`Kind::Commit`]; [`Kind::Files`] if the node gives its own files with it; or [`Kind::Barrier`].
+    pub kind: Kind,
+    /// The bytes of its [`CommitBody`](super::CommitBody) or of its [`FilesBody`](super::FilesBody); else empty.
     pub body: &'c [u8],
 }
 
@@ -117,6 +119,7 @@ impl Copied<'_> {
         answer.extend_from_slice(&self.generation.to_be_bytes());
         answer.extend_from_slice(&self.sequence.to_be_bytes());
         answer.extend_from_slice(&self.hash.0);
+        answer.push(self.kind.code());
         put_long(answer, self.body);
     }
 
@@ -130,8 +133,8 @@ impl Copied<'_> {
             let generation = fields.u32("a generation")?;
             let sequence = fields.u64("a sequence")?;
             let hash = MessageHash(fields.array("a hash")?);
+            let kind = Kind::of(fields.u8("a kind")?).ok_or(BadBody("a known kind"))?;
             let body = fields.long("a body")?.to_vec();
-            let kind = if body.is_empty() { Kind::Barrier } else { Kind::Commit };
             // The log does not have the commit's id, and nothing asks for it after the commit.
             wholes.push(Whole {
                 generation,
@@ -195,9 +198,12 @@ mod tests {
         let entries = vec![Entry { leaf: b"leaf", content: None }];
         let body = CommitBody { first: Position::new(3), recorded: Time::from_micros(5), head, entries };
         let mut answer = Vec::new();
-        Copied { generation: 1, sequence: 4, hash: MessageHash([1; 32]), body: &body.to_bytes() }.write(&mut answer);
+        let commit = body.to_bytes();
+        let one = Copied { generation: 1, sequence: 4, hash: MessageHash([1; 32]), kind: Kind::Commit, body: &commit };
+        one.write(&mut answer);
         let one = answer.len();
-        Copied { generation: 1, sequence: 6, hash: MessageHash([2; 32]), body: b"" }.write(&mut answer);
+        let other = Copied { generation: 1, sequence: 6, hash: MessageHash([2; 32]), kind: Kind::Barrier, body: b"" };
+        other.write(&mut answer);
         let wholes = Copied::read_all(&answer, "c").unwrap();
         let found: Vec<_> = wholes.iter().map(|whole| (whole.sequence, whole.kind, whole.hash.0[0])).collect();
         assert_eq!(found, [(4, Kind::Commit, 1), (6, Kind::Barrier, 2)]);

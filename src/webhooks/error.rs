@@ -33,6 +33,11 @@ pub enum WebhookError {
     /// The file holds as many webhooks as it may.
     #[error("expected at most {MAX_WEBHOOKS} webhooks of all organisations, found as many; remove one first")]
     TooMany,
+    /// The file is changed, and the other nodes of the cluster may not have the change.
+    #[error(
+        "the webhooks are changed on this node, and the other nodes may not have the change; look at the list of webhooks, and try again"
+    )]
+    NotShared,
     /// A replay would begin after events that do not exist yet.
     #[error("expected a position up to {head}, the newest of the log, found {from}")]
     BeyondHead {

@@ -33,7 +33,7 @@ pub struct WebhookFile {
 
 /// How the next event stands after a failed try.
 #[derive(Debug, Clone)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// The receiver has every event up to here.
     pub position: Position,
     /// Failed tries in a row.
@@ -68,7 +68,7 @@ impl WebhookFile {
 
     /// Opens the file to note the progress of deliveries. A note does not wait for the disk: after a loss of power a receiver may get
     /// its newest events again.
-    pub(super) fn open_to_note(path: &Path) -> Result<WebhookFile, WebhookError> {
+    pub(crate) fn open_to_note(path: &Path) -> Result<WebhookFile, WebhookError> {
         let file = WebhookFile::open(path)?;
         let set = file.conn.busy_timeout(PATIENCE_TO_NOTE);
         let set = set.and_then(|()| file.conn.execute_batch("PRAGMA synchronous = NORMAL"));
@@ -88,12 +88,16 @@ impl WebhookFile {
         }
     }
 
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
     fn version(&self) -> Result<i64, WebhookError> {
         version(&self.conn).map_err(doing("open webhooks.db"))
     }
 
     /// SQLite's count of changes of the file by other connections.
-    pub(super) fn changes(&self) -> Result<i64, WebhookError> {
+    pub(crate) fn changes(&self) -> Result<i64, WebhookError> {
         let count = self.conn.pragma_query_value(None, "data_version", |row| row.get(0));
         count.map_err(doing("look for changed webhooks"))
     }
@@ -159,7 +163,7 @@ impl WebhookFile {
     }
 
     /// The receiver of `webhook` has every event up to `position`. Answers `false` if the webhook was removed or replayed meanwhile.
-    pub(super) fn reached(&self, webhook: &Webhook, position: Position) -> Result<bool, WebhookError> {
+    pub(crate) fn reached(&self, webhook: &Webhook, position: Position) -> Result<bool, WebhookError> {
         let sql = "UPDATE webhook SET position = ?3, failures = 0, last_error = NULL, next_try_at = NULL \
                    WHERE id = ?1 AND revision = ?2";
         let values = params![webhook.id.as_str(), webhook.revision, position];
@@ -167,7 +171,7 @@ impl WebhookFile {
     }
 
     /// A try has failed. Answers `false` if the webhook was removed or replayed meanwhile.
-    pub(super) fn failed(&self, webhook: &Webhook, failed: &Failed) -> Result<bool, WebhookError> {
+    pub(crate) fn failed(&self, webhook: &Webhook, failed: &Failed) -> Result<bool, WebhookError> {
         let Failed { position, failures, error, next_try } = failed;
         let state = if next_try.is_some() { State::Active } else { State::Parked };
         let sql = "UPDATE webhook SET position = ?3, state = ?4, failures = ?5, last_error = ?6, next_try_at = ?7 \
@@ -178,7 +182,7 @@ impl WebhookFile {
     }
 
     /// Runs `change` in one transaction. `what` names it in an error of SQLite.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         what: &'static str,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,

@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -13,8 +14,8 @@ const PREFIX: &str = "whsec_";
 const LEN: usize = 32;
 
 /// The secret of a webhook as text, `whsec_…`. Its memory is wiped when it is dropped.
-#[derive(Clone)]
-pub(super) struct Secret(Zeroizing<String>);
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// A new secret.
@@ -35,7 +36,7 @@ impl Secret {
     }
 
     /// The value of `webhook-signature` for a message: its id, the time in seconds since 1970 at which it is sent, and its body.
-    pub(super) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+    pub(crate) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let encoded = self.0.strip_prefix(PREFIX).unwrap_or(&self.0);
         // A secret that a person wrote into the file signs as the bytes that it is.
         let key = Zeroizing::new(STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec()));
@@ -43,6 +44,18 @@ impl Secret {
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body);
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::stored)
     }
 }
 

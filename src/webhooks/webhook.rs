@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::receiver::Receiver;
 use super::signature::Secret;
 use crate::job::{EventType, Kind, OrgId, Position, Time, words};
-use crate::log::{Filter, Types};
 
 /// The id of a webhook: `wh_` and 16 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,21 +89,14 @@ pub struct Webhook {
     pub last_error: Option<String>,
     /// When the next event is tried again; `None` unless a try has failed, and for a parked webhook.
     pub next_try: Option<Time>,
-    pub(super) secret: Secret,
+    pub(crate) secret: Secret,
     /// Grows with each replay.
-    pub(super) revision: i64,
+    pub(crate) revision: i64,
 }
 
 impl Webhook {
     /// The secret's text, `whsec_…`.
     pub fn secret(&self) -> &str {
         self.secret.reveal()
-    }
-
-    /// The events that the webhook sends.
-    pub(super) fn filter(&self) -> Filter {
-        let named = self.types.iter().map(|word| Types::spelled(word)).fold(Types::NONE, Types::with);
-        let types = if self.types.is_empty() { Types::ALL } else { named };
-        Filter { org: Some(self.org), kind: self.kind, types, ..Filter::default() }
     }
 }

@@ -100,6 +100,7 @@ mod masking_passwords;
 mod masking_text;
 mod metrics;
 mod nodes;
+mod nodes_files;
 mod older_format;
 mod open_files;
 mod openapi;

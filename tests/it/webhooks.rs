@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jobledger::access::Role;
+use jobledger::deliveries::{Pauses, Settings};
 use jobledger::http::HttpOptions;
 use jobledger::job::{OrgId, Position, Time};
 use jobledger::ledger::Folder;
-use jobledger::webhooks::{MAX_WEBHOOKS, NewWebhook, Pauses, Settings, WebhookFile};
+use jobledger::webhooks::{MAX_WEBHOOKS, NewWebhook, WebhookFile};
 use serde_json::{Value, json};
 use ureq::http::Method;
 

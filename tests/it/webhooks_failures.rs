@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jobledger::access::Role;
+use jobledger::deliveries::{Pauses, Settings};
 use jobledger::http::HttpOptions;
 use jobledger::ledger::{Folder, Options};
-use jobledger::webhooks::{Settings, WebhookFile};
+use jobledger::webhooks::WebhookFile;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -89,7 +90,7 @@ fn a_receiver_that_fails_for_ever_is_parked_and_a_replay_loses_nothing() {
 
 #[test]
 fn a_replay_ends_the_pause() {
-    let pauses = jobledger::webhooks::Pauses::default();
+    let pauses = Pauses::default();
     let webhooks = Settings { pauses, ..quick(Duration::ZERO) };
     let server = TestServer::serving(HttpOptions { webhooks, ..HttpOptions::default() });
     let (worker, admin) = (server.client(Role::Worker), server.client(Role::Admin));

@@ -5,10 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use jobledger::access::Role;
+use jobledger::deliveries::Settings;
 use jobledger::http::HttpOptions;
 use jobledger::job::{Position, Time};
 use jobledger::ledger::Folder;
-use jobledger::webhooks::{NewWebhook, Settings, WebhookFile};
+use jobledger::webhooks::{NewWebhook, WebhookFile};
 use serde_json::json;
 
 use crate::support::receiver::Receiver;

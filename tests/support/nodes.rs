@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jobledger::job::OrgId;
 use jobledger::ledger::{
     Append, AppendError, Appended, Clock, Confirmations, Folder, Founding, Ledger, Membership, OpenError, Options,
-    Peers, Replication, Role, system_clock,
+    Peers, Replication, Role, SharedFiles, system_clock,
 };
 use jobledger::mask::Mask;
 use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
@@ -234,9 +234,12 @@ impl TestCluster {
 
     /// Appends events as a worker.
     pub fn append(&self, node: &TestNode, events: &Value) -> Result<Appended, AppendError> {
-        let events = wire::batch(events.to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
-        let append = Append { org: OrgId::default(), actor: "w".into(), events, guard: None, lease: None };
-        self.runtime.block_on(node.ledger.append(append))
+        self.runtime.block_on(node.ledger.append(as_worker(events)))
+    }
+
+    /// Sends files as the node's server does. Answers whether the stream has them.
+    pub fn send_files(&self, node: &TestNode, files: &SharedFiles) -> bool {
+        self.runtime.block_on(node.ledger.node().unwrap().send_files(files))
     }
 }
 
@@ -268,6 +271,12 @@ impl Drop for TestNode {
         self.serving.0.lock().retain(|ledger| ledger.node().unwrap().name != *name);
         self.ledger.close();
     }
+}
+
+/// Events, as a worker appends them.
+pub fn as_worker(events: &Value) -> Append {
+    let events = wire::batch(events.to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
+    Append { org: OrgId::default(), actor: "w".into(), events, guard: None, lease: None }
 }
 
 fn options() -> Options {

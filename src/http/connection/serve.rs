@@ -16,11 +16,11 @@ use tokio_io_timeout::TimeoutStream;
 use super::handle::ConnectionHandle;
 use super::socket::ClientSocket;
 use super::tls::{HTTP2, Tls};
+use crate::deliveries::Settings;
 use crate::http::limits::Bounds;
 use crate::http::request::{Origin, OwnOrigins};
 use crate::http::routes::session::OnceLink;
 use crate::http::site::Site;
-use crate::webhooks::Settings;
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

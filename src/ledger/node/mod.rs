@@ -5,13 +5,17 @@
 mod body;
 mod confirmations;
 mod copies;
+mod files;
 mod membership;
 mod status;
 
 pub(in crate::ledger) use body::body_of_events;
 pub use confirmations::Confirmations;
+pub use copies::CopyError;
+pub use files::{FilesError, SharedFiles};
 pub(in crate::ledger) use membership::has_rotated;
 pub use membership::{Founding, Membership, MembershipError};
+pub(in crate::ledger) use status::ring;
 pub use status::{Leader, Node, NodeState, Role};
 
 use std::sync::Arc;
@@ -53,16 +57,17 @@ pub struct Replication {
 /// A question for the leader's newest position after one more message. It is answered when the stream has that message.
 pub(super) type BarrierRequest = oneshot::Sender<()>;
 
-/// The tokens of the node that leads, on their way to the others.
+/// The shared files of the node that leads, on their way to the others.
 #[derive(Debug)]
-pub(super) struct AccessRequest {
-    pub copy: Vec<u8>,
-    /// Whether the copy is in the stream. Dropped unused if the outcome is unknown.
+pub(super) struct FilesRequest {
+    /// The body of the message.
+    pub body: Vec<u8>,
+    /// Whether the body is in the stream. Dropped unused if the outcome is unknown.
     pub sent: oneshot::Sender<bool>,
 }
 
 /// What others ask of the writer thread of a node.
 pub(super) struct Requests {
-    pub access: mpsc::Receiver<AccessRequest>,
+    pub files: mpsc::Receiver<FilesRequest>,
     pub barriers: mpsc::Receiver<BarrierRequest>,
 }

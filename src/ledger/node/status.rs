@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 
-use super::{AccessRequest, BarrierRequest, Requests};
-use crate::access;
+use super::{BarrierRequest, FilesRequest, Requests, SharedFiles};
 use crate::stream::{MessageHash, StreamKey, Tip};
 
 /// Most reads that wait for the writer thread; further ones wait before it.
@@ -71,22 +70,41 @@ pub struct Node {
     pub name: String,
     /// The generation of the stream.
     pub generation: u32,
-    /// What authenticates the messages of this cluster's nodes.
+    /// What authenticates the messages of this cluster's nodes, and encrypts their shared files.
     pub key: StreamKey,
     state: watch::Sender<NodeState>,
-    access: mpsc::Sender<AccessRequest>,
+    /// Whether this node holds the lease.
+    lease: watch::Receiver<bool>,
+    files: mpsc::Sender<FilesRequest>,
+    /// Held from a read of the shared files until the stream has them, so that no older state follows a newer one.
+    files_turn: Mutex<()>,
     barriers: mpsc::Sender<BarrierRequest>,
 }
 
 impl Node {
     /// A node, and what others ask of its writer thread.
-    pub(in crate::ledger) fn new(name: String, generation: u32, key: StreamKey, durable: Tip) -> (Node, Requests) {
-        let (access, access_requests) = mpsc::channel(1);
+    pub(in crate::ledger) fn new(
+        name: String,
+        generation: u32,
+        key: StreamKey,
+        durable: Tip,
+        lease: watch::Receiver<bool>,
+    ) -> (Node, Requests) {
+        let (files, file_requests) = mpsc::channel(1);
         let (barriers, barrier_requests) = mpsc::channel(BARRIERS);
         let (role, heard) = (Role::CatchingUp, Instant::now());
         let state = NodeState { role, durable, leader: None, heard, void: 0, unknown: 0, repaired: 0 };
-        let node = Node { name, generation, key, state: watch::Sender::new(state), access, barriers };
-        (node, Requests { access: access_requests, barriers: barrier_requests })
+        let node = Node {
+            name,
+            generation,
+            key,
+            state: watch::Sender::new(state),
+            lease,
+            files,
+            files_turn: Mutex::default(),
+            barriers,
+        };
+        (node, Requests { files: file_requests, barriers: barrier_requests })
     }
 
     /// Waits until the stream has accepted one more message of this node; `false` if it does not lead. All reads that wait share one
@@ -96,12 +114,39 @@ impl Node {
         self.barriers.send(passed).await.is_ok() && is_passed.await.is_ok()
     }
 
-    /// Sends this node's tokens to the others. Answers whether the stream has them; `false` also if this node does not lead.
-    pub async fn send_access(&self, copy: &access::TokenCopy) -> bool {
-        let copy = serde_json::to_vec(copy).expect("text and numbers are JSON");
+    /// Whether this node leads and holds the lease.
+    ///
+    /// A node that cannot reach NATS while it brings a commit into the stream has the role of the leader until the stream answers. Its
+    /// lease lapses before that, and another node may lead.
+    pub fn leads(&self) -> bool {
+        self.state.borrow().role == Role::Leads && *self.lease.borrow()
+    }
+
+    /// Returns when [`Node::leads`] answers `leads`.
+    pub async fn until_leading(&self, leads: bool) {
+        let (mut state, mut lease) = (self.state.subscribe(), self.lease.clone());
+        loop {
+            let now = state.borrow_and_update().role == Role::Leads && *lease.borrow_and_update();
+            if now == leads {
+                return;
+            }
+            tokio::select! {
+                () = ring(&mut state) => {}
+                () = ring(&mut lease) => {}
+            }
+        }
+    }
+
+    /// The turn to read this node's shared files and to send them.
+    pub async fn files_turn(&self) -> MutexGuard<'_, ()> {
+        self.files_turn.lock().await
+    }
+
+    /// Sends this node's shared files to the others. The caller has read them in its [`Node::files_turn`]. Answers whether the stream has them; `false` also if this node does not lead.
+    pub async fn send_files(&self, files: &SharedFiles) -> bool {
         let (sent, is_sent) = oneshot::channel();
-        let request = AccessRequest { copy, sent };
-        self.access.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
+        let request = FilesRequest { body: files.to_body(&self.key), sent };
+        self.files.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
     }
 
     /// Takes another node's word that it leads, until a message of a leader comes. A node that starts has that message already.
@@ -132,5 +177,12 @@ impl Node {
     /// The log has every message up to `sequence` durably.
     pub(in crate::ledger) fn is_durable(&self, sequence: u64, hash: MessageHash) {
         self.change(|state| state.durable = Tip { sequence, hash });
+    }
+}
+
+/// Returns when the value has changed; never, once its sender is gone.
+pub(in crate::ledger) async fn ring<T>(bell: &mut watch::Receiver<T>) {
+    if bell.changed().await.is_err() {
+        std::future::pending().await
     }
 }

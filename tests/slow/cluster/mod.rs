@@ -11,6 +11,7 @@ mod servers;
 mod sessions;
 mod two_writers;
 mod units;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

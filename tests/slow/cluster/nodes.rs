@@ -92,7 +92,8 @@ impl Nodes {
 
     pub fn serve(&mut self, at: usize) {
         let listen = format!("{}:{}", self.nats.places.hosts[at], self.ports[at]);
-        let mut words = vec!["serve", "--listen", &listen];
+        // Receivers of the tests are on loopback.
+        let mut words = vec!["serve", "--listen", &listen, "--webhook-allow-private"];
         // The test's own network is as safe as this machine.
         words.extend(self.nats.places.namespaces.is_some().then_some("--insecure-http"));
         self.serving[at] = Some(Serving::of(self.command(at, &words)));

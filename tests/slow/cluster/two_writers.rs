@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use jobledger::cluster::nats::Login;
 use jobledger::cluster::{Cluster, Confirm, Settings};
-use jobledger::job::OrgId;
-use jobledger::ledger::{Append, AppendError, Folder, Ledger, Options};
-use jobledger::mask::Mask;
-use jobledger::wire;
+use jobledger::ledger::{AppendError, Folder, Ledger, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::nodes::Nodes;
 use super::{NAMES, every_node_has};
+use crate::support::nodes::as_worker;
 use crate::support::noted;
 use crate::support::wait::until_some_paced;
 
@@ -59,9 +57,7 @@ impl Writer {
     fn append(&self, event: &Value, runtime: &Runtime) -> Answered {
         let mut lost = false;
         let position = until_some_paced("an append is answered", PAUSE, || {
-            let events = wire::batch(json!([event]).to_string().as_bytes(), &Mask::default()).map_err(|_| ()).unwrap();
-            let append = Append { org: OrgId::default(), actor: "w".into(), events, guard: None, lease: None };
-            match runtime.block_on(self.ledger.append(append)) {
+            match runtime.block_on(self.ledger.append(as_worker(&json!([event])))) {
                 Ok(appended) => Some(appended.position().get()),
                 Err(AppendError::NotLeading) => {
                     lost = true;

@@ -130,6 +130,7 @@ impl From<WebhookError> for Error {
             WebhookError::Unknown(_) => Code::NO_SUCH_WEBHOOK,
             WebhookError::TooMany => Code::TOO_MANY_WEBHOOKS,
             WebhookError::BeyondHead { .. } => Code::BEYOND_HEAD,
+            WebhookError::NotShared => Code::OUTCOME_UNKNOWN,
             _ => {
                 let error = &error as &dyn StdError;
                 in_request(|| tracing::warn!(error, "webhooks.db cannot be read or written"));

@@ -1,6 +1,6 @@
 //! `/ledger/webhooks`: the webhooks of the caller's organisation, added, listed, removed and replayed.
 //!
-//! Not here: what a delivery sends, and when (`webhooks`).
+//! Not here: what a delivery sends, and when (`deliveries`).
 
 mod new;
 
@@ -17,7 +17,7 @@ use crate::http::answer::{Error, JsonLine};
 use crate::http::app::App;
 use crate::http::request::body::{json_object, read_small};
 use crate::http::request::{Caller, Params, Segment};
-use crate::webhooks::WebhookModel;
+use crate::model::WebhookModel;
 
 /// The largest body: 64 KiB.
 const MAX_BODY: usize = 64 << 10;
@@ -62,7 +62,7 @@ pub async fn list(State(app): State<App>, caller: Caller, params: Params) -> Res
         (status = 408, description = "The body took too long"),
         (status = 413, description = "A body over 64 KiB"),
         (status = 422, description = "A member is wrong, which `pointer` names; or there are 100 webhooks already (`too-many-webhooks`)"),
-        (status = 503, description = "The webhooks cannot be written just now; try again"),
+        (status = 503, description = "The webhooks cannot be written just now; try again. On a cluster also: no node leads, or the outcome is unknown (`outcome-unknown`); look at the list before you try again"),
     )
 )]
 pub async fn add(State(app): State<App>, caller: Caller, params: Params, body: Body) -> Result<Response, Error> {
@@ -70,7 +70,7 @@ pub async fn add(State(app): State<App>, caller: Caller, params: Params, body: B
     let body = read_small(body, MAX_BODY).await?;
     params.finish()?;
     let new = json_object::<NewWebhookBody>(&body)?.checked(caller.0.org, app.webhooks.allows_private())?;
-    let webhook = app.webhooks.add(new, app.ledger.head(), app.ledger.now()).await?;
+    let webhook = app.webhooks.add(&app.ledger, new).await?;
     Ok((StatusCode::CREATED, JsonLine(WebhookModel::with_secret(&webhook))).into_response())
 }
 
@@ -85,7 +85,7 @@ pub async fn add(State(app): State<App>, caller: Caller, params: Params, body: B
         (status = 400, description = "A parameter, which the route does not take"),
         (status = 403, description = "The role may not"),
         (status = 404, description = "The organisation has no such webhook"),
-        (status = 503, description = "The webhooks cannot be written just now; try again"),
+        (status = 503, description = "The webhooks cannot be written just now; try again. On a cluster also: no node leads, or the outcome is unknown (`outcome-unknown`); look at the list before you try again"),
     )
 )]
 pub async fn remove(
@@ -96,7 +96,7 @@ pub async fn remove(
 ) -> Result<StatusCode, Error> {
     caller.require(Capability::Webhooks)?;
     params.finish()?;
-    app.webhooks.remove(caller.0.org, id).await?;
+    app.webhooks.remove(&app.ledger, caller.0.org, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -115,7 +115,7 @@ pub async fn remove(
         (status = 400, description = "A parameter is not what was expected, or `from` is beyond the head"),
         (status = 403, description = "The role may not"),
         (status = 404, description = "The organisation has no such webhook"),
-        (status = 503, description = "The webhooks cannot be written just now; try again"),
+        (status = 503, description = "The webhooks cannot be written just now; try again. On a cluster also: no node leads, or the outcome is unknown (`outcome-unknown`); look at the list before you try again"),
     )
 )]
 pub async fn replay(
@@ -127,6 +127,6 @@ pub async fn replay(
     caller.require(Capability::Webhooks)?;
     let from = params.one("from")?;
     params.finish()?;
-    let webhook = app.webhooks.replay(caller.0.org, id, from, app.ledger.head()).await?;
+    let webhook = app.webhooks.replay(&app.ledger, caller.0.org, id, from).await?;
     Ok(JsonLine(WebhookModel::new(&webhook)))
 }

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use crate::http::answer::{Error, shortened};
 use crate::job::{EventType, Kind, OrgId, listed};
-use crate::model::KindName;
-use crate::webhooks::{NewWebhook, Receiver, SentType, sendable};
+use crate::model::{KindName, SentType};
+use crate::webhooks::{NewWebhook, Receiver, sendable};
 
 /// Which events go to which receiver.
 #[derive(Debug, Deserialize, ToSchema)]

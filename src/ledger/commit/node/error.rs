@@ -1,9 +1,9 @@
 //! Errors of a node that stores what another node decided.
 
-use crate::access::AccessError;
 use crate::ledger::OpenError;
 use crate::ledger::commit::SealError;
 use crate::ledger::keys::NoSigner;
+use crate::ledger::node::FilesError;
 use crate::log;
 use crate::stream::{BadBody, ChainError};
 use crate::tree::Head;
@@ -62,12 +62,12 @@ pub(super) enum FollowError {
         "a rotation added a key; bring `ledger.key` and `ledger.key.previous` of the node that rotated, and start this node again: {0}"
     )]
     NoKey(NoSigner),
-    /// The tokens cannot be written. A later attempt may succeed.
+    /// The tokens or webhooks cannot be written. A later attempt may succeed.
     #[error(transparent)]
-    Access(#[from] AccessError),
-    /// A node wrote tokens that this program cannot read.
-    #[error("message {0} of the stream has tokens that this jobledger cannot read: {1}")]
-    Tokens(u64, serde_json::Error),
+    Files(#[from] FilesError),
+    /// A node wrote tokens and webhooks that this program cannot read.
+    #[error("message {0} of the stream has tokens or webhooks that this jobledger cannot read: {1}")]
+    UnknownFiles(u64, serde_json::Error),
 }
 
 impl From<log::Error> for FollowError {

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::Stream;
 use super::error::{FollowError, NotOfLog};
 use super::judge::{Next, cannot_be_read, judge_some};
-use crate::access::Access;
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::job::{Position, Time};
@@ -14,21 +13,23 @@ use crate::ledger::Identity;
 use crate::ledger::commit::seal::{Seal, Sealed, grow};
 use crate::ledger::commit::thread::{WriterThread, end_after_failed_sync};
 use crate::ledger::keys::{identity, key_file};
-use crate::ledger::node::{Leader, Role};
+use crate::ledger::node::{Leader, Role, SharedFiles};
 use crate::ledger::transfer::{InsertError, insert_entry};
 use crate::log::{self, LoggedMessage, Reader};
 use crate::sqlite::ErrorKind;
-use crate::stream::{CommitBody, Kind, LeadBody, MessageHash, Sequence, Whole};
+use crate::stream::{CommitBody, FilesBody, Kind, LeadBody, MessageHash, Sequence, Whole};
 use crate::tree::Frontier;
 use crate::wire::{LEDGER, Leaf, LedgerKeyAdded};
 
 /// What the open transaction has stored.
-struct Stored {
+struct Stored<'w> {
     edge: Frontier,
     sealed: Option<Sealed>,
     recorded: Option<Time>,
     newest: Option<LoggedMessage>,
     leader: Option<Leader>,
+    /// The newest message with shared files.
+    files: Option<&'w Whole>,
     /// Set if an event added a key.
     rotated: Option<Rotated>,
 }
@@ -121,12 +122,14 @@ impl WriterThread {
             }
             Err(FollowError::Log(error)) => {
                 self.cannot_store(stream, &error);
+                is_behind(stream);
                 false
             }
-            Err(FollowError::Access(error)) => {
+            Err(FollowError::Files(error)) => {
+                is_behind(stream);
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the tokens of the leader cannot be stored now"
+                    "the leader's tokens and webhooks cannot be stored now"
                 );
                 self.begin_again(stream);
                 false
@@ -143,7 +146,8 @@ impl WriterThread {
         let Some(seal) = &mut self.seal else { return Ok(None) };
         self.state.log().begin()?;
         let edge = seal.edge().clone();
-        let mut stored = Stored { edge, sealed: None, recorded: None, newest: None, leader: None, rotated: None };
+        let mut stored =
+            Stored { edge, sealed: None, recorded: None, newest: None, leader: None, files: None, rotated: None };
         let mut rows = HashMap::new();
         for whole in wholes {
             let first = Position::new(stored.edge.leaves());
@@ -168,8 +172,7 @@ impl WriterThread {
                     stored.leader = Some(Leader { name: whole.node.clone(), url: body.url.to_owned() });
                 }
                 Kind::Barrier => {}
-                // Before the log notes the message: a crash in between repeats it.
-                Kind::Access => take_over(stream, whole)?,
+                Kind::Files => stored.files = Some(whole),
             }
             if whole.sequence == 0 {
                 begins(seal.origin(), &stored.edge, whole)?;
@@ -178,7 +181,19 @@ impl WriterThread {
             self.state.log().add_message(&row)?;
             stored.newest = Some(row);
         }
+        // After every check of the messages, and before the log notes them: a crash in between repeats it.
+        if let Some(whole) = stored.files {
+            take_over(stream, whole)?;
+        }
         self.state.log().commit()?;
+        let leader = stored.leader.take();
+        self.keep(stream, stored);
+        Ok(leader)
+    }
+
+    /// Signs on with what a commit has stored, and says up to which message the log is durable.
+    fn keep(&mut self, stream: &Stream, stored: Stored<'_>) {
+        let Some(seal) = &mut self.seal else { return };
         if let Some(rotated) = stored.rotated {
             *seal = rotated.seal;
             self.shared.identity.set(rotated.identity);
@@ -195,7 +210,6 @@ impl WriterThread {
         if let Some(newest) = newest {
             stream.node.is_durable(newest.tip.sequence, newest.tip.hash);
         }
-        Ok(stored.leader)
     }
 
     /// Shows the stored messages to readers.
@@ -258,6 +272,11 @@ impl WriterThread {
     }
 }
 
+/// The node lacks messages that it cannot store: it may not lead, and says that it catches up.
+fn is_behind(stream: &Stream) {
+    stream.node.change(|state| state.role = Role::CatchingUp);
+}
+
 /// Checks that a generation begins with this log, after the events that its start brings. The start has the hash of the log's size and
 /// root.
 fn begins(origin: &str, edge: &Frontier, start: &Whole) -> Result<(), FollowError> {
@@ -275,10 +294,13 @@ fn rotated(log: &Reader<'_>, stream: &Stream, before: &Seal) -> Result<Rotated, 
     Ok(Rotated { seal: Seal::new(&identity.origin, keys, before.edge().clone()), identity })
 }
 
-/// Takes over the tokens of the node that leads.
+/// Takes over the tokens, sessions and webhooks of the node that leads.
 fn take_over(stream: &Stream, whole: &Whole) -> Result<(), FollowError> {
-    let copy = serde_json::from_slice(&whole.body).map_err(|error| FollowError::Tokens(whole.sequence, error))?;
-    Ok(Access::open(&stream.folder.access())?.take_over(&copy)?)
+    let sequence = whole.sequence;
+    let files = FilesBody::read(&whole.body, &stream.node.key).map_err(|error| FollowError::Body(sequence, error))?;
+    let files: SharedFiles =
+        serde_json::from_slice(&files).map_err(|error| FollowError::UnknownFiles(sequence, error))?;
+    Ok(files.take_over(&stream.folder)?)
 }
 
 /// Inserts the events of a commit. Answers whether one of them added a key that signs.

@@ -10,7 +10,7 @@ use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::commit::SealError;
 use crate::ledger::commit::thread::{WriterThread, refuse};
 use crate::ledger::commit::transaction::Committed;
-use crate::ledger::node::{AccessRequest, BarrierRequest, Leader, Role};
+use crate::ledger::node::{BarrierRequest, FilesRequest, Leader, Role};
 use crate::log;
 use crate::stream::{Draft, Kind, LeadBody, Outcome, Whole};
 
@@ -124,6 +124,10 @@ impl WriterThread {
         if !self.bring_without_events(&draft, queue, stream) {
             return;
         }
+        // What was queued under an earlier lead is older than what another leader has sent since.
+        while let Ok(older) = stream.requests.files.try_recv() {
+            let _ = older.sent.send(false);
+        }
         // Jobs and leases may have changed while another node led.
         self.shared.leases.lost_track();
         stream.leads = true;
@@ -143,14 +147,14 @@ impl WriterThread {
         }
     }
 
-    /// Brings this node's tokens into the stream.
-    pub(super) fn send_access(&mut self, request: AccessRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    /// Brings this node's shared files into the stream.
+    pub(super) fn send_files(&mut self, request: FilesRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         // The caller may have ended; it asks again when it starts.
         if !stream.leads || self.shared.read_only.get().is_some() {
             let _ = request.sent.send(false);
             return;
         }
-        let draft = stream.draft(Kind::Access, request.copy);
+        let draft = stream.draft(Kind::Files, request.body);
         let _ = request.sent.send(self.bring_without_events(&draft, queue, stream));
     }
 

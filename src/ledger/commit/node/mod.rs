@@ -16,11 +16,11 @@ pub(in crate::ledger) use self::stream::Stream;
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
-use crate::ledger::node::{AccessRequest, BarrierRequest, Requests, Role};
+use crate::ledger::node::{BarrierRequest, FilesRequest, Requests, Role, ring};
 use crate::stream::Sequence;
 
 /// How often a node looks at the stream's leader although no message has come.
@@ -32,8 +32,8 @@ const OUTCOME: Duration = Duration::from_secs(10);
 enum Wake {
     /// An append has come.
     Append(Box<Queued>),
-    /// The tokens of this node have changed.
-    Access(AccessRequest),
+    /// The shared files of this node have changed.
+    Files(FilesRequest),
     /// A read waits for a message of the leader.
     Barrier(BarrierRequest),
     /// The message at this place has come.
@@ -54,7 +54,7 @@ impl WriterThread {
         loop {
             match stream.wait(&mut queue) {
                 Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
-                Wake::Access(request) => self.send_access(request, &queue, &mut stream),
+                Wake::Files(request) => self.send_files(request, &queue, &mut stream),
                 Wake::Barrier(passed) => self.send_barrier(passed, &queue, &mut stream),
                 Wake::Message(newest) => self.message(newest, &queue, &mut stream),
                 Wake::Look => self.look(&queue, &mut stream),
@@ -116,7 +116,7 @@ impl Stream {
     fn wait(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Wake {
         let due = self.looked + LOOK;
         let (bell, lease, leads) = (&mut self.bell, &mut self.lease, self.leads);
-        let Requests { access, barriers } = &mut self.requests;
+        let Requests { files, barriers } = &mut self.requests;
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -124,17 +124,10 @@ impl Stream {
                 () = tokio::time::sleep_until(due.into()) => Wake::Look,
                 // A leader's own messages ring too.
                 () = ring(bell), if !leads => Wake::Message(*bell.borrow_and_update()),
-                Some(request) = access.recv() => Wake::Access(request),
+                Some(request) = files.recv() => Wake::Files(request),
                 Some(passed) = barriers.recv() => Wake::Barrier(passed),
                 append = queue.recv() => append.map_or(Wake::Close, |append| Wake::Append(Box::new(append))),
             }
         })
-    }
-}
-
-/// Returns when the value has changed; never, once its sender is gone.
-async fn ring<T>(bell: &mut watch::Receiver<T>) {
-    if bell.changed().await.is_err() {
-        std::future::pending().await
     }
 }

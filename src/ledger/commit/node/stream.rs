@@ -74,7 +74,7 @@ impl Stream {
         let Replication { name, url, generation, log, peers, bell, lease, confirmations, runtime } = replication;
         // A log of an older generation has no message of this one.
         let durable = if newest.generation == generation { newest.tip } else { Tip { sequence: 0, ..newest.tip } };
-        let (node, requests) = Node::new(name, generation, key.clone(), durable);
+        let (node, requests) = Node::new(name, generation, key.clone(), durable, lease.clone());
         Ok(Stream {
             node: Arc::new(node),
             folder: folder.clone(),

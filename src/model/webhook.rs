@@ -5,9 +5,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::webhook::{State, Webhook, sendable};
+use super::words::{KindName, described};
 use crate::job::EventType;
-use crate::model::{KindName, described};
+use crate::webhooks::{State, Webhook, sendable};
 
 described! {
     /// Whether a webhook is delivered.

@@ -8,10 +8,10 @@ use ureq::http::StatusCode;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
-use super::address::PublicOnly;
+use super::resolver::PublicOnly;
 use super::settings::Settings;
-use super::signature::Secret;
 use crate::log;
+use crate::webhooks::Secret;
 
 /// Most bytes of an answer's body that are read. The connection of a longer answer is not used again.
 const ANSWER: u64 = 4 << 10;

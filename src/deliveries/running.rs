@@ -1,30 +1,30 @@
 //! The webhooks of a running server: it looks for changes of `webhooks.db`, and runs one delivery for each active webhook.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::timeout;
 
 use super::delivery::{Around, Delivery};
-use super::error::WebhookError;
-use super::file::WebhookFile;
 use super::post::Sender;
 use super::settings::Settings;
 use super::status::{Counts, Status, register};
-use super::webhook::{NewWebhook, State, Webhook, WebhookId};
 use crate::blocking::off_thread;
-use crate::job::{OrgId, Position, Time};
-use crate::ledger::Ledger;
+use crate::job::{OrgId, Position};
+use crate::ledger::{Ledger, SharedFiles};
 use crate::tails::Tails;
+use crate::webhooks::{FileVersion, NewWebhook, State, WatchedFile, Webhook, WebhookError, WebhookFile, WebhookId};
 
 /// How often the server looks whether another process changed the file.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a change waits until the stream of a cluster has it.
+const SHARED: Duration = Duration::from_secs(10);
 /// Most events of over 64 KiB that deliveries hold at once, each of at most about 8 MiB.
 const LARGE: usize = 4;
 
@@ -41,27 +41,23 @@ pub(super) struct Shared {
     pub counts: Counts,
     /// The places for large events.
     pub large: Semaphore,
-    opened: Mutex<Opened>,
+    watched: Mutex<WatchedFile>,
     known: Mutex<BTreeMap<WebhookId, Known>>,
     /// A request of this server changed the file.
     changed: Notify,
 }
 
-/// The file as the server has it open.
-#[derive(Debug, Default)]
-struct Opened {
-    /// `None` until there is a file.
-    file: Option<WebhookFile>,
-    /// Device and inode. A file that takes another's place is opened anew.
-    identity: Option<(u64, u64)>,
-    /// The count of changes when the webhooks were last read.
-    read_at: Option<i64>,
+/// The webhooks of all organisations, as the file had them in this version.
+struct Read {
+    version: FileVersion,
+    webhooks: Vec<Webhook>,
 }
 
 /// A webhook that the server knows.
 #[derive(Debug)]
 struct Known {
-    revision: i64,
+    /// `None` if this node has led before and does not now: the node that leads tells how the webhook stands.
+    revision: Option<i64>,
     status: Arc<Status>,
     turn: Arc<AsyncMutex<()>>,
     /// `None` if the webhook was parked when the server read it.
@@ -83,7 +79,7 @@ impl Webhooks {
             settings,
             counts: Counts::default(),
             large: Semaphore::new(LARGE),
-            opened: Mutex::default(),
+            watched: Mutex::new(WatchedFile::new(path)),
             known: Mutex::default(),
             changed: Notify::new(),
         })))
@@ -94,22 +90,22 @@ impl Webhooks {
         self.0.settings.allow_private
     }
 
-    /// Adds a webhook that sends the events after `position`.
+    /// Adds a webhook that sends the events from now on.
     ///
     /// # Errors
     /// See [`WebhookFile::add`].
-    pub async fn add(&self, new: NewWebhook, position: Position, now: Time) -> Result<Webhook, WebhookError> {
-        let path = self.0.path.clone();
-        self.changing(move || WebhookFile::open(&path)?.add(&new, position, now)).await
+    pub async fn add(&self, ledger: &Ledger, new: NewWebhook) -> Result<Webhook, WebhookError> {
+        let (path, head, now) = (self.0.path.clone(), ledger.head(), ledger.now());
+        self.changing(ledger, move || WebhookFile::open(&path)?.add(&new, head, now)).await
     }
 
     /// Removes a webhook. A message that is under way may still arrive.
     ///
     /// # Errors
     /// See [`WebhookFile::remove`].
-    pub async fn remove(&self, org: OrgId, id: String) -> Result<(), WebhookError> {
+    pub async fn remove(&self, ledger: &Ledger, org: OrgId, id: String) -> Result<(), WebhookError> {
         let path = self.0.path.clone();
-        self.changing(move || existing(&path, &id)?.remove(org, &id)).await
+        self.changing(ledger, move || existing(&path, &id)?.remove(org, &id)).await
     }
 
     /// Starts a webhook again.
@@ -118,13 +114,13 @@ impl Webhooks {
     /// See [`WebhookFile::replay`].
     pub async fn replay(
         &self,
+        ledger: &Ledger,
         org: OrgId,
         id: String,
         from: Option<Position>,
-        head: Position,
     ) -> Result<Webhook, WebhookError> {
-        let path = self.0.path.clone();
-        self.changing(move || existing(&path, &id)?.replay(org, &id, from, head)).await
+        let (path, head) = (self.0.path.clone(), ledger.head());
+        self.changing(ledger, move || existing(&path, &id)?.replay(org, &id, from, head)).await
     }
 
     /// The webhooks of an organisation, the oldest first, as deliveries stand now in a log with this head.
@@ -141,7 +137,7 @@ impl Webhooks {
         let known = self.0.known.lock();
         for webhook in &mut webhooks {
             // The file learns of a position a moment later.
-            let same = known.get(&webhook.id).filter(|known| known.revision == webhook.revision);
+            let same = known.get(&webhook.id).filter(|known| known.revision == Some(webhook.revision));
             if let Some(known) = same {
                 webhook.position = webhook.position.max(known.status.position(head));
             }
@@ -152,34 +148,52 @@ impl Webhooks {
     /// Adds figures of all webhooks to `registry`, for a log with this head.
     pub fn register(&self, head: Position, registry: &mut Registry) {
         let known = self.0.known.lock();
-        register(&self.0.counts, known.iter().map(|(id, known)| (id, &*known.status)), head, registry);
+        let now = known.iter().filter(|(_, known)| known.revision.is_some());
+        register(&self.0.counts, now.map(|(id, known)| (id, &*known.status)), head, registry);
     }
 
+    /// Changes the file. On a cluster the other nodes have the change before the answer.
     async fn changing<T: Send + 'static>(
         &self,
+        ledger: &Ledger,
         change: impl FnOnce() -> Result<T, WebhookError> + Send + 'static,
     ) -> Result<T, WebhookError> {
-        let changed = off_thread(change).await;
+        let changed = off_thread(change).await?;
         self.0.changed.notify_one();
-        changed
+        match timeout(SHARED, share(ledger)).await {
+            Ok(true) => Ok(changed),
+            Ok(false) | Err(_) => Err(WebhookError::NotShared),
+        }
     }
 
-    /// Delivers until the server stops. Once it stops, messages under way have `drain` to end.
-    pub async fn run(
-        self,
-        ledger: Ledger,
-        tails: Arc<Tails>,
-        stopping: tokio::sync::watch::Receiver<bool>,
-        drain: Duration,
-    ) {
+    /// Delivers while this node leads, until the server stops. Once it stops, messages under way have `drain` to end.
+    pub async fn run(self, ledger: Ledger, tails: Arc<Tails>, stopping: watch::Receiver<bool>, drain: Duration) {
         let mut stop = stopping.clone();
-        let around = Around { shared: self.0.clone(), ledger, tails, stopping, drain };
+        let around = Around { shared: self.0.clone(), ledger: ledger.clone(), tails, stopping, drain };
+        loop {
+            tokio::select! {
+                () = leading(&ledger, true) => {}
+                _ = stop.wait_for(|stopping| *stopping) => return,
+            }
+            tokio::select! {
+                () = self.deliver(&around) => return,
+                () = leading(&ledger, false) => self.0.rest(),
+            }
+        }
+    }
+
+    /// Delivers until the server stops.
+    async fn deliver(&self, around: &Around) {
+        let mut stop = around.stopping.clone();
         let mut deliveries = JoinSet::new();
-        let mut told = String::new();
+        let (mut read, mut told) = (None, String::new());
         loop {
             let shared = self.0.clone();
-            match off_thread(move || shared.look()).await {
-                Ok(Some(webhooks)) => self.0.arrange(webhooks, &around, &mut deliveries),
+            match off_thread(move || shared.look(read)).await {
+                Ok(Some(Read { version, webhooks })) => {
+                    read = Some(version);
+                    self.0.arrange(webhooks, around, &mut deliveries);
+                }
                 Ok(None) => {}
                 Err(error) if error.to_string() == told => {}
                 Err(error) => {
@@ -200,39 +214,60 @@ impl Webhooks {
     }
 }
 
+/// Brings the shared files of a node into the stream. Answers whether the stream has them; a ledger on one machine shares nothing.
+async fn share(ledger: &Ledger) -> bool {
+    let Some(node) = ledger.node() else { return true };
+    let _turn = node.files_turn().await;
+    let folder = ledger.folder().clone();
+    match off_thread(move || SharedFiles::read(&folder)).await {
+        Ok(files) => node.send_files(&files).await,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a change of webhooks cannot be shared");
+            false
+        }
+    }
+}
+
+/// Returns when this node leads, or with `false` when it does not. A ledger on one machine always leads.
+async fn leading(ledger: &Ledger, leads: bool) {
+    match ledger.node() {
+        Some(node) => node.until_leading(leads).await,
+        None if leads => {}
+        None => std::future::pending().await,
+    }
+}
+
 impl Shared {
     /// Runs `work` with the file; `false` if there is no file any more. Waits for SQLite, so it runs off the async threads.
     pub(super) fn with_file(
         &self,
         work: impl FnOnce(&WebhookFile) -> Result<bool, WebhookError>,
     ) -> Result<bool, WebhookError> {
-        match &self.opened.lock().file {
+        match self.watched.lock().file() {
             Some(file) => work(file),
             None => Ok(false),
         }
     }
 
-    /// The webhooks of all organisations if the file has changed since the last look.
-    fn look(&self) -> Result<Option<Vec<Webhook>>, WebhookError> {
-        let mut opened = self.opened.lock();
-        let identity = self.path.metadata().ok().map(|file| (file.dev(), file.ino()));
-        if opened.identity != identity {
-            *opened = Opened::default();
-            if identity.is_none() {
-                return Ok(Some(Vec::new()));
-            }
-            opened.file = Some(WebhookFile::open_to_note(&self.path)?);
-            opened.identity = identity;
-        }
-        let Some(file) = &opened.file else { return Ok(None) };
-        // Counted before the read: the next look notices a change made in between.
-        let changes = file.changes()?;
-        if opened.read_at == Some(changes) {
+    /// The webhooks if the file has changed since the version `read`.
+    fn look(&self, read: Option<FileVersion>) -> Result<Option<Read>, WebhookError> {
+        let mut watched = self.watched.lock();
+        // Taken before the read: the next look notices a change made in between.
+        let version = watched.version()?;
+        if read == Some(version) {
             return Ok(None);
         }
-        let webhooks = file.list(None)?;
-        opened.read_at = Some(changes);
-        Ok(Some(webhooks))
+        let webhooks = watched.file().map_or(Ok(Vec::new()), |file| file.list(None))?;
+        Ok(Some(Read { version, webhooks }))
+    }
+
+    /// Forgets how the webhooks stand, because this node no longer leads. A message that is under way keeps its turn: if the node leads
+    /// again, the next message waits for it.
+    fn rest(&self) {
+        for known in self.known.lock().values_mut() {
+            known.end();
+            (known.revision, known.task) = (None, None);
+        }
     }
 
     /// Ends the deliveries of webhooks that were removed, replayed or parked by another process, and starts those of new ones.
@@ -242,7 +277,7 @@ impl Shared {
         for webhook in webhooks {
             let id = webhook.id.clone();
             let now = match before.remove(&id) {
-                Some(same) if same.revision == webhook.revision => same,
+                Some(same) if same.revision == Some(webhook.revision) && !same.is_to_start(&webhook) => same,
                 older => {
                     // The new delivery takes its turn after a message of the old one that is under way.
                     let turn = older.as_ref().map_or_else(Arc::default, |older| older.turn.clone());
@@ -260,11 +295,16 @@ impl Known {
     fn end(&self) {
         self.task.iter().for_each(AbortHandle::abort);
     }
+
+    /// Whether the webhook is active and its delivery has ended, as it does while the file is not there.
+    fn is_to_start(&self, webhook: &Webhook) -> bool {
+        webhook.state == State::Active && self.task.as_ref().is_some_and(AbortHandle::is_finished)
+    }
 }
 
 /// Starts the delivery of a webhook, unless the webhook is parked.
 fn start(webhook: Webhook, turn: Arc<AsyncMutex<()>>, around: &Around, deliveries: &mut JoinSet<()>) -> Known {
-    let (revision, status) = (webhook.revision, Arc::new(Status::new(webhook.position, webhook.state)));
+    let (revision, status) = (Some(webhook.revision), Arc::new(Status::new(webhook.position, webhook.state)));
     let task = (webhook.state == State::Active)
         .then(|| deliveries.spawn(Delivery::new(around.clone(), webhook, status.clone(), turn.clone()).run()));
     Known { revision, status, turn, task }

@@ -7,17 +7,16 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::file::Failed;
 use super::page::{Notice, Page};
 use super::post::{Message, PostError};
 use super::running::Shared;
 use super::status::Status;
-use super::webhook::Webhook;
 use crate::blocking::off_thread;
 use crate::job::Position;
 use crate::ledger::Ledger;
-use crate::log::{self, Filter};
+use crate::log::{self, Filter, Types};
 use crate::tails::{Bell, Tails};
+use crate::webhooks::{Failed, Webhook};
 
 /// Least time between two notes of the position in the file. After a crash a receiver gets again what it got since the last note.
 const NOTE_EVERY: Duration = Duration::from_millis(100);
@@ -75,7 +74,7 @@ impl Delivery {
 
     /// Delivers until the server stops, or the webhook is parked, removed or replayed.
     pub(super) async fn run(mut self) {
-        let filter = self.webhook.filter();
+        let filter = filter(&self.webhook);
         let mut pause = self.pause_left();
         loop {
             if self.rest(pause).await.is_break() {
@@ -315,6 +314,13 @@ impl Delivery {
     fn is_noted(&mut self) {
         (self.noted, self.noted_at, self.note_soon) = (self.position, Instant::now(), false);
     }
+}
+
+/// The events that a webhook sends.
+fn filter(webhook: &Webhook) -> Filter {
+    let named = webhook.types.iter().map(|word| Types::spelled(word)).fold(Types::NONE, Types::with);
+    let types = if webhook.types.is_empty() { Types::ALL } else { named };
+    Filter { org: Some(webhook.org), kind: webhook.kind, types, ..Filter::default() }
 }
 
 /// Returns when the server stops.

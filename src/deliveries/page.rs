@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
-use super::webhook::WebhookId;
 use crate::job::Position;
 use crate::ledger::Ledger;
 use crate::log::{self, Filter, Row, enough};
+use crate::webhooks::WebhookId;
 use crate::wire::cloudevent;
 
 /// Most events of a page.

@@ -8,8 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::webhook::{State, WebhookId};
 use crate::job::Position;
+use crate::webhooks::{State, WebhookId};
 
 /// How one webhook stands.
 #[derive(Debug)]
