@@ -194,7 +194,8 @@ impl Open {
         Ok(files)
     }
 
-    /// What was read of the webhooks. A failure is logged once: the tokens do not wait for it.
+    /// The result of a read of the webhooks; `None` if it failed. Logs a failure once. The node sends its tokens without the webhooks
+    /// then.
     fn or_told<T>(&mut self, read: Result<T, WebhookError>) -> Option<T> {
         match read {
             Ok(read) => Some(read),

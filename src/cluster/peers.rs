@@ -1,6 +1,6 @@
 //! Questions between nodes, over NATS: the leader's newest position for a strong read, and messages that the stream lacks.
 //!
-//! Questions and answers carry a MAC, and what is secret in them is encrypted as in the stream.
+//! Questions and answers carry a MAC. The shared files in an answer are encrypted, as they are in the stream.
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ impl fmt::Debug for MessageHash {
     }
 }
 
-/// The secret that authenticates the messages of a ledger's stream, and encrypts what is secret in them. Only nodes with the ledger's key have it.
+/// The secret that authenticates the messages of a ledger's stream, and encrypts the shared files in them. Only nodes with the ledger's key have it.
 #[derive(Clone)]
 pub struct StreamKey(Hmac<Sha256>);
 

@@ -124,7 +124,7 @@ impl WriterThread {
         if !self.bring_without_events(&draft, queue, stream) {
             return;
         }
-        // What was queued under an earlier lead is older than what another leader has sent since.
+        // This node queued these files when it led before. Another leader may have sent newer files since.
         while let Ok(older) = stream.requests.files.try_recv() {
             let _ = older.sent.send(false);
         }
