@@ -13,7 +13,7 @@ use super::counts::CountChanges;
 use super::load::load_job;
 use super::open::NewestEvent;
 use super::save::{ChangedRows, Saved, remove, save};
-use super::stretch::{ReadEvent, Stretch};
+use super::stretch::{ReadEvent, Rows, Stretch};
 use super::{ChangedJob, Error, SetAside, list_set_aside, open, set_aside};
 use crate::cache::JobCache;
 use crate::history::fold_job;
@@ -143,11 +143,11 @@ impl Projector {
         let mut batch = Batch::default();
         while batch.count < limit && !self.is_full(&batch) {
             let from = batch.end.map_or(self.next(), Position::next);
-            let stretch = Stretch::read(log, from, limit - batch.count)?;
-            if stretch.end.is_none() {
+            let rows = Rows::read(log, from, limit - batch.count)?;
+            if rows.end().is_none() {
                 break;
             }
-            self.take(Some(log), &mut batch, stretch)?;
+            self.take(Some(log), &mut batch, rows.parse()?)?;
         }
         self.commit(Some(log), batch, announce)
     }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::batch::Batch;
 use super::room::{Held, Room};
-use super::stretch::Stretch;
+use super::stretch::{Rows, Stretch};
 use super::{Error, Projector, open};
 use crate::job::Position;
 use crate::log::Reader;
@@ -19,11 +19,11 @@ const STEP: u64 = 20_000;
 /// Most bytes that are read ahead of the writer, 8 MiB: about what the reader reads while the writer commits [`STEP`] events.
 const AHEAD: usize = 8 << 20;
 
-/// A stretch that was read, or why the log cannot be read.
-struct Read<'r> {
-    stretch: Result<Stretch, Error>,
-    /// Frees the room when the stretch is folded.
-    _held: Held<'r>,
+/// What one thread hands to the next: a part of the log, or why the log cannot be read.
+struct Handed<'r, T> {
+    part: Result<T, Error>,
+    /// Frees the room when the part is folded.
+    held: Held<'r>,
 }
 
 /// Makes views of the log in the new file `path`, with the events that arrive meanwhile, and syncs the file. First removes a file that
@@ -85,49 +85,62 @@ fn replayed(
     project(log, upto, projector, progress)
 }
 
-/// Projects the events up to `upto` into new views. This thread reads the log, and a thread of its own folds and writes, which takes
-/// about as long.
+/// Projects the events up to `upto` into new views. This thread reads the log, a second thread parses the events, and a third folds and
+/// writes. The last two take about as long as each other, and twice as long as the first.
 fn project(
     log: &Reader<'_>,
     upto: Position,
     projector: Projector,
     progress: impl FnMut(Position) + Send,
 ) -> Result<Projector, Error> {
-    let (stretches, received) = channel();
     let room = Room::new(AHEAD);
     thread::scope(|scope| {
-        let writer = thread::Builder::new()
-            .name("rebuild-writer".into())
-            .spawn_scoped(scope, move || write(projector, &received, progress))
+        // The channels end with this closure, so a thread that waits for one ends if the system refuses the next thread.
+        let (rows, read_rows) = channel();
+        let (stretches, parsed) = channel();
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        named("rebuild-parser").spawn_scoped(scope, move || parse(&read_rows, &stretches)).map_err(Error::Thread)?;
+        let writer = named("rebuild-writer")
+            .spawn_scoped(scope, move || write(projector, &parsed, progress))
             .map_err(Error::Thread)?;
-        read(log, upto, &room, stretches);
+        read(log, upto, &room, &rows);
+        drop(rows);
         writer.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
 }
 
-/// Sends the stretches of the log up to `upto`, and an error of the log as the last. Ends early if the writer has ended.
-fn read<'r>(log: &Reader<'_>, upto: Position, room: &'r Room, stretches: Sender<Read<'r>>) {
+/// Hands the rows of the log up to `upto` on, and an error of the log as the last. Ends early if the parser has ended.
+fn read<'r>(log: &Reader<'_>, upto: Position, room: &'r Room, parser: &Sender<Handed<'r, Rows>>) {
     let mut next = Some(Position::GENESIS);
     while let Some(from) = next {
-        let stretch = Stretch::read(log, from, upto.get().saturating_add(1).saturating_sub(from.get()));
-        next = stretch.as_ref().ok().and_then(|stretch| stretch.end).map(Position::next);
-        let is_end = next.is_none() && stretch.is_ok();
-        let held = room.hold(stretch.as_ref().map_or(0, Stretch::weight));
-        if is_end || stretches.send(Read { stretch, _held: held }).is_err() {
+        let part = Rows::read(log, from, upto.get().saturating_add(1).saturating_sub(from.get()));
+        next = part.as_ref().ok().and_then(Rows::end).map(Position::next);
+        let is_end = next.is_none() && part.is_ok();
+        let held = room.hold(part.as_ref().map_or(0, Rows::weight));
+        if is_end || parser.send(Handed { part, held }).is_err() {
             return;
         }
     }
 }
 
-/// Folds and writes the stretches that another thread read.
+/// Parses the rows that another thread read. Ends early if the writer has ended.
+fn parse<'r>(rows: &Receiver<Handed<'r, Rows>>, writer: &Sender<Handed<'r, Stretch>>) {
+    for Handed { part, held } in rows {
+        if writer.send(Handed { part: part.and_then(Rows::parse), held }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Folds and writes the stretches that another thread parsed.
 fn write(
     mut projector: Projector,
-    stretches: &Receiver<Read<'_>>,
+    stretches: &Receiver<Handed<'_, Stretch>>,
     mut progress: impl FnMut(Position),
 ) -> Result<Projector, Error> {
     let mut batch = Batch::default();
-    for Read { stretch, _held } in stretches {
-        projector.take(None, &mut batch, stretch?)?;
+    for Handed { part, held: _held } in stretches {
+        projector.take(None, &mut batch, part?)?;
         if batch.count >= STEP || projector.is_full(&batch) {
             projector.commit(None, std::mem::take(&mut batch), |_| {})?;
             progress(projector.position().unwrap_or_default());
