@@ -166,7 +166,9 @@ impl Server {
             tasks.push(self.start("watcher of stale jobs", while_leading(self.app.ledger.clone(), stale)));
         }
         if let Some(cluster) = self.app.cluster.clone() {
-            tasks.push(self.start("keeper of the membership", cluster.run(self.app.ledger.clone())));
+            tasks.push(
+                self.start("keeper of the membership", cluster.run(self.app.ledger.clone(), self.app.access.clone())),
+            );
         }
         if let Some(tls) = self.serving.transport.tls().cloned() {
             tasks.push(self.start("watcher of the certificate", watch_certificate(tls)));
@@ -200,9 +202,7 @@ impl Server {
             cluster.stop_leading().await;
             cluster.tell_last_position(&self.app.ledger).await;
         }
-        if let Err(error) = self.app.access.flush_used().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
-        }
+        store_use(&self.app).await;
         let ledger = self.app.ledger.clone();
         // `close` waits for threads, so it runs on a thread that may block.
         let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
@@ -224,14 +224,13 @@ impl Server {
     }
 }
 
-/// Runs `work`, which never ends, as long as this node leads. A ledger on one machine always leads.
+/// Runs `work`, which never ends, as long as this ledger leads.
 async fn while_leading<W: Future<Output = ()>>(ledger: Ledger, work: impl Fn(Ledger) -> W) {
-    let Some(node) = ledger.node() else { return work(ledger).await };
     loop {
-        node.until_leading(true).await;
+        ledger.until_leading(true).await;
         tokio::select! {
             () = work(ledger.clone()) => {}
-            () = node.until_leading(false) => {}
+            () = ledger.until_leading(false) => {}
         }
     }
 }
@@ -279,8 +278,20 @@ async fn watch_access(app: App) {
 async fn note_use(app: App) {
     loop {
         tokio::time::sleep(NOTE_USE).await;
-        if let Err(error) = app.access.flush_used().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "access.db cannot be written just now");
+        store_use(&app).await;
+    }
+}
+
+/// Stores when the tokens were last used, and tells the other nodes of a cluster.
+async fn store_use(app: &App) {
+    match app.access.flush_used().await {
+        Ok(used) => {
+            if let Some(cluster) = &app.cluster {
+                cluster.tell_used(&app.ledger, &used).await;
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the use of tokens was not written down");
         }
     }
 }

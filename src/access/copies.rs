@@ -1,6 +1,6 @@
 //! The tokens and sessions of a cluster: the node that leads sends its rows to the others, which replace theirs.
 //!
-//! The last use of a token stays on each node.
+//! The last use of a token is not among them: the nodes tell each other of it (`cluster`).
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -203,13 +203,20 @@ mod tests {
         let session = there.sign_in(&known, now()).await.unwrap();
         follower.take_over(&leader.copy().unwrap()).unwrap();
         assert!(here.authenticate(token.reveal(), now()).await.unwrap().is_some());
-        here.flush_used().await.unwrap();
+        assert_eq!(here.flush_used().await.unwrap().into_iter().collect::<Vec<_>>(), [(known.id, now())]);
         leader.revoke(org, "x", now()).unwrap();
         follower.take_over(&leader.copy().unwrap()).unwrap();
         assert_eq!(follower.copy().unwrap(), leader.copy().unwrap());
         assert!(here.authenticate(other.reveal(), now()).await.unwrap().is_none());
         assert!(here.session(session.reveal(), now()).await.unwrap().is_some());
         assert_eq!(follower.list().unwrap()[0].used, Some(now()));
+        here.flush_used().await.unwrap();
+        let later = now().plus(1_000_000_000);
+        for (at, used) in [(later, later), (now(), later)] {
+            here.note_used([(known.id, at), (999, at)]);
+            assert!(here.flush_used().await.unwrap().is_empty(), "what others told is not told again");
+            assert_eq!(follower.list().unwrap()[0].used, Some(used), "of another node, at {at}");
+        }
         there.sign_out(session.reveal()).await.unwrap();
         follower.take_over(&leader.copy().unwrap()).unwrap();
         assert!(here.session(session.reveal(), now()).await.unwrap().is_none());

@@ -45,10 +45,19 @@ struct Shared {
     checked: RwLock<Instant>,
     watcher: Arc<AsyncMutex<Watcher>>,
     writing: Arc<AsyncMutex<Access>>,
-    used: Mutex<HashMap<i64, Time>>,
+    used: Mutex<Used>,
     changes: watch::Sender<u64>,
     /// The bell has rung for every secret and session that ended up to this time.
     rung_until: Mutex<Time>,
+}
+
+/// When tokens were last used, by token, as far as the file does not have it.
+#[derive(Debug, Default)]
+struct Used {
+    /// By requests of this server.
+    here: HashMap<i64, Time>,
+    /// By requests of other servers with the same tokens.
+    elsewhere: HashMap<i64, Time>,
 }
 
 /// The connection by which the server notices changes of the file.
@@ -96,7 +105,7 @@ impl LiveAccess {
             found = self.0.found(&key, now);
         }
         if let Some(principal) = &found {
-            self.0.used().insert(principal.id, now);
+            self.0.used().here.insert(principal.id, now);
         }
         Ok(found)
     }
@@ -140,20 +149,28 @@ impl LiveAccess {
         Ok(())
     }
 
-    /// Stores when tokens were last used. A failed write is repeated with the next one.
-    pub async fn flush_used(&self) -> Result<(), AccessError> {
+    /// Notes when requests of other servers last used the same tokens. [`LiveAccess::flush_used`] stores it.
+    pub fn note_used(&self, used: impl IntoIterator<Item = (i64, Time)>) {
+        keep_newest(&mut self.0.used().elsewhere, used);
+    }
+
+    /// Stores when tokens were last used, and returns the uses by requests of this server: the time by token. A failed write is
+    /// repeated with the next one.
+    pub async fn flush_used(&self) -> Result<HashMap<i64, Time>, AccessError> {
         let shared = self.0.clone();
         self.write("note the use of tokens", move |file| {
-            let used = std::mem::take(&mut *shared.used());
-            if used.is_empty() {
-                return Ok(());
-            }
-            file.write_used(&used).inspect_err(|_| {
-                let mut newer = shared.used();
-                for (id, at) in used {
-                    newer.entry(id).or_insert(at);
+            let Used { here, elsewhere } = std::mem::take(&mut *shared.used());
+            let mut all = elsewhere.clone();
+            keep_newest(&mut all, here.iter().map(|(token, at)| (*token, *at)));
+            match file.write_used(&all) {
+                Ok(()) => Ok(here),
+                Err(error) => {
+                    let mut newer = shared.used();
+                    keep_newest(&mut newer.here, here);
+                    keep_newest(&mut newer.elsewhere, elsewhere);
+                    Err(error)
                 }
-            })
+            }
         })
         .await
     }
@@ -220,7 +237,7 @@ impl Shared {
         self.known.read()
     }
 
-    fn used(&self) -> MutexGuard<'_, HashMap<i64, Time>> {
+    fn used(&self) -> MutexGuard<'_, Used> {
         self.used.lock()
     }
 
@@ -238,6 +255,13 @@ impl Shared {
 
     fn ring(&self) {
         self.changes.send_modify(|n| *n += 1);
+    }
+}
+
+/// Adds `used` to `times`, and keeps the later time of each token.
+fn keep_newest(times: &mut HashMap<i64, Time>, used: impl IntoIterator<Item = (i64, Time)>) {
+    for (token, at) in used {
+        times.entry(token).and_modify(|newest| *newest = at.max(*newest)).or_insert(at);
     }
 }
 

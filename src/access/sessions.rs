@@ -44,8 +44,11 @@ impl Access {
         attempt("sign out", || self.conn.execute("DELETE FROM session WHERE hash = ?1", [session])).map(|_| ())
     }
 
-    /// Stores when tokens were last used, by token.
+    /// Stores when tokens were last used, by token. Writes nothing for none.
     pub(super) fn write_used(&self, used: &HashMap<i64, Time>) -> Result<(), AccessError> {
+        if used.is_empty() {
+            return Ok(());
+        }
         self.change("note the use of tokens", |file| {
             let sql = "UPDATE token SET used_at = max(ifnull(used_at, 0), ?2) WHERE id = ?1";
             for (id, at) in used {

@@ -24,6 +24,7 @@ mod servers;
 mod settings;
 mod state;
 mod succession;
+mod used;
 
 pub use agent::Agent;
 pub use condition::Condition;
@@ -45,6 +46,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use self::nats::{Engine, Names, NatsError, patiently};
+use crate::access::LiveAccess;
 use crate::ledger::{Confirmations, Folder, Ledger, OpenError, Replication, identity, own_key};
 use crate::log::Reader;
 
@@ -122,8 +124,9 @@ impl Cluster {
         Ok((cluster, replication))
     }
 
-    /// Keeps the node in the cluster: the lease, the confirmations, and its entry among the members. Never returns.
-    pub async fn run(self, ledger: Ledger) {
+    /// Keeps the node in the cluster: the lease, the confirmations, its entry among the members, and the use of its tokens. Never
+    /// returns.
+    pub async fn run(self, ledger: Ledger, access: LiveAccess) {
         tokio::join!(
             self.clone().compete(ledger.clone()),
             self.clone().confirm(ledger.clone()),
@@ -133,6 +136,7 @@ impl Cluster {
             self.clone().watch_stream(ledger.clone()),
             self.clone().check_servers(),
             self.clone().watch_hearing(ledger.clone()),
+            self.clone().hear_used(ledger.clone(), access),
             self.clone().send_files(ledger),
         );
     }

@@ -172,12 +172,12 @@ impl Webhooks {
         let around = Around { shared: self.0.clone(), ledger: ledger.clone(), tails, stopping, drain };
         loop {
             tokio::select! {
-                () = leading(&ledger, true) => {}
+                () = ledger.until_leading(true) => {}
                 _ = stop.wait_for(|stopping| *stopping) => return,
             }
             tokio::select! {
                 () = self.deliver(&around) => return,
-                () = leading(&ledger, false) => self.0.rest(),
+                () = ledger.until_leading(false) => self.0.rest(),
             }
         }
     }
@@ -225,15 +225,6 @@ async fn share(ledger: &Ledger) -> bool {
             tracing::warn!(error = &error as &dyn std::error::Error, "a change of webhooks cannot be shared");
             false
         }
-    }
-}
-
-/// Returns when this node leads, or with `false` when it does not. A ledger on one machine always leads.
-async fn leading(ledger: &Ledger, leads: bool) {
-    match ledger.node() {
-        Some(node) => node.until_leading(leads).await,
-        None if leads => {}
-        None => std::future::pending().await,
     }
 }
 

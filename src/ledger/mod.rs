@@ -137,6 +137,15 @@ impl Ledger {
         self.inner.node.as_deref()
     }
 
+    /// Returns when this ledger leads, or with `false` when it does not. A ledger on one machine always leads.
+    pub async fn until_leading(&self, leads: bool) {
+        match self.node() {
+            Some(node) => node.until_leading(leads).await,
+            None if leads => {}
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether this start made the ledger.
     pub fn is_new(&self) -> bool {
         self.inner.new

@@ -22,6 +22,7 @@ mod message;
 mod model;
 mod parts;
 mod question;
+mod used;
 mod writing;
 
 pub use body::{CommitBody, Entry, FilesBody, LeadBody};
@@ -33,6 +34,7 @@ pub use key::{MessageHash, StreamKey};
 pub use message::{BadMessage, CommitId, Envelope, Kind, MAX_MESSAGE, Message};
 pub use parts::{Draft, MAX_BODY};
 pub use question::{Asked, Copied, Question};
+pub use used::TokensUsed;
 pub use writing::{Outcome, Report, Step, Writing, WritingError};
 
 /// The place of a message in the stream, from 1. 0 is the place before the first message.

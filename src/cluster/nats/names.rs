@@ -45,6 +45,11 @@ impl Names {
         self.subject(&format!("questions.{node}"))
     }
 
+    /// The subject on which every node hears which tokens the requests of the others have used.
+    pub fn used(&self) -> String {
+        self.subject("used")
+    }
+
     /// The generation.
     pub fn generation(&self) -> u32 {
         self.generation

@@ -15,6 +15,7 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -137,6 +138,11 @@ fn a_token_of_the_leader_is_known_everywhere_and_ends_everywhere() {
     let late = on(&nodes.folder(leader), "token create", &create).expect(0).stdout;
     let reads = nodes.client(follower, late.trim_end());
     until_paced("the token has arrived", PAUSE, || reads.get("/ledger/events?limit=1").status == 200);
+    until_paced("the leader knows of the use on another node", Duration::from_secs(1), || {
+        assert_eq!(reads.get("/ledger/events?limit=1").status, 200);
+        let tokens = on(&nodes.folder(leader), "token list", &["--json"]).json_lines();
+        tokens.iter().any(|token| token["name"] == "late" && !token["last_used"].is_null())
+    });
     on(&nodes.folder(leader), "token revoke", &["--name", "late"]).expect(0);
     until_paced("the revocation has arrived", PAUSE, || reads.get("/ledger/events?limit=1").status == 401);
     nodes.verify();

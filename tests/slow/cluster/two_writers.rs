@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jobledger::access::LiveAccess;
 use jobledger::cluster::nats::Login;
 use jobledger::cluster::{Cluster, Confirm, Settings};
 use jobledger::ledger::{AppendError, Folder, Ledger, Options};
@@ -48,8 +49,9 @@ impl Writer {
         let (cluster, mut replication) = runtime.block_on(Cluster::connect(settings, &folder)).unwrap();
         let (lease, has_lease) = watch::channel(true);
         replication.lease = has_lease;
+        let access = LiveAccess::open(&folder.access()).unwrap();
         let ledger = Ledger::open_node(folder, Options::default(), replication).unwrap();
-        runtime.spawn(cluster.run(ledger.clone()));
+        runtime.spawn(cluster.run(ledger.clone(), access));
         Writer { ledger, _lease: lease }
     }
 
