@@ -7,9 +7,9 @@ use jobledger::ledger::{Folder, SharedFiles, system_clock};
 use jobledger::webhooks::{NewWebhook, Webhook, WebhookFile};
 use serde_json::json;
 
-use crate::support::nodes::{TestCluster, TestNode};
-use crate::support::task_job;
+use crate::support::nodes::{TestCluster, TestNode, rows};
 use crate::support::wait::until;
+use crate::support::{noted, task_job};
 
 /// Adds a webhook in a node's folder, as a command does.
 fn add(cluster: &TestCluster, name: &str, url: &str) -> Webhook {
@@ -83,6 +83,31 @@ fn a_node_that_cannot_store_the_shared_files_catches_up_when_it_can() {
     b.has_all_of(&a);
     assert_eq!(access(&cluster, "b").list().unwrap().len(), 1);
     assert_eq!(files(&cluster, "b").webhooks, before);
+}
+
+#[test]
+fn a_failed_commit_of_a_node_that_follows_leaves_nothing_behind() {
+    let cluster = TestCluster::new(&["a", "b"]);
+    let a = cluster.start("a");
+    cluster.lead(&a, &[]);
+    let webhooks = Folder::new(cluster.folder("b")).webhooks();
+    std::fs::write(&webhooks, "no database".repeat(1000)).unwrap();
+    add(&cluster, "a", "https://one.example/");
+    send(&cluster, "a", &a);
+    cluster.append(&a, &json!([task_job("x"), task_job("y")])).unwrap();
+    // The node stores the webhooks and the jobs in one commit, which fails. When it reads the stream again, the commit was rolled back.
+    let b = cluster.start("b");
+    for what in ["the node reads the stream", "the node reads the stream again"] {
+        let heard = b.state().borrow().heard;
+        until(what, || b.state().borrow().heard > heard);
+    }
+    std::fs::remove_file(&webhooks).unwrap();
+    b.has_all_of(&a);
+    cluster.append(&a, &json!([noted("y", "one"), noted("x", "two"), task_job("z")])).unwrap();
+    b.has_all_of(&a);
+    a.end();
+    b.end();
+    assert_eq!(rows(&cluster.folder("b")), rows(&cluster.folder("a")));
 }
 
 #[test]

@@ -288,6 +288,8 @@ pub fn rows(folder: &Path) -> Vec<String> {
     let conn = rusqlite::Connection::open(folder.join("log.db")).unwrap();
     let queries = [
         "SELECT position || hex(leaf) || ifnull(hex(data), '-') || ifnull(hex(salt), '-') || recorded || type FROM event",
+        "SELECT position || '/' || ifnull(job, '-') || '/' || ifnull(prev, '-') FROM event WHERE org > 0",
+        "SELECT id || '/' || org || '/' || subject || '/' || kind FROM job ORDER BY id",
         "SELECT level || '/' || idx || hex(hash) FROM node ORDER BY number",
         "SELECT number || '/' || size || hex(note) FROM checkpoint ORDER BY number",
         "SELECT job || '/' || position FROM newest ORDER BY job",

@@ -1,8 +1,11 @@
-//! The checker thread: it verifies the signature of a commit while the writer thread writes and syncs the commit.
+//! The checker thread: it verifies the signature of a commit while the writer thread writes and syncs the commit. On a node that
+//! follows, the writer thread also stores the next messages meanwhile.
 //!
-//! A signature that does not verify shows a fault of the memory or the processor. The log may have its commit by then, and no append
-//! of this commit was answered. The process ends; the next start finds the checkpoint, and the ledger takes no writes.
+//! A signature that does not verify shows a fault of the memory or the processor. The log may have its commit by then, but this ledger
+//! has answered no append of it, and as a node has not confirmed it. The process ends; the next start finds the checkpoint, and the
+//! ledger takes no writes.
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::seal::{Doubt, Unchecked};
@@ -12,6 +15,8 @@ use crate::ledger::Threads;
 pub(in crate::ledger) struct Checker {
     checks: SyncSender<Unchecked>,
     results: Receiver<Result<(), Doubt>>,
+    /// Whether a check has begun, and its result was not taken.
+    is_open: Cell<bool>,
     end: fn() -> !,
 }
 
@@ -25,20 +30,25 @@ impl Checker {
         let (checks, unchecked) = sync_channel::<Unchecked>(1);
         let (done, results) = sync_channel(1);
         threads.start("checker", move || {
-            // The writer thread waits for each result, so the send fails only if that thread has ended.
+            // The writer thread takes each result before the next check, so the send fails only if that thread has ended.
             let _ = unchecked.into_iter().try_for_each(|unchecked| done.send(unchecked.check()));
         })?;
-        Ok(Checker { checks, results, end })
+        Ok(Checker { checks, results, is_open: Cell::new(false), end })
     }
 
-    /// Begins a check. [`Checker::wait`] must follow.
+    /// Begins a check, after the result of the check before it. [`Checker::wait`] must follow before an append is answered or confirmed.
     pub(super) fn begin(&self, unchecked: Unchecked) {
+        self.wait();
+        self.is_open.set(true);
         // If the thread has panicked, there is no result, and `wait` ends the process.
         let _ = self.checks.send(unchecked);
     }
 
-    /// Waits until the signature is verified. Ends the process if it is not good.
+    /// Waits until the signature is verified, if a check has begun. Ends the process if the signature is not good.
     pub(super) fn wait(&self) {
+        if !self.is_open.replace(false) {
+            return;
+        }
         match self.results.recv() {
             Ok(Ok(())) => {}
             Ok(Err(doubt)) => {
@@ -74,12 +84,17 @@ mod tests {
         let other = SigningKey::from_seed("test/log", &[8; 32]).unwrap();
         let bad = Checkpoint { origin: "test/log".into(), head }.sign(&[&other]).unwrap();
         let checker = Checker::start(&Threads::new(end), end).unwrap();
-        let ends = |note: &str| {
+        let unchecked = |note: &str| {
             let stored = Some(Published { number: 1, size: head.size, note: note.into() });
             let known = vec![key.verifier().clone()];
-            checker.begin(Unchecked { stored, origin: "test/log".into(), known, head });
+            Unchecked { stored, origin: "test/log".into(), known, head }
+        };
+        let ends = |note: &str| {
+            checker.begin(unchecked(note));
             catch_unwind(AssertUnwindSafe(|| checker.wait())).is_err()
         };
         assert_eq!([&good, &bad, &good].map(|note| ends(note)), [false, true, false]);
+        let begins = |note: &str| catch_unwind(AssertUnwindSafe(|| checker.begin(unchecked(note)))).is_err();
+        assert_eq!([&good, &bad, &good, &good].map(|note| begins(note)), [false, false, true, false]);
     }
 }

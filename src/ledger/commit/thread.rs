@@ -18,6 +18,7 @@ use crate::ledger::keys::LiveIdentity;
 use crate::ledger::leases::Leases;
 use crate::ledger::projection::Projection;
 use crate::ledger::redactor::Redactions;
+use crate::ledger::transfer::KnownJobs;
 use crate::ledger::{Clock, Metrics, Threads};
 use crate::log::{self, Writer};
 use crate::memory::Budget;
@@ -57,6 +58,8 @@ pub(in crate::ledger) struct WriterThread {
     /// `None` if the ledger may not sign for the log. Every append is then refused.
     pub(super) seal: Option<Seal>,
     loader: Loader,
+    /// The rows of the jobs whose events this node has stored as a follower.
+    pub(super) known_jobs: KnownJobs,
     pub(super) shared: Shared,
 }
 
@@ -88,7 +91,8 @@ impl WriterThread {
         loader: Loader,
         shared: Shared,
     ) -> Result<WriterThread, log::Error> {
-        Ok(WriterThread { state: WriterState::new(log, shared.jobs.clone())?, seal, loader, shared })
+        let state = WriterState::new(log, shared.jobs.clone())?;
+        Ok(WriterThread { state, seal, loader, known_jobs: KnownJobs::default(), shared })
     }
 
     /// Starts the thread. It ends when the queue is closed and empty. With a `stream` it is the thread of a node.
@@ -230,7 +234,10 @@ impl WriterThread {
         why
     }
 
+    /// Rolls the open transaction back, and takes the state of the log from the file.
     pub(super) fn reload(&mut self) {
+        // The rollback may drop rows of new jobs.
+        self.known_jobs.clear();
         if let Err(error) = self.state.reload() {
             tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be read again: the process ends");
             (self.shared.end)();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::check::LineFault;
 use crate::history::EntryFault;
-use crate::job::{Event, EventType, JobKey, Position};
+use crate::job::{Event, EventType, JobKey, Kind, Position};
 use crate::log::{self, NewEvent, StreamId, Writer};
 use crate::wire::{BadLeaf, Leaf, SALT_LEN, decode};
 
@@ -32,10 +32,31 @@ impl From<BadLeaf> for InsertError {
 /// The bytes of an entry: the leaf, and the data with its salt.
 pub(in crate::ledger) type EntryBytes<'e> = (&'e [u8], Option<(&'e [u8], &'e [u8; SALT_LEN])>);
 
-/// Inserts an entry into the open transaction. `rows` has the rows of the jobs that earlier calls found.
+/// Most jobs whose rows are kept, about 2 MB. One more empties the list.
+const KNOWN: usize = 10_000;
+
+/// The rows of the jobs of earlier entries. After a rollback the caller forgets all rows.
+#[derive(Default)]
+pub(in crate::ledger) struct KnownJobs(HashMap<JobKey, StreamId>);
+
+impl KnownJobs {
+    fn insert(&mut self, job: JobKey, row: StreamId) {
+        if self.0.len() >= KNOWN {
+            self.0.clear();
+        }
+        self.0.insert(job, row);
+    }
+
+    /// Forgets all rows.
+    pub(in crate::ledger) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Inserts an entry into the open transaction. `known` has the rows of the jobs that earlier calls found.
 pub(in crate::ledger) fn insert_entry(
     writer: &mut Writer,
-    rows: &mut HashMap<JobKey, StreamId>,
+    known: &mut KnownJobs,
     leaf: &Leaf<'_>,
     (bytes, content): EntryBytes<'_>,
 ) -> Result<(), InsertError> {
@@ -43,16 +64,14 @@ pub(in crate::ledger) fn insert_entry(
     let job = match (leaf.job_key()?, leaf.kind()?) {
         (Some(key), Some(kind)) => {
             let org = key.org;
-            let row = match (rows.get(&key), prev) {
-                (Some(row), _) => *row,
-                (None, Some(_)) => {
-                    let found = writer.reader().stream(org, &key.id)?;
-                    let missing = EntryFault::Prev { expected: None, found: prev };
-                    found.ok_or_else(|| InsertError::Entry(missing.into()))?
+            let row = match known.0.get(&key) {
+                Some(row) => *row,
+                None => {
+                    let row = row(writer, &key, kind, prev)?;
+                    known.insert(key, row);
+                    row
                 }
-                (None, None) => writer.new_stream(org, &key.id, kind)?,
             };
-            rows.insert(key, row);
             Some((org, row, kind, prev.unwrap_or(Position::GENESIS)))
         }
         _ => None,
@@ -75,4 +94,13 @@ pub(in crate::ledger) fn insert_entry(
         writer.erase(redacted.position)?;
     }
     Ok(())
+}
+
+/// The row of a job, which an event without an earlier one makes.
+fn row(writer: &mut Writer, job: &JobKey, kind: Kind, prev: Option<Position>) -> Result<StreamId, InsertError> {
+    if prev.is_none() {
+        return Ok(writer.new_stream(job.org, &job.id, kind)?);
+    }
+    let missing = EntryFault::Prev { expected: None, found: prev };
+    writer.reader().stream(job.org, &job.id)?.ok_or_else(|| InsertError::Entry(missing.into()))
 }

@@ -1,13 +1,12 @@
 //! Import restores an export exactly: positions, recorded times, actors, salts. The copy has no key, so it is read-only until
 //! `recover` continues it under a name of its own.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Checker, LineFault};
-use super::entry::{InsertError, insert_entry};
+use super::entry::{InsertError, KnownJobs, insert_entry};
 use crate::job::Position;
 use crate::ledger::folder::{Folder, FolderError};
 use crate::ledger::keys::key_file;
@@ -159,7 +158,7 @@ fn insert(
     first: Position,
     progress: &mut impl FnMut(u64),
 ) -> Result<(), ImportError> {
-    let mut streams = HashMap::new();
+    let mut known = KnownJobs::default();
     lines(file, progress, |number, text| {
         // The file was checked; one that changed in between fails here, and the transaction with it.
         let wrong = |why| ImportError::Line { line: number, why };
@@ -171,7 +170,7 @@ fn insert(
             return Ok(());
         }
         let content = line.content.as_ref().map(|(salt, data)| (data.as_slice(), salt));
-        insert_entry(writer, &mut streams, &leaf, (&line.leaf, content)).map_err(|error| match error {
+        insert_entry(writer, &mut known, &leaf, (&line.leaf, content)).map_err(|error| match error {
             InsertError::Log(error) => ImportError::Log(error),
             InsertError::Entry(why) => wrong(why),
         })

@@ -8,6 +8,6 @@ mod export;
 mod import;
 
 pub use check::LineFault;
-pub(super) use entry::{InsertError, insert_entry};
+pub(super) use entry::{InsertError, KnownJobs, insert_entry};
 pub use export::{ExportError, export, export_line, export_signed};
 pub use import::{ImportError, Imported, import};

@@ -1,7 +1,12 @@
 //! Which messages there are to store: the next ones of the stream, judged in order.
 
-use super::Stream;
-use crate::stream::{ChainError, Judged, Sequence, Unavailable, Whole};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::ledger::node::Node;
+use crate::log::LoggedMessage;
+use crate::stream::{Chain, ChainError, CommitLog, Judged, Sequence, Stored, Unavailable, Whole};
 
 /// Most messages in one local commit.
 const MESSAGES: usize = 200;
@@ -20,36 +25,92 @@ pub(super) enum Next {
     Missing(Sequence),
 }
 
-/// Judges the next messages, up to the one at `last`, and answers those that count.
-pub(super) fn judge_some(stream: &mut Stream, last: Sequence) -> Result<Next, ChainError> {
-    if stream.is_older() {
-        return Ok(Next::Missing(0));
+/// The stream as this node has read it: the engine, the judgement so far, and the messages that were read ahead.
+pub(super) struct Judge {
+    pub(super) chain: Chain,
+    pub(super) log: Box<dyn CommitLog + Send>,
+    node: Arc<Node>,
+    /// The generation of the newest message that the log has; older than the node's after the stream was lost and made again.
+    logged: u32,
+    /// Messages that were read and not judged.
+    ahead: VecDeque<Stored>,
+}
+
+impl Judge {
+    /// Judges after `newest`, the newest message that the node's log has.
+    pub(super) fn new(node: Arc<Node>, log: Box<dyn CommitLog + Send>, newest: &LoggedMessage) -> Judge {
+        let chain = Chain::new(node.key.clone(), newest.generation, newest.tip);
+        Judge { chain, log, node, logged: newest.generation, ahead: VecDeque::new() }
     }
-    let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
-    while wholes.len() < MESSAGES && bytes < BYTES && stream.chain.next() <= last {
-        let message = match stream.message(stream.chain.next()) {
-            Ok(Some(message)) => message,
-            Ok(None) if judged == 0 => return Ok(Next::Missing(stream.chain.next())),
-            Err(error) if judged == 0 => {
-                cannot_be_read(&error);
-                return Ok(Next::Unreadable);
-            }
-            Ok(None) | Err(_) => break,
-        };
-        (judged, bytes) = (judged + 1, bytes + message.bytes.len());
-        if message.sequence > stream.chain.next() {
-            return Ok(if wholes.is_empty() { Next::Missing(stream.chain.next()) } else { Next::Messages(wholes) });
+
+    /// Judges anew after `newest`: the log alone knows which messages it has.
+    pub(super) fn begin_again(&mut self, newest: &LoggedMessage) {
+        self.chain = Chain::new(self.node.key.clone(), newest.generation, newest.tip);
+        self.logged = newest.generation;
+        self.ahead.clear();
+    }
+
+    /// Whether the log lacks the beginning of this generation: another node began it after the stream before was lost.
+    pub(super) fn is_older(&self) -> bool {
+        self.logged < self.node.generation
+    }
+
+    /// The message at `sequence`, or the next one behind it; `None` if the stream ends before it.
+    pub(super) fn message(&mut self, sequence: Sequence) -> Result<Option<Stored>, Unavailable> {
+        while self.ahead.front().is_some_and(|stored| stored.sequence < sequence) {
+            self.ahead.pop_front();
         }
-        match stream.chain.judge(message.sequence, &message.bytes)? {
-            Judged::Valid(whole) => wholes.push(whole),
-            Judged::Begun { .. } => {}
-            Judged::Void(why) => {
-                tracing::warn!(sequence = message.sequence, ?why, "a message of the stream does not count");
+        if self.ahead.is_empty() {
+            self.ahead = self.log.read(sequence)?.into();
+            self.node.change(|state| state.heard = Instant::now());
+        }
+        Ok(self.ahead.pop_front())
+    }
+
+    /// Whether each message up to the one at `last` was judged.
+    pub(super) fn has_judged(&self, last: Sequence) -> bool {
+        self.chain.next() > last
+    }
+
+    /// Judges the next messages, up to the one at `last`, and answers those that count.
+    pub(super) fn judge_some(&mut self, last: Sequence) -> Result<Next, ChainError> {
+        if self.is_older() {
+            return Ok(Next::Missing(0));
+        }
+        let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
+        while wholes.len() < MESSAGES && bytes < BYTES && !self.has_judged(last) {
+            let message = match self.message(self.chain.next()) {
+                Ok(Some(message)) => message,
+                Ok(None) if judged == 0 => return Ok(Next::Missing(self.chain.next())),
+                Err(error) if judged == 0 => {
+                    cannot_be_read(&error);
+                    return Ok(Next::Unreadable);
+                }
+                Ok(None) | Err(_) => break,
+            };
+            (judged, bytes) = (judged + 1, bytes + message.bytes.len());
+            if message.sequence > self.chain.next() {
+                return Ok(if wholes.is_empty() { Next::Missing(self.chain.next()) } else { Next::Messages(wholes) });
             }
+            match self.chain.judge(message.sequence, &message.bytes)? {
+                Judged::Valid(whole) => wholes.push(whole),
+                Judged::Begun { .. } => {}
+                Judged::Void(why) => {
+                    tracing::warn!(sequence = message.sequence, ?why, "a message of the stream does not count");
+                }
+            }
+        }
+        self.note_void();
+        Ok(if judged == 0 { Next::End } else { Next::Messages(wholes) })
+    }
+
+    /// Shows how many messages did not count.
+    pub(super) fn note_void(&self) {
+        let void = self.chain.void();
+        if self.node.state().void != void {
+            self.node.change(|state| state.void = void);
         }
     }
-    stream.note_void();
-    Ok(if judged == 0 { Next::End } else { Next::Messages(wholes) })
 }
 
 pub(super) fn cannot_be_read(error: &Unavailable) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::OUTCOME;
-use super::stream::{Open, Stream};
+use super::stream::{Open, Stream, row};
 use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::commit::SealError;
 use crate::ledger::commit::thread::{WriterThread, refuse};
@@ -89,7 +89,7 @@ impl WriterThread {
         let late = || refuse(std::mem::take(waiting), || AppendError::OutcomeUnknown);
         match stream.bring(&draft, || queue.is_closed(), late) {
             Ok(Outcome::Accepted(whole)) => {
-                let row = stream.row(&whole, first);
+                let row = row(&whole, first);
                 let committed = transaction.finish(seal, &self.shared.checker, edge, Some(&row))?;
                 stream.node.is_durable(whole.sequence, whole.hash);
                 Ok(Ended::Committed(committed))
@@ -191,7 +191,7 @@ impl WriterThread {
     }
 
     fn store_without_events(&mut self, stream: &Stream, whole: &Whole) -> Result<(), log::Error> {
-        let row = stream.row(whole, self.state.head().next());
+        let row = row(whole, self.state.head().next());
         let log = self.state.log();
         log.begin()?;
         log.add_message(&row)?;

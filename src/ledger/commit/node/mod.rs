@@ -5,11 +5,13 @@
 //!
 //! Not here: the judgement on messages and the way of a commit into the stream (`stream`), and which node should lead (`cluster`).
 
+mod brought;
 mod error;
 mod follow;
 mod judge;
 mod lead;
 mod repair;
+mod store;
 mod stream;
 
 pub(in crate::ledger) use self::stream::Stream;

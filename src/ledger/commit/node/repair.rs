@@ -30,6 +30,6 @@ impl WriterThread {
         stream.node.change(|state| state.repaired += count);
         self.begin_again(stream);
         // Otherwise the others have not got the missing message yet.
-        generation < stream.node.generation || stream.chain.tip().sequence >= missing
+        generation < stream.node.generation || stream.judge.chain.tip().sequence >= missing
     }
 }

@@ -1,6 +1,5 @@
-//! The stream as the writer thread of a node holds it: the engine, the judgement so far, and the messages that were read ahead.
+//! The stream as the writer thread of a node holds it: what the node has read of it, and what others ask of the node.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +7,14 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::OUTCOME;
+use super::judge::Judge;
 use crate::job::Position;
 use crate::ledger::Folder;
 use crate::ledger::keys::{KeyError, key_file};
 use crate::ledger::node::{Confirmations, Node, Peers, Replication, Requests};
 use crate::log::LoggedMessage;
 use crate::stream::{
-    Chain, CommitId, CommitLog, Draft, Kind, Outcome, Published, Report, Sequence, Step, Stored, Tip, Unavailable,
-    Whole, Writing, WritingError,
+    CommitId, Draft, Kind, Outcome, Published, Report, Sequence, Step, Tip, Whole, Writing, WritingError,
 };
 
 /// Pause before a message is sent again, when the engine refused it and nothing lies there yet.
@@ -28,13 +27,8 @@ pub(in crate::ledger) struct Stream {
     /// The folder of the node, with its tokens and keys.
     pub(super) folder: Folder,
     pub(super) requests: Requests,
-    pub(super) chain: Chain,
-    pub(super) log: Box<dyn CommitLog + Send>,
+    pub(super) judge: Judge,
     pub(super) peers: Box<dyn Peers>,
-    /// The generation of the newest message that the log has; older than the node's after the stream was lost and made again.
-    pub(super) logged: u32,
-    /// Messages that were read and not judged.
-    ahead: VecDeque<Stored>,
     pub(super) bell: watch::Receiver<Sequence>,
     pub(super) lease: watch::Receiver<bool>,
     pub(super) confirmations: Arc<Confirmations>,
@@ -74,17 +68,15 @@ impl Stream {
         let Replication { name, url, generation, log, peers, bell, lease, confirmations, runtime } = replication;
         // A log of an older generation has no message of this one.
         let durable = if newest.generation == generation { newest.tip } else { Tip { sequence: 0, ..newest.tip } };
-        let (node, requests) = Node::new(name, generation, key.clone(), durable, lease.clone());
+        let (node, requests) = Node::new(name, generation, key, durable, lease.clone());
+        let node = Arc::new(node);
         Ok(Stream {
-            node: Arc::new(node),
+            judge: Judge::new(node.clone(), log, newest),
+            node,
             folder: folder.clone(),
             requests,
             url,
-            chain: Chain::new(key, newest.generation, newest.tip),
-            log,
             peers,
-            logged: newest.generation,
-            ahead: VecDeque::new(),
             bell,
             lease,
             confirmations,
@@ -97,30 +89,6 @@ impl Stream {
     /// The node, as others see it.
     pub(in crate::ledger) fn node(&self) -> Arc<Node> {
         self.node.clone()
-    }
-
-    /// Judges anew after `newest`: the log alone knows which messages it has.
-    pub(super) fn begin_again(&mut self, newest: &LoggedMessage) {
-        self.chain = Chain::new(self.node.key.clone(), newest.generation, newest.tip);
-        self.logged = newest.generation;
-        self.ahead.clear();
-    }
-
-    /// Whether the log lacks the beginning of this generation: another node began it after the stream before was lost.
-    pub(super) fn is_older(&self) -> bool {
-        self.logged < self.node.generation
-    }
-
-    /// The message at `sequence`, or the next one behind it; `None` if the stream ends before it.
-    pub(super) fn message(&mut self, sequence: Sequence) -> Result<Option<Stored>, Unavailable> {
-        while self.ahead.front().is_some_and(|stored| stored.sequence < sequence) {
-            self.ahead.pop_front();
-        }
-        if self.ahead.is_empty() {
-            self.ahead = self.log.read(sequence)?.into();
-            self.node.change(|state| state.heard = Instant::now());
-        }
-        Ok(self.ahead.pop_front())
     }
 
     /// A commit of this node.
@@ -145,15 +113,15 @@ impl Stream {
     ) -> Result<Outcome, Open> {
         let (started, mut late) = (Instant::now(), Some(late));
         let barriers: Vec<_> = std::iter::from_fn(|| self.requests.barriers.try_recv().ok()).collect();
-        let mut writing = Writing::new(draft, &self.chain);
+        let mut writing = Writing::new(draft, &self.judge.chain);
         loop {
-            let report = match writing.step(&self.chain) {
-                Step::Publish { expected, bytes } => match self.log.publish(expected, bytes) {
+            let report = match writing.step(&self.judge.chain) {
+                Step::Publish { expected, bytes } => match self.judge.log.publish(expected, bytes) {
                     Published::Accepted(sequence) => Report::Accepted(sequence),
                     Published::Refused => Report::Refused,
                     Published::Unknown => Report::Unknown,
                 },
-                Step::Read(from) => match self.message(from) {
+                Step::Read(from) => match self.judge.message(from) {
                     Ok(Some(stored)) if stored.sequence > from => return Err(Open::Missing(from)),
                     Ok(Some(stored)) => Report::Found(stored.sequence, stored.bytes),
                     Ok(None) | Err(_) => {
@@ -162,8 +130,8 @@ impl Stream {
                     }
                 },
             };
-            if let Some(outcome) = writing.report(&mut self.chain, report)? {
-                self.note_void();
+            if let Some(outcome) = writing.report(&mut self.judge.chain, report)? {
+                self.judge.note_void();
                 if let Outcome::Accepted(_) = outcome {
                     // A read that has gone away needs no answer.
                     for passed in barriers {
@@ -184,18 +152,10 @@ impl Stream {
             }
         }
     }
+}
 
-    /// The row of a message that the log is about to have.
-    pub(super) fn row(&self, whole: &Whole, first: Position) -> LoggedMessage {
-        let tip = Tip { sequence: whole.sequence, hash: whole.hash };
-        LoggedMessage { generation: whole.generation, tip, first }
-    }
-
-    /// Shows how many messages did not count.
-    pub(super) fn note_void(&self) {
-        let void = self.chain.void();
-        if self.node.state().void != void {
-            self.node.change(|state| state.void = void);
-        }
-    }
+/// The row of a message that the log is about to have.
+pub(super) fn row(whole: &Whole, first: Position) -> LoggedMessage {
+    let tip = Tip { sequence: whole.sequence, hash: whole.hash };
+    LoggedMessage { generation: whole.generation, tip, first }
 }
