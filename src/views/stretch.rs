@@ -75,6 +75,7 @@ impl Rows {
         let mut redacted = HashSet::new();
         log.scan_with_columns(from, limit, |types, kind, row| {
             rows.stretch.add(types, kind, row);
+            // The column says whether an event removes data. The audit compares the column with the leaf.
             match row.data {
                 Some(data) if !types.contains(EventType::Redacted) => rows.add(row.position, row.leaf, data),
                 _ => {
