@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::nodes::Nodes;
 use self::servers::{Servers, program};
@@ -64,16 +64,18 @@ fn a_strong_read_of_any_node_shows_what_another_has_answered() {
 
 #[test]
 fn a_node_that_was_away_for_longer_than_the_stream_reaches_back_gets_the_rest_from_another() {
-    let Some(mut nodes) = Nodes::with_stream_of("4MiB") else { return };
+    let Some(mut nodes) = Nodes::with_stream_of("8MiB") else { return };
     nodes.append(0, &task_job("big"));
     let leader = nodes.leader().unwrap();
     let away = (leader + 1) % 3;
     nodes.kill(away);
-    // The stream keeps everything for a member that was heard within a day.
+    // More than 4 MiB, so that the other node's first answer has two pieces.
     let text = "x".repeat(15_000);
     for n in 0..160 {
-        nodes.append(leader, &noted("big", &format!("{n} {text}")));
+        let note = |part| noted("big", &format!("{n} {part} {text}"));
+        nodes.append(leader, &json!([note(1), note(2)]));
     }
+    // The stream keeps everything for a member that was heard within a day.
     nodes.command(leader, &["cluster", "leave", "--gone", NAMES[away]]).run().expect(0);
     // The node that is away has fewer messages than these.
     until_paced("the stream is purged", PAUSE, || nodes.figure(leader, "stream_first") > 30);
