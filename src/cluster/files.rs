@@ -220,7 +220,7 @@ fn warn(error: &AccessError) {
 mod tests {
     use super::*;
     use crate::job::{OrgId, Position};
-    use crate::webhooks::NewWebhook;
+    use crate::webhooks::{NewWebhook, Reached};
 
     #[test]
     fn progress_of_webhooks_waits_ten_seconds_and_every_other_change_is_sent_at_once() {
@@ -233,7 +233,7 @@ mod tests {
         let read = || Arc::new(SharedFiles::read(&folder).unwrap());
         let sent = Sent { files: read(), at: Instant::now() };
         assert!(!sent.is_outdated_by(&read()));
-        file.reached(&one, Position::new(7)).unwrap();
+        file.reached(&one, Reached { before: Position::GENESIS, now: Position::new(7) }).unwrap();
         let further = read();
         assert!(!sent.is_outdated_by(&further));
         let sent = Sent { at: sent.at - PROGRESS, ..sent };

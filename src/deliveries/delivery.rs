@@ -9,14 +9,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::page::{Notice, Page};
 use super::post::{Message, PostError};
-use super::running::Shared;
+use super::running::Around;
 use super::status::Status;
 use crate::blocking::off_thread;
 use crate::job::Position;
-use crate::ledger::Ledger;
 use crate::log::{self, Filter, Types};
-use crate::tails::{Bell, Tails};
-use crate::webhooks::{Failed, Webhook};
+use crate::tails::Bell;
+use crate::webhooks::{Failed, Noted, Reached, Webhook, WebhookError, WebhookFile};
 
 /// Least time between two notes of the position in the file. After a crash a receiver gets again what it got since the last note.
 const NOTE_EVERY: Duration = Duration::from_millis(100);
@@ -26,18 +25,6 @@ const NOTE_AFTER: u64 = 10_000;
 const RETRY: Duration = Duration::from_secs(1);
 /// Longest text of an error that is kept, in characters.
 const ERROR: usize = 256;
-
-/// What all deliveries of a server use.
-#[derive(Clone)]
-pub(super) struct Around {
-    pub shared: Arc<Shared>,
-    pub ledger: Ledger,
-    pub tails: Arc<Tails>,
-    /// Turns true when the server stops.
-    pub stopping: watch::Receiver<bool>,
-    /// How long a message under way may take once the server stops.
-    pub drain: Duration,
-}
 
 /// One webhook on its way through the log.
 pub(super) struct Delivery {
@@ -97,8 +84,9 @@ impl Delivery {
     /// Waits for `pause`. Breaks if the server stops.
     async fn rest(&mut self, pause: Duration) -> ControlFlow<()> {
         tokio::select! {
-            () = sleep(pause) => Continue(()),
+            biased;
             () = stopped(&mut self.around.stopping) => Break(()),
+            () = sleep(pause) => Continue(()),
         }
     }
 
@@ -240,23 +228,19 @@ impl Delivery {
             }
             Some(_) => tracing::debug!(webhook = %self.webhook.id, error, failures = self.failures, "a receiver fails"),
         }
-        let failed = Failed { position: self.position, failures: self.failures, error, next_try };
-        let (shared, webhook) = (self.around.shared.clone(), self.webhook.clone());
-        let noted = off_thread(move || shared.with_file(|file| file.failed(&webhook, &failed))).await;
-        match (noted, pause) {
-            (Ok(false), _) => Next::End,
-            (Ok(true), None) => {
+        let failed = Failed { failures: self.failures, error, next_try };
+        match (self.tell(move |file, webhook, reached| file.failed(webhook, reached, &failed)).await, pause) {
+            (Some(Noted::Gone), _) => Next::End,
+            (Some(Noted::Moved(found)), _) => self.moved(found),
+            (Some(Noted::Here), None) => {
                 self.status.park();
                 Next::End
             }
-            (Ok(true), Some(pause)) => {
+            (Some(Noted::Here), Some(pause)) => {
                 self.is_noted();
                 Next::Pause(pause)
             }
-            (Err(error), pause) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "webhooks.db cannot be written just now");
-                Next::Pause(pause.unwrap_or(pauses.longest))
-            }
+            (None, pause) => Next::Pause(pause.unwrap_or(pauses.longest)),
         }
     }
 
@@ -292,23 +276,41 @@ impl Delivery {
         flow
     }
 
-    /// Notes the position in the file, unless a failure has noted it. Breaks if the webhook was removed or replayed. If the file
-    /// cannot be written, a later note has this position too.
+    /// Notes the position in the file, unless a failure has noted it. Breaks if the file has another position, or the webhook no more.
+    /// If the file cannot be written, a later note has this position too.
     async fn note(&mut self) -> ControlFlow<Next> {
         // A note says that the newest try went well. A stop must not make the file forget the failures.
         if self.failures > 0 {
             return Continue(());
         }
-        let (shared, webhook, position) = (self.around.shared.clone(), self.webhook.clone(), self.position);
-        match off_thread(move || shared.with_file(|file| file.reached(&webhook, position))).await {
-            Ok(true) => self.is_noted(),
-            Ok(false) => return Break(Next::End),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "webhooks.db cannot be written just now");
-                self.noted_at = Instant::now() + RETRY;
-            }
+        match self.tell(WebhookFile::reached).await {
+            Some(Noted::Here) => self.is_noted(),
+            Some(Noted::Moved(found)) => return Break(self.moved(found)),
+            Some(Noted::Gone) => return Break(Next::End),
+            None => self.noted_at = Instant::now() + RETRY,
         }
         Continue(())
+    }
+
+    /// Makes a note in the file; `None` if the file cannot be written.
+    async fn tell(
+        &self,
+        note: impl FnOnce(&WebhookFile, &Webhook, Reached) -> Result<Noted, WebhookError> + Send + 'static,
+    ) -> Option<Noted> {
+        let (shared, webhook) = (self.around.shared.clone(), self.webhook.clone());
+        let reached = Reached { before: self.noted, now: self.position };
+        let told = off_thread(move || shared.note(|file| note(file, &webhook, reached))).await;
+        let told = told.inspect_err(|error| {
+            tracing::warn!(error = error as &dyn std::error::Error, "webhooks.db cannot be written just now");
+        });
+        told.ok()
+    }
+
+    /// Another node has led since the last note, and the file has the position `found` of its delivery. This one goes on after both.
+    fn moved(&mut self, found: Position) -> Next {
+        self.noted = found;
+        self.reached(self.position.max(found));
+        Next::Pause(Duration::ZERO)
     }
 
     fn is_noted(&mut self) {

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 
-use super::delivery::{Around, Delivery};
+use super::delivery::Delivery;
 use super::post::Sender;
 use super::settings::Settings;
 use super::status::{Counts, Status, register};
@@ -19,7 +19,9 @@ use crate::blocking::off_thread;
 use crate::job::{OrgId, Position};
 use crate::ledger::{Ledger, SharedFiles};
 use crate::tails::Tails;
-use crate::webhooks::{FileVersion, NewWebhook, State, WatchedFile, Webhook, WebhookError, WebhookFile, WebhookId};
+use crate::webhooks::{
+    FileVersion, NewWebhook, Noted, State, WatchedFile, Webhook, WebhookError, WebhookFile, WebhookId,
+};
 
 /// How often the server looks whether another process changed the file.
 const LOOK: Duration = Duration::from_millis(250);
@@ -45,6 +47,18 @@ pub(super) struct Shared {
     known: Mutex<BTreeMap<WebhookId, Known>>,
     /// A request of this server changed the file.
     changed: Notify,
+}
+
+/// What all deliveries of a server use.
+#[derive(Clone)]
+pub(super) struct Around {
+    pub shared: Arc<Shared>,
+    pub ledger: Ledger,
+    pub tails: Arc<Tails>,
+    /// Turns true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+    /// How long a message under way may take once the server stops.
+    pub drain: Duration,
 }
 
 /// The webhooks of all organisations, as the file had them in this version.
@@ -229,15 +243,12 @@ async fn share(ledger: &Ledger) -> bool {
 }
 
 impl Shared {
-    /// Runs `work` with the file; `false` if there is no file any more. Waits for SQLite, so it runs off the async threads.
-    pub(super) fn with_file(
+    /// Makes a note in the file. Waits for SQLite, so it runs off the async threads.
+    pub(super) fn note(
         &self,
-        work: impl FnOnce(&WebhookFile) -> Result<bool, WebhookError>,
-    ) -> Result<bool, WebhookError> {
-        match self.watched.lock().file() {
-            Some(file) => work(file),
-            None => Ok(false),
-        }
+        note: impl FnOnce(&WebhookFile) -> Result<Noted, WebhookError>,
+    ) -> Result<Noted, WebhookError> {
+        self.watched.lock().file().map_or(Ok(Noted::Gone), note)
     }
 
     /// The webhooks if the file has changed since the version `read`.

@@ -109,7 +109,7 @@ fn insert(file: &Transaction<'_>, row: &WebhookRow) -> Result<(), rusqlite::Erro
 mod tests {
     use super::*;
     use crate::job::{OrgId, Position, Time};
-    use crate::webhooks::{Failed, NewWebhook};
+    use crate::webhooks::{Failed, NewWebhook, Reached};
 
     #[test]
     fn a_node_takes_over_webhooks_with_their_secrets_and_positions() {
@@ -129,11 +129,12 @@ mod tests {
             [one.id.clone(), other.id.clone()]
         );
         assert_eq!(taken[0].secret(), one.secret());
-        leader.reached(&one, Position::new(7)).unwrap();
+        let reached = |before, now| Reached { before: Position::new(before), now: Position::new(now) };
+        leader.reached(&one, reached(4, 7)).unwrap();
         let further = leader.copy().unwrap();
         assert!(further != first && further.has_webhooks_of(&first));
-        let failed = Failed { position: Position::new(7), failures: 9, error: "x".into(), next_try: None };
-        leader.failed(&one, &failed).unwrap();
+        let failed = Failed { failures: 9, error: "x".into(), next_try: None };
+        leader.failed(&one, reached(7, 7), &failed).unwrap();
         leader.remove(org, other.id.as_str()).unwrap();
         assert!(!leader.copy().unwrap().has_webhooks_of(&further), "a webhook is parked, and one is gone");
         follower.take_over(&leader.copy().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::error::{WebhookError, doing};
 use super::rows::{select, types_column};
 use super::signature::Secret;
-use super::webhook::{NewWebhook, State, Webhook, WebhookId};
+use super::webhook::{NewWebhook, Webhook, WebhookId};
 use crate::job::{OrgId, Position, Time};
 use crate::sqlite::{open_to_read, share};
 
@@ -29,19 +29,6 @@ const PATIENCE_TO_NOTE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct WebhookFile {
     conn: Connection,
-}
-
-/// How the next event stands after a failed try.
-#[derive(Debug, Clone)]
-pub(crate) struct Failed {
-    /// The receiver has every event up to here.
-    pub position: Position,
-    /// Failed tries in a row.
-    pub failures: u32,
-    /// Why the newest one failed.
-    pub error: String,
-    /// When the event is tried again; `None` if the webhook is parked.
-    pub next_try: Option<Time>,
 }
 
 impl WebhookFile {
@@ -162,25 +149,6 @@ impl WebhookFile {
         found.ok_or_else(|| WebhookError::Unknown(id.to_owned()))
     }
 
-    /// The receiver of `webhook` has every event up to `position`. Answers `false` if the webhook was removed or replayed meanwhile.
-    pub(crate) fn reached(&self, webhook: &Webhook, position: Position) -> Result<bool, WebhookError> {
-        let sql = "UPDATE webhook SET position = ?3, failures = 0, last_error = NULL, next_try_at = NULL \
-                   WHERE id = ?1 AND revision = ?2";
-        let values = params![webhook.id.as_str(), webhook.revision, position];
-        Ok(self.change("note the position of a webhook", |file| file.execute(sql, values))? > 0)
-    }
-
-    /// A try has failed. Answers `false` if the webhook was removed or replayed meanwhile.
-    pub(crate) fn failed(&self, webhook: &Webhook, failed: &Failed) -> Result<bool, WebhookError> {
-        let Failed { position, failures, error, next_try } = failed;
-        let state = if next_try.is_some() { State::Active } else { State::Parked };
-        let sql = "UPDATE webhook SET position = ?3, state = ?4, failures = ?5, last_error = ?6, next_try_at = ?7 \
-                   WHERE id = ?1 AND revision = ?2";
-        let (id, next_try) = (webhook.id.as_str(), next_try.map(Time::micros));
-        let values = params![id, webhook.revision, position, state.as_str(), failures, error, next_try];
-        Ok(self.change("note a failure of a webhook", |file| file.execute(sql, values))? > 0)
-    }
-
     /// Runs `change` in one transaction. `what` names it in an error of SQLite.
     pub(super) fn change<T>(
         &self,
@@ -211,29 +179,6 @@ mod tests {
 
     fn new(url: &str) -> NewWebhook {
         NewWebhook { org: OrgId::default(), receiver: url.parse().unwrap(), types: Vec::new(), kind: None }
-    }
-
-    #[test]
-    fn a_delivery_that_began_before_a_replay_or_a_removal_changes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("webhooks.db");
-        let (file, now) = (WebhookFile::open(&path).unwrap(), Time::from_micros(0));
-        let (org, head) = (OrgId::default(), Position::new(9));
-        let before = file.add(&new("https://r.example/"), Position::new(4), now).unwrap();
-        assert!(file.reached(&before, Position::new(5)).unwrap());
-        let failed = Failed { position: Position::new(5), failures: 3, error: "x".into(), next_try: None };
-        assert!(file.failed(&before, &failed).unwrap());
-        assert_eq!(file.list(None).unwrap()[0].state, State::Parked);
-        let after = file.replay(org, before.id.as_str(), Some(Position::new(3)), head).unwrap();
-        assert_eq!((after.position, after.state, after.failures), (Position::new(2), State::Active, 0));
-        assert!(!file.reached(&before, Position::new(6)).unwrap());
-        assert!(!file.failed(&before, &failed).unwrap());
-        assert_eq!(file.list(Some(org)).unwrap()[0].position, Position::new(2));
-        let beyond = file.replay(org, before.id.as_str(), Some(Position::new(10)), head);
-        assert!(matches!(beyond, Err(WebhookError::BeyondHead { .. })));
-        file.remove(org, before.id.as_str()).unwrap();
-        assert!(!file.reached(&after, Position::new(6)).unwrap());
-        assert!(matches!(file.remove(org, before.id.as_str()), Err(WebhookError::Unknown(_))));
     }
 
     #[test]

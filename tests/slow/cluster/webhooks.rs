@@ -76,3 +76,38 @@ fn the_next_leader_goes_on_with_the_webhooks() {
     assert_eq!(first_times(receiver.positions()), all);
     nodes.verify();
 }
+
+#[test]
+fn a_leader_that_was_frozen_delivers_no_more_and_sets_no_receiver_back() {
+    let Some(nodes) = Nodes::start() else { return };
+    until_paced("a node leads", PAUSE, || nodes.leader().is_some());
+    let (frozen, receiver) = (nodes.leader().unwrap(), Receiver::start());
+    let admin = token(&nodes.folder(frozen), "admin");
+    let new = json!({"url": receiver.url, "types": ["job.noted"]});
+    until_paced("the token is known", PAUSE, || {
+        nodes.client(frozen, &admin).post_json("/ledger/webhooks", &new).status == 201
+    });
+    let mut events = Vec::new();
+    let mut append = |at: usize| {
+        events.extend((0..20).map(|n| nodes.append(at, &noted("before", &n.to_string()))));
+        events.clone()
+    };
+    append(frozen);
+    receiver.until_taken(20);
+    let process = nodes.serving[frozen].as_ref().unwrap();
+    process.signal("STOP");
+    let all = append((frozen + 1) % 3);
+    until_paced("another node delivers", PAUSE, || first_times(receiver.positions()) == all);
+    process.signal("CONT");
+    until_paced("the node follows", PAUSE, || nodes.leader().is_some_and(|leader| leader != frozen));
+    let all = append(frozen);
+    until_paced("the leader delivers", PAUSE, || first_times(receiver.positions()) == all);
+    let position = |at: usize| {
+        let listed = nodes.client(at, &admin).get("/ledger/webhooks").expect(200).json();
+        listed["webhooks"][0]["position"].as_u64()
+    };
+    until_paced("every node knows how far the receiver was told", PAUSE, || {
+        (0..3).all(|at| position(at) >= all.last().copied())
+    });
+    nodes.verify();
+}
