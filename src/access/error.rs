@@ -15,9 +15,15 @@ pub enum AccessError {
         /// The work that the lock stopped.
         doing: &'static str,
     },
+    /// The file is damaged.
+    #[error(
+        "access.db is damaged; stop the server, and put the file back from a backup, or delete access.db, access.db-wal and \
+         access.db-shm and make the tokens again"
+    )]
+    Damaged(#[source] sqlite::Error),
     /// SQLite failed.
     #[error(transparent)]
-    Sqlite(#[from] sqlite::Error),
+    Sqlite(sqlite::Error),
     /// A newer program made the file.
     #[error("access.db has version {found}, and this jobledger knows {VERSION}; use the newer jobledger that wrote it")]
     Newer {
@@ -98,6 +104,12 @@ impl AccessError {
             ErrorKind::Locked => AccessError::Locked { doing },
             _ => sqlite::Error::new(doing, cause).into(),
         }
+    }
+}
+
+impl From<sqlite::Error> for AccessError {
+    fn from(error: sqlite::Error) -> AccessError {
+        if error.kind().is_damage() { AccessError::Damaged(error) } else { AccessError::Sqlite(error) }
     }
 }
 

@@ -203,7 +203,9 @@ fn open(data: &Data) -> Result<Access, Failure> {
 
 fn refused(error: AccessError) -> Failure {
     match error {
-        AccessError::Locked { .. } | AccessError::Sqlite(_) | AccessError::Newer { .. } => error.into(),
+        AccessError::Locked { .. } | AccessError::Damaged(_) | AccessError::Sqlite(_) | AccessError::Newer { .. } => {
+            error.into()
+        }
         refused => Failure::Refused(refused.to_string()),
     }
 }

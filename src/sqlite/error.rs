@@ -78,6 +78,11 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// Whether the file can be read no more: only another file in its place helps.
+    pub fn is_damage(self) -> bool {
+        matches!(self, ErrorKind::Damaged | ErrorKind::CutOff)
+    }
+
     /// The kind of an error of SQLite.
     pub fn of(error: &rusqlite::Error) -> ErrorKind {
         let rusqlite::Error::SqliteFailure(failure, _) = error else { return ErrorKind::Misfit };

@@ -13,9 +13,15 @@ pub enum WebhookError {
         /// The work that the lock stopped.
         doing: &'static str,
     },
+    /// The file is damaged.
+    #[error(
+        "webhooks.db is damaged; stop the server, and put the file back from a backup, or delete webhooks.db, webhooks.db-wal and \
+         webhooks.db-shm and add the webhooks again"
+    )]
+    Damaged(#[source] sqlite::Error),
     /// SQLite failed.
     #[error(transparent)]
-    Sqlite(#[from] sqlite::Error),
+    Sqlite(sqlite::Error),
     /// The file cannot be made.
     #[error("cannot make webhooks.db")]
     Unwritable(#[source] std::io::Error),
@@ -59,6 +65,12 @@ impl WebhookError {
     /// Whether the change was refused, and not the file.
     pub fn is_refusal(&self) -> bool {
         matches!(self, WebhookError::Unknown(_) | WebhookError::TooMany | WebhookError::BeyondHead { .. })
+    }
+}
+
+impl From<sqlite::Error> for WebhookError {
+    fn from(error: sqlite::Error) -> WebhookError {
+        if error.kind().is_damage() { WebhookError::Damaged(error) } else { WebhookError::Sqlite(error) }
     }
 }
 

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::support::answers::{Read, all_reads};
+use crate::support::cli::{Serving, cli, on};
 use crate::support::{
     Client, HandClock, TestServer, completed, event, noted, output, processed, result, role_job, rule_job, started,
     task_job,
@@ -264,4 +265,24 @@ fn a_folder_that_cannot_be_written_is_named() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn damaged_tokens_and_webhooks_are_refused_with_what_to_do_next() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Serving::start(dir.path()));
+    on(dir.path(), "token create", &["--name", "admin", "--role", "admin"]).expect(0);
+    on(dir.path(), "webhook add", &["https://receiver.example/"]).expect(0);
+    for (file, list, next) in [
+        ("webhooks.db", "webhook list", "add the webhooks again"),
+        ("access.db", "token list", "make the tokens again"),
+    ] {
+        let whole = fs::read(dir.path().join(file)).unwrap();
+        scribble(&dir.path().join(file), 0, 4096);
+        let told = [file, "is damaged; stop the server", "from a backup", next];
+        on(dir.path(), list, &[]).refused(2, &told);
+        cli(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).run().refused(2, &told);
+        fs::write(dir.path().join(file), whole).unwrap();
+    }
+    drop(Serving::start(dir.path()));
 }
