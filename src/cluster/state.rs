@@ -2,7 +2,8 @@
 
 use async_nats::jetstream;
 
-use super::{ClusterError, Member, Settings, members, nats};
+use super::nats::{Login, NatsError};
+use super::{ClusterError, Member, members, nats};
 use crate::ledger::Folder;
 
 /// The state of a cluster.
@@ -12,7 +13,9 @@ pub struct State {
     pub stream: String,
     /// The NATS server that leads the stream; `None` during an election.
     pub nats_leader: Option<String>,
-    /// The replicas of the stream that have all of it, the leader included.
+    /// How many copies the stream has.
+    pub replicas: usize,
+    /// The copies that have all of it, the leader's included.
     pub current_replicas: usize,
     /// The newest message.
     pub last: u64,
@@ -31,18 +34,20 @@ pub struct State {
 /// # Errors
 ///
 /// The folder is not a node's, or the servers do not answer.
-pub async fn state(settings: &Settings, folder: &Folder) -> Result<State, ClusterError> {
+pub async fn state(login: &Login, folder: &Folder) -> Result<State, ClusterError> {
     let own = super::names(folder)?;
-    let client = nats::connect(&settings.login, &settings.name).await?;
+    let client = nats::connect(login, "status").await?;
     let names = super::newest_names(&client, &own).await?;
-    let stream = nats::open(&jetstream::new(client.clone()), &names, settings.replicas).await?;
+    let stream = nats::find(&jetstream::new(client.clone()), &names.stream()).await?;
+    let stream = stream.ok_or_else(|| NatsError::NoStream(names.stream()))?;
     let members = members::list(&members::open(&client, &names).await?).await?;
     let info = stream.cached_info();
-    let replicas = info.cluster.as_ref();
+    let servers = info.cluster.as_ref();
     Ok(State {
         stream: names.stream(),
-        nats_leader: replicas.and_then(|replicas| replicas.leader.clone()),
-        current_replicas: replicas.map_or(0, |found| {
+        nats_leader: servers.and_then(|servers| servers.leader.clone()),
+        replicas: info.config.num_replicas,
+        current_replicas: servers.map_or(0, |found| {
             usize::from(found.leader.is_some())
                 + found.replicas.iter().filter(|replica| replica.current && !replica.offline).count()
         }),

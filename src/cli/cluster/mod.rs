@@ -44,7 +44,7 @@ enum ClusterCommand {
     /// Show the stream and the nodes
     #[command(after_long_help = "Examples:
   jobledger cluster status --config node.toml
-  jobledger cluster status --data ledger --cluster nats://a,nats://b,nats://c --node a --node-url https://a:8347")]
+  jobledger cluster status --data ledger --cluster nats://a,nats://b,nats://c")]
     Status(status::Status),
     /// End the membership of a node; no server may have the folder
     ///

@@ -61,12 +61,26 @@ impl ClusterOptions {
         if self.cluster.is_empty() { Ok(None) } else { self.required().map(Some) }
     }
 
+    /// How a command that is no node reaches NATS.
+    pub(super) fn login(&self) -> Result<Login, Failure> {
+        let servers = self.cluster.clone();
+        if servers.is_empty() {
+            return Err(Failure::CouldNotRun(
+                "expected the NATS servers of the cluster in --cluster, found none".into(),
+            ));
+        }
+        Ok(Login {
+            servers,
+            user: self.nats_user.clone().zip(self.nats_password_file.clone()),
+            authority: self.cluster_ca.clone(),
+            certificate: self.nats_cert.clone().zip(self.nats_key.clone()),
+        })
+    }
+
     /// The settings of a node.
     pub(in crate::cli) fn required(&self) -> Result<Settings, Failure> {
         let missing = |option| Failure::CouldNotRun(format!("a node of a cluster needs {option}"));
-        if self.cluster.is_empty() {
-            return Err(missing("--cluster"));
-        }
+        let login = self.login()?;
         let name = self.node.clone().ok_or_else(|| missing("--node"))?;
         check_name(&name)?;
         let url = self.node_url.clone().ok_or_else(|| missing("--node-url"))?;
@@ -80,12 +94,7 @@ impl ClusterOptions {
         Ok(Settings {
             name,
             url,
-            login: Login {
-                servers: self.cluster.clone(),
-                user: self.nats_user.clone().zip(self.nats_password_file.clone()),
-                authority: self.cluster_ca.clone(),
-                certificate: self.nats_cert.clone().zip(self.nats_key.clone()),
-            },
+            login,
             monitors: self.cluster_monitor.clone(),
             replicas: REPLICAS,
             confirm: self.confirm,

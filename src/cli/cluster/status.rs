@@ -25,17 +25,17 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(self) -> Outcome {
-        let settings = self.options.required()?;
+        let login = self.options.login()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let state = runtime.block_on(cluster::state(&settings, &self.data.folder()))?;
+        let state = runtime.block_on(cluster::state(&login, &self.data.folder()))?;
         if self.json {
             say!("{}", serde_json::to_string(&state)?);
             return Ok(());
         }
-        let State { stream, nats_leader, current_replicas, last, bytes, most_bytes, members, .. } = state;
+        let State { stream, nats_leader, replicas, current_replicas, last, bytes, most_bytes, members, .. } = state;
         say!("stream    {stream}");
         say!("messages  {last}, {bytes} of {most_bytes} bytes");
-        say!("replicas  {current_replicas} of {}", settings.replicas);
+        say!("replicas  {current_replicas} of {replicas}");
         say!("leader    {} (NATS)", nats_leader.as_deref().unwrap_or("none: an election is under way"));
         let rows: Vec<[String; 6]> = members.iter().map(|member| row(member, last)).collect();
         lines(["NODE", "ROLE", "HEAD", "BEHIND", "HEARD", "URL"], &rows).iter().for_each(|line| say!("{line}"));
