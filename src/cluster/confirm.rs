@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-
 use super::Cluster;
 use crate::ledger::{Ledger, NodeState};
 use crate::stream::Confirmation;
 
 /// A node repeats its newest confirmation after so long, because NATS may lose one.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Pause before the next attempt to subscribe.
-const RETRY: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// Tells the leader of each message that this node's log has durably. Never returns.
@@ -40,23 +36,12 @@ impl Cluster {
     /// Notes the confirmations of the other nodes. Never returns.
     pub(super) async fn hear_confirmations(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
-        loop {
-            match self.client.subscribe(self.names.confirmations(&node.name)).await {
-                Ok(mut messages) => {
-                    while let Some(message) = messages.next().await {
-                        match Confirmation::read(&message.payload, &node.key) {
-                            Some(said) if said.generation == node.generation && said.node != node.name => {
-                                self.confirmations.note(said.node, said.sequence);
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "confirmations cannot be heard now");
-                }
+        let note = |notice: &[u8]| match Confirmation::read(notice, &node.key) {
+            Some(said) if said.generation == node.generation && said.node != node.name => {
+                self.confirmations.note(said.node, said.sequence);
             }
-            tokio::time::sleep(RETRY).await;
-        }
+            _ => {}
+        };
+        self.hear(self.names.confirmations(&node.name), "confirmations", note).await;
     }
 }

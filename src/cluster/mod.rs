@@ -16,6 +16,7 @@ mod hearing;
 mod lease;
 mod members;
 pub mod nats;
+mod notices;
 mod peers;
 mod purge;
 mod reseed;

@@ -20,8 +20,6 @@ use crate::stream::{Asked, Copied, MAX_MESSAGE, MessageHash, Question, Sequence,
 
 /// How long a node waits for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Pause before the next attempt to subscribe.
-const RETRY: Duration = Duration::from_millis(500);
 /// Most questions that a node answers at once; further ones wait.
 const AT_ONCE: usize = 16;
 /// Most bytes of one piece of an answer, the MAC not counted.
@@ -129,15 +127,8 @@ impl Cluster {
     pub(super) async fn answer_questions(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
         loop {
-            match self.client.subscribe(self.names.questions(&node.name)).await {
-                Ok(questions) => {
-                    questions.for_each_concurrent(AT_ONCE, |message| self.answer_one(&ledger, node, message)).await;
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "questions of nodes cannot be heard now");
-                }
-            }
-            tokio::time::sleep(RETRY).await;
+            let questions = self.subscribed(&self.names.questions(&node.name), "questions of nodes").await;
+            questions.for_each_concurrent(AT_ONCE, |message| self.answer_one(&ledger, node, message)).await;
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::Cluster;
@@ -12,8 +11,6 @@ use crate::job::Time;
 use crate::ledger::Ledger;
 use crate::stream::TokensUsed;
 
-/// Pause before the next attempt to subscribe.
-const RETRY: Duration = Duration::from_millis(500);
 /// How long a node waits for NATS when it tells.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -40,24 +37,10 @@ impl Cluster {
     /// Notes when requests of the other nodes last used tokens. Never returns.
     pub(super) async fn hear_used(self, ledger: Ledger, access: LiveAccess) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
-        loop {
-            match self.client.subscribe(self.names.used()).await {
-                Ok(mut messages) => {
-                    while let Some(message) = messages.next().await {
-                        match TokensUsed::read(&message.payload, &node.key) {
-                            Some(said) if said.node != node.name => access.note_used(said.used),
-                            _ => {}
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the use of tokens on other nodes cannot be heard now"
-                    );
-                }
-            }
-            tokio::time::sleep(RETRY).await;
-        }
+        let note = |notice: &[u8]| match TokensUsed::read(notice, &node.key) {
+            Some(said) if said.node != node.name => access.note_used(said.used),
+            _ => {}
+        };
+        self.hear(self.names.used(), "the use of tokens on other nodes", note).await;
     }
 }
