@@ -24,6 +24,8 @@ use crate::tails::{self, LiveJobs, Tails};
 use crate::webhooks::WebhookError;
 use crate::workers::{self, Claims};
 
+/// How long the start of a node waits until the node has caught up.
+const CATCH_UP: Duration = Duration::from_secs(10);
 /// How often the server looks for tokens that another process revoked, to end their tails.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
 /// How often the server looks at the files of the certificate.
@@ -73,7 +75,7 @@ impl Server {
     }
 
     /// Opens everything in `folder`, which is a node's, and connects to its cluster. Returns when the node has all that the cluster
-    /// has. Serves nothing yet.
+    /// has, or after 10 s: until it has, it then shows its own state alone. Serves nothing yet.
     pub async fn open_node(
         folder: Folder,
         options: Options,
@@ -90,6 +92,9 @@ impl Server {
             tokio::select! {
                 _ = node.wait_for(|state| state.role != Role::CatchingUp) => {}
                 _ = stopped.wait_for(|stopping| *stopping) => {}
+                () = tokio::time::sleep(CATCH_UP) => {
+                    tracing::warn!("this node has not caught up yet: it answers 503 to everything but its own state");
+                }
             }
         }
         Ok(server)

@@ -3,7 +3,6 @@
 //! The node begins the generation with its log. A node that has less takes the rest from it at its next start (`ledger`), and a node
 //! whose log is not the beginning of this one stops.
 
-use super::nats::NatsError;
 use super::succession::Succession;
 use super::{ClusterError, Founded, Member, Settings, members, nats};
 use crate::ledger::Folder;
@@ -37,18 +36,18 @@ pub async fn reseed(settings: &Settings, folder: &Folder, how: Reseeding) -> Res
 /// Refuses to replace a stream that continues the log.
 async fn is_lost(Succession { membership, context, old, .. }: &Succession) -> Result<(), ClusterError> {
     let Some(stream) = nats::find(context, &old.stream()).await? else { return Ok(()) };
-    let (tip, state) = (membership.newest().tip, &stream.cached_info().state);
-    let has_tip = match tip.sequence {
-        0 => true,
-        tip if tip > state.last_sequence => false,
-        // Purged, so it reaches further than this log.
-        tip if tip < state.first_sequence => true,
-        sequence => {
-            let found = stream.get_raw_message(sequence).await.map_err(NatsError::doing("read the old stream"))?;
-            MessageHash::of(&found.payload) == tip.hash
-        }
-    };
-    if has_tip { Err(ClusterError::StreamLives(old.stream())) } else { Ok(()) }
+    let (tip, last) = (membership.newest().tip, stream.cached_info().state.last_sequence);
+    if tip.sequence > last {
+        return Ok(());
+    }
+    // The stream may have been purged of the log's newest message, or have lost it.
+    let newest = nats::first(&stream, old, tip.sequence.max(1)).await?;
+    let is_another = newest
+        .filter(|message| message.sequence == tip.sequence)
+        .is_some_and(|message| MessageHash::of(&message.bytes) != tip.hash);
+    // Otherwise the stream has lost everything after the log, and takes nothing more in its place.
+    let goes_on = tip.sequence == last || nats::first(&stream, old, tip.sequence + 1).await?.is_some();
+    if goes_on && !is_another { Err(ClusterError::StreamLives(old.stream())) } else { Ok(()) }
 }
 
 /// Refuses to begin with a log that is shorter than another node's, as far as the members have said so.

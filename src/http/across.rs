@@ -12,13 +12,14 @@ use tokio::time::timeout;
 use crate::http::answer::{Code, Error, shortened};
 use crate::http::app::App;
 use crate::job::Position;
-use crate::ledger::Node;
+use crate::ledger::{Node, Role};
 
 /// Asks for a read that shows every event which any node answered before the request. Its value is `strong`.
 const CONSISTENCY: HeaderName = HeaderName::from_static("ledger-consistency");
 /// How long a node waits until it has what an answer rests on.
 const CATCH_UP: Duration = Duration::from_secs(5);
-/// A node that has not heard NATS for so long shows nothing: a token that was revoked elsewhere would live on here.
+/// A node that has not heard NATS for so long shows nothing: a token that was revoked elsewhere would live on here. The same holds for a
+/// node that starts.
 const SILENT: Duration = Duration::from_secs(30);
 /// Reads of the node's own state, which it shows all the same.
 const OWN_STATE: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -34,18 +35,24 @@ pub enum Beyond {
     Unknown,
 }
 
-/// Refuses a request to a node that has heard nothing of its cluster for 30 s.
+/// Refuses a request to a node that has heard nothing of its cluster for 30 s, or that has not caught up since it started.
 ///
 /// # Errors
 ///
 /// 503 `stream-silent`.
 pub fn is_heard(node: &Node, path: &str) -> Result<(), Error> {
-    let silent = node.state().heard.elapsed();
-    if silent < SILENT || OWN_STATE.contains(&path) {
+    let state = node.state();
+    let silent = state.heard.elapsed();
+    let why = if OWN_STATE.contains(&path) {
         return Ok(());
-    }
-    let detail = format!("this node has not heard NATS for {} s; send the request to another node", silent.as_secs());
-    Err(Error::new(Code::STREAM_SILENT, detail))
+    } else if state.role == Role::CatchingUp && !state.caught_up {
+        "has not read the stream to its end since it started".to_owned()
+    } else if silent >= SILENT {
+        format!("has not heard NATS for {} s", silent.as_secs())
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::STREAM_SILENT, format!("this node {why}; send the request to another node")))
 }
 
 /// Whether the request asks for a strong read.

@@ -17,7 +17,7 @@ pub trait CommitLog {
     /// The engine does not answer.
     fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable>;
 
-    /// The newest message's place; 0 in an empty stream.
+    /// The newest message's place, also if the engine has lost that message; 0 in a stream that has had none.
     ///
     /// # Errors
     /// The engine does not answer.

@@ -101,6 +101,7 @@ mod masking_text;
 mod metrics;
 mod nodes;
 mod nodes_files;
+mod nodes_lost;
 mod older_format;
 mod open_files;
 mod openapi;

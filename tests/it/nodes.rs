@@ -147,20 +147,6 @@ fn messages_that_do_not_count_are_passed_over() {
 }
 
 #[test]
-fn a_node_stops_at_a_stream_that_is_behind_its_log() {
-    let cluster = TestCluster::new(&["a", "b"]);
-    let a = cluster.start("a");
-    cluster.lead(&a, &[]);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    a.ledger.close();
-    drop(a);
-    cluster.engine.drop_newest();
-    let a = cluster.start("a");
-    until("the node stops", || a.role() == Role::Stopped);
-    assert!(a.ledger.read_only().unwrap().contains("lost messages"), "{:?}", a.ledger.read_only());
-}
-
-#[test]
 fn a_node_stops_before_a_message_of_a_newer_version_and_keeps_what_it_has() {
     let cluster = TestCluster::new(&["a", "b"]);
     let (a, b) = (cluster.start("a"), cluster.start("b"));
@@ -231,46 +217,6 @@ fn redacted_data_leaves_the_files_of_every_node() {
 }
 
 #[test]
-fn a_node_gets_from_another_what_the_stream_was_purged_of() {
-    let cluster = TestCluster::new(&["a", "b"]);
-    let a = cluster.start("a");
-    cluster.lead(&a, &[]);
-    cluster.append(&a, &json!([task_job("a"), noted("a", SECRET), started("a"), completed("a")])).unwrap();
-    cluster.append(&a, &json!([redacted("a", 2)])).unwrap();
-    for n in 0..5 {
-        cluster.append(&a, &json!([noted("a", &n.to_string())])).unwrap();
-    }
-    cluster.engine.purge(cluster.engine.count() as u64 - 1);
-    let b = cluster.start("b");
-    b.has_all_of(&a);
-    until("the node counts what it got", || b.state().borrow().repaired >= 5);
-    // It follows the stream again.
-    cluster.append(&a, &json!([noted("a", "after")])).unwrap();
-    b.has_all_of(&a);
-    a.ledger.close();
-    b.ledger.close();
-    assert_eq!(rows(&cluster.folder("b")), rows(&cluster.folder("a")));
-    cli(["verify", "db"]).arg(cluster.folder("b")).run().expect(7);
-}
-
-#[test]
-fn a_node_gets_from_another_the_newest_message_that_the_stream_lacks() {
-    let cluster = TestCluster::new(&["a", "b"]);
-    let a = cluster.start("a");
-    cluster.lead(&a, &[]);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    cluster.append(&a, &json!([started("a")])).unwrap();
-    // The stream still says how many messages there were, as NATS does after it has lost the newest one.
-    cluster.engine.lose(cluster.engine.count() as u64);
-    let b = cluster.start("b");
-    b.has_all_of(&a);
-    a.lease.send_replace(false);
-    cluster.lead(&b, &[&a]);
-    cluster.append(&b, &json!([completed("a")])).unwrap();
-    a.has_all_of(&b);
-}
-
-#[test]
 fn a_follower_whose_log_was_replaced_confirms_nothing_more() {
     let cluster = TestCluster::new(&["a", "b", "c"]);
     let (a, b, c) = (cluster.start("a"), cluster.start("b"), cluster.start("c"));
@@ -287,25 +233,6 @@ fn a_follower_whose_log_was_replaced_confirms_nothing_more() {
     }
     c.has_all_of(&a);
     assert_eq!(b.state().borrow().durable, durable);
-}
-
-#[test]
-fn a_node_waits_for_a_lost_message_that_no_other_node_gives() {
-    let cluster = TestCluster::new(&["a", "b"]);
-    let a = cluster.start("a");
-    cluster.lead(&a, &[]);
-    cluster.append(&a, &json!([task_job("a")])).unwrap();
-    let lost = cluster.engine.count() as u64;
-    cluster.append(&a, &json!([task_job("b")])).unwrap();
-    cluster.engine.lose(lost);
-    drop(a);
-    let b = cluster.start("b");
-    b.lease.send_replace(true);
-    until("the node waits", || b.role() == Role::CatchingUp && b.state().borrow().durable.sequence + 1 == lost);
-    assert!(!cluster.barrier(&b), "it does not lead");
-    let a = cluster.start("a");
-    b.has_all_of(&a);
-    until("the node leads", || b.role() == Role::Leads);
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl Engine {
         self.messages.lock()[sequence as usize - 1] = None;
     }
 
+    /// Takes a message that no node sees before it is lost.
+    pub fn take_and_lose(&self) {
+        self.messages.lock().push(None);
+    }
+
     /// How many messages there are.
     pub fn count(&self) -> usize {
         self.messages.lock().len()

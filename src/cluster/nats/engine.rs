@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -61,17 +61,10 @@ impl Engine {
         Feed::start(&self.runtime, self.stream.clone(), from, self.bell.clone())
     }
 
-    /// The message at `from`, or the first one after it; `None` if there is none. The stream's leader answers this question alone: a server
-    /// that is cut off from the others still answers other questions, such as that for the state of the stream.
+    /// The message at `from`, or the first one after it; `None` if the stream has none.
     fn first(&mut self, from: Sequence) -> Result<Option<Stored>, Unavailable> {
-        let (stream, subject) = (self.stream.clone(), self.names.commits());
-        let found = self.ask(async move {
-            match stream.get_first_raw_message_by_subject(subject, from).await {
-                Ok(message) => Some(Some(Stored { sequence: message.sequence, bytes: message.payload.to_vec() })),
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Some(None),
-                Err(_) => None,
-            }
-        });
+        let (stream, names) = (self.stream.clone(), self.names.clone());
+        let found = self.ask(async move { stored::first(&stream, &names, from).await.ok() });
         found.ok_or_else(|| Unavailable("NATS does not answer".into()))
     }
 
@@ -148,11 +141,12 @@ impl CommitLog for Engine {
 
     fn last(&mut self) -> Result<Sequence, Unavailable> {
         let unanswered = self.unanswered;
-        if let Some(found) = self.first(self.last + 1)? {
-            let mut stream = self.stream.clone();
-            let info = self.ask(async move { stream.info().await.map(|info| info.state.last_sequence).ok() });
-            self.last = info.unwrap_or_default().max(found.sequence);
-        }
+        let found = self.first(self.last + 1)?.map_or(0, |found| found.sequence);
+        // Counts the messages that the stream has lost, which `first` does not find. A server that is cut off answers too, with a place
+        // that is too small.
+        let mut stream = self.stream.clone();
+        let info = self.ask(async move { stream.info().await.map(|info| info.state.last_sequence).ok() });
+        self.last = self.last.max(found).max(info.unwrap_or_default());
         // A short answer does not show that long messages come.
         self.unanswered = unanswered;
         if self.feed.is_none() && !self.writes {

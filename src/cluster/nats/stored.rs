@@ -1,12 +1,14 @@
 //! The stream itself: made once, and checked at every start.
 
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{Context, ErrorCode};
 use futures_util::TryStreamExt;
 
 use super::{HEADERS, Names, NatsError};
-use crate::stream::{MAX_MESSAGE, MessageHash};
+use crate::stream::{MAX_MESSAGE, MessageHash, Sequence, Stored};
 use crate::tree::VerifierKey;
 
 /// Most bytes of the stream, 16 GiB. A full stream refuses messages; it never drops one.
@@ -120,6 +122,20 @@ pub async fn open(context: &Context, names: &Names, replicas: usize) -> Result<S
     expect("the stream's `max_age`", expected.max_age, found.max_age)?;
     expect("the stream's `max_msgs`", expected.max_messages, found.max_messages)?;
     Ok(stream)
+}
+
+/// The message at `from`, or the first one after it; `None` if the stream has none. The stream's leader answers this question alone: a
+/// server that is cut off from the others still answers other questions, such as that for the state of the stream.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn first(stream: &Stream, names: &Names, from: Sequence) -> Result<Option<Stored>, NatsError> {
+    match stream.get_first_raw_message_by_subject(names.commits(), from).await {
+        Ok(message) => Ok(Some(Stored { sequence: message.sequence, bytes: message.payload.to_vec() })),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(NatsError::doing("read the stream")(error)),
+    }
 }
 
 fn wanted(names: &Names, replicas: usize, max_bytes: i64) -> Config {

@@ -53,14 +53,25 @@ pub struct NodeState {
     pub durable: Tip,
     /// The node that leads, as far as this one knows.
     pub leader: Option<Leader>,
+    /// Whether [`NodeState::leader`] rests on that node's word alone, and on no message of the stream.
+    pub leader_is_hearsay: bool,
     /// When the stream's leader last answered, or the node started.
     pub heard: Instant,
+    /// Whether the node has reached the end of the stream since it started.
+    pub caught_up: bool,
     /// Messages that did not count, since the start.
     pub void: u64,
     /// Commits whose outcome was unknown for 10 s, since the start.
     pub unknown: u64,
     /// Messages that the stream lacked and another node gave, since the start.
     pub repaired: u64,
+}
+
+impl NodeState {
+    /// A message says that this node leads.
+    pub(in crate::ledger) fn is_led_by(&mut self, leader: Leader) {
+        (self.leader, self.leader_is_hearsay) = (Some(leader), false);
+    }
 }
 
 /// A ledger as a node.
@@ -93,7 +104,17 @@ impl Node {
         let (files, file_requests) = mpsc::channel(1);
         let (barriers, barrier_requests) = mpsc::channel(BARRIERS);
         let (role, heard) = (Role::CatchingUp, Instant::now());
-        let state = NodeState { role, durable, leader: None, heard, void: 0, unknown: 0, repaired: 0 };
+        let state = NodeState {
+            role,
+            durable,
+            leader: None,
+            leader_is_hearsay: false,
+            heard,
+            caught_up: false,
+            void: 0,
+            unknown: 0,
+            repaired: 0,
+        };
         let node = Node {
             name,
             generation,
@@ -149,12 +170,14 @@ impl Node {
         self.files.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
     }
 
-    /// Takes another node's word that it leads, until a message of a leader comes. A node that starts has that message already.
+    /// Takes another node's word that it leads, until a message of a leader comes. A node that starts has that message already, and
+    /// a node that got messages from another one may have missed it.
     pub fn believe(&self, leader: Leader) {
         self.state.send_if_modified(|state| {
-            let is_news = state.leader.is_none() && leader.name != self.name;
+            let knows = state.leader.is_some() && !state.leader_is_hearsay;
+            let is_news = !knows && leader.name != self.name && state.leader.as_ref() != Some(&leader);
             if is_news {
-                state.leader = Some(leader);
+                (state.leader, state.leader_is_hearsay) = (Some(leader), true);
             }
             is_news
         });
@@ -184,5 +207,27 @@ impl Node {
 pub(in crate::ledger) async fn ring<T>(bell: &mut watch::Receiver<T>) {
     if bell.changed().await.is_err() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_nodes_word_that_it_leads_counts_until_a_message_says_so() {
+        let (tip, lease) = (Tip { sequence: 0, hash: MessageHash([0; 32]) }, watch::channel(false).1);
+        let (node, _requests) = Node::new("a".into(), 1, StreamKey::derive(&[1; 32]), tip, lease);
+        let leader = |name: &str| Leader { name: name.into(), url: format!("http://{name}") };
+        let known = || node.state().leader.map(|leader| leader.name);
+        node.believe(leader("a"));
+        assert_eq!(known(), None, "the node knows best whether it leads");
+        for name in ["b", "c"] {
+            node.believe(leader(name));
+            assert_eq!(known().as_deref(), Some(name));
+        }
+        node.change(|state| state.is_led_by(leader("b")));
+        node.believe(leader("c"));
+        assert_eq!(known().as_deref(), Some("b"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod faults;
+mod lost;
 mod nodes;
 mod partition;
 mod power;

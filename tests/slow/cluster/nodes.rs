@@ -155,6 +155,18 @@ impl Nodes {
         });
     }
 
+    /// Publishes a message that no node wrote, and makes the stream lose it after `meanwhile`.
+    pub fn publish_and_lose(&self, meanwhile: impl FnOnce()) {
+        self.on_stream(async |_, context, name| {
+            let stream = answered(async || context.get_stream(name).await.ok()).await;
+            let subject = stream.cached_info().config.subjects[0].clone();
+            let sent = context.publish(subject, "a stranger's".into()).await.unwrap();
+            let published = sent.await.unwrap();
+            meanwhile();
+            assert!(stream.delete_message(published.sequence).await.unwrap());
+        });
+    }
+
     /// Publishes messages that no node wrote, and messages that a node wrote before.
     pub fn publish_foreign(&self, count: usize) {
         self.on_stream(async |client, context, name| {

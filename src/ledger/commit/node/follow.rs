@@ -7,7 +7,7 @@ use std::{panic, thread};
 
 use super::Stream;
 use super::error::{FollowError, NotOfLog};
-use super::judge::{Next, cannot_be_read};
+use super::judge::{Next, Place, cannot_be_read};
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::ledger::Folder;
@@ -27,16 +27,12 @@ impl WriterThread {
     pub(super) fn is_of(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> Result<(), NotOfLog> {
         let tip = stream.judge.chain.tip();
         while tip.sequence > 0 && !stream.judge.is_older() && !closing() {
-            match stream.judge.log.read(tip.sequence) {
-                Ok(found) => {
-                    return match found.first() {
-                        // The stream was purged up to a later message, whose own `prev` then decides.
-                        Some(stored) if stored.sequence > tip.sequence => Ok(()),
-                        Some(stored) if MessageHash::of(&stored.bytes) == tip.hash => Ok(()),
-                        Some(_) => Err(NotOfLog::Another(tip.sequence)),
-                        None => Err(NotOfLog::Behind(tip.sequence)),
-                    };
-                }
+            match stream.judge.at(tip.sequence) {
+                Ok(Place::Message(bytes)) if MessageHash::of(&bytes) == tip.hash => return Ok(()),
+                // The stream was purged, or has lost the message: the next one tells by its own `prev`.
+                Ok(Place::Lost) => return Ok(()),
+                Ok(Place::Message(_)) => return Err(NotOfLog::Another(tip.sequence)),
+                Ok(Place::End) => return Err(NotOfLog::Behind(tip.sequence)),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the stream cannot be read yet");
                     std::thread::sleep(super::LOOK);
@@ -47,10 +43,10 @@ impl WriterThread {
     }
 
     /// Stores messages until the stream ends. Answers whether this node has every message.
-    pub(super) fn follow_to_end(&mut self, stream: &mut Stream) -> bool {
+    pub(super) fn follow_to_end(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> bool {
         match stream.judge.log.last() {
             Ok(last) => {
-                let has_all = self.follow(stream, last);
+                let has_all = self.follow(stream, last, closing);
                 if has_all {
                     stream.node.change(|state| state.heard = Instant::now());
                 }
@@ -63,11 +59,18 @@ impl WriterThread {
         }
     }
 
-    /// Stores messages up to the one at `last`. Answers whether this node has every message up to there.
-    pub(super) fn follow(&mut self, stream: &mut Stream, last: Sequence) -> bool {
+    /// Stores messages up to the one at `last`, or some of them if the ledger closes meanwhile. Answers whether this node has every
+    /// message up to there.
+    pub(super) fn follow(&mut self, stream: &mut Stream, last: Sequence, closing: impl Fn() -> bool) -> bool {
         let mut next = stream.judge.judge_some(last);
         loop {
             next = match next {
+                Ok(Next::Messages(wholes)) if closing() => {
+                    // They are judged, so the log must have them before later ones.
+                    self.store(stream, &wholes);
+                    return false;
+                }
+                Ok(Next::Missing(_)) if closing() => return false,
                 Ok(Next::Messages(wholes)) => match self.store_and_judge(stream, &wholes, last) {
                     Some(next) => next,
                     None => return false,
@@ -77,7 +80,7 @@ impl WriterThread {
                 Ok(Next::End) => {
                     if stream.node.state().role == Role::CatchingUp {
                         let role = if stream.leads { Role::Leads } else { Role::Follows };
-                        stream.node.change(|state| state.role = role);
+                        stream.node.change(|state| (state.role, state.caught_up) = (role, true));
                     }
                     return true;
                 }
@@ -176,7 +179,7 @@ impl WriterThread {
             let role = if *leads { Role::Leads } else { Role::Follows };
             node.change(|state| {
                 state.role = if state.role == Role::CatchingUp { state.role } else { role };
-                state.leader = Some(leader);
+                state.is_led_by(leader);
             });
         }
         let head = self.state.head();

@@ -25,6 +25,16 @@ pub(super) enum Next {
     Missing(Sequence),
 }
 
+/// What the stream has at a place.
+pub(super) enum Place {
+    /// This message.
+    Message(Vec<u8>),
+    /// Nothing yet: the stream ends before it.
+    End,
+    /// Nothing any more: the stream has had a message there.
+    Lost,
+}
+
 /// The stream as this node has read it: the engine, the judgement so far, and the messages that were read ahead.
 pub(super) struct Judge {
     pub(super) chain: Chain,
@@ -55,8 +65,21 @@ impl Judge {
         self.logged < self.node.generation
     }
 
-    /// The message at `sequence`, or the next one behind it; `None` if the stream ends before it.
-    pub(super) fn message(&mut self, sequence: Sequence) -> Result<Option<Stored>, Unavailable> {
+    /// What the stream has at `sequence`.
+    ///
+    /// A stream can lose its newest message. It still refuses messages for that place, and a read finds none there or later: only the
+    /// stream's end tells it from a stream that waits for its next message.
+    pub(super) fn at(&mut self, sequence: Sequence) -> Result<Place, Unavailable> {
+        match self.read_once(sequence)? {
+            Some(place) => Ok(place),
+            None if self.log.last()? < sequence => Ok(Place::End),
+            // A message may have come between the two questions.
+            None => Ok(self.read_once(sequence)?.unwrap_or(Place::Lost)),
+        }
+    }
+
+    /// As [`Judge::at`]; `None` if a read finds no message at `sequence` or later.
+    fn read_once(&mut self, sequence: Sequence) -> Result<Option<Place>, Unavailable> {
         while self.ahead.front().is_some_and(|stored| stored.sequence < sequence) {
             self.ahead.pop_front();
         }
@@ -64,7 +87,13 @@ impl Judge {
             self.ahead = self.log.read(sequence)?.into();
             self.node.change(|state| state.heard = Instant::now());
         }
-        Ok(self.ahead.pop_front())
+        match self.ahead.pop_front() {
+            Some(stored) if stored.sequence > sequence => {
+                self.ahead.push_front(stored);
+                Ok(Some(Place::Lost))
+            }
+            found => Ok(found.map(|stored| Place::Message(stored.bytes))),
+        }
     }
 
     /// Whether each message up to the one at `last` was judged.
@@ -79,25 +108,21 @@ impl Judge {
         }
         let (mut wholes, mut judged, mut bytes) = (Vec::new(), 0, 0);
         while wholes.len() < MESSAGES && bytes < BYTES && !self.has_judged(last) {
-            let message = match self.message(self.chain.next()) {
-                Ok(Some(message)) => message,
-                Ok(None) if judged == 0 => return Ok(Next::Missing(self.chain.next())),
+            let sequence = self.chain.next();
+            let message = match self.at(sequence) {
+                Ok(Place::Message(message)) => message,
+                Ok(Place::End | Place::Lost) if judged == 0 => return Ok(Next::Missing(sequence)),
                 Err(error) if judged == 0 => {
                     cannot_be_read(&error);
                     return Ok(Next::Unreadable);
                 }
-                Ok(None) | Err(_) => break,
+                Ok(Place::End | Place::Lost) | Err(_) => break,
             };
-            (judged, bytes) = (judged + 1, bytes + message.bytes.len());
-            if message.sequence > self.chain.next() {
-                return Ok(if wholes.is_empty() { Next::Missing(self.chain.next()) } else { Next::Messages(wholes) });
-            }
-            match self.chain.judge(message.sequence, &message.bytes)? {
+            (judged, bytes) = (judged + 1, bytes + message.len());
+            match self.chain.judge(sequence, &message)? {
                 Judged::Valid(whole) => wholes.push(whole),
                 Judged::Begun { .. } => {}
-                Judged::Void(why) => {
-                    tracing::warn!(sequence = message.sequence, ?why, "a message of the stream does not count");
-                }
+                Judged::Void(why) => tracing::warn!(sequence, ?why, "a message of the stream does not count"),
             }
         }
         self.note_void();

@@ -132,7 +132,10 @@ impl WriterThread {
         self.shared.leases.lost_track();
         stream.leads = true;
         let leader = Leader { name: stream.node.name.clone(), url: stream.url.clone() };
-        stream.node.change(|state| (state.role, state.leader) = (Role::Leads, Some(leader)));
+        stream.node.change(|state| {
+            state.role = Role::Leads;
+            state.is_led_by(leader);
+        });
         tracing::info!("this node leads");
     }
 

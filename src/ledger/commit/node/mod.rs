@@ -79,7 +79,9 @@ impl WriterThread {
     /// too, and the question takes longer than the commit.
     fn message(&mut self, newest: Sequence, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         match stream.node.state().role {
-            Role::Follows if self.shared.read_only.get().is_none() => drop(self.follow(stream, newest)),
+            Role::Follows if self.shared.read_only.get().is_none() => {
+                self.follow(stream, newest, || queue.is_closed());
+            }
             _ => self.look(queue, stream),
         }
     }
@@ -87,7 +89,7 @@ impl WriterThread {
     /// Reads the stream to its end, and begins or ends to lead as the lease says.
     fn look(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         let stopped = self.shared.read_only.get().is_some();
-        let is_current = !stopped && self.follow_to_end(stream);
+        let is_current = !stopped && self.follow_to_end(stream, || queue.is_closed());
         // From the end of a look on: while NATS is slow to answer, appends and the end of the ledger get their turn between two looks.
         stream.looked = Instant::now();
         if stopped {

@@ -27,7 +27,8 @@ impl WriterThread {
             return false;
         }
         tracing::warn!(missing, count, "the stream lacked messages, and another node gave them");
-        stream.node.change(|state| state.repaired += count);
+        // Another node may have begun to lead with one of these messages, which do not say at which URL.
+        stream.node.change(|state| (state.repaired, state.leader) = (state.repaired + count, None));
         self.begin_again(stream);
         // Otherwise the others have not got the missing message yet.
         generation < stream.node.generation || stream.judge.chain.tip().sequence >= missing

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::OUTCOME;
-use super::judge::Judge;
+use super::judge::{Judge, Place};
 use crate::job::Position;
 use crate::ledger::Folder;
 use crate::ledger::keys::{KeyError, key_file};
@@ -45,7 +45,7 @@ pub(super) enum Open {
     /// The ledger closes. The next message of a leader decides about the commit.
     #[error("the ledger closes")]
     Closing,
-    /// The stream lacks this message, and has later ones.
+    /// The stream has lost this message.
     #[error("the stream lacks message {0}")]
     Missing(Sequence),
     /// The stream cannot be judged.
@@ -121,10 +121,10 @@ impl Stream {
                     Published::Refused => Report::Refused,
                     Published::Unknown => Report::Unknown,
                 },
-                Step::Read(from) => match self.judge.message(from) {
-                    Ok(Some(stored)) if stored.sequence > from => return Err(Open::Missing(from)),
-                    Ok(Some(stored)) => Report::Found(stored.sequence, stored.bytes),
-                    Ok(None) | Err(_) => {
+                Step::Read(from) => match self.judge.at(from) {
+                    Ok(Place::Message(bytes)) => Report::Found(from, bytes),
+                    Ok(Place::Lost) => return Err(Open::Missing(from)),
+                    Ok(Place::End) | Err(_) => {
                         std::thread::sleep(PAUSE);
                         Report::Nothing
                     }
