@@ -17,8 +17,8 @@ pub enum AccessError {
     },
     /// The file is damaged.
     #[error(
-        "access.db is damaged; stop the server, and put the file back from a backup, or delete access.db, access.db-wal and \
-         access.db-shm and make the tokens again"
+        "access.db is damaged; stop the server, and put the file back from a backup, on a node of a cluster from a new backup of another \
+         node; a ledger on one machine also starts without access.db, access.db-wal and access.db-shm: then make the tokens again"
     )]
     Damaged(#[source] sqlite::Error),
     /// SQLite failed.

@@ -57,6 +57,19 @@ pub enum ClusterError {
         /// This node's newest position.
         own: u64,
     },
+    /// Another node has the same events, and later messages.
+    #[error(
+        "node `{name}` has said that it has message {sequence} of the stream, and this one has {own}; run this command on that node, or \
+         give --force if its folder is gone: the latest changes of tokens and webhooks are then lost"
+    )]
+    HasMore {
+        /// The node.
+        name: String,
+        /// Its newest message.
+        sequence: u64,
+        /// This node's newest message.
+        own: u64,
+    },
     /// Another node has made a later stream.
     #[error(
         "another node has replaced the stream `{0}`; start this node with `jobledger serve --cluster`: it takes the rest from that node"

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Cluster;
-use crate::ledger::{Ledger, Role};
+use crate::ledger::Ledger;
 
-/// A node is apart after so long without an answer of NATS, or without being at the stream's end. An election among the NATS servers
-/// is shorter.
+/// A node is apart when it has lacked messages of the stream for so long. An election among the NATS servers is shorter.
 const APART: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -22,14 +21,10 @@ impl Cluster {
     /// Looks from time to time whether the node hears its cluster. Never returns.
     pub(super) async fn watch_hearing(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
-        let mut at_end = Instant::now();
+        let started = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let state = node.state();
-            if state.role != Role::CatchingUp {
-                at_end = Instant::now();
-            }
-            let apart = state.heard.elapsed() >= APART || at_end.elapsed() >= APART;
+            let apart = node.state().current.unwrap_or(started).elapsed() >= APART;
             let changed = self.apart.send_if_modified(|before| std::mem::replace(before, apart) != apart);
             if changed && apart {
                 tracing::warn!("this node does not hear its cluster: its tails end");

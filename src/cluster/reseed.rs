@@ -50,17 +50,22 @@ async fn is_lost(Succession { membership, context, old, .. }: &Succession) -> Re
     if goes_on && !is_another { Err(ClusterError::StreamLives(old.stream())) } else { Ok(()) }
 }
 
-/// Refuses to begin with a log that is shorter than another node's, as far as the members have said so.
+/// Refuses to begin with a log that is shorter than another node's, or lacks messages that another node has, as far as the members have
+/// said so.
 async fn has_the_most(succession: &Succession, name: &str) -> Result<(), ClusterError> {
     let Succession { membership, client, context, old } = succession;
     if nats::find(context, &format!("KV_{}", old.members())).await?.is_none() {
         return Ok(());
     }
     let bucket = members::open(client, old).await?;
-    let own = membership.head()?.get();
+    let (own, own_sequence) = (membership.head()?.get(), membership.newest().tip.sequence);
     let others = members::list(&bucket).await?.into_iter().filter(|member| member.name != name);
-    match others.max_by_key(|member| member.head).filter(|member| member.head > own) {
-        Some(Member { name, head, .. }) => Err(ClusterError::Ahead { name, head, own }),
-        None => Ok(()),
+    match others.max_by_key(|member| (member.head, member.sequence)) {
+        Some(Member { name, head, .. }) if head > own => Err(ClusterError::Ahead { name, head, own }),
+        // A message without events may bring tokens and webhooks.
+        Some(Member { name, head, sequence, .. }) if head == own && sequence > own_sequence => {
+            Err(ClusterError::HasMore { name, sequence, own: own_sequence })
+        }
+        _ => Ok(()),
     }
 }

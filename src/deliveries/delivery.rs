@@ -306,7 +306,8 @@ impl Delivery {
         told.ok()
     }
 
-    /// Another node has led since the last note, and the file has the position `found` of its delivery. This one goes on after both.
+    /// The file has the position `found`: another node has led since the last note, or an earlier delivery has made a late note. The
+    /// receiver has the events up to both positions.
     fn moved(&mut self, found: Position) -> Next {
         self.noted = found;
         self.reached(self.position.max(found));

@@ -12,14 +12,13 @@ use tokio::time::timeout;
 use crate::http::answer::{Code, Error, shortened};
 use crate::http::app::App;
 use crate::job::Position;
-use crate::ledger::{Node, Role};
+use crate::ledger::Node;
 
 /// Asks for a read that shows every event which any node answered before the request. Its value is `strong`.
 const CONSISTENCY: HeaderName = HeaderName::from_static("ledger-consistency");
 /// How long a node waits until it has what an answer rests on.
 const CATCH_UP: Duration = Duration::from_secs(5);
-/// A node that has not heard NATS for so long shows nothing: a token that was revoked elsewhere would live on here. The same holds for a
-/// node that starts.
+/// A node that has lacked messages for so long shows nothing: a token that was revoked elsewhere would live on here.
 const SILENT: Duration = Duration::from_secs(30);
 /// Reads of the node's own state, which it shows all the same.
 const OWN_STATE: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -35,22 +34,23 @@ pub enum Beyond {
     Unknown,
 }
 
-/// Refuses a request to a node that has heard nothing of its cluster for 30 s, or that has not caught up since it started.
+/// Refuses a request to a node that has not had every message of the stream for 30 s, or not since it started.
 ///
 /// # Errors
 ///
 /// 503 `stream-silent`.
-pub fn is_heard(node: &Node, path: &str) -> Result<(), Error> {
+pub fn is_current(node: &Node, path: &str) -> Result<(), Error> {
+    if OWN_STATE.contains(&path) {
+        return Ok(());
+    }
     let state = node.state();
-    let silent = state.heard.elapsed();
-    let why = if OWN_STATE.contains(&path) {
-        return Ok(());
-    } else if state.role == Role::CatchingUp && !state.caught_up {
-        "has not read the stream to its end since it started".to_owned()
-    } else if silent >= SILENT {
-        format!("has not heard NATS for {} s", silent.as_secs())
-    } else {
-        return Ok(());
+    let why = match state.current {
+        None => "has not read the stream to its end since it started".to_owned(),
+        Some(current) if current.elapsed() < SILENT => return Ok(()),
+        Some(_) if state.heard.elapsed() >= SILENT => {
+            format!("has not heard NATS for {} s", state.heard.elapsed().as_secs())
+        }
+        Some(current) => format!("has not had every message of the stream for {} s", current.elapsed().as_secs()),
     };
     Err(Error::new(Code::STREAM_SILENT, format!("this node {why}; send the request to another node")))
 }

@@ -23,7 +23,7 @@ use tower::Service;
 
 use crate::access::Capability;
 use crate::cluster::{Agent, Cluster};
-use crate::http::across::{catch_up, has_position, is_heard, is_strong, number, position};
+use crate::http::across::{catch_up, has_position, is_current, is_strong, number, position};
 use crate::http::answer::{Code, Error, KeepBody};
 use crate::http::app::App;
 use crate::http::observe::in_request;
@@ -70,8 +70,14 @@ pub async fn answer(app: App, mut routes: Router, request: Request) -> Result<Re
             Err(refused) => Ok(refused.into_response()),
         };
     };
-    if let Err(refused) = is_heard(node, request.uri().path()) {
-        return Ok(refused.into_response());
+    let is_forwarded = request.headers().contains_key(FORWARDED);
+    if let Err(refused) = is_current(node, request.uri().path()) {
+        let mut answer = refused.into_response();
+        if is_forwarded {
+            // The other node asks again as long as it waits for a leader.
+            answer.headers_mut().insert(NO_LEADER, 1.into());
+        }
+        return Ok(answer);
     }
     let request = match is_due(node, &request) {
         false => request,
@@ -86,7 +92,6 @@ pub async fn answer(app: App, mut routes: Router, request: Request) -> Result<Re
     if let Err(refused) = catch_up(&app, request.headers()).await {
         return Ok(refused.into_response());
     }
-    let is_forwarded = request.headers().contains_key(FORWARDED);
     let mut answer = routes.call(request).await?;
     if is_forwarded {
         let is_refused = answer.extensions().get::<Arc<Error>>().is_some_and(|error| error.code == Code::NO_LEADER);

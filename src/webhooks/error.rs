@@ -15,8 +15,9 @@ pub enum WebhookError {
     },
     /// The file is damaged.
     #[error(
-        "webhooks.db is damaged; stop the server, and put the file back from a backup, or delete webhooks.db, webhooks.db-wal and \
-         webhooks.db-shm and add the webhooks again"
+        "webhooks.db is damaged; stop the server, and put the file back from a backup, on a node of a cluster from a new backup of \
+         another node; a ledger on one machine also starts without webhooks.db, webhooks.db-wal and webhooks.db-shm: then add the \
+         webhooks again"
     )]
     Damaged(#[source] sqlite::Error),
     /// SQLite failed.

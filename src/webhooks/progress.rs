@@ -32,7 +32,7 @@ pub(crate) struct Failed {
 pub(crate) enum Noted {
     /// The file has it.
     Here,
-    /// The file has this position instead of the one that the delivery noted before: another node has led since, and delivered.
+    /// The file has this position instead of the one that the delivery noted before.
     Moved(Position),
     /// The webhook was removed, replayed or parked, or the file is gone.
     Gone,
@@ -42,7 +42,7 @@ impl WebhookFile {
     /// Notes how far the receiver of `webhook` was told, after a try that went well.
     pub(crate) fn reached(&self, webhook: &Webhook, reached: Reached) -> Result<Noted, WebhookError> {
         let sql = "UPDATE webhook SET position = ?4, failures = 0, last_error = NULL, next_try_at = NULL \
-                   WHERE id = ?1 AND revision = ?2 AND position = ?3";
+                   WHERE id = ?1 AND revision = ?2 AND position = ?3 AND state = 'active'";
         let values = params![webhook.id.as_str(), webhook.revision, reached.before, reached.now];
         self.note("note the position of a webhook", webhook, sql, values)
     }
@@ -52,7 +52,7 @@ impl WebhookFile {
         let Failed { failures, error, next_try } = failed;
         let state = if next_try.is_some() { State::Active } else { State::Parked };
         let sql = "UPDATE webhook SET position = ?4, state = ?5, failures = ?6, last_error = ?7, next_try_at = ?8 \
-                   WHERE id = ?1 AND revision = ?2 AND position = ?3";
+                   WHERE id = ?1 AND revision = ?2 AND position = ?3 AND state = 'active'";
         let (id, Reached { before, now }, next_try) = (webhook.id.as_str(), reached, next_try.map(Time::micros));
         let values = params![id, webhook.revision, before, now, state.as_str(), failures, error, next_try];
         self.note("note a failure of a webhook", webhook, sql, values)

@@ -275,7 +275,7 @@ fn damaged_tokens_and_webhooks_are_refused_with_what_to_do_next() {
     on(dir.path(), "webhook add", &["https://receiver.example/"]).expect(0);
     for (file, list, next) in [
         ("webhooks.db", "webhook list", "add the webhooks again"),
-        ("access.db", "token list", "make the tokens again"),
+        ("access.db", "token list", "then make the tokens again"),
     ] {
         let whole = fs::read(dir.path().join(file)).unwrap();
         scribble(&dir.path().join(file), 0, 4096);

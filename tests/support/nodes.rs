@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jobledger::job::OrgId;
 use jobledger::ledger::{
@@ -12,12 +13,17 @@ use jobledger::ledger::{
 use jobledger::mask::Mask;
 use jobledger::stream::{CommitLog, Copied, Published, Sequence, Stored, StreamKey, Unavailable, Whole};
 use jobledger::wire;
-use parking_lot::Mutex;
-use serde_json::Value;
+use parking_lot::{Condvar, Mutex};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::task_job;
 use super::wait::until;
+
+/// How long an append may take that a closing node refuses at once.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The messages of a stream.
 #[derive(Clone, Default)]
@@ -26,10 +32,29 @@ pub struct Engine {
     messages: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
     /// How many reads found nothing.
     vain: Arc<AtomicUsize>,
+    reads: Arc<Reads>,
     bell: watch::Sender<Sequence>,
 }
 
+/// How many reads the engine answers; further ones wait.
+struct Reads {
+    left: Mutex<usize>,
+    more: Condvar,
+}
+
+impl Default for Reads {
+    fn default() -> Reads {
+        Reads { left: Mutex::new(usize::MAX), more: Condvar::new() }
+    }
+}
+
 impl Engine {
+    /// Answers so many reads more. Further ones wait.
+    pub fn allow_reads(&self, count: usize) {
+        *self.reads.left.lock() = count;
+        self.reads.more.notify_all();
+    }
+
     /// Appends bytes without a check, as a stranger may.
     pub fn add(&self, bytes: &[u8]) {
         self.messages.lock().push(Some(bytes.to_vec()));
@@ -84,6 +109,10 @@ impl CommitLog for Engine {
     }
 
     fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable> {
+        let mut left = self.reads.left.lock();
+        self.reads.more.wait_while(&mut left, |left| *left == 0);
+        *left -= 1;
+        drop(left);
         let messages = self.messages.lock();
         let later = (1..).zip(messages.iter()).skip(from as usize - 1);
         let there = later.filter_map(|(sequence, bytes)| Some(Stored { sequence, bytes: bytes.clone()? }));
@@ -240,6 +269,13 @@ impl TestCluster {
     /// Appends events as a worker.
     pub fn append(&self, node: &TestNode, events: &Value) -> Result<Appended, AppendError> {
         self.runtime.block_on(node.ledger.append(as_worker(events)))
+    }
+
+    /// Whether the node takes no more appends, because it closes. An append that it takes waits for its writer thread.
+    pub fn is_closing(&self, node: &TestNode) -> bool {
+        let append = node.ledger.append(as_worker(&json!([task_job("closing")])));
+        let answer = self.runtime.block_on(async { timeout(PATIENCE, append).await });
+        matches!(answer, Ok(Err(AppendError::Stopping)))
     }
 
     /// Sends files as the node's server does. Answers whether the stream has them.

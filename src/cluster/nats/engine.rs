@@ -65,7 +65,7 @@ impl Engine {
     fn first(&mut self, from: Sequence) -> Result<Option<Stored>, Unavailable> {
         let (stream, names) = (self.stream.clone(), self.names.clone());
         let found = self.ask(async move { stored::first(&stream, &names, from).await.ok() });
-        found.ok_or_else(|| Unavailable("NATS does not answer".into()))
+        found.ok_or_else(silent)
     }
 
     /// Runs a request, and goes to another server after several without an answer.
@@ -141,12 +141,16 @@ impl CommitLog for Engine {
 
     fn last(&mut self) -> Result<Sequence, Unavailable> {
         let unanswered = self.unanswered;
-        let found = self.first(self.last + 1)?.map_or(0, |found| found.sequence);
-        // Counts the messages that the stream has lost, which `first` does not find. A server that is cut off answers too, with a place
-        // that is too small.
-        let mut stream = self.stream.clone();
-        let info = self.ask(async move { stream.info().await.map(|info| info.state.last_sequence).ok() });
-        self.last = self.last.max(found).max(info.unwrap_or_default());
+        let (stream, names, next) = (self.stream.clone(), self.names.clone(), self.last + 1);
+        // The state of the stream counts the messages that the stream has lost. A server that is cut off answers this question too, with
+        // a place that is too small, so the stream's leader must answer the other one.
+        let mut described = stream.clone();
+        let asked = self.ask(async move {
+            let (found, info) = tokio::join!(stored::first(&stream, &names, next), described.info());
+            let found = found.ok()?.map_or(0, |found| found.sequence);
+            Some(found.max(info.ok()?.state.last_sequence))
+        });
+        self.last = self.last.max(asked.ok_or_else(silent)?);
         // A short answer does not show that long messages come.
         self.unanswered = unanswered;
         if self.feed.is_none() && !self.writes {
@@ -154,6 +158,10 @@ impl CommitLog for Engine {
         }
         Ok(self.last)
     }
+}
+
+fn silent() -> Unavailable {
+    Unavailable("NATS does not answer".into())
 }
 
 /// How long a read waits for the feed to bring a message that is in the stream, before it asks the stream's leader.

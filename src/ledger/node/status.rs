@@ -57,8 +57,8 @@ pub struct NodeState {
     pub leader_is_hearsay: bool,
     /// When the stream's leader last answered, or the node started.
     pub heard: Instant,
-    /// Whether the node has reached the end of the stream since it started.
-    pub caught_up: bool,
+    /// When the node last had every message of the stream; `None` before it has since it started.
+    pub current: Option<Instant>,
     /// Messages that did not count, since the start.
     pub void: u64,
     /// Commits whose outcome was unknown for 10 s, since the start.
@@ -110,7 +110,7 @@ impl Node {
             leader: None,
             leader_is_hearsay: false,
             heard,
-            caught_up: false,
+            current: None,
             void: 0,
             unknown: 0,
             repaired: 0,

@@ -10,11 +10,13 @@ fn a_leader_that_missed_a_lost_message_lets_a_node_lead_that_saw_it() {
     nodes.append(0, &task_job("one"));
     nodes.settle();
     let leader = nodes.leader().unwrap();
+    let void = |at: usize| nodes.figure(at, "void_messages_total");
+    let others = [(leader + 1) % 3, (leader + 2) % 3];
+    let before = others.map(void);
     let process = nodes.serving[leader].as_ref().unwrap();
     process.signal("STOP");
     nodes.publish_and_lose(|| {
-        let sees = |at| nodes.figure(at, "void_messages_total") == 1;
-        until_paced("the others have seen the message", PAUSE, || (0..3).filter(|at| *at != leader).all(sees));
+        until_paced("the others have seen the message", PAUSE, || others.map(void) == before.map(|count| count + 1));
     });
     process.signal("CONT");
     nodes.append(leader, &task_job("two"));

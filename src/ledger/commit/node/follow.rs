@@ -48,7 +48,8 @@ impl WriterThread {
             Ok(last) => {
                 let has_all = self.follow(stream, last, closing);
                 if has_all {
-                    stream.node.change(|state| state.heard = Instant::now());
+                    let now = Instant::now();
+                    stream.node.change(|state| (state.heard, state.current) = (now, Some(now)));
                 }
                 has_all
             }
@@ -80,7 +81,7 @@ impl WriterThread {
                 Ok(Next::End) => {
                     if stream.node.state().role == Role::CatchingUp {
                         let role = if stream.leads { Role::Leads } else { Role::Follows };
-                        stream.node.change(|state| (state.role, state.caught_up) = (role, true));
+                        stream.node.change(|state| (state.role, state.current) = (role, Some(Instant::now())));
                     }
                     return true;
                 }

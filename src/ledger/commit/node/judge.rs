@@ -67,8 +67,8 @@ impl Judge {
 
     /// What the stream has at `sequence`.
     ///
-    /// A stream can lose its newest message. It still refuses messages for that place, and a read finds none there or later: only the
-    /// stream's end tells it from a stream that waits for its next message.
+    /// A stream can lose its newest message. It still refuses other messages for that place, and a read finds none there or later, as at
+    /// the stream's end. The place of the stream's newest message tells the two cases apart.
     pub(super) fn at(&mut self, sequence: Sequence) -> Result<Place, Unavailable> {
         match self.read_once(sequence)? {
             Some(place) => Ok(place),

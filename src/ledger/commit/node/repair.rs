@@ -16,7 +16,9 @@ impl WriterThread {
                 return false;
             }
         };
-        stream.node.change(|state| state.role = Role::CatchingUp);
+        // Another node may lead, also with one of the missing messages, which do not say at which URL.
+        stream.leads = false;
+        stream.node.change(|state| (state.role, state.leader_is_hearsay) = (Role::CatchingUp, true));
         let wholes = stream.peers.messages(&stream.node.key, generation, newest);
         if wholes.is_empty() {
             tracing::error!(missing, "the stream lacks a message that no other node gives: this node waits for it");
@@ -27,8 +29,7 @@ impl WriterThread {
             return false;
         }
         tracing::warn!(missing, count, "the stream lacked messages, and another node gave them");
-        // Another node may have begun to lead with one of these messages, which do not say at which URL.
-        stream.node.change(|state| (state.repaired, state.leader) = (state.repaired + count, None));
+        stream.node.change(|state| state.repaired += count);
         self.begin_again(stream);
         // Otherwise the others have not got the missing message yet.
         generation < stream.node.generation || stream.judge.chain.tip().sequence >= missing
