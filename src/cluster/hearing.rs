@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use super::Cluster;
 use crate::ledger::Ledger;
 
-/// A node is apart when it has lacked messages of the stream for so long. An election among the NATS servers is shorter.
-const APART: Duration = Duration::from_secs(10);
+/// A node is apart when it has lacked messages of the stream for so long. An election among the NATS servers is shorter, and so is the
+/// time for which a leader waits for the confirmations of a commit.
+const APART: Duration = Duration::from_secs(15);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -27,7 +28,7 @@ impl Cluster {
             let apart = node.state().current.unwrap_or(started).elapsed() >= APART;
             let changed = self.apart.send_if_modified(|before| std::mem::replace(before, apart) != apart);
             if changed && apart {
-                tracing::warn!("this node does not hear its cluster: its tails end");
+                tracing::warn!("this node does not hear its cluster, or lacks messages: its tails end");
             }
         }
     }

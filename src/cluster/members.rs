@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::nats::{Names, NatsError, create_bucket, open_bucket};
-use super::{Cluster, ClusterError, Settings};
+use super::{Cluster, ClusterError, Settings, lease};
 use crate::job::Time;
-use crate::ledger::{Leader, Ledger, Node, Role};
+use crate::ledger::{Leader, Ledger, Node};
 
 /// How often a node brings its entry up to date, and counts the members.
 const TELL: Duration = Duration::from_secs(3);
-/// How long a node that stops waits for NATS.
+/// How long a node waits for NATS when it stops, and when it looks for the leader.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// A member, as it says itself. Only how many members there are counts for an answer.
@@ -49,11 +49,6 @@ impl Member {
             head: 0,
             at_ms: now.micros() / 1000,
         }
-    }
-
-    /// Whether it says that it leads.
-    fn leads(&self) -> bool {
-        self.role == Role::Leads.as_str()
     }
 }
 
@@ -122,6 +117,19 @@ impl Cluster {
         }
     }
 
+    /// Takes the holder of the lease for the leader, if no message says who leads.
+    async fn look_for_leader(&self, node: &Node, members: &[Member]) {
+        if node.knows_leader() {
+            return;
+        }
+        // Without an answer the node asks again in a moment.
+        let holder = timeout(ANSWER, lease::holder(&self.leases)).await.ok().and_then(Result::ok).flatten();
+        let leader = members.iter().find(|member| holder.as_ref() == Some(&member.name));
+        leader.into_iter().for_each(|Member { name, url, .. }| {
+            node.believe(Leader { name: name.clone(), url: url.clone() });
+        });
+    }
+
     /// Brings this node's entry up to date. Never returns.
     pub(super) async fn tell_of_itself(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
@@ -129,10 +137,7 @@ impl Cluster {
             let told = put(&self.members, &self.member(&ledger, node)).await;
             let counted = self.count_members().await;
             match told.and(counted) {
-                Ok(members) => {
-                    let leader = members.into_iter().filter(Member::leads).max_by_key(|member| member.at_ms);
-                    leader.into_iter().for_each(|Member { name, url, .. }| node.believe(Leader { name, url }));
-                }
+                Ok(members) => self.look_for_leader(node, &members).await,
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

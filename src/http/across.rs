@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::http::answer::{Code, Error, shortened};
 use crate::http::app::App;
 use crate::job::Position;
-use crate::ledger::Node;
+use crate::ledger::{Node, Role};
 
 /// Asks for a read that shows every event which any node answered before the request. Its value is `strong`.
 const CONSISTENCY: HeaderName = HeaderName::from_static("ledger-consistency");
@@ -44,13 +44,13 @@ pub fn is_current(node: &Node, path: &str) -> Result<(), Error> {
         return Ok(());
     }
     let state = node.state();
-    let why = match state.current {
-        None => "has not read the stream to its end since it started".to_owned(),
-        Some(current) if current.elapsed() < SILENT => return Ok(()),
-        Some(_) if state.heard.elapsed() >= SILENT => {
-            format!("has not heard NATS for {} s", state.heard.elapsed().as_secs())
-        }
-        Some(current) => format!("has not had every message of the stream for {} s", current.elapsed().as_secs()),
+    let (heard, current) = (state.heard.elapsed(), state.current.map(|current| current.elapsed()));
+    let why = match (state.role, current) {
+        (_, Some(current)) if current < SILENT => return Ok(()),
+        (Role::Stopped, _) => "has stopped, and `/readyz` says why".to_owned(),
+        (_, None) => "has not read the stream to its end since it started".to_owned(),
+        (_, Some(_)) if heard >= SILENT => format!("has not heard NATS for {} s", heard.as_secs()),
+        (_, Some(current)) => format!("has not had every message of the stream for {} s", current.as_secs()),
     };
     Err(Error::new(Code::STREAM_SILENT, format!("this node {why}; send the request to another node")))
 }

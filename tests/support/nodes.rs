@@ -25,6 +25,9 @@ use super::wait::until;
 /// How long an append may take that a closing node refuses at once.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// How long a read waits at the most that the engine does not answer yet.
+const HELD: Duration = Duration::from_secs(60);
+
 /// The messages of a stream.
 #[derive(Clone, Default)]
 pub struct Engine {
@@ -110,8 +113,9 @@ impl CommitLog for Engine {
 
     fn read(&mut self, from: Sequence) -> Result<Vec<Stored>, Unavailable> {
         let mut left = self.reads.left.lock();
-        self.reads.more.wait_while(&mut left, |left| *left == 0);
-        *left -= 1;
+        // A test that fails must not wait for ever.
+        self.reads.more.wait_while_for(&mut left, |left| *left == 0, HELD);
+        *left = left.saturating_sub(1);
         drop(left);
         let messages = self.messages.lock();
         let later = (1..).zip(messages.iter()).skip(from as usize - 1);

@@ -97,8 +97,9 @@ impl CommitLog for Engine {
                 Ok(acknowledged) => Some(Published::Accepted(acknowledged.sequence)),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Some(Published::Refused),
                 Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, expected, "a message has no answer");
-                    None
+                    tracing::debug!(error = &error as &dyn std::error::Error, expected, "a message is not accepted");
+                    // The stream's leader has answered, for example that the stream is full: another server would not help.
+                    (error.kind() == PublishErrorKind::Other).then_some(Published::Unknown)
                 }
             }
         });
@@ -107,8 +108,8 @@ impl CommitLog for Engine {
                 (self.last, self.writes, self.feed) = (sequence, true, None);
                 Published::Accepted(sequence)
             }
-            Some(published) => published,
-            None => {
+            Some(Published::Refused) => Published::Refused,
+            Some(Published::Unknown) | None => {
                 // An immediate error, such as "no leader", must not become a busy loop.
                 std::thread::sleep(PAUSE);
                 Published::Unknown

@@ -140,7 +140,12 @@ fn apart(app: &App) -> Option<(&'static str, String)> {
     // The same word ends tails, so a node that is ready also opens them.
     let apart = app.cluster.as_ref().is_some_and(|cluster| *cluster.apart().borrow());
     let silent = state.heard.elapsed().as_secs();
-    apart.then(|| ("stream-silent", format!("the node does not hear its cluster; NATS answered {silent} s ago")))
+    apart.then(|| {
+        (
+            "stream-silent",
+            format!("the node does not hear its cluster, or lacks messages; NATS answered {silent} s ago"),
+        )
+    })
 }
 
 /// What is wrong with single jobs that the caller may see, or with the clock: the server is ready for everything else.

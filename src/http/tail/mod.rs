@@ -119,7 +119,7 @@ impl Ending {
     async fn open(app: &App, caller: &Caller, heartbeat: Option<Duration>) -> Result<(Ending, Held), Error> {
         let apart = app.cluster.as_ref().map(Cluster::apart);
         if apart.as_ref().is_some_and(|apart| *apart.borrow()) {
-            let detail = "this node does not hear its cluster; open the stream on another node";
+            let detail = "this node does not hear its cluster, or lacks messages; open the stream on another node";
             return Err(Error::new(Code::STREAM_SILENT, detail));
         }
         let permit = app.limits.tails.try_acquire(caller, 1)?;

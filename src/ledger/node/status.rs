@@ -53,7 +53,7 @@ pub struct NodeState {
     pub durable: Tip,
     /// The node that leads, as far as this one knows.
     pub leader: Option<Leader>,
-    /// Whether [`NodeState::leader`] rests on that node's word alone, and on no message of the stream.
+    /// Whether another node may lead by now: the holder of the lease then takes the place of [`NodeState::leader`].
     pub leader_is_hearsay: bool,
     /// When the stream's leader last answered, or the node started.
     pub heard: Instant,
@@ -68,6 +68,10 @@ pub struct NodeState {
 }
 
 impl NodeState {
+    fn knows_leader(&self) -> bool {
+        self.leader.is_some() && !self.leader_is_hearsay
+    }
+
     /// A message says that this node leads.
     pub(in crate::ledger) fn is_led_by(&mut self, leader: Leader) {
         (self.leader, self.leader_is_hearsay) = (Some(leader), false);
@@ -170,12 +174,16 @@ impl Node {
         self.files.send(request).await.is_ok() && is_sent.await.unwrap_or(false)
     }
 
-    /// Takes another node's word that it leads, until a message of a leader comes. A node that starts has that message already, and
-    /// a node that got messages from another one may have missed it.
+    /// Whether a message says who leads.
+    pub fn knows_leader(&self) -> bool {
+        self.state.borrow().knows_leader()
+    }
+
+    /// Takes a node for the leader that holds the lease, until a message of a leader comes. A node that starts has that message already,
+    /// and a node that got messages from another one may have missed it.
     pub fn believe(&self, leader: Leader) {
         self.state.send_if_modified(|state| {
-            let knows = state.leader.is_some() && !state.leader_is_hearsay;
-            let is_news = !knows && leader.name != self.name && state.leader.as_ref() != Some(&leader);
+            let is_news = !state.knows_leader() && leader.name != self.name && state.leader.as_ref() != Some(&leader);
             if is_news {
                 (state.leader, state.leader_is_hearsay) = (Some(leader), true);
             }
@@ -197,6 +205,11 @@ impl Node {
         self.state.send_modify(change);
     }
 
+    /// The stream's leader has said that the node had every message at this time.
+    pub(in crate::ledger) fn is_current(&self, at: Instant) {
+        self.change(|state| (state.heard, state.current) = (Instant::now(), Some(at)));
+    }
+
     /// The log has every message up to `sequence` durably.
     pub(in crate::ledger) fn is_durable(&self, sequence: u64, hash: MessageHash) {
         self.change(|state| state.durable = Tip { sequence, hash });
@@ -215,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_nodes_word_that_it_leads_counts_until_a_message_says_so() {
+    fn the_holder_of_the_lease_counts_as_leader_until_a_message_says_who_leads() {
         let (tip, lease) = (Tip { sequence: 0, hash: MessageHash([0; 32]) }, watch::channel(false).1);
         let (node, _requests) = Node::new("a".into(), 1, StreamKey::derive(&[1; 32]), tip, lease);
         let leader = |name: &str| Leader { name: name.into(), url: format!("http://{name}") };

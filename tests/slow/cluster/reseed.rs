@@ -1,6 +1,7 @@
 //! A stream that NATS has lost.
 
 use super::{NAMES, Nodes, PAUSE};
+use crate::support::cli::token;
 use crate::support::task_job;
 use crate::support::wait::until_paced;
 
@@ -18,11 +19,16 @@ fn a_lost_stream_is_made_again_by_an_operator_and_loses_no_answered_event() {
     nodes.kill(2);
     let last = nodes.append(0, &task_job("two"));
     nodes.settle();
-    nodes.serving = [None, None, None];
+    nodes.serving[0] = None;
+    until_paced("the other node leads", PAUSE, || nodes.leader() == Some(1));
+    // A message without events, which the first node lacks.
+    token(&nodes.folder(1), "viewer");
+    nodes.serving[1] = None;
     refused(&nodes, 0, &["still has what continues this log"]);
     nodes.lose_stream();
     nodes.command(0, &["serve", "--listen", "127.0.0.1:0"]).run().refused(2, &["there is no stream", "reseed"]);
     refused(&nodes, 2, &["has position", "and this one has"]);
+    refused(&nodes, 0, &["node `b` has said that it has message", "and this one has"]);
     assert!(reseed(&nodes, 1).run().expect(0).stdout.contains(&format!("after position {last}")));
     // Once is enough.
     refused(&nodes, 1, &["still has what continues this log"]);

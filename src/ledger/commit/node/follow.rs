@@ -18,6 +18,15 @@ use crate::log;
 use crate::sqlite::ErrorKind;
 use crate::stream::{ChainError, MessageHash, Sequence, Whole};
 
+/// An end of the stream, which more messages may have followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// The newest message.
+    pub last: Sequence,
+    /// When the stream ended there.
+    pub asked: Instant,
+}
+
 impl WriterThread {
     /// Checks that the stream has the newest message of this log.
     ///
@@ -44,12 +53,12 @@ impl WriterThread {
 
     /// Stores messages until the stream ends. Answers whether this node has every message.
     pub(super) fn follow_to_end(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> bool {
+        let asked = Instant::now();
         match stream.judge.log.last() {
             Ok(last) => {
-                let has_all = self.follow(stream, last, closing);
+                let has_all = self.follow(stream, End { last, asked }, closing);
                 if has_all {
-                    let now = Instant::now();
-                    stream.node.change(|state| (state.heard, state.current) = (now, Some(now)));
+                    stream.node.is_current(asked);
                 }
                 has_all
             }
@@ -60,9 +69,10 @@ impl WriterThread {
         }
     }
 
-    /// Stores messages up to the one at `last`, or some of them if the ledger closes meanwhile. Answers whether this node has every
+    /// Stores messages up to an end of the stream, or some of them if the ledger closes meanwhile. Answers whether this node has every
     /// message up to there.
-    pub(super) fn follow(&mut self, stream: &mut Stream, last: Sequence, closing: impl Fn() -> bool) -> bool {
+    pub(super) fn follow(&mut self, stream: &mut Stream, end: End, closing: impl Fn() -> bool) -> bool {
+        let End { last, asked } = end;
         let mut next = stream.judge.judge_some(last);
         loop {
             next = match next {
@@ -81,7 +91,7 @@ impl WriterThread {
                 Ok(Next::End) => {
                     if stream.node.state().role == Role::CatchingUp {
                         let role = if stream.leads { Role::Leads } else { Role::Follows };
-                        stream.node.change(|state| (state.role, state.current) = (role, Some(Instant::now())));
+                        stream.node.change(|state| (state.role, state.current) = (role, Some(asked)));
                     }
                     return true;
                 }

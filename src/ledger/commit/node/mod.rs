@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use self::follow::End;
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
 use crate::ledger::node::{BarrierRequest, FilesRequest, Requests, Role, ring};
@@ -80,7 +81,8 @@ impl WriterThread {
     fn message(&mut self, newest: Sequence, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
         match stream.node.state().role {
             Role::Follows if self.shared.read_only.get().is_none() => {
-                self.follow(stream, newest, || queue.is_closed());
+                let end = End { last: newest, asked: Instant::now() };
+                self.follow(stream, end, || queue.is_closed());
             }
             _ => self.look(queue, stream),
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::OUTCOME;
 use super::judge::{Judge, Place};
+use super::{LOOK, OUTCOME};
 use crate::job::Position;
 use crate::ledger::Folder;
 use crate::ledger::keys::{KeyError, key_file};
@@ -147,10 +147,25 @@ impl Stream {
                 tracing::error!("the outcome of a commit is unknown for 10 s; the node goes on asking");
                 late();
             }
+            if late.is_none() {
+                self.look_while_bringing();
+            }
             if closing() {
                 return Err(Open::Closing);
             }
         }
+    }
+
+    /// Asks from time to time whether the node has every message. A stream that is full accepts none, and the node still shows what it has.
+    fn look_while_bringing(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        let asked = Instant::now();
+        if self.judge.log.last().is_ok_and(|last| last < self.judge.chain.next()) {
+            self.node.is_current(asked);
+        }
+        self.looked = Instant::now();
     }
 }
 
