@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::claims::a_claim;
+use crate::support::wait::until;
 use crate::support::{
     Answer, Client, HandClock, ROLE_JOB, TestServer, nil, noted, role_document, role_job, rule_document, rule_job,
     started, task_job, with,
@@ -174,6 +175,8 @@ fn without_a_token_only_open_routes_answer() {
     let now = "2025-01-01T00:00:00Z".parse().unwrap();
     let expired = server.access().create(&expired, now).unwrap().reveal().to_owned();
     server.access().revoke(nil(), "revoked", now).unwrap();
+    // A node that follows learns of it in a moment.
+    until("the revocation counts", || Client::new(&server.url, Some(&revoked)).get("/ledger/jobs").status == 401);
     let wrong = "jl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     for token in [None, Some(""), Some(wrong), Some(revoked.as_str()), Some(expired.as_str())] {
         let client = Client::new(&server.url, token);
