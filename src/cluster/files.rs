@@ -21,6 +21,8 @@ const NOTE: Duration = Duration::from_secs(3);
 /// How often it sends how far the receivers of webhooks were told. After the loss of the leader a receiver may get again the events of
 /// so long.
 const PROGRESS: Duration = Duration::from_secs(10);
+/// How long a node that stops waits until the file of the tokens has the note.
+const LAST_NOTE: Duration = Duration::from_secs(1);
 /// How long a node that stops waits until the stream has its files.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -82,16 +84,17 @@ impl Cluster {
             let is_due = noted.is_none_or(|noted| leads && noted.elapsed() >= NOTE);
             let until = ledger.now().plus(if leads { lease::LAPSE.as_nanos() as i64 } else { 0 });
             let done = async {
-                if is_due {
-                    files.note(until).await?;
+                // A lock holds up the note. Changes from before the lock are sent meanwhile.
+                let note = if is_due { files.note(until).await } else { Ok(()) };
+                if is_due && note.is_ok() {
                     noted = Some(Instant::now());
                 }
                 if leads {
-                    return files.send(node).await;
+                    return files.send(node).await.and(note);
                 }
                 // A node that begins to lead sends its files, also if it sent the same when it led before.
                 files.sent = None;
-                Ok(())
+                note
             };
             match done.await {
                 Err(error) if told != error.to_string() => {
@@ -109,15 +112,17 @@ impl Cluster {
 
     /// Sends this node's files once more before it stops, if it leads: the next leader goes on where the webhooks are. From then on
     /// commands change no token in this folder, because the next leader would not have the change.
+    ///
+    /// Another process may lock the file of the tokens for longer than the note waits. Commands may then change tokens until the last
+    /// note lapses, for 10 s at the most, and the next leader lacks these changes.
     pub async fn send_last_files(&self, ledger: &Ledger) {
         let Some(node) = ledger.node().filter(|node| node.leads()) else { return };
         let (mut files, now) = (Files::of(ledger.folder()), ledger.now());
-        let sent = async {
-            files.note(now).await?;
-            files.send(node).await
-        };
+        if let Ok(Err(error)) = timeout(LAST_NOTE, files.note(now)).await {
+            warn(&error);
+        }
         // Without an answer a receiver may get its newest events again.
-        if let Ok(Err(error)) = timeout(ANSWER, sent).await {
+        if let Ok(Err(error)) = timeout(ANSWER, files.send(node)).await {
             warn(&error);
         }
     }
