@@ -77,7 +77,8 @@ pub async fn join(settings: &Settings, folder: &Folder) -> Result<Founded, Clust
     servers::check(settings).await?;
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = patiently(async || super::newest_names(&client, &own).await).await?;
-    nats::open(&jetstream::new(client.clone()), &names, settings.replicas).await?;
+    let context = jetstream::new(client.clone());
+    patiently(async || nats::open(&context, &names, settings.replicas).await).await?;
     let bucket = patiently(async || members::open(&client, &names).await).await?;
     let before = patiently(async || members::list(&bucket).await).await?;
     if before.iter().any(|member| member.name == settings.name && member.url != settings.url) {
@@ -100,7 +101,7 @@ pub async fn leave(settings: &Settings, folder: &Folder) -> Result<Founded, Clus
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = patiently(async || super::newest_names(&client, &own).await).await?;
     let bucket = patiently(async || members::open(&client, &names).await).await?;
-    bucket.delete(&settings.name).await.map_err(NatsError::doing("remove the entry of this node"))?;
+    patiently(async || members::remove(&bucket, &settings.name).await).await?;
     let members = patiently(async || members::list(&bucket).await).await?.len();
     let head = end(membership, folder)?;
     Ok(Founded { stream: names.stream(), head, members })
@@ -136,9 +137,10 @@ pub async fn forget(settings: &Settings, folder: &Folder, gone: &str) -> Result<
     let client = nats::connect(&settings.login, &settings.name).await?;
     let names = patiently(async || super::newest_names(&client, &own).await).await?;
     let bucket = patiently(async || members::open(&client, &names).await).await?;
-    if !members::list(&bucket).await?.iter().any(|member| member.name == gone) {
+    let before = patiently(async || members::list(&bucket).await).await?;
+    if !before.iter().any(|member| member.name == gone) {
         return Err(ClusterError::NoMember(gone.to_owned()));
     }
-    bucket.delete(gone).await.map_err(NatsError::doing("remove the entry of a member"))?;
-    Ok(members::list(&bucket).await?.len())
+    patiently(async || members::remove(&bucket, gone).await).await?;
+    Ok(patiently(async || members::list(&bucket).await).await?.len())
 }

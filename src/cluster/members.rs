@@ -82,6 +82,11 @@ pub(super) async fn put(members: &Store, member: &Member) -> Result<(), NatsErro
     members.put(&member.name, bytes.into()).await.map_err(NatsError::doing("write the entry of a member")).map(|_| ())
 }
 
+/// Removes a member's entry.
+pub(super) async fn remove(members: &Store, name: &str) -> Result<(), NatsError> {
+    members.delete(name).await.map_err(NatsError::doing("remove the entry of a member"))
+}
+
 impl Cluster {
     /// Every member, as it says itself.
     ///

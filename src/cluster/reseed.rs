@@ -3,6 +3,7 @@
 //! The node begins the generation with its log. A node that has less takes the rest from it at its next start (`ledger`), and a node
 //! whose log is not the beginning of this one stops.
 
+use super::nats::patiently;
 use super::succession::Succession;
 use super::{ClusterError, Founded, Member, Settings, members, nats};
 use crate::ledger::Folder;
@@ -35,18 +36,20 @@ pub async fn reseed(settings: &Settings, folder: &Folder, how: Reseeding) -> Res
 
 /// Refuses to replace a stream that continues the log.
 async fn is_lost(Succession { membership, context, old, .. }: &Succession) -> Result<(), ClusterError> {
-    let Some(stream) = nats::find(context, &old.stream()).await? else { return Ok(()) };
+    let found = patiently(async || nats::find(context, &old.stream()).await).await?;
+    let Some(stream) = found else { return Ok(()) };
     let (tip, last) = (membership.newest().tip, stream.cached_info().state.last_sequence);
     if tip.sequence > last {
         return Ok(());
     }
     // The stream may have been purged of the log's newest message, or have lost it.
-    let newest = nats::first(&stream, old, tip.sequence.max(1)).await?;
+    let first = async |from| patiently(async || nats::first(&stream, old, from).await).await;
+    let newest = first(tip.sequence.max(1)).await?;
     let is_another = newest
         .filter(|message| message.sequence == tip.sequence)
         .is_some_and(|message| MessageHash::of(&message.bytes) != tip.hash);
     // Otherwise the stream has lost everything after the log, and takes nothing more in its place.
-    let goes_on = tip.sequence == last || nats::first(&stream, old, tip.sequence + 1).await?.is_some();
+    let goes_on = tip.sequence == last || first(tip.sequence + 1).await?.is_some();
     if goes_on && !is_another { Err(ClusterError::StreamLives(old.stream())) } else { Ok(()) }
 }
 
@@ -54,12 +57,13 @@ async fn is_lost(Succession { membership, context, old, .. }: &Succession) -> Re
 /// said so.
 async fn has_the_most(succession: &Succession, name: &str) -> Result<(), ClusterError> {
     let Succession { membership, client, context, old } = succession;
-    if nats::find(context, &format!("KV_{}", old.members())).await?.is_none() {
+    if patiently(async || nats::find(context, &format!("KV_{}", old.members())).await).await?.is_none() {
         return Ok(());
     }
-    let bucket = members::open(client, old).await?;
+    let bucket = patiently(async || members::open(client, old).await).await?;
     let (own, own_sequence) = (membership.head()?.get(), membership.newest().tip.sequence);
-    let others = members::list(&bucket).await?.into_iter().filter(|member| member.name != name);
+    let members = patiently(async || members::list(&bucket).await).await?;
+    let others = members.into_iter().filter(|member| member.name != name);
     match others.max_by_key(|member| (member.head, member.sequence)) {
         Some(Member { name, head, .. }) if head > own => Err(ClusterError::Ahead { name, head, own }),
         // A message without events may bring tokens and webhooks.

@@ -3,7 +3,7 @@
 //! The key of the stream follows from the ledger's key, so the log continues in the next generation. Its beginning brings the event that
 //! names the new key. The other nodes get that event from this node at their next start, and need the two key files by then.
 
-use super::nats::NatsError;
+use super::nats::{NatsError, patiently};
 use super::succession::Succession;
 use super::{ClusterError, Founded, Settings, lease, nats};
 use crate::ledger::{Folder, system_clock};
@@ -40,8 +40,8 @@ pub async fn rotate(settings: &Settings, folder: &Folder, max_bytes: i64) -> Res
 
 /// Refuses while a node leads, because it may write into the old stream.
 async fn leads_no_more(Succession { client, old, .. }: &Succession) -> Result<(), ClusterError> {
-    let leases = lease::open(client, old).await?;
-    match lease::holder(&leases).await? {
+    let leases = patiently(async || lease::open(client, old).await).await?;
+    match patiently(async || lease::holder(&leases).await).await? {
         Some(name) => Err(ClusterError::Leads(name)),
         None => Ok(()),
     }
@@ -49,12 +49,14 @@ async fn leads_no_more(Succession { client, old, .. }: &Succession) -> Result<()
 
 /// Refuses a log that lacks a message of the stream.
 async fn has_the_end(Succession { membership, context, old, .. }: &Succession) -> Result<(), ClusterError> {
-    let stream = nats::find(context, &old.stream()).await?.ok_or_else(|| NatsError::NoStream(old.stream()))?;
+    let found = patiently(async || nats::find(context, &old.stream()).await).await?;
+    let stream = found.ok_or_else(|| NatsError::NoStream(old.stream()))?;
     let (newest, last) = (membership.newest(), stream.cached_info().state.last_sequence);
     let mut chain = Chain::new(membership.stream_key()?, newest.generation, newest.tip);
     while chain.next() <= last {
         let sequence = chain.next();
-        let message = nats::first(&stream, old, sequence).await?.filter(|message| message.sequence == sequence);
+        let message = patiently(async || nats::first(&stream, old, sequence).await).await?;
+        let message = message.filter(|message| message.sequence == sequence);
         // A message that the stream has lost may count: another node may have it.
         let counts = match message {
             Some(message) => matches!(chain.judge(sequence, &message.bytes)?, Judged::Valid(_)),

@@ -4,7 +4,7 @@ use async_nats::Client;
 use async_nats::jetstream::{self, Context};
 
 use super::founding::{enter, make};
-use super::nats::{Beginning, Names, NatsError};
+use super::nats::{Beginning, Names, patiently};
 use super::{ClusterError, Founded, Settings, nats, servers};
 use crate::ledger::{Folder, Membership};
 
@@ -31,8 +31,8 @@ impl Succession {
         let context = jetstream::new(client.clone());
         let old = Names::new(membership.origin(), membership.newest().generation);
         let next = old.of(old.generation() + 1);
-        let begun = nats::find(&context, &next.stream()).await?;
-        if nats::newest(&context, &old).await? > next.generation()
+        let begun = patiently(async || nats::find(&context, &next.stream()).await).await?;
+        if patiently(async || nats::newest(&context, &old).await).await? > next.generation()
             || begun.is_some_and(|stream| stream.cached_info().state.last_sequence > 0)
         {
             return Err(ClusterError::Reseeded(old.stream()));
@@ -51,9 +51,7 @@ impl Succession {
     pub async fn begin(self, settings: &Settings, max_bytes: i64) -> Result<Founded, ClusterError> {
         let Succession { mut membership, client, context, old } = self;
         let names = old.of(old.generation() + 1);
-        if nats::find(&context, &old.stream()).await?.is_some() {
-            context.delete_stream(old.stream()).await.map_err(NatsError::doing("remove the old stream"))?;
-        }
+        patiently(async || nats::delete(&context, &old.stream()).await).await?;
         let start = membership.start(names.generation())?;
         let beginning = Beginning { start: start.tip.hash, key: membership.verifier_key().clone() };
         let bucket = make(settings, &client, &names, &beginning, max_bytes).await?;

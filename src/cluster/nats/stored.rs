@@ -1,10 +1,10 @@
 //! The stream itself: made once, and checked at every start.
 
-use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{DeleteStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
-use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use futures_util::TryStreamExt;
 
 use super::{HEADERS, Names, NatsError};
@@ -89,8 +89,21 @@ pub async fn newest(context: &Context, names: &Names) -> Result<u32, NatsError> 
 pub async fn find(context: &Context, name: &str) -> Result<Option<Stream>, NatsError> {
     match context.get_stream(name).await {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(cause) if is_missing(&cause)) => Ok(None),
         Err(error) => Err(NatsError::doing("look for the stream")(error)),
+    }
+}
+
+/// Deletes the stream of this name, if there is one.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn delete(context: &Context, name: &str) -> Result<(), NatsError> {
+    match context.delete_stream(name).await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), DeleteStreamErrorKind::JetStream(cause) if is_missing(&cause)) => Ok(()),
+        Err(error) => Err(NatsError::doing("remove the stream")(error)),
     }
 }
 
@@ -164,6 +177,6 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: T, found
     Err(NatsError::Setting { what, expected: format!("{expected:?}"), found: format!("{found:?}") })
 }
 
-fn is_missing(error: &GetStreamError) -> bool {
-    matches!(error.kind(), GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND)
+fn is_missing(cause: &jetstream::Error) -> bool {
+    cause.error_code() == ErrorCode::STREAM_NOT_FOUND
 }
