@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::Cluster;
 
 /// Pause before the next attempt to subscribe.
-const RETRY: Duration = Duration::from_millis(500);
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// Gives `each` every notice on `subject`. Never returns. `what` names the notices in the log.
@@ -20,6 +20,7 @@ impl Cluster {
             while let Some(notice) = notices.next().await {
                 each(&notice.payload);
             }
+            tokio::time::sleep(RETRY).await;
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::nats::Names;
-use super::{Cluster, members};
+use super::{Cluster, members, notices};
 use crate::blocking::off_thread;
 use crate::job::Position;
 use crate::ledger::{Ledger, Node, Peers};
@@ -129,6 +129,7 @@ impl Cluster {
         loop {
             let questions = self.subscribed(&self.names.questions(&node.name), "questions of nodes").await;
             questions.for_each_concurrent(AT_ONCE, |message| self.answer_one(&ledger, node, message)).await;
+            tokio::time::sleep(notices::RETRY).await;
         }
     }
 

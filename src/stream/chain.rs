@@ -132,9 +132,14 @@ impl Chain {
         self.tip.sequence + 1
     }
 
-    /// The key and the generation of the stream.
-    pub(super) fn key(&self) -> (&StreamKey, u32) {
-        (&self.key, self.generation)
+    /// The key of the stream.
+    pub(super) fn key(&self) -> &StreamKey {
+        &self.key
+    }
+
+    /// The generation of the stream.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// How many messages were void so far, the parts of commits that broke off included.

@@ -84,7 +84,7 @@ pub enum WritingError {
 impl Writing {
     /// Begins to write `draft` after the newest valid message of `chain`.
     pub fn new(draft: &Draft, chain: &Chain) -> Writing {
-        let (key, generation) = chain.key();
+        let (key, generation) = (chain.key(), chain.generation());
         let messages = draft.messages(key, generation, chain.tip().hash);
         Writing { commit: draft.commit, messages, part: 0, state: State::Publishing }
     }
@@ -92,7 +92,7 @@ impl Writing {
     /// As [`Writing::new`], with messages of at most `most` bytes.
     #[cfg(test)]
     pub(super) fn of_pieces(draft: &Draft, chain: &Chain, most: usize) -> Writing {
-        let (key, generation) = chain.key();
+        let (key, generation) = (chain.key(), chain.generation());
         let messages = draft.pieces(key, generation, chain.tip().hash, most);
         Writing { commit: draft.commit, messages, part: 0, state: State::Publishing }
     }

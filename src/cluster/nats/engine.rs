@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
@@ -89,18 +89,15 @@ impl CommitLog for Engine {
         let (context, subject) = (self.context.clone(), self.names.commits());
         let message = PublishMessage::build().payload(Bytes::copy_from_slice(bytes)).expected_last_sequence(expected);
         let published = self.ask(async move {
-            let acknowledged = match context.send_publish(subject, message).await {
-                Ok(sent) => sent.await,
-                Err(error) => Err(error),
+            let not_accepted = |error: &PublishError| {
+                tracing::debug!(error = error as &dyn std::error::Error, expected, "a message is not accepted");
             };
-            match acknowledged {
+            let sent = context.send_publish(subject, message).await.inspect_err(not_accepted).ok()?;
+            match sent.await.inspect_err(not_accepted) {
                 Ok(acknowledged) => Some(Published::Accepted(acknowledged.sequence)),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Some(Published::Refused),
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, expected, "a message is not accepted");
-                    // The stream's leader has answered, for example that the stream is full: another server would not help.
-                    (error.kind() == PublishErrorKind::Other).then_some(Published::Unknown)
-                }
+                // The stream's leader has answered, for example that the stream is full: another server would not help.
+                Err(error) => (error.kind() == PublishErrorKind::Other).then_some(Published::Unknown),
             }
         });
         match published {

@@ -2,12 +2,11 @@
 //!
 //! Not here: what a commit of messages holds (`store`).
 
-use std::time::Instant;
 use std::{panic, thread};
 
 use super::Stream;
 use super::error::{FollowError, NotOfLog};
-use super::judge::{Next, Place, cannot_be_read};
+use super::judge::{End, Next, Place, cannot_be_read};
 use crate::chain;
 use crate::history::newest_redaction;
 use crate::ledger::Folder;
@@ -18,17 +17,8 @@ use crate::log;
 use crate::sqlite::ErrorKind;
 use crate::stream::{ChainError, MessageHash, Sequence, Whole};
 
-/// An end of the stream, which more messages may have followed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct End {
-    /// The newest message.
-    pub last: Sequence,
-    /// When the stream ended there.
-    pub asked: Instant,
-}
-
 impl WriterThread {
-    /// Checks that the stream has the newest message of this log.
+    /// Checks that the stream has the newest message of this log, or had a message in its place, as after a purge.
     ///
     /// # Errors
     ///
@@ -53,12 +43,11 @@ impl WriterThread {
 
     /// Stores messages until the stream ends. Answers whether this node has every message.
     pub(super) fn follow_to_end(&mut self, stream: &mut Stream, closing: impl Fn() -> bool) -> bool {
-        let asked = Instant::now();
-        match stream.judge.log.last() {
-            Ok(last) => {
-                let has_all = self.follow(stream, End { last, asked }, closing);
+        match stream.judge.end() {
+            Ok(end) => {
+                let has_all = self.follow(stream, end, closing);
                 if has_all {
-                    stream.node.is_current(asked);
+                    stream.node.is_current(end.asked);
                 }
                 has_all
             }

@@ -35,13 +35,20 @@ pub(super) enum Place {
     Lost,
 }
 
+/// An end of the stream, which more messages may have followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// The newest message.
+    pub last: Sequence,
+    /// When the stream ended there.
+    pub asked: Instant,
+}
+
 /// The stream as this node has read it: the engine, the judgement so far, and the messages that were read ahead.
 pub(super) struct Judge {
     pub(super) chain: Chain,
     pub(super) log: Box<dyn CommitLog + Send>,
     node: Arc<Node>,
-    /// The generation of the newest message that the log has; older than the node's after the stream was lost and made again.
-    logged: u32,
     /// Messages that were read and not judged.
     ahead: VecDeque<Stored>,
 }
@@ -49,20 +56,24 @@ pub(super) struct Judge {
 impl Judge {
     /// Judges after `newest`, the newest message that the node's log has.
     pub(super) fn new(node: Arc<Node>, log: Box<dyn CommitLog + Send>, newest: &LoggedMessage) -> Judge {
-        let chain = Chain::new(node.key.clone(), newest.generation, newest.tip);
-        Judge { chain, log, node, logged: newest.generation, ahead: VecDeque::new() }
+        Judge { chain: after(&node, newest), log, node, ahead: VecDeque::new() }
     }
 
     /// Judges anew after `newest`: the log alone knows which messages it has.
     pub(super) fn begin_again(&mut self, newest: &LoggedMessage) {
-        self.chain = Chain::new(self.node.key.clone(), newest.generation, newest.tip);
-        self.logged = newest.generation;
+        self.chain = after(&self.node, newest);
         self.ahead.clear();
     }
 
     /// Whether the log lacks the beginning of this generation: another node began it after the stream before was lost.
     pub(super) fn is_older(&self) -> bool {
-        self.logged < self.node.generation
+        self.chain.generation() < self.node.generation
+    }
+
+    /// The end that the stream has now.
+    pub(super) fn end(&mut self) -> Result<End, Unavailable> {
+        let asked = Instant::now();
+        Ok(End { last: self.log.last()?, asked })
     }
 
     /// What the stream has at `sequence`.
@@ -136,6 +147,12 @@ impl Judge {
             self.node.change(|state| state.void = void);
         }
     }
+}
+
+/// The judgement after `newest`, the newest message that the log has. Its generation is older than the node's after the stream was lost
+/// and made again.
+fn after(node: &Node, newest: &LoggedMessage) -> Chain {
+    Chain::new(node.key.clone(), newest.generation, newest.tip)
 }
 
 pub(super) fn cannot_be_read(error: &Unavailable) {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use self::follow::End;
+use self::judge::End;
 use super::thread::{WriterThread, refuse};
 use crate::ledger::append::{AppendError, Queued};
 use crate::ledger::node::{BarrierRequest, FilesRequest, Requests, Role, ring};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::judge::{Judge, Place};
+use super::judge::{End, Judge, Place};
 use super::{LOOK, OUTCOME};
 use crate::job::Position;
 use crate::ledger::Folder;
@@ -161,8 +161,9 @@ impl Stream {
         if self.looked.elapsed() < LOOK {
             return;
         }
-        let asked = Instant::now();
-        if self.judge.log.last().is_ok_and(|last| last < self.judge.chain.next()) {
+        if let Ok(End { last, asked }) = self.judge.end()
+            && self.judge.has_judged(last)
+        {
             self.node.is_current(asked);
         }
         self.looked = Instant::now();
