@@ -1,5 +1,7 @@
 //! A stream that has lost its newest message, and still keeps its place.
 
+use ureq::http::Method;
+
 use super::{Nodes, PAUSE};
 use crate::support::task_job;
 use crate::support::wait::until_paced;
@@ -39,6 +41,11 @@ fn a_message_that_no_node_has_stops_the_writes_until_an_operator_makes_the_strea
     });
     let refused = nodes.client(1, &nodes.worker).append(&task_job("two"));
     assert_eq!((refused.status, &refused.json()["code"]), (503, &"stream-silent".into()));
+    // The node that forwards a write asks again after such an answer.
+    let body = task_job("two").to_string();
+    let forwarded = [("ledger-forwarded", "a"), ("content-type", "application/json")];
+    let refused = nodes.client(1, &nodes.worker).send(Method::POST, "/ledger/events", &forwarded, body.as_bytes());
+    assert_eq!((refused.status, refused.header("ledger-no-leader")), (503, "1"));
     nodes.serving = [None, None, None];
     nodes.command(0, &["cluster", "rotate"]).run().refused(2, &["this node lacks message"]);
     nodes.command(0, &["cluster", "reseed"]).run().expect(0);

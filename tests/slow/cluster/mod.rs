@@ -2,6 +2,7 @@
 
 mod clients;
 mod faults;
+mod full;
 mod lost;
 mod nodes;
 mod partition;

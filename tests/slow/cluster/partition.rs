@@ -127,6 +127,9 @@ fn a_machine_that_is_cut_off_loses_no_answered_event_and_ends_its_tails() {
         until_paced("the node is not ready", PAUSE, || {
             nodes.client(alone, &nodes.auditor).get("/readyz").json()["code"] == "stream-silent"
         });
+        until_paced("the node shows nothing that may be old", PAUSE, || {
+            nodes.client(alone, &nodes.auditor).get("/ledger/jobs/before").status == 503
+        });
         network.change(alone, "del");
         clients.answers(ANSWERS);
         until_paced("the node is ready", PAUSE, || nodes.client(alone, &nodes.auditor).get("/readyz").status == 200);
