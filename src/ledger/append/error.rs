@@ -57,6 +57,9 @@ pub enum AppendError {
     /// Another node of the cluster leads, or none does.
     #[error("this node does not lead the cluster, so nothing was recorded; try again")]
     NotLeading,
+    /// The outcome of an earlier commit of this node of a cluster is open.
+    #[error("an earlier commit has waited for the stream for 10 s, so nothing was recorded; try again")]
+    EarlierOpen,
     /// The ledger is stopping.
     #[error("the ledger is stopping; try again")]
     Stopping,

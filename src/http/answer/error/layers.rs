@@ -65,7 +65,7 @@ fn append_code(error: &AppendError) -> Code {
         AppendError::Overloaded => Code::OVERLOADED,
         AppendError::Behind => Code::VIEWS_BEHIND,
         AppendError::ReadOnly(_) => Code::READ_ONLY,
-        AppendError::NotLeading => Code::NO_LEADER,
+        AppendError::NotLeading | AppendError::EarlierOpen => Code::NO_LEADER,
         AppendError::Stopping => Code::STOPPING,
         AppendError::OutcomeUnknown => Code::OUTCOME_UNKNOWN,
         AppendError::RedactionPending { .. } => Code::ERASURE_PENDING,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::OUTCOME;
+use super::callers::Callers;
 use super::stream::{Open, Stream, row};
 use crate::ledger::append::{AppendError, PreparedAppend, Queued, Waiting};
 use crate::ledger::commit::SealError;
@@ -30,16 +31,17 @@ impl WriterThread {
         &mut self,
         appends: Vec<PreparedAppend>,
         waiting: Vec<Waiting>,
-        queue: &mpsc::Receiver<Queued>,
+        queue: &mut mpsc::Receiver<Queued>,
         stream: &mut Stream,
     ) {
         if appends.is_empty() {
             return;
         }
-        let (started, mut waiting) = (Instant::now(), waiting);
+        let (started, mut callers) = (Instant::now(), Callers::new(waiting, queue, &self.shared.metrics));
         self.shared.commits.begin();
-        let ended = self.bring_commit(appends, &mut waiting, queue, stream);
+        let ended = self.bring_commit(appends, &mut callers, stream);
         self.shared.commits.end();
+        let waiting = callers.of_commit();
         match ended {
             Ok(Ended::Committed(committed)) => self.answer_confirmed(committed, waiting, started, stream),
             Ok(Ended::Lost(whole)) => {
@@ -72,8 +74,7 @@ impl WriterThread {
     fn bring_commit(
         &mut self,
         appends: Vec<PreparedAppend>,
-        waiting: &mut Vec<Waiting>,
-        queue: &mpsc::Receiver<Queued>,
+        callers: &mut Callers<'_>,
         stream: &mut Stream,
     ) -> Result<Ended, SealError> {
         let Some(seal) = &mut self.seal else { return Ok(Ended::Open(Open::Closing)) };
@@ -86,8 +87,7 @@ impl WriterThread {
             return transaction.end_without_events().map(Ended::Committed).map_err(SealError::Log);
         };
         let draft = stream.draft(Kind::Commit, transaction.body(&edge).map_err(SealError::Log)?);
-        let late = || refuse(std::mem::take(waiting), || AppendError::OutcomeUnknown);
-        match stream.bring(&draft, || queue.is_closed(), late) {
+        match stream.bring(&draft, callers) {
             Ok(Outcome::Accepted(whole)) => {
                 let row = row(&whole, first);
                 let committed = transaction.finish(seal, &self.shared.checker, edge, Some(&row))?;
@@ -119,7 +119,7 @@ impl WriterThread {
     }
 
     /// Tells all nodes that this one leads, which ends what an earlier leader left in flight.
-    pub(super) fn begin_to_lead(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    pub(super) fn begin_to_lead(&mut self, queue: &mut mpsc::Receiver<Queued>, stream: &mut Stream) {
         let draft = stream.draft(Kind::Lead, LeadBody { url: &stream.url }.to_bytes());
         if !self.bring_without_events(&draft, queue, stream) {
             return;
@@ -140,7 +140,12 @@ impl WriterThread {
     }
 
     /// Brings a message without content into the stream, for the reads that wait for one.
-    pub(super) fn send_barrier(&mut self, passed: BarrierRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    pub(super) fn send_barrier(
+        &mut self,
+        passed: BarrierRequest,
+        queue: &mut mpsc::Receiver<Queued>,
+        stream: &mut Stream,
+    ) {
         if !stream.leads || self.shared.read_only.get().is_some() {
             return;
         }
@@ -151,7 +156,12 @@ impl WriterThread {
     }
 
     /// Brings this node's shared files into the stream.
-    pub(super) fn send_files(&mut self, request: FilesRequest, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    pub(super) fn send_files(
+        &mut self,
+        request: FilesRequest,
+        queue: &mut mpsc::Receiver<Queued>,
+        stream: &mut Stream,
+    ) {
         // The caller may have ended; it asks again when it starts.
         if !stream.leads || self.shared.read_only.get().is_some() {
             let _ = request.sent.send(false);
@@ -163,8 +173,9 @@ impl WriterThread {
 
     /// Brings a message without events into the stream, and notes it. Answers whether it could; the node follows if another node's
     /// message came first.
-    fn bring_without_events(&mut self, draft: &Draft, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) -> bool {
-        match stream.bring(draft, || queue.is_closed(), || {}) {
+    fn bring_without_events(&mut self, draft: &Draft, queue: &mut mpsc::Receiver<Queued>, stream: &mut Stream) -> bool {
+        let mut callers = Callers::new(Vec::new(), queue, &self.shared.metrics);
+        match stream.bring(draft, &mut callers) {
             Ok(Outcome::Accepted(whole)) => match self.store_without_events(stream, &whole) {
                 Ok(()) => return true,
                 Err(error) => self.cannot_store(stream, &error),

@@ -6,6 +6,7 @@
 //! Not here: the judgement on messages and the way of a commit into the stream (`stream`), and which node should lead (`cluster`).
 
 mod brought;
+mod callers;
 mod error;
 mod follow;
 mod judge;
@@ -53,14 +54,14 @@ impl WriterThread {
         if let Err(why) = self.is_of(&mut stream, || queue.is_closed()) {
             self.stop_node(&stream, why.to_string());
         }
-        self.look(&queue, &mut stream);
+        self.look(&mut queue, &mut stream);
         loop {
             match stream.wait(&mut queue) {
                 Wake::Append(first) => self.append_as_node(*first, &mut queue, &mut stream),
-                Wake::Files(request) => self.send_files(request, &queue, &mut stream),
-                Wake::Barrier(passed) => self.send_barrier(passed, &queue, &mut stream),
-                Wake::Message(newest) => self.message(newest, &queue, &mut stream),
-                Wake::Look => self.look(&queue, &mut stream),
+                Wake::Files(request) => self.send_files(request, &mut queue, &mut stream),
+                Wake::Barrier(passed) => self.send_barrier(passed, &mut queue, &mut stream),
+                Wake::Message(newest) => self.message(newest, &mut queue, &mut stream),
+                Wake::Look => self.look(&mut queue, &mut stream),
                 Wake::Close => return,
             }
         }
@@ -78,7 +79,7 @@ impl WriterThread {
 
     /// Stores the messages up to one that has come. A node that follows does not ask the stream's leader for later ones: they ring
     /// too, and the question takes longer than the commit.
-    fn message(&mut self, newest: Sequence, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    fn message(&mut self, newest: Sequence, queue: &mut mpsc::Receiver<Queued>, stream: &mut Stream) {
         match stream.node.state().role {
             Role::Follows if self.shared.read_only.get().is_none() => {
                 let end = End { last: newest, asked: Instant::now() };
@@ -89,7 +90,7 @@ impl WriterThread {
     }
 
     /// Reads the stream to its end, and begins or ends to lead as the lease says.
-    fn look(&mut self, queue: &mpsc::Receiver<Queued>, stream: &mut Stream) {
+    fn look(&mut self, queue: &mut mpsc::Receiver<Queued>, stream: &mut Stream) {
         let stopped = self.shared.read_only.get().is_some();
         let is_current = !stopped && self.follow_to_end(stream, || queue.is_closed());
         // From the end of a look on: while NATS is slow to answer, appends and the end of the ledger get their turn between two looks.

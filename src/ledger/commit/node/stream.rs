@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::callers::Callers;
 use super::judge::{End, Judge, Place};
 use super::{LOOK, OUTCOME};
 use crate::job::Position;
@@ -98,20 +99,15 @@ impl Stream {
         Draft { kind, commit: CommitId(id), node: self.node.name.clone(), body }
     }
 
-    /// Brings a commit into the stream, however long it takes. Calls `late` once if the outcome is unknown after 10 s.
+    /// Brings a commit into the stream, however long it takes. If the outcome is unknown after 10 s, no caller waits from then on.
     ///
     /// A commit that is accepted is also the barrier of all reads that waited before it was sent.
     ///
     /// # Errors
     ///
-    /// The outcome stays open: `closing` says that the ledger closes, or the stream cannot be judged.
-    pub(super) fn bring(
-        &mut self,
-        draft: &Draft,
-        closing: impl Fn() -> bool,
-        late: impl FnOnce(),
-    ) -> Result<Outcome, Open> {
-        let (started, mut late) = (Instant::now(), Some(late));
+    /// The outcome stays open: the ledger closes, or the stream cannot be judged.
+    pub(super) fn bring(&mut self, draft: &Draft, callers: &mut Callers<'_>) -> Result<Outcome, Open> {
+        let (started, mut is_late) = (Instant::now(), false);
         let barriers: Vec<_> = std::iter::from_fn(|| self.requests.barriers.try_recv().ok()).collect();
         let mut writing = Writing::new(draft, &self.judge.chain);
         loop {
@@ -140,17 +136,16 @@ impl Stream {
                 }
                 return Ok(outcome);
             }
-            if started.elapsed() >= OUTCOME
-                && let Some(late) = late.take()
-            {
+            if !is_late && started.elapsed() >= OUTCOME {
+                is_late = true;
                 self.node.change(|state| state.unknown += 1);
                 tracing::error!("the outcome of a commit is unknown for 10 s; the node goes on asking");
-                late();
             }
-            if late.is_none() {
+            if is_late {
+                callers.wait_no_longer();
                 self.look_while_bringing();
             }
-            if closing() {
+            if callers.are_closing() {
                 return Err(Open::Closing);
             }
         }
