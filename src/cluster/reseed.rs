@@ -38,7 +38,8 @@ pub async fn reseed(settings: &Settings, folder: &Folder, how: Reseeding) -> Res
 async fn is_lost(Succession { membership, context, old, .. }: &Succession) -> Result<(), ClusterError> {
     let found = patiently(async || nats::find(context, &old.stream()).await).await?;
     let Some(stream) = found else { return Ok(()) };
-    let (tip, last) = (membership.newest().tip, stream.cached_info().state.last_sequence);
+    let tip = membership.newest().tip;
+    let last = patiently(async || nats::newest_place(&stream, old, tip.sequence.max(1)).await).await?;
     if tip.sequence > last {
         return Ok(());
     }

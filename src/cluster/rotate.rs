@@ -51,7 +51,8 @@ async fn leads_no_more(Succession { client, old, .. }: &Succession) -> Result<()
 async fn has_the_end(Succession { membership, context, old, .. }: &Succession) -> Result<(), ClusterError> {
     let found = patiently(async || nats::find(context, &old.stream()).await).await?;
     let stream = found.ok_or_else(|| NatsError::NoStream(old.stream()))?;
-    let (newest, last) = (membership.newest(), stream.cached_info().state.last_sequence);
+    let newest = membership.newest();
+    let last = patiently(async || nats::newest_place(&stream, old, newest.tip.sequence + 1).await).await?;
     let mut chain = Chain::new(membership.stream_key()?, newest.generation, newest.tip);
     while chain.next() <= last {
         let sequence = chain.next();

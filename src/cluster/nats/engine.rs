@@ -140,14 +140,7 @@ impl CommitLog for Engine {
     fn last(&mut self) -> Result<Sequence, Unavailable> {
         let unanswered = self.unanswered;
         let (stream, names, next) = (self.stream.clone(), self.names.clone(), self.last + 1);
-        // The state of the stream counts the messages that the stream has lost. A server that is cut off answers this question too, with
-        // a place that is too small, so the stream's leader must answer the other one.
-        let mut described = stream.clone();
-        let asked = self.ask(async move {
-            let (found, info) = tokio::join!(stored::first(&stream, &names, next), described.info());
-            let found = found.ok()?.map_or(0, |found| found.sequence);
-            Some(found.max(info.ok()?.state.last_sequence))
-        });
+        let asked = self.ask(async move { stored::newest_place(&stream, &names, next).await.ok() });
         self.last = self.last.max(asked.ok_or_else(silent)?);
         // A short answer does not show that long messages come.
         self.unanswered = unanswered;

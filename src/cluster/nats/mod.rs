@@ -20,7 +20,7 @@ pub use engine::Engine;
 pub use error::NatsError;
 pub use names::Names;
 pub use patience::patiently;
-pub use stored::{Beginning, MAX_STREAM, create, delete, find, first, key_of, newest, open};
+pub use stored::{Beginning, MAX_STREAM, create, delete, find, first, key_of, newest, newest_place, open};
 
 use std::time::Duration;
 

@@ -151,6 +151,22 @@ pub async fn first(stream: &Stream, names: &Names, from: Sequence) -> Result<Opt
     }
 }
 
+/// The place of the newest message that the stream has had, also if it has lost the message. Looks for a message at `from` or later
+/// first.
+///
+/// A server answers the question for the state of the stream with what it has itself, while the stream has no leader or the server is
+/// cut off. The stream's leader alone answers the question for a message, so it comes first.
+///
+/// # Errors
+///
+/// The servers do not answer.
+pub async fn newest_place(stream: &Stream, names: &Names, from: Sequence) -> Result<Sequence, NatsError> {
+    let found = first(stream, names, from).await?.map_or(0, |found| found.sequence);
+    let mut described = stream.clone();
+    let info = described.info().await.map_err(NatsError::doing("look for the end of the stream"))?;
+    Ok(found.max(info.state.last_sequence))
+}
+
 fn wanted(names: &Names, replicas: usize, max_bytes: i64) -> Config {
     Config {
         name: names.stream(),
