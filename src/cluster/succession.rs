@@ -42,8 +42,8 @@ impl Succession {
 
     /// Begins the next generation. Deletes the stream before it if NATS still has it.
     ///
-    /// The stream is made first, and the log notes it afterwards. A crash in between leaves a stream without messages, which the next
-    /// attempt takes. The stream names the log with which it begins, so of two nodes with different logs one alone begins.
+    /// The stream and the entry of the node are made first, and the log notes the stream afterwards. A crash in between leaves a stream
+    /// without messages, which the next attempt takes. The stream names the log with which it begins, so of two nodes with different logs one alone begins.
     ///
     /// # Errors
     ///
@@ -55,8 +55,8 @@ impl Succession {
         let start = membership.start(names.generation())?;
         let beginning = Beginning { start: start.tip.hash, key: membership.verifier_key().clone() };
         let bucket = make(settings, &client, &names, &beginning, max_bytes).await?;
-        membership.begin(&start)?;
         enter(settings, &bucket).await?;
+        membership.begin(&start)?;
         Ok(Founded { stream: names.stream(), head: membership.head()?, members: 1 })
     }
 }
