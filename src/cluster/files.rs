@@ -84,17 +84,18 @@ impl Cluster {
             let is_due = noted.is_none_or(|noted| leads && noted.elapsed() >= NOTE);
             let until = ledger.now().plus(if leads { lease::LAPSE.as_nanos() as i64 } else { 0 });
             let done = async {
-                // A lock holds up the note. Changes from before the lock are sent meanwhile.
-                let note = if is_due { files.note(until).await } else { Ok(()) };
-                if is_due && note.is_ok() {
+                if leads {
+                    // Before the note, which a lock on the tokens holds up.
+                    files.send(node).await?;
+                } else {
+                    // A node that begins to lead sends its files, also if it sent the same when it led before.
+                    files.sent = None;
+                }
+                if is_due {
+                    files.note(until).await?;
                     noted = Some(Instant::now());
                 }
-                if leads {
-                    return files.send(node).await.and(note);
-                }
-                // A node that begins to lead sends its files, also if it sent the same when it led before.
-                files.sent = None;
-                note
+                Ok::<(), AccessError>(())
             };
             match done.await {
                 Err(error) if told != error.to_string() => {
@@ -118,8 +119,10 @@ impl Cluster {
     pub async fn send_last_files(&self, ledger: &Ledger) {
         let Some(node) = ledger.node().filter(|node| node.leads()) else { return };
         let (mut files, now) = (Files::of(ledger.folder()), ledger.now());
-        if let Ok(Err(error)) = timeout(LAST_NOTE, files.note(now)).await {
-            warn(&error);
+        match timeout(LAST_NOTE, files.note(now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn(&error),
+            Err(_) => tracing::warn!("the tokens are locked: a change of tokens in this folder within 10 s is lost"),
         }
         // Without an answer a receiver may get its newest events again.
         if let Ok(Err(error)) = timeout(ANSWER, files.send(node)).await {
@@ -218,7 +221,10 @@ impl Open {
 }
 
 fn warn(error: &AccessError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "the tokens cannot be sent to the other nodes now");
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "this node cannot read its tokens now, or note whether it leads"
+    );
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod full;
+mod locks;
 mod lost;
 mod nodes;
 mod partition;

@@ -121,14 +121,15 @@ fn a_machine_that_is_cut_off_loses_no_answered_event_and_ends_its_tails() {
         let tail = tail.stream("/ledger/events", &[]);
         clients.answers(ANSWERS);
         println!("machine {alone} is alone: no answer for {:?}", clients.longest_pause());
-        // A NATS server that is alone answers for some seconds as if it were not. Ten seconds later the node ends the tail.
+        // A NATS server that is alone answers for some seconds as if it were not. Fifteen seconds later the node ends the tail.
         let frames = tail.count();
         println!("its tail ended after {frames} frames and {:?}", started.elapsed());
         until_paced("the node is not ready", PAUSE, || {
             nodes.client(alone, &nodes.auditor).get("/readyz").json()["code"] == "stream-silent"
         });
         until_paced("the node shows nothing that may be old", PAUSE, || {
-            nodes.client(alone, &nodes.auditor).get("/ledger/jobs/before").status == 503
+            let read = nodes.client(alone, &nodes.auditor).get("/ledger/jobs/before");
+            read.status == 503 && read.json()["code"] == "stream-silent"
         });
         network.change(alone, "del");
         clients.answers(ANSWERS);
