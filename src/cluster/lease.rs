@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
-use async_nats::jetstream::kv::{CreateErrorKind, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
 use tokio::time::timeout;
 
 use super::Cluster;
@@ -118,9 +118,17 @@ impl Cluster {
         }
     }
 
+    /// Deletes the entry if it is this node's. Another node may hold the lease since this one asked last.
     async fn give_lease_back(&self) {
+        let given = async {
+            let Ok(Some(entry)) = self.leases.entry(ENTRY).await else { return };
+            if entry.operation == Operation::Put && entry.value == self.settings.name.as_bytes() {
+                // Refused if the entry has changed since.
+                let _ = self.leases.delete_expect_revision(ENTRY, Some(entry.revision)).await;
+            }
+        };
         // Without an answer the lease lapses.
-        let _ = timeout(ANSWER, self.leases.delete(ENTRY)).await;
+        let _ = timeout(ANSWER, given).await;
     }
 }
 

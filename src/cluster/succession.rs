@@ -43,7 +43,8 @@ impl Succession {
     /// Begins the next generation. Deletes the stream before it if NATS still has it.
     ///
     /// The stream and the entry of the node are made first, and the log notes the stream afterwards. A crash in between leaves a stream
-    /// without messages, which the next attempt takes. The stream names the log with which it begins, so of two nodes with different logs one alone begins.
+    /// without messages, which the next attempt takes. The stream names the log with which it begins, so of two nodes with different
+    /// logs one alone begins.
     ///
     /// # Errors
     ///
