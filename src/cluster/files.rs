@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::{Cluster, lease};
@@ -26,10 +27,15 @@ const LAST_NOTE: Duration = Duration::from_secs(1);
 /// How long a node that stops waits until the stream has its files.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// Held while a thread notes whether the node leads. A lock on the tokens holds a note up, and the task that asked for it may have ended
+/// when the note lands. So without this order an older note could land after the last one.
+pub(super) type Noting = Arc<Mutex<()>>;
+
 /// The shared files of this node, and what the other nodes have of them.
 struct Files {
     tokens: PathBuf,
     webhooks: PathBuf,
+    noting: Noting,
     /// `None` after a failure.
     open: Option<Open>,
     sent: Option<Sent>,
@@ -76,7 +82,7 @@ impl Cluster {
     /// Sends this node's files while it leads, and notes in the file of the tokens whether it does. Never returns.
     pub(super) async fn send_files(self, ledger: Ledger) {
         let Some(node) = ledger.node() else { return std::future::pending().await };
-        let mut files = Files::of(ledger.folder());
+        let mut files = Files::of(ledger.folder(), self.noting.clone());
         let (mut noted, mut told): (Option<Instant>, String) = (None, String::new());
         loop {
             let leads = node.leads();
@@ -118,7 +124,7 @@ impl Cluster {
     /// note lapses, for 10 s at the most, and the next leader lacks these changes.
     pub async fn send_last_files(&self, ledger: &Ledger) {
         let Some(node) = ledger.node().filter(|node| node.leads()) else { return };
-        let (mut files, now) = (Files::of(ledger.folder()), ledger.now());
+        let (mut files, now) = (Files::of(ledger.folder(), self.noting.clone()), ledger.now());
         match timeout(LAST_NOTE, files.note(now)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn(&error),
@@ -132,13 +138,18 @@ impl Cluster {
 }
 
 impl Files {
-    fn of(folder: &Folder) -> Files {
-        Files { tokens: folder.access(), webhooks: folder.webhooks(), open: None, sent: None }
+    fn of(folder: &Folder, noting: Noting) -> Files {
+        Files { tokens: folder.access(), webhooks: folder.webhooks(), noting, open: None, sent: None }
     }
 
-    /// Notes that the node leads until this time.
+    /// Notes that the node leads until this time, after every note that began before.
     async fn note(&mut self, until: Time) -> Result<(), AccessError> {
-        self.with(move |open| open.access.leads_until(until)).await
+        let noting = self.noting.clone();
+        self.with(move |open| {
+            let _turn = noting.lock();
+            open.access.leads_until(until)
+        })
+        .await
     }
 
     /// Sends the files if the others need them.

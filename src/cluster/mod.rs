@@ -67,6 +67,7 @@ pub struct Cluster {
     held: watch::Sender<Held>,
     apart: watch::Sender<bool>,
     giving: Arc<peers::Giving>,
+    noting: files::Noting,
 }
 
 impl Cluster {
@@ -119,6 +120,7 @@ impl Cluster {
             held: watch::Sender::new(Held::default()),
             apart: watch::Sender::new(false),
             giving: Arc::default(),
+            noting: files::Noting::default(),
         };
         // Before the node leads: its first commit must already wait for enough nodes.
         patiently(async || cluster.count_members().await).await?;
