@@ -6,7 +6,7 @@ use std::process::Command;
 use ureq::http::Method;
 
 use crate::support::certificates::certificate;
-use crate::support::cli::{Serving, cli, cli_under, on, token};
+use crate::support::cli::{PROGRAM, Serving, cli, cli_under, on, token};
 use crate::support::wait::until;
 use crate::support::{Client, named, skipped, task_job};
 
@@ -29,7 +29,7 @@ fn a_server_takes_as_many_open_files_as_it_may_and_says_if_they_are_too_few() {
     for (max_tails, are_too_few) in [("2048", true), ("40", false)] {
         let dir = tempfile::tempdir().unwrap();
         let args = ["serve", "--create", "--listen", "127.0.0.1:0", "--max-tails", max_tails, "--data"];
-        let server = Serving::of(cli_under("ulimit -Sn 100; ulimit -Hn 300", args).arg(dir.path()));
+        let server = Serving::of(cli_under("ulimit -Sn 100; ulimit -Hn 300", PROGRAM, args).arg(dir.path()));
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
         let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
         assert_eq!(files.split_whitespace().collect::<Vec<_>>()[3..5], ["300", "300"]);

@@ -45,19 +45,24 @@ impl Done {
 /// A command that has not started yet. It gets no environment variables of the test's process.
 pub struct Cli(Command);
 
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_jobledger");
+
 /// `jobledger` with these arguments.
 pub fn cli<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Cli {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jobledger"));
+    cli_of(PROGRAM, args)
+}
+
+/// Another program, such as an older `jobledger`, with these arguments.
+pub fn cli_of<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> Cli {
+    let mut command = Command::new(program);
     command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Cli(command)
 }
 
-/// `jobledger` with these arguments, started by a shell that first runs `limits`, such as `ulimit -n 100`.
-pub fn cli_under<A: AsRef<OsStr>>(limits: &str, args: impl IntoIterator<Item = A>) -> Cli {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", &format!(r#"{limits}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_jobledger")]);
-    command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Cli(command)
+/// `program` with these arguments, started by a shell that first runs `limits`, such as `ulimit -n 100`.
+pub fn cli_under<A: AsRef<OsStr>>(limits: &str, program: &str, args: impl IntoIterator<Item = A>) -> Cli {
+    cli_of("/bin/sh", ["-c", &format!(r#"{limits}; exec "$0" "$@""#), program]).args(args)
 }
 
 /// Runs `jobledger COMMAND --data FOLDER MORE…` and waits for its end. `command` may be two words.

@@ -37,16 +37,17 @@ impl Status {
         say!("messages  {last}, {bytes} of {most_bytes} bytes");
         say!("replicas  {current_replicas} of {replicas}");
         say!("leader    {} (NATS)", nats_leader.as_deref().unwrap_or("none: an election is under way"));
-        let rows: Vec<[String; 6]> = members.iter().map(|member| row(member, last)).collect();
-        lines(["NODE", "ROLE", "HEAD", "BEHIND", "HEARD", "URL"], &rows).iter().for_each(|line| say!("{line}"));
+        let rows: Vec<[String; 7]> = members.iter().map(|member| row(member, last)).collect();
+        let columns = ["NODE", "ROLE", "VERSION", "HEAD", "BEHIND", "HEARD", "URL"];
+        lines(columns, &rows).iter().for_each(|line| say!("{line}"));
         Ok(())
     }
 }
 
 /// A line of the table. `last` is the newest message of the stream.
-fn row(member: &Member, last: u64) -> [String; 6] {
+fn row(member: &Member, last: u64) -> [String; 7] {
     let heard = system_clock()().millis_since(Time::from_micros(member.at_ms * 1000)) / 1000;
     let behind = last.saturating_sub(member.sequence);
-    let Member { name, url, role, head, .. } = member.clone();
-    [name, role, head.to_string(), behind.to_string(), span(heard), url]
+    let Member { name, url, role, version, head, .. } = member.clone();
+    [name, role, version, head.to_string(), behind.to_string(), span(heard), url]
 }

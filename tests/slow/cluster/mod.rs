@@ -14,6 +14,7 @@ mod servers;
 mod sessions;
 mod two_writers;
 mod units;
+mod upgrade;
 mod webhooks;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::power::Disks;
 use super::servers::{Servers, free_port, machine, program};
 use super::{NAMES, PAUSE};
-use crate::support::cli::{Cli, Serving, cli, cli_under, on, token};
+use crate::support::cli::{Cli, PROGRAM, Serving, cli, cli_of, cli_under};
 use crate::support::wait::until_paced;
 use crate::support::{Client, skipped, task_job};
 
@@ -21,6 +21,8 @@ pub struct Nodes {
     pub nats: Servers,
     pub disks: Option<Disks>,
     pub dir: TempDir,
+    /// The program of each node.
+    pub programs: [String; 3],
     pub monitors: String,
     pub ports: [u16; 3],
     pub worker: String,
@@ -35,6 +37,11 @@ impl Nodes {
 
     /// As [`Nodes::start`], with this limit of the stream's bytes.
     pub fn with_stream_of(bytes: &str) -> Option<Nodes> {
+        Nodes::of(PROGRAM, bytes)
+    }
+
+    /// As [`Nodes::with_stream_of`], with nodes that are this program.
+    pub fn of(jobledger: &str, bytes: &str) -> Option<Nodes> {
         let Some(program) = program() else {
             skipped("nats-server, in JOBLEDGER_TEST_NATS or in the path");
             return None;
@@ -42,22 +49,27 @@ impl Nodes {
         let dir = tempfile::tempdir().unwrap();
         let nats = Servers::start(&program, dir.path());
         let monitors = nats.monitors();
-        Some(Nodes::on(dir, nats, monitors, bytes))
+        Some(Nodes::on(jobledger, dir, nats, monitors, bytes))
     }
 
     /// A cluster in the machines of `dir`, whose nodes believe what `monitors` say of the servers.
-    pub fn on(dir: TempDir, nats: Servers, monitors: String, bytes: &str) -> Nodes {
+    pub fn on(jobledger: &str, dir: TempDir, nats: Servers, monitors: String, bytes: &str) -> Nodes {
         let first = machine(dir.path(), 0).join("a");
-        let single = Serving::start(&first);
-        let (worker, auditor) = (token(&first, "worker"), token(&first, "auditor"));
+        let alone = |words: &[&str]| cli_of(jobledger, words).arg("--data").arg(&first);
+        let single = Serving::of(alone(&["serve", "--create", "--listen", "127.0.0.1:0"]));
+        let [worker, auditor] = ["worker", "auditor"].map(|role| {
+            let made = alone(&["token", "create", "--name", role, "--role", role]).run().expect(0);
+            made.stdout.trim_end().to_owned()
+        });
         single.client(&worker).append(&task_job("before")).expect(201);
         drop(single);
-        let ports = std::array::from_fn(|_| free_port());
-        let mut nodes = Nodes { serving: [None, None, None], nats, disks: None, dir, monitors, ports, worker, auditor };
+        let (ports, programs) = (std::array::from_fn(|_| free_port()), std::array::from_fn(|_| jobledger.to_owned()));
+        let serving = [None, None, None];
+        let mut nodes = Nodes { serving, nats, disks: None, dir, programs, monitors, ports, worker, auditor };
         nodes.command(0, &["cluster", "init", "--stream-bytes", bytes]).run().expect(0);
         for at in [1, 2] {
             let folder = nodes.folder(at);
-            on(&first, "backup", &[folder.to_str().unwrap()]).expect(0);
+            alone(&["backup"]).arg(&folder).run().expect(0);
             for key in ["ledger.key", "lease.key"] {
                 std::fs::copy(first.join(key), folder.join(key)).unwrap();
             }
@@ -75,7 +87,7 @@ impl Nodes {
 
     /// A command on a node's folder, with the node's options.
     pub fn command(&self, at: usize, words: &[&str]) -> Cli {
-        cli_under(&self.nats.places.shell(at), words)
+        cli_under(&self.nats.places.shell(at), &self.programs[at], words)
             .arg("--data")
             .arg(self.folder(at))
             .args([
@@ -97,6 +109,11 @@ impl Nodes {
         // The test's own network is as safe as this machine.
         words.extend(self.nats.places.namespaces.is_some().then_some("--insecure-http"));
         self.serving[at] = Some(Serving::of(self.command(at, &words)));
+    }
+
+    /// Stops a node, as an operator does.
+    pub fn stop(&mut self, at: usize) {
+        self.serving[at].take().unwrap().end("TERM").expect(0);
     }
 
     pub fn kill(&mut self, at: usize) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::clients::Clients;
 use super::servers::{Places, Servers, program};
 use super::{Nodes, PAUSE};
+use crate::support::cli::PROGRAM;
 use crate::support::wait::until_paced;
 use crate::support::{Client, skipped};
 
@@ -107,7 +108,7 @@ fn a_machine_that_is_cut_off_loses_no_answered_event_and_ends_its_tails() {
     let dir = tempfile::tempdir().unwrap();
     let nats = Servers::start_at(&program, dir.path(), "sync_interval: always", network.places());
     let monitors = nats.monitors();
-    let nodes = Nodes::on(dir, nats, monitors, "32MiB");
+    let nodes = Nodes::on(PROGRAM, dir, nats, monitors, "32MiB");
     let clients = Clients::start(&nodes);
     clients.answers(ANSWERS);
     for round in 0..3 {

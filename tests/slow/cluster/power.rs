@@ -11,7 +11,7 @@ use std::process::Command;
 use super::clients::Clients;
 use super::servers::{Servers, machine, program};
 use super::{Nodes, PAUSE};
-use crate::support::cli::cli;
+use crate::support::cli::{PROGRAM, cli};
 use crate::support::skipped;
 use crate::support::wait::until_paced;
 
@@ -119,7 +119,7 @@ fn cluster(settings: &str, monitors: Option<String>) -> Option<(Nodes, Clients)>
     let disks = Disks::mount(dir.path())?;
     let nats = Servers::start_with(&program, dir.path(), settings);
     let monitors = monitors.unwrap_or_else(|| nats.monitors());
-    let nodes = Nodes { disks: Some(disks), ..Nodes::on(dir, nats, monitors, "32MiB") };
+    let nodes = Nodes { disks: Some(disks), ..Nodes::on(PROGRAM, dir, nats, monitors, "32MiB") };
     let clients = Clients::start(&nodes);
     clients.answers(ANSWERS);
     Some((nodes, clients))
