@@ -55,10 +55,10 @@ pub enum AppendError {
     #[error("the ledger is read-only: {0}")]
     ReadOnly(String),
     /// Another node of the cluster leads, or none does.
-    #[error("this node does not lead the cluster, so nothing was recorded; try again")]
+    #[error("this node does not lead the cluster, so this append recorded nothing; try again")]
     NotLeading,
     /// The outcome of an earlier commit of this node of a cluster is open.
-    #[error("an earlier commit has waited for the stream for 10 s, so nothing was recorded; try again")]
+    #[error("an earlier commit has waited for the stream for 10 s, so this append recorded nothing; try again")]
     EarlierOpen,
     /// The ledger is stopping.
     #[error("the ledger is stopping; try again")]

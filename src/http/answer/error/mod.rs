@@ -101,7 +101,7 @@ impl Error {
 
     /// 503: no node of the cluster takes writes now.
     pub fn no_leader() -> Error {
-        Error::new(Code::NO_LEADER, "no node of the cluster leads now, so nothing was recorded; try again")
+        Error::new(Code::NO_LEADER, "no node of the cluster leads now, so this request recorded nothing; try again")
     }
 
     /// 406.
